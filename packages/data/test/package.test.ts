@@ -16,7 +16,7 @@ it('does what the README shows', async () => {
   expect(printed[0]).toEqual([2048, true]);
   expect(printed.slice(1).map(([batch]) => batch)).toEqual(Array.from({ length: 8 }, () => 8));
   expect(printed.every((values) => values.length === 2)).toBe(true);
-});
+}, 60_000);
 
 it('keeps Node out of what browsers can use', () => {
   const files = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) =>

@@ -8,7 +8,8 @@
  * before it, then white space. Tokens never cross the words it finds.
  *
  * `\s` is spelled out as Unicode's White_Space, which is what the HF tokenizers library matches; JavaScript's own `\s` also
- * has U+FEFF and lacks U+0085.
+ * has U+FEFF and lacks U+0085. Letters and numbers are those of the Unicode version the host knows, so a host and that
+ * library may cut differently around characters that only the newer of the two has.
  */
 const WORD =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
