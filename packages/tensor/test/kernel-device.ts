@@ -56,3 +56,21 @@ export function noise(count: number, seed = 1): Float32Array {
 export function noiseIntegers(count: number, bound: number, seed = 1): Int32Array {
   return Int32Array.from(noise(count, seed), (x) => Math.min(bound - 1, Math.floor(((x + 1) / 2) * bound)));
 }
+
+/**
+ * The largest error in units of its bound `absolute + relative * |expected|`: at most 1 when all is well. Infinite when the
+ * lengths differ or a NaN meets a number.
+ */
+export function excess(actual: ArrayLike<number>, expected: ArrayLike<number>, absolute: number, relative = 0): number {
+  if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;
+  let worst = 0;
+  for (let i = 0; i < expected.length; i++) {
+    const got = actual[i]!;
+    const want = expected[i]!;
+    if (Object.is(got, want)) continue;
+    const error = Math.abs(got - want);
+    if (error > 0) worst = Math.max(worst, error / (absolute + relative * Math.abs(want)));
+    else if (Number.isNaN(error)) return Number.POSITIVE_INFINITY;
+  }
+  return worst;
+}
