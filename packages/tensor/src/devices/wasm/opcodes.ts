@@ -71,3 +71,24 @@ export const OP_EQUAL = 7;
 export const OP_SUM = 0;
 export const OP_MAX = 1;
 export const OP_MIN = 2;
+
+// Loss.
+export const COUNT_LABELS = 0x700;
+export const SOFTMAX_CROSS_ENTROPY = 0x701;
+
+// Rows.
+export const TOP_K = 0x800;
+export const TAKE_ALONG_ROWS = 0x801;
+export const SCATTER_ALONG_ROWS = 0x802;
+export const GATHER_ROWS = 0x803;
+export const GATHER_SUM = 0x804;
+export const GATHER_DOT = 0x805;
+export const SEGMENT_PLAN = 0x806;
+export const SEGMENT_SUM = 0x807;
+
+// Random.
+export const RANDOM_UNIFORM = 0x900;
+export const RANDOM_NORMAL = 0x901;
+
+// Optimizer.
+export const ADAM_W = 0xa00;
