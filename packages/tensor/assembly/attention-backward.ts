@@ -10,7 +10,7 @@
  */
 import { EDGE_BYTES, multiply, packColumns, packedBytes, PANEL_BYTES, packRows, transpose } from './gemm';
 import { exp4 } from './math';
-import { madd, sum4 } from './simd';
+import { madd, sumLanes } from './simd';
 import { ATTENTION_KEYS, ATTENTION_QUERIES } from '../src/devices/wasm/opcodes';
 
 /**
@@ -125,7 +125,7 @@ function dot(x: usize, y: usize, count: i32): f32 {
   let sum = f32x4.splat(0);
   let at = 0;
   for (; at + 16 <= end; at += 16) sum = madd(v128.load(x + at), v128.load(y + at), sum);
-  let total = sum4(sum);
+  let total = sumLanes(sum);
   for (; at < end; at += 4) total += load<f32>(x + at) * load<f32>(y + at);
   return total;
 }

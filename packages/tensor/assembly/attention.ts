@@ -6,8 +6,8 @@
  */
 import { backward, combine } from './attention-backward';
 import { EDGE_BYTES, multiply, packColumns, packedBytes, PANEL_BYTES, packRows } from './gemm';
-import { exp4 } from './math';
-import { max4, sum4 } from './simd';
+import { exp4, log4 } from './math';
+import { maxLanes, sumLanes } from './simd';
 import {
   ATTENTION_BACKWARD,
   ATTENTION_COMBINE,
@@ -117,7 +117,7 @@ function forward(args: usize, tile: i32, scratch: usize): void {
   for (let r = 0; r < rows; r++) {
     const sum = load<f32>(sums + (r << 2));
     scaleRow(out + r * outRow, valueDim, 1 / sum);
-    store<f32>(logSumExp + (r << 2), load<f32>(maxima + (r << 2)) + Mathf.log(sum));
+    store<f32>(logSumExp + (r << 2), load<f32>(maxima + (r << 2)) + f32x4.extract_lane(log4(f32x4.splat(sum)), 0));
   }
 }
 
@@ -141,7 +141,7 @@ function softmaxRow(scores: usize, visible: i32, keys: i32, scale: f32, maximum:
     }
     highest = f32x4.max(highest, x);
   }
-  const after = max4(highest);
+  const after = maxLanes(highest);
   const shift = f32x4.splat(after);
   let total = f32x4.splat(0);
   for (let at = scores; at < end; at += 16) {
@@ -153,7 +153,7 @@ function softmaxRow(scores: usize, visible: i32, keys: i32, scale: f32, maximum:
   if (hidden > 0) memory.fill(end, 0, hidden);
   const shrink = f32x4.extract_lane(exp4(f32x4.splat(before - after)), 0);
   store<f32>(maximum, after);
-  store<f32>(sum, load<f32>(sum) * shrink + sum4(total));
+  store<f32>(sum, load<f32>(sum) * shrink + sumLanes(total));
   return shrink;
 }
 
