@@ -92,3 +92,17 @@ export const RANDOM_NORMAL = 0x901;
 
 // Optimizer.
 export const ADAM_W = 0xa00;
+
+// Matrix products and attention.
+export const MATMUL_PRODUCT = MATMUL * 256;
+
+export const GROUPED_MATMUL = GROUPED * 256;
+export const GROUPED_TRANSPOSED = GROUPED * 256 + 1;
+
+export const ATTENTION_PACK = ATTENTION * 256;
+export const ATTENTION_FORWARD = ATTENTION * 256 + 1;
+export const ATTENTION_BACKWARD = ATTENTION * 256 + 2;
+export const ATTENTION_COMBINE = ATTENTION * 256 + 3;
+/** Queries and keys of a block of scores: multiples of the strips and panels of assembly/gemm.ts, keys of queries too. */
+export const ATTENTION_QUERIES = 48;
+export const ATTENTION_KEYS = 144;
