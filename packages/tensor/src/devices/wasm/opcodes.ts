@@ -13,3 +13,10 @@ export const LOSS = 7;
 export const ROWS = 8;
 export const RANDOM = 9;
 export const OPTIMIZER = 10;
+export const RUNTIME = 15;
+
+// ---- runtime -------------------------------------------------------------------------------------------------------
+
+/** Words: destination, source, bytes. A tile copies COPY_TILE_BYTES. */
+export const COPY = 3841;
+export const COPY_TILE_BYTES = 262144;

@@ -5,7 +5,7 @@ import type { DeviceBuffer } from '../device.ts';
 export const ARGUMENT_WORDS = 60;
 
 /** Bytes of scratch memory that every thread has for itself. */
-export const SCRATCH_BYTES = 8 * 1024 * 1024;
+export const SCRATCH_BYTES: number = 8 * 1024 * 1024;
 
 export interface Recorder {
   /** Number of threads that will share the tiles of a command: for choosing tile sizes, never for results. */
