@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { DEAD, heatmapSize, type HeatmapInput, loadColour, loadHeatmap } from '../src/index.ts';
 import { layoutHeatmap } from '../src/heatmap-layout.ts';

@@ -1,0 +1,47 @@
+/**
+ * The seam between tensors and hardware.
+ *
+ * A device owns memory and runs kernels on it, in the order in which they were called. Calling a kernel only records it;
+ * the one thing that waits is `read`. Because everything is in order, memory may be freed as soon as its last kernel has
+ * been *recorded*: whoever gets the block next comes later in the queue.
+ */
+import type { Kernels } from './kernels.ts';
+
+/** A block of device memory of `elements` four-byte numbers (f32 or i32). Its content is undefined until written. */
+export interface DeviceBuffer {
+  readonly elements: number;
+}
+
+export interface DeviceMemory {
+  /** Bytes in live buffers. */
+  readonly liveBytes: number;
+  /** Number of live buffers. */
+  readonly liveBuffers: number;
+  /** The most bytes that were ever live at once. */
+  readonly peakBytes: number;
+}
+
+export interface Device {
+  /** What kind of device this is. */
+  readonly kind: 'wasm' | 'gpu';
+  /** What really runs, for reports: "wasm, 2 threads, relaxed SIMD". */
+  readonly description: string;
+  /** Worker threads that run kernels; 0 when they run in place on the calling thread. */
+  readonly threads: number;
+  readonly kernels: Kernels;
+  /** The part of a model that is being recorded ("attention", "experts", ...), for the profiler; gradients keep their op's label. */
+  label: string;
+  readonly memory: DeviceMemory;
+
+  /** Throws a RangeError that names the sizes when memory is exhausted. */
+  allocate(elements: number): DeviceBuffer;
+  free(buffer: DeviceBuffer): void;
+  /** Copies `data` into the buffer; ordered with the kernels. `data` may be changed as soon as this returns. */
+  write(buffer: DeviceBuffer, data: Float32Array | Int32Array): void;
+  /** The buffer's content as of this call (later kernels do not change what the promise gives). */
+  read(buffer: DeviceBuffer): Promise<ArrayBuffer>;
+  /** Resolves when everything recorded so far has run; rejects with the error of a kernel that failed. */
+  synchronize(): Promise<void>;
+  /** Stops the workers and releases the memory. Nothing may be called afterwards. */
+  dispose(): Promise<void>;
+}
