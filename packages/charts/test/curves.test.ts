@@ -1,8 +1,11 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { type CurvePoint, curvesSize, trainingCurves } from '../src/index.ts';
 import { LINES } from '../src/palette.ts';
 import { renderPng } from '../src/node.ts';
 import { decode, isDark } from './pixels.ts';
+
+// Drawing takes its time on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 function run(name: string, length: number, gini: number) {
   const points: CurvePoint[] = Array.from({ length }, (_, i) => ({

@@ -1,9 +1,12 @@
-import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import * as fc from 'fast-check';
+import { describe, expect, test, vi } from 'vitest';
 import { DEAD, heatmapSize, type HeatmapInput, loadColour, loadHeatmap } from '../src/index.ts';
 import { layoutHeatmap } from '../src/heatmap-layout.ts';
 import { renderPng } from '../src/node.ts';
 import { decode, isDark, isNotWhite } from './pixels.ts';
+
+// Drawing takes its time on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 interface Grid {
   left: number;

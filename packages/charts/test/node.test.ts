@@ -1,8 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { renderPng } from '../src/node.ts';
 import { decode, isDark } from './pixels.ts';
+
+// Drawing takes its time on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 function text(content: string) {
   return {

@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import * as charts from '../src/index.ts';
 import * as node from '../src/node.ts';
 import { decode } from './pixels.ts';
+
+// Drawing takes its time on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 test('the snippet of the README draws a heatmap', async () => {
   const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8');

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isotropicNull, samplingFloor } from '../src/index.ts';
 import { Random } from '../src/random.ts';
