@@ -29,6 +29,8 @@ export interface Device {
   /** Worker threads that run kernels; 0 when they run in place on the calling thread. */
   readonly threads: number;
   readonly kernels: Kernels;
+  /** The part of a model that is being recorded ("attention", "experts", ...), for the profiler; gradients keep their op's label. */
+  label: string;
   readonly memory: DeviceMemory;
 
   /** Throws a RangeError that names the sizes when memory is exhausted. */

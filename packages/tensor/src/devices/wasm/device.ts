@@ -2,16 +2,16 @@
 import type { Device, DeviceBuffer, DeviceMemory } from '../device.ts';
 import { Allocator, type Block, ALIGNMENT } from './allocator.ts';
 import type { WorkerHandle } from './host.ts';
-import { type WasmKernels, wasmKernels } from './kernels.ts';
+import type { Kernels } from '../kernels.ts';
+import { wasmKernels } from './kernels.ts';
 import type { Profile } from './profile.ts';
 import type { CommandQueue } from './queue.ts';
 import type { Recorder } from './recorder.ts';
 import type { SharedMemory } from './shared-memory.ts';
 
 /** A device whose kernels run on the CPU, in WebAssembly. */
-export interface WasmDevice extends Omit<Device, 'kernels'> {
+export interface WasmDevice extends Device {
   readonly kind: 'wasm';
-  readonly kernels: WasmKernels;
   /** For recording commands that are not in the kernel list. */
   readonly recorder: Recorder;
   /** Part of the program that the commands recorded from now on belong to; see `profile`. */
@@ -46,7 +46,7 @@ export class SharedMemoryDevice implements WasmDevice {
   readonly description: string;
   readonly threads: number;
   readonly recorder: Recorder;
-  readonly kernels: WasmKernels;
+  readonly kernels: Kernels;
   readonly profile: Profile;
 
   readonly #shared: SharedMemory;

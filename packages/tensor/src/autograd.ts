@@ -1,0 +1,173 @@
+/**
+ * Reverse-mode differentiation. Each op that has a tracked input leaves a node: its inputs and its vector-Jacobian product (VJP).
+ * `backward` walks the nodes from the loss in reverse order of creation, which is a topological order, and frees each as it goes.
+ * Nodes hold what they need themselves, so tensors of the forward pass may be freed earlier; nodes that `backward` never reaches are freed
+ * with the outermost scope.
+ */
+import { gradientsEnabled, keep, ownNode, scope } from './scope.ts';
+import { formatShape, sameShape } from './shape.ts';
+import { Tensor } from './tensor.ts';
+
+/** Gradients of the inputs, in their order; null where an input needs none. */
+export type Vjp = (gradient: Tensor) => readonly (Tensor | null)[];
+
+let created = 0;
+
+export class GraphNode {
+  readonly op: string;
+  readonly inputs: readonly Tensor[];
+  readonly vjp: Vjp;
+  /** What the VJP reads, held by handles of its own so that it outlives the tensors of the forward pass. */
+  readonly saved: readonly Tensor[];
+  /** The device's label when the op was recorded. */
+  readonly label: string;
+  /** Place in the order of creation: inputs always come before outputs. */
+  readonly order: number = created++;
+  released = false;
+
+  constructor(op: string, label: string, inputs: readonly Tensor[], saved: readonly Tensor[], vjp: Vjp) {
+    this.op = op;
+    this.label = label;
+    this.inputs = inputs;
+    this.saved = saved;
+    this.vjp = vjp;
+  }
+
+  /** Frees what the VJP would have read. */
+  release(): void {
+    this.released = true;
+    for (const tensor of this.saved) tensor.dispose();
+  }
+}
+
+/**
+ * Declares how `output` was computed, so that gradients flow back to `inputs`. `save` names the tensors that the VJP reads; the VJP gets
+ * handles to them that stay valid until it has run. Nothing is recorded when no input is tracked.
+ */
+export function record(
+  op: string,
+  output: Tensor,
+  inputs: readonly Tensor[],
+  save: readonly Tensor[],
+  vjp: (gradient: Tensor, saved: readonly Tensor[], needs: readonly boolean[]) => readonly (Tensor | null)[],
+): Tensor {
+  if (!needsGradient(inputs)) return output;
+  const saved = save.map(
+    (tensor) => new Tensor(tensor.device, tensor.shape, tensor.dtype, { sharing: tensor, persistent: true }),
+  );
+  const needs = inputs.map((input) => input.tracked);
+  output.node = new GraphNode(op, output.device.label, inputs, saved, (gradient) => vjp(gradient, saved, needs));
+  ownNode(output.device, output.node);
+  return output;
+}
+
+/** Whether an op on these inputs must be recorded. */
+export function needsGradient(inputs: readonly Tensor[]): boolean {
+  return inputs.some((input) => input.tracked) && gradientsEnabled(inputs[0]!.device);
+}
+
+/**
+ * Adds d loss / d leaf to `grad` of every leaf with `requiresGrad` that the loss depends on. `loss` is a scalar, or `gradient` (of its
+ * shape) is given. The graph is consumed: a second call on it throws.
+ */
+export function backward(loss: Tensor, gradient?: Tensor): void {
+  if (gradient === undefined ? loss.size !== 1 : !sameShape(loss.shape, gradient.shape)) {
+    throw new RangeError(
+      `backward: got a loss of shape ${formatShape(loss.shape)}${
+        gradient === undefined
+          ? '; reduce it to a scalar or give a gradient'
+          : ` and a gradient of ${formatShape(gradient.shape)}`
+      }`,
+    );
+  }
+  if (loss.node === null && !loss.requiresGrad) {
+    throw new Error(
+      'backward: the loss does not depend on any tensor with requiresGrad, or its graph was already consumed',
+    );
+  }
+  const { device } = loss;
+  scope(
+    device,
+    () => {
+      const seed = gradient ?? new Tensor(device, loss.shape);
+      if (gradient === undefined) device.kernels.fill({ out: seed.buffer, value: 1, count: 1, integer: false });
+      propagate(loss, seed);
+    },
+    { gradients: false },
+  );
+}
+
+function propagate(loss: Tensor, seed: Tensor): void {
+  const { device } = loss;
+  const { label } = device;
+  const gradients = new Map<Tensor, Tensor>([[loss, seed]]);
+  // One tensor may be the gradient of several inputs (both terms of a sum): it is freed with its last use.
+  const release = (gradient: Tensor): void => {
+    if (gradient !== seed && ![...gradients.values()].includes(gradient)) gradient.dispose();
+  };
+  for (const tensor of inReverseOrder(loss)) {
+    const gradient = gradients.get(tensor);
+    gradients.delete(tensor);
+    const { node } = tensor;
+    if (node?.released) throw new Error(`backward: the graph below ${node.op} was already consumed or freed`);
+    if (gradient !== undefined) {
+      if (node === null) {
+        accumulateLeaf(tensor, gradient);
+      } else {
+        device.label = node.label;
+        // A scope a node: what the VJP computed on the way is freed at once, its results pass to the scope of `backward`.
+        const contributions = scope(device, () => [...node.vjp(gradient)]);
+        node.inputs.forEach((input, i) => {
+          const contribution = contributions[i];
+          if (!contribution || !input.tracked) return;
+          const sum = gradients.get(input);
+          gradients.set(input, sum === undefined ? contribution : addGradients(sum, contribution));
+          if (sum !== undefined) [sum, contribution].forEach(release);
+        });
+      }
+      release(gradient);
+    }
+    node?.release();
+  }
+  device.label = label;
+}
+
+/** Everything that the loss was computed from, latest first. Leaves come last. */
+function inReverseOrder(loss: Tensor): Tensor[] {
+  const seen = new Set<Tensor>([loss]);
+  const stack = [loss];
+  for (let tensor = stack.pop(); tensor !== undefined; tensor = stack.pop()) {
+    for (const input of tensor.node?.inputs ?? []) {
+      if (input.tracked && !seen.has(input)) {
+        seen.add(input);
+        stack.push(input);
+      }
+    }
+  }
+  return [...seen].sort((a, b) => (b.node?.order ?? -1) - (a.node?.order ?? -1));
+}
+
+function addGradients(a: Tensor, b: Tensor): Tensor {
+  const out = new Tensor(a.device, a.shape);
+  a.device.kernels.binary({
+    op: 'add',
+    a: a.buffer,
+    b: b.buffer,
+    out: out.buffer,
+    shape: [a.size],
+    aStrides: [1],
+    bStrides: [1],
+  });
+  return out;
+}
+
+function accumulateLeaf(leaf: Tensor, gradient: Tensor): void {
+  const before = leaf.grad;
+  // A handle of its own, since the same tensor may be the gradient of several leaves.
+  const after =
+    before === null
+      ? new Tensor(leaf.device, leaf.shape, 'f32', { sharing: gradient, persistent: true })
+      : keep(addGradients(before, gradient));
+  before?.dispose();
+  leaf.grad = after;
+}

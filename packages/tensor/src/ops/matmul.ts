@@ -1,0 +1,147 @@
+/** Matrix products: plain, batched, and one matrix a group of rows (experts). */
+import { record } from '../autograd.ts';
+import { formatShape, sameShape, sizeOf } from '../shape.ts';
+import { checkDType, deviceOf, Tensor } from '../tensor.ts';
+import { add } from './elementwise.ts';
+import { sum } from './reduce.ts';
+import { reshape } from './movement.ts';
+import type { SegmentPlan } from './rows.ts';
+
+export interface MatmulOptions {
+  /** Use the transpose of (the last two axes of) a. */
+  readonly transposeA?: boolean;
+  readonly transposeB?: boolean;
+}
+
+/**
+ * Matrix product over the last two axes: `[..., m, k] x [..., k, n] -> [..., m, n]`. The leading axes of a and b are equal, or one of both is
+ * a single matrix that is used for all.
+ */
+export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  const { transposeA = false, transposeB = false } = options;
+  checkDType('matmul', 'a', a, 'f32');
+  checkDType('matmul', 'b', b, 'f32');
+  const device = deviceOf('matmul', a, b);
+  if (a.shape.length < 2 || b.shape.length < 2) {
+    throw new RangeError(`matmul: needs matrices, got ${formatShape(a.shape)} and ${formatShape(b.shape)}`);
+  }
+  // Rows of all batches times one matrix are one product.
+  if (a.shape.length > 2 && b.shape.length === 2 && !transposeA) {
+    const flat = matmul(reshape(a, [sizeOf(a.shape.slice(0, -1)), a.shape.at(-1)!]), b, options);
+    return reshape(flat, [...a.shape.slice(0, -1), flat.shape[1]!]);
+  }
+  const [m, k] = lastTwo(a, transposeA);
+  const [inner, n] = lastTwo(b, transposeB);
+  const aBatch = a.shape.slice(0, -2);
+  const bBatch = b.shape.slice(0, -2);
+  if (k !== inner || !(aBatch.length === 0 || bBatch.length === 0 || sameShape(aBatch, bBatch))) {
+    throw new RangeError(
+      `matmul: ${formatShape(a.shape)}${transposeA ? '^T' : ''} times ${formatShape(b.shape)}${transposeB ? '^T' : ''}: ` +
+        `the inner extents (${k} and ${inner}) and the leading axes must be equal`,
+    );
+  }
+  const batchShape = aBatch.length > 0 ? aBatch : bBatch;
+  const out = new Tensor(device, [...batchShape, m, n]);
+  device.kernels.matmul({
+    a: a.buffer,
+    b: b.buffer,
+    out: out.buffer,
+    batch: sizeOf(batchShape),
+    m,
+    n,
+    k,
+    transposeA,
+    transposeB,
+    aBatchStride: aBatch.length > 0 ? m * k : 0,
+    bBatchStride: bBatch.length > 0 ? k * n : 0,
+    accumulate: false,
+  });
+  return record('matmul', out, [a, b], [a, b], (gradient, [x, y], [needsA, needsB]) => {
+    const toShape = (full: Tensor, like: Tensor): Tensor =>
+      full.shape.length === like.shape.length ? full : sum(reshape(full, [-1, ...like.shape]), 0);
+    const gradA = (): Tensor =>
+      transposeA
+        ? matmul(y!, gradient, { transposeA: transposeB, transposeB: true })
+        : matmul(gradient, y!, { transposeB: !transposeB });
+    const gradB = (): Tensor =>
+      transposeB
+        ? matmul(gradient, x!, { transposeA: true, transposeB: transposeA })
+        : matmul(x!, gradient, { transposeA: !transposeA });
+    return [needsA ? toShape(gradA(), a) : null, needsB ? toShape(gradB(), b) : null];
+  });
+}
+
+function lastTwo(x: Tensor, transposed: boolean): [number, number] {
+  const rows = x.shape.at(-2)!;
+  const columns = x.shape.at(-1)!;
+  return transposed ? [columns, rows] : [rows, columns];
+}
+
+/** `x weight^T + bias`: x `[..., in]`, weight `[out, in]`, bias `[out]`. */
+export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
+  const product = matmul(x, weight, { transposeB: true });
+  return bias === undefined ? product : add(product, bias);
+}
+
+/**
+ * `x weights[g]^T` for the rows of each group g: x `[rows, in]` sorted by group as the plan says, weights `[groups, out, in]`; gives
+ * `[rows, out]`.
+ */
+export function groupedLinear(x: Tensor, weights: Tensor, plan: SegmentPlan): Tensor {
+  const device = deviceOf('groupedLinear', x, weights, plan.offsets);
+  const [groups = 0, n = 0, k = 0] = weights.shape;
+  const [rows = 0] = x.shape;
+  if (
+    weights.shape.length !== 3 ||
+    x.shape.length !== 2 ||
+    x.shape[1] !== k ||
+    groups !== plan.segments ||
+    rows !== plan.count
+  ) {
+    throw new RangeError(
+      `groupedLinear: x ${formatShape(x.shape)}, weights ${formatShape(weights.shape)}, plan of ${plan.count} rows in ${plan.segments} groups: ` +
+        'expected x [rows, in], weights [groups, out, in]',
+    );
+  }
+  const product = (input: Tensor, w: Tensor, offsets: Tensor, transposeWeights: boolean): Tensor => {
+    const [columns, inner] = transposeWeights ? [n, k] : [k, n];
+    const result = new Tensor(device, [rows, columns]);
+    device.kernels.groupedMatmul({
+      x: input.buffer,
+      weights: w.buffer,
+      offsets: offsets.buffer,
+      out: result.buffer,
+      groups: groups,
+      rows: rows,
+      n: columns,
+      k: inner,
+      transposeWeights,
+    });
+    return result;
+  };
+  const out = product(x, weights, plan.offsets, true);
+  return record(
+    'groupedLinear',
+    out,
+    [x, weights],
+    [x, weights, plan.offsets],
+    (gradient, [savedX, savedWeights, offsets], [needsX, needsWeights]) => {
+      const gradX = needsX ? product(gradient, savedWeights!, offsets!, false) : null;
+      let gradWeights: Tensor | null = null;
+      if (needsWeights) {
+        gradWeights = new Tensor(device, weights.shape);
+        device.kernels.groupedMatmulTransposed({
+          a: gradient.buffer,
+          b: savedX!.buffer,
+          offsets: offsets!.buffer,
+          out: gradWeights.buffer,
+          groups: groups,
+          rows: rows,
+          m: n,
+          n: k,
+        });
+      }
+      return [gradX, gradWeights];
+    },
+  );
+}

@@ -1,0 +1,121 @@
+/**
+ * Scopes: who frees what. Tensors made while a scope is open are freed when it ends, also when it throws, and also across
+ * `await`. A tensor that the scope's function returns (alone, or in an array or plain object) passes to the scope around it.
+ */
+import type { GraphNode } from './autograd.ts';
+import type { Device } from './devices/device.ts';
+import { Tensor } from './tensor.ts';
+
+export class Scope {
+  /** Whether ops record what `backward` needs. */
+  readonly gradients: boolean;
+  readonly #owned = new Set<Tensor>();
+  readonly #nodes: GraphNode[] = [];
+
+  constructor(gradients: boolean) {
+    this.gradients = gradients;
+  }
+
+  own(tensor: Tensor): void {
+    this.#owned.add(tensor);
+  }
+
+  disown(tensor: Tensor): boolean {
+    return this.#owned.delete(tensor);
+  }
+
+  ownNode(node: GraphNode): void {
+    this.#nodes.push(node);
+  }
+
+  end(): void {
+    for (const tensor of this.#owned) tensor.dispose();
+    for (const node of this.#nodes) node.release();
+  }
+}
+
+const scopes = new WeakMap<Device, Scope[]>();
+
+/** The innermost open scope of a device. */
+export function currentScope(device: Device): Scope | undefined {
+  return scopes.get(device)?.at(-1);
+}
+
+/** Ties a graph node to the outermost scope: inner scopes may end before `backward` needs it. */
+export function ownNode(device: Device, node: GraphNode): void {
+  scopes.get(device)?.[0]?.ownNode(node);
+}
+
+/** Whether ops on this device record for `backward` now: yes outside of scopes and in scopes that do not say otherwise. */
+export function gradientsEnabled(device: Device): boolean {
+  return currentScope(device)?.gradients ?? true;
+}
+
+export interface ScopeOptions {
+  /** false: ops inside record nothing for `backward` (evaluation). By default as in the scope around it. */
+  readonly gradients?: boolean;
+}
+
+/**
+ * Runs `body` in a scope of its own and gives what it returns. Scopes of one device nest; an asynchronous body must be awaited
+ * before the scope around it ends or another one begins beside it, which is checked.
+ */
+export function scope<T>(device: Device, body: () => T, options: ScopeOptions = {}): T {
+  let stack = scopes.get(device);
+  if (stack === undefined) scopes.set(device, (stack = []));
+  const own = new Scope(options.gradients ?? gradientsEnabled(device));
+  stack.push(own);
+
+  const close = (result: unknown): void => {
+    if (stack.at(-1) !== own) {
+      const at = stack.indexOf(own);
+      for (const inner of stack.splice(at)) inner.end();
+      throw new Error(
+        'scope: ended while a scope that began inside it was still open; await each scope before the next one',
+      );
+    }
+    stack.pop();
+    const outer = stack.at(-1);
+    for (const tensor of tensorsIn(result)) if (own.disown(tensor)) outer?.own(tensor);
+    own.end();
+  };
+
+  let result: T;
+  try {
+    result = body();
+  } catch (error) {
+    close(undefined);
+    throw error;
+  }
+  if (result instanceof Promise) {
+    return result.then(
+      (value: unknown) => {
+        close(value);
+        return value;
+      },
+      (error: unknown) => {
+        close(undefined);
+        throw error;
+      },
+    ) as T;
+  }
+  close(result);
+  return result;
+}
+
+/** Takes tensors out of their scope: they live until they are disposed. Gives its argument back. */
+export function keep<T extends Tensor>(tensor: T): T {
+  for (const open of scopes.get(tensor.device) ?? []) open.disown(tensor);
+  return tensor;
+}
+
+/** The tensors in a value: itself, or those in an array or plain object, at any depth. */
+function* tensorsIn(value: unknown): Generator<Tensor> {
+  if (value instanceof Tensor) {
+    yield value;
+  } else if (Array.isArray(value)) {
+    for (const element of value) yield* tensorsIn(element);
+  } else if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
+    for (const element of Object.values(value)) yield* tensorsIn(element);
+  }
+}
