@@ -24,5 +24,5 @@ export const ATTENTION_FORWARD = ATTENTION * 256 + 1;
 export const ATTENTION_BACKWARD = ATTENTION * 256 + 2;
 export const ATTENTION_COMBINE = ATTENTION * 256 + 3;
 /** Queries and keys of a block of scores: multiples of the strips and panels of assembly/gemm.ts, keys of queries too. */
-export const ATTENTION_QUERIES = 48;
-export const ATTENTION_KEYS = 144;
+export const ATTENTION_QUERIES = 60;
+export const ATTENTION_KEYS = 120;
