@@ -105,8 +105,8 @@ export const ATTENTION_FORWARD = 0x501;
 export const ATTENTION_BACKWARD = 0x502;
 export const ATTENTION_COMBINE = 0x503;
 /** Queries and keys of a block of scores: multiples of the strips and panels of assembly/gemm.ts, keys of queries too. */
-export const ATTENTION_QUERIES = 48;
-export const ATTENTION_KEYS = 144;
+export const ATTENTION_QUERIES = 60;
+export const ATTENTION_KEYS = 120;
 
 // Runtime.
 /** Words: destination, source, bytes. A tile copies COPY_TILE_BYTES. */
