@@ -16,7 +16,7 @@ for (const { name, features } of [
   ];
   const { error, stderr } = await main(['assembly/index.ts', ...options.flatMap((option) => option.split(' '))]);
   if (error) {
-    console.error(stderr.toString());
+    process.stderr.write(stderr.toString());
     throw error;
   }
 }
