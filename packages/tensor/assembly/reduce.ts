@@ -116,41 +116,60 @@ export function maxRow(x: usize, count: i32): f32 {
 
 // ---- rows -------------------------------------------------------------------------------------------------------------
 
-// `op` is a constant wherever the next functions are inlined. Maximum and minimum give NaN when any number is NaN.
-// @ts-ignore: decorator
-@inline
-function identity(op: i32): v128 {
-  if (op == OP_SUM) return f32x4.splat(0);
-  return op == OP_MAX ? f32x4.splat(-Infinity) : f32x4.splat(Infinity);
+// An operation is a class, so that loops can be generic over it. Maximum and minimum give NaN when any number is NaN.
+class Sum {
+  @inline
+  identity(): v128 {
+    return f32x4.splat(0);
+  }
+  @inline
+  combine(a: v128, b: v128): v128 {
+    return f32x4.add(a, b);
+  }
+}
+
+class Max {
+  @inline
+  identity(): v128 {
+    return f32x4.splat(-Infinity);
+  }
+  @inline
+  combine(a: v128, b: v128): v128 {
+    return f32x4.max(a, b);
+  }
+}
+
+class Min {
+  @inline
+  identity(): v128 {
+    return f32x4.splat(Infinity);
+  }
+  @inline
+  combine(a: v128, b: v128): v128 {
+    return f32x4.min(a, b);
+  }
 }
 
 // @ts-ignore: decorator
 @inline
-function combine(op: i32, a: v128, b: v128): v128 {
-  if (op == OP_SUM) return f32x4.add(a, b);
-  return op == OP_MAX ? f32x4.max(a, b) : f32x4.min(a, b);
-}
-
-// @ts-ignore: decorator
-@inline
-function extremeRow(op: i32, x: usize, count: i32): f32 {
+function extremeRow<F>(x: usize, count: i32): f32 {
   const end = x + ((<usize>count >> 2) << 4);
-  let a = identity(op);
+  let a = changetype<F>(0).identity();
   let b = a;
   let c = a;
   let d = a;
   let p = x;
   for (; p + 64 <= end; p += 64) {
-    a = combine(op, a, v128.load(p));
-    b = combine(op, b, v128.load(p, 16));
-    c = combine(op, c, v128.load(p, 32));
-    d = combine(op, d, v128.load(p, 48));
+    a = changetype<F>(0).combine(a, v128.load(p));
+    b = changetype<F>(0).combine(b, v128.load(p, 16));
+    c = changetype<F>(0).combine(c, v128.load(p, 32));
+    d = changetype<F>(0).combine(d, v128.load(p, 48));
   }
-  for (; p < end; p += 16) a = combine(op, a, v128.load(p));
-  if (count & 3) b = combine(op, b, loadTail(end, count & 3, identity(op)));
-  a = combine(op, combine(op, a, b), combine(op, c, d));
-  a = combine(op, a, i32x4.shuffle(a, a, 2, 3, 0, 1));
-  return f32x4.extract_lane(combine(op, a, i32x4.shuffle(a, a, 1, 1, 1, 1)), 0);
+  for (; p < end; p += 16) a = changetype<F>(0).combine(a, v128.load(p));
+  if (count & 3) b = changetype<F>(0).combine(b, loadTail(end, count & 3, changetype<F>(0).identity()));
+  a = changetype<F>(0).combine(changetype<F>(0).combine(a, b), changetype<F>(0).combine(c, d));
+  a = changetype<F>(0).combine(a, i32x4.shuffle(a, a, 2, 3, 0, 1));
+  return f32x4.extract_lane(changetype<F>(0).combine(a, i32x4.shuffle(a, a, 1, 1, 1, 1)), 0);
 }
 
 /**
@@ -174,8 +193,8 @@ function reduceRows(args: usize, tile: i32): void {
     const from = x + ((<usize>row * <usize>length + <usize>start) << 2);
     let value: f32;
     if (op == OP_SUM) value = <f32>sumRow(from, count);
-    else if (op == OP_MAX) value = extremeRow(OP_MAX, from, count);
-    else value = extremeRow(OP_MIN, from, count);
+    else if (op == OP_MAX) value = extremeRow<Max>(from, count);
+    else value = extremeRow<Min>(from, count);
     store<f32>(out + (<usize>unit << 2), value);
   }
 }
@@ -185,25 +204,25 @@ function reduceRows(args: usize, tile: i32): void {
 /** Four columns (or the first `columns` of them) over `rows` rows that lie `stride` bytes apart. */
 // @ts-ignore: decorator
 @inline
-function reduceColumns4(op: i32, x: usize, out: usize, rows: i32, stride: usize, columns: i32): void {
-  let a = identity(op);
+function reduceColumns4<F>(x: usize, out: usize, rows: i32, stride: usize, columns: i32): void {
+  let a = changetype<F>(0).identity();
   let b = a;
   let c = a;
   let d = a;
   let p = x;
   let r = 0;
   for (; r + 4 <= rows; r += 4) {
-    a = combine(op, a, loadColumns(p, columns));
-    b = combine(op, b, loadColumns(p + stride, columns));
-    c = combine(op, c, loadColumns(p + 2 * stride, columns));
-    d = combine(op, d, loadColumns(p + 3 * stride, columns));
+    a = changetype<F>(0).combine(a, loadColumns(p, columns));
+    b = changetype<F>(0).combine(b, loadColumns(p + stride, columns));
+    c = changetype<F>(0).combine(c, loadColumns(p + 2 * stride, columns));
+    d = changetype<F>(0).combine(d, loadColumns(p + 3 * stride, columns));
     p += 4 * stride;
   }
   for (; r < rows; r++) {
-    a = combine(op, a, loadColumns(p, columns));
+    a = changetype<F>(0).combine(a, loadColumns(p, columns));
     p += stride;
   }
-  const total = combine(op, combine(op, a, b), combine(op, c, d));
+  const total = changetype<F>(0).combine(changetype<F>(0).combine(a, b), changetype<F>(0).combine(c, d));
   if (columns == 4) v128.store(out, total);
   else storeTail(out, total, columns);
 }
@@ -217,12 +236,12 @@ function loadColumns(x: usize, columns: i32): v128 {
 /** Columns of one block: sixteen at a time as long as there are, then four, then the rest. */
 // @ts-ignore: decorator
 @inline
-function reduceBlock(op: i32, x: usize, out: usize, rows: i32, stride: usize, columns: i32): void {
+function reduceBlock<F>(x: usize, out: usize, rows: i32, stride: usize, columns: i32): void {
   const end = out + (<usize>columns << 2);
   let p = x;
   let q = out;
   for (; q + 64 <= end; q += 64) {
-    let a = identity(op);
+    let a = changetype<F>(0).identity();
     let b = a;
     let c = a;
     let d = a;
@@ -233,34 +252,34 @@ function reduceBlock(op: i32, x: usize, out: usize, rows: i32, stride: usize, co
     let row = p;
     let r = 0;
     for (; r + 2 <= rows; r += 2) {
-      a = combine(op, a, v128.load(row));
-      b = combine(op, b, v128.load(row, 16));
-      c = combine(op, c, v128.load(row, 32));
-      d = combine(op, d, v128.load(row, 48));
+      a = changetype<F>(0).combine(a, v128.load(row));
+      b = changetype<F>(0).combine(b, v128.load(row, 16));
+      c = changetype<F>(0).combine(c, v128.load(row, 32));
+      d = changetype<F>(0).combine(d, v128.load(row, 48));
       row += stride;
-      e = combine(op, e, v128.load(row));
-      f = combine(op, f, v128.load(row, 16));
-      g = combine(op, g, v128.load(row, 32));
-      h = combine(op, h, v128.load(row, 48));
+      e = changetype<F>(0).combine(e, v128.load(row));
+      f = changetype<F>(0).combine(f, v128.load(row, 16));
+      g = changetype<F>(0).combine(g, v128.load(row, 32));
+      h = changetype<F>(0).combine(h, v128.load(row, 48));
       row += stride;
     }
     if (r < rows) {
-      a = combine(op, a, v128.load(row));
-      b = combine(op, b, v128.load(row, 16));
-      c = combine(op, c, v128.load(row, 32));
-      d = combine(op, d, v128.load(row, 48));
+      a = changetype<F>(0).combine(a, v128.load(row));
+      b = changetype<F>(0).combine(b, v128.load(row, 16));
+      c = changetype<F>(0).combine(c, v128.load(row, 32));
+      d = changetype<F>(0).combine(d, v128.load(row, 48));
     }
-    v128.store(q, combine(op, a, e));
-    v128.store(q, combine(op, b, f), 16);
-    v128.store(q, combine(op, c, g), 32);
-    v128.store(q, combine(op, d, h), 48);
+    v128.store(q, changetype<F>(0).combine(a, e));
+    v128.store(q, changetype<F>(0).combine(b, f), 16);
+    v128.store(q, changetype<F>(0).combine(c, g), 32);
+    v128.store(q, changetype<F>(0).combine(d, h), 48);
     p += 64;
   }
   for (; q + 16 <= end; q += 16) {
-    reduceColumns4(op, p, q, rows, stride, 4);
+    reduceColumns4<F>(p, q, rows, stride, 4);
     p += 16;
   }
-  if (q < end) reduceColumns4(op, p, q, rows, stride, <i32>((end - q) >> 2));
+  if (q < end) reduceColumns4<F>(p, q, rows, stride, <i32>((end - q) >> 2));
 }
 
 /**
@@ -288,9 +307,9 @@ function reduceBlocks(args: usize, tile: i32): void {
     const rows = min(blockLength, length - start);
     const x = load<usize>(args) + (<usize>outer * <usize>length + <usize>start) * stride + (<usize>column << 2);
     const out = load<usize>(args, 4) + <usize>block * stride + (<usize>column << 2);
-    if (op == OP_SUM) reduceBlock(OP_SUM, x, out, rows, stride, columns);
-    else if (op == OP_MAX) reduceBlock(OP_MAX, x, out, rows, stride, columns);
-    else reduceBlock(OP_MIN, x, out, rows, stride, columns);
+    if (op == OP_SUM) reduceBlock<Sum>(x, out, rows, stride, columns);
+    else if (op == OP_MAX) reduceBlock<Max>(x, out, rows, stride, columns);
+    else reduceBlock<Min>(x, out, rows, stride, columns);
   }
 }
 
