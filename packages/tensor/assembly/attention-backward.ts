@@ -92,8 +92,10 @@ export function backward(args: usize, tile: i32, scratch: usize): void {
           const slopes = dS + r * row;
           const x = q + r * queryRow;
           const dO = gradient + r * outRow;
-          multiply(strip, seen, headDim, x, queryRow, keyColumns, headDim * PANEL_BYTES, scores, row, false, scratch);
-          multiply(strip, seen, valueDim, dO, outRow, valueColumns, valueDim * PANEL_BYTES, slopes, row, false, scratch);
+          // Whole panels: what stands behind the last key is overwritten below.
+          const wide = (seen + 7) & ~7;
+          multiply(strip, wide, headDim, x, queryRow, keyColumns, headDim * PANEL_BYTES, scores, row, false, scratch);
+          multiply(strip, wide, valueDim, dO, outRow, valueColumns, valueDim * PANEL_BYTES, slopes, row, false, scratch);
           for (let s = 0; s < strip; s++) {
             differentiateRow(
               scores + s * row,

@@ -7,7 +7,7 @@
 import { backward, combine } from './attention-backward';
 import { clear, EDGE_BYTES, multiply, packColumns, packedBytes, PANEL_BYTES, packRows, STRIP } from './gemm';
 import { exp4, log4 } from './math';
-import { maxLanes, sumLanes } from './simd';
+import { maxLanes, storeTail, sumLanes } from './simd';
 import {
   ATTENTION_BACKWARD,
   ATTENTION_COMBINE,
@@ -86,9 +86,10 @@ function forward(args: usize, tile: i32, scratch: usize): void {
       if (keys <= 0) continue;
       const query = q + r * queryRow;
       const to = out + r * outRow;
+      // Whole panels: what stands behind the last key is never read.
       multiply(
         strip,
-        keys,
+        (keys + 7) & ~7,
         headDim,
         query,
         queryRow,
@@ -124,10 +125,11 @@ function forward(args: usize, tile: i32, scratch: usize): void {
       );
     }
   }
-  for (let r = 0; r < rows; r++) {
-    const sum = load<f32>(sums + (r << 2));
-    scaleRow(out + r * outRow, valueDim, 1 / sum);
-    store<f32>(logSumExp + (r << 2), load<f32>(maxima + (r << 2)) + f32x4.extract_lane(log4(f32x4.splat(sum)), 0));
+  for (let r = 0; r < rows; r++) scaleRow(out + r * outRow, valueDim, 1 / load<f32>(sums + (r << 2)));
+  for (let r = 0; r < rows; r += 4) {
+    const value = f32x4.add(v128.load(maxima + (r << 2)), log4(v128.load(sums + (r << 2))));
+    if (r + 4 <= rows) v128.store(logSumExp + (r << 2), value);
+    else storeTail(logSumExp + (r << 2), value, rows - r);
   }
 }
 
@@ -145,12 +147,10 @@ function softmaxRow(scores: usize, visible: i32, keys: i32, maximum: usize, sum:
   for (let at = scores; at < end; at += 16) highest = f32x4.pmax(highest, v128.load(at));
   const after = maxLanes(highest);
   const shift = f32x4.splat(after);
+  for (let at = scores; at < end; at += 16) v128.store(at, exp4(f32x4.sub(v128.load(at), shift)));
+  // Not in the loop above, where the exponential needs all registers.
   let total = f32x4.splat(0);
-  for (let at = scores; at < end; at += 16) {
-    const p = exp4(f32x4.sub(v128.load(at), shift));
-    v128.store(at, p);
-    total = f32x4.add(total, p);
-  }
+  for (let at = scores; at < end; at += 16) total = f32x4.add(total, v128.load(at));
   clear(end, (keys << 2) - <i32>(end - scores));
   const shrink = f32x4.extract_lane(exp4(f32x4.splat(before - after)), 0);
   store<f32>(maximum, after);
