@@ -182,7 +182,8 @@ const startNodeWorker: StartWorker = (data, onMessage, onCrash) => {
   worker.on('error', onCrash);
   worker.on('exit', (code) => {
     // Code 0: it stopped because a kernel failed, which the worker where that happened has told or is about to tell.
-    if (code !== 0 && !isTerminated) onCrash(new Error(`a worker of the wasm device has ended by itself with code ${code}`));
+    if (code !== 0 && !isTerminated)
+      onCrash(new Error(`a worker of the wasm device has ended by itself with code ${code}`));
   });
   worker.postMessage(data);
   return {
