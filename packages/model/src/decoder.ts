@@ -3,6 +3,7 @@
  * only shows in the plan made from its config.
  */
 import {
+  below,
   createParameters,
   labelled,
   loadBalancingLosses,
@@ -10,7 +11,6 @@ import {
   MoeLayer,
   type Router,
   type Routing,
-  below,
   tensorNamed,
 } from '@lpr/moe';
 import {
@@ -115,7 +115,7 @@ export class Decoder {
     }
     const { hidden, routings } = this.#transform(inputIds, context);
     const { loss: taskLoss } = labelled(this.device, 'head', () =>
-      linearCrossEntropy(hidden, tensorNamed(this.#tensors, 'lm_head.weight'), reshape(labels, [labels.size])),
+      linearCrossEntropy(hidden, this.#tensor('lm_head.weight'), reshape(labels, [labels.size])),
     );
     hidden.dispose();
     const losses = context.training ? this.#losses(routings) : [];
@@ -134,7 +134,7 @@ export class Decoder {
       this.device,
       () => {
         const { hidden } = this.#transform(inputIds, context);
-        const logits = linear(hidden, tensorNamed(this.#tensors, 'lm_head.weight'));
+        const logits = labelled(this.device, 'head', () => linear(hidden, this.#tensor('lm_head.weight')));
         return reshape(logits, [...inputIds.shape, this.plan.vocabulary]);
       },
       { gradients: false },
@@ -171,7 +171,7 @@ export class Decoder {
     const layout = { batch, sequence, tables: this.#tablesFor(sequence) };
     const routings: Routing[] = [];
     let hidden = labelled(device, 'embedding', () =>
-      embedding(tensorNamed(this.#tensors, 'model.embed_tokens.weight'), reshape(inputIds, [inputIds.size])),
+      embedding(this.#tensor('model.embed_tokens.weight'), reshape(inputIds, [inputIds.size])),
     );
     this.#layers.forEach((layer, i) => {
       // A scope a layer frees what neither backward nor the caller reads; the tape holds what it needs itself.
@@ -181,9 +181,7 @@ export class Decoder {
       if (result.routing !== null) routings.push(result.routing);
     });
     const last = hidden;
-    hidden = labelled(device, 'norm', () =>
-      rmsNorm(last, tensorNamed(this.#tensors, 'model.norm.weight'), plan.normEpsilon),
-    );
+    hidden = labelled(device, 'norm', () => rmsNorm(last, this.#tensor('model.norm.weight'), plan.normEpsilon));
     last.dispose();
     return { hidden, routings };
   }
@@ -200,6 +198,10 @@ export class Decoder {
       );
     }
     return losses;
+  }
+
+  #tensor(name: string): Tensor {
+    return tensorNamed(this.#tensors, name);
   }
 
   #tablesFor(sequence: number): RotaryTables {
