@@ -1,0 +1,102 @@
+/**
+ * A small cache on disk for what is slow to make and decided by its inputs: trained tokenizers, token streams. Node only.
+ *
+ * An entry is one file: the SHA-256 of its content, then the content. It is written under a temporary name, synced and
+ * renamed, so a reader sees all of it or nothing; an entry whose checksum fails is made again.
+ */
+
+import { createHash, randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Document } from './documents.ts';
+
+const CHECKSUM_BYTES = 32;
+
+/**
+ * Gives an entry of the cache, made now if it is missing or damaged. Processes may share a directory.
+ *
+ * @param directory made if need be
+ * @param key the entry's file name: letters, digits, `.`, `_` and `-`; must change with everything the content depends on
+ *   (`contentKey` makes such a key)
+ * @param make makes the content
+ * @throws RangeError for another key; Error naming the directory when it cannot be read or written; what `make` throws
+ */
+export async function cached(
+  directory: string,
+  key: string,
+  make: () => Uint8Array | Promise<Uint8Array>,
+): Promise<Uint8Array> {
+  if (!/^[\w-][\w.-]*$/.test(key)) {
+    throw new RangeError(
+      `cached: the key ${JSON.stringify(key)} is no plain file name; use letters, digits, ".", "_" and "-" only.`,
+    );
+  }
+  const path = join(directory, key);
+  const found = await readEntry(path);
+  if (found !== null) {
+    return found;
+  }
+  const content = await make();
+  try {
+    await mkdir(directory, { recursive: true });
+    await writeEntry(path, content);
+  } catch (cause) {
+    throw new Error(`cached: cannot write ${path} (${String(cause)}). Choose a cache directory that can be written.`, {
+      cause,
+    });
+  }
+  return content;
+}
+
+/**
+ * A key for what is made from documents under some settings: a SHA-256 over both, in hexadecimal.
+ *
+ * @param settings anything JSON can write; the order of its fields counts
+ */
+export function contentKey(settings: object, documents: readonly Document[]): string {
+  const hash = createHash('sha256').update(JSON.stringify(settings));
+  for (const { id, text } of documents) {
+    // The lengths keep two different lists of documents from running together into the same bytes.
+    hash.update(`\n${id.length} ${text.length}\n`).update(id).update(text);
+  }
+  return hash.digest('hex');
+}
+
+/** @returns null when there is no entry, or a damaged one */
+async function readEntry(path: string): Promise<Uint8Array | null> {
+  if (!existsSync(path)) {
+    return null;
+  }
+  let file: Uint8Array;
+  try {
+    file = await readFile(path);
+  } catch (cause) {
+    throw new Error(`cached: cannot read ${path} (${String(cause)}). Choose another cache directory.`, { cause });
+  }
+  // A copy, so that callers get a plain array with a buffer of its own.
+  const content = new Uint8Array(file.subarray(CHECKSUM_BYTES));
+  return checksum(content).equals(file.subarray(0, CHECKSUM_BYTES)) ? content : null;
+}
+
+async function writeEntry(path: string, content: Uint8Array): Promise<void> {
+  const temporary = `${path}.${randomUUID()}.tmp`;
+  try {
+    const file = await open(temporary, 'wx');
+    try {
+      await file.writeFile(checksum(content));
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+function checksum(content: Uint8Array): Buffer {
+  return createHash('sha256').update(content).digest();
+}

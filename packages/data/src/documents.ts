@@ -1,0 +1,92 @@
+/**
+ * Documents, the unit a corpus is made of, and their split into a training and a held-out part.
+ */
+
+import { checkSeed, hash32 } from './random.ts';
+
+/** One text of a corpus. */
+export interface Document {
+  /** Unique within its corpus. */
+  readonly id: string;
+  readonly text: string;
+  /** What kind of text it is (`'c4'`, `'arxiv'`, ...), for figures of how experts specialise. */
+  readonly domain?: string;
+}
+
+export interface SplitOptions {
+  /** Share of the characters to hold out, in `[0, 1)`; 0 holds nothing out. */
+  readonly heldOutFraction: number;
+  /** Non-negative integer. */
+  readonly seed: number;
+}
+
+export interface DocumentSplit {
+  readonly training: Document[];
+  readonly heldOut: Document[];
+}
+
+/**
+ * Splits a corpus by document: no document is in both parts, and every document is in one.
+ *
+ * Documents are ranked by a hash of the seed and their id, and are held out in that order for as long as none takes the
+ * held-out characters further from `heldOutFraction` of all. So the share is met to within half of one document, the split
+ * does not depend on the order in which the documents are given, and each part keeps that order. With a fraction above 0,
+ * each part has at least one document.
+ *
+ * @throws RangeError when the fraction or the seed is out of range, when ids repeat, or when there are fewer than two
+ *   documents to split
+ */
+export function splitDocuments(documents: readonly Document[], options: SplitOptions): DocumentSplit {
+  const { heldOutFraction, seed } = options;
+  checkSeed('splitDocuments', seed);
+  if (!(heldOutFraction >= 0 && heldOutFraction < 1)) {
+    throw new RangeError(`splitDocuments: heldOutFraction must be in [0, 1), got ${heldOutFraction}.`);
+  }
+  checkUniqueIds(documents);
+  if (heldOutFraction === 0) {
+    return { training: [...documents], heldOut: [] };
+  }
+  if (documents.length < 2) {
+    throw new RangeError(
+      `splitDocuments: got ${documents.length} document(s), but holding some out takes at least 2. ` +
+        'Give more documents (cut one long text into several), or set heldOutFraction to 0.',
+    );
+  }
+
+  const ranked = documents
+    .map((document) => ({ document, rank: hash32(seed, [Math.floor(seed / 2 ** 32), ...codeUnits(document.id)]) }))
+    .toSorted((a, b) => a.rank - b.rank || (a.document.id < b.document.id ? -1 : 1));
+  const target = heldOutFraction * documents.reduce((sum, document) => sum + document.text.length, 0);
+
+  const heldOutIds = new Set<string>();
+  let heldOutCharacters = 0;
+  for (const { document } of ranked.slice(0, -1)) {
+    const grown = heldOutCharacters + document.text.length;
+    if (heldOutIds.size > 0 && Math.abs(grown - target) > Math.abs(heldOutCharacters - target)) {
+      break;
+    }
+    heldOutIds.add(document.id);
+    heldOutCharacters = grown;
+  }
+  return {
+    training: documents.filter((document) => !heldOutIds.has(document.id)),
+    heldOut: documents.filter((document) => heldOutIds.has(document.id)),
+  };
+}
+
+function checkUniqueIds(documents: readonly Document[]): void {
+  const seen = new Set<string>();
+  for (const { id } of documents) {
+    if (seen.has(id)) {
+      throw new RangeError(
+        `splitDocuments: two documents have the id ${JSON.stringify(id)}. ` +
+          'Ids decide which part a document belongs to, so give each its own.',
+      );
+    }
+    seen.add(id);
+  }
+}
+
+function codeUnits(text: string): number[] {
+  return Array.from({ length: text.length }, (_, index) => text.charCodeAt(index));
+}

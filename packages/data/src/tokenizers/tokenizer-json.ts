@@ -1,0 +1,154 @@
+/**
+ * The HF `tokenizer.json` of byte-level BPE: model `BPE`, pre-tokenizer and decoder `ByteLevel`, special tokens in
+ * `added_tokens`. Settings that would change the ids in a way we do not follow are refused by name, never passed over.
+ */
+
+import type { BpeModel } from './bpe.ts';
+
+/** Writes the file's text: vocabulary in the order of ids, merges as pairs. */
+export function writeTokenizerJson(model: BpeModel): string {
+  const byId = [...model.vocabulary].toSorted(([, a], [, b]) => a - b);
+  const file = {
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    added_tokens: [...model.specialTokens].map(([content, id]) => ({
+      id,
+      content,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special: true,
+    })),
+    normalizer: null,
+    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
+    post_processor: null,
+    decoder: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
+    model: {
+      type: 'BPE',
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      ignore_merges: false,
+      vocab: Object.fromEntries(byId),
+      merges: model.merges,
+    },
+  };
+  return `${JSON.stringify(file, null, 2)}\n`;
+}
+
+/**
+ * Reads the file's text. Merges may be pairs or, as older files have them, one string with a space.
+ *
+ * @throws Error naming the field, what it holds and what is expected
+ */
+export function parseTokenizerJson(json: string): BpeModel {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(json);
+  } catch (cause) {
+    throw new Error('tokenizer.json: not JSON; the file may be cut short.', { cause });
+  }
+  const file = asObject(parsed, 'the file');
+  const model = asObject(file['model'], 'model');
+  const preTokenizer = asObject(file['pre_tokenizer'], 'pre_tokenizer');
+  const decoder = asObject(file['decoder'], 'decoder');
+  expect('model.type', model['type'], ['BPE']);
+  expect('pre_tokenizer.type', preTokenizer['type'], ['ByteLevel']);
+  expect('pre_tokenizer.add_prefix_space', preTokenizer['add_prefix_space'], [false]);
+  expect('pre_tokenizer.use_regex', preTokenizer['use_regex'], [true, undefined]);
+  expect('decoder.type', decoder['type'], ['ByteLevel']);
+  expect('normalizer', file['normalizer'], [null, undefined]);
+  expect('truncation', file['truncation'], [null, undefined]);
+  expect('padding', file['padding'], [null, undefined]);
+  expect('model.dropout', model['dropout'], [null, undefined, 0]);
+  expect('model.continuing_subword_prefix', model['continuing_subword_prefix'], [null, undefined, '']);
+  expect('model.end_of_word_suffix', model['end_of_word_suffix'], [null, undefined, '']);
+  expect('model.ignore_merges', model['ignore_merges'], [false, undefined]);
+  // A ByteLevel post-processor moves offsets only; others add tokens.
+  const postProcessor = file['post_processor'] ?? null;
+  if (postProcessor !== null) {
+    expect('post_processor.type', asObject(postProcessor, 'post_processor')['type'], ['ByteLevel']);
+  }
+  return {
+    vocabulary: new Map(
+      Object.entries(asObject(model['vocab'], 'model.vocab')).map(([token, id]) => [
+        token,
+        asId(id, `model.vocab[${JSON.stringify(token)}]`),
+      ]),
+    ),
+    merges: asArray(model['merges'], 'model.merges').map((merge, rank) => asMerge(merge, `model.merges[${rank}]`)),
+    specialTokens: new Map(
+      asArray(file['added_tokens'] ?? [], 'added_tokens').map((token, index) =>
+        asSpecialToken(token, `added_tokens[${index}]`),
+      ),
+    ),
+  };
+}
+
+function asSpecialToken(value: unknown, field: string): [string, number] {
+  const token = asObject(value, field);
+  for (const option of ['single_word', 'lstrip', 'rstrip']) {
+    expect(`${field}.${option}`, token[option], [false, undefined]);
+  }
+  expect(`${field}.special`, token['special'], [true]);
+  return [asString(token['content'], `${field}.content`), asId(token['id'], `${field}.id`)];
+}
+
+function asMerge(value: unknown, field: string): [string, string] {
+  const parts = typeof value === 'string' ? value.split(' ') : value;
+  if (!Array.isArray(parts) || parts.length !== 2) {
+    throw wrong(field, value, 'a pair of tokens');
+  }
+  return [asString(parts[0], `${field}[0]`), asString(parts[1], `${field}[1]`)];
+}
+
+function expect(field: string, value: unknown, allowed: readonly unknown[]): void {
+  if (!allowed.includes(value)) {
+    throw wrong(field, value, JSON.stringify(allowed[0]));
+  }
+}
+
+function asObject(value: unknown, field: string): Record<string, unknown> {
+  if (!isObject(value)) {
+    throw wrong(field, value, 'an object');
+  }
+  return value;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function asArray(value: unknown, field: string): unknown[] {
+  if (!Array.isArray(value)) {
+    throw wrong(field, value, 'an array');
+  }
+  return value;
+}
+
+function asString(value: unknown, field: string): string {
+  if (typeof value !== 'string' || value === '') {
+    throw wrong(field, value, 'a string that is not empty');
+  }
+  return value;
+}
+
+function asId(value: unknown, field: string): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value >= 2 ** 31) {
+    throw wrong(field, value, 'an id (an integer from 0)');
+  }
+  return value;
+}
+
+function wrong(field: string, value: unknown, expected: string): Error {
+  const got = (JSON.stringify(value) ?? 'nothing').slice(0, 80);
+  return new Error(
+    `tokenizer.json: ${field} is ${got}, expected ${expected}. Only byte-level BPE as GPT-2 has it is read here; ` +
+      'read other tokenizers with the @huggingface/tokenizers package.',
+  );
+}

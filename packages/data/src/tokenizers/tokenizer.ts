@@ -1,0 +1,83 @@
+/**
+ * What every tokenizer offers, and the handling of special tokens that all of them share.
+ */
+
+/** Turns text into token ids and back. */
+export interface Tokenizer {
+  /** Ids are in `[0, vocabularySize)`: the number of rows an embedding needs. */
+  readonly vocabularySize: number;
+  /** The id that ends a document, or null when the tokenizer has none. */
+  readonly endOfText: number | null;
+  /**
+   * The ids of a text. A special token that is written out in the text becomes its id, as in the HF tokenizers library.
+   * A lone surrogate, which is not valid Unicode, is encoded as U+FFFD.
+   */
+  encode(text: string): Int32Array;
+  /**
+   * The text of some ids: `decode(encode(text)) === text` for any text without lone surrogates. Special tokens are
+   * written out. Where the ids' bytes are not UTF-8 (a character cut in two), the text has U+FFFD.
+   *
+   * @throws RangeError for an id that is not in the vocabulary
+   */
+  decode(ids: ArrayLike<number>): string;
+}
+
+/** How the end of a document is written, after GPT-2. */
+export const END_OF_TEXT = '<|endoftext|>';
+
+/** A part of a text: either plain, or a special token. */
+export type TextPart = { readonly text: string; readonly special: null } | { readonly special: number };
+
+/**
+ * Makes a function that cuts a text at the special tokens written in it; of several that begin at one place, the longest
+ * counts.
+ *
+ * @param specialTokens ids by how the token is written
+ */
+export function specialTokenSplitter(specialTokens: ReadonlyMap<string, number>): (text: string) => Iterable<TextPart> {
+  if (specialTokens.size === 0) {
+    return (text) => [{ text, special: null }];
+  }
+  const alternatives = [...specialTokens.keys()]
+    .toSorted((a, b) => b.length - a.length)
+    .map((token) => token.replaceAll(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`));
+  // A capturing group makes split() return the separators too: plain text at even places, special tokens at odd ones.
+  const pattern = new RegExp(`(${alternatives.join('|')})`, 'u');
+  return function* split(text) {
+    for (const [index, part] of text.split(pattern).entries()) {
+      if (index % 2 === 1) {
+        yield { special: specialTokens.get(part)! };
+      } else if (part !== '') {
+        yield { text: part, special: null };
+      }
+    }
+  };
+}
+
+/** UTF-8 to text, a byte order mark kept and U+FFFD where the bytes are not UTF-8. */
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/**
+ * Joins the bytes that ids stand for and reads them as UTF-8.
+ *
+ * @param bytesOf bytes by id
+ * @throws RangeError for an id without bytes
+ */
+export function decodeBytes(ids: ArrayLike<number>, bytesOf: readonly (Uint8Array | undefined)[]): string {
+  const parts = Array.from(ids, (id) => {
+    const part = bytesOf[id];
+    if (part === undefined) {
+      throw new RangeError(
+        `decode: ${id} is not a token id; ids of this tokenizer are integers from 0 to ${bytesOf.length - 1}.`,
+      );
+    }
+    return part;
+  });
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let end = 0;
+  for (const part of parts) {
+    bytes.set(part, end);
+    end += part.length;
+  }
+  return utf8.decode(bytes);
+}

@@ -1,0 +1,156 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Batch, BatchStream, evaluationBatches } from '../src/batches.ts';
+
+/** A stream whose tokens are their own positions, so that every id says where it was cut. */
+const positions = (length: number): Int32Array => Int32Array.from({ length }, (_, index) => index);
+
+const SIZES = fc
+  .record({
+    sequenceLength: fc.integer({ min: 1, max: 12 }),
+    batchSize: fc.integer({ min: 1, max: 7 }),
+    extra: fc.integer({ min: 1, max: 150 }),
+    seed: fc.nat({ max: Number.MAX_SAFE_INTEGER }),
+  })
+  .map(({ extra, ...sizes }) => ({ ...sizes, tokens: positions(sizes.sequenceLength + extra) }));
+
+const rowsOf = ({ inputIds, sequenceLength, batch }: Batch): number[][] =>
+  Array.from({ length: batch }, (_, row) => [...inputIds.subarray(row * sequenceLength, (row + 1) * sequenceLength)]);
+
+/** The first `count` sequences that a stream gives. */
+function firstSequences(stream: BatchStream, count: number): number[][] {
+  const rows: number[][] = [];
+  while (rows.length < count) {
+    rows.push(...rowsOf(stream.next()));
+  }
+  return rows.slice(0, count);
+}
+
+describe('BatchStream', () => {
+  it('fills every batch with sequences of neighbouring tokens, labelled with the next token', () => {
+    fc.assert(
+      fc.property(SIZES, fc.nat({ max: 50 }), (sizes, index) => {
+        const { tokens, batchSize, sequenceLength } = sizes;
+        const batch = new BatchStream(sizes).batchAt(index);
+        expect(batch).toMatchObject({ batch: batchSize, sequenceLength });
+        expect(batch.inputIds).toHaveLength(batchSize * sequenceLength);
+        expect(batch.labels).toEqual(batch.inputIds.map((token) => (token + 1) % tokens.length));
+        for (const row of rowsOf(batch)) {
+          expect(row).toEqual(row.map((_, place) => (row[0]! + place) % tokens.length));
+        }
+      }),
+    );
+  });
+
+  it('gives every sequence of an epoch once, without overlap', () => {
+    fc.assert(
+      fc.property(SIZES, (sizes) => {
+        const stream = new BatchStream(sizes);
+        const { sequencesPerEpoch } = stream;
+        expect(sequencesPerEpoch).toBe(Math.floor(sizes.tokens.length / sizes.sequenceLength));
+        const sequences = firstSequences(stream, 3 * sequencesPerEpoch);
+        for (let epoch = 0; epoch < 3; epoch++) {
+          const seen = sequences.slice(epoch * sequencesPerEpoch, (epoch + 1) * sequencesPerEpoch).flat();
+          expect(new Set(seen).size).toBe(sequencesPerEpoch * sizes.sequenceLength);
+        }
+      }),
+    );
+  });
+
+  it('resumes at any position as if it had never stopped', () => {
+    fc.assert(
+      fc.property(SIZES, fc.nat({ max: 40 }), (sizes, position) => {
+        const uninterrupted = new BatchStream(sizes);
+        for (let index = 0; index < position; index++) {
+          uninterrupted.next();
+        }
+        const resumed = new BatchStream(sizes);
+        resumed.position = position;
+        for (let index = 0; index < 5; index++) {
+          expect(resumed.next()).toEqual(uninterrupted.next());
+        }
+        expect(resumed.position).toBe(position + 5);
+        expect(resumed.batchAt(position)).toEqual(new BatchStream(sizes).batchAt(position));
+        expect(resumed.position).toBe(position + 5);
+      }),
+    );
+  });
+
+  it('takes the same sequences whatever the batch size', () => {
+    fc.assert(
+      fc.property(SIZES, fc.integer({ min: 1, max: 7 }), (sizes, batchSize) => {
+        const sequences = firstSequences(new BatchStream(sizes), 50);
+        expect(firstSequences(new BatchStream({ ...sizes, batchSize }), 50)).toEqual(sequences);
+      }),
+    );
+  });
+
+  it('differs between seeds, and between epochs in order and in where sequences begin', () => {
+    const sizes = { tokens: positions(1000), batchSize: 4, sequenceLength: 10 };
+    const epochOf = (seed: number, epoch: number): number[] =>
+      firstSequences(new BatchStream({ ...sizes, seed }), 100 * (epoch + 1))
+        .slice(100 * epoch)
+        .map((row) => row[0]!);
+    const epochs = [epochOf(0, 0), epochOf(1, 0), epochOf(2 ** 32, 0), epochOf(0, 1), epochOf(0, 2)];
+    expect(new Set(epochs.map((starts) => starts.join())).size).toBe(epochs.length);
+    expect(epochOf(0, 1)).toEqual(epochOf(0, 1));
+    const offsets = Array.from({ length: 20 }, (_, epoch) => epochOf(0, epoch)[0]! % 10);
+    expect(new Set(offsets).size).toBeGreaterThan(5);
+    // Cut into 100 sequences of 10, a random order has about one in its place.
+    const inOrder = epochOf(0, 0).filter((start, index, all) => start === (all[index - 1] ?? 0) + 10);
+    expect(inOrder.length).toBeLessThan(10);
+  });
+
+  it('says how many epochs are over', () => {
+    const stream = new BatchStream({ tokens: positions(40), batchSize: 2, sequenceLength: 10, seed: 0 });
+    expect([0, 1, 2, 5].map((batches) => stream.epochsAfter(batches))).toEqual([0, 0.5, 1, 2.5]);
+  });
+
+  it('says what is wrong', () => {
+    const good = { tokens: positions(40), batchSize: 2, sequenceLength: 10, seed: 0 };
+    expect(() => new BatchStream({ ...good, sequenceLength: 40 })).toThrow(
+      /sequence of 40 tokens and the label of its last take 41 tokens, but the stream has 40\. Shorten/,
+    );
+    expect(() => new BatchStream({ ...good, batchSize: 0 })).toThrow(/batchSize must be a positive integer, got 0/);
+    expect(() => new BatchStream({ ...good, sequenceLength: 1.5 })).toThrow(/sequenceLength .* got 1.5/);
+    expect(() => new BatchStream({ ...good, seed: -1 })).toThrow(/seed must be/);
+    expect(() => new BatchStream(good).batchAt(-1)).toThrow(/index is an integer from 0, got -1/);
+  });
+});
+
+describe('evaluationBatches', () => {
+  it('goes through the stream in order, each token once, the last incomplete sequence left out', () => {
+    fc.assert(
+      fc.property(SIZES, ({ tokens, batchSize, sequenceLength }) => {
+        const batches = [...evaluationBatches(tokens, batchSize, sequenceLength)];
+        const used = Math.floor((tokens.length - 1) / sequenceLength) * sequenceLength;
+        expect(batches.flatMap(({ inputIds }) => [...inputIds])).toEqual([...tokens.subarray(0, used)]);
+        expect(batches.flatMap(({ labels }) => [...labels])).toEqual([...tokens.subarray(1, used + 1)]);
+        expect(batches.slice(0, -1).every(({ batch }) => batch === batchSize)).toBe(true);
+        expect(batches.at(-1)?.batch).toBeLessThanOrEqual(batchSize);
+      }),
+    );
+  });
+
+  it('spreads a limited number of tokens over the whole stream', () => {
+    fc.assert(
+      fc.property(SIZES, fc.integer({ min: 1, max: 20 }), ({ tokens, batchSize, sequenceLength }, sequences) => {
+        const maxTokens = sequences * sequenceLength + sequenceLength - 1;
+        const inputs = [...evaluationBatches(tokens, batchSize, sequenceLength, maxTokens)].flatMap(({ inputIds }) => [
+          ...inputIds,
+        ]);
+        const available = Math.floor((tokens.length - 1) / sequenceLength);
+        expect(inputs).toHaveLength(Math.min(sequences, available) * sequenceLength);
+        expect(new Set(inputs).size).toBe(inputs.length);
+      }),
+    );
+    const [batch] = evaluationBatches(positions(101), 4, 10, 40);
+    expect(rowsOf(batch!).map((row) => row[0])).toEqual([0, 20, 50, 70]);
+  });
+
+  it('says what is wrong at once', () => {
+    expect(() => evaluationBatches(positions(10), 1, 10)).toThrow(/take 11 tokens, but the stream has 10/);
+    expect(() => evaluationBatches(positions(11), 1, 10, 9)).toThrow(/maxTokens is 9, less than one sequence of 10/);
+    expect(() => evaluationBatches(positions(11), 1, 10, Number.NaN)).toThrow(/maxTokens is NaN/);
+  });
+});

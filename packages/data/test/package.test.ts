@@ -1,0 +1,31 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import * as data from '../src/index.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+
+it('does what the README shows', async () => {
+  const snippet = /```ts\n([\s\S]*?)```/.exec(readFileSync(join(ROOT, 'README.md'), 'utf8'))![1]!;
+  const [, names, body] = /^import (\{.*\}) from '@lpr\/data';\n([\s\S]*)$/.exec(snippet)!;
+  const printed: unknown[][] = [];
+  const record = { log: (...values: unknown[]): unknown => printed.push(values) };
+  // oxlint-disable-next-line typescript/no-implied-eval -- the snippet is the text under test
+  const run = new Function('data', 'console', `const ${names} = data; return (async () => {${body}})();`);
+  await run(data, record);
+  expect(printed[0]).toEqual([2048, true]);
+  expect(printed.slice(1).map(([batch]) => batch)).toEqual(Array.from({ length: 8 }, () => 8));
+  expect(printed.every((values) => values.length === 2)).toBe(true);
+}, 60_000);
+
+it('keeps Node out of what browsers can use', () => {
+  const files = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.ts'),
+  );
+  const needNode = files.filter((name) => /from 'node:/.test(readFileSync(join(ROOT, 'src', name), 'utf8')));
+  expect(needNode.toSorted()).toEqual(['cache.ts', 'corpora/sotu.ts', 'corpora/text-files.ts']);
+  const importers = files.filter((name) =>
+    /from '.*(cache|sotu|text-files)\.ts'/.test(readFileSync(join(ROOT, 'src', name), 'utf8')),
+  );
+  expect(importers.toSorted()).toEqual(['index.ts', 'prepare.ts']);
+});

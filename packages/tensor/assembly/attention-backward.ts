@@ -1,0 +1,156 @@
+/**
+ * Gradients of causal grouped-query attention. A tile is a run of keys of one key head: for every block of its keys and
+ * every block of queries of the heads that read them, probabilities come back from the scores and `logSumExp`, and with
+ * `delta = sum(gradient * out)` over a row,
+ *
+ *     dV += P^T dO,   dS = P * (dO V^T - delta) * scale,   dK += dS^T Q,   dQ += dS K.
+ *
+ * The keys of a tile are its own. A query is reached from several tiles when a key head is cut into runs: every run but the
+ * first then writes its own dQ, and `combine` adds them in order.
+ */
+import { EDGE_BYTES, multiply, packColumns, packedBytes, PANEL_BYTES, packRows, transpose } from './gemm';
+import { exp4 } from './math';
+import { madd, sumLanes } from './simd';
+import { ATTENTION_KEYS, ATTENTION_QUERIES } from '../src/devices/wasm/opcodes';
+
+/**
+ * Words: q, k, v, out, logSumExp, gradient, gradQ, gradK, gradV, partial dQ of the second run and so on, sequence, heads,
+ * keyHeads, headDim, valueDim, scale, runs, keys of a run, bytes of dQ.
+ */
+export function backward(args: usize, tile: i32, scratch: usize): void {
+  const sequence = load<i32>(args, 40);
+  const heads = load<i32>(args, 44);
+  const keyHeads = load<i32>(args, 48);
+  const headDim = load<i32>(args, 52);
+  const valueDim = load<i32>(args, 56);
+  const scale = load<f32>(args, 60);
+  const runs = load<i32>(args, 64);
+  const runKeys = load<i32>(args, 68);
+  const part = tile % runs;
+  const batch = tile / runs / keyHeads;
+  const keyHead = (tile / runs) % keyHeads;
+  const start = part * runKeys;
+  const end = min(start + runKeys, sequence);
+  const gradQ = part == 0 ? load<usize>(args, 24) : load<usize>(args, 36) + (part - 1) * load<i32>(args, 72);
+
+  const queryRow = (heads * headDim) << 2;
+  const outRow = (heads * valueDim) << 2;
+  const keyRow = (keyHeads * headDim) << 2;
+  const valueRow = (keyHeads * valueDim) << 2;
+
+  const p = scratch + EDGE_BYTES;
+  const dS = p + ((ATTENTION_QUERIES * ATTENTION_KEYS) << 2);
+  const turned = dS + ((ATTENTION_QUERIES * ATTENTION_KEYS) << 2);
+  const keyColumns = turned + ((ATTENTION_QUERIES * ATTENTION_KEYS) << 2);
+  const keyRows = keyColumns + packedBytes(headDim, ATTENTION_KEYS);
+  const valueColumns = keyRows + packedBytes(ATTENTION_KEYS, headDim);
+  const packed = valueColumns + packedBytes(valueDim, ATTENTION_KEYS);
+
+  for (let key = start; key < end; key += ATTENTION_KEYS) {
+    const keysHere = min(ATTENTION_KEYS, end - key);
+    const keyToken = (batch * sequence + key) * keyHeads + keyHead;
+    const k = load<usize>(args, 4) + ((keyToken * headDim) << 2);
+    const v = load<usize>(args, 8) + ((keyToken * valueDim) << 2);
+    const gradK = load<usize>(args, 28) + ((keyToken * headDim) << 2);
+    const gradV = load<usize>(args, 32) + ((keyToken * valueDim) << 2);
+    packColumns(k, keyRow, headDim, keysHere, keyColumns);
+    packRows(k, keyRow, keysHere, headDim, keyRows);
+    packColumns(v, valueRow, valueDim, keysHere, valueColumns);
+    for (let j = 0; j < keysHere; j++) {
+      memory.fill(gradK + j * keyRow, 0, headDim << 2);
+      memory.fill(gradV + j * valueRow, 0, valueDim << 2);
+    }
+    for (let head = 0; head < heads; head++) {
+      if ((head * keyHeads) / heads != keyHead) continue;
+      for (let query = key; query < sequence; query += ATTENTION_QUERIES) {
+        const rows = min(ATTENTION_QUERIES, sequence - query);
+        const keys = min(keysHere, query + rows - key);
+        const token = (batch * sequence + query) * heads + head;
+        const q = load<usize>(args) + ((token * headDim) << 2);
+        const out = load<usize>(args, 12) + ((token * valueDim) << 2);
+        const logSumExp = load<usize>(args, 16) + (((batch * heads + head) * sequence + query) << 2);
+        const gradient = load<usize>(args, 20) + ((token * valueDim) << 2);
+        const row = ATTENTION_KEYS << 2;
+        multiply(rows, keys, headDim, q, queryRow, keyColumns, headDim * PANEL_BYTES, p, row, false, scratch);
+        multiply(rows, keys, valueDim, gradient, outRow, valueColumns, valueDim * PANEL_BYTES, dS, row, false, scratch);
+        for (let r = 0; r < rows; r++) {
+          differentiateRow(
+            p + r * row,
+            dS + r * row,
+            query + r + 1 - key,
+            keys,
+            scale,
+            load<f32>(logSumExp + (r << 2)),
+            dot(gradient + r * outRow, out + r * outRow, valueDim),
+          );
+        }
+
+        packRows(gradient, outRow, rows, valueDim, packed);
+        transpose(p, row, rows, keys, turned, ATTENTION_QUERIES << 2);
+        const turnedRow = ATTENTION_QUERIES << 2;
+        multiply(keys, valueDim, rows, turned, turnedRow, packed, rows * PANEL_BYTES, gradV, valueRow, true, scratch);
+        packRows(q, queryRow, rows, headDim, packed);
+        transpose(dS, row, rows, keys, turned, turnedRow);
+        multiply(keys, headDim, rows, turned, turnedRow, packed, rows * PANEL_BYTES, gradK, keyRow, true, scratch);
+        const to = gradQ + ((token * headDim) << 2);
+        const more = key > start;
+        multiply(rows, headDim, keys, dS, row, keyRows, keysHere * PANEL_BYTES, to, queryRow, more, scratch);
+      }
+    }
+  }
+}
+
+/**
+ * Of one row: p from scores to `exp(scale * score - logSumExp)`, dS from `dO V^T` to the gradient of the unscaled scores.
+ * `keys` of them are there, the first `visible` count and the others become 0.
+ */
+function differentiateRow(p: usize, dS: usize, visible: i32, keys: i32, scale: f32, logSumExp: f32, delta: f32): void {
+  visible = min(visible, keys);
+  const end = ((visible + 3) & ~3) << 2;
+  const factor = f32x4.splat(scale);
+  const shift = f32x4.splat(logSumExp);
+  const mean = f32x4.splat(delta);
+  for (let at = 0; at < end; at += 16) {
+    const probability = exp4(f32x4.sub(f32x4.mul(v128.load(p + at), factor), shift));
+    v128.store(p + at, probability);
+    v128.store(dS + at, f32x4.mul(f32x4.mul(probability, f32x4.sub(v128.load(dS + at), mean)), factor));
+  }
+  const hidden = (keys - visible) << 2;
+  memory.fill(p + (visible << 2), 0, hidden);
+  memory.fill(dS + (visible << 2), 0, hidden);
+}
+
+function dot(x: usize, y: usize, count: i32): f32 {
+  const end = count << 2;
+  let sum = f32x4.splat(0);
+  let at = 0;
+  for (; at + 16 <= end; at += 16) sum = madd(v128.load(x + at), v128.load(y + at), sum);
+  let total = sumLanes(sum);
+  for (; at < end; at += 4) total += load<f32>(x + at) * load<f32>(y + at);
+  return total;
+}
+
+/**
+ * Adds the dQ of the second run and so on to that of the first. Words: gradQ, partial dQ, sequence, floats of a row, runs,
+ * keys of a run, bytes of dQ, tiles along the sequence.
+ */
+export function combine(args: usize, tile: i32): void {
+  const sequence = load<i32>(args, 8);
+  const row = load<i32>(args, 12) << 2;
+  const runs = load<i32>(args, 16);
+  const runKeys = load<i32>(args, 20);
+  const bytes = load<i32>(args, 24);
+  const tiles = load<i32>(args, 28);
+  const first = (tile % tiles) * ATTENTION_QUERIES;
+  const last = min(first + ATTENTION_QUERIES, sequence);
+  for (let query = first; query < last; query++) {
+    const place = ((tile / tiles) * sequence + query) * row;
+    for (let part = 1; part < runs && part * runKeys <= query; part++) {
+      const x = load<usize>(args, 4) + (part - 1) * bytes + place;
+      const to = load<usize>(args) + place;
+      let at = 0;
+      for (; at + 16 <= row; at += 16) v128.store(to + at, f32x4.add(v128.load(to + at), v128.load(x + at)));
+      for (; at < row; at += 4) store<f32>(to + at, load<f32>(to + at) + load<f32>(x + at));
+    }
+  }
+}

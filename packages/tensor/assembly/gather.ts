@@ -1,0 +1,208 @@
+/** Kernels that read or write rows, or elements of rows, by index. */
+import { loadTail, madd, storeTail, sumLanes } from './simd';
+
+/** x, indices, out, rows, columns, k, rows a tile */
+export function takeAlongRows(args: usize, tile: i32): void {
+  const columns = load<i32>(args, 16);
+  const k = load<i32>(args, 20);
+  const rowsPerTile = load<i32>(args, 24);
+  const end = min(load<i32>(args, 12), (tile + 1) * rowsPerTile);
+  let place = (<usize>(tile * rowsPerTile) * <usize>k) << 2;
+  for (let row = tile * rowsPerTile; row < end; row++) {
+    const x = load<usize>(args) + ((<usize>row * <usize>columns) << 2);
+    for (let j = 0; j < k; j++) {
+      const index = load<u32>(load<usize>(args, 4) + place);
+      if (index >= <u32>columns) unreachable();
+      store<u32>(load<usize>(args, 8) + place, load<u32>(x + (index << 2)));
+      place += 4;
+    }
+  }
+}
+
+/** x, indices, out, rows, columns, k, rows a tile, fill */
+export function scatterAlongRows(args: usize, tile: i32): void {
+  const columns = load<i32>(args, 16);
+  const k = load<i32>(args, 20);
+  const rowsPerTile = load<i32>(args, 24);
+  const fill = v128.load32_splat(args, 28);
+  const first = tile * rowsPerTile;
+  const end = min(load<i32>(args, 12), first + rowsPerTile);
+  let to = load<usize>(args, 8) + ((<usize>first * <usize>columns) << 2);
+  const stop = load<usize>(args, 8) + ((<usize>end * <usize>columns) << 2);
+  while (to + 16 <= stop) {
+    v128.store(to, fill);
+    to += 16;
+  }
+  if (to < stop) storeTail(to, fill, <i32>((stop - to) >> 2));
+  let place = (<usize>first * <usize>k) << 2;
+  for (let row = first; row < end; row++) {
+    const out = load<usize>(args, 8) + ((<usize>row * <usize>columns) << 2);
+    for (let j = 0; j < k; j++) {
+      const index = load<u32>(load<usize>(args, 4) + place);
+      if (index >= <u32>columns) unreachable();
+      store<u32>(out + (index << 2), load<u32>(load<usize>(args) + place));
+      place += 4;
+    }
+  }
+}
+
+/** table, indices, weights (or 0), out, rows, columns, divisor, rows a tile */
+export function gatherRows(args: usize, tile: i32): void {
+  const table = load<usize>(args);
+  const indices = load<usize>(args, 4);
+  const weights = load<usize>(args, 8);
+  const columns = load<i32>(args, 20);
+  const divisor = load<u32>(args, 24);
+  const rowsPerTile = load<i32>(args, 28);
+  const rowBytes = (<usize>columns) << 2;
+  const end = min(load<i32>(args, 16), (tile + 1) * rowsPerTile);
+  let to = load<usize>(args, 12) + <usize>(tile * rowsPerTile) * rowBytes;
+  for (let row = tile * rowsPerTile; row < end; row++) {
+    const index = load<u32>(indices + ((<usize>row) << 2));
+    const from = table + (divisor == 1 ? index : index / divisor) * rowBytes;
+    if (weights == 0) copyRow(from, to, columns);
+    else scaleRow(from, to, columns, load<f32>(weights + (index << 2)));
+    to += rowBytes;
+  }
+}
+
+function copyRow(from: usize, to: usize, columns: i32): void {
+  let column = 0;
+  for (; column + 16 <= columns; column += 16) {
+    const a = v128.load(from);
+    const b = v128.load(from, 16);
+    const c = v128.load(from, 32);
+    const d = v128.load(from, 48);
+    v128.store(to, a);
+    v128.store(to, b, 16);
+    v128.store(to, c, 32);
+    v128.store(to, d, 48);
+    from += 64;
+    to += 64;
+  }
+  for (; column < columns; column++) {
+    store<u32>(to, load<u32>(from));
+    from += 4;
+    to += 4;
+  }
+}
+
+function scaleRow(from: usize, to: usize, columns: i32, weight: f32): void {
+  const weights = f32x4.splat(weight);
+  let column = 0;
+  for (; column + 16 <= columns; column += 16) {
+    const a = f32x4.mul(v128.load(from), weights);
+    const b = f32x4.mul(v128.load(from, 16), weights);
+    const c = f32x4.mul(v128.load(from, 32), weights);
+    const d = f32x4.mul(v128.load(from, 48), weights);
+    v128.store(to, a);
+    v128.store(to, b, 16);
+    v128.store(to, c, 32);
+    v128.store(to, d, 48);
+    from += 64;
+    to += 64;
+  }
+  for (; column < columns; column++) {
+    store<f32>(to, load<f32>(from) * weight);
+    from += 4;
+    to += 4;
+  }
+}
+
+/** x, positions, weights (or 0), out, rows, k, columns, rows a tile */
+export function gatherSum(args: usize, tile: i32): void {
+  const x = load<usize>(args);
+  const positions = load<usize>(args, 4);
+  const weights = load<usize>(args, 8);
+  const k = load<i32>(args, 20);
+  const columns = load<i32>(args, 24);
+  const rowsPerTile = load<i32>(args, 28);
+  const rowBytes = (<usize>columns) << 2;
+  const end = min(load<i32>(args, 16), (tile + 1) * rowsPerTile);
+  let to = load<usize>(args, 12) + <usize>(tile * rowsPerTile) * rowBytes;
+  for (let row = tile * rowsPerTile; row < end; row++) {
+    const list = (<usize>row * <usize>k) << 2;
+    const at = positions + list;
+    const weight = weights == 0 ? 0 : weights + list;
+    let column = 0;
+    for (; column + 16 <= columns; column += 16) {
+      let a = f32x4.splat(0);
+      let b = a;
+      let c = a;
+      let d = a;
+      for (let j: usize = 0; j < <usize>k; j++) {
+        const from = x + load<usize>(at + (j << 2)) * rowBytes + ((<usize>column) << 2);
+        if (weight == 0) {
+          a = f32x4.add(a, v128.load(from));
+          b = f32x4.add(b, v128.load(from, 16));
+          c = f32x4.add(c, v128.load(from, 32));
+          d = f32x4.add(d, v128.load(from, 48));
+        } else {
+          const w = v128.load32_splat(weight + (j << 2));
+          a = madd(w, v128.load(from), a);
+          b = madd(w, v128.load(from, 16), b);
+          c = madd(w, v128.load(from, 32), c);
+          d = madd(w, v128.load(from, 48), d);
+        }
+      }
+      v128.store(to, a);
+      v128.store(to, b, 16);
+      v128.store(to, c, 32);
+      v128.store(to, d, 48);
+      to += 64;
+    }
+    for (; column < columns; column++) {
+      let sum: f32 = 0;
+      for (let j: usize = 0; j < <usize>k; j++) {
+        const term = load<f32>(x + load<usize>(at + (j << 2)) * rowBytes + ((<usize>column) << 2));
+        sum += weight == 0 ? term : term * load<f32>(weight + (j << 2));
+      }
+      store<f32>(to, sum);
+      to += 4;
+    }
+  }
+}
+
+/** a, x, positions, out, rows, k, columns, rows a tile */
+export function gatherDot(args: usize, tile: i32): void {
+  const x = load<usize>(args, 4);
+  const positions = load<usize>(args, 8);
+  const out = load<usize>(args, 12);
+  const k = load<i32>(args, 20);
+  const columns = load<i32>(args, 24);
+  const rowsPerTile = load<i32>(args, 28);
+  const rowBytes = (<usize>columns) << 2;
+  const end = min(load<i32>(args, 16), (tile + 1) * rowsPerTile);
+  for (let row = tile * rowsPerTile; row < end; row++) {
+    const a = load<usize>(args) + <usize>row * rowBytes;
+    let place = (<usize>row * <usize>k) << 2;
+    for (let j = 0; j < k; j++) {
+      store<f32>(out + place, dot(a, x + load<usize>(positions + place) * rowBytes, columns));
+      place += 4;
+    }
+  }
+}
+
+function dot(a: usize, b: usize, columns: i32): f32 {
+  let s0 = f32x4.splat(0);
+  let s1 = s0;
+  let s2 = s0;
+  let s3 = s0;
+  let column = 0;
+  for (; column + 16 <= columns; column += 16) {
+    s0 = madd(v128.load(a), v128.load(b), s0);
+    s1 = madd(v128.load(a, 16), v128.load(b, 16), s1);
+    s2 = madd(v128.load(a, 32), v128.load(b, 32), s2);
+    s3 = madd(v128.load(a, 48), v128.load(b, 48), s3);
+    a += 64;
+    b += 64;
+  }
+  for (; column + 4 <= columns; column += 4) {
+    s0 = madd(v128.load(a), v128.load(b), s0);
+    a += 16;
+    b += 16;
+  }
+  const rest = columns - column;
+  if (rest > 0) s1 = madd(loadTail(a, rest, f32x4.splat(0)), loadTail(b, rest, f32x4.splat(0)), s1);
+  return sumLanes(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)));
+}

@@ -1,0 +1,108 @@
+/** Sorting keys into segments, and sums over the rows of a segment. */
+
+/** keys, counts, offsets, order, inverse, count, segments */
+export function segmentPlan(args: usize): void {
+  const keys = load<usize>(args);
+  const counts = load<usize>(args, 4);
+  const offsets = load<usize>(args, 8);
+  const order = load<usize>(args, 12);
+  const inverse = load<usize>(args, 16);
+  const count = (<usize>load<i32>(args, 20)) << 2;
+  const segments = load<i32>(args, 24);
+
+  memory.fill(counts, 0, (<usize>segments) << 2);
+  for (let i: usize = 0; i < count; i += 4) {
+    const key = load<u32>(keys + i);
+    // The keys are known to the device alone, so nobody else can stop a write beside the counts.
+    if (key >= <u32>segments) unreachable();
+    const at = counts + (key << 2);
+    store<i32>(at, load<i32>(at) + 1);
+  }
+
+  // offsets[s + 1] first holds the begin of segment s; placing its keys moves it to the segment's end.
+  store<i32>(offsets, 0);
+  const next = offsets + 4;
+  let begin = 0;
+  for (let s: usize = 0; s < (<usize>segments) << 2; s += 4) {
+    store<i32>(next + s, begin);
+    begin += load<i32>(counts + s);
+  }
+  for (let i: usize = 0; i < count; i += 4) {
+    const at = next + (load<usize>(keys + i) << 2);
+    const place = load<i32>(at);
+    store<i32>(at, place + 1);
+    store<i32>(order + ((<usize>place) << 2), <i32>(i >> 2));
+    store<i32>(inverse + i, place);
+  }
+}
+
+/** x, order, offsets, out, segments, columns, divisor, segments a tile, columns a tile */
+export function segmentSum(args: usize, tile: i32): void {
+  const x = load<usize>(args);
+  const order = load<usize>(args, 4);
+  const offsets = load<usize>(args, 8);
+  const out = load<usize>(args, 12);
+  const segments = load<i32>(args, 16);
+  const columns = load<i32>(args, 20);
+  const divisor = load<u32>(args, 24);
+  const segmentsPerTile = load<i32>(args, 28);
+  const columnsPerTile = load<i32>(args, 32);
+  const columnTiles = (columns + columnsPerTile - 1) / columnsPerTile;
+  const firstColumn = (tile % columnTiles) * columnsPerTile;
+  const width = min(columnsPerTile, columns - firstColumn);
+  const firstSegment = (tile / columnTiles) * segmentsPerTile;
+  const endSegment = min(segments, firstSegment + segmentsPerTile);
+  const rowBytes = (<usize>columns) << 2;
+  const block = x + ((<usize>firstColumn) << 2);
+
+  let p = order + (load<usize>(offsets + ((<usize>firstSegment) << 2)) << 2);
+  for (let segment = firstSegment; segment < endSegment; segment++) {
+    const to = out + <usize>segment * rowBytes + ((<usize>firstColumn) << 2);
+    const end = order + (load<usize>(offsets + ((<usize>segment) << 2), 4) << 2);
+    memory.fill(to, 0, (<usize>width) << 2);
+    for (; p + 16 <= end; p += 16) {
+      addFourRows(
+        to,
+        block + (load<u32>(p) / divisor) * rowBytes,
+        block + (load<u32>(p, 4) / divisor) * rowBytes,
+        block + (load<u32>(p, 8) / divisor) * rowBytes,
+        block + (load<u32>(p, 12) / divisor) * rowBytes,
+        width,
+      );
+    }
+    for (; p < end; p += 4) addRow(to, block + (load<u32>(p) / divisor) * rowBytes, width);
+  }
+}
+
+function addRow(to: usize, from: usize, width: i32): void {
+  let column = 0;
+  for (; column + 4 <= width; column += 4) {
+    v128.store(to, f32x4.add(v128.load(to), v128.load(from)));
+    to += 16;
+    from += 16;
+  }
+  for (; column < width; column++) {
+    store<f32>(to, load<f32>(to) + load<f32>(from));
+    to += 4;
+    from += 4;
+  }
+}
+
+/** Adds `(a + b) + (c + d)`: one pass over `to` for four rows. */
+function addFourRows(to: usize, a: usize, b: usize, c: usize, d: usize, width: i32): void {
+  let column = 0;
+  let at: usize = 0;
+  for (; column + 4 <= width; column += 4) {
+    const four = f32x4.add(
+      f32x4.add(v128.load(a + at), v128.load(b + at)),
+      f32x4.add(v128.load(c + at), v128.load(d + at)),
+    );
+    v128.store(to + at, f32x4.add(v128.load(to + at), four));
+    at += 16;
+  }
+  for (; column < width; column++) {
+    const four = load<f32>(a + at) + load<f32>(b + at) + (load<f32>(c + at) + load<f32>(d + at));
+    store<f32>(to + at, load<f32>(to + at) + four);
+    at += 4;
+  }
+}
