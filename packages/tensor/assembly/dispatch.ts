@@ -9,8 +9,10 @@ import * as optimizer from './optimizer';
 import * as random from './random';
 import * as reduce from './reduce';
 import * as rows from './rows';
+import { copyTile } from './runtime';
 import {
   ATTENTION,
+  COPY,
   ELEMENTWISE,
   GROUPED,
   LAYERS,
@@ -20,11 +22,16 @@ import {
   RANDOM,
   REDUCE,
   ROWS,
+  RUNTIME,
 } from '../src/devices/wasm/opcodes';
 
 export function runTile(opcode: i32, args: usize, tile: i32, scratch: usize): void {
   const kernel = opcode & 255;
   switch (opcode >> 8) {
+    case RUNTIME:
+      if (opcode != COPY) unreachable();
+      copyTile(args, tile);
+      break;
     case ELEMENTWISE:
       elementwise.run(kernel, args, tile, scratch);
       break;

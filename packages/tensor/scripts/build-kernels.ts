@@ -8,17 +8,13 @@ for (const { name, features } of [
   { name: 'kernels', features: 'simd,threads,bulk-memory' },
   { name: 'kernels-relaxed', features: 'simd,threads,bulk-memory,relaxed-simd' },
 ]) {
-  const { error, stderr } = await main([
-    'assembly/index.ts',
-    ...['--outFile', `${outDir}/${name}.wasm`],
-    ...['--enable', features],
-    ...['--runtime', 'stub'],
-    ...['--importMemory', '--sharedMemory', '--maximumMemory', '65536'],
-    ...['--initialMemory', '1'],
-    '-O3',
-    '--noAssert',
-    '--converge',
-  ]);
+  const options = [
+    `--outFile ${outDir}/${name}.wasm`,
+    `--enable ${features}`,
+    '--importMemory --sharedMemory --initialMemory 1 --maximumMemory 65536',
+    '--runtime stub --noAssert -O3 --converge',
+  ];
+  const { error, stderr } = await main(['assembly/index.ts', ...options.flatMap((option) => option.split(' '))]);
   if (error) {
     console.error(stderr.toString());
     throw error;

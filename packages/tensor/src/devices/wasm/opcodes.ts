@@ -106,3 +106,11 @@ export const ATTENTION_COMBINE = ATTENTION * 256 + 3;
 /** Queries and keys of a block of scores: multiples of the strips and panels of assembly/gemm.ts, keys of queries too. */
 export const ATTENTION_QUERIES = 48;
 export const ATTENTION_KEYS = 144;
+
+export const RUNTIME = 15;
+
+// ---- runtime -------------------------------------------------------------------------------------------------------
+
+/** Words: destination, source, bytes. A tile copies COPY_TILE_BYTES. */
+export const COPY = 3841;
+export const COPY_TILE_BYTES = 262144;

@@ -1,0 +1,127 @@
+/**
+ * A device on the CPU: WebAssembly SIMD kernels, run by one worker thread a core from a queue in shared memory, while the
+ * calling thread only records and stays responsive. Results are bit-identical for any number of threads.
+ */
+import { SharedMemoryDevice, type WasmDevice } from './device.ts';
+import {
+  availableThreads,
+  canShareMemory,
+  compileKernels,
+  enableRelaxedSimd,
+  instantiate,
+  startWorker,
+  type WorkerMessage,
+} from './host.ts';
+import { kernelName } from './kernel-name.ts';
+import { CONTROL_BYTES } from './layout.ts';
+import { Profile } from './profile.ts';
+import { CommandQueue } from './queue.ts';
+import { SCRATCH_BYTES } from './recorder.ts';
+import { ADDRESSABLE_BYTES, SharedMemory } from './shared-memory.ts';
+import { STAGING_BYTES, Staging } from './staging.ts';
+
+export type { WasmDevice } from './device.ts';
+export type { Profile, ProfileTimes } from './profile.ts';
+
+export interface WasmDeviceOptions {
+  /**
+   * Worker threads; as many as the machine runs at once by default. 0 runs kernels on the calling thread, as does a host
+   * that cannot share memory with workers (a web page that is not cross-origin isolated).
+   */
+  readonly threads?: number;
+  /**
+   * Multiply-adds with one rounding where the processor has them: faster, and results differ in the last bits between
+   * processors. 'auto', the default, uses them where the host can; true insists.
+   */
+  readonly relaxedSimd?: boolean | 'auto';
+  /** The most memory to use, in bytes; 4 GiB, all that WebAssembly addresses, by default. */
+  readonly memoryLimit?: number;
+}
+
+/**
+ * Starts a wasm device.
+ *
+ * @throws RangeError for an impossible number of threads or memory limit; Error when relaxed SIMD is insisted on and missing, or
+ *   when kernels or workers cannot be loaded.
+ */
+export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise<WasmDevice> {
+  const { relaxedSimd = 'auto', memoryLimit = ADDRESSABLE_BYTES } = options;
+  const threads = threadCount(options.threads);
+  if (!(memoryLimit <= ADDRESSABLE_BYTES)) {
+    throw new RangeError(
+      `createWasmDevice: memoryLimit is ${memoryLimit} bytes, at most ${ADDRESSABLE_BYTES} can be used`,
+    );
+  }
+  const relaxed = relaxedSimd !== false && enableRelaxedSimd();
+  if (relaxedSimd === true && !relaxed) {
+    throw new Error('createWasmDevice: this host has no relaxed SIMD; leave relaxedSimd out to do without');
+  }
+  const module = await compileKernels(relaxed);
+
+  const shared = new SharedMemory(memoryLimit);
+  const kernels = instantiate(module, shared.memory);
+  // Lowest, what the compiled kernels carry with them; then the control block, staging, and a scratch for each thread.
+  const control = Math.ceil(kernels.heapBase() / 128) * 128;
+  const stagingStart = control + CONTROL_BYTES;
+  const scratchStart = stagingStart + STAGING_BYTES;
+  const heapStart = scratchStart + Math.max(1, threads) * SCRATCH_BYTES;
+  if (shared.extend(heapStart) < heapStart) {
+    throw new RangeError(
+      `createWasmDevice: ${threads} threads need ${heapStart} bytes for themselves, memoryLimit is ${memoryLimit}`,
+    );
+  }
+  kernels.attach(control, scratchStart);
+
+  const queue = new CommandQueue({
+    shared,
+    control,
+    staging: new Staging(shared, stagingStart),
+    threads,
+    drain() {
+      try {
+        kernels.drain();
+      } catch (error) {
+        queue.fail(kernelError(kernels.currentOpcode(), kernels.currentTile(), String(error)));
+      }
+    },
+    onWaiting(isWaiting) {
+      for (const worker of workers) {
+        if (isWaiting) worker.hold();
+        else worker.letGo();
+      }
+    },
+  });
+  const onMessage = (message: WorkerMessage): void => {
+    if (message.kind === 'signal') queue.onSignal();
+    if (message.kind === 'failed') queue.fail(kernelError(message.opcode, message.tile, message.message));
+  };
+  const workers = await Promise.all(
+    Array.from({ length: threads }, async (_, thread) => {
+      const scratch = scratchStart + thread * SCRATCH_BYTES;
+      return await startWorker({ module, memory: shared.memory, control, scratch }, onMessage, (error) =>
+        queue.fail(error),
+      );
+    }),
+  );
+  for (const worker of workers) worker.letGo();
+
+  return new SharedMemoryDevice({
+    description: `wasm, ${threads === 0 ? 'in place' : `${threads} thread${threads === 1 ? '' : 's'}`}, ${relaxed ? 'relaxed SIMD' : 'SIMD'}`,
+    shared,
+    heapStart,
+    queue,
+    profile: new Profile(shared.memory.buffer, control, async () => await queue.finished()),
+    workers,
+  });
+}
+
+function threadCount(requested: number | undefined): number {
+  if (requested !== undefined && !(Number.isInteger(requested) && requested >= 0)) {
+    throw new RangeError(`createWasmDevice: threads must be an integer, at least 0, got ${requested}`);
+  }
+  return canShareMemory() ? (requested ?? availableThreads()) : 0;
+}
+
+function kernelError(opcode: number, tile: number, message: string): Error {
+  return new Error(`wasm device: kernel ${kernelName(opcode)} failed in tile ${tile}: ${message}`);
+}
