@@ -41,8 +41,8 @@ export interface RunResult {
   readonly tokens: number;
   /** false: stopped by the signal. */
   readonly finished: boolean;
-  /** Mean over all closed windows of this process; NaN when nothing was trained. */
-  readonly tokensPerSecond: number;
+  /** Mean over all windows that closed in this process; null when none did. */
+  readonly tokensPerSecond: number | null;
 }
 
 const MODEL_FILE = 'model.safetensors';
@@ -184,8 +184,8 @@ class Clock {
     return this.#last ?? this.#current();
   }
 
-  get overall(): number {
-    return (1000 * this.#tokens) / this.#milliseconds;
+  get overall(): number | null {
+    return this.#tokens === 0 ? null : (1000 * this.#tokens) / this.#milliseconds;
   }
 
   closeWindow(): void {
