@@ -1,1 +1,3 @@
-export {};
+/** Reads run folders and draws their figures. */
+export { type Rendered, type RenderOptions, renderRuns } from './render.ts';
+export { parseMetrics, type Run, readRuns } from './run-folder.ts';

@@ -52,13 +52,13 @@ export function gatherRows(args: usize, tile: i32): void {
   const indices = load<usize>(args, 4);
   const weights = load<usize>(args, 8);
   const columns = load<i32>(args, 20);
-  const divisor = load<u32>(args, 24);
+  const divisor = load<usize>(args, 24);
   const rowsPerTile = load<i32>(args, 28);
   const rowBytes = (<usize>columns) << 2;
   const end = min(load<i32>(args, 16), (tile + 1) * rowsPerTile);
   let to = load<usize>(args, 12) + <usize>(tile * rowsPerTile) * rowBytes;
   for (let row = tile * rowsPerTile; row < end; row++) {
-    const index = load<u32>(indices + ((<usize>row) << 2));
+    const index = load<usize>(indices + ((<usize>row) << 2));
     const from = table + (divisor == 1 ? index : index / divisor) * rowBytes;
     if (weights == 0) copyRow(from, to, columns);
     else scaleRow(from, to, columns, load<f32>(weights + (index << 2)));
@@ -123,7 +123,7 @@ export function gatherSum(args: usize, tile: i32): void {
   for (let row = tile * rowsPerTile; row < end; row++) {
     const list = (<usize>row * <usize>k) << 2;
     const at = positions + list;
-    const weight = weights == 0 ? 0 : weights + list;
+    const weight: usize = weights == 0 ? 0 : weights + list;
     let column = 0;
     for (; column + 16 <= columns; column += 16) {
       let a = f32x4.splat(0);

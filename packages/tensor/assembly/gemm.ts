@@ -2,45 +2,51 @@
  * The matrix product at the bottom of matmul, grouped matmul and attention: `C (+)= A B` on a block that fits the caches.
  *
  * B is packed into panels of 8 columns, `[panel][k][8]`, zero-padded on the right, so that the innermost loop reads it
- * front to back. A is read where it lies, row by row (`transpose` turns it when it is stored the other way). Six rows by
- * eight columns of C are held in 12 vector registers while the sum runs; every element is one chain of multiply-adds in
- * ascending order, whichever edge of the block it lies on, so tiling does not change results.
+ * front to back. A is read where it lies, row by row (`transpose` turns it when it is stored the other way). A tile of
+ * C is held in registers while the sum runs; every element is one chain of multiply-adds in ascending order, wherever in
+ * the block it lies, so tiling does not change results.
  *
  * All strides are in bytes.
  */
 import { madd } from './simd';
 
-/** Rows of C that the innermost loop makes at once. */
-export const STRIP: i32 = 6;
+/**
+ * Rows of C that the innermost loop makes at once. Six by eight needs all 15 registers: 12 sums, 2 of B, 1 of A. Without a
+ * fused multiply-add the product takes one more.
+ */
+export const STRIP: i32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 5;
 /** Columns of C that the innermost loop makes at once: the width of a panel of B. */
 export const PANEL: i32 = 8;
 /** Bytes of one step of a panel: a panel of a `[k, n]` matrix takes `k` times as many. */
 export const PANEL_BYTES: i32 = 32;
-/** Bytes that `multiply` needs for tiles of C cut by an edge. */
-export const EDGE_BYTES: i32 = STRIP * PANEL_BYTES;
+/** Bytes that `multiply` needs for a tile of C cut by an edge and a row of zeros. */
+export const EDGE_BYTES: i32 = 256;
 
 /** Bytes of the packed form of a `[k, n]` matrix. */
 export function packedBytes(k: i32, n: i32): i32 {
   return ((n + 7) >> 3) * k * PANEL_BYTES;
 }
 
-/** Packs b `[k, n]`, whose rows are `stride` apart. */
+/** Packs b `[k, n]`, whose rows are `stride` apart, a few rows at a time so that what is read stays in the first cache. */
 export function packRows(b: usize, stride: i32, k: i32, n: i32, packed: usize): void {
-  let to = packed;
-  for (let j = 0; j < n; j += PANEL) {
-    const columns = min(PANEL, n - j);
-    let row = b + (j << 2);
-    for (let p = 0; p < k; p++) {
-      if (columns == PANEL) {
-        v128.store(to, v128.load(row));
-        v128.store(to, v128.load(row, 16), 16);
-      } else {
-        v128.store(to, f32x4.splat(0));
-        v128.store(to, f32x4.splat(0), 16);
-        for (let x = 0; x < columns << 2; x += 4) store<f32>(to + x, load<f32>(row + x));
+  for (let first = 0; first < k; first += 8) {
+    const steps = min(8, k - first);
+    for (let j = 0; j < n; j += PANEL) {
+      const columns = min(PANEL, n - j);
+      let row = b + first * stride + (j << 2);
+      let to = packed + (j * k + first * PANEL) * 4;
+      for (let p = 0; p < steps; p++) {
+        if (columns == PANEL) {
+          v128.store(to, v128.load(row));
+          v128.store(to, v128.load(row, 16), 16);
+        } else {
+          v128.store(to, f32x4.splat(0));
+          v128.store(to, f32x4.splat(0), 16);
+          for (let x = 0; x < columns << 2; x += 4) store<f32>(to + x, load<f32>(row + x));
+        }
+        row += stride;
+        to += PANEL_BYTES;
       }
-      row += stride;
-      to += PANEL_BYTES;
     }
   }
 }
@@ -119,6 +125,8 @@ export function multiply(
   accumulate: bool,
   edge: usize,
 ): void {
+  const zeros = edge + STRIP * PANEL_BYTES;
+  memory.fill(zeros, 0, PANEL_BYTES);
   for (let i = 0; i < m; i += STRIP) {
     const rows = min(STRIP, m - i);
     const strip = a + i * aRow;
@@ -127,43 +135,60 @@ export function multiply(
       const columns = min(PANEL, n - j);
       const to = c + i * cRow + (j << 2);
       if (rows == STRIP && columns == PANEL) {
-        kernel(k, strip, aRow, STRIP, panel, to, cRow, accumulate);
+        kernel(k, strip, aRow, STRIP, panel, accumulate ? to : zeros, accumulate ? cRow : 0, to, cRow);
       } else {
-        kernel(k, strip, aRow, rows, panel, edge, PANEL_BYTES, false);
-        for (let r = 0; r < rows; r++) {
-          const from = edge + r * PANEL_BYTES;
-          const at = to + r * cRow;
-          for (let x = 0; x < columns << 2; x += 4) {
-            const value = load<f32>(from + x);
-            store<f32>(at + x, accumulate ? load<f32>(at + x) + value : value);
-          }
-        }
+        if (accumulate) copyBlock(to, cRow, edge, PANEL_BYTES, rows, columns);
+        kernel(k, strip, aRow, rows, panel, accumulate ? edge : zeros, accumulate ? PANEL_BYTES : 0, edge, PANEL_BYTES);
+        copyBlock(edge, PANEL_BYTES, to, cRow, rows, columns);
       }
       panel += bPanel;
     }
   }
 }
 
-/** One tile of C, 6 by 8. Rows of A from `rows` on do not exist: the last one stands in for them. */
-function kernel(k: i32, a: usize, aRow: i32, rows: i32, b: usize, c: usize, cRow: i32, accumulate: bool): void {
+function copyBlock(from: usize, fromRow: i32, to: usize, toRow: i32, rows: i32, columns: i32): void {
+  for (let r = 0; r < rows; r++) {
+    for (let x = 0; x < columns << 2; x += 4) store<f32>(to + x, load<f32>(from + x));
+    from += fromRow;
+    to += toRow;
+  }
+}
+
+/**
+ * One tile of C: `to = from + a b`. Rows of A from `rows` on do not exist: the last one stands in for them.
+ *
+ * Nothing may branch after the loop: V8 then moves the multiply-adds behind all loads of a step, runs out of its 15
+ * registers and keeps sums on the stack, which halves the speed (docs/wasm-limits.md). Hence `from` instead of a flag.
+ */
+function kernel(
+  k: i32,
+  a: usize,
+  aRow: i32,
+  rows: i32,
+  b: usize,
+  from: usize,
+  fromRow: i32,
+  to: usize,
+  toRow: i32,
+): void {
   let a0 = a;
   let a1 = a + min(1, rows - 1) * aRow;
   let a2 = a + min(2, rows - 1) * aRow;
   let a3 = a + min(3, rows - 1) * aRow;
   let a4 = a + min(4, rows - 1) * aRow;
   let a5 = a + min(5, rows - 1) * aRow;
-  let c00 = f32x4.splat(0);
-  let c01 = f32x4.splat(0);
-  let c10 = f32x4.splat(0);
-  let c11 = f32x4.splat(0);
-  let c20 = f32x4.splat(0);
-  let c21 = f32x4.splat(0);
-  let c30 = f32x4.splat(0);
-  let c31 = f32x4.splat(0);
-  let c40 = f32x4.splat(0);
-  let c41 = f32x4.splat(0);
-  let c50 = f32x4.splat(0);
-  let c51 = f32x4.splat(0);
+  let c00 = v128.load(from);
+  let c01 = v128.load(from, 16);
+  let c10 = v128.load(from + fromRow);
+  let c11 = v128.load(from + fromRow, 16);
+  let c20 = v128.load(from + 2 * fromRow);
+  let c21 = v128.load(from + 2 * fromRow, 16);
+  let c30 = v128.load(from + 3 * fromRow);
+  let c31 = v128.load(from + 3 * fromRow, 16);
+  let c40 = v128.load(from + 4 * fromRow);
+  let c41 = v128.load(from + 4 * fromRow, 16);
+  let c50 = v128.load(from + 5 * fromRow);
+  let c51 = v128.load(from + 5 * fromRow, 16);
   const end = b + k * PANEL_BYTES;
   while (b < end) {
     const b0 = v128.load(b);
@@ -183,30 +208,31 @@ function kernel(k: i32, a: usize, aRow: i32, rows: i32, b: usize, c: usize, cRow
     x = v128.load_splat<f32>(a4);
     c40 = madd(x, b0, c40);
     c41 = madd(x, b1, c41);
-    x = v128.load_splat<f32>(a5);
-    c50 = madd(x, b0, c50);
-    c51 = madd(x, b1, c51);
+    if (STRIP > 5) {
+      x = v128.load_splat<f32>(a5);
+      c50 = madd(x, b0, c50);
+      c51 = madd(x, b1, c51);
+      a5 += 4;
+    }
     a0 += 4;
     a1 += 4;
     a2 += 4;
     a3 += 4;
     a4 += 4;
-    a5 += 4;
     b += PANEL_BYTES;
   }
-  put(c, accumulate, c00, c01);
-  put(c + cRow, accumulate, c10, c11);
-  put(c + 2 * cRow, accumulate, c20, c21);
-  put(c + 3 * cRow, accumulate, c30, c31);
-  put(c + 4 * cRow, accumulate, c40, c41);
-  put(c + 5 * cRow, accumulate, c50, c51);
-}
-
-function put(c: usize, accumulate: bool, left: v128, right: v128): void {
-  if (accumulate) {
-    left = f32x4.add(v128.load(c), left);
-    right = f32x4.add(v128.load(c, 16), right);
+  v128.store(to, c00);
+  v128.store(to, c01, 16);
+  v128.store(to + toRow, c10);
+  v128.store(to + toRow, c11, 16);
+  v128.store(to + 2 * toRow, c20);
+  v128.store(to + 2 * toRow, c21, 16);
+  v128.store(to + 3 * toRow, c30);
+  v128.store(to + 3 * toRow, c31, 16);
+  v128.store(to + 4 * toRow, c40);
+  v128.store(to + 4 * toRow, c41, 16);
+  if (STRIP > 5) {
+    v128.store(to + 5 * toRow, c50);
+    v128.store(to + 5 * toRow, c51, 16);
   }
-  v128.store(c, left);
-  v128.store(c, right, 16);
 }

@@ -15,7 +15,7 @@ import {
   SWI_GLU_BACKWARD,
 } from '../src/devices/wasm/opcodes';
 import { exp4, log4, sigmoid4, silu4 } from './math';
-import { dotRow, maxRow, sumRow, sumSquaresRow } from './reduce';
+import { SUM_BLOCK_BYTES, dotRow, maxRow, sumRow, sumSquaresRow } from './reduce';
 import { loadTail, madd, nmadd, storeTail, sumLanes } from './simd';
 
 export function run(kernel: i32, args: usize, tile: i32, scratch: usize): void {
@@ -67,7 +67,7 @@ function fullBytes(columns: i32): usize {
   return (<usize>columns >> 2) << 4;
 }
 
-/** Sum of the lanes of a loop's vector, over the first `rest` ones. */
+/** All bits set in the first `rest` lanes. */
 // @ts-ignore: decorator
 @inline
 function tailMask(rest: i32): v128 {
@@ -267,6 +267,48 @@ function layerNormBackward(args: usize, begin: i32, end: i32, columns: i32, tile
 
 // ---- softmax ----------------------------------------------------------------------------------------------------------
 
+/**
+ * Sum of `e^(x - shift)` over a row; with `keep` (a constant) the powers are written to `out`. Like all long sums, in f32 within blocks and in
+ * f64 between them.
+ */
+// @ts-ignore: decorator
+@inline
+function powersRow(x: usize, out: usize, shift: v128, columns: i32, keep: bool): f64 {
+  const end = x + fullBytes(columns);
+  const offset = out - x;
+  const rest = columns & 3;
+  let total: f64 = 0;
+  let p = x;
+  while (p < end) {
+    const blockEnd = min(end, p + SUM_BLOCK_BYTES);
+    let a = f32x4.splat(0);
+    let b = a;
+    for (; p + 32 <= blockEnd; p += 32) {
+      const first = exp4(f32x4.sub(v128.load(p), shift));
+      const second = exp4(f32x4.sub(v128.load(p, 16), shift));
+      if (keep) {
+        v128.store(p + offset, first);
+        v128.store(p + offset, second, 16);
+      }
+      a = f32x4.add(a, first);
+      b = f32x4.add(b, second);
+    }
+    if (p < blockEnd) {
+      const value = exp4(f32x4.sub(v128.load(p), shift));
+      if (keep) v128.store(p + offset, value);
+      a = f32x4.add(a, value);
+      p += 16;
+    }
+    total += <f64>sumLanes(f32x4.add(a, b));
+  }
+  if (rest) {
+    const value = exp4(f32x4.sub(loadTail(p, rest, shift), shift));
+    if (keep) storeTail(p + offset, value, rest);
+    total += <f64>sumLanes(v128.and(value, tailMask(rest)));
+  }
+  return total;
+}
+
 /** Words: 3 x, 4 out. */
 function softmax(args: usize, begin: i32, end: i32, columns: i32): void {
   const rowBytes = <usize>columns << 2;
@@ -275,30 +317,9 @@ function softmax(args: usize, begin: i32, end: i32, columns: i32): void {
   for (let row = begin; row < end; row++) {
     const x = load<usize>(args, 12) + <usize>row * rowBytes;
     const out = load<usize>(args, 16) + <usize>row * rowBytes;
-    const largest = f32x4.splat(maxRow(x, columns));
-    let a = f32x4.splat(0);
-    let b = a;
-    let i: usize = 0;
-    for (; i + 32 <= bytes; i += 32) {
-      const first = exp4(f32x4.sub(v128.load(x + i), largest));
-      const second = exp4(f32x4.sub(v128.load(x + i, 16), largest));
-      v128.store(out + i, first);
-      v128.store(out + i, second, 16);
-      a = f32x4.add(a, first);
-      b = f32x4.add(b, second);
-    }
-    if (i < bytes) {
-      const value = exp4(f32x4.sub(v128.load(x + i), largest));
-      v128.store(out + i, value);
-      a = f32x4.add(a, value);
-    }
-    if (rest) {
-      const value = exp4(f32x4.sub(loadTail(x + bytes, rest, largest), largest));
-      storeTail(out + bytes, value, rest);
-      b = f32x4.add(b, v128.and(value, tailMask(rest)));
-    }
-    const inverse = f32x4.splat(1.0 / sumLanes(f32x4.add(a, b)));
-    for (i = 0; i < bytes; i += 16) v128.store(out + i, f32x4.mul(v128.load(out + i), inverse));
+    const sum = powersRow(x, out, f32x4.splat(maxRow(x, columns)), columns, true);
+    const inverse = f32x4.splat(<f32>(1.0 / sum));
+    for (let i: usize = 0; i < bytes; i += 16) v128.store(out + i, f32x4.mul(v128.load(out + i), inverse));
     if (rest) storeTail(out + bytes, f32x4.mul(loadTail(out + bytes, rest, inverse), inverse), rest);
   }
 }
@@ -327,25 +348,11 @@ function softmaxBackward(args: usize, begin: i32, end: i32, columns: i32): void 
 /** A row whose largest number is infinite gives that number, or NaN if one is in the row. Words: 3 x, 4 out. */
 function logSumExp(args: usize, begin: i32, end: i32, columns: i32): void {
   const rowBytes = <usize>columns << 2;
-  const bytes = fullBytes(columns);
-  const rest = columns & 3;
   for (let row = begin; row < end; row++) {
     const x = load<usize>(args, 12) + <usize>row * rowBytes;
     const largest = maxRow(x, columns);
     const shift = f32x4.splat(isFinite<f32>(largest) ? largest : 0);
-    let a = f32x4.splat(0);
-    let b = a;
-    let i: usize = 0;
-    for (; i + 32 <= bytes; i += 32) {
-      a = f32x4.add(a, exp4(f32x4.sub(v128.load(x + i), shift)));
-      b = f32x4.add(b, exp4(f32x4.sub(v128.load(x + i, 16), shift)));
-    }
-    if (i < bytes) a = f32x4.add(a, exp4(f32x4.sub(v128.load(x + i), shift)));
-    if (rest) {
-      const value = exp4(f32x4.sub(loadTail(x + bytes, rest, shift), shift));
-      b = f32x4.add(b, v128.and(value, tailMask(rest)));
-    }
-    const logarithm = log4(f32x4.splat(sumLanes(f32x4.add(a, b))));
+    const logarithm = log4(f32x4.splat(<f32>powersRow(x, x, shift, columns, false)));
     v128.store_lane<f32>(load<usize>(args, 16) + (<usize>row << 2), f32x4.add(shift, logarithm), 0);
   }
 }

@@ -4,6 +4,8 @@ import { MATMUL_PRODUCT } from '../src/devices/wasm/opcodes';
 
 /** Steps of the sum that are packed at once. */
 const DEPTH: i32 = 256;
+/** Bytes of a row of A turned: an odd number of cache lines, so that a column does not fall into one set of the cache. */
+const TURNED_ROW: i32 = 4 * DEPTH + 64;
 
 /** Runs tile `tile` of kernel `kernel` of this family. */
 export function run(kernel: i32, args: usize, tile: i32, scratch: usize): void {
@@ -77,9 +79,9 @@ export function multiplyBlock(
     let left = a + ((firstRow * k + p) << 2);
     let leftRow = k << 2;
     if (transposeA) {
-      transpose(a + ((p * m + firstRow) << 2), m << 2, depth, rows, turned, depth << 2);
       left = turned;
-      leftRow = depth << 2;
+      leftRow = TURNED_ROW;
+      transpose(a + ((p * m + firstRow) << 2), m << 2, depth, rows, turned, TURNED_ROW);
     }
     multiply(
       rows,

@@ -33,7 +33,7 @@ export function run(kernel: i32, args: usize, tile: i32, scratch: usize): void {
 }
 
 /** Bytes of a block that is summed in f32. */
-const BLOCK: usize = 4096;
+export const SUM_BLOCK_BYTES: usize = 4096;
 
 /** Sum of `count` numbers. */
 export function sumRow(x: usize, count: i32): f64 {
@@ -42,7 +42,7 @@ export function sumRow(x: usize, count: i32): f64 {
   let total: f64 = 0;
   let p = x;
   while (p < end) {
-    const blockEnd = min(end, p + BLOCK);
+    const blockEnd = min(end, p + SUM_BLOCK_BYTES);
     let a = zero;
     let b = zero;
     let c = zero;
@@ -75,7 +75,7 @@ export function dotRow(x: usize, y: usize, count: i32): f64 {
   let total: f64 = 0;
   let p = x;
   while (p < end) {
-    const blockEnd = min(end, p + BLOCK);
+    const blockEnd = min(end, p + SUM_BLOCK_BYTES);
     let a = zero;
     let b = zero;
     let c = zero;

@@ -67,7 +67,7 @@ export function drain(): void {
     const sequence = <u32>(ticket >> 32);
     if (remaining == CLOSED) {
       if (atomic.load<u32>(control + HEAD) == sequence) return;
-      if (atomic.cmpxchg<u64>(control + TICKET, ticket, <u64>sequence << 32) == ticket) {
+      if (atomic.cmpxchg<u64>(control + TICKET, ticket, (<u64>sequence) << 32) == ticket) {
         if (load<i32>(control + PROFILING)) store<f64>(control + SINCE, now());
         open(sequence);
       }
@@ -125,11 +125,11 @@ function finish(sequence: u32, slot: usize): void {
 /** Only for the thread that owns the step to `sequence`. */
 function open(sequence: u32): void {
   if (atomic.load<u32>(control + HEAD) == sequence) {
-    atomic.store<u64>(control + TICKET, (<u64>sequence << 32) | CLOSED);
+    atomic.store<u64>(control + TICKET, ((<u64>sequence) << 32) | CLOSED);
     return;
   }
   const tiles = load<u32>(slotOf(sequence) + SLOT_TILES);
-  atomic.store<u64>(control + TICKET, (<u64>sequence << 32) | tiles);
+  atomic.store<u64>(control + TICKET, ((<u64>sequence) << 32) | tiles);
   if (tiles > 1) wake(tiles - 1);
 }
 

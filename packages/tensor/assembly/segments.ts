@@ -44,7 +44,7 @@ export function segmentSum(args: usize, tile: i32): void {
   const out = load<usize>(args, 12);
   const segments = load<i32>(args, 16);
   const columns = load<i32>(args, 20);
-  const divisor = load<u32>(args, 24);
+  const divisor = load<usize>(args, 24);
   const segmentsPerTile = load<i32>(args, 28);
   const columnsPerTile = load<i32>(args, 32);
   const columnTiles = (columns + columnsPerTile - 1) / columnsPerTile;
@@ -63,14 +63,14 @@ export function segmentSum(args: usize, tile: i32): void {
     for (; p + 16 <= end; p += 16) {
       addFourRows(
         to,
-        block + (load<u32>(p) / divisor) * rowBytes,
-        block + (load<u32>(p, 4) / divisor) * rowBytes,
-        block + (load<u32>(p, 8) / divisor) * rowBytes,
-        block + (load<u32>(p, 12) / divisor) * rowBytes,
+        block + (load<usize>(p) / divisor) * rowBytes,
+        block + (load<usize>(p, 4) / divisor) * rowBytes,
+        block + (load<usize>(p, 8) / divisor) * rowBytes,
+        block + (load<usize>(p, 12) / divisor) * rowBytes,
         width,
       );
     }
-    for (; p < end; p += 4) addRow(to, block + (load<u32>(p) / divisor) * rowBytes, width);
+    for (; p < end; p += 4) addRow(to, block + (load<usize>(p) / divisor) * rowBytes, width);
   }
 }
 

@@ -1,5 +1,5 @@
 /** Plain float64 arrays with a shape: what ops are held against. Slow and obvious on purpose. */
-import { sizeOf, stridesOf, type Shape } from '../../src/shape.ts';
+import { type Shape, sizeOf } from '../../src/shape.ts';
 
 export interface NdArray {
   readonly shape: Shape;
@@ -17,8 +17,9 @@ export function fromFlat(shape: Shape, values: ArrayLike<number>): NdArray {
 }
 
 export function at(x: NdArray, index: readonly number[]): number {
-  const strides = stridesOf(x.shape);
-  return x.data[index.reduce((sum, i, axis) => sum + i * strides[axis]!, 0)]!;
+  let flat = 0;
+  for (let axis = 0; axis < index.length; axis++) flat = flat * x.shape[axis]! + index[axis]!;
+  return x.data[flat]!;
 }
 
 /** Reads with broadcasting: aligned at the last axis, extents of 1 repeat. */
@@ -31,11 +32,11 @@ export function atBroadcast(x: NdArray, index: readonly number[]): number {
 }
 
 export function unravel(flat: number, shape: Shape): number[] {
-  const index: number[] = [];
+  const index = Array.from<number>({ length: shape.length });
   let rest = flat;
-  for (const stride of stridesOf(shape)) {
-    index.push(Math.floor(rest / stride));
-    rest %= stride;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    index[axis] = rest % shape[axis]!;
+    rest = Math.floor(rest / shape[axis]!);
   }
   return index;
 }

@@ -61,8 +61,14 @@ export async function checkOp(device: Device, testCase: OpCase): Promise<void> {
         continue;
       }
       expect(grad?.shape).toEqual(input.shape);
-      const numeric = centralDifferences(reference, inputs, i, cotangent);
-      expectClose(await grad!.data(), numeric, gradientTolerance, `gradient of input ${i}`);
+      const which = sample(input.data.length);
+      const values = await grad!.data();
+      expectClose(
+        which.map((at) => values[at]!),
+        centralDifferences(reference, inputs, i, which, cotangent),
+        gradientTolerance,
+        `gradient of input ${i}`,
+      );
       grad!.dispose();
     }
   });
@@ -76,18 +82,26 @@ function leaf(device: Device, { shape, data }: NdArray, requiresGrad: boolean): 
   return out;
 }
 
-/** d sum(cotangent * f(x)) / d x, in float64. */
+/** All places of a small tensor, and about thirty spread over a large one: central differences cost two references each. */
+function sample(size: number): number[] {
+  const step = Math.max(1, Math.floor(size / 30));
+  return Array.from({ length: Math.ceil(size / step) }, (_, i) => i * step);
+}
+
+/** d sum(cotangent * f(x)) / d x at the elements `places`, in float64. */
 function centralDifferences(
   f: (...inputs: NdArray[]) => NdArray,
   inputs: readonly NdArray[],
   which: number,
+  places: readonly number[],
   cotangent: NdArray,
-): Float64Array {
+): number[] {
   const { shape, data } = inputs[which]!;
-  return data.map((value, i) => {
+  return places.map((place) => {
+    const value = data[place]!;
     const step = 1e-5 * Math.max(1, Math.abs(value));
     const objective = (x: number): number => {
-      const moved = inputs.with(which, fromFlat(shape, data.with(i, x)));
+      const moved = inputs.with(which, fromFlat(shape, data.with(place, x)));
       return total(f(...moved).data.map((y, j) => y * cotangent.data[j]!));
     };
     return (objective(value + step) - objective(value - step)) / (2 * step);

@@ -79,7 +79,7 @@ export class Allocator {
   largestFreeBytes(): number {
     let largest = 0;
     for (let list = this.#lists.length - 1; list >= 0 && largest === 0; list--) {
-      for (let block = this.#lists[list]!; block; block = block.next) largest = Math.max(largest, block.length);
+      for (let block = this.#lists[list] ?? null; block; block = block.next) largest = Math.max(largest, block.length);
     }
     return largest * ALIGNMENT;
   }

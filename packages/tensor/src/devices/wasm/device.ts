@@ -1,8 +1,8 @@
 /** The wasm device: buffers in the shared memory, the queue, the workers and the kernels put together. */
 import type { Device, DeviceBuffer, DeviceMemory } from '../device.ts';
-import type { Kernels } from '../kernels.ts';
 import { Allocator, type Block, ALIGNMENT } from './allocator.ts';
 import type { WorkerHandle } from './host.ts';
+import type { Kernels } from '../kernels.ts';
 import { wasmKernels } from './kernels.ts';
 import type { Profile } from './profile.ts';
 import type { CommandQueue } from './queue.ts';
@@ -14,6 +14,8 @@ export interface WasmDevice extends Device {
   readonly kind: 'wasm';
   /** For recording commands that are not in the kernel list. */
   readonly recorder: Recorder;
+  /** Part of the program that the commands recorded from now on belong to; see `profile`. */
+  label: string;
   /** Times of the queue by label and by kernel. */
   readonly profile: Profile;
 }

@@ -13,6 +13,7 @@ export const LOSS = 7;
 export const ROWS = 8;
 export const RANDOM = 9;
 export const OPTIMIZER = 10;
+export const RUNTIME = 15;
 
 // Elementwise.
 export const FILL = 0x100;
@@ -94,23 +95,20 @@ export const RANDOM_NORMAL = 0x901;
 export const ADAM_W = 0xa00;
 
 // Matrix products and attention.
-export const MATMUL_PRODUCT = MATMUL * 256;
+export const MATMUL_PRODUCT = 0x300;
 
-export const GROUPED_MATMUL = GROUPED * 256;
-export const GROUPED_TRANSPOSED = GROUPED * 256 + 1;
+export const GROUPED_MATMUL = 0x400;
+export const GROUPED_TRANSPOSED = 0x401;
 
-export const ATTENTION_PACK = ATTENTION * 256;
-export const ATTENTION_FORWARD = ATTENTION * 256 + 1;
-export const ATTENTION_BACKWARD = ATTENTION * 256 + 2;
-export const ATTENTION_COMBINE = ATTENTION * 256 + 3;
+export const ATTENTION_PACK = 0x500;
+export const ATTENTION_FORWARD = 0x501;
+export const ATTENTION_BACKWARD = 0x502;
+export const ATTENTION_COMBINE = 0x503;
 /** Queries and keys of a block of scores: multiples of the strips and panels of assembly/gemm.ts, keys of queries too. */
-export const ATTENTION_QUERIES = 48;
-export const ATTENTION_KEYS = 144;
+export const ATTENTION_QUERIES = 60;
+export const ATTENTION_KEYS = 120;
 
-export const RUNTIME = 15;
-
-// ---- runtime -------------------------------------------------------------------------------------------------------
-
+// Runtime.
 /** Words: destination, source, bytes. A tile copies COPY_TILE_BYTES. */
-export const COPY = 3841;
+export const COPY = 0xf01;
 export const COPY_TILE_BYTES = 262144;

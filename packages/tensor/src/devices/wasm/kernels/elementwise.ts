@@ -1,5 +1,5 @@
 /** Records the elementwise kernels and strided copies: chooses tiles and the fast paths. */
-import type { DeviceBuffer } from "../../device.ts";
+import type { DeviceBuffer } from '../../device.ts';
 import type { BinaryOp, Kernels, UnaryOp } from '../../kernels.ts';
 import * as opcodes from '../opcodes.ts';
 import { floatBits, type Recorder } from '../recorder.ts';
@@ -80,10 +80,7 @@ function boxTiles(rows: number, inner: number): { tiles: number; words: number[]
 
 export function elementwiseKernels(
   recorder: Recorder,
-): Pick<
-  Kernels,
-  'fill' | 'affine' | 'accumulate' | 'unary' | 'unaryBackward' | 'binary' | 'cast' | 'stridedCopy'
-> {
+): Pick<Kernels, 'fill' | 'affine' | 'accumulate' | 'unary' | 'unaryBackward' | 'binary' | 'cast' | 'stridedCopy'> {
   const address = (buffer: DeviceBuffer): number => recorder.address(buffer);
   const recordFlat = (opcode: number, count: number, words: readonly number[]): void =>
     recorder.record(opcode, Math.ceil(count / CHUNK), [count, CHUNK, ...words]);
@@ -106,8 +103,7 @@ export function elementwiseKernels(
         UNARY_OPS[op],
       ]),
 
-    cast: ({ x, out, count, to }) =>
-      recordFlat(opcodes.CAST, count, [address(x), address(out), to === 'i32' ? 1 : 0]),
+    cast: ({ x, out, count, to }) => recordFlat(opcodes.CAST, count, [address(x), address(out), to === 'i32' ? 1 : 0]),
 
     binary({ op, a, b, out, shape, aStrides, bStrides }) {
       const axes = shape.map((size, axis) => ({ size, first: aStrides[axis]!, second: bStrides[axis]! }));

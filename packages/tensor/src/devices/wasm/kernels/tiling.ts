@@ -1,7 +1,7 @@
 /** How a matrix product is cut into tiles. */
 
-/** The strip and the panel of the innermost kernel: blocks are whole numbers of them. */
-const STRIP = 6;
+/** Blocks are whole numbers of strips (of 5 or 6 rows) and panels (of 8 columns) of the innermost kernel. */
+const STRIP = 30;
 const PANEL = 8;
 
 /** Sizes of the blocks of a product, and how many there are each way. */
@@ -23,12 +23,12 @@ function cut(extent: number, largest: number, unit: number): number {
  * as leaves `wanted` of them; they are wide enough that reading A again for each column of blocks is cheap.
  */
 export function tile(m: number, n: number, copies: number, wanted: number): Tiling {
-  let rows = cut(m, 192, STRIP);
+  let rows = cut(m, 180, STRIP);
   let columns = cut(n, 256, PANEL);
   const count = (): number => copies * Math.ceil(m / rows) * Math.ceil(n / columns);
-  while (count() < wanted && (rows > 48 || columns > 64)) {
+  while (count() < wanted && (rows > 60 || columns > 64)) {
     if (columns > 64 && columns >= rows) columns = cut(columns, Math.max(64, columns / 2), PANEL);
-    else rows = cut(rows, Math.max(48, rows / 2), STRIP);
+    else rows = cut(rows, Math.max(60, rows / 2), STRIP);
   }
   return { rows, columns, rowTiles: Math.ceil(m / rows), columnTiles: Math.ceil(n / columns) };
 }

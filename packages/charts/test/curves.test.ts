@@ -1,0 +1,90 @@
+import { describe, expect, test, vi } from 'vitest';
+import { type CurvePoint, curvesSize, trainingCurves } from '../src/index.ts';
+import { LINES } from '../src/palette.ts';
+import { renderPng } from '../src/node.ts';
+import { decode, isDark } from './pixels.ts';
+
+// Drawing takes its time on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
+
+function run(name: string, length: number, gini: number) {
+  const points: CurvePoint[] = Array.from({ length }, (_, i) => ({
+    step: 10 * (i + 1),
+    loss: 2 + Math.exp(-i / length) + 0.2 * (i % 2) + gini,
+    ...(i % 2 === 0 ? { gini, minMax: 1 - gini } : {}),
+  }));
+  return { name, points };
+}
+
+const input = {
+  runs: [run('Top-k', 60, 0.6), run('LPR', 60, 0.1)],
+  references: [{ name: 'sampling floor', gini: 0.02, minMax: 0.95 }],
+};
+
+interface Series {
+  name: string;
+  xAxisIndex: number;
+  data: [number, number][];
+}
+
+function seriesOf(option: ReturnType<typeof trainingCurves>, name: string, panel: number): Series[] {
+  return (option.series as Series[]).filter((series) => series.name === name && series.xAxisIndex === panel);
+}
+
+test('each panel holds what was recorded, and references only where there is balance', () => {
+  const option = trainingCurves(input);
+  expect(seriesOf(option, 'LPR', 0)[0]!.data).toHaveLength(60);
+  expect(seriesOf(option, 'LPR', 1)[0]!.data).toEqual(Array.from({ length: 30 }, (_, i) => [20 * i + 10, 0.1]));
+  expect(seriesOf(option, 'LPR', 2)[0]!.data[0]).toEqual([10, 0.9]);
+  expect(seriesOf(option, 'sampling floor', 0)).toEqual([]);
+  expect(seriesOf(option, 'sampling floor', 1)[0]!.data).toEqual([[0, 0.02], [600, 0.02]]); // biome-ignore format: pairs
+  expect(seriesOf(option, 'sampling floor', 2)[0]!.data[1]).toEqual([600, 0.95]);
+});
+
+test('a long noisy loss is smoothed on top of the raw one, which is kept', () => {
+  const [smooth, raw] = seriesOf(trainingCurves({ runs: [run('m', 1000, 0)] }), 'm', 0);
+  expect(raw!.data).toHaveLength(1000);
+  const roughness = (data: [number, number][]) =>
+    data.slice(1).reduce((sum, [, value], i) => sum + Math.abs(value - data[i]![1]), 0);
+  expect(roughness(smooth!.data)).toBeLessThan(roughness(raw!.data) / 5);
+  // Away from the ends the average of an even stretch is that of its values: 11 points, 5 or 6 of them raised by 0.2.
+  const middle = 2 + Math.exp(-0.5);
+  expect(Math.abs(smooth!.data[500]![1] - (middle + 0.1))).toBeLessThan(0.02);
+});
+
+describe('the picture', () => {
+  test('lines, reference, titles and legend are drawn', async () => {
+    const size = curvesSize(input);
+    const pixels = await decode(await renderPng(trainingCurves(input), size));
+    expect([pixels.width, pixels.height]).toEqual([2400, 680]);
+    for (const [panel, colour] of [
+      [0, LINES[0]],
+      [1, LINES[1]],
+      [2, LINES[0]],
+    ] as const) {
+      // biome-ignore format: pairs
+      const [r, g, b] = [1, 3, 5].map((i) => Number.parseInt(colour.slice(i, i + 2), 16));
+      const drawn = pixels.count(panel * 800 + 120, 120, 640, 380, (...rgb) => rgb.join() === [r, g, b].join());
+      expect(drawn).toBeGreaterThan(600);
+    }
+    for (const panel of [0, 1, 2]) {
+      expect(pixels.count(panel * 780 + 110, 20, 300, 40, isDark)).toBeGreaterThan(100);
+    }
+    expect(pixels.count(600, 600, 1200, 60, isDark)).toBeGreaterThan(500);
+    // Dots and gaps of the reference line near the top of the last panel.
+    const dots = pixels.count(1700, 120, 640, 100, (r, g, b) => r < 130 && g < 140 && b < 150);
+    expect(dots).toBeGreaterThan(100);
+  });
+
+  test('a run with one point shows it', async () => {
+    const one = { runs: [{ name: 'm', points: [{ step: 5, loss: 3 }] }] };
+    const pixels = await decode(await renderPng(trainingCurves(one), curvesSize(one)));
+    expect(pixels.count(120, 120, 700, 380, (r, g, b) => b > 150 && r < 60 && g < 140)).toBeGreaterThan(10);
+  });
+});
+
+test('is pure, and names what it cannot draw', () => {
+  expect(trainingCurves(input)).toEqual(trainingCurves(structuredClone(input)));
+  expect(() => trainingCurves({ runs: [] })).toThrow('at least one run');
+  expect(() => trainingCurves({ runs: [run('a', 3, 0), run('a', 3, 0)] })).toThrow('two lines are named "a"');
+});

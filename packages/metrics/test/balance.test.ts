@@ -1,0 +1,242 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  balanceReport,
+  coefficientOfVariation,
+  deadExperts,
+  deadFraction,
+  effectiveExperts,
+  entropy,
+  gini,
+  klToUniform,
+  layersReport,
+  maxViolation,
+  minMax,
+  variance,
+} from '../src/index.ts';
+import { type FixtureTensor, fixtureJson, fixtureTensors, haveFixtures } from './fixtures.ts';
+
+/** Loads of 1 to 64 experts, at least one of them not 0. */
+const someLoads = fc
+  .array(fc.integer({ min: 0, max: 100_000 }), { minLength: 1, maxLength: 64 })
+  .filter((counts) => counts.some((count) => count > 0));
+
+/** The figures that differ from the expected ones by more than `atol + rtol |expected|`; null expects NaN. */
+function strayed(
+  actual: { readonly [figure: string]: number },
+  expected: { readonly [figure: string]: number | null },
+  atol: number,
+  rtol: number,
+): string[] {
+  return Object.entries(expected)
+    .filter(([figure, value]) => {
+      if (value === null) return !Number.isNaN(actual[figure]);
+      return !(Math.abs(actual[figure]! - value) <= atol + rtol * Math.abs(value));
+    })
+    .map(([figure, value]) => `${figure}: ${actual[figure]}, not ${value}`);
+}
+
+describe('against naive definitions', () => {
+  test('gini is half the mean absolute difference of all pairs over the mean', () => {
+    fc.assert(
+      fc.property(someLoads, (counts) => {
+        const mean = counts.reduce((a, b) => a + b) / counts.length;
+        const differences = counts.flatMap((a) => counts.map((b) => Math.abs(a - b)));
+        const meanDifference = differences.reduce((a, b) => a + b) / differences.length;
+        expect(gini(counts)).toBeCloseTo(meanDifference / (2 * mean), 12);
+      }),
+    );
+  });
+
+  test('a hand-computed case', () => {
+    // shares 1/2, 1/4, 1/4, 0
+    const counts = [4, 2, 2, 0];
+    // (-3 x 0 - 1 x 2 + 1 x 2 + 3 x 4) / (4 x 8)
+    expect(gini(counts)).toBeCloseTo(12 / (4 * 8), 15);
+    expect(minMax(counts)).toBe(0);
+    expect(minMax([4, 2, 2, 1])).toBe(0.25);
+    expect(minMax([4, 2, 2, 1], 1)).toBe(0.2);
+    expect(variance(counts)).toBe(2);
+    expect(variance(counts, 1)).toBeCloseTo(8 / 3, 15);
+    expect(coefficientOfVariation(counts)).toBeCloseTo(Math.SQRT2 / 2, 15);
+    expect(entropy(counts)).toBeCloseTo(1.5 / 2, 15);
+    expect(effectiveExperts(counts)).toBeCloseTo(2 ** 1.5, 14);
+    expect(klToUniform(counts)).toBeCloseTo(0.5 * Math.LN2, 15);
+    expect(deadExperts(counts)).toBe(1);
+    expect(deadFraction(counts)).toBe(0.25);
+    expect(maxViolation(counts)).toBe(1);
+  });
+});
+
+describe('properties', () => {
+  test('scaling the loads changes no figure but the variance', () => {
+    fc.assert(
+      fc.property(someLoads, fc.double({ min: 1e-6, max: 1e6, noNaN: true }), (counts, factor) => {
+        const before = balanceReport(counts);
+        const after = balanceReport(counts.map((count) => count * factor));
+        expect(strayed({ ...after }, { ...before, variance: before.variance * factor ** 2 }, 1e-9, 1e-9)).toEqual([]);
+      }),
+    );
+  });
+
+  test('the order of the experts does not matter, and the input is left as it is', () => {
+    const shuffled = someLoads.chain((counts) =>
+      fc.tuple(fc.constant(counts), fc.shuffledSubarray(counts, { minLength: counts.length })),
+    );
+    fc.assert(
+      fc.property(shuffled, ([counts, permuted]) => {
+        const copy = [...permuted];
+        const before = balanceReport(counts);
+        const after = balanceReport(permuted);
+        expect(strayed({ ...after }, { ...before }, 1e-9, 1e-9)).toEqual([]);
+        expect(permuted).toEqual(copy);
+      }),
+    );
+  });
+
+  test('every figure stays within its bounds', () => {
+    fc.assert(
+      fc.property(someLoads, (counts) => {
+        const experts = counts.length;
+        const report = balanceReport(counts);
+        const between = (value: number, low: number, high: number) => {
+          expect(value).toBeGreaterThanOrEqual(low - 1e-12);
+          expect(value).toBeLessThanOrEqual(high + 1e-9);
+        };
+        between(report.gini, 0, (experts - 1) / experts);
+        between(report.minMax, 0, 1);
+        between(report.coefficientOfVariation, 0, Math.sqrt(experts - 1));
+        between(report.entropy, 0, 1);
+        between(report.effectiveExperts, 1, experts);
+        between(report.klToUniform, 0, Math.log(experts));
+        between(report.deadFraction, 0, (experts - 1) / experts);
+        between(report.maxViolation, 0, experts - 1);
+        expect(report.deadExperts).toBe(counts.filter((count) => count === 0).length);
+      }),
+    );
+  });
+
+  test.each([1, 2, 7, 128])('extremes of %i experts', (experts) => {
+    const equal = balanceReport(new Float64Array(experts).fill(3));
+    expect(equal.gini).toBe(0);
+    expect(equal.minMax).toBe(1);
+    expect(equal.coefficientOfVariation).toBe(0);
+    expect(equal.entropy).toBeCloseTo(1, 12);
+    expect(equal.effectiveExperts).toBeCloseTo(experts, 9);
+    expect(equal.klToUniform).toBeCloseTo(0, 12);
+    expect(equal.maxViolation).toBe(0);
+
+    const oneHot = new Uint32Array(experts);
+    oneHot[0] = 1000;
+    const collapsed = balanceReport(oneHot);
+    expect(collapsed.gini).toBeCloseTo((experts - 1) / experts, 12);
+    expect(collapsed.minMax).toBe(experts === 1 ? 1 : 0);
+    expect(collapsed.coefficientOfVariation).toBeCloseTo(Math.sqrt(experts - 1), 9);
+    expect(collapsed.effectiveExperts).toBe(1);
+    expect(collapsed.klToUniform).toBeCloseTo(Math.log(experts), 12);
+    expect(collapsed.deadExperts).toBe(experts - 1);
+    expect(collapsed.maxViolation).toBeCloseTo(experts - 1, 12);
+  });
+});
+
+describe('layers', () => {
+  test('mean and worst are taken figure by figure, in the direction of imbalance', () => {
+    const report = layersReport([
+      [10, 10, 10, 10],
+      [40, 0, 0, 0],
+      [1, 2, 3, 4],
+    ]);
+    expect(report.layers).toHaveLength(3);
+    expect(report.worst).toEqual(report.layers[1]);
+    expect(report.mean.gini).toBeCloseTo((0 + 0.75 + 0.25) / 3, 12);
+    expect(report.mean.minMax).toBeCloseTo((1 + 0 + 0.25) / 3, 12);
+  });
+
+  test('layers imbalanced oppositely are not pooled', () => {
+    const report = layersReport([
+      [10, 0],
+      [0, 10],
+    ]);
+    expect(report.mean.gini).toBe(0.5);
+    expect(report.mean.deadExperts).toBe(1);
+  });
+});
+
+describe('no load, and loads that are none', () => {
+  test('without any token the shares are undefined, and every expert is dead', () => {
+    const report = balanceReport([0, 0, 0]);
+    expect(report).toEqual({
+      gini: Number.NaN,
+      minMax: 0,
+      coefficientOfVariation: Number.NaN,
+      entropy: Number.NaN,
+      effectiveExperts: Number.NaN,
+      klToUniform: Number.NaN,
+      deadExperts: 3,
+      deadFraction: 1,
+      maxViolation: Number.NaN,
+      variance: 0,
+    });
+  });
+
+  test.each([
+    [[], 'counts is empty'],
+    [[1, -1], 'counts[1] is -1'],
+    [[1, 2, Number.NaN], 'counts[2] is NaN'],
+    [[Infinity], 'counts[0] is Infinity'],
+  ])('%j is refused', (counts, message) => {
+    for (const figure of [
+      gini,
+      minMax,
+      variance,
+      coefficientOfVariation,
+      entropy,
+      effectiveExperts,
+      klToUniform,
+      deadExperts,
+      deadFraction,
+      maxViolation,
+      balanceReport,
+    ])
+      expect(() => figure(counts)).toThrow(message);
+  });
+
+  test('layersReport names the layer', () => {
+    expect(() => layersReport([])).toThrow('at least one layer');
+    expect(() => layersReport([[1], [-2]])).toThrow('countsPerLayer[1][0] is -2');
+  });
+});
+
+describe.skipIf(!haveFixtures)('parity with PyTorch', () => {
+  // The names of the cases are needed while tests are collected, also where the fixtures are absent.
+  const { expected, min_max_epsilon, tolerances } = (
+    haveFixtures ? fixtureJson('metrics-load-vectors') : { expected: {}, tolerances: { expected: {} } }
+  ) as {
+    expected: Record<string, Record<string, number | null>>;
+    min_max_epsilon: number;
+    tolerances: { expected: { atol: number; rtol: number } };
+  };
+  const loads = haveFixtures ? fixtureTensors('metrics-load-vectors') : new Map<string, FixtureTensor>();
+  const { atol, rtol } = tolerances.expected;
+
+  test.each(Object.keys(expected))('load vector %s', (name) => {
+    const counts = loads.get(`in.load.${name}`)!.values;
+    const ours = {
+      gini: gini(counts),
+      min_max: minMax(counts),
+      min_max_eps: minMax(counts, min_max_epsilon),
+      cv: coefficientOfVariation(counts, 1),
+      cv_population: coefficientOfVariation(counts),
+      variance_population: variance(counts),
+      variance_sample: variance(counts, 1),
+      max_violation: maxViolation(counts),
+      entropy: entropy(counts),
+      effective_experts: effectiveExperts(counts),
+      kl_to_uniform: klToUniform(counts),
+      dead_fraction: deadFraction(counts),
+    };
+    // Where it has null, for 0/0, we have NaN, but for min-max: without any load every expert is dead.
+    const theirs = { ...expected[name]!, min_max: expected[name]!['min_max'] ?? 0 };
+    expect(strayed(ours, theirs, atol, rtol)).toEqual([]);
+  });
+});
