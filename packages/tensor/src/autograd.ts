@@ -117,13 +117,16 @@ function propagate(loss: Tensor, seed: Tensor): void {
         device.label = node.label;
         // A scope a node: what the VJP computed on the way is freed at once, its results pass to the scope of `backward`.
         const contributions = scope(device, () => [...node.vjp(gradient)]);
+        // Freed only when every input has its gradient: a later one may be the same tensor.
+        const summed: Tensor[] = [];
         node.inputs.forEach((input, i) => {
           const contribution = contributions[i];
           if (!contribution || !input.tracked) return;
           const sum = gradients.get(input);
           gradients.set(input, sum === undefined ? contribution : addGradients(sum, contribution));
-          if (sum !== undefined) [sum, contribution].forEach(release);
+          if (sum !== undefined) summed.push(sum, contribution);
         });
+        summed.forEach(release);
       }
       release(gradient);
     }

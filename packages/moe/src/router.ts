@@ -1,0 +1,104 @@
+/**
+ * The seam between routing methods and everything else: a router gets tokens and says which experts see them, how their results are
+ * weighted, and which terms it adds to the loss. Each method is one file behind this interface.
+ */
+import { randomNormal, type RandomKey, type SegmentPlan, type Shape, Tensor } from '@lpr/tensor';
+
+/** Where standard normal numbers come from: a stream to draw from, or the numbers themselves. */
+export type Noise = RandomKey | Tensor;
+
+export interface RouteContext {
+  /** true: loss terms are computed and stochastic routers draw noise; false: deterministic, no loss terms. */
+  readonly training: boolean;
+  /** Needed in training by routers that draw noise. */
+  readonly noise?: Noise;
+}
+
+/** A term of the total loss, which grows by `weight * value`. */
+export interface LossTerm {
+  /** 'diversityTokens', 'diversityKeys', 'kl', 'alignment', 'loadBalancing', ... */
+  readonly name: string;
+  /** The raw scalar. */
+  readonly value: Tensor;
+  readonly weight: number;
+}
+
+export interface Routing {
+  /** i32 `[tokens, k]`: the experts of each token, distinct, in descending order of what they were selected by. */
+  readonly experts: Tensor;
+  /** f32 `[tokens, k]`: what each expert's result is multiplied by. */
+  readonly weights: Tensor;
+  /** f32 `[tokens, M]`: each expert's score, larger is better; without the selection bias. */
+  readonly scores: Tensor;
+  /** How the choices `experts` sort by expert; its `counts` are the exact load, i32 `[M]`. */
+  readonly plan: SegmentPlan;
+  /** In training: the terms that this router adds to the loss. */
+  readonly losses: readonly LossTerm[];
+  /** f32 `[tokens, M]`, differentiable: the assignment probabilities that load-balancing losses read, where the method has them. */
+  readonly probabilities?: Tensor;
+  /** `[tokens, hidden]`: what the routed experts read when it is not x itself. */
+  readonly expertInput?: Tensor;
+  /** What the method computed on the way (mu, logvar, logits, ...), for inspection. */
+  readonly details?: Readonly<Record<string, Tensor>>;
+}
+
+export interface Router {
+  readonly kind: string;
+  /** M. */
+  readonly experts: number;
+  /** k. */
+  readonly topK: number;
+  /** Trained tensors, under their Hugging Face names below the gate ('weight', 'encoder.weight', 'expert_keys', ...). */
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  /** Untrained state that a checkpoint must hold ('selection_bias', ...). */
+  readonly buffers: ReadonlyMap<string, Tensor>;
+  /** Routes x `[tokens, hidden]`. */
+  route(x: Tensor, context: RouteContext): Routing;
+  /** Updates outside of the gradient, after an optimiser step; counts i32 `[M]` are the load of all micro-batches of the step. */
+  afterStep(counts: Tensor): void;
+}
+
+/** What every router needs to know. */
+export interface RouterShape {
+  /** Width of the tokens. */
+  readonly hidden: number;
+  /** Number of experts, M. */
+  readonly experts: number;
+  /** Experts per token, k. */
+  readonly topK: number;
+}
+
+/** Throws a RangeError unless 1 <= k <= M and all are whole numbers. */
+export function checkRouterShape(kind: string, { hidden, experts, topK }: RouterShape): void {
+  for (const [field, value] of Object.entries({ hidden, experts, topK })) {
+    if (!Number.isInteger(value) || value < 1) {
+      throw new RangeError(`${kind} router: ${field} must be a whole number of at least 1, got ${value}`);
+    }
+  }
+  if (topK > experts) {
+    throw new RangeError(
+      `${kind} router: topK is ${topK}, but there are only ${experts} experts; a token can see each expert once`,
+    );
+  }
+}
+
+/** Throws unless x is `[tokens, hidden]`. */
+export function checkTokens(kind: string, x: Tensor, hidden: number): void {
+  if (x.shape.length !== 2 || x.shape[1] !== hidden) {
+    throw new RangeError(`${kind} router: x must be [tokens, ${hidden}], got [${x.shape.join(', ')}]`);
+  }
+}
+
+/** Standard normal numbers of the given shape out of a noise source. */
+export function normalNoise(kind: string, like: Tensor, shape: Shape, noise: Noise | undefined): Tensor {
+  if (noise === undefined) {
+    throw new Error(
+      `${kind} router: draws noise in training; give context.noise, a RandomKey or the numbers themselves`,
+    );
+  }
+  if (!(noise instanceof Tensor)) return randomNormal(like.device, shape, noise);
+  if (noise.shape.length !== shape.length || noise.shape.some((extent, axis) => extent !== shape[axis])) {
+    throw new RangeError(`${kind} router: noise must be [${shape.join(', ')}], got [${noise.shape.join(', ')}]`);
+  }
+  return noise;
+}

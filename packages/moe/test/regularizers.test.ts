@@ -1,0 +1,148 @@
+import { backward, parameter, scope, segmentPlan, sum, tensor } from '@lpr/tensor';
+import * as fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import {
+  alignmentOfAssignedMeans,
+  alignmentOfMixture,
+  alignmentOfSums,
+  klToStandardNormal,
+  orthogonality,
+} from '../src/routers/latentPrototype/regularizers.ts';
+import { unitRows } from '../src/unitRows.ts';
+import { device, dot, type Matrix, mean, softmax, toMatrix, toTensor, unit } from './support.ts';
+
+afterAll(() => device.dispose());
+
+const value = fc.integer({ min: -3000, max: 3000 }).map((x) => x / 1000);
+const matrix = (rows: number, columns: number): fc.Arbitrary<Matrix> =>
+  fc.array(fc.array(value, { minLength: columns, maxLength: columns }), { minLength: rows, maxLength: rows });
+const sizes = fc.record({ rows: fc.integer({ min: 1, max: 9 }), columns: fc.integer({ min: 1, max: 6 }) });
+const close = (expected: number): number => 1e-4 * Math.max(1, Math.abs(expected));
+
+describe('orthogonality', () => {
+  it.each([
+    { normalize: true, reduce: 'mean' },
+    { normalize: true, reduce: 'sum' },
+    { normalize: false, reduce: 'mean' },
+    { normalize: false, reduce: 'sum' },
+  ] as const)('is the squared difference of the full Gram matrix and I: %j', async (options) => {
+    await fc.assert(
+      fc.asyncProperty(
+        sizes.chain(({ rows, columns }) => matrix(rows, columns)),
+        async (rows) => {
+          const a = options.normalize ? rows.map(unit) : rows;
+          const entries = a.flatMap((x, i) => a.map((y, j) => (dot(x, y) - (i === j ? 1 : 0)) ** 2));
+          const expected = entries.reduce((x, y) => x + y, 0) / (options.reduce === 'mean' ? entries.length : 1);
+          const got = await scope(device, () => orthogonality(toTensor(rows), options).item());
+          // Of large terms that cancel, the error is relative to the terms.
+          const terms = a.reduce((x, y) => x + dot(y, y) ** 2, 1);
+          expect(Math.abs(got - expected)).toBeLessThan(close(expected) + 1e-6 * terms);
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+});
+
+describe('the other terms against loops', () => {
+  const batch = fc
+    .record({ tokens: fc.integer({ min: 1, max: 8 }), latentDim: fc.integer({ min: 1, max: 5 }) })
+    .chain(({ tokens, latentDim }) =>
+      fc.record({
+        z: matrix(tokens, latentDim),
+        other: matrix(tokens, latentDim),
+        keys: matrix(4, latentDim),
+        scores: matrix(tokens, 2),
+        experts: fc.array(fc.shuffledSubarray([0, 1, 2, 3], { minLength: 2, maxLength: 2 }), {
+          minLength: tokens,
+          maxLength: tokens,
+        }),
+      }),
+    );
+
+  it('KL', async () => {
+    await fc.assert(
+      fc.asyncProperty(batch, async ({ z, other }) => {
+        const expected = mean(
+          z.map((mu, t) => {
+            const terms = mu.map((m, d) => m * m + Math.exp(other[t]![d]!) - other[t]![d]! - 1);
+            return terms.reduce((a, b) => a + b, 0) / 2;
+          }),
+        );
+        const got = await scope(device, () => klToStandardNormal(toTensor(z), toTensor(other)).item());
+        expect(Math.abs(got - expected)).toBeLessThan(close(expected));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('alignment of the mixture', async () => {
+    await fc.assert(
+      fc.asyncProperty(batch, async ({ z, other }) => {
+        const expected = z.flat().reduce((total, x, i) => total + (x - other.flat()[i]!) ** 2, 0);
+        const got = await scope(device, () => alignmentOfMixture(toTensor(z), toTensor(other)).item());
+        expect(Math.abs(got - expected)).toBeLessThan(close(expected));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('alignment of sums', async () => {
+    await fc.assert(
+      fc.asyncProperty(batch, async ({ z, keys, scores, experts }) => {
+        const routing = experts.map((chosen, t) => softmax(keys.map((_, e) => scores[t]![chosen.indexOf(e)] ?? 0)));
+        const differences = keys.flatMap((k, e) =>
+          k.map((x, d) => Math.abs(x - z.reduce((total, row, t) => total + routing[t]![e]! * row[d]!, 0))),
+        );
+        const got = await scope(device, async () => {
+          const indices = tensor(device, Int32Array.from(experts.flat()), [experts.length, 2]);
+          const result = alignmentOfSums(toTensor(keys), toTensor(z), toTensor(scores), indices);
+          return { loss: await result.loss.item(), routing: await toMatrix(result.routing) };
+        });
+        expect(Math.abs(got.loss - mean(differences))).toBeLessThan(close(mean(differences)));
+        got.routing.flat().forEach((x, i) => expect(x).toBeCloseTo(routing.flat()[i]!, 5));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('alignment of assigned means', async () => {
+    await fc.assert(
+      fc.asyncProperty(batch, async ({ z, keys, experts }) => {
+        // A mean of exactly opposite latents has no direction; the formula then counts the expert as if at a right angle.
+        const distances = keys.flatMap((k, e) => {
+          const own = z.filter((_, t) => experts[t]!.includes(e)).map(unit);
+          if (own.length === 0) return [];
+          const centre = k.map((_, d) => mean(own.map((row) => row[d]!)));
+          fc.pre(dot(centre, centre) > 1e-6 && dot(k, k) > 1e-6);
+          const unitCentre = unit(centre);
+          return [unit(k).reduce((total, x, d) => total + (x - unitCentre[d]!) ** 2, 0)];
+        });
+        const got = await scope(device, () => {
+          const plan = segmentPlan(tensor(device, Int32Array.from(experts.flat()), [experts.length, 2]), 4);
+          return alignmentOfAssignedMeans(unitRows(toTensor(keys)), unitRows(toTensor(z)), plan).item();
+        });
+        expect(Math.abs(got - mean(distances))).toBeLessThan(close(mean(distances)));
+      }),
+      { numRuns: 20 },
+    );
+  });
+});
+
+describe('unitRows', () => {
+  it('divides rows by their norm and leaves a row of zeros at zero, with a finite gradient', async () => {
+    const { rows, gradient } = await scope(device, async () => {
+      const x = parameter(device, [3, 4, 0, 0, 1e-3, 0], [3, 2]);
+      const y = unitRows(x);
+      backward(sum(y));
+      const result = { rows: await toMatrix(y), gradient: await x.grad!.data() };
+      x.dispose();
+      return result;
+    });
+    expect(rows[0]![0]).toBeCloseTo(0.6, 6);
+    expect(rows[0]![1]).toBeCloseTo(0.8, 6);
+    expect(rows[1]).toEqual([0, 0]);
+    expect(rows[2]![0]).toBeCloseTo(1, 5);
+    expect(gradient.every(Number.isFinite)).toBe(true);
+  });
+});
