@@ -1,9 +1,8 @@
 /** The command line: what can be asked for, and its help. What is done is in commands.ts, loaded only when it is needed. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { EvalOptions, RunCommandOptions } from './commands.ts';
-import { unknownName } from './errors.ts';
 import { PRESETS } from './presets.ts';
-import { ARCHITECTURES, ROUTERS } from './settings.ts';
+import { ARCHITECTURES } from './settings.ts';
 
 const EXAMPLES = `
 Examples:

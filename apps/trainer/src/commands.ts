@@ -1,6 +1,6 @@
 /** What the commands do. Results go to stdout, progress and messages to stderr; errors are thrown. */
-import { mkdir, readdir, stat } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { access, constants, readdir, stat } from 'node:fs/promises';
+import { dirname, join, relative, resolve as resolvePath } from 'node:path';
 import { layersReport } from '@lpr/metrics';
 import { hasCode, RunFolder } from '@lpr/train';
 import { createComparison, finishComparison, readComparison, type Summary } from './comparison.ts';
@@ -25,7 +25,9 @@ export interface EvalOptions {
 /** `pnpm trainer compare` */
 export async function compare(options: RunCommandOptions): Promise<void> {
   if (options.router === 'top-k') {
-    throw new UsageError('compare sets --router beside top-k, so it must be another one: lpr, lpr-paper or lpr-official');
+    throw new UsageError(
+      'compare sets --router beside top-k, so it must be another one: lpr, lpr-paper or lpr-official',
+    );
   }
   // The router that is compared comes first: its groups of settings are all that --set may name.
   const settings = resolveSettings(options);
@@ -156,7 +158,9 @@ async function outFolder(out: string | undefined, command: string): Promise<stri
   if (out === undefined) {
     for (let number = 1; ; number++) {
       const folder = join('runs', `${command}-${number}`);
-      if ((await contentOf(folder)) === null) return folder;
+      if ((await contentOf(folder)) !== null) continue;
+      await checkWritable(folder);
+      return folder;
     }
   }
   const content = await contentOf(out);
@@ -166,10 +170,17 @@ async function outFolder(out: string | undefined, command: string): Promise<stri
         `Go on with what is there: pnpm trainer resume ${out}. Start anew: choose another --out`,
     );
   }
-  await mkdir(out, { recursive: true }).catch((error: unknown) => {
-    throw new UsageError(`--out ${out}: cannot make this folder (${String(error)}); choose another`);
-  });
+  await checkWritable(out);
   return out;
+}
+
+/** Throws unless the path, or the nearest folder above it that exists, can be written to: found out before minutes of work. */
+async function checkWritable(out: string): Promise<void> {
+  let path = resolvePath(out);
+  while ((await contentOf(path)) === null) path = dirname(path);
+  await access(path, constants.W_OK).catch((error: unknown) => {
+    throw new UsageError(`--out ${out}: cannot write to ${path} (${String(error)}); choose another`);
+  });
 }
 
 /** Names in a folder; null when nothing is there. */

@@ -49,7 +49,9 @@ export async function readComparison(folder: string): Promise<Map<string, Settin
   const file: unknown = parse(text);
   const runs = typeof file === 'object' && file !== null && 'runs' in file ? file.runs : null;
   if (typeof runs !== 'object' || runs === null) throw new UsageError(`${path} names no runs; it is damaged`);
-  return new Map(Object.entries(runs).map(([name, settings]) => [name, checkSettings(settings, `${path}, run ${name}`)]));
+  return new Map(
+    Object.entries(runs).map(([name, settings]) => [name, checkSettings(settings, `${path}, run ${name}`)]),
+  );
 }
 
 /**
@@ -107,13 +109,16 @@ function referenceLevels({ size, lpr }: Settings, tokens: number): ReferenceLeve
 
 function summarize(results: ReadonlyMap<string, RunResultFile>, levels: ReferenceLevels): Summary {
   return {
-    models: Array.from(results.values(), ({ evaluation: { counts: _, tokens: evaluationTokens, ...figures }, ...run }) => ({
-      ...run,
-      ...figures,
-      evaluationTokens,
-      samplingFloor: levels.samplingFloor,
-      isotropicNull: levels.isotropicNull,
-    })),
+    models: Array.from(
+      results.values(),
+      ({ evaluation: { counts: _, tokens: evaluationTokens, ...figures }, ...run }) => ({
+        ...run,
+        ...figures,
+        evaluationTokens,
+        samplingFloor: levels.samplingFloor,
+        isotropicNull: levels.isotropicNull,
+      }),
+    ),
   };
 }
 
@@ -134,7 +139,10 @@ async function drawFigures(
 
   // Balance in the curves is that of a logging window, so the levels must be those of as many tokens.
   const { data, training } = settings;
-  const window = referenceLevels(settings, data.batchSize * data.sequenceLength * Math.min(training.logEvery, training.steps));
+  const window = referenceLevels(
+    settings,
+    data.batchSize * data.sequenceLength * Math.min(training.logEvery, training.steps),
+  );
   const curves = {
     runs: await Promise.all(
       Array.from(results.keys(), async (name) => ({

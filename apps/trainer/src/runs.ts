@@ -8,34 +8,60 @@ import { UsageError } from './errors.ts';
 import { evaluateHeldOut, loadShape, makeDecoder, makeTrainer, type Session } from './session.ts';
 import { checkSettings, type Settings } from './settings.ts';
 
-const balance = z.object({ gini: z.number().nullable(), minMax: z.number().nullable() });
-const resultSchema = z.object({
+/** Means over layers; null where there was no load. */
+export interface BalanceFigures {
+  readonly gini: number | null;
+  readonly minMax: number | null;
+}
+
+/** `evaluation.json` of a run. */
+export interface RunResultFile {
+  readonly router: string;
+  readonly architecture: string;
+  readonly seed: number;
+  readonly steps: number;
+  /** Trained on. */
+  readonly tokens: number;
+  readonly device: string;
+  readonly threads: number;
+  /** In training, by the process that finished it; null when nothing was left to train. */
+  readonly tokensPerSecond: number | null;
+  /** Shares of the time of a training step by part of the model; empty when nothing was left to train. */
+  readonly stepTimeShares: Readonly<Record<string, number>>;
+  readonly evaluation: BalanceFigures & {
+    readonly tokens: number;
+    readonly testLoss: number;
+    /** The least balanced layer. */
+    readonly worst: BalanceFigures;
+    /** I(expert; token id) in nats, mean over layers, beside what samples without any relation would show. */
+    readonly mutualInformation: number;
+    readonly mutualInformationBias: number;
+    /** Exact loads `[layers][experts]`. */
+    readonly counts: readonly (readonly number[])[];
+  };
+}
+
+const balance = { gini: z.number().nullable(), minMax: z.number().nullable() };
+const resultSchema: z.ZodType<RunResultFile> = z.strictObject({
   router: z.string(),
   architecture: z.string(),
   seed: z.number(),
   steps: z.number(),
-  /** Trained on. */
   tokens: z.number(),
   device: z.string(),
   threads: z.number(),
-  /** In training, by the process that finished it; null when nothing was left to train. */
   tokensPerSecond: z.number().nullable(),
-  /** Shares of the time of a training step by part of the model; empty when nothing was left to train. */
   stepTimeShares: z.record(z.string(), z.number()),
-  evaluation: z.object({
+  evaluation: z.strictObject({
+    ...balance,
     tokens: z.number(),
     testLoss: z.number(),
-    gini: z.number().nullable(),
-    minMax: z.number().nullable(),
-    worst: balance,
+    worst: z.strictObject(balance),
     mutualInformation: z.number(),
     mutualInformationBias: z.number(),
     counts: z.array(z.array(z.number())),
   }),
 });
-
-/** `evaluation.json` of a run. */
-export type RunResultFile = z.infer<typeof resultSchema>;
 
 const RESULT_FILE = 'evaluation.json';
 
@@ -128,7 +154,8 @@ export async function loadRun(session: Session, folder: string, settings: Settin
   const step = await loadNewestWeights(join(folder, 'checkpoints'), decoder, (message) =>
     session.progress.note(`warning: ${message}; using the one before`),
   );
-  if (step === null) throw new UsageError(`${folder} has no checkpoint yet; train it first (pnpm trainer resume ${folder})`);
+  if (step === null)
+    throw new UsageError(`${folder} has no checkpoint yet; train it first (pnpm trainer resume ${folder})`);
   return { decoder, step };
 }
 

@@ -1,4 +1,10 @@
 /** The settings of a run: their shape, how they are put together from a preset and options, and the checks before anything starts. */
+import {
+  type LatentPrototypeOptions,
+  type LatentPrototypePreset,
+  latentPrototypePresets,
+  resolveLatentPrototype,
+} from '@lpr/moe';
 import { parse } from 'yaml';
 import { prettifyError, z } from 'zod';
 import { UsageError, unknownName } from './errors.ts';
@@ -10,19 +16,81 @@ export const ROUTERS = ['top-k', 'lpr', 'lpr-paper', 'lpr-official'] as const;
 export type Architecture = (typeof ARCHITECTURES)[number];
 export type RouterName = (typeof ROUTERS)[number];
 
+/** Which formulation of Latent Prototype Routing a router's name stands for. */
+const FORMULATIONS: Readonly<Partial<Record<RouterName, LatentPrototypePreset>>> = {
+  lpr: 'corrected',
+  'lpr-paper': 'paper',
+  'lpr-official': 'official',
+};
+
+/** Everything that decides a run; what `config.yaml` holds. */
+export interface Settings {
+  readonly architecture: Architecture;
+  readonly router: RouterName;
+  /** Of the architecture's own router: weight of the auxiliary load-balancing loss, pooled over layers as in Hugging Face transformers. */
+  readonly balancing?: { readonly auxiliaryLoss: number } | undefined;
+  /** Of latent routers: every switch of the formulation. */
+  readonly lpr?: LatentPrototypeOptions | undefined;
+  /** Decides initial weights, data order and noise. */
+  readonly seed: number;
+  readonly device: 'wasm';
+  /** Worker threads; null: as many as the machine has cores. */
+  readonly threads: number | null;
+  readonly size: {
+    /** Tokens of the byte-level BPE that is trained on the training text. */
+    readonly vocabulary: number;
+    readonly hidden: number;
+    readonly layers: number;
+    readonly heads: number;
+    readonly keyValueHeads: number;
+    readonly headDim: number;
+    readonly experts: number;
+    /** Experts per token. */
+    readonly topK: number;
+    readonly expertWidth: number;
+  };
+  readonly data: {
+    /** The addresses that come along, or the paths of text files. */
+    readonly corpus: 'state-of-the-union' | readonly string[];
+    readonly heldOutFraction: number;
+    readonly batchSize: number;
+    readonly sequenceLength: number;
+  };
+  readonly training: {
+    readonly steps: number;
+    /** Peak. */
+    readonly learningRate: number;
+    /** Shares of the steps; the rest is the decay. */
+    readonly warmup: number;
+    readonly stable: number;
+    /** The schedule's smallest factor. */
+    readonly minRatio: number;
+    readonly weightDecay: number;
+    readonly clipNorm: number;
+    /** Steps in a logging window. */
+    readonly logEvery: number;
+    readonly checkpointEvery: number;
+    readonly keepCheckpoints: number;
+  };
+  readonly evaluation: {
+    /** Held-out tokens, at most. */
+    readonly tokens: number;
+    readonly batchSize: number;
+  };
+}
+
 const positive = z.int().min(1);
 const share = z.number().min(0).max(1);
 
-const settingsSchema = z.strictObject({
+const settingsSchema: z.ZodType<Settings> = z.strictObject({
   architecture: z.enum(ARCHITECTURES),
   router: z.enum(ROUTERS),
-  /** Decides initial weights, data order and noise. */
+  balancing: z.strictObject({ auxiliaryLoss: z.number().min(0) }).optional(),
+  lpr: z.custom<LatentPrototypeOptions>((value) => typeof value === 'object' && value !== null).optional(),
   seed: z.int().min(0),
   device: z.enum(['wasm']),
-  /** Worker threads; null: as many as the machine has cores. */
   threads: z.int().min(0).nullable(),
   size: z.strictObject({
-    /** Tokens of the byte-level BPE that is trained on the training text. */
     vocabulary: z.int().min(257),
     hidden: positive,
     layers: positive,
@@ -30,12 +98,10 @@ const settingsSchema = z.strictObject({
     keyValueHeads: positive,
     headDim: positive,
     experts: positive,
-    /** Experts per token. */
     topK: positive,
     expertWidth: positive,
   }),
   data: z.strictObject({
-    /** 'state-of-the-union', or the paths of text files. */
     corpus: z.union([z.literal('state-of-the-union'), z.array(z.string()).min(1)]),
     heldOutFraction: z.number().gt(0).lt(1),
     batchSize: positive,
@@ -44,10 +110,8 @@ const settingsSchema = z.strictObject({
   training: z.strictObject({
     steps: positive,
     learningRate: z.number().gt(0),
-    /** Shares of the steps. */
     warmup: share,
     stable: share,
-    /** The schedule's smallest factor. */
     minRatio: share,
     weightDecay: z.number().min(0),
     clipNorm: z.number().gt(0),
@@ -55,14 +119,8 @@ const settingsSchema = z.strictObject({
     checkpointEvery: positive,
     keepCheckpoints: positive,
   }),
-  evaluation: z.strictObject({
-    /** Held-out tokens, at most. */
-    tokens: positive,
-    batchSize: positive,
-  }),
+  evaluation: z.strictObject({ tokens: positive, batchSize: positive }),
 });
-
-export type Settings = z.infer<typeof settingsSchema>;
 
 /** What the command line says beyond the preset. */
 export interface SettingOptions {
@@ -89,17 +147,22 @@ export function resolveSettings(options: SettingOptions): Settings {
   checkKnown('router', options.router, ROUTERS);
   checkKnown('device', options.device, ['wasm']);
   const { description: _, ...sizes } = structuredClone(preset);
+  const formulation = FORMULATIONS[options.router as RouterName];
   const settings = {
     architecture: options.arch,
     router: options.router,
+    balancing: { auxiliaryLoss: 0.001 },
+    lpr: { ...latentPrototypePresets[formulation ?? 'corrected'] },
     seed: options.seed,
     device: options.device,
     threads: options.threads ?? null,
     ...sizes,
+    training: { ...sizes.training, ...(options.steps === undefined ? {} : { steps: options.steps }) },
   };
-  if (options.steps !== undefined) settings.training.steps = options.steps;
   for (const assignment of options.set) assignSetting(settings, assignment);
-  return checkSettings(settings, 'settings');
+  // Both groups are there for --set, so that one command line serves both runs of a comparison; a run keeps its own.
+  const { balancing, lpr, ...rest } = settings;
+  return checkSettings({ ...rest, ...(formulation === undefined ? { balancing } : { lpr }) }, 'settings');
 }
 
 /**
@@ -110,10 +173,15 @@ export function resolveSettings(options: SettingOptions): Settings {
 export function checkSettings(value: unknown, origin: string): Settings {
   const parsed = settingsSchema.safeParse(value);
   if (!parsed.success) throw new UsageError(`${origin}:\n${prettifyError(parsed.error)}`);
-  const { size, training } = parsed.data;
+  const { router, size, training, balancing, lpr } = parsed.data;
+  const formulation = FORMULATIONS[router];
   const fail = (problem: string): never => {
     throw new UsageError(`${origin}: ${problem}`);
   };
+  if ((formulation === undefined ? balancing : lpr) === undefined) {
+    fail(`the router ${router} needs the group ${formulation === undefined ? 'balancing' : 'lpr'}`);
+  }
+  if (formulation !== undefined) resolveLatentPrototype(formulation, lpr);
   if (size.topK > size.experts) {
     fail(`size.topK is ${size.topK}, but there are only ${size.experts} experts; lower it or raise size.experts`);
   }
@@ -146,7 +214,9 @@ function assignSetting(settings: object, assignment: string): void {
     const isGroup = typeof child === 'object' && child !== null && !Array.isArray(child);
     if (depth === path.length - 1) {
       if (isGroup) {
-        throw new UsageError(`--set ${assignment}: ${path.join('.')} is a group; name one of ${Object.keys(child).join(', ')}`);
+        throw new UsageError(
+          `--set ${assignment}: ${path.join('.')} is a group; name one of ${Object.keys(child).join(', ')}`,
+        );
       }
       parent[key] = parse(assignment.slice(at + 1));
     } else if (isGroup) {

@@ -7,22 +7,29 @@ import { basename, join } from 'node:path';
 import { prettifyError, z } from 'zod';
 import { hasCode, sha256, syncFolder, writeSynced } from './files.ts';
 
-const stateSchema = z.strictObject({
-  format: z.literal('lpr-checkpoint/1'),
+/** What a run must know besides weights and moments. */
+export interface CheckpointState {
+  readonly format: 'lpr-checkpoint/1';
   /** Steps done. */
-  step: z.int().min(0),
+  readonly step: number;
   /** Tokens trained on. */
-  tokens: z.int().min(0),
-  /** The part of a logging window that is not written to `loads.bin` yet. */
-  window: z.strictObject({ tokens: z.int().min(0), counts: z.array(z.array(z.int().min(0))) }),
+  readonly tokens: number;
+  /** The part of a logging window that is not written to `loads.bin` yet; counts `[layers][experts]`. */
+  readonly window: { readonly tokens: number; readonly counts: readonly (readonly number[])[] };
+}
+
+const count = z.int().min(0);
+const stateSchema: z.ZodType<CheckpointState> = z.strictObject({
+  format: z.literal('lpr-checkpoint/1'),
+  step: count,
+  tokens: count,
+  window: z.strictObject({ tokens: count, counts: z.array(z.array(count)) }),
 });
 const fileSchema = z.strictObject({
   state: stateSchema,
   /** SHA-256 of the other files, and of `state` as JSON. */
   sha256: z.record(z.string(), z.string()),
 });
-
-export type CheckpointState = z.infer<typeof stateSchema>;
 
 export interface Checkpoint {
   readonly folder: string;

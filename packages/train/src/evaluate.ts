@@ -1,7 +1,7 @@
 /** Evaluation: held-out cross entropy and exact loads. Neither the model nor the training state changes. */
 import type { Batch } from '@lpr/data';
 import type { Decoder } from '@lpr/model';
-import { RandomKey, scope } from '@lpr/tensor';
+import { scope } from '@lpr/tensor';
 import { readCounts, uploadBatch } from './trainer.ts';
 
 export interface Evaluation {
@@ -33,46 +33,38 @@ export async function evaluate(
   batches: Iterable<Batch>,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  // No router draws noise in evaluation; the key is there since the forward pass asks for one.
-  const noise = RandomKey.fromSeed(0);
   let losses = 0;
   let tokens = 0;
-  let counts: Float64Array[] | null = null;
-  let tokenCounts: Uint32Array[][] | null = null;
-  const vocabulary = decoder.config.vocab_size;
+  const counts: Float64Array[] = [];
+  const tokenCounts: Uint32Array[][] = [];
+  const vocabulary = decoder.plan.vocabulary;
 
   const record = (batch: Batch) => {
     const reads = scope(
       decoder.device,
       () => {
-        const output = decoder.forward(uploadBatch(decoder, batch), { training: false, noise });
+        const output = decoder.forward(uploadBatch(decoder, batch), { training: false });
         const experts = options.tokenCounts ? output.routings.map((routing) => routing.experts.data()) : [];
-        return {
-          results: Promise.all([output.taskLoss.item(), readCounts(output.counts), Promise.all(experts)]),
-          experts: output.counts.map((layer) => layer.size),
-        };
+        return { results: Promise.all([output.taskLoss.item(), readCounts(output.counts), Promise.all(experts)]) };
       },
       { gradients: false },
     );
+    // Its failure is reported when it is awaited.
     reads.results.catch(() => {});
     return { batch, ...reads };
   };
-  const collect = async ({ batch, results, experts }: ReturnType<typeof record>): Promise<void> => {
+  const collect = async ({ batch, results }: ReturnType<typeof record>): Promise<void> => {
     const [loss, layerCounts, chosen] = await results;
     losses += loss * batch.inputIds.length;
     tokens += batch.inputIds.length;
-    counts ??= experts.map((size) => new Float64Array(size));
-    for (const [layer, sums] of counts.entries()) {
-      for (let expert = 0; expert < sums.length; expert++) sums[expert]! += layerCounts[layer]![expert]!;
+    for (const [layer, loads] of layerCounts.entries()) {
+      const sums = (counts[layer] ??= new Float64Array(loads.length));
+      for (const [expert, load] of loads.entries()) sums[expert]! += load;
     }
-    tokenCounts ??= chosen.map((_, layer) =>
-      Array.from({ length: experts[layer]! }, () => new Uint32Array(vocabulary)),
-    );
     for (const [layer, picks] of chosen.entries()) {
+      const byExpert = (tokenCounts[layer] ??= Array.from(layerCounts[layer]!, () => new Uint32Array(vocabulary)));
       const topK = picks.length / batch.inputIds.length;
-      for (const [i, expert] of picks.entries()) {
-        tokenCounts[layer]![expert]![batch.inputIds[Math.floor(i / topK)]!]!++;
-      }
+      for (const [i, expert] of picks.entries()) byExpert[expert]![batch.inputIds[Math.floor(i / topK)]!]!++;
     }
     options.onProgress?.(tokens);
   };
@@ -86,5 +78,5 @@ export async function evaluate(
   }
   if (pending === null) throw new RangeError('evaluate: got no batches; give at least one');
   await collect(pending);
-  return { loss: losses / tokens, tokens, counts: counts ?? [], tokenCounts: tokenCounts ?? [] };
+  return { loss: losses / tokens, tokens, counts, tokenCounts };
 }

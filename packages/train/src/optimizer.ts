@@ -28,7 +28,7 @@ export interface AdamWOptions {
 export const ADAMW_DEFAULTS: AdamWOptions = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, clipNorm: 1 };
 
 /** Moments by the name of their parameter, as numbers of the host. */
-export type OptimizerState = ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
+export type OptimizerState = Map<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
 
 const MOMENTS = ['firstMoment', 'secondMoment'] as const;
 
@@ -97,7 +97,10 @@ export class AdamW {
   }
 
   /** Takes back what `exportState` gave, after `steps` steps. Throws when a moment is missing, unknown or of another shape. */
-  importState(moments: OptimizerState, steps: number): void {
+  importState(
+    moments: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: ArrayLike<unknown> }>,
+    steps: number,
+  ): void {
     const expected = new Set([...this.#slots.keys()].flatMap((name) => MOMENTS.map((moment) => `${name}.${moment}`)));
     const unknown = [...moments.keys()].filter((name) => !expected.has(name));
     const missing = [...expected].filter((name) => !moments.has(name));
@@ -107,7 +110,11 @@ export class AdamW {
       );
     }
     for (const [name, slot] of this.#slots) {
-      for (const moment of MOMENTS) assign(slot[moment], moments.get(`${name}.${moment}`)!.data);
+      for (const moment of MOMENTS) {
+        const { data } = moments.get(`${name}.${moment}`)!;
+        if (!(data instanceof Float32Array)) throw new TypeError(`AdamW: ${name}.${moment} must be of float32`);
+        assign(slot[moment], data);
+      }
     }
     this.steps = steps;
   }

@@ -1,9 +1,8 @@
 /** Trains a run to its end: restores the newest checkpoint, logs every step, saves, and stops cleanly when asked to. */
-import { join } from 'node:path';
 import { type LayersReport, layersReport, LoadRecorder, type LoadShape } from '@lpr/metrics';
 import { decodeSafetensors, type Decoder, encodeSafetensors, exportWeights, importWeights } from '@lpr/model';
 import { newestCheckpoint, saveCheckpoint } from './checkpoint.ts';
-import type { MetricsLine, RunFolder, RunLogs } from './run-folder.ts';
+import type { MetricsLine, RunFolder } from './run-folder.ts';
 import type { LossTermValue, StepReport, Trainer } from './trainer.ts';
 
 export interface RunOptions {

@@ -33,12 +33,16 @@ const never = (error: Error): never => {
 describe('checkpoints', () => {
   it('come back as they were saved', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 0, max: 2_000_000 }), fc.uint8Array({ maxLength: 64 }), async (step, bytes) => {
-        const folder = await saveCheckpoint(root, stateAt(step), new Map([['a', bytes]]), 1_000);
-        const { state, files } = await readCheckpoint(folder);
-        expect(state).toEqual(stateAt(step));
-        expect(Uint8Array.from(files.get('a')!)).toEqual(bytes);
-      }),
+      fc.asyncProperty(
+        fc.integer({ min: 0, max: 2_000_000 }),
+        fc.uint8Array({ maxLength: 64 }),
+        async (step, bytes) => {
+          const folder = await saveCheckpoint(root, stateAt(step), new Map([['a', bytes]]), 1_000);
+          const { state, files } = await readCheckpoint(folder);
+          expect(state).toEqual(stateAt(step));
+          expect(Uint8Array.from(files.get('a')!)).toEqual(bytes);
+        },
+      ),
       { numRuns: 20 },
     );
   });

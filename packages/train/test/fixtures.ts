@@ -29,9 +29,17 @@ export function fixtureTensors(name: string): Map<string, FixtureTensor> {
   return new Map(
     Object.entries(header)
       .filter(([, { dtype }]) => dtype === 'F32')
-      .map(([key, { shape, data_offsets: [begin, end] }]) => [
-        key,
-        { shape, data: new Float32Array(new Uint8Array(file.subarray(start + begin, start + end)).buffer) },
-      ]),
+      .map(
+        ([
+          key,
+          {
+            shape,
+            data_offsets: [begin, end],
+          },
+        ]) => [
+          key,
+          { shape, data: new Float32Array(new Uint8Array(file.subarray(start + begin, start + end)).buffer) },
+        ],
+      ),
   );
 }

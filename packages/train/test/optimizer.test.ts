@@ -67,7 +67,13 @@ describe('AdamW', () => {
   it('leaves parameters without a gradient alone, and says when none has one', async () => {
     const used = parameter(device, [1, 2], [2]);
     const unused = parameter(device, [3, 4], [2]);
-    const optimizer = new AdamW(device, new Map([['used', used], ['unused', unused]]));
+    const optimizer = new AdamW(
+      device,
+      new Map([
+        ['used', used],
+        ['unused', unused],
+      ]),
+    );
     expect(() => optimizer.step(0.1)).toThrow(/no parameter has a gradient/);
     withGradient(used, { data: Float32Array.of(1, 0), shape: [2] });
     optimizer.step(0.1).dispose();
