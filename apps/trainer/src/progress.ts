@@ -79,7 +79,7 @@ function plainProgress(stream: ProgressStream): Progress {
     phase: line,
     step(run, steps, progress) {
       // A line for each logging window.
-      if (progress.balance === lastBalance) return;
+      if (progress.balance === null || progress.balance === lastBalance) return;
       lastBalance = progress.balance;
       const { report } = progress;
       const fields: [string, string][] = [

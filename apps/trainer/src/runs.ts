@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { layersReport } from '@lpr/metrics';
+import type { Decoder } from '@lpr/model';
 import { hasCode, loadNewestWeights, readConfig, RunFolder, trainRun, writeWhole } from '@lpr/train';
 import { z } from 'zod';
 import { UsageError } from './errors.ts';
@@ -149,7 +150,11 @@ export async function finishRun(
 }
 
 /** Loads the newest checkpoint of a run into a new model. Throws UsageError when there is none. */
-export async function loadRun(session: Session, folder: string, settings: Settings) {
+export async function loadRun(
+  session: Session,
+  folder: string,
+  settings: Settings,
+): Promise<{ readonly decoder: Decoder; readonly step: number }> {
   const decoder = makeDecoder(session, settings);
   const step = await loadNewestWeights(join(folder, 'checkpoints'), decoder, (message) =>
     session.progress.note(`warning: ${message}; using the one before`),
