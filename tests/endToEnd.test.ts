@@ -137,10 +137,12 @@ describe('resume', () => {
 
       const killed = join(work, 'killed');
       let attempt = startTrainer(['train', ...args, '--out', killed, '--threads', '1']);
+      // At any moment of its first steps, then right after it saved one, and while it goes on from that.
       for (let kills = 0; kills < 3; kills++) {
-        const before = await metricsBytes(killed);
-        while (attempt.child.exitCode === null && (await metricsBytes(killed)) === before) await setTimeout(5);
-        await setTimeout(Math.random() * 150);
+        const reached = (): boolean => (kills === 1 ? savedSteps(killed) > 0 : metricsBytes(killed) !== before);
+        const before = metricsBytes(killed);
+        while (attempt.child.exitCode === null && !reached()) await setTimeout(5);
+        await setTimeout(Math.random() * 100);
         attempt.child.kill('SIGKILL');
         await attempt.outcome;
         attempt = startTrainer(['resume', killed, '--threads', String(1 + (kills % 2))]);
@@ -159,7 +161,7 @@ describe('resume', () => {
       expect((await runTrainer(['compare', ...args, '--out', whole])).code).toBe(0);
       const stopped = join(work, 'compare-stopped');
       const { child, outcome } = startTrainer(['compare', ...args, '--out', stopped]);
-      while (child.exitCode === null && (await metricsBytes(join(stopped, 'lpr'))) === 0) await setTimeout(5);
+      while (child.exitCode === null && metricsBytes(join(stopped, 'lpr')) === 0) await setTimeout(5);
       child.kill('SIGINT');
       const { code, stderr } = await outcome;
       expect(code).toBe(130);
@@ -286,7 +288,12 @@ describe('bad input', () => {
   );
 });
 
-async function metricsBytes(run: string): Promise<number> {
+function metricsBytes(run: string): number {
   const path = join(run, 'metrics.jsonl');
   return existsSync(path) ? readFileSync(path).length : 0;
+}
+
+function savedSteps(run: string): number {
+  const path = join(run, 'checkpoints');
+  return existsSync(path) ? readdirSync(path).filter((name) => name.startsWith('step-')).length : 0;
 }
