@@ -30,22 +30,22 @@ interface SummaryModel {
   readonly threads: number;
 }
 
-function readJson<T>(...path: string[]): T {
-  return JSON.parse(readFileSync(join(...path), 'utf8')) as T;
+function readJson(...path: string[]): unknown {
+  return JSON.parse(readFileSync(join(...path), 'utf8'));
 }
 
 /** Everything in a finished run folder that its settings decide, in a form that can be compared. */
 async function decided(run: string): Promise<unknown> {
   const checkpoints = readdirSync(join(run, 'checkpoints')).toSorted();
   const hash = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex');
-  const { evaluation } = readJson<{ evaluation: unknown }>(run, 'evaluation.json');
+  const { evaluation } = readJson(run, 'evaluation.json') as { evaluation: unknown };
   return {
     checkpoints: checkpoints.map((name) => [
       name,
       ...readdirSync(join(run, 'checkpoints', name)).map((file) => hash(join(run, 'checkpoints', name, file))),
     ]),
     loads: hash(join(run, 'loads.bin')),
-    metrics: (await readMetrics(run)).map(({ tokensPerSecond: _, ...line }) => line),
+    metrics: (await readMetrics(run)).map((line) => ({ ...line, tokensPerSecond: null })),
     evaluation,
   };
 }
@@ -59,14 +59,11 @@ describe('compare', () => {
       expect(stderr).not.toContain('error');
       expect(code).toBe(0);
 
-      const { models } = readJson<{ models: SummaryModel[] }>(out, 'summary.json');
+      const { models } = readJson(out, 'summary.json') as { models: SummaryModel[] };
       expect(models.map(({ router }) => router)).toEqual(['top-k', 'lpr']);
       for (const model of models) {
-        const { counts } = readJson<{ evaluation: { counts: number[][] } }>(
-          out,
-          model.router,
-          'evaluation.json',
-        ).evaluation;
+        const { counts } = (readJson(out, model.router, 'evaluation.json') as { evaluation: { counts: number[][] } })
+          .evaluation;
         const { mean, worst } = layersReport(counts);
         expect(model.gini).toBe(mean.gini);
         expect(model.minMax).toBe(mean.minMax);
@@ -90,7 +87,7 @@ describe('compare', () => {
         for (const { step, tokens, counts } of windows) {
           expect(tokens).toBe(10 * 4 * 64);
           const { mean } = layersReport(counts);
-          expect(lines[step - 1]!.gini).toBe(mean.gini);
+          expect(lines[step - 1]?.gini).toBe(mean.gini);
         }
       }
       const [topK, lpr] = models as [SummaryModel, SummaryModel];
@@ -222,7 +219,7 @@ describe('eval', () => {
       const { code, stdout } = await runTrainer(['eval', run]);
       expect(code).toBe(0);
       const printed = JSON.parse(stdout) as { step: number; testLoss: number; counts: unknown };
-      const { evaluation } = readJson<{ evaluation: { testLoss: number; counts: unknown } }>(run, 'evaluation.json');
+      const { evaluation } = readJson(run, 'evaluation.json') as { evaluation: { testLoss: number; counts: unknown } };
       expect(printed).toMatchObject({ step: 5, testLoss: evaluation.testLoss, counts: evaluation.counts });
       expect(readdirSync(run, { recursive: true }).toSorted()).toEqual(before);
     },

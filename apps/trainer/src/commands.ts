@@ -81,11 +81,23 @@ export async function evaluateRun(folder: string, { tokens, threads }: EvalOptio
   };
   await inSession(settings, folder, async (session) => {
     const { decoder, step } = await loadRun(session, folder, settings);
-    const { loss, counts, tokenCounts: _, ...figures } = await evaluateHeldOut(session, decoder, settings, folder);
-    const { mean, worst } = layersReport(counts);
+    const figures = await evaluateHeldOut(session, decoder, settings, folder);
+    const { mean, worst } = layersReport(figures.counts);
     session.progress.end();
-    const result = { step, testLoss: loss, ...figures, mean, worst };
-    console.log(JSON.stringify({ ...result, counts: counts.map((layer) => Array.from(layer)) }));
+    const { tokens: evaluationTokens, loss: testLoss, mutualInformation, mutualInformationBias } = figures;
+    const counts = figures.counts.map((layer) => Array.from(layer));
+    console.log(
+      JSON.stringify({
+        step,
+        evaluationTokens,
+        testLoss,
+        mean,
+        worst,
+        mutualInformation,
+        mutualInformationBias,
+        counts,
+      }),
+    );
     return true;
   });
 }

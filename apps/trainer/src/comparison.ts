@@ -78,10 +78,9 @@ export async function finishComparison(
     }
   }
   session.progress.phase('drawing the figures');
-  const [settings] = runs.values();
-  const levels = referenceLevels(settings!, [...results.values()][0]!.evaluation.tokens);
+  const levels = referenceLevels(runs, firstOf(results).evaluation.tokens);
   const summary = summarize(results, levels);
-  await drawFigures(folder, results, settings!, levels);
+  await drawFigures(folder, runs, results, levels);
   // Last, so that a folder with a summary is a finished comparison.
   await writeWhole(join(folder, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
   return summary;
@@ -96,36 +95,47 @@ async function openOrCreate(path: string, settings: Settings): Promise<RunFolder
     : await RunFolder.create(path, settings);
 }
 
+/** All runs of a comparison have the same settings but for the router. */
+function firstOf<Value>(map: ReadonlyMap<string, Value>): Value {
+  const [first] = map.values();
+  if (first === undefined) throw new UsageError('the comparison names no runs; its folder is damaged');
+  return first;
+}
+
 /** Both levels for one layer of this size and that many tokens. */
-function referenceLevels({ size, lpr }: Settings, tokens: number): ReferenceLevels {
+function referenceLevels(runs: ReadonlyMap<string, Settings>, tokens: number): ReferenceLevels {
+  const { size } = firstOf(runs);
+  const latentDim = [...runs.values()].find(({ lpr }) => lpr !== undefined)?.lpr?.latentDim ?? 16;
   const shape = { experts: size.experts, topK: size.topK, tokens, seed: 0 };
   const pick = ({ gini, minMax }: BalanceReport) => ({ gini, minMax });
   return {
     tokens,
     samplingFloor: pick(samplingFloor(shape)),
-    isotropicNull: pick(isotropicNull({ ...shape, latentDim: lpr?.latentDim ?? 16 })),
+    isotropicNull: pick(isotropicNull({ ...shape, latentDim })),
   };
 }
 
 function summarize(results: ReadonlyMap<string, RunResultFile>, levels: ReferenceLevels): Summary {
   return {
-    models: Array.from(
-      results.values(),
-      ({ evaluation: { counts: _, tokens: evaluationTokens, ...figures }, ...run }) => ({
-        ...run,
-        ...figures,
-        evaluationTokens,
-        samplingFloor: levels.samplingFloor,
-        isotropicNull: levels.isotropicNull,
-      }),
-    ),
+    models: Array.from(results.values(), ({ evaluation, ...run }) => ({
+      ...run,
+      evaluationTokens: evaluation.tokens,
+      testLoss: evaluation.testLoss,
+      gini: evaluation.gini,
+      minMax: evaluation.minMax,
+      worst: evaluation.worst,
+      mutualInformation: evaluation.mutualInformation,
+      mutualInformationBias: evaluation.mutualInformationBias,
+      samplingFloor: levels.samplingFloor,
+      isotropicNull: levels.isotropicNull,
+    })),
   };
 }
 
 async function drawFigures(
   folder: string,
+  runs: ReadonlyMap<string, Settings>,
   results: ReadonlyMap<string, RunResultFile>,
-  settings: Settings,
   levels: ReferenceLevels,
 ): Promise<void> {
   const { gini, minMax } = levels.samplingFloor;
@@ -138,9 +148,9 @@ async function drawFigures(
   await writeWhole(join(folder, 'heatmap.png'), await renderPng(loadHeatmap(heatmap), heatmapSize(heatmap)));
 
   // Balance in the curves is that of a logging window, so the levels must be those of as many tokens.
-  const { data, training } = settings;
+  const { data, training } = firstOf(runs);
   const window = referenceLevels(
-    settings,
+    runs,
     data.batchSize * data.sequenceLength * Math.min(training.logEvery, training.steps),
   );
   const curves = {

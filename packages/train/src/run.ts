@@ -86,16 +86,17 @@ export async function trainRun(options: RunOptions): Promise<RunResult> {
     await saveCheckpoint(run.checkpoints, state, await exportFiles(trainer), keepLast);
   };
 
+  const isAborted = (): boolean => signal?.aborted ?? false;
   try {
     let pending: Promise<StepReport> | null = null;
-    while (trainer.step < steps && !signal?.aborted) {
+    while (trainer.step < steps && !isAborted()) {
       const next = trainer.recordStep();
       // Its failure is reported when it is awaited.
       next.catch(() => {});
       // While the device runs this step, the one before is logged.
       if (pending !== null) await log(await pending);
       pending = next;
-      if (trainer.step % checkpointEvery === 0 || trainer.step === steps || signal?.aborted) {
+      if (trainer.step % checkpointEvery === 0 || trainer.step === steps || isAborted()) {
         await log(await pending);
         pending = null;
         await save();

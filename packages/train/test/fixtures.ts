@@ -9,8 +9,8 @@ export const haveFixtures: boolean = existsSync(join(folder, 'adamw-steps.json')
 if (!haveFixtures) console.warn(`no PyTorch fixtures in ${folder} (set LPR_FIXTURES): parity tests are skipped`);
 
 /** The parsed `name.json`; the caller says what it holds. */
-export function fixtureJson<T>(name: string): T {
-  return JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8')) as T;
+export function fixtureJson(name: string): unknown {
+  return JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8'));
 }
 
 export interface FixtureTensor {

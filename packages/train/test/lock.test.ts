@@ -25,8 +25,10 @@ describe('the lock of a run folder', () => {
     const { pid } = spawnSync(process.execPath, ['--version']);
     await writeFile(join(folder, 'lock'), JSON.stringify({ pid, host: hostname() }));
     await (await lockFolder(folder))();
+    expect(existsSync(join(folder, 'lock'))).toBe(false);
     await writeFile(join(folder, 'lock'), '{"pid":');
     await (await lockFolder(folder))();
+    expect(existsSync(join(folder, 'lock'))).toBe(false);
   });
 
   it('of another host is respected', async () => {

@@ -24,10 +24,10 @@ function expectClose(actual: ArrayLike<number>, expected: Float32Array, atol: nu
 
 describe('AdamW', () => {
   it.skipIf(!haveFixtures)('takes the steps of PyTorch: clipping, decay, both moments', async () => {
-    const { steps, schedule } = fixtureJson<{
+    const { steps, schedule } = fixtureJson('adamw-steps') as {
       steps: number;
       schedule: { warmup_steps: number; stable_steps: number; decay_steps: number; min_lr_ratio: number };
-    }>('adamw-steps');
+    };
     const tensors = fixtureTensors('adamw-steps');
     const names = ['b', 's', 't', 'u', 'w'];
     const parameters = new Map(

@@ -59,7 +59,7 @@ async function decided(name: string): Promise<unknown> {
   const path = join(root, name);
   const [newest] = await listCheckpoints(join(path, 'checkpoints'));
   return {
-    metrics: (await readMetrics(path)).map(({ tokensPerSecond: _, ...line }) => line),
+    metrics: (await readMetrics(path)).map((line) => ({ ...line, tokensPerSecond: null })),
     loads: await readFile(join(path, 'loads.bin')),
     model: await readFile(join(newest!, 'model.safetensors')),
     optimizer: await readFile(join(newest!, 'optimizer.safetensors')),

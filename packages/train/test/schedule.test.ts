@@ -13,7 +13,7 @@ interface ScheduleRun {
 
 describe('warm-up, stable, decay', () => {
   it.skipIf(!haveFixtures)('gives the factors of Hugging Face transformers at every step', () => {
-    const { runs } = fixtureJson<{ runs: Record<string, ScheduleRun> }>('wsd-schedule');
+    const { runs } = fixtureJson('wsd-schedule') as { runs: Record<string, ScheduleRun> };
     const tensors = fixtureTensors('wsd-schedule');
     for (const [name, run] of Object.entries(runs)) {
       const schedule = {
