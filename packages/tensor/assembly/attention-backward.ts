@@ -8,10 +8,23 @@
  * The keys of a tile are its own. A query is reached from several tiles when a key head is cut into runs: every run but the
  * first then writes its own dQ, and `combine` adds them in order.
  */
-import { EDGE_BYTES, multiply, packColumns, packedBytes, PANEL_BYTES, packRows, transpose } from './gemm';
+import {
+  clear,
+  EDGE_BYTES,
+  multiply,
+  packColumns,
+  packedBytes,
+  PANEL_BYTES,
+  packRows,
+  STRIP,
+  transpose,
+} from './gemm';
 import { exp4 } from './math';
 import { madd, sumLanes } from './simd';
 import { ATTENTION_KEYS, ATTENTION_QUERIES } from '../src/devices/wasm/opcodes';
+
+/** Bytes of a row of a block of probabilities turned to `[keys, queries]`. */
+const TURNED_ROW: i32 = ATTENTION_QUERIES << 2;
 
 /**
  * Words: q, k, v, out, logSumExp, gradient, gradQ, gradK, gradV, partial dQ of the second run and so on, sequence, heads,
@@ -57,8 +70,8 @@ export function backward(args: usize, tile: i32, scratch: usize): void {
     packRows(k, keyRow, keysHere, headDim, keyRows);
     packColumns(v, valueRow, valueDim, keysHere, valueColumns);
     for (let j = 0; j < keysHere; j++) {
-      memory.fill(gradK + j * keyRow, 0, headDim << 2);
-      memory.fill(gradV + j * valueRow, 0, valueDim << 2);
+      clear(gradK + j * keyRow, headDim << 2);
+      clear(gradV + j * valueRow, valueDim << 2);
     }
     for (let head = 0; head < heads; head++) {
       if ((head * keyHeads) / heads != keyHead) continue;
@@ -71,32 +84,76 @@ export function backward(args: usize, tile: i32, scratch: usize): void {
         const logSumExp = load<usize>(args, 16) + (((batch * heads + head) * sequence + query) << 2);
         const gradient = load<usize>(args, 20) + ((token * valueDim) << 2);
         const row = ATTENTION_KEYS << 2;
-        multiply(rows, keys, headDim, q, queryRow, keyColumns, headDim * PANEL_BYTES, p, row, false, scratch);
-        multiply(rows, keys, valueDim, gradient, outRow, valueColumns, valueDim * PANEL_BYTES, dS, row, false, scratch);
-        for (let r = 0; r < rows; r++) {
-          differentiateRow(
-            p + r * row,
-            dS + r * row,
-            query + r + 1 - key,
-            keys,
-            scale,
-            load<f32>(logSumExp + (r << 2)),
-            dot(gradient + r * outRow, out + r * outRow, valueDim),
-          );
+        const to = gradQ + ((token * headDim) << 2);
+        for (let r = 0; r < rows; r += STRIP) {
+          const strip = min(STRIP, rows - r);
+          const seen = min(keys, query + r + strip - key);
+          const scores = p + r * row;
+          const slopes = dS + r * row;
+          const x = q + r * queryRow;
+          const dO = gradient + r * outRow;
+          // Whole panels: what stands behind the last key is overwritten below.
+          const wide = (seen + 7) & ~7;
+          multiply(strip, wide, headDim, x, queryRow, keyColumns, headDim * PANEL_BYTES, scores, row, false, scratch);
+          multiply(strip, wide, valueDim, dO, outRow, valueColumns, valueDim * PANEL_BYTES, slopes, row, false, scratch);
+          for (let s = 0; s < strip; s++) {
+            differentiateRow(
+              scores + s * row,
+              slopes + s * row,
+              query + r + s + 1 - key,
+              keys,
+              scale,
+              load<f32>(logSumExp + ((r + s) << 2)),
+              dot(dO + s * outRow, out + (r + s) * outRow, valueDim),
+            );
+          }
+          const dQ = to + r * queryRow;
+          multiply(strip, headDim, seen, slopes, row, keyRows, keysHere * PANEL_BYTES, dQ, queryRow, key > start, scratch);
         }
 
+        const panel = rows * PANEL_BYTES;
+        transpose(p, row, rows, keys, turned, TURNED_ROW);
         packRows(gradient, outRow, rows, valueDim, packed);
-        transpose(p, row, rows, keys, turned, ATTENTION_QUERIES << 2);
-        const turnedRow = ATTENTION_QUERIES << 2;
-        multiply(keys, valueDim, rows, turned, turnedRow, packed, rows * PANEL_BYTES, gradV, valueRow, true, scratch);
+        addTurned(keys, query - key, rows, turned, packed, panel, valueDim, gradV, valueRow, scratch);
+        transpose(dS, row, rows, keys, turned, TURNED_ROW);
         packRows(q, queryRow, rows, headDim, packed);
-        transpose(dS, row, rows, keys, turned, turnedRow);
-        multiply(keys, headDim, rows, turned, turnedRow, packed, rows * PANEL_BYTES, gradK, keyRow, true, scratch);
-        const to = gradQ + ((token * headDim) << 2);
-        const more = key > start;
-        multiply(rows, headDim, keys, dS, row, keyRows, keysHere * PANEL_BYTES, to, queryRow, more, scratch);
+        addTurned(keys, query - key, rows, turned, packed, panel, headDim, gradK, keyRow, scratch);
       }
     }
+  }
+}
+
+/**
+ * `to += turned x` for turned `[keys, queries]` and x `[queries, n]`, packed. Query i sees key j when `i + ahead >= j`; earlier ones
+ * are skipped, their elements being 0.
+ */
+function addTurned(
+  keys: i32,
+  ahead: i32,
+  queries: i32,
+  turned: usize,
+  x: usize,
+  xPanel: i32,
+  n: i32,
+  to: usize,
+  toRow: i32,
+  scratch: usize,
+): void {
+  for (let j = 0; j < keys; j += STRIP) {
+    const first = max(0, j - ahead);
+    multiply(
+      min(STRIP, keys - j),
+      n,
+      queries - first,
+      turned + j * TURNED_ROW + (first << 2),
+      TURNED_ROW,
+      x + first * PANEL_BYTES,
+      xPanel,
+      to + j * toRow,
+      toRow,
+      true,
+      scratch,
+    );
   }
 }
 
@@ -116,8 +173,8 @@ function differentiateRow(p: usize, dS: usize, visible: i32, keys: i32, scale: f
     v128.store(dS + at, f32x4.mul(f32x4.mul(probability, f32x4.sub(v128.load(dS + at), mean)), factor));
   }
   const hidden = (keys - visible) << 2;
-  memory.fill(p + (visible << 2), 0, hidden);
-  memory.fill(dS + (visible << 2), 0, hidden);
+  clear(p + (visible << 2), hidden);
+  clear(dS + (visible << 2), hidden);
 }
 
 function dot(x: usize, y: usize, count: i32): f32 {

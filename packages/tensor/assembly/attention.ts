@@ -5,9 +5,9 @@
  * never computed.
  */
 import { backward, combine } from './attention-backward';
-import { EDGE_BYTES, multiply, packColumns, packedBytes, PANEL_BYTES, packRows } from './gemm';
+import { clear, EDGE_BYTES, multiply, packColumns, packedBytes, PANEL_BYTES, packRows, STRIP } from './gemm';
 import { exp4, log4 } from './math';
-import { maxLanes, sumLanes } from './simd';
+import { maxLanes, storeTail, sumLanes } from './simd';
 import {
   ATTENTION_BACKWARD,
   ATTENTION_COMBINE,
@@ -17,6 +17,9 @@ import {
   ATTENTION_QUERIES,
 } from '../src/devices/wasm/opcodes';
 
+/** Bytes of a row of scores. */
+const SCORES_ROW: i32 = ATTENTION_KEYS << 2;
+
 /** Runs tile `tile` of kernel `kernel` of this family. */
 export function run(kernel: i32, args: usize, tile: i32, scratch: usize): void {
   if (kernel == (ATTENTION_PACK & 255)) pack(args, tile);
@@ -25,7 +28,7 @@ export function run(kernel: i32, args: usize, tile: i32, scratch: usize): void {
   else if (kernel == (ATTENTION_COMBINE & 255)) combine(args, tile);
 }
 
-/** Words: k, v, packed, sequence, keyHeads, headDim, valueDim. A tile is one key head of one sequence. */
+/** Words: k, v, packed, sequence, keyHeads, headDim, valueDim, scale. A tile is one key head of one sequence; keys are scaled. */
 function pack(args: usize, tile: i32): void {
   const sequence = load<i32>(args, 12);
   const keyHeads = load<i32>(args, 16);
@@ -38,18 +41,18 @@ function pack(args: usize, tile: i32): void {
   const keyBytes = packedBytes(headDim, sequence);
   const packed = load<usize>(args, 8) + tile * (keyBytes + packedBytes(sequence, valueDim));
   packColumns(k, (keyHeads * headDim) << 2, headDim, sequence, packed);
+  scaleRow(packed, keyBytes >> 2, load<f32>(args, 28));
   packRows(v, (keyHeads * valueDim) << 2, sequence, valueDim, packed + keyBytes);
 }
 
-/** Words: q, packed, out, logSumExp, sequence, heads, keyHeads, headDim, valueDim, scale, tiles along the sequence. */
+/** Words: q, packed, out, logSumExp, sequence, heads, keyHeads, headDim, valueDim, tiles along the sequence. */
 function forward(args: usize, tile: i32, scratch: usize): void {
   const sequence = load<i32>(args, 16);
   const heads = load<i32>(args, 20);
   const keyHeads = load<i32>(args, 24);
   const headDim = load<i32>(args, 28);
   const valueDim = load<i32>(args, 32);
-  const scale = load<f32>(args, 36);
-  const queryTiles = load<i32>(args, 40);
+  const queryTiles = load<i32>(args, 36);
   const batchHead = tile / queryTiles;
   const batch = batchHead / heads;
   const head = batchHead % heads;
@@ -64,93 +67,91 @@ function forward(args: usize, tile: i32, scratch: usize): void {
     load<usize>(args, 4) +
     (batch * keyHeads + (head * keyHeads) / heads) * (keyBytes + packedBytes(sequence, valueDim));
   const v = k + keyBytes;
+  const queryRow = (heads * headDim) << 2;
   const outRow = (heads * valueDim) << 2;
 
   const scores = scratch + EDGE_BYTES;
-  const maxima = scores + ((ATTENTION_QUERIES * ATTENTION_KEYS) << 2);
+  const maxima = scores + STRIP * SCORES_ROW;
   const sums = maxima + (ATTENTION_QUERIES << 2);
   for (let r = 0; r < rows; r++) {
     store<f32>(maxima + (r << 2), -f32.MAX_VALUE);
     store<f32>(sums + (r << 2), 0);
   }
   for (let key = 0; key < first + rows; key += ATTENTION_KEYS) {
-    const keys = min(ATTENTION_KEYS, first + rows - key);
-    const keyPanels = k + (key >> 3) * headDim * PANEL_BYTES;
-    multiply(
-      rows,
-      keys,
-      headDim,
-      q,
-      (heads * headDim) << 2,
-      keyPanels,
-      headDim * PANEL_BYTES,
-      scores,
-      ATTENTION_KEYS << 2,
-      false,
-      scratch,
-    );
-    for (let r = 0; r < rows; r++) {
-      const shrink = softmaxRow(
-        scores + ((r * ATTENTION_KEYS) << 2),
-        first + r + 1 - key,
-        keys,
-        scale,
-        maxima + (r << 2),
-        sums + (r << 2),
+    const keyColumns = k + (key >> 3) * headDim * PANEL_BYTES;
+    const valueRows = v + key * PANEL_BYTES;
+    for (let r = 0; r < rows; r += STRIP) {
+      const strip = min(STRIP, rows - r);
+      const keys = min(ATTENTION_KEYS, first + r + strip - key);
+      if (keys <= 0) continue;
+      const query = q + r * queryRow;
+      const to = out + r * outRow;
+      // Whole panels: what stands behind the last key is never read.
+      multiply(
+        strip,
+        (keys + 7) & ~7,
+        headDim,
+        query,
+        queryRow,
+        keyColumns,
+        headDim * PANEL_BYTES,
+        scores,
+        SCORES_ROW,
+        false,
+        scratch,
       );
-      if (key > 0 && shrink != 1) scaleRow(out + r * outRow, valueDim, shrink);
+      for (let s = 0; s < strip; s++) {
+        const shrink = softmaxRow(
+          scores + s * SCORES_ROW,
+          first + r + s + 1 - key,
+          keys,
+          maxima + ((r + s) << 2),
+          sums + ((r + s) << 2),
+        );
+        if (key > 0 && shrink != 1) scaleRow(to + s * outRow, valueDim, shrink);
+      }
+      multiply(
+        strip,
+        valueDim,
+        keys,
+        scores,
+        SCORES_ROW,
+        valueRows,
+        sequence * PANEL_BYTES,
+        to,
+        outRow,
+        key > 0,
+        scratch,
+      );
     }
-    multiply(
-      rows,
-      valueDim,
-      keys,
-      scores,
-      ATTENTION_KEYS << 2,
-      v + key * PANEL_BYTES,
-      sequence * PANEL_BYTES,
-      out,
-      outRow,
-      key > 0,
-      scratch,
-    );
   }
-  for (let r = 0; r < rows; r++) {
-    const sum = load<f32>(sums + (r << 2));
-    scaleRow(out + r * outRow, valueDim, 1 / sum);
-    store<f32>(logSumExp + (r << 2), load<f32>(maxima + (r << 2)) + f32x4.extract_lane(log4(f32x4.splat(sum)), 0));
+  for (let r = 0; r < rows; r++) scaleRow(out + r * outRow, valueDim, 1 / load<f32>(sums + (r << 2)));
+  for (let r = 0; r < rows; r += 4) {
+    const value = f32x4.add(v128.load(maxima + (r << 2)), log4(v128.load(sums + (r << 2))));
+    if (r + 4 <= rows) v128.store(logSumExp + (r << 2), value);
+    else storeTail(logSumExp + (r << 2), value, rows - r);
   }
 }
 
 /**
- * Turns scores into `exp(scale * score - maximum)` with the maximum of all blocks so far; `keys` scores are there, of which
- * the first `visible` count and the others become 0. Updates maximum and sum; returns what earlier results shrink by.
+ * Turns scores into `exp(score - maximum)` with the maximum of all blocks so far; `keys` scores are there, of which the
+ * first `visible` count and the others become 0. Updates maximum and sum; returns what earlier results shrink by.
  */
-function softmaxRow(scores: usize, visible: i32, keys: i32, scale: f32, maximum: usize, sum: usize): f32 {
+function softmaxRow(scores: usize, visible: i32, keys: i32, maximum: usize, sum: usize): f32 {
   visible = max(0, min(visible, keys));
-  const whole = scores + ((visible & ~3) << 2);
   const end = scores + (((visible + 3) & ~3) << 2);
-  const factor = f32x4.splat(scale);
+  for (let hidden = scores + (visible << 2); hidden < end; hidden += 4) store<f32>(hidden, -Infinity);
   const before = load<f32>(maximum);
   let highest = f32x4.splat(before);
-  for (let at = scores; at < end; at += 16) {
-    let x = f32x4.mul(v128.load(at), factor);
-    v128.store(at, x);
-    if (at == whole) {
-      for (let hidden = scores + (visible << 2); hidden < end; hidden += 4) store<f32>(hidden, -Infinity);
-      x = v128.load(at);
-    }
-    highest = f32x4.max(highest, x);
-  }
+  // A NaN may be lost here, but not in the sum.
+  for (let at = scores; at < end; at += 16) highest = f32x4.pmax(highest, v128.load(at));
   const after = maxLanes(highest);
   const shift = f32x4.splat(after);
+  for (let at = scores; at < end; at += 16) v128.store(at, exp4(f32x4.sub(v128.load(at), shift)));
+  // Not in the loop above, where the exponential needs all registers.
   let total = f32x4.splat(0);
-  for (let at = scores; at < end; at += 16) {
-    const p = exp4(f32x4.sub(v128.load(at), shift));
-    v128.store(at, p);
-    total = f32x4.add(total, p);
-  }
-  const hidden = (keys << 2) - <i32>(end - scores);
-  if (hidden > 0) memory.fill(end, 0, hidden);
+  for (let at = scores; at < end; at += 16) total = f32x4.add(total, v128.load(at));
+  clear(end, (keys << 2) - <i32>(end - scores));
   const shrink = f32x4.extract_lane(exp4(f32x4.splat(before - after)), 0);
   store<f32>(maximum, after);
   store<f32>(sum, load<f32>(sum) * shrink + sumLanes(total));

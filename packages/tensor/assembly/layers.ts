@@ -16,7 +16,7 @@ import {
 } from '../src/devices/wasm/opcodes';
 import { exp4, log4, sigmoid4, silu4 } from './math';
 import { SUM_BLOCK_BYTES, dotRow, maxRow, sumRow, sumSquaresRow } from './reduce';
-import { loadTail, madd, nmadd, storeTail, sumLanes } from './simd';
+import { loadPart, loadTail, madd, nmadd, storePart, storeTail, sumLanes } from './simd';
 
 export function run(kernel: i32, args: usize, tile: i32, scratch: usize): void {
   // Words 0 to 2 of every kernel: rows, columns, rows a tile.
@@ -72,20 +72,6 @@ function fullBytes(columns: i32): usize {
 @inline
 function tailMask(rest: i32): v128 {
   return i32x4.gt_s(i32x4.splat(rest), i32x4(0, 1, 2, 3));
-}
-
-/** Four numbers at `address`, or the first `rest` ones when `rest` is not 0. */
-// @ts-ignore: decorator
-@inline
-function loadPart(address: usize, rest: i32): v128 {
-  return rest ? loadTail(address, rest, f32x4.splat(0)) : v128.load(address);
-}
-
-// @ts-ignore: decorator
-@inline
-function storePart(address: usize, v: v128, rest: i32): void {
-  if (rest) storeTail(address, v, rest);
-  else v128.store(address, v);
 }
 
 // ---- norms ------------------------------------------------------------------------------------------------------------
@@ -145,10 +131,11 @@ function rmsNormBackward(args: usize, begin: i32, end: i32, columns: i32, tile: 
       a = madd(f32x4.mul(v128.load(gradient + i), v128.load(weight + i)), v128.load(x + i), a);
       b = madd(f32x4.mul(v128.load(gradient + i, 16), v128.load(weight + i, 16)), v128.load(x + i, 16), b);
     }
-    for (; i < rowBytes; i += 16) {
-      const part = i < bytes ? 0 : rest;
-      a = madd(f32x4.mul(loadPart(gradient + i, part), loadPart(weight + i, part)), loadPart(x + i, part), a);
+    if (i < bytes) {
+      a = madd(f32x4.mul(v128.load(gradient + i), v128.load(weight + i)), v128.load(x + i), a);
+      i += 16;
     }
+    if (rest) b = madd(f32x4.mul(loadPart(gradient + i, rest), loadPart(weight + i, rest)), loadPart(x + i, rest), b);
     const mean = <f32>((<f64>sumLanes(f32x4.add(a, b)) * <f64>inverse) / <f64>columns);
     const scale = f32x4.splat(inverse);
     const pull = f32x4.splat(mean);
@@ -232,6 +219,7 @@ function layerNormBackward(args: usize, begin: i32, end: i32, columns: i32, tile
   const rowBytes = <usize>columns << 2;
   const partialWeight = load<usize>(args, 36) + <usize>tile * rowBytes;
   const partialBias = load<usize>(args, 40) + <usize>tile * rowBytes;
+  const bytes = fullBytes(columns);
   const rest = columns & 3;
   clearRow(partialWeight, columns);
   clearRow(partialBias, columns);
@@ -242,25 +230,47 @@ function layerNormBackward(args: usize, begin: i32, end: i32, columns: i32, tile
     const gradX = load<usize>(args, 32) + offset;
     const center = v128.load32_splat(load<usize>(args, 20) + (<usize>row << 2));
     const scale = v128.load32_splat(load<usize>(args, 24) + (<usize>row << 2));
-    let sum = f32x4.splat(0);
-    let product = sum;
-    const bytes = fullBytes(columns);
-    for (let i: usize = 0; i < rowBytes; i += 16) {
-      const part = i < bytes ? 0 : rest;
-      const h = f32x4.mul(loadPart(gradient + i, part), loadPart(weight + i, part));
-      sum = f32x4.add(sum, h);
-      product = madd(h, f32x4.mul(f32x4.sub(loadPart(x + i, part), center), scale), product);
+    let sumA = f32x4.splat(0);
+    let sumB = sumA;
+    let productA = sumA;
+    let productB = sumA;
+    let i: usize = 0;
+    for (; i + 32 <= bytes; i += 32) {
+      const first = f32x4.mul(v128.load(gradient + i), v128.load(weight + i));
+      const second = f32x4.mul(v128.load(gradient + i, 16), v128.load(weight + i, 16));
+      sumA = f32x4.add(sumA, first);
+      sumB = f32x4.add(sumB, second);
+      productA = madd(first, f32x4.sub(v128.load(x + i), center), productA);
+      productB = madd(second, f32x4.sub(v128.load(x + i, 16), center), productB);
     }
-    const shift = f32x4.splat(<f32>(<f64>sumLanes(sum) / <f64>columns));
-    const pull = f32x4.splat(<f32>(<f64>sumLanes(product) / <f64>columns));
-    for (let i: usize = 0; i < rowBytes; i += 16) {
-      const part = i < bytes ? 0 : rest;
-      const g = loadPart(gradient + i, part);
-      const normal = f32x4.mul(f32x4.sub(loadPart(x + i, part), center), scale);
-      const inside = f32x4.sub(f32x4.mul(g, loadPart(weight + i, part)), shift);
-      storePart(gradX + i, f32x4.mul(scale, nmadd(normal, pull, inside)), part);
-      storePart(partialWeight + i, madd(g, normal, loadPart(partialWeight + i, part)), part);
-      storePart(partialBias + i, f32x4.add(g, loadPart(partialBias + i, part)), part);
+    if (i < bytes) {
+      const h = f32x4.mul(v128.load(gradient + i), v128.load(weight + i));
+      sumA = f32x4.add(sumA, h);
+      productA = madd(h, f32x4.sub(v128.load(x + i), center), productA);
+    }
+    if (rest) {
+      const h = f32x4.mul(loadPart(gradient + bytes, rest), loadPart(weight + bytes, rest));
+      sumB = f32x4.add(sumB, h);
+      productB = madd(h, f32x4.sub(loadPart(x + bytes, rest), center), productB);
+    }
+    const inverse = <f64>f32x4.extract_lane(scale, 0) / <f64>columns;
+    const shift = f32x4.splat(<f32>(<f64>sumLanes(f32x4.add(sumA, sumB)) / <f64>columns));
+    const pull = f32x4.splat(<f32>(<f64>sumLanes(f32x4.add(productA, productB)) * inverse));
+    for (i = 0; i < bytes; i += 16) {
+      const g = v128.load(gradient + i);
+      const normal = f32x4.mul(f32x4.sub(v128.load(x + i), center), scale);
+      const inside = f32x4.sub(f32x4.mul(g, v128.load(weight + i)), shift);
+      v128.store(gradX + i, f32x4.mul(scale, nmadd(normal, pull, inside)));
+      v128.store(partialWeight + i, madd(g, normal, v128.load(partialWeight + i)));
+      v128.store(partialBias + i, f32x4.add(g, v128.load(partialBias + i)));
+    }
+    if (rest) {
+      const g = loadPart(gradient + i, rest);
+      const normal = f32x4.mul(f32x4.sub(loadPart(x + i, rest), center), scale);
+      const inside = f32x4.sub(f32x4.mul(g, loadPart(weight + i, rest)), shift);
+      storeTail(gradX + i, f32x4.mul(scale, nmadd(normal, pull, inside)), rest);
+      storeTail(partialWeight + i, madd(g, normal, loadPart(partialWeight + i, rest)), rest);
+      storeTail(partialBias + i, f32x4.add(g, loadPart(partialBias + i, rest)), rest);
     }
   }
 }
@@ -383,21 +393,26 @@ function swiGlu(args: usize, begin: i32, end: i32, columns: i32): void {
 function swiGluBackward(args: usize, begin: i32, end: i32, columns: i32): void {
   const rowBytes = <usize>columns << 2;
   const bytes = fullBytes(columns);
-  const one = f32x4.splat(1);
   for (let row = begin; row < end; row++) {
     const gate = load<usize>(args, 12) + 2 * <usize>row * rowBytes;
     const gradient = load<usize>(args, 16) + <usize>row * rowBytes;
     const gradGate = load<usize>(args, 20) + 2 * <usize>row * rowBytes;
-    for (let i: usize = 0; i < rowBytes; i += 16) {
-      const part = i < bytes ? 0 : columns & 3;
-      const g = loadPart(gradient + i, part);
-      const z = loadPart(gate + i, part);
-      const s = sigmoid4(z);
-      const upward = f32x4.mul(f32x4.mul(g, loadPart(gate + rowBytes + i, part)), s);
-      storePart(gradGate + i, f32x4.mul(upward, madd(z, f32x4.sub(one, s), one)), part);
-      storePart(gradGate + rowBytes + i, f32x4.mul(g, f32x4.mul(z, s)), part);
-    }
+    for (let i: usize = 0; i < bytes; i += 16) swiGluGradient(gate + i, gradient + i, gradGate + i, rowBytes, 0);
+    const rest = columns & 3;
+    if (rest) swiGluGradient(gate + bytes, gradient + bytes, gradGate + bytes, rowBytes, rest);
   }
+}
+
+// @ts-ignore: decorator
+@inline
+function swiGluGradient(gate: usize, gradient: usize, gradGate: usize, rowBytes: usize, rest: i32): void {
+  const one = f32x4.splat(1);
+  const g = loadPart(gradient, rest);
+  const z = loadPart(gate, rest);
+  const s = sigmoid4(z);
+  const upward = f32x4.mul(f32x4.mul(g, loadPart(gate + rowBytes, rest)), s);
+  storePart(gradGate, f32x4.mul(upward, madd(z, f32x4.sub(one, s), one)), rest);
+  storePart(gradGate + rowBytes, f32x4.mul(g, f32x4.mul(z, s)), rest);
 }
 
 // ---- rotary position embedding ----------------------------------------------------------------------------------------
@@ -436,15 +451,20 @@ function rope(args: usize, begin: i32, end: i32, columns: i32): void {
 function rotateHalves(x: usize, out: usize, cos: usize, sin: usize, half: usize, inverse: bool): void {
   const sign = inverse ? i32x4.splat(0x80000000) : i32x4.splat(0);
   const rest = <i32>((half >> 2) & 3);
-  for (let i: usize = 0; i < half; i += 16) {
-    const part = i + 16 <= half ? 0 : rest;
-    const a = loadPart(x + i, part);
-    const b = loadPart(x + half + i, part);
-    const c = loadPart(cos + i, part);
-    const s = v128.xor(loadPart(sin + i, part), sign);
-    storePart(out + i, nmadd(b, s, f32x4.mul(a, c)), part);
-    storePart(out + half + i, madd(a, s, f32x4.mul(b, c)), part);
-  }
+  let i: usize = 0;
+  for (; i + 16 <= half; i += 16) rotate(x + i, out + i, cos + i, sin + i, half, sign, 0);
+  if (rest) rotate(x + i, out + i, cos + i, sin + i, half, sign, rest);
+}
+
+// @ts-ignore: decorator
+@inline
+function rotate(x: usize, out: usize, cos: usize, sin: usize, half: usize, sign: v128, rest: i32): void {
+  const a = loadPart(x, rest);
+  const b = loadPart(x + half, rest);
+  const c = loadPart(cos, rest);
+  const s = v128.xor(loadPart(sin, rest), sign);
+  storePart(out, nmadd(b, s, f32x4.mul(a, c)), rest);
+  storePart(out + half, madd(a, s, f32x4.mul(b, c)), rest);
 }
 
 /** Neighbours (a, b) are rotated and written to the two halves. */

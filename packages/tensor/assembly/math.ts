@@ -8,38 +8,32 @@
  */
 import { madd, nmadd } from './simd';
 
-/** `1.5 * 2^23`: adding it leaves the nearest integer in the low bits of the sum. */
-const ROUNDER: f32 = 12582912.0;
+/** Adding it leaves the nearest integer plus 126 in the low bits of the sum: `1.5 * 2^23 + 126`. */
+const ROUNDER: f32 = 12583038.0;
 const LOG2_E: f32 = 1.4426950216293335;
 /** ln 2 = LN2_HIGH + LN2_LOW; the high part has 15 bits, so that its product with an exponent is exact. */
 const LN2_HIGH: f32 = 0.693145751953125;
 const LN2_LOW: f32 = 1.428606765330187e-6;
 
-// @ts-ignore: decorator
-@inline
-function exponentBits(n: v128): v128 {
-  return i32x4.shl(i32x4.add(n, i32x4.splat(127)), 23);
-}
-
 /**
- * e^x within 1 ulp. Above 88.72 plus infinity; below -87.33 gradual underflow through the denormals to 0 at -103.97.
- * e^x = 2^n e^r with |r| <= ln(2) / 2; 2^n is applied as two factors, so that only the last product rounds or overflows.
+ * e^x within 1.6 ulp. Above 88.72 plus infinity; results below 2^-125 (x < -86.99) are flushed to 0.
+ * e^x = 2^n e^r with |r| <= ln(2) / 2, where 2^(n-1) is made of the low bits of the rounded sum, and the last doubling overflows.
  */
 // @ts-ignore: decorator
 @inline
 export function exp4(x: v128): v128 {
-  const clamped = f32x4.pmax(f32x4.pmin(x, f32x4.splat(89)), f32x4.splat(-105));
+  const clamped = f32x4.pmax(f32x4.pmin(x, f32x4.splat(89)), f32x4.splat(-87.5));
   const shifted = madd(clamped, f32x4.splat(LOG2_E), f32x4.splat(ROUNDER));
-  const rounded = f32x4.sub(shifted, f32x4.splat(ROUNDER));
-  const r = nmadd(rounded, f32x4.splat(LN2_LOW), nmadd(rounded, f32x4.splat(LN2_HIGH), clamped));
-  let q = madd(r, f32x4.splat(0.0013814320554956794), f32x4.splat(0.00836885068565607));
-  q = madd(r, q, f32x4.splat(0.041668400168418884));
-  q = madd(r, q, f32x4.splat(0.1666651964187622));
-  q = madd(r, q, f32x4.splat(0.4999999403953552));
-  const p = f32x4.add(f32x4.splat(1), madd(f32x4.mul(r, r), q, r));
-  const n = i32x4.sub(shifted, f32x4.splat(ROUNDER));
-  const half = i32x4.shr_s(n, 1);
-  return f32x4.mul(f32x4.mul(p, exponentBits(half)), exponentBits(i32x4.sub(n, half)));
+  const n = f32x4.sub(shifted, f32x4.splat(ROUNDER));
+  const r = nmadd(n, f32x4.splat(LN2_LOW), nmadd(n, f32x4.splat(LN2_HIGH), clamped));
+  let p = madd(r, f32x4.splat(0.0013814320554956794), f32x4.splat(0.00836885068565607));
+  p = madd(r, p, f32x4.splat(0.041668400168418884));
+  p = madd(r, p, f32x4.splat(0.1666651964187622));
+  p = madd(r, p, f32x4.splat(0.4999999403953552));
+  p = madd(r, p, f32x4.splat(1));
+  p = madd(r, p, f32x4.splat(1));
+  const scaled = f32x4.mul(p, i32x4.shl(shifted, 23));
+  return f32x4.add(scaled, scaled);
 }
 
 /** `exponent * ln 2 + log(1 + f)` for f in [sqrt(1/2) - 1, sqrt(2) - 1]. */
@@ -89,7 +83,7 @@ export function log1pOfUnit4(t: v128): v128 {
   return logReduced(v128.bitselect(halved, t, large), v128.and(large, f32x4.splat(1)));
 }
 
-/** `1 / (1 + e^-x)`, small results as exact as large ones. */
+/** `1 / (1 + e^-x)`; small results are as exact as large ones, below 2^-125 flushed to 0. */
 // @ts-ignore: decorator
 @inline
 export function sigmoid4(x: v128): v128 {
@@ -106,7 +100,7 @@ export function silu4(x: v128): v128 {
   return f32x4.mul(x, sigmoid4(x));
 }
 
-/** Hyperbolic tangent: an odd polynomial below 0.625, `1 - 2 / (e^2|x| + 1)` above. */
+/** Hyperbolic tangent: an odd polynomial below 0.625, `(1 - e^-2|x|) / (1 + e^-2|x|)` above. */
 // @ts-ignore: decorator
 @inline
 export function tanh4(x: v128): v128 {
@@ -118,8 +112,8 @@ export function tanh4(x: v128): v128 {
   p = madd(square, p, f32x4.splat(0.13331441581249237));
   p = madd(square, p, f32x4.splat(-0.3333328068256378));
   const small = madd(f32x4.mul(x, square), p, x);
-  const e = exp4(f32x4.add(magnitude, magnitude));
-  const large = f32x4.sub(one, f32x4.div(f32x4.splat(2), f32x4.add(e, one)));
+  const e = exp4(f32x4.mul(magnitude, f32x4.splat(-2)));
+  const large = f32x4.div(f32x4.sub(one, e), f32x4.add(one, e));
   const signed = v128.or(large, v128.and(x, f32x4.splat(-0.0)));
   return v128.bitselect(small, signed, f32x4.lt(magnitude, f32x4.splat(0.625)));
 }

@@ -1,5 +1,5 @@
 /** Matrix product, batched and transposed. A tile is a block of rows by a block of columns of one matrix of the batch. */
-import { EDGE_BYTES, multiply, PANEL_BYTES, packColumns, packedBytes, packRows, transpose } from './gemm';
+import { clear, EDGE_BYTES, multiply, PANEL_BYTES, packColumns, packedBytes, packRows, transpose } from './gemm';
 import { MATMUL_PRODUCT } from '../src/devices/wasm/opcodes';
 
 /** Steps of the sum that are packed at once. */
@@ -70,7 +70,7 @@ export function multiplyBlock(
   const turned = packed + packedBytes(DEPTH, columns);
   const to = out + ((firstRow * n + firstColumn) << 2);
   if (k == 0 && !accumulate) {
-    for (let i = 0; i < rows; i++) memory.fill(to + ((i * n) << 2), 0, columns << 2);
+    for (let i = 0; i < rows; i++) clear(to + ((i * n) << 2), columns << 2);
   }
   for (let p = 0; p < k; p += DEPTH) {
     const depth = min(DEPTH, k - p);

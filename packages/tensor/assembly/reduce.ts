@@ -11,7 +11,7 @@ import {
   SUM_OF_SQUARES_COMBINE,
   SUM_OF_SQUARES_PARTIAL,
 } from '../src/devices/wasm/opcodes';
-import { loadTail, madd, maxLanes, storeTail, sumLanes } from './simd';
+import { loadPart, loadTail, madd, maxLanes, storeTail, sumLanes } from './simd';
 
 export function run(kernel: i32, args: usize, tile: i32, scratch: usize): void {
   switch (kernel) {
@@ -116,41 +116,88 @@ export function maxRow(x: usize, count: i32): f32 {
 
 // ---- rows -------------------------------------------------------------------------------------------------------------
 
-// `op` is a constant wherever the next functions are inlined. Maximum and minimum give NaN when any number is NaN.
-// @ts-ignore: decorator
-@inline
-function identity(op: i32): v128 {
-  if (op == OP_SUM) return f32x4.splat(0);
-  return op == OP_MAX ? f32x4.splat(-Infinity) : f32x4.splat(Infinity);
-}
-
-// @ts-ignore: decorator
-@inline
-function combine(op: i32, a: v128, b: v128): v128 {
-  if (op == OP_SUM) return f32x4.add(a, b);
-  return op == OP_MAX ? f32x4.max(a, b) : f32x4.min(a, b);
-}
-
-// @ts-ignore: decorator
-@inline
-function extremeRow(op: i32, x: usize, count: i32): f32 {
-  const end = x + ((<usize>count >> 2) << 4);
-  let a = identity(op);
-  let b = a;
-  let c = a;
-  let d = a;
-  let p = x;
-  for (; p + 64 <= end; p += 64) {
-    a = combine(op, a, v128.load(p));
-    b = combine(op, b, v128.load(p, 16));
-    c = combine(op, c, v128.load(p, 32));
-    d = combine(op, d, v128.load(p, 48));
+// An operation is a class, so that loops can be generic over it. `combine` passes NaN on; `pick` is cheaper and drops a NaN in v.
+class Sum {
+  @inline
+  combine(a: v128, v: v128): v128 {
+    return f32x4.add(a, v);
   }
-  for (; p < end; p += 16) a = combine(op, a, v128.load(p));
-  if (count & 3) b = combine(op, b, loadTail(end, count & 3, identity(op)));
-  a = combine(op, combine(op, a, b), combine(op, c, d));
-  a = combine(op, a, i32x4.shuffle(a, a, 2, 3, 0, 1));
-  return f32x4.extract_lane(combine(op, a, i32x4.shuffle(a, a, 1, 1, 1, 1)), 0);
+  @inline
+  identity(): v128 {
+    return f32x4.splat(0);
+  }
+}
+
+class Max {
+  @inline
+  combine(a: v128, v: v128): v128 {
+    return f32x4.max(a, v);
+  }
+  @inline
+  pick(a: v128, v: v128): v128 {
+    return f32x4.pmax(a, v);
+  }
+  @inline
+  identity(): v128 {
+    return f32x4.splat(-Infinity);
+  }
+}
+
+class Min {
+  @inline
+  combine(a: v128, v: v128): v128 {
+    return f32x4.min(a, v);
+  }
+  @inline
+  pick(a: v128, v: v128): v128 {
+    return f32x4.pmin(a, v);
+  }
+  @inline
+  identity(): v128 {
+    return f32x4.splat(Infinity);
+  }
+}
+
+/** Lanes that hold NaN. */
+// @ts-ignore: decorator
+@inline
+function unordered(v: v128): v128 {
+  return f32x4.ne(v, v);
+}
+
+/** Largest or smallest number of a row, NaN if there is one. */
+// @ts-ignore: decorator
+@inline
+function extremeRow<F>(x: usize, count: i32): f32 {
+  const op = changetype<F>(0);
+  const end = x + ((<usize>count >> 2) << 4);
+  let a = op.identity();
+  let b = a;
+  let nanA = i32x4.splat(0);
+  let nanB = nanA;
+  let p = x;
+  for (; p + 32 <= end; p += 32) {
+    const first = v128.load(p);
+    const second = v128.load(p, 16);
+    a = op.pick(a, first);
+    b = op.pick(b, second);
+    nanA = v128.or(nanA, unordered(first));
+    nanB = v128.or(nanB, unordered(second));
+  }
+  if (p < end) {
+    const v = v128.load(p);
+    a = op.pick(a, v);
+    nanA = v128.or(nanA, unordered(v));
+  }
+  if (count & 3) {
+    const v = loadTail(end, count & 3, op.identity());
+    b = op.pick(b, v);
+    nanB = v128.or(nanB, unordered(v));
+  }
+  if (v128.any_true(v128.or(nanA, nanB))) return NaN;
+  a = op.pick(a, b);
+  a = op.pick(a, i32x4.shuffle(a, a, 2, 3, 0, 1));
+  return f32x4.extract_lane(op.pick(a, i32x4.shuffle(a, a, 1, 1, 1, 1)), 0);
 }
 
 /**
@@ -174,93 +221,62 @@ function reduceRows(args: usize, tile: i32): void {
     const from = x + ((<usize>row * <usize>length + <usize>start) << 2);
     let value: f32;
     if (op == OP_SUM) value = <f32>sumRow(from, count);
-    else if (op == OP_MAX) value = extremeRow(OP_MAX, from, count);
-    else value = extremeRow(OP_MIN, from, count);
+    else if (op == OP_MAX) value = extremeRow<Max>(from, count);
+    else value = extremeRow<Min>(from, count);
     store<f32>(out + (<usize>unit << 2), value);
   }
 }
 
 // ---- strided axes -----------------------------------------------------------------------------------------------------
 
-/** Four columns (or the first `columns` of them) over `rows` rows that lie `stride` bytes apart. */
+/** Eight rows that lie `stride` bytes apart, combined pairwise. */
 // @ts-ignore: decorator
 @inline
-function reduceColumns4(op: i32, x: usize, out: usize, rows: i32, stride: usize, columns: i32): void {
-  let a = identity(op);
-  let b = a;
-  let c = a;
-  let d = a;
+function combineRows8<F>(x: usize, stride: usize, rest: i32): v128 {
+  const op = changetype<F>(0);
+  const middle = x + 4 * stride;
+  const ab = op.combine(loadPart(x, rest), loadPart(x + stride, rest));
+  const cd = op.combine(loadPart(x + 2 * stride, rest), loadPart(x + 3 * stride, rest));
+  const ef = op.combine(loadPart(middle, rest), loadPart(middle + stride, rest));
+  const gh = op.combine(loadPart(middle + 2 * stride, rest), loadPart(middle + 3 * stride, rest));
+  return op.combine(op.combine(ab, cd), op.combine(ef, gh));
+}
+
+/** Reduces `rows` rows into the row at `out`, eight at a time: whole stretches of each row are read one after the other. */
+// @ts-ignore: decorator
+@inline
+function reduceBlock<F>(x: usize, out: usize, rows: i32, stride: usize, columns: i32): void {
+  const op = changetype<F>(0);
+  const bytes = (<usize>columns >> 2) << 4;
+  const rest = columns & 3;
   let p = x;
   let r = 0;
-  for (; r + 4 <= rows; r += 4) {
-    a = combine(op, a, loadColumns(p, columns));
-    b = combine(op, b, loadColumns(p + stride, columns));
-    c = combine(op, c, loadColumns(p + 2 * stride, columns));
-    d = combine(op, d, loadColumns(p + 3 * stride, columns));
-    p += 4 * stride;
+  if (rows >= 8) {
+    for (let i: usize = 0; i < bytes; i += 16) v128.store(out + i, combineRows8<F>(p + i, stride, 0));
+    if (rest) storeTail(out + bytes, combineRows8<F>(p + bytes, stride, rest), rest);
+    p += 8 * stride;
+    r = 8;
+  } else {
+    for (let i: usize = 0; i < bytes; i += 16) v128.store(out + i, op.identity());
+    if (rest) storeTail(out + bytes, op.identity(), rest);
+  }
+  for (; r + 8 <= rows; r += 8) {
+    for (let i: usize = 0; i < bytes; i += 16) {
+      v128.store(out + i, op.combine(v128.load(out + i), combineRows8<F>(p + i, stride, 0)));
+    }
+    if (rest) {
+      const sum = op.combine(loadPart(out + bytes, rest), combineRows8<F>(p + bytes, stride, rest));
+      storeTail(out + bytes, sum, rest);
+    }
+    p += 8 * stride;
   }
   for (; r < rows; r++) {
-    a = combine(op, a, loadColumns(p, columns));
+    for (let i: usize = 0; i < bytes; i += 16) {
+      v128.store(out + i, op.combine(v128.load(out + i), v128.load(p + i)));
+    }
+    if (rest) storeTail(out + bytes, op.combine(loadPart(out + bytes, rest), loadPart(p + bytes, rest)), rest);
     p += stride;
   }
-  const total = combine(op, combine(op, a, b), combine(op, c, d));
-  if (columns == 4) v128.store(out, total);
-  else storeTail(out, total, columns);
-}
-
-// @ts-ignore: decorator
-@inline
-function loadColumns(x: usize, columns: i32): v128 {
-  return columns == 4 ? v128.load(x) : loadTail(x, columns, f32x4.splat(0));
-}
-
-/** Columns of one block: sixteen at a time as long as there are, then four, then the rest. */
-// @ts-ignore: decorator
-@inline
-function reduceBlock(op: i32, x: usize, out: usize, rows: i32, stride: usize, columns: i32): void {
-  const end = out + (<usize>columns << 2);
-  let p = x;
-  let q = out;
-  for (; q + 64 <= end; q += 64) {
-    let a = identity(op);
-    let b = a;
-    let c = a;
-    let d = a;
-    let e = a;
-    let f = a;
-    let g = a;
-    let h = a;
-    let row = p;
-    let r = 0;
-    for (; r + 2 <= rows; r += 2) {
-      a = combine(op, a, v128.load(row));
-      b = combine(op, b, v128.load(row, 16));
-      c = combine(op, c, v128.load(row, 32));
-      d = combine(op, d, v128.load(row, 48));
-      row += stride;
-      e = combine(op, e, v128.load(row));
-      f = combine(op, f, v128.load(row, 16));
-      g = combine(op, g, v128.load(row, 32));
-      h = combine(op, h, v128.load(row, 48));
-      row += stride;
-    }
-    if (r < rows) {
-      a = combine(op, a, v128.load(row));
-      b = combine(op, b, v128.load(row, 16));
-      c = combine(op, c, v128.load(row, 32));
-      d = combine(op, d, v128.load(row, 48));
-    }
-    v128.store(q, combine(op, a, e));
-    v128.store(q, combine(op, b, f), 16);
-    v128.store(q, combine(op, c, g), 32);
-    v128.store(q, combine(op, d, h), 48);
-    p += 64;
-  }
-  for (; q + 16 <= end; q += 16) {
-    reduceColumns4(op, p, q, rows, stride, 4);
-    p += 16;
-  }
-  if (q < end) reduceColumns4(op, p, q, rows, stride, <i32>((end - q) >> 2));
 }
 
 /**
@@ -288,9 +304,9 @@ function reduceBlocks(args: usize, tile: i32): void {
     const rows = min(blockLength, length - start);
     const x = load<usize>(args) + (<usize>outer * <usize>length + <usize>start) * stride + (<usize>column << 2);
     const out = load<usize>(args, 4) + <usize>block * stride + (<usize>column << 2);
-    if (op == OP_SUM) reduceBlock(OP_SUM, x, out, rows, stride, columns);
-    else if (op == OP_MAX) reduceBlock(OP_MAX, x, out, rows, stride, columns);
-    else reduceBlock(OP_MIN, x, out, rows, stride, columns);
+    if (op == OP_SUM) reduceBlock<Sum>(x, out, rows, stride, columns);
+    else if (op == OP_MAX) reduceBlock<Max>(x, out, rows, stride, columns);
+    else reduceBlock<Min>(x, out, rows, stride, columns);
   }
 }
 

@@ -50,3 +50,18 @@ export function storeTail(address: usize, v: v128, count: i32): void {
   if (count > 1) v128.store_lane<f32>(address, v, 1, 4);
   if (count > 2) v128.store_lane<f32>(address, v, 2, 8);
 }
+
+/** Four numbers at `address`, or the first `rest` ones (and zeros) when `rest` is not 0. */
+// @ts-ignore: decorator
+@inline
+export function loadPart(address: usize, rest: i32): v128 {
+  return rest ? loadTail(address, rest, f32x4.splat(0)) : v128.load(address);
+}
+
+/** Writes four numbers at `address`, or the first `rest` ones when `rest` is not 0. */
+// @ts-ignore: decorator
+@inline
+export function storePart(address: usize, v: v128, rest: i32): void {
+  if (rest) storeTail(address, v, rest);
+  else v128.store(address, v);
+}

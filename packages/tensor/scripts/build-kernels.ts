@@ -1,22 +1,26 @@
-/** Compiles `assembly/` twice (plain SIMD and relaxed SIMD) into `src/devices/wasm/generated/`. */
+/** Compiles `assembly/` twice, side by side: with plain SIMD and with relaxed SIMD, into `src/devices/wasm/generated/`. */
+import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
-import { main } from 'assemblyscript/asc';
+import { createRequire } from 'node:module';
+import { promisify } from 'node:util';
 
+const compiler = createRequire(import.meta.url).resolve('assemblyscript/bin/asc.js');
 const outDir = 'src/devices/wasm/generated';
-await mkdir(outDir, { recursive: true });
-for (const { name, features } of [
+const binaries = [
   { name: 'kernels', features: 'simd,threads,bulk-memory' },
   { name: 'kernels-relaxed', features: 'simd,threads,bulk-memory,relaxed-simd' },
-]) {
-  const options = [
-    `--outFile ${outDir}/${name}.wasm`,
-    `--enable ${features}`,
-    '--importMemory --sharedMemory --initialMemory 1 --maximumMemory 65536',
-    '--runtime stub --noAssert -O3 --converge',
-  ];
-  const { error, stderr } = await main(['assembly/index.ts', ...options.flatMap((option) => option.split(' '))]);
-  if (error) {
-    console.error(stderr.toString());
-    throw error;
-  }
-}
+];
+
+await mkdir(outDir, { recursive: true });
+await Promise.all(
+  binaries.map(async ({ name, features }) => {
+    const options = [
+      `--outFile ${outDir}/${name}.wasm`,
+      `--enable ${features}`,
+      '--importMemory --sharedMemory --initialMemory 1 --maximumMemory 65536',
+      '--runtime stub --noAssert -O3 --converge',
+    ];
+    const words = options.flatMap((option) => option.split(' '));
+    await promisify(execFile)(process.execPath, [compiler, 'assembly/index.ts', ...words]);
+  }),
+);

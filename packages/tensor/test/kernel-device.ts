@@ -14,8 +14,14 @@ export interface KernelDevice {
   close(): Promise<void>;
 }
 
-export async function openDevice(threads = 1): Promise<KernelDevice> {
-  const device = await createWasmDevice({ threads });
+/** Both builds of the kernels: with relaxed SIMD where the host has it, and without. */
+export const builds = [
+  ['as the host allows', 'auto'],
+  ['without relaxed SIMD', false],
+] as const;
+
+export async function openDevice(threads = 1, relaxedSimd: false | 'auto' = 'auto'): Promise<KernelDevice> {
+  const device = await createWasmDevice({ threads, relaxedSimd });
   const put = (data: Float32Array | Int32Array): DeviceBuffer => {
     const buffer = device.allocate(data.length);
     device.write(buffer, data);
@@ -32,11 +38,14 @@ export async function openDevice(threads = 1): Promise<KernelDevice> {
   };
 }
 
-/** Runs the same work on 1, 2 and 3 threads and returns what each gave. */
-export async function onThreads<T>(work: (device: KernelDevice) => Promise<T>): Promise<T[]> {
+/** Runs the same work in place and on 1, 2 and 3 threads, and returns what each gave. */
+export async function onThreads<T>(
+  work: (device: KernelDevice) => Promise<T>,
+  relaxedSimd: false | 'auto' = 'auto',
+): Promise<T[]> {
   const results: T[] = [];
-  for (const threads of [1, 2, 3]) {
-    const device = await openDevice(threads);
+  for (const threads of [0, 1, 2, 3]) {
+    const device = await openDevice(threads, relaxedSimd);
     results.push(await work(device));
     await device.close();
   }

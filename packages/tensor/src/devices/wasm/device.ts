@@ -21,11 +21,13 @@ export interface WasmDevice extends Device {
 }
 
 class WasmBuffer implements DeviceBuffer {
+  readonly owner: WasmDevice;
   readonly elements: number;
   /** Null once freed. */
   block: Block | null;
 
-  constructor(elements: number, block: Block) {
+  constructor(owner: WasmDevice, elements: number, block: Block) {
+    this.owner = owner;
     this.elements = elements;
     this.block = block;
   }
@@ -88,7 +90,7 @@ export class SharedMemoryDevice implements WasmDevice {
     if (!Number.isSafeInteger(elements) || elements < 0) {
       throw new RangeError(`allocate: expected a number of elements (an integer, at least 0), got ${elements}`);
     }
-    const buffer = new WasmBuffer(elements, this.#allocateBlock(4 * elements));
+    const buffer = new WasmBuffer(this, elements, this.#allocateBlock(4 * elements));
     this.#memory.liveBuffers++;
     this.#memory.liveBytes += 4 * elements;
     this.#memory.peakBytes = Math.max(this.#memory.peakBytes, this.#memory.liveBytes);
@@ -174,6 +176,7 @@ export class SharedMemoryDevice implements WasmDevice {
 
   #blockOf(caller: string, buffer: DeviceBuffer): Block {
     if (!(buffer instanceof WasmBuffer)) throw new TypeError(`${caller}: the buffer is not one of a wasm device`);
+    if (buffer.owner !== this) throw new TypeError(`${caller}: the buffer belongs to another device`);
     if (!buffer.block) throw new Error(`${caller}: the buffer of ${buffer.elements} elements has been freed`);
     return buffer.block;
   }

@@ -85,10 +85,9 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
       }
     },
     onWaiting(isWaiting) {
-      for (const worker of workers) {
-        if (isWaiting) worker.hold();
-        else worker.letGo();
-      }
+      // One is enough to keep the process alive.
+      if (isWaiting) workers[0]?.hold();
+      else workers[0]?.letGo();
     },
   });
   const onMessage = (message: WorkerMessage): void => {

@@ -178,9 +178,9 @@ export class CommandQueue {
     for (let i = 0; i < args.length; i++) words[slot + SLOT_ARGUMENTS / 4 + i] = args[i]!;
     this.#published = (this.#published + 1) | 0;
     Atomics.store(words, HEAD / 4, this.#published);
-    const { threads, drain } = this.#options;
+    const { threads } = this.#options;
     if (threads === 0) {
-      drain();
+      this.#options.drain();
     } else if (Atomics.load(words, SLEEPERS / 4) === threads) {
       // Whoever is awake looks at HEAD before it sleeps. The one who is woken wakes the others it needs.
       Atomics.add(words, EPOCH / 4, 1);

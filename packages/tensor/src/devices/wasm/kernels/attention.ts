@@ -34,6 +34,7 @@ export function attentionKernels(recorder: Recorder): Pick<Kernels, 'attention' 
         keyHeads,
         headDim,
         valueDim,
+        floatBits(scale),
       ]);
       recorder.record(ATTENTION_FORWARD, tiles, [
         recorder.address(q),
@@ -45,7 +46,6 @@ export function attentionKernels(recorder: Recorder): Pick<Kernels, 'attention' 
         keyHeads,
         headDim,
         valueDim,
-        floatBits(scale),
         queryTiles,
       ]);
       recorder.release(packed);
