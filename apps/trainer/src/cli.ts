@@ -22,10 +22,10 @@ export function createProgram(): Command {
       'Trains mixture-of-experts language models and measures how their routers balance the load.\n' +
         'Without a command: compare.',
     )
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', () => optionsOf(compare) + EXAMPLES)
     .showHelpAfterError('(--help shows all options)');
 
-  addRunOptions(program.command('compare', { isDefault: true }))
+  const compare = addRunOptions(program.command('compare', { isDefault: true }))
     .summary("train the architecture's own router and LPR alike, and set them side by side")
     .description(
       "Trains two models that differ in their router alone - the architecture's own (top-k) and --router - from the same seed on the\n" +
@@ -92,6 +92,18 @@ function addRunOptions(command: Command): Command {
         .argParser((value: string, before: string[]) => [...before, value])
         .default([], 'none'),
     );
+}
+
+/** The options of the default command, for the help of the whole program. */
+function optionsOf(command: Command): string {
+  const help = command.createHelp();
+  help.prepareContext({ helpWidth: process.stdout.columns ?? 80 });
+  const options = help.visibleOptions(command).filter((option) => option.long !== '--help');
+  const width = Math.max(...options.map((option) => help.optionTerm(option).length));
+  const items = options.map((option) =>
+    help.formatItem(help.optionTerm(option), width, help.optionDescription(option), help),
+  );
+  return ['', 'Options of compare and train:', ...items, ''].join('\n');
 }
 
 function atLeast(minimum: number): (text: string) => number {
