@@ -73,6 +73,11 @@ export async function resume(folder: string, { threads }: { threads?: number }):
 
 /** `pnpm trainer eval` */
 export async function evaluateRun(folder: string, { tokens, threads }: EvalOptions): Promise<void> {
+  const comparison = await readComparison(folder);
+  if (comparison !== null) {
+    const runs = Array.from(comparison.keys(), (name) => join(folder, name));
+    throw new UsageError(`${folder} is a comparison; name one of its runs: ${runs.join(', ')}`);
+  }
   const stored = await readSettings(folder);
   const settings: Settings = {
     ...stored,

@@ -4,6 +4,8 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { hasCode } from './files.ts';
 
+export const LOCK_FILE = 'lock';
+
 interface Holder {
   readonly pid: number;
   readonly host: string;
@@ -16,7 +18,7 @@ interface Holder {
  * @throws Error that names the process that holds it
  */
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
-  const path = join(folder, 'lock');
+  const path = join(folder, LOCK_FILE);
   const own: Holder = { pid: process.pid, host: hostname() };
   for (;;) {
     try {

@@ -13,7 +13,7 @@ import { dirname, join } from 'node:path';
 import { encodeLoadHeader, encodeLoadWindow, type LoadShape, type LoadWindow, loadsUntilStep } from '@lpr/metrics';
 import { parse, stringify } from 'yaml';
 import { hasCode, syncFolder, writeWhole } from './files.ts';
-import { lockFolder } from './lock.ts';
+import { LOCK_FILE, lockFolder } from './lock.ts';
 
 /** One line of `metrics.jsonl`. Everything but `tokensPerSecond` is decided by the configuration alone. */
 export interface MetricsLine {
@@ -127,7 +127,8 @@ export async function makeEmptyFolder(path: string): Promise<void> {
   } catch (error) {
     throw new Error(`cannot make the folder ${path} (${String(error)}); choose another --out`, { cause: error });
   }
-  if (content.length > 0) {
+  // A process that was killed before it wrote anything else may have left these.
+  if (content.some((name) => name !== LOCK_FILE && !name.endsWith('.tmp'))) {
     throw new Error(`${path} already exists and is not empty; nothing in it was changed`);
   }
   await syncFolder(dirname(path));

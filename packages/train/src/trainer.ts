@@ -43,7 +43,8 @@ export interface StepReport {
 
 export interface TrainerOptions {
   readonly decoder: Decoder;
-  readonly stream: BatchStream;
+  /** Gives the batch of each step. */
+  readonly stream: Pick<BatchStream, 'batchAt'>;
   /** Decides the noise of variational routers. */
   readonly seed: number;
   /** Peak learning rate. */

@@ -48,6 +48,16 @@ describe('a run folder', () => {
     expect(await readConfig(path)).toEqual(config);
   });
 
+  it('is made where a process was killed before it had written the settings', async () => {
+    const path = join(root, 'run');
+    await mkdir(path);
+    await writeFile(join(path, 'lock'), '{"pid":');
+    await writeFile(join(path, '.0f.tmp'), 'half');
+    const run = await RunFolder.create(path, { seed: 1 });
+    expect(await readConfig(path)).toEqual({ seed: 1 });
+    await run.close();
+  });
+
   it('says when there is no run, no folder can be made, or the settings are no YAML', async () => {
     await expect(RunFolder.open(root)).rejects.toThrow(/is no run folder/);
     await writeFile(join(root, 'file'), '');
