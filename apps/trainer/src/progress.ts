@@ -52,11 +52,12 @@ function terminalProgress(stream: ProgressStream, { NO_COLOR }: NodeJS.ProcessEn
       show(
         [
           run,
-          `step ${progress.report.step}/${steps}`,
+          `${progress.report.step}/${steps}`,
           `loss ${progress.report.loss.toFixed(3)}`,
           ...balanceOf(progress).map(([name, value]) => `${name} ${value}`),
-          `${Math.round(progress.tokensPerSecond).toLocaleString('en')} tokens/s`,
           `${formatSeconds(secondsLeft(steps, progress))} left`,
+          // What a narrow terminal cuts off first.
+          `${(progress.tokensPerSecond / 1000).toFixed(1)}k tokens/s`,
         ],
         progress.report.step === steps,
       );

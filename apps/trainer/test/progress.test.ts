@@ -46,7 +46,7 @@ describe('progress', () => {
     progress.note('kept');
     progress.end();
     expect(written).toEqual([
-      'lpr  step 20/20  loss 2.500  gini 0.250  min-max 0.333  1,000 tokens/s  0s left',
+      'lpr  20/20  loss 2.500  gini 0.250  min-max 0.333  0s left  1.0k tokens/s',
       '\r\u001B[K',
       'kept\n',
     ]);
