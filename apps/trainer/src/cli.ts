@@ -22,7 +22,6 @@ export function createProgram(): Command {
       'Trains mixture-of-experts language models and measures how their routers balance the load.\n' +
         'Without a command: compare.',
     )
-    .addHelpText('after', () => optionsOf(compare) + EXAMPLES)
     .showHelpAfterError('(--help shows all options)');
 
   const compare = addRunOptions(program.command('compare', { isDefault: true }))
@@ -35,6 +34,7 @@ export function createProgram(): Command {
       const { compare } = await import('./commands.ts');
       await compare(options);
     });
+  program.addHelpText('after', () => optionsOf(compare) + EXAMPLES);
 
   addRunOptions(program.command('train'))
     .summary('train one model and evaluate it')
