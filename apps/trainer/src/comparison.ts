@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { curvesSize, heatmapSize, loadHeatmap, trainingCurves } from '@lpr/charts';
 import { renderPng } from '@lpr/charts/node';
 import { type BalanceReport, isotropicNull, samplingFloor } from '@lpr/metrics';
-import { hasCode, makeEmptyFolder, readMetrics, RunFolder, writeWhole } from '@lpr/train';
+import { hasCode, lockFolder, makeEmptyFolder, readMetrics, RunFolder, writeWhole } from '@lpr/train';
 import { parse, stringify } from 'yaml';
 import { UsageError } from './errors.ts';
 import { finishRun, type RunResultFile } from './runs.ts';
@@ -33,7 +33,9 @@ export interface Summary {
 /** Makes the folder of a comparison. Throws when something is there already. */
 export async function createComparison(folder: string, runs: ReadonlyMap<string, Settings>): Promise<void> {
   await makeEmptyFolder(folder);
+  const unlock = await lockFolder(folder);
   await writeWhole(join(folder, COMPARISON_FILE), stringify({ runs: Object.fromEntries(runs) }));
+  await unlock();
 }
 
 /** The runs of a comparison by name; null when the folder holds none. */
@@ -60,6 +62,20 @@ export async function readComparison(folder: string): Promise<Map<string, Settin
  * @returns null when the signal stopped it (a checkpoint was saved)
  */
 export async function finishComparison(
+  session: Session,
+  folder: string,
+  runs: ReadonlyMap<string, Settings>,
+  signal: AbortSignal,
+): Promise<Summary | null> {
+  const unlock = await lockFolder(folder);
+  try {
+    return await finishLocked(session, folder, runs, signal);
+  } finally {
+    await unlock();
+  }
+}
+
+async function finishLocked(
   session: Session,
   folder: string,
   runs: ReadonlyMap<string, Settings>,
