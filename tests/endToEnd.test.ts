@@ -7,10 +7,13 @@ import { setTimeout } from 'node:timers/promises';
 import { decodeLoads, layersReport } from '@lpr/metrics';
 import { readMetrics } from '@lpr/train';
 import { afterAll, describe, expect, it } from 'vitest';
-import { runTrainer, startTrainer } from './endToEndCli.ts';
+import { removeCache, runTrainer, startTrainer } from './endToEndCli.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'lpr-end-to-end-'));
-afterAll(() => rmSync(work, { recursive: true }));
+afterAll(() => {
+  rmSync(work, { recursive: true });
+  removeCache();
+});
 
 const TIMEOUT = 120_000;
 
