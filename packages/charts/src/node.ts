@@ -48,6 +48,7 @@ function prepare(): void {
   }
   const context = createCanvas(1, 1).getContext('2d');
   setPlatformAPI({
+    // oxlint-disable-next-line typescript/no-unnecessary-type-assertion -- necessary in programs that include the DOM types
     createCanvas: () => createCanvas(1, 1) as unknown as EChartsCanvas,
     measureText: (text, font = '') => {
       // ECharts takes the width of this character, 1 em in a font that has it, for the height of a line; Inter has it not.
