@@ -121,7 +121,7 @@ async function ownKernels(devices: Devices): Promise<Table> {
   ];
   const rows: string[][] = [];
   for (const { what, flops, prepare } of cases) {
-    const contestants = Object.values<WasmDevice>(devices).map((device): Contestant => {
+    const contestants = [devices.one, devices.two, devices.plain].map((device): Contestant => {
       const record = prepare(device);
       return {
         async run(times) {
@@ -231,6 +231,6 @@ export const matmul: Bench = {
     };
     report(await products(devices));
     report(await ownKernels(devices));
-    for (const device of Object.values<WasmDevice>(devices)) await device.dispose();
+    for (const device of [devices.one, devices.two, devices.plain]) await device.dispose();
   },
 };
