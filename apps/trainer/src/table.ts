@@ -1,5 +1,6 @@
 /** Results as text: plain columns for stdout. */
 import type { Summary } from './comparison.ts';
+import { modelTitle } from './models.ts';
 import { TABLE_1 } from './paper.ts';
 import type { Architecture } from './settings.ts';
 
@@ -9,7 +10,7 @@ const HEADER = ['', 'test loss', 'Gini', 'min-max', 'worst Gini', 'worst min-max
 export function comparisonTable(summary: Summary, architecture: Architecture): string {
   const [first] = summary.models;
   const measured = summary.models.map((model) => [
-    model.router,
+    modelTitle(architecture, model.router),
     model.testLoss.toFixed(4),
     figure(model.gini),
     figure(model.minMax),
