@@ -65,3 +65,17 @@ export function storePart(address: usize, v: v128, rest: i32): void {
   if (rest) storeTail(address, v, rest);
   else v128.store(address, v);
 }
+
+/** Bytes of the full vectors of a row. */
+// @ts-ignore: decorator
+@inline
+export function fullBytes(columns: i32): usize {
+  return (<usize>columns >> 2) << 4;
+}
+
+/** All bits set in the first `rest` lanes. */
+// @ts-ignore: decorator
+@inline
+export function tailMask(rest: i32): v128 {
+  return i32x4.gt_s(i32x4.splat(rest), i32x4(0, 1, 2, 3));
+}
