@@ -7,10 +7,13 @@ import { setTimeout } from 'node:timers/promises';
 import { decodeLoads, layersReport } from '@lpr/metrics';
 import { readMetrics } from '@lpr/train';
 import { afterAll, describe, expect, it } from 'vitest';
-import { runTrainer, startTrainer } from './endToEndCli.ts';
+import { removeCache, runTrainer, startTrainer } from './endToEndCli.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'lpr-end-to-end-'));
-afterAll(() => rmSync(work, { recursive: true }));
+afterAll(() => {
+  rmSync(work, { recursive: true });
+  removeCache();
+});
 
 const TIMEOUT = 120_000;
 
@@ -215,13 +218,13 @@ describe('eval', () => {
     async () => {
       const run = join(work, 'evaluated');
       await runTrainer(['train', '--preset', 'tiny', '--steps', '5', '--router', 'top-k', '--out', run]);
-      const before = readdirSync(run, { recursive: true }).toSorted();
+      const before = filesIn(run);
       const { code, stdout } = await runTrainer(['eval', run]);
       expect(code).toBe(0);
       const printed = JSON.parse(stdout) as { step: number; testLoss: number; counts: unknown };
       const { evaluation } = readJson(run, 'evaluation.json') as { evaluation: { testLoss: number; counts: unknown } };
       expect(printed).toMatchObject({ step: 5, testLoss: evaluation.testLoss, counts: evaluation.counts });
-      expect(readdirSync(run, { recursive: true }).toSorted()).toEqual(before);
+      expect(filesIn(run)).toEqual(before);
     },
     TIMEOUT,
   );
@@ -257,14 +260,14 @@ describe('bad input', () => {
   ])(
     '%j is one clear error',
     async (args, message) => {
-      const before = readdirSync(work, { recursive: true }).toSorted();
+      const before = filesIn(work);
       const { code, stdout, stderr } = await runTrainer(args, work);
       expect(stderr).toContain(message);
       expect(stderr.match(/error:/g)).toHaveLength(1);
       expect(stderr).not.toMatch(/^\s+at /m);
       expect(stdout).toBe('');
       expect(code).toBe(1);
-      expect(readdirSync(work, { recursive: true }).toSorted()).toEqual(before);
+      expect(filesIn(work)).toEqual(before);
     },
     TIMEOUT,
   );
@@ -293,4 +296,9 @@ function metricsBytes(run: string): number {
 function savedSteps(run: string): number {
   const path = join(run, 'checkpoints');
   return existsSync(path) ? readdirSync(path).filter((name) => name.startsWith('step-')).length : 0;
+}
+
+/** Paths of everything below a folder, in a fixed order. */
+function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true }).map(String).toSorted();
 }

@@ -1,6 +1,6 @@
 /** Runs the command line of the trainer as a child process, as a user does. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -8,6 +8,10 @@ const root = resolve(import.meta.dirname, '..');
 
 /** Shared by the children of one test file, so that the tokenizer is trained once. */
 const cache = mkdtempSync(join(tmpdir(), 'lpr-cache-'));
+
+export function removeCache(): void {
+  rmSync(cache, { recursive: true });
+}
 
 export interface Outcome {
   /** null when a signal ended it. */

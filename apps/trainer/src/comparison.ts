@@ -10,6 +10,7 @@ import { type BalanceReport, isotropicNull, samplingFloor } from '@lpr/metrics';
 import { hasCode, lockFolder, makeEmptyFolder, readMetrics, RunFolder, writeWhole } from '@lpr/train';
 import { parse, stringify } from 'yaml';
 import { UsageError } from './errors.ts';
+import { modelTitle } from './models.ts';
 import { finishRun, type RunResultFile } from './runs.ts';
 import type { Session } from './session.ts';
 import { checkSettings, type Settings } from './settings.ts';
@@ -155,8 +156,13 @@ async function drawFigures(
   levels: ReferenceLevels,
 ): Promise<void> {
   const { gini, minMax } = levels.samplingFloor;
+  const { architecture } = firstOf(runs);
+  const title = (router: string): string => modelTitle(architecture, router);
   const heatmap = {
-    models: Array.from(results, ([name, { evaluation }]) => ({ name, counts: evaluation.counts })),
+    models: Array.from(results.values(), ({ router, evaluation }) => ({
+      name: title(router),
+      counts: evaluation.counts,
+    })),
     footnote:
       `${levels.tokens.toLocaleString('en')} held-out tokens. A uniform router at that number: Gini ${gini.toFixed(3)}, min-max ${minMax.toFixed(3)}; ` +
       `random latents and keys: ${levels.isotropicNull.gini.toFixed(3)}, ${levels.isotropicNull.minMax.toFixed(3)}`,
@@ -171,8 +177,8 @@ async function drawFigures(
   );
   const curves = {
     runs: await Promise.all(
-      Array.from(results.keys(), async (name) => ({
-        name,
+      Array.from(results, async ([name, { router }]) => ({
+        name: title(router),
         points: (await readMetrics(join(folder, name))).map(({ step, loss, gini, minMax }) => ({
           step,
           loss,

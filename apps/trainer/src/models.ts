@@ -44,6 +44,19 @@ const FAMILIES: Readonly<Record<Architecture, (size: Settings['size']) => Keys>>
   }),
 };
 
+const TITLES: Readonly<Record<Architecture, string>> = {
+  'qwen3-moe': 'Qwen3-MoE',
+  mixtral: 'Mixtral',
+  'deepseek-v3': 'DeepSeek-V3',
+};
+
+/** What figures and tables call a model: "Qwen3-MoE" with its own router, "Qwen3-MoE-LPR", "Qwen3-MoE-LPR (paper)". */
+export function modelTitle(architecture: Architecture, router: string): string {
+  const [, formulation] = /^lpr-?(.*)$/.exec(router) ?? [];
+  if (formulation === undefined) return TITLES[architecture];
+  return `${TITLES[architecture]}-LPR${formulation === '' ? '' : ` (${formulation})`}`;
+}
+
 /**
  * @param vocabulary ids that the tokenizer gives: the rows of the embedding
  * @throws ConfigError when a size does not fit the architecture

@@ -34,14 +34,17 @@ export function packedBytes(k: i32, n: i32): i32 {
   return ((n + 7) >> 3) * k * PANEL_BYTES;
 }
 
-/** Packs b `[k, n]`, whose rows are `stride` apart, a few rows at a time so that what is read stays in the first cache. */
-export function packRows(b: usize, stride: i32, k: i32, n: i32, packed: usize): void {
+/**
+ * Packs b `[k, n]`, whose rows are `stride` apart, into panels `panel` apart; a few rows at a time, so that what is read
+ * stays in the first cache.
+ */
+export function packRows(b: usize, stride: i32, k: i32, n: i32, packed: usize, panel: i32): void {
   for (let first = 0; first < k; first += 8) {
     const steps = min(8, k - first);
     for (let j = 0; j < n; j += PANEL) {
       const columns = min(PANEL, n - j);
       let row = b + first * stride + (j << 2);
-      let to = packed + (j * k + first * PANEL) * 4;
+      let to = packed + (j / PANEL) * panel + first * PANEL_BYTES;
       for (let p = 0; p < steps; p++) {
         if (columns == PANEL) {
           v128.store(to, v128.load(row));
@@ -58,14 +61,14 @@ export function packRows(b: usize, stride: i32, k: i32, n: i32, packed: usize): 
   }
 }
 
-/** Packs the transpose of b `[n, k]`, whose rows are `stride` apart. */
-export function packColumns(b: usize, stride: i32, k: i32, n: i32, packed: usize): void {
+/** Packs the transpose of b `[n, k]`, whose rows are `stride` apart, into panels `panel` apart. */
+export function packColumns(b: usize, stride: i32, k: i32, n: i32, packed: usize, panel: i32): void {
   let to = packed;
   for (let j = 0; j < n; j += PANEL) {
     const columns = min(PANEL, n - j);
     if (columns < PANEL) clear(to, k * PANEL_BYTES);
     transpose(b + j * stride, stride, columns, k, to, PANEL_BYTES);
-    to += k * PANEL_BYTES;
+    to += panel;
   }
 }
 
