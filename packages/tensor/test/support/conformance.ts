@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { backward } from '../../src/autograd.ts';
 import type { Device } from '../../src/devices/device.ts';
+import { createGpuDevice } from '../../src/devices/gpu/index.ts';
 import { createWasmDevice } from '../../src/devices/wasm/index.ts';
 import { scope } from '../../src/scope.ts';
 import { tensor, Tensor } from '../../src/tensor.ts';
@@ -12,6 +13,8 @@ const devices: readonly { name: string; create: () => Promise<Device> }[] = [
   { name: 'wasm, 1 thread', create: () => createWasmDevice({ threads: 1 }) },
   { name: 'wasm, 3 threads', create: () => createWasmDevice({ threads: 3 }) },
   { name: 'wasm without relaxed SIMD', create: () => createWasmDevice({ threads: 0, relaxedSimd: false }) },
+  { name: 'gpu, cpu mode', create: () => createGpuDevice({ mode: 'cpu' }) },
+  { name: 'gpu, webgpu', create: () => createGpuDevice({ mode: 'webgpu' }) },
 ];
 
 /** Declares a suite once for each device. */
