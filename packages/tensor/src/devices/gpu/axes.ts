@@ -23,6 +23,11 @@ export function quotient(n: string, d: number, bound: number): string {
   return `quotient(${n}, ${d})`;
 }
 
+/** Whether a variable is NaN. Written with `===`, since the shading languages let NaN differ from itself no more than equal itself. */
+export function isNaNText(variable: string): string {
+  return `!(${variable} === ${variable})`;
+}
+
 export interface Axes {
   /** Extents of the launch, x first. */
   readonly extents: readonly number[];

@@ -52,19 +52,32 @@ export function functionText({ buffers, numbers, body }: KernelSource): string {
   return `function (${[...buffers, ...numbers].join(', ')}) {\n${body}\n}`;
 }
 
-/**
- * `floor(n / d)` of whole numbers, exact up to 2^31 although the division is of f32: what a first estimate leaves is small,
- * and divided again.
- */
-export const QUOTIENT = `function quotient(n, d) {
-  const estimate = Math.floor(n / d);
-  const left = n - (estimate | 0) * d;
-  let correction = Math.floor(left / d);
-  const rest = left - correction * d;
-  if (rest < 0) { correction = correction - 1; }
-  if (rest >= d) { correction = correction + 1; }
-  return (estimate | 0) + (correction | 0);
-}`;
+/** Functions that kernels may call, by name. */
+const HELPERS = {
+  // floor(n / d) of whole numbers, exact up to 2^31 although the division is of f32: what a first estimate leaves is small, and
+  // divided again.
+  quotient: {
+    source: `function quotient(n, d) {
+      const estimate = Math.floor(n / d);
+      const left = n - (estimate | 0) * d;
+      let correction = Math.floor(left / d);
+      const rest = left - correction * d;
+      if (rest < 0) { correction = correction - 1; }
+      if (rest >= d) { correction = correction + 1; }
+      return (estimate | 0) + (correction | 0);
+    }`,
+    settings: { argumentTypes: { n: 'Integer', d: 'Integer' }, returnType: 'Integer' },
+  },
+  // log(1 + e) for e in [0, 1] as 2 artanh(e / (2 + e)), by its series: adding 1 first would lose a small e.
+  logOnePlus: {
+    source: `function logOnePlus(e) {
+      const s = e / (2 + e);
+      const t = s * s;
+      return 2 * s * (1 + t * (1 / 3 + t * (1 / 5 + t * (1 / 7 + t * (1 / 9 + t * (1 / 11 + t * (1 / 13 + t / 15)))))));
+    }`,
+    settings: { argumentTypes: { e: 'Number' }, returnType: 'Number' },
+  },
+} as const;
 
 /** Settings that every kernel shares. */
 export function kernelSettings(source: KernelSource, bufferType: string): object {
@@ -77,9 +90,7 @@ export function kernelSettings(source: KernelSource, bufferType: string): object
     immutable: true,
     dynamicOutput: true,
     precision: 'single',
-    functions: source.body.includes('quotient(')
-      ? [{ source: QUOTIENT, settings: { argumentTypes: { n: 'Integer', d: 'Integer' }, returnType: 'Integer' } }]
-      : [],
+    functions: Object.entries(HELPERS).flatMap(([name, helper]) => (source.body.includes(`${name}(`) ? [helper] : [])),
   };
 }
 

@@ -14,4 +14,8 @@ declare module 'gpu.js' {
     readonly context: unknown;
     readonly kernel: unknown;
   }) => object;
+  /** Kernels of mode webgpu. */
+  export class WebGPUKernel {
+    assembleWGSL(): string;
+  }
 }

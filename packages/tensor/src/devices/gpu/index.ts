@@ -36,7 +36,8 @@ async function open(mode: GpuMode, allowSoftware: boolean): Promise<Backend<unkn
   }
   const { describeAdapter, findAdapter, isSoftware } = await import('./webgpu.ts');
   const adapter = await findAdapter();
-  if (adapter === null) return 'no adapter; in Node this needs the optional package webgpu and a Vulkan, Metal or D3D12 driver';
+  if (adapter === null)
+    return 'no adapter; in Node this needs the optional package webgpu and a Vulkan, Metal or D3D12 driver';
   if (isSoftware(adapter) && !allowSoftware) {
     return `${describeAdapter(adapter)} runs on the CPU; name the mode or set allowSoftware to use it`;
   }

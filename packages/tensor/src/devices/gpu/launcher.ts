@@ -7,7 +7,7 @@ import type { Backend, Program } from './backend.ts';
 import { Value } from './value.ts';
 
 export interface Launch {
-  /** Names the kernel with every number that its body holds; kernels are made once for each. */
+  /** Names the kernel with every number that its body holds: kernels are made once for each, rank and arguments' names apart. */
   readonly key: string;
   /** Extents, x first; row-major in the result. */
   readonly extents: readonly number[];
@@ -67,20 +67,16 @@ export class Launcher {
   }
 
   launch({ key, extents, buffers, numbers = {}, width = 1, body }: Launch): Value {
+    const bufferNames = Object.keys(buffers);
+    const numberNames = Object.keys(numbers);
     const inputs = Object.values(buffers);
     if (inputs.length > MOST_BUFFERS) {
       throw new Error(`gpu device: kernel ${key} takes ${inputs.length} buffers; at most ${MOST_BUFFERS} fit`);
     }
-    const name = `${key}/${extents.length}`;
+    const name = `${key}/${extents.length}/${bufferNames.join()}/${numberNames.join()}`;
     let program = this.#programs.get(name);
     if (program === undefined) {
-      program = this.backend.compile({
-        buffers: Object.keys(buffers),
-        numbers: Object.keys(numbers),
-        body: body(),
-        width,
-        extents,
-      });
+      program = this.backend.compile({ buffers: bufferNames, numbers: numberNames, body: body(), width, extents });
       this.#programs.set(name, program);
     }
     const ready = program;

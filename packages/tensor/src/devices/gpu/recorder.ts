@@ -28,6 +28,11 @@ export class Recorder {
     return this.#slotOf(buffer).integer;
   }
 
+  /** The most numbers that one value can hold. */
+  get largestBlock(): number {
+    return this.#launcher.backend.largestBlock;
+  }
+
   launch(launch: Launch): Value {
     return this.#launcher.launch(launch);
   }

@@ -8,7 +8,7 @@ import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
 import { dotLoop, eachColumn, returnTile, tileColumns, tileWidth } from './matmul.ts';
 
-/** Scores that are written out at once: 256 MiB. */
+/** Scores that are written out at once: at most 256 MiB. */
 const MOST_SCORES = 2 ** 26;
 
 interface Sizes {
@@ -26,7 +26,7 @@ export function attentionKernels(run: Recorder): Pick<Kernels, 'attention' | 'at
     attention({ q: qBuffer, k: kBuffer, v: vBuffer, out, logSumExp, ...sizes }) {
       if (sizes.batch * sizes.sequence * sizes.heads === 0) return;
       const [q, k, v] = [run.value(qBuffer), run.value(kBuffer), run.value(vBuffer)];
-      const slabs = slabsOf(sizes).map((slab) => {
+      const slabs = slabsOf(run, sizes).map((slab) => {
         const kernels = attentionOf(run, sizes, slab);
         const scores = kernels.scores(q, k);
         const logSums = kernels.logSums(scores);
@@ -56,7 +56,7 @@ export function attentionKernels(run: Recorder): Pick<Kernels, 'attention' | 'at
       const [out, logSums, gradient] = [run.value(outBuffer), run.value(logSumExp), run.value(g)];
       const dots = outputDots(run, sizes, out, gradient);
       const { headDim, valueDim } = sizes;
-      const slabs = slabsOf(sizes).map((slab) => {
+      const slabs = slabsOf(run, sizes).map((slab) => {
         const kernels = attentionOf(run, sizes, slab);
         const probabilities = kernels.probabilities(q, k, logSums);
         const gradScores = kernels.gradScores(probabilities, gradient, v, dots);
@@ -86,8 +86,9 @@ interface Slab {
   readonly count: number;
 }
 
-function slabsOf({ batch, heads, sequence }: Sizes): Slab[] {
-  const most = Math.max(1, Math.floor(MOST_SCORES / (heads * sequence * sequence)));
+function slabsOf(run: Recorder, { batch, heads, sequence }: Sizes): Slab[] {
+  const scores = Math.min(MOST_SCORES, run.largestBlock);
+  const most = Math.max(1, Math.floor(scores / (heads * sequence * sequence)));
   return Array.from({ length: Math.ceil(batch / most) }, (_, i) => ({
     first: i * most,
     count: Math.min(most, batch - i * most),
@@ -172,8 +173,7 @@ function attentionOf(run: Recorder, sizes: Sizes, { first, count }: Slab) {
   };
 
   return {
-    scores: (q: Value, k: Value): Value =>
-      overPairs('scores', { q, k }, 'q', 'k', headDim, (dot) => `scale * ${dot}`),
+    scores: (q: Value, k: Value): Value => overPairs('scores', { q, k }, 'q', 'k', headDim, (dot) => `scale * ${dot}`),
 
     probabilities: (q: Value, k: Value, logSums: Value): Value =>
       overPairs(

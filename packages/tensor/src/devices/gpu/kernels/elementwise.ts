@@ -1,13 +1,13 @@
 /**
- * Elementwise kernels. Conditions are written so that NaN falls to the branch that passes it on: `max` and `min` of the shading
- * languages may drop it.
+ * Elementwise kernels. Conditions are written so that NaN falls to the branch that passes it on, since `max`, `min`, `exp` and `log` of
+ * the shading languages may give numbers for NaN, and their `log(0)` need not be infinite.
  */
 import type { DeviceBuffer } from '../../device.ts';
 import type { BinaryOp, Kernels, UnaryOp } from '../../kernels.ts';
-import { axes, indexOf } from '../axes.ts';
+import { axes, indexOf, isNaNText } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
 
-const SIGMOID = '1 / (1 + Math.exp(-x))';
+const SIGMOID = '(x === x ? 1 / (1 + Math.exp(-x)) : x)';
 
 /** Expressions in x. The native tanh may overflow for large arguments. */
 const UNARY: Record<UnaryOp, string> = {
@@ -18,20 +18,20 @@ const UNARY: Record<UnaryOp, string> = {
   square: 'x * x',
   sqrt: 'Math.sqrt(x)',
   rsqrt: '1 / Math.sqrt(x)',
-  exp: 'Math.exp(x)',
-  log: 'Math.log(x)',
+  exp: 'x === x ? Math.exp(x) : x',
+  log: 'x > 0.0 ? Math.log(x) : (x === 0.0 ? -1 / Math.abs(x) : Math.sqrt(x))',
   sigmoid: SIGMOID,
-  silu: `x * (${SIGMOID})`,
+  silu: `x * ${SIGMOID}`,
   relu: 'x < 0.0 ? 0.0 : x',
   tanh: 'x > 15.0 ? 1.0 : (x < -15.0 ? -1.0 : Math.tanh(x))',
-  softplus: '(x < 0.0 ? 0.0 : x) + Math.log(1 + Math.exp(-Math.abs(x)))',
+  softplus: '(x < 0.0 ? 0.0 : x) + logOnePlus(Math.exp(-Math.abs(x)))',
 };
 
 /** Derivatives: expressions in x and `y = op(x)`. Where x is NaN and y is not, x decides. */
 const DERIVATIVE: Record<UnaryOp, string> = {
   negate: '-1.0',
   abs: UNARY.sign,
-  sign: 'x !== x ? x : 0.0',
+  sign: 'x === x ? 0.0 : x',
   reciprocal: '-(y * y)',
   square: '2 * x',
   sqrt: '0.5 / y',
@@ -39,7 +39,7 @@ const DERIVATIVE: Record<UnaryOp, string> = {
   exp: 'y',
   log: '1 / x',
   sigmoid: 'y * (1 - y)',
-  silu: `(${SIGMOID}) * (1 + x * (1 - ${SIGMOID}))`,
+  silu: `${SIGMOID} * (1 + x * (1 - ${SIGMOID}))`,
   relu: 'x > 0.0 ? 1.0 : (x <= 0.0 ? 0.0 : x)',
   tanh: '1 - y * y',
   softplus: SIGMOID,
@@ -51,8 +51,8 @@ const BINARY: Record<BinaryOp, string> = {
   subtract: 'p - q',
   multiply: 'p * q',
   divide: 'p / q',
-  maximum: '(p > q || p !== p) ? p : q',
-  minimum: '(p < q || p !== p) ? p : q',
+  maximum: `(p > q || ${isNaNText('p')}) ? p : q`,
+  minimum: `(p < q || ${isNaNText('p')}) ? p : q`,
   greater: 'p > q ? 1.0 : 0.0',
   equal: 'p === q ? 1.0 : 0.0',
 };

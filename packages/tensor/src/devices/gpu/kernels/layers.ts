@@ -228,7 +228,11 @@ export function layerKernels(run: Recorder): Layers {
         columns,
         { x, weight, gradient, means, inverse, sums, dots },
         // Rounded as the sum that it is compared with was: gpu.js's cpu mode computes in float64.
-        (at, row, column) => `return inverse[${row}] * (Math.fround(weight[${column}] * gradient[${at}]) - sums[${row}] / ${columns}
+        (
+          at,
+          row,
+          column,
+        ) => `return inverse[${row}] * (Math.fround(weight[${column}] * gradient[${at}]) - sums[${row}] / ${columns}
           - ${normalized(at, row)} * (dots[${row}] / ${columns}));`,
       );
       run.store(gradX, value);

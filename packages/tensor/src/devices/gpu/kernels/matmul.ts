@@ -85,9 +85,7 @@ export function matmulKernels(run: Recorder): Pick<Kernels, 'matmul' | 'groupedM
             (round, column) => `b[${indexOf([round, column, batchAt], [...bStrides, bBatchStride])}]`,
           )}
           ${returnTile(columns, (column, lane) =>
-            accumulate
-              ? `sum${lane} + old[${indexOf([column, row, batchAt], [1, n, m * n])}]`
-              : `sum${lane}`,
+            accumulate ? `sum${lane} + old[${indexOf([column, row, batchAt], [1, n, m * n])}]` : `sum${lane}`,
           )}`;
         },
       });

@@ -45,7 +45,8 @@ export function optimizerKernels(run: Recorder): Pick<Kernels, 'random' | 'adamW
             correction: 1 / correction2,
             epsilon,
           },
-          body: () => onThread('return keep * old[i] - rate * first[i] / (Math.sqrt(second[i] * correction) + epsilon);'),
+          body: () =>
+            onThread('return keep * old[i] - rate * first[i] / (Math.sqrt(second[i] * correction) + epsilon);'),
         });
         run.store(firstMoment, first);
         run.store(secondMoment, second);

@@ -3,7 +3,7 @@
  * reduced again. So sums stay accurate, their order is fixed, and there are threads enough for a long axis alone.
  */
 import type { Kernels, ReduceOp } from '../../kernels.ts';
-import { axes, indexOf, int } from '../axes.ts';
+import { axes, indexOf, int, isNaNText } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
 
@@ -19,8 +19,8 @@ const IDENTITY: Record<ReduceOp, number> = {
 /** `best` with the element `value` taken in; NaN stays. */
 const STEP: Record<ReduceOp, (best: string, value: string) => string> = {
   sum: (best, value) => `${best} = ${best} + ${value};`,
-  max: (best, value) => `if (${value} > ${best} || ${value} !== ${value}) { ${best} = ${value}; }`,
-  min: (best, value) => `if (${value} < ${best} || ${value} !== ${value}) { ${best} = ${value}; }`,
+  max: (best, value) => `if (${value} > ${best} || ${isNaNText(value)}) { ${best} = ${value}; }`,
+  min: (best, value) => `if (${value} < ${best} || ${isNaNText(value)}) { ${best} = ${value}; }`,
 };
 
 export interface Reduction {

@@ -1,6 +1,6 @@
 /** Kernels that pick rows and elements by indices. */
 import type { Kernels } from '../../kernels.ts';
-import { axes, indexOf, int, quotient } from '../axes.ts';
+import { axes, indexOf, int, isNaNText, quotient } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
 import { reduceElements } from './reduce.ts';
@@ -12,8 +12,8 @@ export function dividedIndex(index: string, divisor: number): string {
 
 /** Whether the element (v, its column c) comes before (w, d): larger, NaN above all, the lower column among equals. */
 function precedes(v: string, c: string, w: string, d: string): string {
-  const tie = `${c} < ${d}`;
-  return `(${v} > ${w} || (${v} !== ${v} && ${w} === ${w}) || ((${v} === ${w} || (${v} !== ${v} && ${w} !== ${w})) && ${tie}))`;
+  const [vNaN, wNaN] = [isNaNText(v), isNaNText(w)];
+  return `(${v} > ${w} || (${vNaN} && ${w} === ${w}) || ((${v} === ${w} || (${vNaN} && ${wNaN})) && ${c} < ${d}))`;
 }
 
 type Rows = Pick<Kernels, 'topK' | 'takeAlongRows' | 'scatterAlongRows' | 'gatherRows' | 'gatherSum' | 'gatherDot'>;
