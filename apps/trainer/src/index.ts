@@ -1,1 +1,2 @@
-export {};
+/** The command line as a value, for those who embed it. */
+export { createProgram } from './cli.ts';

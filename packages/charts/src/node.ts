@@ -33,6 +33,9 @@ export async function renderPng(option: EChartsOption, size: PngSize): Promise<U
   }
 }
 
+/** The browser's canvas, where a program's types know of browsers. */
+type EChartsCanvas = ReturnType<NonNullable<Parameters<typeof setPlatformAPI>[0]['createCanvas']>>;
+
 let prepared = false;
 
 /** Without a registered font a host with none draws no text and says nothing. */
@@ -45,7 +48,8 @@ function prepare(): void {
   }
   const context = createCanvas(1, 1).getContext('2d');
   setPlatformAPI({
-    createCanvas: () => createCanvas(1, 1),
+    // oxlint-disable-next-line typescript/no-unnecessary-type-assertion -- necessary in programs that include the DOM types
+    createCanvas: () => createCanvas(1, 1) as unknown as EChartsCanvas,
     measureText: (text, font = '') => {
       // ECharts takes the width of this character, 1 em in a font that has it, for the height of a line; Inter has it not.
       if (text === '国') return { width: Number(/([\d.]+)px/.exec(font)?.[1] ?? 12) };

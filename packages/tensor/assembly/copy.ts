@@ -41,62 +41,82 @@ export function copyRows(args: usize, tile: i32, walk: usize): void {
   }
 }
 
+/** Bytes between the rows of a staged block: not a power of two, so that its columns lie in different cache sets. */
+const STAGE_STRIDE: usize = 272;
+
 /**
- * A block of a matrix transposition: `out[i, j] = x[j, i]`, in squares of 4 x 4. Words: 0 x, 1 out, 2 height (of i), 3 width (of j), 4 stride
- * of j in x, 5 stride of i in out, 6 elements of a block's side, 7 blocks along i, 8 along j, 9 outer axes.
+ * A block of a matrix transposition, `out[i, j] = x[j, i]`, of at most 64 x 64: transposed in squares of 4 x 4 into scratch memory, then
+ * copied out, so that both buffers are touched in whole cache lines. Words: 0 x, 1 out, 2 height (of i), 3 width (of j), 4 stride of j in
+ * x, 5 stride of i in out, 6 blocks along i, 7 along j, 8 outer axes.
  */
-export function copyTransposed(args: usize, tile: i32, walk: usize): void {
-  const side = load<i32>(args, 24);
-  const blockRows = load<i32>(args, 28);
-  const blockColumns = load<i32>(args, 32);
-  const square = tile % (blockRows * blockColumns);
-  startWalk(args + 36, tile / (blockRows * blockColumns), walk);
-  const iBegin = (square / blockColumns) * side;
-  const jBegin = (square % blockColumns) * side;
-  const iEnd = min(iBegin + side, load<i32>(args, 8));
-  const jEnd = min(jBegin + side, load<i32>(args, 12));
+export function copyTransposed(args: usize, tile: i32, scratch: usize): void {
+  const blockRows = load<i32>(args, 24);
+  const blockColumns = load<i32>(args, 28);
+  const block = tile % (blockRows * blockColumns);
+  startWalk(args + 32, tile / (blockRows * blockColumns), scratch);
+  const i = (block / blockColumns) << 6;
+  const j = (block % blockColumns) << 6;
+  const height = min(64, load<i32>(args, 8) - i);
+  const width = min(64, load<i32>(args, 12) - j);
   const xStep = <usize>load<i32>(args, 16) << 2;
   const outStep = <usize>load<i32>(args, 20) << 2;
-  const x = load<usize>(args) + load<usize>(walk);
-  const out = load<usize>(args, 4) + load<usize>(walk, 4);
-  const iFull = iBegin + ((iEnd - iBegin) & ~3);
-  const jFull = jBegin + ((jEnd - jBegin) & ~3);
-  for (let i = iBegin; i < iFull; i += 4) {
-    for (let j = jBegin; j < jFull; j += 4) {
-      const from = x + (<usize>i << 2) + <usize>j * xStep;
-      const to = out + (<usize>j << 2) + <usize>i * outStep;
-      const a = v128.load(from);
-      const b = v128.load(from + xStep);
-      const c = v128.load(from + 2 * xStep);
-      const d = v128.load(from + 3 * xStep);
-      const abLow = i32x4.shuffle(a, b, 0, 4, 1, 5);
-      const abHigh = i32x4.shuffle(a, b, 2, 6, 3, 7);
-      const cdLow = i32x4.shuffle(c, d, 0, 4, 1, 5);
-      const cdHigh = i32x4.shuffle(c, d, 2, 6, 3, 7);
-      v128.store(to, i32x4.shuffle(abLow, cdLow, 0, 1, 4, 5));
-      v128.store(to + outStep, i32x4.shuffle(abLow, cdLow, 2, 3, 6, 7));
-      v128.store(to + 2 * outStep, i32x4.shuffle(abHigh, cdHigh, 0, 1, 4, 5));
-      v128.store(to + 3 * outStep, i32x4.shuffle(abHigh, cdHigh, 2, 3, 6, 7));
+  const x = load<usize>(args) + load<usize>(scratch) + (<usize>i << 2) + <usize>j * xStep;
+  const out = load<usize>(args, 4) + load<usize>(scratch, 4) + (<usize>j << 2) + <usize>i * outStep;
+  const stage = scratch + 256;
+
+  const fullHeight = height & ~3;
+  const fullWidth = width & ~3;
+  for (let column = 0; column < fullWidth; column += 4) {
+    const from = x + <usize>column * xStep;
+    const to = stage + (<usize>column << 2);
+    for (let row = 0; row < fullHeight; row += 4) {
+      transpose4(from + (<usize>row << 2), xStep, to + <usize>row * STAGE_STRIDE);
     }
-    copyCorner(x, out, i, i + 4, jFull, jEnd, xStep, outStep);
+    stageRest(x, xStep, stage, fullHeight, height, column, column + 4);
   }
-  copyCorner(x, out, iFull, iEnd, jBegin, jEnd, xStep, outStep);
+  stageRest(x, xStep, stage, 0, height, fullWidth, width);
+
+  const bytes = <usize>fullWidth << 2;
+  for (let row = 0; row < height; row++) {
+    const from = stage + <usize>row * STAGE_STRIDE;
+    const to = out + <usize>row * outStep;
+    for (let k: usize = 0; k < bytes; k += 16) v128.store(to + k, v128.load(from + k));
+    if (width & 3) storeTail(to + bytes, v128.load(from + bytes), width & 3);
+  }
+}
+
+/** Transposes the square of 4 x 4 at `x` into the staged block. */
+// @ts-ignore: decorator
+@inline
+function transpose4(x: usize, xStep: usize, to: usize): void {
+  const a = v128.load(x);
+  const b = v128.load(x + xStep);
+  const c = v128.load(x + 2 * xStep);
+  const d = v128.load(x + 3 * xStep);
+  const abLow = i32x4.shuffle(a, b, 0, 4, 1, 5);
+  const abHigh = i32x4.shuffle(a, b, 2, 6, 3, 7);
+  const cdLow = i32x4.shuffle(c, d, 0, 4, 1, 5);
+  const cdHigh = i32x4.shuffle(c, d, 2, 6, 3, 7);
+  v128.store(to, i32x4.shuffle(abLow, cdLow, 0, 1, 4, 5));
+  v128.store(to + STAGE_STRIDE, i32x4.shuffle(abLow, cdLow, 2, 3, 6, 7));
+  v128.store(to + 2 * STAGE_STRIDE, i32x4.shuffle(abHigh, cdHigh, 0, 1, 4, 5));
+  v128.store(to + 3 * STAGE_STRIDE, i32x4.shuffle(abHigh, cdHigh, 2, 3, 6, 7));
 }
 
 /** Transposes one by one what is left of a block beside its squares. */
-function copyCorner(
+function stageRest(
   x: usize,
-  out: usize,
-  iBegin: i32,
-  iEnd: i32,
-  jBegin: i32,
-  jEnd: i32,
   xStep: usize,
-  outStep: usize,
+  stage: usize,
+  rowBegin: i32,
+  rowEnd: i32,
+  columnBegin: i32,
+  columnEnd: i32,
 ): void {
-  for (let i = iBegin; i < iEnd; i++) {
-    for (let j = jBegin; j < jEnd; j++) {
-      store<i32>(out + (<usize>j << 2) + <usize>i * outStep, load<i32>(x + (<usize>i << 2) + <usize>j * xStep));
+  for (let column = columnBegin; column < columnEnd; column++) {
+    for (let row = rowBegin; row < rowEnd; row++) {
+      const value = load<i32>(x + (<usize>row << 2) + <usize>column * xStep);
+      store<i32>(stage + (<usize>column << 2) + <usize>row * STAGE_STRIDE, value);
     }
   }
 }

@@ -8,12 +8,37 @@
  */
 import { madd, nmadd } from './simd';
 
+// Constants lie in memory and are loaded where they are used: engines build a vector constant anew, in four instructions, at
+// each use in a loop, where a splatting load takes one.
+
+/** Argument limits of the exponential. */
+const EXP_RANGE = memory.data<f32>([-87.5, 89]);
+/** log2(e). */
+const LOG2_E = memory.data<f32>([1.4426950216293335]);
 /** Adding it leaves the nearest integer plus 126 in the low bits of the sum: `1.5 * 2^23 + 126`. */
-const ROUNDER: f32 = 12583038.0;
-const LOG2_E: f32 = 1.4426950216293335;
-/** ln 2 = LN2_HIGH + LN2_LOW; the high part has 15 bits, so that its product with an exponent is exact. */
-const LN2_HIGH: f32 = 0.693145751953125;
-const LN2_LOW: f32 = 1.428606765330187e-6;
+const ROUNDER = memory.data<f32>([12583038.0]);
+/** ln 2 in two parts; the high one has 15 bits, so that its product with an exponent is exact. */
+const LN2 = memory.data<f32>([0.693145751953125, 1.428606765330187e-6]);
+/** e^r on [-ln(2) / 2, ln(2) / 2], from degree 0. */
+const EXP_POLYNOMIAL = memory.data<f32>([
+  1, 1, 0.4999999403953552, 0.1666651964187622, 0.041668400168418884, 0.00836885068565607, 0.0013814320554956794,
+]);
+/** (log(1 + f) - f + f^2 / 2) / f^3 on [sqrt(1/2) - 1, sqrt(2) - 1], from degree 0. */
+const LOG_POLYNOMIAL = memory.data<f32>([
+  0.3333330750465393, -0.2499997317790985, 0.20002511143684387, -0.1667034924030304, 0.14213445782661438,
+  -0.12358972430229187, 0.11886387318372726, -0.11962111294269562, 0.07105211168527603,
+]);
+/** (tanh(x) - x) / x^3 on [0, 0.625], in powers of x^2 from degree 0. */
+const TANH_POLYNOMIAL = memory.data<f32>([
+  -0.3333328068256378, 0.13331441581249237, -0.05373971536755562, 0.0206390880048275, -0.005704987794160843,
+]);
+
+/** Number `index` of a table, in all lanes. */
+// @ts-ignore: decorator
+@inline
+function constant(table: usize, index: usize = 0): v128 {
+  return v128.load32_splat(table + 4 * index);
+}
 
 /**
  * e^x within 1.6 ulp. Above 88.72 plus infinity; results below 2^-125 (x < -86.99) are flushed to 0.
@@ -22,16 +47,16 @@ const LN2_LOW: f32 = 1.428606765330187e-6;
 // @ts-ignore: decorator
 @inline
 export function exp4(x: v128): v128 {
-  const clamped = f32x4.pmax(f32x4.pmin(x, f32x4.splat(89)), f32x4.splat(-87.5));
-  const shifted = madd(clamped, f32x4.splat(LOG2_E), f32x4.splat(ROUNDER));
-  const n = f32x4.sub(shifted, f32x4.splat(ROUNDER));
-  const r = nmadd(n, f32x4.splat(LN2_LOW), nmadd(n, f32x4.splat(LN2_HIGH), clamped));
-  let p = madd(r, f32x4.splat(0.0013814320554956794), f32x4.splat(0.00836885068565607));
-  p = madd(r, p, f32x4.splat(0.041668400168418884));
-  p = madd(r, p, f32x4.splat(0.1666651964187622));
-  p = madd(r, p, f32x4.splat(0.4999999403953552));
-  p = madd(r, p, f32x4.splat(1));
-  p = madd(r, p, f32x4.splat(1));
+  const clamped = f32x4.pmax(f32x4.pmin(x, constant(EXP_RANGE, 1)), constant(EXP_RANGE));
+  const shifted = madd(clamped, constant(LOG2_E), constant(ROUNDER));
+  const n = f32x4.sub(shifted, constant(ROUNDER));
+  const r = nmadd(n, constant(LN2, 1), nmadd(n, constant(LN2), clamped));
+  let p = madd(r, constant(EXP_POLYNOMIAL, 6), constant(EXP_POLYNOMIAL, 5));
+  p = madd(r, p, constant(EXP_POLYNOMIAL, 4));
+  p = madd(r, p, constant(EXP_POLYNOMIAL, 3));
+  p = madd(r, p, constant(EXP_POLYNOMIAL, 2));
+  p = madd(r, p, constant(EXP_POLYNOMIAL, 1));
+  p = madd(r, p, constant(EXP_POLYNOMIAL));
   const scaled = f32x4.mul(p, i32x4.shl(shifted, 23));
   return f32x4.add(scaled, scaled);
 }
@@ -40,19 +65,19 @@ export function exp4(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function logReduced(f: v128, exponent: v128): v128 {
-  let p = madd(f, f32x4.splat(0.07105211168527603), f32x4.splat(-0.11962111294269562));
-  p = madd(f, p, f32x4.splat(0.11886387318372726));
-  p = madd(f, p, f32x4.splat(-0.12358972430229187));
-  p = madd(f, p, f32x4.splat(0.14213445782661438));
-  p = madd(f, p, f32x4.splat(-0.1667034924030304));
-  p = madd(f, p, f32x4.splat(0.20002511143684387));
-  p = madd(f, p, f32x4.splat(-0.2499997317790985));
-  p = madd(f, p, f32x4.splat(0.3333330750465393));
+  let p = madd(f, constant(LOG_POLYNOMIAL, 8), constant(LOG_POLYNOMIAL, 7));
+  p = madd(f, p, constant(LOG_POLYNOMIAL, 6));
+  p = madd(f, p, constant(LOG_POLYNOMIAL, 5));
+  p = madd(f, p, constant(LOG_POLYNOMIAL, 4));
+  p = madd(f, p, constant(LOG_POLYNOMIAL, 3));
+  p = madd(f, p, constant(LOG_POLYNOMIAL, 2));
+  p = madd(f, p, constant(LOG_POLYNOMIAL, 1));
+  p = madd(f, p, constant(LOG_POLYNOMIAL));
   const square = f32x4.mul(f, f);
   let low = f32x4.mul(f32x4.mul(f, square), p);
-  low = madd(exponent, f32x4.splat(LN2_LOW), low);
+  low = madd(exponent, constant(LN2, 1), low);
   low = nmadd(f32x4.splat(0.5), square, low);
-  return madd(exponent, f32x4.splat(LN2_HIGH), f32x4.add(f, low));
+  return madd(exponent, constant(LN2), f32x4.add(f, low));
 }
 
 /** Natural logarithm within 1 ulp, denormals included; log(0) is minus infinity, log of a negative number NaN. */
@@ -107,10 +132,10 @@ export function tanh4(x: v128): v128 {
   const one = f32x4.splat(1);
   const magnitude = f32x4.abs(x);
   const square = f32x4.mul(x, x);
-  let p = madd(square, f32x4.splat(-0.005704987794160843), f32x4.splat(0.0206390880048275));
-  p = madd(square, p, f32x4.splat(-0.05373971536755562));
-  p = madd(square, p, f32x4.splat(0.13331441581249237));
-  p = madd(square, p, f32x4.splat(-0.3333328068256378));
+  let p = madd(square, constant(TANH_POLYNOMIAL, 4), constant(TANH_POLYNOMIAL, 3));
+  p = madd(square, p, constant(TANH_POLYNOMIAL, 2));
+  p = madd(square, p, constant(TANH_POLYNOMIAL, 1));
+  p = madd(square, p, constant(TANH_POLYNOMIAL));
   const small = madd(f32x4.mul(x, square), p, x);
   const e = exp4(f32x4.mul(magnitude, f32x4.splat(-2)));
   const large = f32x4.div(f32x4.sub(one, e), f32x4.add(one, e));

@@ -11,7 +11,7 @@ import {
   SUM_OF_SQUARES_COMBINE,
   SUM_OF_SQUARES_PARTIAL,
 } from '../src/devices/wasm/opcodes';
-import { loadTail, madd, maxLanes, storeTail, sumLanes } from './simd';
+import { loadPart, loadTail, madd, maxLanes, storeTail, sumLanes } from './simd';
 
 export function run(kernel: i32, args: usize, tile: i32, scratch: usize): void {
   switch (kernel) {
@@ -116,60 +116,88 @@ export function maxRow(x: usize, count: i32): f32 {
 
 // ---- rows -------------------------------------------------------------------------------------------------------------
 
-// An operation is a class, so that loops can be generic over it. Maximum and minimum give NaN when any number is NaN.
+// An operation is a class, so that loops can be generic over it. `combine` passes NaN on; `pick` is cheaper and drops a NaN in v.
 class Sum {
+  @inline
+  combine(a: v128, v: v128): v128 {
+    return f32x4.add(a, v);
+  }
   @inline
   identity(): v128 {
     return f32x4.splat(0);
-  }
-  @inline
-  combine(a: v128, b: v128): v128 {
-    return f32x4.add(a, b);
   }
 }
 
 class Max {
   @inline
-  identity(): v128 {
-    return f32x4.splat(-Infinity);
+  combine(a: v128, v: v128): v128 {
+    return f32x4.max(a, v);
   }
   @inline
-  combine(a: v128, b: v128): v128 {
-    return f32x4.max(a, b);
+  pick(a: v128, v: v128): v128 {
+    return f32x4.pmax(a, v);
+  }
+  @inline
+  identity(): v128 {
+    return f32x4.splat(-Infinity);
   }
 }
 
 class Min {
   @inline
+  combine(a: v128, v: v128): v128 {
+    return f32x4.min(a, v);
+  }
+  @inline
+  pick(a: v128, v: v128): v128 {
+    return f32x4.pmin(a, v);
+  }
+  @inline
   identity(): v128 {
     return f32x4.splat(Infinity);
   }
-  @inline
-  combine(a: v128, b: v128): v128 {
-    return f32x4.min(a, b);
-  }
 }
 
+/** Lanes that hold NaN. */
+// @ts-ignore: decorator
+@inline
+function unordered(v: v128): v128 {
+  return f32x4.ne(v, v);
+}
+
+/** Largest or smallest number of a row, NaN if there is one. */
 // @ts-ignore: decorator
 @inline
 function extremeRow<F>(x: usize, count: i32): f32 {
+  const op = changetype<F>(0);
   const end = x + ((<usize>count >> 2) << 4);
-  let a = changetype<F>(0).identity();
+  let a = op.identity();
   let b = a;
-  let c = a;
-  let d = a;
+  let nanA = i32x4.splat(0);
+  let nanB = nanA;
   let p = x;
-  for (; p + 64 <= end; p += 64) {
-    a = changetype<F>(0).combine(a, v128.load(p));
-    b = changetype<F>(0).combine(b, v128.load(p, 16));
-    c = changetype<F>(0).combine(c, v128.load(p, 32));
-    d = changetype<F>(0).combine(d, v128.load(p, 48));
+  for (; p + 32 <= end; p += 32) {
+    const first = v128.load(p);
+    const second = v128.load(p, 16);
+    a = op.pick(a, first);
+    b = op.pick(b, second);
+    nanA = v128.or(nanA, unordered(first));
+    nanB = v128.or(nanB, unordered(second));
   }
-  for (; p < end; p += 16) a = changetype<F>(0).combine(a, v128.load(p));
-  if (count & 3) b = changetype<F>(0).combine(b, loadTail(end, count & 3, changetype<F>(0).identity()));
-  a = changetype<F>(0).combine(changetype<F>(0).combine(a, b), changetype<F>(0).combine(c, d));
-  a = changetype<F>(0).combine(a, i32x4.shuffle(a, a, 2, 3, 0, 1));
-  return f32x4.extract_lane(changetype<F>(0).combine(a, i32x4.shuffle(a, a, 1, 1, 1, 1)), 0);
+  if (p < end) {
+    const v = v128.load(p);
+    a = op.pick(a, v);
+    nanA = v128.or(nanA, unordered(v));
+  }
+  if (count & 3) {
+    const v = loadTail(end, count & 3, op.identity());
+    b = op.pick(b, v);
+    nanB = v128.or(nanB, unordered(v));
+  }
+  if (v128.any_true(v128.or(nanA, nanB))) return NaN;
+  a = op.pick(a, b);
+  a = op.pick(a, i32x4.shuffle(a, a, 2, 3, 0, 1));
+  return f32x4.extract_lane(op.pick(a, i32x4.shuffle(a, a, 1, 1, 1, 1)), 0);
 }
 
 /**
@@ -201,85 +229,54 @@ function reduceRows(args: usize, tile: i32): void {
 
 // ---- strided axes -----------------------------------------------------------------------------------------------------
 
-/** Four columns (or the first `columns` of them) over `rows` rows that lie `stride` bytes apart. */
+/** Eight rows that lie `stride` bytes apart, combined pairwise. */
 // @ts-ignore: decorator
 @inline
-function reduceColumns4<F>(x: usize, out: usize, rows: i32, stride: usize, columns: i32): void {
-  let a = changetype<F>(0).identity();
-  let b = a;
-  let c = a;
-  let d = a;
-  let p = x;
-  let r = 0;
-  for (; r + 4 <= rows; r += 4) {
-    a = changetype<F>(0).combine(a, loadColumns(p, columns));
-    b = changetype<F>(0).combine(b, loadColumns(p + stride, columns));
-    c = changetype<F>(0).combine(c, loadColumns(p + 2 * stride, columns));
-    d = changetype<F>(0).combine(d, loadColumns(p + 3 * stride, columns));
-    p += 4 * stride;
-  }
-  for (; r < rows; r++) {
-    a = changetype<F>(0).combine(a, loadColumns(p, columns));
-    p += stride;
-  }
-  const total = changetype<F>(0).combine(changetype<F>(0).combine(a, b), changetype<F>(0).combine(c, d));
-  if (columns == 4) v128.store(out, total);
-  else storeTail(out, total, columns);
+function combineRows8<F>(x: usize, stride: usize, rest: i32): v128 {
+  const op = changetype<F>(0);
+  const middle = x + 4 * stride;
+  const ab = op.combine(loadPart(x, rest), loadPart(x + stride, rest));
+  const cd = op.combine(loadPart(x + 2 * stride, rest), loadPart(x + 3 * stride, rest));
+  const ef = op.combine(loadPart(middle, rest), loadPart(middle + stride, rest));
+  const gh = op.combine(loadPart(middle + 2 * stride, rest), loadPart(middle + 3 * stride, rest));
+  return op.combine(op.combine(ab, cd), op.combine(ef, gh));
 }
 
-// @ts-ignore: decorator
-@inline
-function loadColumns(x: usize, columns: i32): v128 {
-  return columns == 4 ? v128.load(x) : loadTail(x, columns, f32x4.splat(0));
-}
-
-/** Columns of one block: sixteen at a time as long as there are, then four, then the rest. */
+/** Reduces `rows` rows into the row at `out`, eight at a time: whole stretches of each row are read one after the other. */
 // @ts-ignore: decorator
 @inline
 function reduceBlock<F>(x: usize, out: usize, rows: i32, stride: usize, columns: i32): void {
-  const end = out + (<usize>columns << 2);
+  const op = changetype<F>(0);
+  const bytes = (<usize>columns >> 2) << 4;
+  const rest = columns & 3;
   let p = x;
-  let q = out;
-  for (; q + 64 <= end; q += 64) {
-    let a = changetype<F>(0).identity();
-    let b = a;
-    let c = a;
-    let d = a;
-    let e = a;
-    let f = a;
-    let g = a;
-    let h = a;
-    let row = p;
-    let r = 0;
-    for (; r + 2 <= rows; r += 2) {
-      a = changetype<F>(0).combine(a, v128.load(row));
-      b = changetype<F>(0).combine(b, v128.load(row, 16));
-      c = changetype<F>(0).combine(c, v128.load(row, 32));
-      d = changetype<F>(0).combine(d, v128.load(row, 48));
-      row += stride;
-      e = changetype<F>(0).combine(e, v128.load(row));
-      f = changetype<F>(0).combine(f, v128.load(row, 16));
-      g = changetype<F>(0).combine(g, v128.load(row, 32));
-      h = changetype<F>(0).combine(h, v128.load(row, 48));
-      row += stride;
-    }
-    if (r < rows) {
-      a = changetype<F>(0).combine(a, v128.load(row));
-      b = changetype<F>(0).combine(b, v128.load(row, 16));
-      c = changetype<F>(0).combine(c, v128.load(row, 32));
-      d = changetype<F>(0).combine(d, v128.load(row, 48));
-    }
-    v128.store(q, changetype<F>(0).combine(a, e));
-    v128.store(q, changetype<F>(0).combine(b, f), 16);
-    v128.store(q, changetype<F>(0).combine(c, g), 32);
-    v128.store(q, changetype<F>(0).combine(d, h), 48);
-    p += 64;
+  let r = 0;
+  if (rows >= 8) {
+    for (let i: usize = 0; i < bytes; i += 16) v128.store(out + i, combineRows8<F>(p + i, stride, 0));
+    if (rest) storeTail(out + bytes, combineRows8<F>(p + bytes, stride, rest), rest);
+    p += 8 * stride;
+    r = 8;
+  } else {
+    for (let i: usize = 0; i < bytes; i += 16) v128.store(out + i, op.identity());
+    if (rest) storeTail(out + bytes, op.identity(), rest);
   }
-  for (; q + 16 <= end; q += 16) {
-    reduceColumns4<F>(p, q, rows, stride, 4);
-    p += 16;
+  for (; r + 8 <= rows; r += 8) {
+    for (let i: usize = 0; i < bytes; i += 16) {
+      v128.store(out + i, op.combine(v128.load(out + i), combineRows8<F>(p + i, stride, 0)));
+    }
+    if (rest) {
+      const sum = op.combine(loadPart(out + bytes, rest), combineRows8<F>(p + bytes, stride, rest));
+      storeTail(out + bytes, sum, rest);
+    }
+    p += 8 * stride;
   }
-  if (q < end) reduceColumns4<F>(p, q, rows, stride, <i32>((end - q) >> 2));
+  for (; r < rows; r++) {
+    for (let i: usize = 0; i < bytes; i += 16) {
+      v128.store(out + i, op.combine(v128.load(out + i), v128.load(p + i)));
+    }
+    if (rest) storeTail(out + bytes, op.combine(loadPart(out + bytes, rest), loadPart(p + bytes, rest)), rest);
+    p += stride;
+  }
 }
 
 /**

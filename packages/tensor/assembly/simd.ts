@@ -50,3 +50,32 @@ export function storeTail(address: usize, v: v128, count: i32): void {
   if (count > 1) v128.store_lane<f32>(address, v, 1, 4);
   if (count > 2) v128.store_lane<f32>(address, v, 2, 8);
 }
+
+/** Four numbers at `address`, or the first `rest` ones (and zeros) when `rest` is not 0. */
+// @ts-ignore: decorator
+@inline
+export function loadPart(address: usize, rest: i32): v128 {
+  return rest ? loadTail(address, rest, f32x4.splat(0)) : v128.load(address);
+}
+
+/** Writes four numbers at `address`, or the first `rest` ones when `rest` is not 0. */
+// @ts-ignore: decorator
+@inline
+export function storePart(address: usize, v: v128, rest: i32): void {
+  if (rest) storeTail(address, v, rest);
+  else v128.store(address, v);
+}
+
+/** Bytes of the full vectors of a row. */
+// @ts-ignore: decorator
+@inline
+export function fullBytes(columns: i32): usize {
+  return (<usize>columns >> 2) << 4;
+}
+
+/** All bits set in the first `rest` lanes. */
+// @ts-ignore: decorator
+@inline
+export function tailMask(rest: i32): v128 {
+  return i32x4.gt_s(i32x4.splat(rest), i32x4(0, 1, 2, 3));
+}

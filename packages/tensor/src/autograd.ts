@@ -122,6 +122,12 @@ function propagate(loss: Tensor, seed: Tensor): void {
         node.inputs.forEach((input, i) => {
           const contribution = contributions[i];
           if (!contribution || !input.tracked) return;
+          if (input.node === null) {
+            // At once, so that gradients of earlier calls do not wait beside all new ones.
+            accumulateLeaf(input, contribution);
+            summed.push(contribution);
+            return;
+          }
           const sum = gradients.get(input);
           gradients.set(input, sum === undefined ? contribution : addGradients(sum, contribution));
           if (sum !== undefined) summed.push(sum, contribution);

@@ -135,7 +135,7 @@ onEveryDevice((device) => {
       [1, 1, NaN, 4],
     ];
     const [greater, equal] = await scope(device(), async () => {
-      const [x, y] = [tensor(device(), a!), tensor(device(), b!)];
+      const [x, y] = [tensor(device(), a), tensor(device(), b)];
       return [[...(await ops.greater(x, y).data())], [...(await ops.equal(x, y).data())]];
     });
     expect(greater).toEqual([0, 1, 0, 0]);

@@ -1,6 +1,7 @@
+/** Matrix products against plain float64 code. */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
-import { excess, randomArray, run } from './support-products.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { builds, excess, type KernelDevice, noise, onThreads, openDevice } from './kernel-device.ts';
 
 interface Product {
   batch: number;
@@ -28,30 +29,39 @@ function reference(p: Product, a: Float32Array, b: Float32Array, out: Float32Arr
           sum +=
             a[aStart + (p.transposeA ? s * m + i : i * k + s)]! * b[bStart + (p.transposeB ? j * k + s : s * n + j)]!;
         }
-        result[(x * m + i) * n + j]! = sum + (p.accumulate ? result[(x * m + i) * n + j]! : 0);
+        result[(x * m + i) * n + j] = sum + (p.accumulate ? result[(x * m + i) * n + j]! : 0);
       }
     }
   }
   return result;
 }
 
-async function check(p: Product): Promise<void> {
-  const a = randomArray((p.sharedA ? 1 : p.batch) * p.m * p.k, 1);
-  const b = randomArray((p.sharedB ? 1 : p.batch) * p.k * p.n, 2);
-  const out = p.accumulate
-    ? randomArray(p.batch * p.m * p.n, 3)
-    : new Float32Array(p.batch * p.m * p.n).fill(Number.NaN);
+async function multiply(device: KernelDevice, p: Product): Promise<Float32Array> {
   const { m, n, k } = p;
-  const result = await run({ a, b, out }, (kernels, buffers) =>
-    kernels.matmul({
-      ...buffers,
-      ...p,
-      aBatchStride: p.sharedA ? 0 : m * k,
-      bBatchStride: p.sharedB ? 0 : k * n,
-    }),
-  );
-  expect(excess(result.out, reference(p, a, b, out), 1e-6 * Math.sqrt(k + 1)), JSON.stringify(p)).toBeLessThanOrEqual(
-    0,
+  const [aData, bData, outData] = inputs(p);
+  const a = device.f32(aData);
+  const b = device.f32(bData);
+  const out = device.f32(outData);
+  const aBatchStride = p.sharedA ? 0 : m * k;
+  const bBatchStride = p.sharedB ? 0 : k * n;
+  device.kernels.matmul({ ...p, a, b, out, aBatchStride, bBatchStride });
+  return await device.readF32(out);
+}
+
+/** a, b and what stands in out: NaN unless it is added to. */
+function inputs(p: Product): [Float32Array, Float32Array, Float32Array] {
+  const size = p.batch * p.m * p.n;
+  return [
+    noise((p.sharedA ? 1 : p.batch) * p.m * p.k, 1),
+    noise((p.sharedB ? 1 : p.batch) * p.k * p.n, 2),
+    p.accumulate ? noise(size, 3) : new Float32Array(size).fill(Number.NaN),
+  ];
+}
+
+async function check(device: KernelDevice, p: Product): Promise<void> {
+  const bound = 1e-6 * Math.sqrt(p.k + 1);
+  expect(excess(await multiply(device, p), reference(p, ...inputs(p)), bound, bound), JSON.stringify(p)).toBeLessThan(
+    1,
   );
 }
 
@@ -67,27 +77,32 @@ const plain: Product = {
   sharedB: false,
 };
 
-describe('matmul', () => {
-  const shapes = [
-    [1, 1, 1],
-    [1, 40, 300],
-    [2, 7, 3],
-    [6, 8, 256],
-    [7, 9, 257],
-    [13, 1, 5],
-    [64, 64, 1],
-    [100, 33, 128],
-    [193, 257, 31],
-    [250, 300, 520],
-    [400, 17, 16],
-  ] as const;
-  for (const [m, n, k] of shapes) {
-    it(`agrees with float64 for ${m} x ${n} x ${k}, stored either way`, async () => {
-      for (const transposeA of [false, true]) {
-        for (const transposeB of [false, true]) await check({ ...plain, m, n, k, transposeA, transposeB });
-      }
-    });
-  }
+const shapes = [
+  [1, 1, 1],
+  [1, 40, 300],
+  [2, 7, 3],
+  [6, 8, 256],
+  [7, 9, 257],
+  [13, 1, 5],
+  [64, 64, 1],
+  [100, 33, 128],
+  [193, 257, 31],
+  [250, 300, 520],
+  [400, 17, 16],
+] as const;
+
+describe.each(builds)('matmul %s', (_, relaxedSimd) => {
+  let device: KernelDevice;
+  beforeAll(async () => {
+    device = await openDevice(0, relaxedSimd);
+  });
+  afterAll(() => device.close());
+
+  it.each(shapes)('agrees with float64 for %i x %i x %i, stored either way', async (m, n, k) => {
+    for (const transposeA of [false, true]) {
+      for (const transposeB of [false, true]) await check(device, { ...plain, m, n, k, transposeA, transposeB });
+    }
+  });
 
   it('agrees with float64 on any shape, batched, shared and accumulating', () =>
     fc.assert(
@@ -103,44 +118,39 @@ describe('matmul', () => {
           sharedA: fc.boolean(),
           sharedB: fc.boolean(),
         }),
-        check,
+        (p) => check(device, p),
       ),
-      { numRuns: 300 },
+      { numRuns: 200 },
     ));
 
   it('gives zeros, or leaves out alone, when the sum is empty', async () => {
-    for (const accumulate of [false, true]) await check({ ...plain, batch: 2, m: 7, n: 11, k: 0, accumulate });
+    for (const accumulate of [false, true]) await check(device, { ...plain, batch: 2, m: 7, n: 11, k: 0, accumulate });
   });
 
-  it('keeps infinities and NaN to the rows and columns that they stand in', async () => {
+  it('keeps infinities and NaN to the rows that they stand in', async () => {
     const [m, n, k] = [8, 11, 9];
-    const a = randomArray(m * k, 1);
+    const a = noise(m * k, 1);
     a[2 * k + 3] = Number.POSITIVE_INFINITY;
     a[7 * k + 8] = Number.NaN;
-    const b = randomArray(k * n, 2).map(Math.abs);
-    const { out } = await run({ a, b, out: new Float32Array(m * n) }, (kernels, buffers) =>
-      kernels.matmul({ ...plain, ...buffers, m, n, k, aBatchStride: 0, bBatchStride: 0 }),
-    );
-    for (let i = 0; i < m * n; i++) {
-      const row = Math.floor(i / n);
-      if (row === 2) expect(out[i]).toBe(Number.POSITIVE_INFINITY);
-      else if (row === 7) expect(out[i]).toBeNaN();
-      else expect(Number.isFinite(out[i])).toBe(true);
-    }
+    const out = device.empty(m * n);
+    const b = device.f32(noise(k * n, 2).map(Math.abs));
+    device.kernels.matmul({ ...plain, a: device.f32(a), b, out, m, n, k, aBatchStride: 0, bBatchStride: 0 });
+    const result = await device.readF32(out);
+    const rows = Array.from({ length: m }, (_, row) => [...result.subarray(row * n, (row + 1) * n)]);
+    expect(rows[2]!.every((x) => x === Number.POSITIVE_INFINITY)).toBe(true);
+    expect(rows[7]!.every(Number.isNaN)).toBe(true);
+    for (const row of [0, 1, 3, 4, 5, 6]) expect(rows[row]!.every(Number.isFinite)).toBe(true);
   });
+});
 
-  it('gives an element the same value wherever tiles are cut', async () => {
-    const [m, n, k] = [200, 150, 300];
-    const a = randomArray(m * k, 1);
-    const b = randomArray(k * n, 2);
-    const multiply = async (rows: number): Promise<Float32Array | Int32Array> => {
-      const { out } = await run({ a, b, out: new Float32Array(rows * n) }, (kernels, buffers) =>
-        kernels.matmul({ ...plain, ...buffers, m: rows, n, k, aBatchStride: 0, bBatchStride: 0 }),
-      );
-      return out;
-    };
-    const whole = await multiply(m);
-    expect(await multiply(67)).toEqual(whole.slice(0, 67 * n));
-    expect(await multiply(1)).toEqual(whole.slice(0, n));
-  });
+it.each([
+  [200, 150, 300],
+  [77, 600, 40],
+  [1000, 9, 130],
+])('matmul %i x %i x %i gives the same bits on any number of threads', async (m, n, k) => {
+  for (const transposed of [false, true]) {
+    const p = { ...plain, m, n, k, transposeA: transposed, transposeB: transposed, accumulate: true };
+    const [first, ...others] = await onThreads((device) => multiply(device, p));
+    for (const other of others) expect(other).toEqual(first);
+  }
 });

@@ -170,7 +170,7 @@ onEveryDevice((device) => {
             noise([batch, sequence, keyHeads, headDim], 2, 2),
             noise([batch, sequence, keyHeads, valueDim], 3),
           ],
-          op: (q, k, v) => causalAttention(q!, k!, v!),
+          op: (q, k, v) => causalAttention(q, k, v),
           reference: reference(headDim ** -0.5),
           tolerance: 4e-6,
         });

@@ -178,7 +178,7 @@ describe.each([0, 1, 2, 3])('with %i threads', (threads) => {
     const x = put(device, [1]);
     work(device);
     device.recorder.record(UNKNOWN, 5, []);
-    const message = /kernel unknown kernel 255 of family 7 failed in tile \d/;
+    const message = /kernel unknown \(255 of family 7\) failed in tile \d/;
     const outcomes = await Promise.allSettled([device.read(x), device.synchronize(), device.read(x)]);
     for (const outcome of outcomes) {
       expect(outcome).toMatchObject({ status: 'rejected', reason: { message: expect.stringMatching(message) } });
@@ -275,7 +275,7 @@ it('runs several devices side by side, and one that failed leaves the others alo
   }
   expect(await Promise.all([get(one, x), get(two, y)])).toEqual([[5001], [5100]]);
   one.recorder.record(UNKNOWN, 1, []);
-  await expect(one.synchronize()).rejects.toThrow('unknown kernel');
+  await expect(one.synchronize()).rejects.toThrow('kernel unknown');
   addOne(two, y);
   expect(await get(two, y)).toEqual([5101]);
 });
@@ -283,15 +283,12 @@ it('runs several devices side by side, and one that failed leaves the others alo
 it('leaves the event loop free while kernels run', async () => {
   const device = await open({ threads: 1 });
   const x = put(device, [1]);
-  const events: string[] = [];
-  work(device, 200);
-  const read = device.read(x).then(() => events.push('read'));
-  for (let i = 0; i < 20; i++) {
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    events.push('tick');
-  }
-  await read;
-  expect(events.indexOf('read')).toBe(20);
+  let ticks = 0;
+  const timer = setInterval(() => ticks++, 0);
+  work(device, 300);
+  await device.read(x);
+  clearInterval(timer);
+  expect(ticks).toBeGreaterThan(3);
 });
 
 describe('memory', () => {

@@ -33,22 +33,22 @@ export function klToStandardNormal(mu: Tensor, logvar: Tensor): Tensor {
 }
 
 export interface OrthogonalityOptions {
-  readonly normalize: boolean;
+  /** Whether every row has length 1. */
+  readonly unit: boolean;
+  /** Add the N^2 entries up, or average them. */
   readonly reduce: 'sum' | 'mean';
 }
 
 /**
- * `|| A A^T - I ||_F^2` for rows A `[N, D]` (equation 14), the rows divided by their norms with `normalize`, the N^2 entries averaged with
- * `reduce: 'mean'`. The N x N matrix is never made: the sum is exactly `|| A^T A ||_F^2 - 2 || A ||_F^2 + N`, in O(N D^2).
+ * `|| A A^T - I ||_F^2` for rows A `[N, D]` (equation 14). The N x N matrix is never made: the sum is exactly
+ * `|| A^T A ||_F^2 - 2 || A ||_F^2 + N`, in O(N D^2), and `|| A ||_F^2` is N where rows have length 1.
  */
-export function orthogonality(rows: Tensor, { normalize, reduce }: OrthogonalityOptions): Tensor {
+export function orthogonality(rows: Tensor, { unit, reduce }: OrthogonalityOptions): Tensor {
   const [count = 0] = rows.shape;
-  const a = normalize ? unitRows(rows) : rows;
-  const gram = matmul(a, a, { transposeA: true });
-  // The norms of unit rows are constant, so nothing flows back through them.
-  const squaredNorm = normalize ? withoutGradients(a.device, () => sum(square(a))) : sum(square(a));
   const scale = reduce === 'mean' ? 1 / count ** 2 : 1;
-  return affine(subtract(sum(square(gram)), affine(squaredNorm, 2)), scale, count * scale);
+  const squaredGram = sum(square(matmul(rows, rows, { transposeA: true })));
+  if (unit) return affine(squaredGram, scale, -count * scale);
+  return affine(subtract(squaredGram, affine(sum(square(rows)), 2)), scale, count * scale);
 }
 
 /**

@@ -134,9 +134,11 @@ export class LatentPrototypeRouter implements Router {
       const record = (name: string, value: Tensor, weight: number): void => {
         losses.push({ name, value, weight: strength * weight });
       };
-      const diversity = { normalize: options.diversityNormalize, reduce: options.diversityReduce };
-      if (diversityTarget !== 'keys') record('diversityTokens', orthogonality(latent, diversity), diversityWeight);
-      if (diversityTarget !== 'tokens') record('diversityKeys', orthogonality(keys, diversity), diversityWeight);
+      const diversity = { unit: options.diversityNormalize, reduce: options.diversityReduce };
+      const [spreadLatents, spreadKeys] = diversity.unit ? [unitLatents, unitKeys] : [latent, keys];
+      if (diversityTarget !== 'keys')
+        record('diversityTokens', orthogonality(spreadLatents, diversity), diversityWeight);
+      if (diversityTarget !== 'tokens') record('diversityKeys', orthogonality(spreadKeys, diversity), diversityWeight);
       record('kl', klToStandardNormal(encoded.mu, encoded.logvar), klWeight);
       switch (options.alignment) {
         case 'paper':

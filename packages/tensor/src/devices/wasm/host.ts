@@ -133,27 +133,38 @@ export function now(): number {
 }
 
 /**
- * Starts a worker; resolves when it takes commands.
+ * Starts one worker a setup; resolves when all take commands. They do not keep the process alive until held.
  *
- * @param onMessage Gets what the worker says afterwards.
- * @param onCrash Called when the worker dies by itself.
+ * @param onMessage Gets what the workers say afterwards.
+ * @param onCrash Called when a worker dies by itself.
  */
-export async function startWorker(
-  setup: WorkerSetup,
+export async function startWorkers(
+  setups: readonly WorkerSetup[],
   onMessage: (message: WorkerMessage) => void,
   onCrash: (error: Error) => void,
-): Promise<WorkerHandle> {
+): Promise<WorkerHandle[]> {
   const start = node ? startNodeWorker : startWebWorker;
-  return await new Promise((resolve, reject) => {
-    const handle = start(
-      { ...setup, clockOrigin },
-      (message) => (message.kind === 'ready' ? resolve(handle) : onMessage(message)),
-      (error) => {
-        reject(error);
-        onCrash(error);
-      },
-    );
-  });
+  const workers: WorkerHandle[] = [];
+  const startOne = async (setup: WorkerSetup): Promise<void> =>
+    await new Promise((resolve, reject) => {
+      const worker = start(
+        { ...setup, clockOrigin },
+        (message) => (message.kind === 'ready' ? resolve() : onMessage(message)),
+        (error) => {
+          reject(error);
+          onCrash(error);
+        },
+      );
+      workers.push(worker);
+    });
+  try {
+    await Promise.all(setups.map(startOne));
+  } catch (error) {
+    await Promise.all(workers.map(async (worker) => await worker.terminate()));
+    throw error;
+  }
+  for (const worker of workers) worker.letGo();
+  return workers;
 }
 
 type StartWorker = (
@@ -166,18 +177,20 @@ const startNodeWorker: StartWorker = (data, onMessage, onCrash) => {
   const { Worker } = node!.getBuiltinModule('node:worker_threads');
   // No execArgv: the worker needs none of the loaders that the main thread may have been started with.
   const worker = new Worker(new URL('./worker.mjs', import.meta.url), { execArgv: [], name: 'lpr-wasm' });
-  let expected = false;
+  let isTerminated = false;
   worker.on('message', onMessage);
   worker.on('error', onCrash);
   worker.on('exit', (code) => {
-    if (!expected) onCrash(new Error(`a worker of the wasm device has ended by itself with code ${code}`));
+    // Code 0: it stopped because a kernel failed, which the worker where that happened has told or is about to tell.
+    if (code !== 0 && !isTerminated)
+      onCrash(new Error(`a worker of the wasm device has ended by itself with code ${code}`));
   });
   worker.postMessage(data);
   return {
     hold: () => worker.ref(),
     letGo: () => worker.unref(),
     async terminate() {
-      expected = true;
+      isTerminated = true;
       await worker.terminate();
     },
   };

@@ -9,7 +9,7 @@ import {
   compileKernels,
   enableRelaxedSimd,
   instantiate,
-  startWorker,
+  startWorkers,
   type WorkerMessage,
 } from './host.ts';
 import { kernelName } from './kernel-name.ts';
@@ -94,15 +94,16 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     if (message.kind === 'signal') queue.onSignal();
     if (message.kind === 'failed') queue.fail(kernelError(message.opcode, message.tile, message.message));
   };
-  const workers = await Promise.all(
-    Array.from({ length: threads }, async (_, thread) => {
-      const scratch = scratchStart + thread * SCRATCH_BYTES;
-      return await startWorker({ module, memory: shared.memory, control, scratch }, onMessage, (error) =>
-        queue.fail(error),
-      );
-    }),
+  const workers = await startWorkers(
+    Array.from({ length: threads }, (_, thread) => ({
+      module,
+      memory: shared.memory,
+      control,
+      scratch: scratchStart + thread * SCRATCH_BYTES,
+    })),
+    onMessage,
+    (error) => queue.fail(error),
   );
-  for (const worker of workers) worker.letGo();
 
   return new SharedMemoryDevice({
     description: `wasm, ${threads === 0 ? 'in place' : `${threads} thread${threads === 1 ? '' : 's'}`}, ${relaxed ? 'relaxed SIMD' : 'SIMD'}`,

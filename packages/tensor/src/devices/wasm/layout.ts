@@ -3,10 +3,13 @@
  * speak. Like opcodes.ts this file is read by TypeScript and by AssemblyScript: plain integer constants only, byte offsets
  * from the start of the block. What different threads write lies 128 bytes apart, so that they do not fight for cache lines.
  *
- * Commands are numbered from 0 (modulo 2^32); command s lies in slot s modulo RING_SLOTS.
+ * Commands are numbered modulo 2^32; command s lies in slot s modulo RING_SLOTS.
  */
 
-/** u32: number of commands published by the recording thread. */
+/** Number of the first command: shortly before the numbers wrap around, so that every run exercises that. */
+export const FIRST_COMMAND = -1000;
+
+/** u32: number of the command that will be published next. */
 export const HEAD = 0;
 /**
  * u64: the command that may run now (high half) and how many of its tiles nobody has claimed yet (low half). One word, so
@@ -17,7 +20,7 @@ export const TICKET = 128;
 export const CLOSED = 0xffffffff;
 /** u32: finished tiles of the running command. */
 export const FINISHED = 256;
-/** u32: number of completed commands. */
+/** u32: number of the oldest command that has not completed. */
 export const COMPLETED = 384;
 /** i32: threads that sleep, or are about to. A thread that wakes others takes them off. */
 export const SLEEPERS = 512;

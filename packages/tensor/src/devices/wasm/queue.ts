@@ -7,6 +7,7 @@ import {
   CLOSED,
   COMPLETED,
   EPOCH,
+  FIRST_COMMAND,
   HEAD,
   RING,
   RING_SLOTS,
@@ -62,8 +63,8 @@ export class CommandQueue {
   /** The control block. Growth of the memory leaves views of its old part valid. */
   readonly #words: Int32Array;
   /** Numbers of commands, modulo 2^32: compared by the sign of their difference. */
-  #published = 0;
-  #completed = 0;
+  #published: number = FIRST_COMMAND;
+  #completed: number = FIRST_COMMAND;
   /** What found no room in the ring, from `#overflowStart` on. */
   #overflow: (Command | Upload)[] = [];
   #overflowStart = 0;
@@ -72,7 +73,10 @@ export class CommandQueue {
   constructor(options: QueueOptions) {
     this.#options = options;
     this.#words = new Int32Array(options.shared.memory.buffer, options.control);
+    this.#words[HEAD / 4] = FIRST_COMMAND;
+    this.#words[COMPLETED / 4] = FIRST_COMMAND;
     this.#words[TICKET / 4] = CLOSED;
+    this.#words[TICKET / 4 + 1] = FIRST_COMMAND;
   }
 
   /** Whether everything that was recorded has run. */

@@ -7,7 +7,7 @@ import { floatBits, type Recorder } from '../recorder.ts';
 /** Elements of one tile: some microseconds of work. */
 const CHUNK = 8192;
 
-/** Side of the blocks in which matrices are transposed. */
+/** Side of the blocks in which matrices are transposed; the kernel counts on it. */
 const TRANSPOSE_SIDE = 64;
 
 const UNARY_OPS: Record<UnaryOp, number> = {
@@ -133,7 +133,7 @@ export function elementwiseKernels(
         const blockColumns = Math.ceil(inner.size / TRANSPOSE_SIDE);
         recorder.record(opcodes.COPY_TRANSPOSED, sizeOf(outer) * blockRows * blockColumns, [
           ...[from, to, tall!.size, inner.size, inner.first, tall!.second],
-          ...[TRANSPOSE_SIDE, blockRows, blockColumns],
+          ...[blockRows, blockColumns],
           ...axesWords(outer),
         ]);
         return;

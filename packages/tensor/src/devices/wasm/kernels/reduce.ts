@@ -14,7 +14,7 @@ const LONGEST_ROW = 65536;
 const BLOCK_ROWS = 256;
 
 /** Columns that a tile takes beside each other. */
-const PIECE_COLUMNS = 256;
+const PIECE_COLUMNS = 512;
 
 const OPS: Record<ReduceOp, number> = { sum: OP_SUM, max: OP_MAX, min: OP_MIN };
 

@@ -1,0 +1,24 @@
+/** Entry point of `pnpm trainer`. */
+import { CommanderError } from 'commander';
+import { createProgram } from './cli.ts';
+import { unknownName } from './errors.ts';
+
+try {
+  const program = createProgram();
+  const [first] = process.argv.slice(2);
+  const commands = [...program.commands.map((command) => command.name()), 'help'];
+  // Without this, commander takes a misspelt command for an argument of the default one.
+  if (first !== undefined && !first.startsWith('-') && !commands.includes(first)) {
+    throw unknownName('command', first, commands);
+  }
+  for (const command of [program, ...program.commands]) command.exitOverride();
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    // Commander has printed its message; asking for help is no error.
+    process.exitCode = error.exitCode === 0 ? 0 : 1;
+  } else {
+    console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
+    process.exitCode = 1;
+  }
+}

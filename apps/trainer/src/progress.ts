@@ -1,0 +1,124 @@
+/**
+ * Live progress on stderr: on a terminal one status line that is rewritten, elsewhere plain `key=value` lines, so that logs stay
+ * readable and stdout is left to results.
+ */
+import type { StepProgress } from '@lpr/train';
+
+export interface Progress {
+  /** Something that lasts begins: "training the tokenizer". */
+  phase(text: string): void;
+  step(run: string, steps: number, progress: StepProgress): void;
+  evaluation(run: string, done: number, total: number): void;
+  /** A message that stays. */
+  note(text: string): void;
+  /** Leaves the terminal clean. */
+  end(): void;
+}
+
+/** What progress is written to: `process.stderr`, or something like it. */
+export interface ProgressStream {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+/** On a terminal the line is rewritten at most this often, in milliseconds. */
+const REFRESH = 100;
+
+export function createProgress(stream: ProgressStream, environment: NodeJS.ProcessEnv): Progress {
+  return stream.isTTY ? terminalProgress(stream, environment) : plainProgress(stream);
+}
+
+function terminalProgress(stream: ProgressStream, { NO_COLOR }: NodeJS.ProcessEnv): Progress {
+  const dim = (text: string): string => (NO_COLOR ? text : `\u001B[2m${text}\u001B[22m`);
+  let shownAt = 0;
+  let shown = false;
+  const clear = (): void => {
+    if (shown) stream.write('\r\u001B[K');
+    shown = false;
+  };
+  const show = (parts: readonly string[], force = false): void => {
+    const now = performance.now();
+    if (!force && now - shownAt < REFRESH) return;
+    shownAt = now;
+    clear();
+    const line = parts.join('  ').slice(0, (stream.columns ?? 80) - 1);
+    stream.write(dim(line));
+    shown = true;
+  };
+  return {
+    phase: (text) => show([text], true),
+    step(run, steps, progress) {
+      show(
+        [
+          run,
+          `${progress.report.step}/${steps}`,
+          `loss ${progress.report.loss.toFixed(3)}`,
+          ...balanceOf(progress).map(([name, value]) => `${name} ${value}`),
+          `${formatSeconds(secondsLeft(steps, progress))} left`,
+          // What a narrow terminal cuts off first.
+          `${(progress.tokensPerSecond / 1000).toFixed(1)}k tokens/s`,
+        ],
+        progress.report.step === steps,
+      );
+    },
+    evaluation: (run, done, total) => show([run, `evaluating ${Math.round((100 * done) / total)}%`], done >= total),
+    note(text) {
+      clear();
+      stream.write(`${text}\n`);
+    },
+    end: clear,
+  };
+}
+
+function plainProgress(stream: ProgressStream): Progress {
+  const line = (text: string): void => {
+    stream.write(`${text}\n`);
+  };
+  let lastBalance: StepProgress['balance'] = null;
+  return {
+    phase: line,
+    step(run, steps, progress) {
+      // A line for each logging window.
+      if (progress.balance === null || progress.balance === lastBalance) return;
+      lastBalance = progress.balance;
+      const { report } = progress;
+      const fields: [string, string][] = [
+        ['run', run],
+        ['step', `${report.step}/${steps}`],
+        ['loss', report.loss.toFixed(4)],
+        ...balanceOf(progress),
+        ['tokens/s', String(Math.round(progress.tokensPerSecond))],
+        ['left', formatSeconds(secondsLeft(steps, progress))],
+      ];
+      line(fields.map(([key, value]) => `${key}=${value}`).join(' '));
+    },
+    evaluation(run, done, total) {
+      if (done >= total) line(`run=${run} evaluated=${done}`);
+    },
+    note: line,
+    end() {},
+  };
+}
+
+function balanceOf({ balance }: StepProgress): [string, string][] {
+  if (balance === null) return [];
+  return [
+    ['gini', balance.mean.gini.toFixed(3)],
+    ['min-max', balance.mean.minMax.toFixed(3)],
+  ];
+}
+
+function secondsLeft(steps: number, { report, tokensPerSecond }: StepProgress): number {
+  return ((steps - report.step) * report.tokens) / tokensPerSecond;
+}
+
+/** "45s", "3m05s", "2h10m" */
+export function formatSeconds(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '?';
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole}s`;
+  const padded = (value: number): string => String(value).padStart(2, '0');
+  if (whole < 3600) return `${Math.floor(whole / 60)}m${padded(whole % 60)}s`;
+  return `${Math.floor(whole / 3600)}h${padded(Math.floor((whole % 3600) / 60))}m`;
+}

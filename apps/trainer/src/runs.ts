@@ -1,0 +1,169 @@
+/** One run from its folder to its figures: train what is left, then evaluate, once. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { layersReport } from '@lpr/metrics';
+import type { Decoder } from '@lpr/model';
+import { hasCode, loadNewestWeights, readConfig, RunFolder, trainRun, writeWhole } from '@lpr/train';
+import { z } from 'zod';
+import { UsageError } from './errors.ts';
+import { evaluateHeldOut, loadShape, makeDecoder, makeTrainer, type Session } from './session.ts';
+import { checkSettings, type Settings } from './settings.ts';
+
+/** Means over layers; null where there was no load. */
+export interface BalanceFigures {
+  readonly gini: number | null;
+  readonly minMax: number | null;
+}
+
+/** `evaluation.json` of a run. */
+export interface RunResultFile {
+  readonly router: string;
+  readonly architecture: string;
+  readonly seed: number;
+  readonly steps: number;
+  /** Trained on. */
+  readonly tokens: number;
+  readonly device: string;
+  readonly threads: number;
+  /** In training, by the process that finished it; null when nothing was left to train. */
+  readonly tokensPerSecond: number | null;
+  /** Shares of the time of a training step by part of the model; empty when nothing was left to train. */
+  readonly stepTimeShares: Readonly<Record<string, number>>;
+  readonly evaluation: BalanceFigures & {
+    readonly tokens: number;
+    readonly testLoss: number;
+    /** The least balanced layer. */
+    readonly worst: BalanceFigures;
+    /** I(expert; token id) in nats, mean over layers, beside what samples without any relation would show. */
+    readonly mutualInformation: number;
+    readonly mutualInformationBias: number;
+    /** Exact loads `[layers][experts]`. */
+    readonly counts: readonly (readonly number[])[];
+  };
+}
+
+const balance = { gini: z.number().nullable(), minMax: z.number().nullable() };
+const resultSchema: z.ZodType<RunResultFile> = z.strictObject({
+  router: z.string(),
+  architecture: z.string(),
+  seed: z.number(),
+  steps: z.number(),
+  tokens: z.number(),
+  device: z.string(),
+  threads: z.number(),
+  tokensPerSecond: z.number().nullable(),
+  stepTimeShares: z.record(z.string(), z.number()),
+  evaluation: z.strictObject({
+    ...balance,
+    tokens: z.number(),
+    testLoss: z.number(),
+    worst: z.strictObject(balance),
+    mutualInformation: z.number(),
+    mutualInformationBias: z.number(),
+    counts: z.array(z.array(z.number())),
+  }),
+});
+
+const RESULT_FILE = 'evaluation.json';
+
+/** The settings of an existing run. */
+export async function readSettings(folder: string): Promise<Settings> {
+  return checkSettings(await readConfig(folder), join(folder, 'config.yaml'));
+}
+
+/** The figures of a run that is finished; null when it is not. */
+export async function readResult(folder: string): Promise<RunResultFile | null> {
+  const path = join(folder, RESULT_FILE);
+  try {
+    return resultSchema.parse(JSON.parse(await readFile(path, 'utf8')));
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return null;
+    throw new UsageError(`${path} cannot be read (${String(error)}); delete it and resume to make it again`);
+  }
+}
+
+/**
+ * Trains a run to its end and evaluates it; a finished run is left as it is.
+ *
+ * @param run the run's folder, locked
+ * @returns null when the signal stopped it (a checkpoint was saved)
+ */
+export async function finishRun(
+  session: Session,
+  run: RunFolder,
+  settings: Settings,
+  name: string,
+  signal: AbortSignal,
+): Promise<RunResultFile | null> {
+  const known = await readResult(run.path);
+  if (known !== null) return known;
+  const { device, progress } = session;
+  const decoder = makeDecoder(session, settings);
+  const trainer = makeTrainer(session, decoder, settings);
+  try {
+    await device.profile.start();
+    const { training } = settings;
+    const result = await trainRun({
+      run,
+      trainer,
+      loads: loadShape(settings),
+      steps: training.steps,
+      logEvery: training.logEvery,
+      checkpointEvery: training.checkpointEvery,
+      keepLast: training.keepCheckpoints,
+      onStep: (step) => progress.step(name, training.steps, step),
+      onWarning: (message) => progress.note(`warning: ${message}; using the one before`),
+      signal,
+    });
+    const { labels, busy } = await device.profile.stop();
+    if (!result.finished) return null;
+
+    const { loss, tokens, counts, ...specialisation } = await evaluateHeldOut(session, decoder, settings, name);
+    const { mean, worst } = layersReport(counts);
+    const file: RunResultFile = {
+      router: settings.router,
+      architecture: settings.architecture,
+      seed: settings.seed,
+      steps: result.step,
+      tokens: result.tokens,
+      device: device.description,
+      threads: device.threads,
+      tokensPerSecond: result.tokensPerSecond === null ? null : Math.round(result.tokensPerSecond),
+      stepTimeShares: Object.fromEntries(Object.entries(labels).map(([label, time]) => [label, round(time / busy)])),
+      evaluation: {
+        tokens,
+        testLoss: loss,
+        gini: mean.gini,
+        minMax: mean.minMax,
+        worst: { gini: worst.gini, minMax: worst.minMax },
+        mutualInformation: specialisation.mutualInformation,
+        mutualInformationBias: specialisation.mutualInformationBias,
+        counts: counts.map((layer) => Array.from(layer)),
+      },
+    };
+    await writeWhole(join(run.path, RESULT_FILE), `${JSON.stringify(file)}\n`);
+    return file;
+  } finally {
+    trainer.dispose();
+    decoder.dispose();
+  }
+}
+
+/** Loads the newest checkpoint of a run into a new model. Throws UsageError when there is none. */
+export async function loadRun(
+  session: Session,
+  folder: string,
+  settings: Settings,
+): Promise<{ readonly decoder: Decoder; readonly step: number }> {
+  const decoder = makeDecoder(session, settings);
+  const step = await loadNewestWeights(join(folder, 'checkpoints'), decoder, (message) =>
+    session.progress.note(`warning: ${message}; using the one before`),
+  );
+  if (step === null)
+    throw new UsageError(`${folder} has no checkpoint yet; train it first (pnpm trainer resume ${folder})`);
+  return { decoder, step };
+}
+
+function round(value: number): number {
+  return Math.round(value * 1e4) / 1e4;
+}

@@ -1,0 +1,58 @@
+/** Results as text: plain columns for stdout. */
+import type { Summary } from './comparison.ts';
+import { modelTitle } from './models.ts';
+import { TABLE_1 } from './paper.ts';
+import type { Architecture } from './settings.ts';
+
+const HEADER = ['', 'test loss', 'Gini', 'min-max', 'worst Gini', 'worst min-max', 'MI', 'tokens/s'];
+
+/** The models of a comparison, the reference levels, and the rows of the paper's table 1 that they correspond to. */
+export function comparisonTable(summary: Summary, architecture: Architecture): string {
+  const [first] = summary.models;
+  const measured = summary.models.map((model) => [
+    modelTitle(architecture, model.router),
+    model.testLoss.toFixed(4),
+    figure(model.gini),
+    figure(model.minMax),
+    figure(model.worst.gini),
+    figure(model.worst.minMax),
+    (model.mutualInformation - model.mutualInformationBias).toFixed(3),
+    model.tokensPerSecond === null ? '' : String(model.tokensPerSecond),
+  ]);
+  const levels = [
+    ['sampling floor', '', figure(first!.samplingFloor.gini), figure(first!.samplingFloor.minMax)],
+    ['isotropic null', '', figure(first!.isotropicNull.gini), figure(first!.isotropicNull.minMax)],
+  ];
+  const paper = TABLE_1[architecture].map(({ model, testLoss, gini, minMax }) => [
+    model,
+    testLoss.toFixed(3),
+    figure(gini),
+    figure(minMax),
+  ]);
+  const [head, ...lines] = alignColumns([HEADER, ...measured, ...levels, ...paper]);
+  return [
+    `${first!.evaluationTokens.toLocaleString('en')} held-out tokens; balance is the mean over layers; MI is I(expert; token) in nats, less its bias`,
+    head!,
+    ...lines.slice(0, measured.length + levels.length),
+    'The paper, table 1 (0.6B parameters, 1B tokens, another corpus: for the pattern, not the values)',
+    ...lines.slice(measured.length + levels.length),
+  ].join('\n');
+}
+
+/** Three decimals, or powers of ten where these would hide it. */
+function figure(value: number | null): string {
+  if (value === null) return '-';
+  return value !== 0 && value < 0.0005 ? value.toExponential(2) : value.toFixed(3);
+}
+
+/** Pads every column to its widest cell: the first to the left, numbers to the right. */
+export function alignColumns(rows: readonly (readonly string[])[]): string[] {
+  const columns = Math.max(...rows.map((row) => row.length));
+  const widths = Array.from({ length: columns }, (_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .join('  ')
+      .trimEnd(),
+  );
+}

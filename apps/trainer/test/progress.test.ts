@@ -1,0 +1,72 @@
+import { layersReport } from '@lpr/metrics';
+import type { StepProgress } from '@lpr/train';
+import { describe, expect, it } from 'vitest';
+import { createProgress, formatSeconds } from '../src/progress.ts';
+
+function capture(isTTY: boolean) {
+  const written: string[] = [];
+  return { stream: { isTTY, columns: 200, write: (text: string) => written.push(text) }, written };
+}
+
+function stepAt(step: number, balance: StepProgress['balance']): StepProgress {
+  const report = {
+    step,
+    tokens: 100,
+    loss: 2.5,
+    totalLoss: 3,
+    terms: [],
+    gradientNorm: 1,
+    learningRate: 1e-3,
+    counts: [],
+  };
+  return { report, tokens: 100 * step, balance, tokensPerSecond: 1000 };
+}
+
+const balance = layersReport([[1, 3]]);
+
+describe('progress', () => {
+  it('writes a plain line for each logging window where there is no terminal', () => {
+    const { stream, written } = capture(false);
+    const progress = createProgress(stream, {});
+    progress.step('lpr', 20, stepAt(9, null));
+    progress.step('lpr', 20, stepAt(10, balance));
+    progress.step('lpr', 20, stepAt(11, balance));
+    progress.evaluation('lpr', 50, 100);
+    progress.evaluation('lpr', 100, 100);
+    expect(written).toEqual([
+      'run=lpr step=10/20 loss=2.5000 gini=0.250 min-max=0.333 tokens/s=1000 left=1s\n',
+      'run=lpr evaluated=100\n',
+    ]);
+  });
+
+  it('rewrites one line on a terminal and cleans up after itself', () => {
+    const { stream, written } = capture(true);
+    const progress = createProgress(stream, { NO_COLOR: '1' });
+    progress.step('lpr', 20, stepAt(20, balance));
+    progress.note('kept');
+    progress.end();
+    expect(written).toEqual([
+      'lpr  20/20  loss 2.500  gini 0.250  min-max 0.333  0s left  1.0k tokens/s',
+      '\r\u001B[K',
+      'kept\n',
+    ]);
+  });
+
+  it('dims the line unless NO_COLOR is set', () => {
+    const { stream, written } = capture(true);
+    createProgress(stream, {}).phase('reading');
+    createProgress(stream, { NO_COLOR: '1' }).phase('reading');
+    expect(written).toEqual(['\u001B[2mreading\u001B[22m', 'reading']);
+  });
+});
+
+describe('formatSeconds', () => {
+  it.each([
+    [4.4, '4s'],
+    [59.7, '1m00s'],
+    [3725, '1h02m'],
+    [Number.POSITIVE_INFINITY, '?'],
+  ])('writes %d as %s', (seconds, text) => {
+    expect(formatSeconds(seconds)).toBe(text);
+  });
+});

@@ -1,0 +1,236 @@
+/** Speed of the matrix kernels on the shapes of a training step, beside other JavaScript engines. */
+import { createWasmDevice, type WasmDevice } from '@lpr/tensor';
+import type { Bench, Table } from './bench.ts';
+import { type Contestant, measure } from './measure.ts';
+import { type Peer, peers, type PreparedProduct, type Product } from './peers.ts';
+import { openRemotePeer } from './remote.ts';
+
+/** Products of a training step at hidden size 128 and 1,024 tokens, and the square one by which engines are compared. */
+const PRODUCTS: readonly { readonly what: string; readonly product: Product }[] = [
+  { what: 'square', product: { m: 768, n: 768, k: 768, transposeA: false, transposeB: false } },
+  { what: 'projection', product: { m: 1024, n: 128, k: 128, transposeA: false, transposeB: true } },
+  { what: 'its weight gradient', product: { m: 128, n: 128, k: 1024, transposeA: true, transposeB: false } },
+  { what: 'logits of a chunk', product: { m: 256, n: 4096, k: 128, transposeA: false, transposeB: true } },
+  { what: 'hidden gradient of a chunk', product: { m: 256, n: 128, k: 4096, transposeA: false, transposeB: false } },
+  { what: 'vocabulary gradient', product: { m: 4096, n: 128, k: 256, transposeA: true, transposeB: false } },
+  { what: 'router', product: { m: 1024, n: 32, k: 128, transposeA: false, transposeB: true } },
+  { what: 'latent', product: { m: 1024, n: 32, k: 16, transposeA: false, transposeB: true } },
+];
+
+/** A device of ours as one more engine. */
+function ours(device: WasmDevice): Peer {
+  return {
+    async prepare({ m, n, k, transposeA, transposeB }, aData, bData): Promise<PreparedProduct> {
+      const a = device.allocate(m * k);
+      const b = device.allocate(k * n);
+      const out = device.allocate(m * n);
+      device.write(a, aData);
+      device.write(b, bData);
+      const layout = { batch: 1, m, n, k, transposeA, transposeB, aBatchStride: 0, bBatchStride: 0 };
+      const run = async (times: number): Promise<void> => {
+        for (let i = 0; i < times; i++) device.kernels.matmul({ a, b, out, ...layout, accumulate: false });
+        await device.synchronize();
+      };
+      return {
+        run,
+        async result() {
+          await run(1);
+          return new Float32Array(await device.read(out), 0, m * n);
+        },
+      };
+    },
+  };
+}
+
+const noise = (length: number): Float32Array => Float32Array.from({ length }, () => 2 * Math.random() - 1);
+
+/** Whether two results are the same product, up to rounding. */
+function agree(x: Float32Array, y: Float32Array, k: number): boolean {
+  const bound = 1e-5 * Math.sqrt(k);
+  return x.length === y.length && x.every((value, i) => Math.abs(value - y[i]!) <= bound * (1 + Math.abs(value)));
+}
+
+interface Engine {
+  readonly name: string;
+  readonly peer: Peer;
+  readonly close?: () => void;
+}
+
+async function openPeers(notes: string[]): Promise<Engine[]> {
+  const engines: Engine[] = [];
+  for (const name of Object.keys(peers)) {
+    try {
+      const peer = await openRemotePeer(name);
+      engines.push({ name, peer, close: peer.close });
+    } catch (error) {
+      notes.push(`${name} left out: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return engines;
+}
+
+/** A row of GFLOP/s from timings of `flops` operations. */
+function gigaflops(flops: number, timings: readonly { median: number; best: number }[]): string[] {
+  return timings.map(({ median, best }) => `${(flops / 1e6 / median).toFixed(1)} (${(flops / 1e6 / best).toFixed(1)})`);
+}
+
+async function products(devices: Devices): Promise<Table> {
+  const notes = ['GFLOP/s: median (best) of turns taken in rotation; T is threads.'];
+  const engines: Engine[] = [
+    { name: 'ours 1T', peer: ours(devices.one) },
+    { name: 'ours 2T', peer: ours(devices.two) },
+    { name: 'ours 1T, no relaxed SIMD', peer: ours(devices.plain) },
+    ...(await openPeers(notes)),
+  ];
+  const rows: string[][] = [];
+  for (const { what, product } of PRODUCTS) {
+    const { m, n, k } = product;
+    const a = noise(m * k);
+    const b = noise(k * n);
+    const prepared = await Promise.all(engines.map(({ peer }) => peer.prepare(product, a, b)));
+    const expected = await prepared[0]!.result();
+    for (const [i, engine] of engines.entries()) {
+      if (!agree(expected, await prepared[i]!.result(), k)) notes.push(`${engine.name} gives another product: ${what}`);
+    }
+    const form = `${m} x ${n} x ${k} ${product.transposeA ? 'T' : 'N'}${product.transposeB ? 'T' : 'N'}`;
+    rows.push([`${what}, ${form}`, ...gigaflops(2 * m * n * k, await measure(prepared))]);
+  }
+  for (const { close } of engines) close?.();
+  return { title: 'Matrix products', columns: ['product', ...engines.map(({ name }) => name)], rows, notes };
+}
+
+interface Devices {
+  readonly one: WasmDevice;
+  readonly two: WasmDevice;
+  readonly plain: WasmDevice;
+}
+
+/** Kernels that no other engine has: grouped products and attention. */
+async function ownKernels(devices: Devices): Promise<Table> {
+  const cases = [
+    ...[
+      { rows: 4096, groups: 32, n: 128, k: 128, transposeWeights: true },
+      { rows: 4096, groups: 32, n: 128, k: 64, transposeWeights: true },
+      { rows: 8192, groups: 128, n: 128, k: 256, transposeWeights: true },
+      { rows: 8192, groups: 128, n: 256, k: 64, transposeWeights: true },
+    ].flatMap(groupedCases),
+    ...[
+      { batch: 4, sequence: 256, heads: 4, keyHeads: 2, headDim: 32 },
+      { batch: 1, sequence: 1024, heads: 4, keyHeads: 4, headDim: 64 },
+    ].flatMap(attentionCases),
+  ];
+  const rows: string[][] = [];
+  for (const { what, flops, prepare } of cases) {
+    const contestants = [devices.one, devices.two, devices.plain].map((device): Contestant => {
+      const record = prepare(device);
+      return {
+        async run(times) {
+          for (let i = 0; i < times; i++) record();
+          await device.synchronize();
+        },
+      };
+    });
+    rows.push([what, ...gigaflops(flops, await measure(contestants))]);
+  }
+  return {
+    title: 'Grouped products and attention',
+    columns: ['kernel', 'ours 1T', 'ours 2T', 'ours 1T, no relaxed SIMD'],
+    rows,
+    notes: ['GFLOP/s: median (best). Attention counts the products on and below the diagonal only.'],
+  };
+}
+
+interface Case {
+  readonly what: string;
+  readonly flops: number;
+  /** Makes the buffers; the result records the kernel once. */
+  readonly prepare: (device: WasmDevice) => () => void;
+}
+
+function filled(device: WasmDevice, elements: number): ReturnType<WasmDevice['allocate']> {
+  const buffer = device.allocate(elements);
+  device.write(buffer, noise(elements));
+  return buffer;
+}
+
+function groupedCases(shape: {
+  rows: number;
+  groups: number;
+  n: number;
+  k: number;
+  transposeWeights: boolean;
+}): Case[] {
+  const { rows, groups, n, k } = shape;
+  const flops = 2 * rows * n * k;
+  const what = `${rows} rows, ${groups} groups, ${n} x ${k}`;
+  const prepare = (device: WasmDevice, transposed: boolean): (() => void) => {
+    // Sizes as from a router that is not quite even.
+    const offsets = Int32Array.from({ length: groups + 1 }, (_, g) => Math.round(rows * (g / groups) ** 1.2));
+    const buffers = {
+      x: filled(device, rows * k),
+      y: filled(device, rows * n),
+      weights: filled(device, groups * n * k),
+      offsets: device.allocate(groups + 1),
+    };
+    device.write(buffers.offsets, offsets);
+    return () => {
+      if (!transposed) device.kernels.groupedMatmul({ ...shape, ...buffers, out: buffers.y });
+      else {
+        const { x: b, y: a, weights: out } = buffers;
+        device.kernels.groupedMatmulTransposed({ a, b, offsets: buffers.offsets, out, groups, rows, m: n, n: k });
+      }
+    };
+  };
+  return [
+    { what: `groupedMatmul, ${what}`, flops, prepare: (device) => prepare(device, false) },
+    { what: `groupedMatmulTransposed, ${what}`, flops, prepare: (device) => prepare(device, true) },
+  ];
+}
+
+function attentionCases(shape: {
+  batch: number;
+  sequence: number;
+  heads: number;
+  keyHeads: number;
+  headDim: number;
+}): Case[] {
+  const { batch, sequence, heads, keyHeads, headDim } = shape;
+  const pairs = (batch * heads * sequence * (sequence + 1)) / 2;
+  const what = `${batch} x ${sequence}, ${heads}/${keyHeads} heads of ${headDim}`;
+  const prepare = (device: WasmDevice, backward: boolean): (() => void) => {
+    const queries = batch * sequence * heads * headDim;
+    const keys = batch * sequence * keyHeads * headDim;
+    const buffers = {
+      q: filled(device, queries),
+      k: filled(device, keys),
+      v: filled(device, keys),
+      out: filled(device, queries),
+      logSumExp: filled(device, batch * heads * sequence),
+      gradient: filled(device, queries),
+      gradQ: filled(device, queries),
+      gradK: filled(device, keys),
+      gradV: filled(device, keys),
+    };
+    const all = { ...shape, ...buffers, valueDim: headDim, scale: headDim ** -0.5 };
+    device.kernels.attention(all);
+    return () => (backward ? device.kernels.attentionBackward(all) : device.kernels.attention(all));
+  };
+  return [
+    { what: `attention, ${what}`, flops: 4 * pairs * headDim, prepare: (device) => prepare(device, false) },
+    { what: `attentionBackward, ${what}`, flops: 10 * pairs * headDim, prepare: (device) => prepare(device, true) },
+  ];
+}
+
+export const matmul: Bench = {
+  about: 'matrix products, grouped products and attention, beside tfjs, jax-js and onnxruntime-web',
+  async run(report) {
+    const devices: Devices = {
+      one: await createWasmDevice({ threads: 1 }),
+      two: await createWasmDevice({ threads: 2 }),
+      plain: await createWasmDevice({ threads: 1, relaxedSimd: false }),
+    };
+    report(await products(devices));
+    report(await ownKernels(devices));
+    for (const device of [devices.one, devices.two, devices.plain]) await device.dispose();
+  },
+};

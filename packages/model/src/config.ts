@@ -1,0 +1,60 @@
+/**
+ * Decoder configs with the keys of Hugging Face `config.json`, checked as a whole: every wrong field is reported with what was got and what was expected,
+ * every unknown one with the known key nearest to it.
+ */
+import { closest } from 'fastest-levenshtein';
+import { z } from 'zod';
+import { planDecoder } from './families/index.ts';
+import { type Qwen3MoeConfig, qwen3MoeSchema } from './families/qwen3Moe.ts';
+
+/** Any family's config; `model_type` tells them apart. */
+export type DecoderConfig = Qwen3MoeConfig;
+
+const schemas: Readonly<Record<DecoderConfig['model_type'], z.ZodObject>> = { qwen3_moe: qwen3MoeSchema };
+
+/** All problems of a config, one a line. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/**
+ * A config with its defaults filled in, from parsed JSON.
+ *
+ * @throws ConfigError that names every field that is wrong, missing or unknown.
+ */
+export function parseDecoderConfig(json: unknown): DecoderConfig {
+  const family =
+    typeof json === 'object' && json !== null ? (json as Record<string, unknown>)['model_type'] : undefined;
+  if (typeof family !== 'string' || !Object.hasOwn(schemas, family)) {
+    throw new ConfigError(
+      `config: model_type: got ${shown(family)}, expected one of ${Object.keys(schemas).join(', ')}`,
+    );
+  }
+  const schema = schemas[family as DecoderConfig['model_type']];
+  const result = schema.safeParse(json);
+  if (result.success) {
+    const config = result.data as unknown as DecoderConfig;
+    try {
+      planDecoder(config);
+    } catch (error) {
+      // The one nested part: switches of LPR that do not fit.
+      throw new ConfigError(`config: lpr_options: ${(error as Error).message}`, { cause: error });
+    }
+    return config;
+  }
+  const known = Object.keys(schema.shape);
+  const problems = result.error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => `${key} is not a key of ${family} configs; did you mean ${closest(key, known)}?`)
+      : [`${issue.path.join('.')}: got ${shown(valueAt(json, issue.path))}, expected ${issue.message}`],
+  );
+  throw new ConfigError(problems.map((problem) => `config: ${problem}`).join('\n'));
+}
+
+function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], json);
+}
+
+function shown(value: unknown): string {
+  return value === undefined ? 'nothing' : JSON.stringify(value);
+}

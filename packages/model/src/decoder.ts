@@ -1,0 +1,242 @@
+/**
+ * The decoder: embedding, layers, final norm and head, with its losses. It follows the mathematics of Hugging Face transformers; which family it is
+ * only shows in the plan made from its config.
+ */
+import {
+  below,
+  createParameters,
+  labelled,
+  loadBalancingLosses,
+  type LossTerm,
+  MoeLayer,
+  type Router,
+  type Routing,
+  tensorNamed,
+} from '@lpr/moe';
+import {
+  add,
+  affine,
+  type Device,
+  embedding,
+  keep,
+  linear,
+  linearCrossEntropy,
+  RandomKey,
+  reshape,
+  rmsNorm,
+  rotaryTables,
+  type RotaryTables,
+  scope,
+  type Tensor,
+} from '@lpr/tensor';
+import type { DecoderConfig } from './config.ts';
+import { planDecoder } from './families/index.ts';
+import { DecoderLayer } from './layers/decoderLayer.ts';
+import { decoderParameters, type ModelParameter } from './parameters.ts';
+import type { DecoderPlan } from './plan.ts';
+
+export interface DecoderBatch {
+  /** i32 `[batch, sequence]`. */
+  readonly inputIds: Tensor;
+  /** i32 `[batch, sequence]`: the token that follows each input, already shifted; -100 is ignored. */
+  readonly labels: Tensor;
+}
+
+export interface DecoderContext {
+  /** false: no noise, no terms of the loss besides cross entropy. */
+  readonly training: boolean;
+  /** For routers that draw noise in training: a stream, or the numbers for each layer. */
+  readonly noise?: RandomKey | ReadonlyMap<number, Tensor>;
+}
+
+/** A term of the loss and the layer it belongs to; null when it is pooled over layers. */
+export interface LayerLoss extends LossTerm {
+  readonly layer: number | null;
+}
+
+export interface DecoderOutput {
+  /** Mean cross entropy in nats, a scalar; the test loss. */
+  readonly taskLoss: Tensor;
+  /** `taskLoss + sum of weight * value` of all terms. */
+  readonly totalLoss: Tensor;
+  readonly losses: readonly LayerLoss[];
+  /** The exact load of each layer with experts, i32 `[M]`. */
+  readonly counts: readonly Tensor[];
+  readonly routings: readonly Routing[];
+}
+
+export class Decoder {
+  readonly config: DecoderConfig;
+  readonly plan: DecoderPlan;
+  readonly device: Device;
+  /** Trained tensors in the order of the forward pass; experts are stacked (`...mlp.experts.gate_up_proj` `[M, 2I, H]`). */
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  /** Untrained state that a checkpoint holds. */
+  readonly buffers: ReadonlyMap<string, Tensor>;
+  /** What each parameter and buffer is called in a checkpoint. */
+  readonly layout: readonly ModelParameter[];
+  /** Numbers of the layers with experts, in the order of `counts` and `routings`. */
+  readonly moeLayers: readonly number[];
+  readonly #layers: readonly DecoderLayer[];
+  readonly #tensors: ReadonlyMap<string, Tensor>;
+  #tables: RotaryTables | null = null;
+
+  /** Use `createDecoder`. `tensors` holds those that `decoderParameters` names. */
+  constructor(config: DecoderConfig, device: Device, tensors: ReadonlyMap<string, Tensor>) {
+    this.config = config;
+    this.device = device;
+    this.plan = planDecoder(config);
+    this.layout = decoderParameters(this.plan);
+    this.#tensors = tensors;
+    this.#layers = this.plan.layers.map(
+      (layer, i) => new DecoderLayer(layer, this.plan, below(tensors, `model.layers.${i}.`)),
+    );
+    this.moeLayers = this.plan.layers.flatMap(({ feedForward }, i) => (feedForward.kind === 'moe' ? [i] : []));
+    const named = (trained: boolean): Map<string, Tensor> =>
+      new Map(
+        this.layout.filter((spec) => spec.trained === trained).map(({ name }) => [name, tensorNamed(tensors, name)]),
+      );
+    this.parameters = named(true);
+    this.buffers = named(false);
+  }
+
+  /** The routers of the layers with experts. */
+  get routers(): readonly Router[] {
+    return this.#layers.flatMap(({ feedForward }) => (feedForward instanceof MoeLayer ? [feedForward.router] : []));
+  }
+
+  /** Losses and routings of a batch. Call it inside a scope: `backward` and what is returned live until that ends. */
+  forward(batch: DecoderBatch, context: DecoderContext): DecoderOutput {
+    const { inputIds, labels } = batch;
+    if (labels.size !== inputIds.size) {
+      throw new RangeError(
+        `Decoder: inputIds [${inputIds.shape.join(', ')}] and labels [${labels.shape.join(', ')}] must have one shape`,
+      );
+    }
+    const { hidden, routings } = this.#transform(inputIds, context);
+    const { loss: taskLoss } = labelled(this.device, 'head', () =>
+      linearCrossEntropy(hidden, this.#tensor('lm_head.weight'), reshape(labels, [labels.size])),
+    );
+    hidden.dispose();
+    const losses = context.training ? this.#losses(routings) : [];
+    return {
+      taskLoss,
+      totalLoss: labelled(this.device, 'router', () => weightedTotal(taskLoss, losses)),
+      losses,
+      counts: routings.map(({ plan }) => plan.counts),
+      routings,
+    };
+  }
+
+  /** Logits of i32 `[batch, sequence]`, without gradients and, unless a context asks for it, without noise: f32 `[batch, sequence, vocabulary]`. */
+  logits(inputIds: Tensor, context: DecoderContext = { training: false }): Tensor {
+    return scope(
+      this.device,
+      () => {
+        const { hidden } = this.#transform(inputIds, context);
+        const logits = labelled(this.device, 'head', () => linear(hidden, this.#tensor('lm_head.weight')));
+        return reshape(logits, [...inputIds.shape, this.plan.vocabulary]);
+      },
+      { gradients: false },
+    );
+  }
+
+  /** The routers' updates outside of the gradient; counts i32 `[M]` of each layer with experts, added up over the step's micro-batches. */
+  afterStep(counts: readonly Tensor[]): void {
+    const { routers } = this;
+    if (counts.length !== routers.length) {
+      throw new RangeError(`Decoder.afterStep: got the counts of ${counts.length} layers, expected ${routers.length}`);
+    }
+    routers.forEach((router, i) => router.afterStep(counts[i]!));
+  }
+
+  /** Frees all parameters and buffers. */
+  dispose(): void {
+    for (const tensor of this.#tensors.values()) tensor.dispose();
+    this.#tables?.cos.dispose();
+    this.#tables?.sin.dispose();
+    this.#tables = null;
+  }
+
+  /** From ids to what the head reads, `[tokens, hidden]`. */
+  #transform(inputIds: Tensor, context: DecoderContext): { hidden: Tensor; routings: Routing[] } {
+    const { device, plan } = this;
+    const [batch = 0, sequence = 0] = inputIds.shape;
+    if (inputIds.shape.length !== 2 || sequence > plan.positions) {
+      throw new RangeError(
+        `Decoder: inputIds must be [batch, sequence] with a sequence of at most ${plan.positions} ` +
+          `(max_position_embeddings), got [${inputIds.shape.join(', ')}]`,
+      );
+    }
+    const layout = { batch, sequence, tables: this.#tablesFor(sequence) };
+    const routings: Routing[] = [];
+    let hidden = labelled(device, 'embedding', () =>
+      embedding(this.#tensor('model.embed_tokens.weight'), reshape(inputIds, [inputIds.size])),
+    );
+    this.#layers.forEach((layer, i) => {
+      // A scope a layer frees what neither backward nor the caller reads; the tape holds what it needs itself.
+      const result = scope(device, () => layer.forward(hidden, layout, routeContext(context, i)));
+      hidden.dispose();
+      hidden = result.hidden;
+      if (result.routing !== null) routings.push(result.routing);
+    });
+    const last = hidden;
+    hidden = labelled(device, 'norm', () => rmsNorm(last, this.#tensor('model.norm.weight'), plan.normEpsilon));
+    last.dispose();
+    return { hidden, routings };
+  }
+
+  #losses(routings: readonly Routing[]): LayerLoss[] {
+    const losses: LayerLoss[] = routings.flatMap((routing, i) =>
+      routing.losses.map((term) => ({ ...term, layer: this.moeLayers[i]! })),
+    );
+    const { loadBalancing } = this.plan;
+    if (loadBalancing !== null) {
+      const { scope, weight } = loadBalancing;
+      labelled(this.device, 'router', () => loadBalancingLosses(routings, scope)).forEach((value, i) =>
+        losses.push({ name: 'loadBalancing', value, weight, layer: scope === 'pooled' ? null : this.moeLayers[i]! }),
+      );
+    }
+    return losses;
+  }
+
+  #tensor(name: string): Tensor {
+    return tensorNamed(this.#tensors, name);
+  }
+
+  #tablesFor(sequence: number): RotaryTables {
+    if (this.#tables === null || this.#tables.cos.shape[0]! < sequence) {
+      this.#tables?.cos.dispose();
+      this.#tables?.sin.dispose();
+      const { headDim } = this.plan.layers[0]!.attention;
+      const { cos, sin } = rotaryTables(this.device, sequence, headDim, this.plan.ropeTheta);
+      this.#tables = { cos: keep(cos), sin: keep(sin) };
+    }
+    return this.#tables;
+  }
+}
+
+/** A decoder with fresh weights: N(0, 0.02), norms 1, each parameter from a stream of its own named by the seed and the parameter. */
+export function createDecoder(device: Device, config: DecoderConfig, options: { readonly seed: number }): Decoder {
+  const key = RandomKey.fromSeed(options.seed).fold('parameters');
+  return new Decoder(config, device, createParameters(device, decoderParameters(planDecoder(config)), key));
+}
+
+function routeContext(
+  { training, noise }: DecoderContext,
+  layer: number,
+): { training: boolean; noise?: RandomKey | Tensor } {
+  const own = noise instanceof RandomKey ? noise.fold(layer) : noise?.get(layer);
+  return own === undefined ? { training } : { training, noise: own };
+}
+
+/** Terms of one weight are added up first, so that a weight costs one kernel however many layers there are. */
+function weightedTotal(taskLoss: Tensor, losses: readonly LayerLoss[]): Tensor {
+  const byWeight = new Map<number, Tensor>();
+  for (const { value, weight } of losses) {
+    if (weight === 0) continue;
+    const sum = byWeight.get(weight);
+    byWeight.set(weight, sum === undefined ? value : add(sum, value));
+  }
+  return [...byWeight].reduce((total, [weight, sum]) => add(total, affine(sum, weight)), taskLoss);
+}

@@ -1,0 +1,96 @@
+/** Every tensor of a decoder: its name, shape and start, and which pieces of it Hugging Face stores under which names. */
+import { constantSpec, expertParameters, type ParameterSpec, routerParameters, weightSpec, withPrefix } from '@lpr/moe';
+import type { Shape } from '@lpr/tensor';
+import type { AttentionPlan, DecoderPlan, DensePlan, LayerPlan, MoePlan } from './plan.ts';
+
+/** A contiguous part of a tensor that is a tensor of its own in a checkpoint. */
+export interface Piece {
+  readonly name: string;
+  readonly shape: Shape;
+  /** Index of its first element. */
+  readonly start: number;
+}
+
+export interface ModelParameter extends ParameterSpec {
+  /** In the order in which they fill the tensor. */
+  readonly pieces: readonly Piece[];
+}
+
+/** All tensors in the order of the forward pass. */
+export function decoderParameters(plan: DecoderPlan): ModelParameter[] {
+  const { vocabulary, hidden } = plan;
+  return [
+    whole(weightSpec('model.embed_tokens.weight', [vocabulary, hidden])),
+    ...plan.layers.flatMap((layer, i) => layerParameters(layer, hidden, `model.layers.${i}.`)),
+    whole(constantSpec('model.norm.weight', [hidden], 1)),
+    whole(weightSpec('lm_head.weight', [vocabulary, hidden])),
+  ];
+}
+
+function layerParameters({ attention, feedForward }: LayerPlan, hidden: number, prefix: string): ModelParameter[] {
+  const block = `${prefix}${feedForward.name}.`;
+  return [
+    whole(constantSpec(`${prefix}input_layernorm.weight`, [hidden], 1)),
+    ...withPrefix(`${prefix}self_attn.`, attentionParameters(attention, hidden)).map(whole),
+    whole(constantSpec(`${prefix}post_attention_layernorm.weight`, [hidden], 1)),
+    ...(feedForward.kind === 'moe'
+      ? moeParameters(feedForward, hidden, block)
+      : denseParameters(feedForward, hidden, block)),
+  ];
+}
+
+function attentionParameters(plan: AttentionPlan, hidden: number): ParameterSpec[] {
+  const { heads, keyHeads, headDim, bias, queryKeyNorm } = plan;
+  const projection = (name: string, from: number, to: number): ParameterSpec[] => [
+    weightSpec(`${name}.weight`, [to, from]),
+    ...(bias ? [constantSpec(`${name}.bias`, [to], 0)] : []),
+  ];
+  return [
+    ...projection('q_proj', hidden, heads * headDim),
+    ...projection('k_proj', hidden, keyHeads * headDim),
+    ...projection('v_proj', hidden, keyHeads * headDim),
+    ...(queryKeyNorm ? [constantSpec('q_norm.weight', [headDim], 1), constantSpec('k_norm.weight', [headDim], 1)] : []),
+    ...projection('o_proj', heads * headDim, hidden),
+  ];
+}
+
+/** Gate and up projection are one tensor, so that one product computes both. */
+function denseParameters({ width, matrices }: DensePlan, hidden: number, block: string): ModelParameter[] {
+  const shape = [width, hidden];
+  return [
+    {
+      ...weightSpec(`${block}gate_up_proj.weight`, [2 * width, hidden]),
+      pieces: [
+        { name: `${block}${matrices.gate}.weight`, shape, start: 0 },
+        { name: `${block}${matrices.up}.weight`, shape, start: width * hidden },
+      ],
+    },
+    {
+      ...weightSpec(`${block}down_proj.weight`, [hidden, width]),
+      pieces: [{ name: `${block}${matrices.down}.weight`, shape: [hidden, width], start: 0 }],
+    },
+  ];
+}
+
+function moeParameters(plan: MoePlan, hidden: number, block: string): ModelParameter[] {
+  const { width, experts, topK, router, matrices } = plan;
+  const size = width * hidden;
+  const pieces = (names: readonly string[], shape: Shape): Piece[] =>
+    Array.from({ length: experts }, (_, e) =>
+      names.map((name, i) => ({
+        name: `${block}experts.${e}.${name}.weight`,
+        shape,
+        start: (e * names.length + i) * size,
+      })),
+    ).flat();
+  const [gateUp, down] = withPrefix(`${block}experts.`, expertParameters({ hidden, experts, width }));
+  return [
+    ...withPrefix(`${block}gate.`, routerParameters(router, { hidden, experts, topK })).map(whole),
+    { ...gateUp!, pieces: pieces([matrices.gate, matrices.up], [width, hidden]) },
+    { ...down!, pieces: pieces([matrices.down], [hidden, width]) },
+  ];
+}
+
+function whole(spec: ParameterSpec): ModelParameter {
+  return { ...spec, pieces: [{ name: spec.name, shape: spec.shape, start: 0 }] };
+}

@@ -1,0 +1,244 @@
+import { backward, createWasmDevice, type Device, RandomKey, scope, type Tensor, tensor } from '@lpr/tensor';
+import { describe, expect, it } from 'vitest';
+import {
+  createDecoder,
+  type DecoderConfig,
+  decodeSafetensors,
+  type Decoder,
+  encodeSafetensors,
+  exportWeights,
+  importWeights,
+  predictMemory,
+  WeightsError,
+} from '../src/index.ts';
+import { releasedJson, smallConfig } from './support.ts';
+
+const device = await createWasmDevice({ threads: 2 });
+
+function randomBatch(
+  on: Device,
+  config: DecoderConfig,
+  batch: number,
+  sequence: number,
+): { inputIds: Tensor; labels: Tensor } {
+  const ids = Int32Array.from({ length: batch * sequence }, (_, i) => (i * 7919) % config.vocab_size);
+  return {
+    inputIds: tensor(on, ids, [batch, sequence]),
+    labels: tensor(
+      on,
+      ids.map((id) => (id * 31) % config.vocab_size),
+      [batch, sequence],
+    ),
+  };
+}
+
+async function lossAndGradients(decoder: Decoder): Promise<{ loss: number; gradients: Map<string, Float32Array> }> {
+  return scope(decoder.device, async () => {
+    const batch = randomBatch(decoder.device, decoder.config, 2, 9);
+    const { totalLoss } = decoder.forward(batch, { training: true, noise: RandomKey.fromSeed(3) });
+    backward(totalLoss);
+    const gradients = new Map<string, Float32Array>();
+    for (const [name, parameter] of decoder.parameters) {
+      if (parameter.grad === null) continue;
+      gradients.set(name, (await parameter.grad.data()) as Float32Array);
+      parameter.grad.dispose();
+      parameter.grad = null;
+    }
+    return { loss: await totalLoss.item(), gradients };
+  });
+}
+
+describe('Decoder', () => {
+  it.each([
+    ['own router', {}],
+    ['own router, auxiliary loss per layer', { output_router_logits: true, router_aux_loss_scope: 'layer' }],
+    ['paper', { router_type: 'lpr', lpr_formulation: 'paper' }],
+    ['official', { router_type: 'lpr', lpr_formulation: 'official' }],
+    ['corrected', { router_type: 'lpr' }],
+  ])(
+    '%s: the same seed gives the same step bit by bit, another seed another, and nothing stays behind',
+    async (_, changes) => {
+      const config = smallConfig(changes);
+      const before = device.memory.liveBuffers;
+      const results: Awaited<ReturnType<typeof lossAndGradients>>[] = [];
+      for (const seed of [1, 1, 2]) {
+        const decoder = createDecoder(device, config, { seed });
+        results.push(await lossAndGradients(decoder));
+        decoder.dispose();
+      }
+      const [first, second, third] = results;
+      expect(Number.isFinite(first!.loss)).toBe(true);
+      expect(second).toEqual(first);
+      expect(third!.loss).not.toBe(first!.loss);
+      expect(device.memory.liveBuffers).toBe(before);
+    },
+  );
+
+  it('starts with a loss near that of guessing', async () => {
+    const decoder = createDecoder(device, smallConfig(), { seed: 4 });
+    const { loss } = await lossAndGradients(decoder);
+    expect(Math.abs(loss - Math.log(61))).toBeLessThan(0.1);
+    decoder.dispose();
+  });
+
+  it('in evaluation, has no terms besides cross entropy and repeats itself', async () => {
+    const decoder = createDecoder(device, smallConfig({ router_type: 'lpr', lpr_formulation: 'paper' }), { seed: 4 });
+    await scope(
+      device,
+      async () => {
+        const batch = randomBatch(device, decoder.config, 2, 9);
+        const outputs = [decoder.forward(batch, { training: false }), decoder.forward(batch, { training: false })];
+        expect(outputs[0]!.losses).toEqual([]);
+        expect(await outputs[0]!.totalLoss.item()).toBe(await outputs[0]!.taskLoss.item());
+        expect(await outputs[1]!.taskLoss.item()).toBe(await outputs[0]!.taskLoss.item());
+      },
+      { gradients: false },
+    );
+    decoder.dispose();
+  });
+
+  it('lets no later token change an earlier one', async () => {
+    const decoder = createDecoder(device, smallConfig({ router_type: 'lpr' }), { seed: 5 });
+    const ids = Int32Array.from({ length: 12 }, (_, i) => (i * 5) % 61);
+    const changed = ids.with(11, 3).with(10, 2);
+    const [a, b] = await scope(device, () =>
+      Promise.all([ids, changed].map((input) => decoder.logits(tensor(device, input, [1, 12])).data())),
+    );
+    expect(b!.slice(0, 10 * 61)).toEqual(a!.slice(0, 10 * 61));
+    expect(b!.slice(10 * 61)).not.toEqual(a!.slice(10 * 61));
+    decoder.dispose();
+  });
+
+  it('says what is wrong with a batch', () => {
+    const decoder = createDecoder(device, smallConfig(), { seed: 0 });
+    scope(device, () => {
+      expect(() => decoder.logits(tensor(device, new Int32Array(40), [1, 40]))).toThrow(
+        'a sequence of at most 32 (max_position_embeddings), got [1, 40]',
+      );
+      const inputIds = tensor(device, new Int32Array(8), [2, 4]);
+      const labels = tensor(device, new Int32Array(6), [2, 3]);
+      expect(() => decoder.forward({ inputIds, labels }, { training: true })).toThrow(
+        'inputIds [2, 4] and labels [2, 3]',
+      );
+      expect(() => decoder.afterStep([])).toThrow('got the counts of 0 layers, expected 2');
+    });
+    decoder.dispose();
+  });
+
+  it('attributes the time of forward and backward to its parts', async () => {
+    const decoder = createDecoder(device, smallConfig({ router_type: 'lpr' }), { seed: 0 });
+    await device.profile.start();
+    await lossAndGradients(decoder);
+    const { labels, busy } = await device.profile.stop();
+    for (const part of ['embedding', 'norm', 'attention', 'mlp', 'router', 'experts', 'head']) {
+      expect(labels[part], part).toBeGreaterThan(0);
+    }
+    const named = Object.entries(labels).reduce((sum, [label, time]) => (label === '' ? sum : sum + time), 0);
+    expect(named / busy).toBeGreaterThan(0.8);
+    decoder.dispose();
+  });
+});
+
+describe('weights', () => {
+  const config = smallConfig({ router_type: 'lpr', lpr_formulation: 'official' });
+
+  it('survive a file, in the names of Hugging Face', async () => {
+    const source = createDecoder(device, config, { seed: 1 });
+    const target = createDecoder(device, config, { seed: 2 });
+    const exported = await exportWeights(source);
+    expect(exported.get('model.layers.0.mlp.gate_proj.weight')!.shape).toEqual([20, 24]);
+    expect(exported.get('model.layers.1.mlp.experts.5.down_proj.weight')!.shape).toEqual([24, 12]);
+    expect(exported.get('model.layers.2.mlp.gate.ema_sums')!.shape).toEqual([6, 16]);
+    importWeights(target, decodeSafetensors(encodeSafetensors(exported)));
+    expect(await exportWeights(target)).toEqual(exported);
+    expect(await lossAndGradients(target)).toEqual(await lossAndGradients(source));
+    source.dispose();
+    target.dispose();
+  });
+
+  it('are read from stacked experts too', async () => {
+    const source = createDecoder(device, config, { seed: 1 });
+    const target = createDecoder(device, config, { seed: 2 });
+    const stacked = new Map<string, { shape: readonly number[]; data: Float32Array }>();
+    for (const [name, x] of [...source.parameters, ...source.buffers]) {
+      stacked.set(name, { shape: x.shape, data: (await x.data()) as Float32Array });
+    }
+    importWeights(target, stacked);
+    expect(await exportWeights(target)).toEqual(await exportWeights(source));
+    source.dispose();
+    target.dispose();
+  });
+
+  it('that do not fit are all listed, and nothing is overwritten', async () => {
+    const decoder = createDecoder(device, config, { seed: 1 });
+    const before = await exportWeights(decoder);
+    const wrong = new Map<string, { shape: readonly number[]; data: Float32Array }>(before);
+    wrong.delete('model.norm.weight');
+    wrong.set('model.norm.bias', { shape: [24], data: new Float32Array(24) });
+    wrong.set('lm_head.weight', { shape: [24, 61], data: new Float32Array(24 * 61) });
+    expect(() => importWeights(decoder, wrong)).toThrow(WeightsError);
+    expect(() => importWeights(decoder, wrong)).toThrow(
+      'weights do not fit the decoder (3 names):\nmodel.norm.weight is missing\nlm_head.weight must be [61, 24], got [24, 61]\nmodel.norm.bias is unknown',
+    );
+    expect(await exportWeights(decoder)).toEqual(before);
+    decoder.dispose();
+  });
+});
+
+describe('predictMemory', () => {
+  const medium = {
+    ...releasedJson,
+    vocab_size: 2048,
+    hidden_size: 128,
+    num_hidden_layers: 4,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    head_dim: 32,
+    moe_intermediate_size: 64,
+    num_experts: 16,
+    num_experts_per_tok: 4,
+  };
+
+  const cases: [string, Readonly<Record<string, unknown>>, number, number][] = [
+    ['own router, 4 x 128', medium, 4, 128],
+    ['LPR, 4 x 128', { ...medium, router_type: 'lpr' }, 4, 128],
+    ['dense layers, 2 x 256', { ...medium, mlp_only_layers: [1, 2], intermediate_size: 256 }, 2, 256],
+    ['many experts, 1 x 64', { ...medium, num_experts: 64, num_experts_per_tok: 8 }, 1, 64],
+  ];
+  it.each(cases)('is within a tenth of what an evaluation takes: %s', async (_, json, batch, sequence) => {
+    const config = smallConfig(json);
+    const own = await createWasmDevice({ threads: 1 });
+    const decoder = createDecoder(own, config, { seed: 0 });
+    await scope(
+      own,
+      () => decoder.forward(randomBatch(own, config, batch, sequence), { training: false }).taskLoss.item(),
+      {
+        gradients: false,
+      },
+    );
+    const { peakBytes } = own.memory;
+    await own.dispose();
+    const { total } = predictMemory(config, { batch, sequence, training: false });
+    expect(Math.abs(total / peakBytes - 1)).toBeLessThan(0.1);
+  });
+
+  it.each(cases)('is within a tenth of what a step takes: %s', async (_, json, batch, sequence) => {
+    const config = smallConfig(json);
+    const own = await createWasmDevice({ threads: 1 });
+    const decoder = createDecoder(own, config, { seed: 0 });
+    // Two micro-batches: the second finds the gradients of the first.
+    for (let microBatch = 0; microBatch < 2; microBatch++) {
+      await scope(own, async () => {
+        const context = { training: true, noise: RandomKey.fromSeed(1) };
+        const { totalLoss } = decoder.forward(randomBatch(own, config, batch, sequence), context);
+        backward(totalLoss);
+        await totalLoss.item();
+      });
+    }
+    const { peakBytes } = own.memory;
+    await own.dispose();
+    const { total, optimizer } = predictMemory(config, { batch, sequence, training: true });
+    // No optimiser ran here.
+    expect(Math.abs((total - optimizer) / peakBytes - 1)).toBeLessThan(0.1);
+  });
+});

@@ -1,0 +1,165 @@
+/**
+ * Checkpoints: a folder `step-000123` with the model under Hugging Face names, the optimiser's moments, and `state.json`. It is
+ * written under a temporary name, synced and renamed, so that it is there whole or not at all; SHA-256 sums tell later damage.
+ */
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { prettifyError, z } from 'zod';
+import { hasCode, sha256, syncFolder, writeSynced } from './files.ts';
+
+/** What a run must know besides weights and moments. */
+export interface CheckpointState {
+  readonly format: 'lpr-checkpoint/1';
+  /** Steps done. */
+  readonly step: number;
+  /** Tokens trained on. */
+  readonly tokens: number;
+  /** The part of a logging window that is not written to `loads.bin` yet; counts `[layers][experts]`. */
+  readonly window: { readonly tokens: number; readonly counts: readonly (readonly number[])[] };
+}
+
+const count = z.int().min(0);
+const stateSchema: z.ZodType<CheckpointState> = z.strictObject({
+  format: z.literal('lpr-checkpoint/1'),
+  step: count,
+  tokens: count,
+  window: z.strictObject({ tokens: count, counts: z.array(z.array(count)) }),
+});
+const fileSchema = z.strictObject({
+  state: stateSchema,
+  /** SHA-256 of the other files, and of `state` as JSON. */
+  sha256: z.record(z.string(), z.string()),
+});
+
+export interface Checkpoint {
+  readonly folder: string;
+  readonly state: CheckpointState;
+  /** Contents by file name. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+}
+
+/** A checkpoint that cannot be used; the message names the folder and what is wrong with it. */
+export class CheckpointError extends Error {
+  override readonly name = 'CheckpointError';
+}
+
+/**
+ * Writes a checkpoint and removes all but the newest `keepLast`.
+ *
+ * @param root the folder that holds a run's checkpoints; made if need be
+ * @returns the checkpoint's folder
+ */
+export async function saveCheckpoint(
+  root: string,
+  state: CheckpointState,
+  files: ReadonlyMap<string, Uint8Array>,
+  keepLast: number,
+): Promise<string> {
+  const name = folderName(state.step);
+  const folder = join(root, name);
+  const temporary = join(root, `.${name}.tmp`);
+  await mkdir(root, { recursive: true });
+  await rm(temporary, { recursive: true, force: true });
+  await mkdir(temporary);
+  const sums: Record<string, string> = { state: sha256(JSON.stringify(state)) };
+  for (const [file, content] of files) {
+    sums[file] = sha256(content);
+    await writeSynced(join(temporary, file), content);
+  }
+  await writeSynced(join(temporary, 'state.json'), `${JSON.stringify({ state, sha256: sums }, null, 2)}\n`);
+  await syncFolder(temporary);
+  // One of this step may be there: damaged, and passed over when the run resumed.
+  await rm(folder, { recursive: true, force: true });
+  await rename(temporary, folder);
+  await syncFolder(root);
+  // Newer ones can only be damaged ones that the run passed over when it resumed: they count for nothing here.
+  const upToHere = (await listCheckpoints(root)).filter((other) => stepOf(other) <= state.step);
+  for (const old of upToHere.slice(keepLast)) await rm(old, { recursive: true });
+  return folder;
+}
+
+/** Folders of the checkpoints in `root`, newest first; empty when there are none. */
+export async function listCheckpoints(root: string): Promise<string[]> {
+  let names: string[];
+  try {
+    names = await readdir(root);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return [];
+    throw error;
+  }
+  return names
+    .filter((name) => /^step-\d{6,}$/.test(name))
+    .map((name) => join(root, name))
+    .toSorted((a, b) => stepOf(b) - stepOf(a));
+}
+
+/**
+ * Reads a checkpoint and checks every sum.
+ *
+ * @throws CheckpointError when a file is missing, cut short or changed
+ */
+export async function readCheckpoint(folder: string): Promise<Checkpoint> {
+  const fail = (what: string): CheckpointError => new CheckpointError(`the checkpoint ${folder} is damaged: ${what}`);
+  const read = async (name: string): Promise<Buffer> => {
+    try {
+      return await readFile(join(folder, name));
+    } catch (error) {
+      throw fail(`cannot read ${name} (${String(error)})`);
+    }
+  };
+  const text = (await read('state.json')).toString();
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw fail(`state.json is no JSON (${String(error)})`);
+  }
+  const parsed = fileSchema.safeParse(json);
+  if (!parsed.success) throw fail(`state.json: ${prettifyError(parsed.error)}`);
+  const { state, sha256: sums } = parsed.data;
+  if (sums['state'] !== sha256(JSON.stringify(state))) throw fail('state.json does not match its own checksum');
+  const files = new Map<string, Uint8Array>();
+  for (const [name, sum] of Object.entries(sums)) {
+    if (name === 'state') continue;
+    const content = await read(name);
+    if (sha256(content) !== sum) throw fail(`${name} (${content.length} bytes) does not match its checksum`);
+    files.set(name, content);
+  }
+  return { folder, state, files };
+}
+
+/**
+ * The newest checkpoint that is whole.
+ *
+ * @param onDamaged told about each newer one that is passed over
+ * @returns null when there is no checkpoint at all
+ * @throws CheckpointError when there are some, but all are damaged
+ */
+export async function newestCheckpoint(
+  root: string,
+  onDamaged: (error: CheckpointError) => void,
+): Promise<Checkpoint | null> {
+  const errors: CheckpointError[] = [];
+  for (const folder of await listCheckpoints(root)) {
+    try {
+      const checkpoint = await readCheckpoint(folder);
+      errors.forEach(onDamaged);
+      return checkpoint;
+    } catch (error) {
+      if (!(error instanceof CheckpointError)) throw error;
+      errors.push(error);
+    }
+  }
+  if (errors.length === 0) return null;
+  throw new CheckpointError(
+    `no checkpoint in ${root} can be used. Restore one from a copy, or start a new run.\n${errors.map(({ message }) => `- ${message}`).join('\n')}`,
+  );
+}
+
+function stepOf(folder: string): number {
+  return Number(basename(folder).slice('step-'.length));
+}
+
+function folderName(step: number): string {
+  return `step-${String(step).padStart(6, '0')}`;
+}

@@ -1,0 +1,129 @@
+/** AdamW over the parameters of a model, with the gradients clipped by their global norm; nothing leaves the device. */
+import {
+  add,
+  adamWStep,
+  assign,
+  type Device,
+  globalNorm,
+  minimum,
+  multiply,
+  reciprocal,
+  scope,
+  state,
+  type Tensor,
+} from '@lpr/tensor';
+
+export interface AdamWOptions {
+  readonly beta1: number;
+  readonly beta2: number;
+  /** Added outside the root. */
+  readonly epsilon: number;
+  /** Decoupled decay of every parameter: matrices, norms, embeddings, prototypes. */
+  readonly weightDecay: number;
+  /** The global norm that gradients are scaled down to. */
+  readonly clipNorm: number;
+}
+
+/** As in the released code of LPR (arXiv 2506.21328, section "training"). */
+export const ADAMW_DEFAULTS: AdamWOptions = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, clipNorm: 1 };
+
+/** Moments by the name of their parameter, as numbers of the host. */
+export type OptimizerState = Map<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
+
+const MOMENTS = ['firstMoment', 'secondMoment'] as const;
+
+/**
+ * AdamW (Loshchilov and Hutter 2019) with clipping as `torch.nn.utils.clip_grad_norm_` does it. Parameters whose `grad` is null are
+ * left alone, weight decay included. Bias correction counts the steps of the run, so a parameter that gets its first gradient later
+ * is treated as one whose gradients were 0 before.
+ */
+export class AdamW {
+  /** Steps taken. */
+  steps = 0;
+  readonly #device: Device;
+  readonly #options: AdamWOptions;
+  readonly #slots: ReadonlyMap<string, { parameter: Tensor; firstMoment: Tensor; secondMoment: Tensor }>;
+
+  constructor(device: Device, parameters: ReadonlyMap<string, Tensor>, options: Partial<AdamWOptions> = {}) {
+    this.#device = device;
+    this.#options = { ...ADAMW_DEFAULTS, ...options };
+    this.#slots = new Map(
+      Array.from(parameters, ([name, parameter]) => [
+        name,
+        { parameter, firstMoment: state(device, parameter.shape), secondMoment: state(device, parameter.shape) },
+      ]),
+    );
+  }
+
+  /**
+   * Updates every parameter that has a gradient, and frees the gradients.
+   *
+   * @returns the global norm of the gradients before clipping, a scalar on the device
+   * @throws Error when no parameter has a gradient
+   */
+  step(learningRate: number): Tensor {
+    const { clipNorm, weightDecay, ...settings } = this.#options;
+    const slots = [...this.#slots.values()].flatMap((slot) =>
+      slot.parameter.grad === null ? [] : [{ ...slot, gradient: slot.parameter.grad, weightDecay }],
+    );
+    if (slots.length === 0) throw new Error('AdamW: no parameter has a gradient; call backward on a loss first');
+    this.steps++;
+    const norm = scope(
+      this.#device,
+      () => {
+        const norm = globalNorm(slots.map(({ gradient }) => gradient));
+        const gradientScale = minimum(multiply(reciprocal(add(norm, 1e-6)), clipNorm), 1);
+        adamWStep(this.#device, slots, { ...settings, learningRate, step: this.steps, gradientScale });
+        return norm;
+      },
+      { gradients: false },
+    );
+    for (const { parameter } of this.#slots.values()) {
+      parameter.grad?.dispose();
+      parameter.grad = null;
+    }
+    return norm;
+  }
+
+  /** Both moments of each parameter, read from the device; with `steps`, all that a checkpoint must hold. */
+  async exportState(): Promise<OptimizerState> {
+    const entries = [...this.#slots].flatMap(([name, slot]) =>
+      MOMENTS.map(async (moment) => {
+        const data = await slot[moment].data();
+        return [`${name}.${moment}`, { shape: slot.parameter.shape, data: data as Float32Array }] as const;
+      }),
+    );
+    return new Map(await Promise.all(entries));
+  }
+
+  /** Takes back what `exportState` gave, after `steps` steps. Throws when a moment is missing, unknown or of another shape. */
+  importState(
+    moments: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: ArrayLike<unknown> }>,
+    steps: number,
+  ): void {
+    const expected = new Set([...this.#slots.keys()].flatMap((name) => MOMENTS.map((moment) => `${name}.${moment}`)));
+    const unknown = [...moments.keys()].filter((name) => !expected.has(name));
+    const missing = [...expected].filter((name) => !moments.has(name));
+    if (unknown.length > 0 || missing.length > 0) {
+      throw new Error(
+        `AdamW: the optimiser's state does not fit the model (missing: ${missing.join(', ') || 'none'}; unknown: ${unknown.join(', ') || 'none'})`,
+      );
+    }
+    for (const [name, slot] of this.#slots) {
+      for (const moment of MOMENTS) {
+        const { data } = moments.get(`${name}.${moment}`)!;
+        if (!(data instanceof Float32Array)) throw new TypeError(`AdamW: ${name}.${moment} must be of float32`);
+        assign(slot[moment], data);
+      }
+    }
+    this.steps = steps;
+  }
+
+  /** Frees the moments; the parameters stay. */
+  dispose(): void {
+    for (const { firstMoment, secondMoment } of this.#slots.values()) {
+      firstMoment.dispose();
+      secondMoment.dispose();
+    }
+  }
+}

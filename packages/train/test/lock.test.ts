@@ -1,0 +1,38 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { lockFolder } from '../src/lock.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'lpr-lock-'));
+});
+afterEach(async () => await rm(folder, { recursive: true }));
+
+describe('the lock of a run folder', () => {
+  it('keeps a second process out until it is given back', async () => {
+    const unlock = await lockFolder(folder);
+    await expect(lockFolder(folder)).rejects.toThrow(`in use by process ${process.pid} on ${hostname()}`);
+    await unlock();
+    expect(existsSync(join(folder, 'lock'))).toBe(false);
+    await (await lockFolder(folder))();
+  });
+
+  it('is taken over from a process that is gone, or that never wrote it whole', async () => {
+    const { pid } = spawnSync(process.execPath, ['--version']);
+    await writeFile(join(folder, 'lock'), JSON.stringify({ pid, host: hostname() }));
+    await (await lockFolder(folder))();
+    expect(existsSync(join(folder, 'lock'))).toBe(false);
+    await writeFile(join(folder, 'lock'), '{"pid":');
+    await (await lockFolder(folder))();
+    expect(existsSync(join(folder, 'lock'))).toBe(false);
+  });
+
+  it('of another host is respected', async () => {
+    await writeFile(join(folder, 'lock'), JSON.stringify({ pid: 1, host: 'elsewhere' }));
+    await expect(lockFolder(folder)).rejects.toThrow(/process 1 on elsewhere/);
+  });
+});

@@ -1,0 +1,304 @@
+/** The trainer from the command line to its results: comparison, kill and resume, Ctrl-C, and every kind of bad input. */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { decodeLoads, layersReport } from '@lpr/metrics';
+import { readMetrics } from '@lpr/train';
+import { afterAll, describe, expect, it } from 'vitest';
+import { removeCache, runTrainer, startTrainer } from './endToEndCli.ts';
+
+const work = mkdtempSync(join(tmpdir(), 'lpr-end-to-end-'));
+afterAll(() => {
+  rmSync(work, { recursive: true });
+  removeCache();
+});
+
+const TIMEOUT = 120_000;
+
+interface SummaryModel {
+  readonly router: string;
+  readonly testLoss: number;
+  readonly gini: number;
+  readonly minMax: number;
+  readonly worst: { readonly gini: number; readonly minMax: number };
+  readonly samplingFloor: { readonly gini: number; readonly minMax: number };
+  readonly isotropicNull: { readonly gini: number; readonly minMax: number };
+  readonly tokensPerSecond: number;
+  readonly steps: number;
+  readonly tokens: number;
+  readonly seed: number;
+  readonly device: string;
+  readonly threads: number;
+}
+
+function readJson(...path: string[]): unknown {
+  return JSON.parse(readFileSync(join(...path), 'utf8'));
+}
+
+/** Everything in a finished run folder that its settings decide, in a form that can be compared. */
+async function decided(run: string): Promise<unknown> {
+  const checkpoints = readdirSync(join(run, 'checkpoints')).toSorted();
+  const hash = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex');
+  const { evaluation } = readJson(run, 'evaluation.json') as { evaluation: unknown };
+  return {
+    checkpoints: checkpoints.map((name) => [
+      name,
+      ...readdirSync(join(run, 'checkpoints', name)).map((file) => hash(join(run, 'checkpoints', name, file))),
+    ]),
+    loads: hash(join(run, 'loads.bin')),
+    metrics: (await readMetrics(run)).map((line) => ({ ...line, tokensPerSecond: null })),
+    evaluation,
+  };
+}
+
+describe('compare', () => {
+  it(
+    'trains, evaluates and draws both models, and can be run again',
+    async () => {
+      const out = join(work, 'compare');
+      const { code, stdout, stderr } = await runTrainer(['--preset', 'tiny', '--out', out, '--seed', '3']);
+      expect(stderr).not.toContain('error');
+      expect(code).toBe(0);
+
+      const { models } = readJson(out, 'summary.json') as { models: SummaryModel[] };
+      expect(models.map(({ router }) => router)).toEqual(['top-k', 'lpr']);
+      for (const model of models) {
+        const { counts } = (readJson(out, model.router, 'evaluation.json') as { evaluation: { counts: number[][] } })
+          .evaluation;
+        const { mean, worst } = layersReport(counts);
+        expect(model.gini).toBe(mean.gini);
+        expect(model.minMax).toBe(mean.minMax);
+        expect(model.worst).toEqual({ gini: worst.gini, minMax: worst.minMax });
+        // Every token of the evaluation was routed to two experts in both layers: none lost, none twice.
+        expect(counts.map((layer) => layer.reduce((a, b) => a + b))).toEqual([2 * 8192, 2 * 8192]);
+        // Better than a uniform guess over the vocabulary, so something was learnt.
+        expect(model.testLoss).toBeLessThan(Math.log(512) - 0.5);
+        expect(model.steps).toBe(40);
+        expect(model.tokens).toBe(40 * 4 * 64);
+        expect(model.seed).toBe(3);
+        expect(model.device).toContain('wasm');
+        expect(model.tokensPerSecond).toBeGreaterThan(0);
+        expect(model.samplingFloor.gini).toBeGreaterThan(0);
+        expect(model.samplingFloor.gini).toBeLessThan(model.isotropicNull.gini);
+
+        const lines = await readMetrics(join(out, model.router));
+        expect(lines.map(({ step }) => step)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
+        const { windows } = decodeLoads(readFileSync(join(out, model.router, 'loads.bin')));
+        expect(windows.map(({ step }) => step)).toEqual([10, 20, 30, 40]);
+        for (const { step, tokens, counts } of windows) {
+          expect(tokens).toBe(10 * 4 * 64);
+          const { mean } = layersReport(counts);
+          expect(lines[step - 1]?.gini).toBe(mean.gini);
+        }
+      }
+      const [topK, lpr] = models as [SummaryModel, SummaryModel];
+      expect(topK.testLoss).not.toBe(lpr.testLoss);
+      for (const picture of ['heatmap.png', 'curves.png']) {
+        expect(readFileSync(join(out, picture)).subarray(1, 4).toString()).toBe('PNG');
+      }
+      expect(stdout).toContain('Qwen3-LPR');
+      expect(stdout).toContain(topK.testLoss.toFixed(4));
+
+      const again = await runTrainer(['--preset', 'tiny', '--out', out]);
+      expect(again.code).toBe(1);
+      expect(again.stderr).toContain('already exists');
+      expect(again.stderr).toContain('resume');
+      // Resuming what is finished changes nothing and prints the same.
+      const resumed = await runTrainer(['resume', out]);
+      expect(resumed.code).toBe(0);
+      expect(resumed.stdout).toBe(stdout);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'gives each run without --out a folder of its own',
+    async () => {
+      const args = ['train', '--preset', 'tiny', '--steps', '2'];
+      for (const name of ['train-1', 'train-2']) {
+        expect((await runTrainer(args, work)).code).toBe(0);
+        expect(existsSync(join(work, 'runs', name, 'evaluation.json'))).toBe(true);
+      }
+    },
+    TIMEOUT,
+  );
+});
+
+describe('resume', () => {
+  const args = ['--preset', 'tiny', '--steps', '30', '--set', 'training.checkpointEvery=7'];
+
+  it(
+    'gives the same bits after kill -9 at any moment, with another number of threads',
+    async () => {
+      const whole = join(work, 'whole');
+      expect((await runTrainer(['train', ...args, '--out', whole, '--threads', '2'])).code).toBe(0);
+
+      const killed = join(work, 'killed');
+      let attempt = startTrainer(['train', ...args, '--out', killed, '--threads', '1']);
+      // At any moment of its first steps, then right after it saved one, and while it goes on from that.
+      for (let kills = 0; kills < 3; kills++) {
+        const reached = (): boolean => (kills === 1 ? savedSteps(killed) > 0 : metricsBytes(killed) !== before);
+        const before = metricsBytes(killed);
+        while (attempt.child.exitCode === null && !reached()) await setTimeout(5);
+        await setTimeout(Math.random() * 100);
+        attempt.child.kill('SIGKILL');
+        await attempt.outcome;
+        attempt = startTrainer(['resume', killed, '--threads', String(1 + (kills % 2))]);
+      }
+      expect((await attempt.outcome).code).toBe(0);
+      expect(await decided(killed)).toEqual(await decided(whole));
+      expect(existsSync(join(killed, 'lock'))).toBe(false);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'takes up what Ctrl-C saved, in a comparison too',
+    async () => {
+      const whole = join(work, 'compare-whole');
+      expect((await runTrainer(['compare', ...args, '--out', whole])).code).toBe(0);
+      const stopped = join(work, 'compare-stopped');
+      const { child, outcome } = startTrainer(['compare', ...args, '--out', stopped]);
+      while (child.exitCode === null && metricsBytes(join(stopped, 'lpr')) === 0) await setTimeout(5);
+      child.kill('SIGINT');
+      const { code, stderr } = await outcome;
+      expect(code).toBe(130);
+      expect(stderr).toContain('trainer resume');
+      expect(existsSync(join(stopped, 'summary.json'))).toBe(false);
+      expect(readdirSync(join(stopped, 'lpr', 'checkpoints'))).not.toEqual([]);
+
+      expect((await runTrainer(['resume', stopped])).code).toBe(0);
+      for (const name of ['top-k', 'lpr']) {
+        const [a, b] = [await decided(join(stopped, name)), await decided(join(whole, name))];
+        // The checkpoint of the stop itself may be among those that are kept.
+        expect({ ...(a as object), checkpoints: null }).toEqual({ ...(b as object), checkpoints: null });
+        const model = (folder: string): Buffer =>
+          readFileSync(join(folder, name, 'checkpoints', 'step-000030', 'model.safetensors'));
+        expect(model(stopped).equals(model(whole))).toBe(true);
+      }
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'falls back to the checkpoint before a damaged one, and says so; without any it is an error',
+    async () => {
+      const run = join(work, 'damaged');
+      expect((await runTrainer(['train', ...args, '--out', run])).code).toBe(0);
+      const before = await decided(run);
+      rmSync(join(run, 'evaluation.json'));
+      const model = (step: string): string => join(run, 'checkpoints', `step-${step}`, 'model.safetensors');
+      truncateSync(model('000030'), 1000);
+      const { code, stderr } = await runTrainer(['resume', run]);
+      expect(stderr).toContain('step-000030 is damaged: model.safetensors (1000 bytes)');
+      expect(code).toBe(0);
+      expect(await decided(run)).toEqual(before);
+
+      for (const step of ['000028', '000030']) writeFileSync(model(step), 'nothing');
+      for (const command of [
+        ['eval', run],
+        ['resume', run],
+      ]) {
+        if (command[0] === 'resume') rmSync(join(run, 'evaluation.json'));
+        const broken = await runTrainer(command);
+        expect(broken.code).toBe(1);
+        expect(broken.stderr).toContain('no checkpoint');
+        expect(broken.stderr).toContain('step-000028 is damaged');
+      }
+    },
+    TIMEOUT,
+  );
+});
+
+describe('eval', () => {
+  it(
+    'prints the figures of a run and changes nothing',
+    async () => {
+      const run = join(work, 'evaluated');
+      await runTrainer(['train', '--preset', 'tiny', '--steps', '5', '--router', 'top-k', '--out', run]);
+      const before = filesIn(run);
+      const { code, stdout } = await runTrainer(['eval', run]);
+      expect(code).toBe(0);
+      const printed = JSON.parse(stdout) as { step: number; testLoss: number; counts: unknown };
+      const { evaluation } = readJson(run, 'evaluation.json') as { evaluation: { testLoss: number; counts: unknown } };
+      expect(printed).toMatchObject({ step: 5, testLoss: evaluation.testLoss, counts: evaluation.counts });
+      expect(filesIn(run)).toEqual(before);
+    },
+    TIMEOUT,
+  );
+});
+
+describe('bad input', () => {
+  const file = join(work, 'file');
+  writeFileSync(file, 'a few words, far fewer than a sequence takes');
+  writeFileSync(join(work, 'file2'), 'some other words');
+  const full = mkdtempSync(join(work, 'full-'));
+  writeFileSync(join(full, 'precious'), '');
+
+  it.each([
+    [['compare', '--prest', 'tiny'], 'Did you mean --preset?'],
+    [['compare', '--preset', 'tinny'], 'Did you mean tiny?'],
+    [['comapre'], 'unknown command "comapre". Did you mean compare?'],
+    [['train', '--router', 'nearest'], 'unknown router "nearest"'],
+    [['compare', '--router', 'top-k'], 'beside top-k'],
+    [['train', '--arch', 'qwen'], 'unknown architecture "qwen"'],
+    [['train', '--steps', '0'], 'at least 1'],
+    [['train', '--threads', 'two'], 'at least 0'],
+    [['train', '--device', 'gpu'], 'unknown device "gpu"'],
+    [['train', '--preset', 'tiny', '--set', 'size.topK=0'], 'size.topK'],
+    [['train', '--preset', 'tiny', '--set', 'size.topK=9'], 'only 8 experts'],
+    [['train', '--set', 'size.hidden=65536'], 'GiB'],
+    [['train', '--preset', 'tiny', '--set', 'data.sequenceLength=9000000', '--set', 'data.batchSize=1'], 'sequence'],
+    [['train', '--preset', 'tiny', '--set', `data.corpus=[${file}, ${file}2]`], 'tokens'],
+    [['train', '--preset', 'tiny', '--set', 'data.corpus=[/no/such/text]'], '/no/such/text'],
+    [['train', '--preset', 'tiny', '--out', join(file, 'run')], 'choose another'],
+    [['train', '--preset', 'tiny', '--out', full], 'already exists and is not empty'],
+    [['resume', join(work, 'nowhere')], 'is no run folder'],
+    [['eval', full], 'is no run folder'],
+  ])(
+    '%j is one clear error',
+    async (args, message) => {
+      const before = filesIn(work);
+      const { code, stdout, stderr } = await runTrainer(args, work);
+      expect(stderr).toContain(message);
+      expect(stderr.match(/error:/g)).toHaveLength(1);
+      expect(stderr).not.toMatch(/^\s+at /m);
+      expect(stdout).toBe('');
+      expect(code).toBe(1);
+      expect(filesIn(work)).toEqual(before);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'help names every command and option, with examples',
+    async () => {
+      const { code, stdout } = await runTrainer(['--help']);
+      expect(code).toBe(0);
+      for (const word of ['compare', 'train', 'eval', 'resume', 'Examples', 'pnpm trainer'])
+        expect(stdout).toContain(word);
+      const options = await runTrainer(['compare', '--help']);
+      for (const word of ['preset', 'arch', 'router', 'steps', 'seed', 'threads', 'device', 'out', 'set']) {
+        expect(options.stdout).toContain(`--${word} `);
+      }
+    },
+    TIMEOUT,
+  );
+});
+
+function metricsBytes(run: string): number {
+  const path = join(run, 'metrics.jsonl');
+  return existsSync(path) ? readFileSync(path).length : 0;
+}
+
+function savedSteps(run: string): number {
+  const path = join(run, 'checkpoints');
+  return existsSync(path) ? readdirSync(path).filter((name) => name.startsWith('step-')).length : 0;
+}
+
+/** Paths of everything below a folder, in a fixed order. */
+function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true }).map(String).toSorted();
+}

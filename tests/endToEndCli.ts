@@ -1,0 +1,51 @@
+/** Runs the command line of the trainer as a child process, as a user does. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+const root = resolve(import.meta.dirname, '..');
+
+/** Shared by the children of one test file, so that the tokenizer is trained once. */
+const cache = mkdtempSync(join(tmpdir(), 'lpr-cache-'));
+
+export function removeCache(): void {
+  rmSync(cache, { recursive: true });
+}
+
+export interface Outcome {
+  /** null when a signal ended it. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Running {
+  readonly child: ChildProcess;
+  readonly outcome: Promise<Outcome>;
+}
+
+/** Starts `pnpm trainer ...args` (less pnpm) in a working directory of its own. */
+export function startTrainer(args: readonly string[], cwd: string = tmpdir()): Running {
+  const child = spawn(
+    process.execPath,
+    ['--import', import.meta.resolve('tsx'), join(root, 'apps/trainer/src/main.ts'), ...args],
+    {
+      cwd,
+      env: { ...process.env, XDG_CACHE_HOME: cache, NO_COLOR: '1' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  const outcome = new Promise<Outcome>((settle, fail) => {
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.on('error', fail).on('close', (code) => settle({ code, stdout, stderr }));
+  });
+  return { child, outcome };
+}
+
+export async function runTrainer(args: readonly string[], cwd?: string): Promise<Outcome> {
+  return await startTrainer(args, cwd).outcome;
+}

@@ -1,0 +1,56 @@
+/** Decoders and batches out of fixtures, and what a decoder computed under the fixtures' names. */
+import { createDecoder, type Decoder, type DecoderBatch, importWeights, parseDecoderConfig } from '@lpr/model';
+import type { LossTerm, Routing } from '@lpr/moe';
+import { type Device, type Shape, sizeOf, type Tensor, tensor } from '@lpr/tensor';
+import type { Fixture } from './fixtures.ts';
+
+/** A decoder with the config and the weights of a case. */
+export function decoderOf(device: Device, fixture: Fixture): Decoder {
+  const decoder = createDecoder(device, parseDecoderConfig(fixture.info.config), { seed: 0 });
+  importWeights(decoder, fixture.weights());
+  return decoder;
+}
+
+/** Fixtures hold unshifted labels `[batch, sequence]`; ours are the token after each input. */
+export function batchOf(device: Device, ids: Int32Array, labels: Int32Array, shape: Shape): DecoderBatch {
+  const sequence = shape[1]!;
+  const shifted = labels.map((_, i) => ((i + 1) % sequence === 0 ? -100 : labels[i + 1]!));
+  return { inputIds: tensor(device, ids, shape), labels: tensor(device, shifted, shape) };
+}
+
+/** One tensor of each parameter's size, split into those that a checkpoint names. */
+export async function pieces(decoder: Decoder, of: (parameter: Tensor) => Tensor): Promise<Map<string, Float32Array>> {
+  const parts = new Map<string, Float32Array>();
+  for (const { name, trained, pieces } of decoder.layout) {
+    if (!trained) continue;
+    const data = (await of(decoder.parameters.get(name)!).data()) as Float32Array;
+    for (const { name: piece, shape, start } of pieces) parts.set(piece, data.subarray(start, start + sizeOf(shape)));
+  }
+  return parts;
+}
+
+/** The raw terms of LPR's regulariser and what is made of them. `lambda` multiplies the penalties in the fixtures, and is part of our weights. */
+export async function regularizerOutputs(
+  losses: readonly LossTerm[],
+  strength: number,
+  lambda: number,
+): Promise<Map<string, number>> {
+  const read = new Map<string, number>();
+  let diversity = 0;
+  let regularizer = 0;
+  for (const { name, value, weight } of losses) {
+    const raw = await value.item();
+    regularizer += (weight / strength) * raw;
+    if (name === 'diversityTokens') read.set('div_tokens', lambda * raw);
+    else if (name === 'diversityKeys') read.set('div_keys', lambda * raw);
+    else if (name === 'alignment') read.set('align', raw);
+    else read.set(name, raw);
+    if (name.startsWith('diversity')) diversity += lambda * raw;
+  }
+  return read.set('div', diversity).set('reg', regularizer);
+}
+
+/** Tensors that a routing holds. */
+export function routingOutputs({ details, scores, weights }: Routing): Map<string, Tensor> {
+  return new Map(Object.entries({ ...details, scores, logits: scores, weights }));
+}
