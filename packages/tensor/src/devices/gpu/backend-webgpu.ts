@@ -64,6 +64,8 @@ export async function createWebGpuBackend(adapter: AdapterInfo): Promise<Backend
         );
       },
     };
+    // Whoever waits for the kernel gets the error; nobody may wait when another one failed first.
+    program.building?.catch(() => {});
     return program;
   }
 

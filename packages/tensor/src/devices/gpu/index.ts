@@ -16,8 +16,19 @@ export interface GpuDeviceOptions {
 /** In the order in which 'auto' tries them. */
 const GPU_MODES: readonly GpuMode[] = ['webgpu'];
 
-/** Opens a GPU. Throws an error that says what each mode lacks when there is none. */
+/**
+ * Opens a GPU.
+ *
+ * @throws Error that says what each mode lacks when there is none
+ */
 export async function createGpuDevice(options: GpuDeviceOptions = {}): Promise<GpuDevice> {
+  const device = await findGpuDevice(options);
+  if (typeof device !== 'string') return device;
+  throw new Error(`createGpuDevice: no GPU to run on (${device}); createWasmDevice runs on the CPU`);
+}
+
+/** As createGpuDevice, but says what each mode lacks instead of throwing. */
+export async function findGpuDevice(options: GpuDeviceOptions = {}): Promise<GpuDevice | string> {
   const { mode = 'auto', allowSoftware = mode !== 'auto' } = options;
   const reasons: string[] = [];
   for (const candidate of mode === 'auto' ? GPU_MODES : [mode]) {
@@ -25,7 +36,7 @@ export async function createGpuDevice(options: GpuDeviceOptions = {}): Promise<G
     if (typeof backend !== 'string') return new LauncherDevice(new Launcher(backend));
     reasons.push(`${candidate}: ${backend}`);
   }
-  throw new Error(`gpu device: no GPU to run on (${reasons.join('; ')}). Use the wasm device`);
+  return reasons.join('; ');
 }
 
 /** The backend of a mode, or why there is none. */
