@@ -1,14 +1,15 @@
 /** The gpu device as a device: values behind buffers, order, errors, memory. */
-import { WebGPUContext } from 'gpu.js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCpuBackend } from '../src/devices/gpu/backend-cpu.ts';
 import type { Backend, Program } from '../src/devices/gpu/backend.ts';
 import { LauncherDevice } from '../src/devices/gpu/device.ts';
+import { WebGPUContext } from '../src/devices/gpu/gpujs.ts';
 import { type GpuDevice, createGpuDevice } from '../src/devices/gpu/index.ts';
 import { Launcher } from '../src/devices/gpu/launcher.ts';
 import { describeAdapter, findAdapter, isSoftware, type WebGpuDevice } from '../src/devices/gpu/webgpu.ts';
 import { createDevice } from '../src/devices/index.ts';
 import { createWasmDevice } from '../src/devices/wasm/index.ts';
+import { hasWebGpu, webGpuNote } from './support/conformance.ts';
 
 const adapter = await findAdapter();
 
@@ -107,7 +108,7 @@ describe('buffers', () => {
 });
 
 describe('launches', () => {
-  const launcher = (): Launcher => new Launcher(createCpuBackend() as Backend<unknown>);
+  const launcher = (): Launcher => new Launcher(createCpuBackend());
 
   it('are compiled once for each kernel', () => {
     const buffer = device.allocate(4);
@@ -172,8 +173,12 @@ describe('launches', () => {
 });
 
 /** gpu.js's cpu mode, whose kernels take until they are told to be built, as on webgpu. */
-function slowBackend(): { slow: Backend<unknown>; finishBuilding: () => void; failBuilding: (error: Error) => void } {
-  const backend = createCpuBackend() as Backend<unknown>;
+function slowBackend(): {
+  slow: Backend<Float32Array>;
+  finishBuilding: () => void;
+  failBuilding: (error: Error) => void;
+} {
+  const backend = createCpuBackend();
   let finishBuilding = (): void => {};
   let failBuilding: (error: Error) => void = () => {};
   let built = false;
@@ -184,9 +189,9 @@ function slowBackend(): { slow: Backend<unknown>; finishBuilding: () => void; fa
     };
     failBuilding = reject;
   });
-  const slow: Backend<unknown> = {
+  const slow: Backend<Float32Array> = {
     ...backend,
-    compile(source): Program<unknown> {
+    compile(source): Program<Float32Array> {
       const program = backend.compile(source);
       return {
         get building() {
@@ -232,7 +237,7 @@ describe('createDevice', () => {
   });
 });
 
-describe.skipIf(adapter === null)(adapter === null ? 'webgpu (skipped: no WebGPU adapter here)' : 'webgpu', () => {
+describe.skipIf(!hasWebGpu)(`webgpu${webGpuNote}`, () => {
   it('says what really runs', async () => {
     const gpu = await createGpuDevice({ mode: 'webgpu' });
     expect(gpu).toMatchObject({ kind: 'gpu', mode: 'webgpu' });

@@ -2,16 +2,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Device } from '../src/devices/device.ts';
 import { createCpuBackend } from '../src/devices/gpu/backend-cpu.ts';
-import type { Backend } from '../src/devices/gpu/backend.ts';
 import { type GpuDevice, LauncherDevice } from '../src/devices/gpu/device.ts';
 import { createGpuDevice } from '../src/devices/gpu/index.ts';
 import { Launcher } from '../src/devices/gpu/launcher.ts';
-import { findAdapter } from '../src/devices/gpu/webgpu.ts';
 import { createWasmDevice } from '../src/devices/wasm/index.ts';
-import { expectClose } from './support/conformance.ts';
+import { expectClose, hasWebGpu, webGpuNote } from './support/conformance.ts';
 import { Bench, tour } from './support/tour.ts';
 
-const adapter = await findAdapter();
 const names = Object.keys(tour) as (keyof typeof tour)[];
 
 let wasm: Device;
@@ -51,22 +48,19 @@ describe('cpu mode', () => {
   it.each(names)('%s', (name) => compare(name, gpu));
 });
 
-describe.skipIf(adapter === null)(
-  adapter === null ? 'webgpu mode (skipped: no WebGPU adapter here)' : 'webgpu mode',
-  () => {
-    let gpu: GpuDevice;
-    beforeAll(async () => {
-      gpu = await createGpuDevice({ mode: 'webgpu' });
-    });
-    afterAll(() => gpu.dispose());
+describe.skipIf(!hasWebGpu)(`webgpu mode${webGpuNote}`, () => {
+  let gpu: GpuDevice;
+  beforeAll(async () => {
+    gpu = await createGpuDevice({ mode: 'webgpu' });
+  });
+  afterAll(() => gpu.dispose());
 
-    it.each(names)('%s', (name) => compare(name, gpu));
-  },
-);
+  it.each(names)('%s', (name) => compare(name, gpu));
+});
 
 describe('where one block holds little', () => {
   it.each(['attention', 'attentionBackward'] as const)('%s goes over the batch in slabs', async (name) => {
-    const backend = createCpuBackend() as Backend<unknown>;
+    const backend = createCpuBackend();
     const gpu = new LauncherDevice(new Launcher({ ...backend, largestBlock: 512 }));
     await compare(name, gpu);
   });

@@ -3,25 +3,23 @@
  * launches but computes nothing. And what gpu.js would get silently wrong: loops that end after 1000 rounds, and indices that pass
  * through f32.
  */
-import { WebGPUKernel } from 'gpu.js';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, type MockInstance, vi } from 'vitest';
 import { create } from 'webgpu';
+import { WebGPUContext } from '../src/devices/gpu/gpujs.ts';
 import { type GpuDevice, createGpuDevice } from '../src/devices/gpu/index.ts';
 import { Bench, tour } from './support/tour.ts';
 
 const names = Object.keys(tour) as (keyof typeof tour)[];
 
 let device: GpuDevice;
-const shaders: string[] = [];
+let compiled: MockInstance<(descriptor: { code: string }) => unknown>;
 beforeAll(async () => {
   Object.defineProperty(globalThis, 'navigator', { value: { gpu: create(['backend=null']) }, configurable: true });
-  const assemble = WebGPUKernel.prototype.assembleWGSL;
-  vi.spyOn(WebGPUKernel.prototype, 'assembleWGSL').mockImplementation(function (this: object) {
-    const shader = assemble.call(this);
-    shaders.push(shader);
-    return shader;
-  });
   device = await createGpuDevice({ mode: 'webgpu' });
+  const context = (await WebGPUContext.acquire()) as {
+    device: { createShaderModule(descriptor: { code: string }): unknown };
+  };
+  compiled = vi.spyOn(context.device, 'createShaderModule');
 });
 afterAll(async () => {
   vi.restoreAllMocks();
@@ -30,12 +28,12 @@ afterAll(async () => {
 
 describe.each(names)('%s', (name) => {
   it('is valid WGSL with constant loops and integer indices', async () => {
-    const start = shaders.length;
+    const start = compiled.mock.calls.length;
     const bench = new Bench(device);
     tour[name](bench);
     await device.synchronize();
     bench.free();
-    for (const shader of shaders.slice(start)) {
+    for (const [{ code: shader }] of compiled.mock.calls.slice(start)) {
       expect(shader).not.toContain('LOOP_MAX');
       expect(floatIndices(shader), shader).toEqual([]);
     }
@@ -43,7 +41,7 @@ describe.each(names)('%s', (name) => {
 });
 
 it('has seen shaders', () => {
-  expect(shaders.length).toBeGreaterThan(100);
+  expect(compiled.mock.calls.length).toBeGreaterThan(100);
   expect(device.mode).toBe('webgpu');
 });
 

@@ -12,25 +12,25 @@ import { fromFlat, type NdArray, noise, total } from './array.ts';
 /** WebGPU where there is an adapter: a GPU, or SwiftShader when its driver is named by VK_DRIVER_FILES. */
 const adapter = await findAdapter();
 
+/** Whether this machine has a WebGPU adapter. */
+export const hasWebGpu: boolean = adapter !== null;
+
+/** For the titles of suites that need one. */
+export const webGpuNote: string = hasWebGpu ? '' : ' (skipped: no WebGPU adapter here)';
+
 const devices: readonly { name: string; create: () => Promise<Device>; missing?: boolean }[] = [
   { name: 'wasm in place', create: () => createWasmDevice({ threads: 0 }) },
   { name: 'wasm, 1 thread', create: () => createWasmDevice({ threads: 1 }) },
   { name: 'wasm, 3 threads', create: () => createWasmDevice({ threads: 3 }) },
   { name: 'wasm without relaxed SIMD', create: () => createWasmDevice({ threads: 0, relaxedSimd: false }) },
   { name: 'gpu in cpu mode', create: () => createGpuDevice({ mode: 'cpu' }) },
-  adapter === null
-    ? { name: 'gpu in webgpu mode (skipped: no WebGPU adapter here)', create: absent, missing: true }
-    : { name: 'gpu in webgpu mode', create: () => createGpuDevice({ mode: 'webgpu' }) },
+  { name: `gpu in webgpu mode${webGpuNote}`, create: () => createGpuDevice({ mode: 'webgpu' }), missing: !hasWebGpu },
 ];
-
-function absent(): Promise<Device> {
-  throw new Error('this device is not here');
-}
 
 /** Declares a suite once for each device; those that this machine lacks show as skipped. */
 export function onEveryDevice(declare: (device: () => Device) => void): void {
   for (const { name, create, missing = false } of devices) {
-    describe.skipIf(missing)(name, () => {
+    describe.skipIf(missing)(`${name}`, () => {
       let device: Device | undefined;
       beforeAll(async () => {
         device = await create();

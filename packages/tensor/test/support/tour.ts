@@ -265,7 +265,8 @@ const products = {
       [3, 9, 12, 33],
       [1, 6, 3, 5],
       [2, 1, 1, 1],
-      [1, 40, 36, 64],
+      [1, 70, 36, 64],
+      [2, 66, 8, 5],
       [1, 4, 8, 0],
       [1, 33, 20, 600],
     ] as const;
@@ -281,7 +282,7 @@ const products = {
           floats[`${batch} ${m} ${n} ${k} ${transposeA} ${transposeB} ${accumulate}`] = out;
           b.kernels.matmul({
             a: b.noise(batch * m * k),
-            b: b.noise(k * n),
+            b: b.noise(batch * k * n),
             out,
             batch,
             m,
@@ -290,7 +291,7 @@ const products = {
             transposeA,
             transposeB,
             aBatchStride: m * k,
-            bBatchStride: 0,
+            bBatchStride: batch === 2 ? k * n : 0,
             accumulate,
           });
         }
@@ -300,7 +301,7 @@ const products = {
   },
   groupedMatmul: (b) => {
     const floats: Record<string, DeviceBuffer> = {};
-    for (const sizes of [[3, 0, 5, 1], [0, 0, 9], [40], [0, 4, 0, 0, 2, 70, 0]]) {
+    for (const sizes of [[3, 0, 5, 1], [0, 0, 9], [100], [0, 4, 0, 0, 2, 70, 0]]) {
       const offsets = [0];
       for (const size of sizes) offsets.push(offsets.at(-1)! + size);
       const rows = offsets.at(-1)!;
@@ -309,7 +310,7 @@ const products = {
         [7, 12],
       ] as const) {
         for (const transposeWeights of [false, true]) {
-          const out = (floats[`${sizes} ${n} ${transposeWeights}`] = b.empty(rows * n));
+          const out = (floats[`${sizes.join()} ${n} ${transposeWeights}`] = b.empty(rows * n));
           b.kernels.groupedMatmul({
             x: b.noise(rows * k),
             weights: b.noise(sizes.length * n * k),
@@ -333,7 +334,7 @@ const products = {
       for (const size of sizes) offsets.push(offsets.at(-1)! + size);
       const rows = offsets.at(-1)!;
       for (const n of [8, 7]) {
-        const out = (floats[`${sizes} ${n}`] = b.empty(sizes.length * 5 * n));
+        const out = (floats[`${sizes.join()} ${n}`] = b.empty(sizes.length * 5 * n));
         b.kernels.groupedMatmulTransposed({
           a: b.noise(rows * 5),
           b: b.noise(rows * n),

@@ -2,17 +2,16 @@
  * gpu.js's `cpu` mode: the same kernels, translated to plain JavaScript and run at once on the calling thread with float64
  * arithmetic. Slow and easy to follow: what the other modes are held against.
  */
-import { GPU } from 'gpu.js';
 import {
   type Backend,
   checkLoops,
   checkMode,
   functionText,
-  type GpuJsKernel,
   kernelSettings,
   type KernelSource,
   type Program,
 } from './backend.ts';
+import { GPU } from './gpujs.ts';
 
 /** What gpu.js gives: rows of rows of numbers, or of four numbers. */
 type Nested = ArrayLike<number> | ArrayLike<Nested>;
@@ -21,8 +20,7 @@ export function createCpuBackend(): Backend<Float32Array> {
   const gpu = new GPU({ mode: 'cpu' });
 
   function compile(source: KernelSource): Program<Float32Array> {
-    const shortcut = gpu.createKernel(functionText(source), kernelSettings(source, 'Array'));
-    const kernel = shortcut.kernel as unknown as GpuJsKernel;
+    const { kernel } = gpu.createKernel(functionText(source), kernelSettings(source, 'Array'));
     return {
       building: null,
       run(buffers, numbers, extents) {

@@ -2,17 +2,16 @@
  * gpu.js's `webgpu` mode. Its kernels keep what they made last alive, and allow only four staging buffers a kernel to shrink again; so
  * this takes the buffer away after each run, and does uploads and reads itself.
  */
-import { GPU, WebGPUBufferResult, WebGPUContext } from 'gpu.js';
 import {
   type Backend,
   checkLoops,
   checkMode,
   functionText,
-  type GpuJsKernel,
   kernelSettings,
   type KernelSource,
   type Program,
 } from './backend.ts';
+import { GPU, WebGPUBufferResult, WebGPUContext } from './gpujs.ts';
 import { type AdapterInfo, describeAdapter, isSoftware, type WebGpuBuffer, type WebGpuDevice } from './webgpu.ts';
 
 /** Flags that the WebGPU specification fixes; their names are globals in browsers alone. */
@@ -44,8 +43,7 @@ export async function createWebGpuBackend(adapter: AdapterInfo): Promise<Backend
   });
 
   function compile(source: KernelSource): Program<Block> {
-    const shortcut = gpu.createKernel(functionText(source), kernelSettings(source, 'WebGPUBuffer'));
-    const kernel = shortcut.kernel as unknown as GpuJsKernel;
+    const { kernel } = gpu.createKernel(functionText(source), kernelSettings(source, 'WebGPUBuffer'));
     const built = Promise.resolve(kernel.build(...source.buffers.map(() => ({})), ...source.numbers.map(() => 0)));
     checkMode(kernel, 'webgpu');
     checkLoops(kernel.compiledSource, source);

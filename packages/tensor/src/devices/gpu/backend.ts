@@ -2,9 +2,10 @@
  * What the device needs from one of gpu.js's modes: kernels compiled from source, blocks of numbers that they read and
  * make, and a way to and from the host. A block is immutable: every launch makes a new one.
  */
+import type { GpuJsKernel } from './gpujs.ts';
 
 /** The modes of gpu.js that a device can run on. */
-export type GpuMode = 'webgpu' | 'headlessgl' | 'webgl2' | 'cpu';
+export type GpuMode = 'webgpu' | 'cpu';
 
 /** A gpu.js kernel, written in its subset of JavaScript. */
 export interface KernelSource {
@@ -107,21 +108,4 @@ export function checkLoops(translated: string, source: KernelSource): void {
   if (translated.includes('LOOP_MAX')) {
     throw new Error(`gpu device: a loop of this kernel has no constant bound:\n${functionText(source)}`);
   }
-}
-
-/** The parts of a gpu.js kernel that backends use and its types leave out. */
-export interface GpuJsKernel {
-  readonly constructor: { readonly mode: string };
-  readonly fallbackReason: string | null;
-  /** On webgpu. */
-  readonly compiledSource: string;
-  readonly built: boolean;
-  /** On webgpu: what the last run wrote; the kernel would keep it alive until its next run. */
-  outputBuffer: unknown;
-  readonly context: unknown;
-  /** On cpu. */
-  readonly kernelString: string;
-  setOutput(extents: readonly number[]): unknown;
-  build(...args: readonly unknown[]): Promise<void> | undefined;
-  run(...args: readonly unknown[]): unknown;
 }

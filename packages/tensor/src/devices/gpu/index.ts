@@ -1,4 +1,4 @@
-/** The gpu device: kernels of gpu.js on WebGPU, on WebGL, or on the CPU as the oracle of tests. */
+/** The gpu device: kernels of gpu.js on WebGPU, or on the CPU as the oracle of tests. */
 import type { Backend, GpuMode } from './backend.ts';
 import { type GpuDevice, LauncherDevice } from './device.ts';
 import { Launcher } from './launcher.ts';
@@ -43,7 +43,7 @@ export async function findGpuDevice(options: GpuDeviceOptions = {}): Promise<Gpu
 async function open(mode: GpuMode, allowSoftware: boolean): Promise<Backend<unknown> | string> {
   if (mode === 'cpu') {
     const { createCpuBackend } = await import('./backend-cpu.ts');
-    return createCpuBackend() as Backend<unknown>;
+    return createCpuBackend();
   }
   const { describeAdapter, findAdapter, isSoftware } = await import('./webgpu.ts');
   const adapter = await findAdapter();
@@ -53,5 +53,5 @@ async function open(mode: GpuMode, allowSoftware: boolean): Promise<Backend<unkn
     return `${describeAdapter(adapter)} runs on the CPU; name the mode or set allowSoftware to use it`;
   }
   const { createWebGpuBackend } = await import('./backend-webgpu.ts');
-  return (await createWebGpuBackend(adapter)) as Backend<unknown>;
+  return await createWebGpuBackend(adapter);
 }

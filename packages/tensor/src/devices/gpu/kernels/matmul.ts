@@ -6,6 +6,7 @@
 import type { Kernels } from '../../kernels.ts';
 import { axes, indexOf, int } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
+import type { Value } from '../value.ts';
 
 /** Neighbours of a row that one thread computes. */
 export function tileWidth(columns: number): 1 | 4 {
@@ -29,6 +30,9 @@ export function returnTile(columns: readonly string[], expression: (column: stri
     : `return [${columns.map(expression).join(', ')}];`;
 }
 
+/** Rounds of a loop that are written out: a round is short, so counting them costs as much as it does. */
+const UNROLL = 4;
+
 /** Declares `sum0 ..`, runs over `rounds`, and adds `left * right(column)` to each lane; stops early where `until` says. */
 export function dotLoop(
   columns: readonly string[],
@@ -37,14 +41,21 @@ export function dotLoop(
   right: (round: string, column: string) => string,
   until?: (round: string) => string,
 ): string {
-  const round = int('round');
-  const stop = until === undefined ? '' : `if (${until(round)}) { break; }`;
+  const step = (round: string, name: string): string => `const ${name} = ${left(round)};
+    ${eachColumn(columns, (column, lane) => `sum${lane} = sum${lane} + ${name} * ${right(round, column)};`)}`;
+  const inLoop = Array.from({ length: UNROLL }, (_, i) => {
+    const round = `(${int('round')} * ${UNROLL} + ${i})`;
+    return `${until === undefined ? '' : `if (${until(round)}) { break; }`}\n${step(round, `left${i}`)}`;
+  });
+  const whole = Math.floor(rounds / UNROLL);
+  const rest = Array.from({ length: rounds - whole * UNROLL }, (_, i) => {
+    const round = `${whole * UNROLL + i}`;
+    const lines = step(round, `rest${i}`);
+    return until === undefined ? lines : `if (!(${until(round)})) { ${lines} }`;
+  });
   return `${eachColumn(columns, (_, lane) => `let sum${lane} = 0.0;`)}
-    for (let round = 0; round < ${rounds}; round++) {
-      ${stop}
-      const left = ${left(round)};
-      ${eachColumn(columns, (column, lane) => `sum${lane} = sum${lane} + left * ${right(round, column)};`)}
-    }`;
+    ${whole === 0 ? '' : `for (let round = 0; round < ${whole}; round++) { ${inLoop.join('\n')} }`}
+    ${rest.join('\n')}`;
 }
 
 /** Statements that set `group` to the group of a row: the last one whose offset is not above it. */
@@ -58,6 +69,23 @@ export function findGroup(row: string, groups: number): string {
   return lines.join('\n');
 }
 
+/**
+ * From this many rows for each matrix on, a transposed right matrix is first turned: its reads, a whole row apart from thread to thread,
+ * would miss what the threads beside have loaded.
+ */
+const ROWS_WORTH_TURNING = 64;
+
+/** `count` matrices `[rows, columns]`, each transposed. */
+function turned(run: Recorder, x: Value, rows: number, columns: number, count: number): Value {
+  const { extents, at } = axes(rows, columns, count);
+  return run.launch({
+    key: `turn ${rows} ${columns} ${at.join()}`,
+    extents,
+    buffers: { x },
+    body: () => `return x[${indexOf(at, [columns, 1, rows * columns])}];`,
+  });
+}
+
 export function matmulKernels(run: Recorder): Pick<Kernels, 'matmul' | 'groupedMatmul' | 'groupedMatmulTransposed'> {
   return {
     matmul({ a, b, out, batch, m, n, k, transposeA, transposeB, aBatchStride, bBatchStride, accumulate }) {
@@ -66,18 +94,21 @@ export function matmulKernels(run: Recorder): Pick<Kernels, 'matmul' | 'groupedM
         if (!accumulate) run.store(out, run.constant(out.elements, 0));
         return;
       }
+      const rightMatrices = bBatchStride === 0 ? 1 : batch;
+      const turn = transposeB && (m * batch) / rightMatrices >= ROWS_WORTH_TURNING;
+      const right = turn ? turned(run, run.value(b), n, k, rightMatrices) : run.value(b);
+      const bStrides = transposeB && !turn ? [1, k] : [n, 1];
       const width = tileWidth(n);
       const { extents, at } = axes(n / width, m, batch);
       const value = run.launch({
-        key: `matmul ${batch} ${m} ${n} ${k} ${transposeA} ${transposeB} ${aBatchStride} ${bBatchStride} ${accumulate}`,
+        key: `matmul ${batch} ${m} ${n} ${k} ${transposeA} ${bStrides.join()} ${aBatchStride} ${bBatchStride} ${accumulate}`,
         extents,
         width,
-        buffers: { a: run.value(a), b: run.value(b), ...(accumulate && { old: run.value(out) }) },
+        buffers: { a: run.value(a), b: right, ...(accumulate && { old: run.value(out) }) },
         body: () => {
           const [x, row, batchAt] = [at[0]!, at[1]!, at[2]!];
           const columns = tileColumns(x, width);
           const aStrides = transposeA ? [1, m] : [k, 1];
-          const bStrides = transposeB ? [1, k] : [n, 1];
           return `${dotLoop(
             columns,
             k,
@@ -94,17 +125,19 @@ export function matmulKernels(run: Recorder): Pick<Kernels, 'matmul' | 'groupedM
 
     groupedMatmul({ x, weights, offsets, out, groups, rows, n, k, transposeWeights }) {
       if (out.elements === 0) return;
+      const turn = transposeWeights && rows >= ROWS_WORTH_TURNING * groups;
+      const matrices = turn ? turned(run, run.value(weights), n, k, groups) : run.value(weights);
+      const strides = transposeWeights && !turn ? [1, k] : [n, 1];
       const width = tileWidth(n);
       const { extents, at } = axes(n / width, rows);
       const value = run.launch({
-        key: `groupedMatmul ${groups} ${rows} ${n} ${k} ${transposeWeights}`,
+        key: `groupedMatmul ${groups} ${rows} ${n} ${k} ${strides.join()}`,
         extents,
         width,
-        buffers: { x: run.value(x), weights: run.value(weights), offsets: run.value(offsets) },
+        buffers: { x: run.value(x), weights: matrices, offsets: run.value(offsets) },
         body: () => {
           const [tile, row] = [at[0]!, at[1]!];
           const columns = tileColumns(tile, width);
-          const strides = transposeWeights ? [1, k] : [n, 1];
           return `${findGroup(row, groups)}
           ${dotLoop(
             columns,
