@@ -55,7 +55,8 @@ describe.skipIf(!hasWebGpu)(`webgpu mode${webGpuNote}`, () => {
   });
   afterAll(() => gpu.dispose());
 
-  it.each(names)('%s', (name) => compare(name, gpu));
+  // Most of the time goes into building the kernels.
+  it.each(names)('%s', { timeout: 60_000 }, (name) => compare(name, gpu));
 });
 
 describe('where one block holds little', () => {

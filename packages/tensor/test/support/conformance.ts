@@ -30,7 +30,8 @@ const devices: readonly { name: string; create: () => Promise<Device>; missing?:
 /** Declares a suite once for each device; those that this machine lacks show as skipped. */
 export function onEveryDevice(declare: (device: () => Device) => void): void {
   for (const { name, create, missing = false } of devices) {
-    describe.skipIf(missing)(`${name}`, () => {
+    // SwiftShader, where it plays the GPU, takes long to build kernels.
+    describe.skipIf(missing)(`on ${name}`, { timeout: 60_000 }, () => {
       let device: Device | undefined;
       beforeAll(async () => {
         device = await create();

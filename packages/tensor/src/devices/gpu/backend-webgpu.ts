@@ -1,6 +1,6 @@
 /**
- * gpu.js's `webgpu` mode. Its kernels keep what they made last alive, and allow only four staging buffers a kernel to shrink again; so
- * this takes the buffer away after each run, and does uploads and reads itself.
+ * gpu.js's `webgpu` mode. Its kernels would keep alive what they made last, and their staging buffers for ever; so this hands them the
+ * buffer to write at each run, takes it away afterwards, and does uploads and reads itself.
  */
 import {
   type Backend,
@@ -11,6 +11,7 @@ import {
   type KernelSource,
   type Program,
 } from './backend.ts';
+import { BufferPool } from './buffer-pool.ts';
 import { GPU, WebGPUBufferResult, WebGPUContext } from './gpujs.ts';
 import { type AdapterInfo, describeAdapter, isSoftware, type WebGpuBuffer, type WebGpuDevice } from './webgpu.ts';
 
@@ -21,6 +22,7 @@ const MAP_READ = 1;
 /** A buffer and the wrapper by which gpu.js takes it as an argument. */
 interface Block {
   readonly buffer: WebGpuBuffer;
+  readonly bytes: number;
   readonly handle: unknown;
 }
 
@@ -37,13 +39,21 @@ export async function createWebGpuBackend(adapter: AdapterInfo): Promise<Backend
   device.addEventListener('uncapturederror', onError);
   void device.lost.then(({ reason, message }) => fail(`the device was lost (${reason}) ${message}`));
 
+  const usage = USAGE.storage | USAGE.copySource | USAGE.copyTarget;
+  const pool = new BufferPool((bytes) => device.createBuffer({ size: bytes, usage }));
   const blockOf = (buffer: WebGpuBuffer, elements: number): Block => ({
     buffer,
+    bytes: 4 * elements,
     handle: new WebGPUBufferResult({ buffer, output: [elements], componentCount: 1, context, kernel: null }),
   });
 
   function compile(source: KernelSource): Program<Block> {
-    const { kernel } = gpu.createKernel(functionText(source), kernelSettings(source, 'WebGPUBuffer'));
+    const { kernel } = gpu.createKernel(functionText(source), {
+      ...kernelSettings(source, 'WebGPUBuffer'),
+      // Building allocates a buffer of this size; runs bring their own.
+      output: source.extents.map(() => 1),
+      immutable: false,
+    });
     const built = Promise.resolve(kernel.build(...source.buffers.map(() => ({})), ...source.numbers.map(() => 0)));
     checkMode(kernel, 'webgpu');
     checkLoops(kernel.compiledSource, source);
@@ -52,14 +62,17 @@ export async function createWebGpuBackend(adapter: AdapterInfo): Promise<Backend
         program.building = null;
       }),
       run(buffers, numbers, extents) {
+        (kernel.outputBuffer as WebGpuBuffer | null)?.destroy();
+        const elements = extents.reduce((a, b) => a * b, source.width);
+        const buffer = pool.take(4 * elements);
+        kernel.outputBuffer = buffer;
+        kernel.bindGroupDirty = true;
         kernel.setOutput(extents);
         void kernel.run(...buffers.map(({ handle }) => handle), ...numbers);
-        const buffer = kernel.outputBuffer as WebGpuBuffer;
+        if (kernel.outputBuffer !== buffer)
+          throw new Error('gpu device: gpu.js wrote another buffer than the given one');
         kernel.outputBuffer = null;
-        return blockOf(
-          buffer,
-          extents.reduce((a, b) => a * b, source.width),
-        );
+        return blockOf(buffer, elements);
       },
     };
     // Whoever waits for the kernel gets the error; nobody may wait when another one failed first.
@@ -78,8 +91,7 @@ export async function createWebGpuBackend(adapter: AdapterInfo): Promise<Backend
     compile,
 
     upload(data) {
-      const usage = USAGE.storage | USAGE.copySource | USAGE.copyTarget;
-      const buffer = device.createBuffer({ size: data.byteLength, usage });
+      const buffer = pool.take(data.byteLength);
       queue.writeBuffer(buffer, 0, data);
       return blockOf(buffer, data.length);
     },
@@ -98,12 +110,13 @@ export async function createWebGpuBackend(adapter: AdapterInfo): Promise<Backend
       }
     },
 
-    release: ({ buffer }) => buffer.destroy(),
+    release: ({ buffer, bytes }) => pool.give(buffer, bytes),
     finish: () => queue.onSubmittedWorkDone(),
 
     dispose() {
       // The GPU itself stays open: gpu.js shares it between all its users in the process.
       device.removeEventListener('uncapturederror', onError);
+      pool.destroy();
       void gpu.destroy();
     },
   };

@@ -8,9 +8,10 @@ export interface GpuJsKernel {
   /** On webgpu. */
   readonly compiledSource: string;
   readonly built: boolean;
-  /** On webgpu: what the last run wrote; the kernel would keep it alive until its next run. */
+  /** On webgpu: what the next run writes, and the last run wrote. */
   outputBuffer: unknown;
-  readonly context: unknown;
+  /** On webgpu: whether the next run must bind its buffers anew. */
+  bindGroupDirty: boolean;
   /** On cpu. */
   readonly kernelString: string;
   setOutput(extents: readonly number[]): unknown;
