@@ -99,11 +99,7 @@ async function products(devices: Devices): Promise<Table> {
   return { title: 'Matrix products', columns: ['product', ...engines.map(({ name }) => name)], rows, notes };
 }
 
-interface Devices {
-  readonly one: WasmDevice;
-  readonly two: WasmDevice;
-  readonly plain: WasmDevice;
-}
+type Devices = Readonly<Record<'one' | 'two' | 'plain', WasmDevice>>;
 
 /** Kernels that no other engine has: grouped products and attention. */
 async function ownKernels(devices: Devices): Promise<Table> {
@@ -121,7 +117,7 @@ async function ownKernels(devices: Devices): Promise<Table> {
   ];
   const rows: string[][] = [];
   for (const { what, flops, prepare } of cases) {
-    const contestants = [devices.one, devices.two, devices.plain].map((device): Contestant => {
+    const contestants = Object.values(devices).map((device): Contestant => {
       const record = prepare(device);
       return {
         async run(times) {
@@ -231,6 +227,6 @@ export const matmul: Bench = {
     };
     report(await products(devices));
     report(await ownKernels(devices));
-    for (const device of [devices.one, devices.two, devices.plain]) await device.dispose();
+    for (const device of Object.values(devices)) await device.dispose();
   },
 };

@@ -6,19 +6,11 @@ let peer: Peer | undefined;
 let prepared: PreparedProduct | undefined;
 
 async function answer(request: Request): Promise<Float32Array | null> {
-  switch (request.kind) {
-    case 'open':
-      peer = await peers[request.name]!();
-      return null;
-    case 'prepare':
-      prepared = await peer!.prepare(request.product, request.a, request.b);
-      return null;
-    case 'run':
-      await prepared!.run(request.times);
-      return null;
-    case 'result':
-      return await prepared!.result();
-  }
+  if (request.kind === 'result') return await prepared!.result();
+  if (request.kind === 'open') peer = await peers[request.name]!();
+  else if (request.kind === 'prepare') prepared = await peer!.prepare(request.product, request.a, request.b);
+  else await prepared!.run(request.times);
+  return null;
 }
 
 process.on('message', (request: Request) => {

@@ -1,4 +1,7 @@
-/** Other JavaScript engines that multiply matrices on the CPU, behind one interface. */
+/**
+ * Other JavaScript engines that multiply matrices on the CPU, behind one interface. They are looked up when the program runs,
+ * so that one that is not installed is merely left out; the little that is used of each is declared here.
+ */
 
 export interface Product {
   readonly m: number;
@@ -24,17 +27,27 @@ function shapes({ m, n, k, transposeA, transposeB }: Product): { a: [number, num
   return { a: transposeA ? [k, m] : [m, k], b: transposeB ? [n, k] : [k, n] };
 }
 
+interface TfjsTensor {
+  data(): Promise<Float32Array>;
+  dispose(): void;
+}
+interface Tfjs {
+  setBackend(name: string): Promise<boolean>;
+  tensor2d(values: Float32Array, shape: [number, number]): TfjsTensor;
+  matMul(a: TfjsTensor, b: TfjsTensor, transposeA: boolean, transposeB: boolean): TfjsTensor;
+}
+
 /** TensorFlow.js, wasm backend. Its threads need a browser: in Node it reports no support and uses one. */
 async function openTfjs(): Promise<Peer> {
-  const tf = await import('@tensorflow/tfjs-core');
-  await import('@tensorflow/tfjs-backend-wasm');
+  const tf = await load<Tfjs>('@tensorflow/tfjs-core');
+  await load('@tensorflow/tfjs-backend-wasm');
   if (!(await tf.setBackend('wasm'))) throw new Error('the wasm backend did not start');
   return {
     async prepare(product, aData, bData) {
       const shape = shapes(product);
       const a = tf.tensor2d(aData, shape.a);
       const b = tf.tensor2d(bData, shape.b);
-      const multiply = (): ReturnType<typeof tf.matMul> => tf.matMul(a, b, product.transposeA, product.transposeB);
+      const multiply = (): TfjsTensor => tf.matMul(a, b, product.transposeA, product.transposeB);
       return {
         async run(times) {
           for (let i = 0; i < times; i++) multiply().dispose();
@@ -45,12 +58,31 @@ async function openTfjs(): Promise<Peer> {
   };
 }
 
+/** An operation uses its arguments up; `ref` is one more reference. */
+interface JaxArray {
+  readonly ref: JaxArray;
+  reshape(shape: [number, number]): JaxArray;
+  blockUntilReady(): Promise<unknown>;
+  data(): Promise<Float32Array>;
+  dispose(): void;
+}
+interface Jax {
+  init(...devices: string[]): Promise<string[]>;
+  defaultDevice(device: string): unknown;
+  readonly numpy: {
+    array(values: Float32Array): JaxArray;
+    transpose(x: JaxArray): JaxArray;
+    matmul(a: JaxArray, b: JaxArray): JaxArray;
+  };
+}
+
 /** jax-js, wasm backend. */
 async function openJax(): Promise<Peer> {
-  const { init, defaultDevice, numpy } = await import('@jax-js/jax');
-  const devices = await init('wasm');
+  const jax = await load<Jax>('@jax-js/jax');
+  const { numpy } = jax;
+  const devices = await jax.init('wasm');
   if (!devices.includes('wasm')) throw new Error(`the wasm backend did not start: ${devices.join(', ')}`);
-  defaultDevice('wasm');
+  jax.defaultDevice('wasm');
   return {
     async prepare(product, aData, bData) {
       const shape = shapes(product);
@@ -58,7 +90,7 @@ async function openJax(): Promise<Peer> {
       const b = numpy.array(bData).reshape(shape.b);
       await a.blockUntilReady();
       await b.blockUntilReady();
-      const multiply = (): ReturnType<typeof numpy.matmul> =>
+      const multiply = (): JaxArray =>
         numpy.matmul(
           product.transposeA ? numpy.transpose(a.ref) : a.ref,
           product.transposeB ? numpy.transpose(b.ref) : b.ref,
@@ -77,9 +109,23 @@ async function openJax(): Promise<Peer> {
   };
 }
 
+interface OnnxTensor {
+  readonly data: Float32Array;
+}
+interface OnnxRuntime {
+  readonly env: { readonly wasm: { numThreads: number } };
+  readonly Tensor: new (type: 'float32', data: Float32Array, shape: [number, number]) => OnnxTensor;
+  readonly InferenceSession: {
+    create(
+      model: Uint8Array,
+      options: { executionProviders: string[] },
+    ): Promise<{ run(feeds: Record<'a' | 'b', OnnxTensor>): Promise<Record<'c', OnnxTensor>> }>;
+  };
+}
+
 /** ONNX Runtime Web, wasm backend: a model of one Gemm. The number of threads is one for the whole process. */
 async function openOnnxRuntime(threads: number): Promise<Peer> {
-  const ort = await import('onnxruntime-web');
+  const ort = await load<OnnxRuntime>('onnxruntime-web');
   ort.env.wasm.numThreads = threads;
   return {
     async prepare(product, aData, bData) {
@@ -90,13 +136,14 @@ async function openOnnxRuntime(threads: number): Promise<Peer> {
         async run(times) {
           for (let i = 0; i < times; i++) await session.run(feeds);
         },
-        async result() {
-          const { c } = await session.run(feeds);
-          return Float32Array.from(c!.data as Float32Array);
-        },
+        result: async () => Float32Array.from((await session.run(feeds)).c.data),
       };
     },
   };
+}
+
+async function load<M>(name: string): Promise<M> {
+  return (await import(name)) as M;
 }
 
 /** The protobuf of a ModelProto (onnx.proto3) with one Gemm node: `c = op(a) op(b)`. */

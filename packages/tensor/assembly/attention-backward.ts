@@ -66,9 +66,9 @@ export function backward(args: usize, tile: i32, scratch: usize): void {
     const v = load<usize>(args, 8) + ((keyToken * valueDim) << 2);
     const gradK = load<usize>(args, 28) + ((keyToken * headDim) << 2);
     const gradV = load<usize>(args, 32) + ((keyToken * valueDim) << 2);
-    packColumns(k, keyRow, headDim, keysHere, keyColumns);
-    packRows(k, keyRow, keysHere, headDim, keyRows);
-    packColumns(v, valueRow, valueDim, keysHere, valueColumns);
+    packColumns(k, keyRow, headDim, keysHere, keyColumns, headDim * PANEL_BYTES);
+    packRows(k, keyRow, keysHere, headDim, keyRows, keysHere * PANEL_BYTES);
+    packColumns(v, valueRow, valueDim, keysHere, valueColumns, valueDim * PANEL_BYTES);
     for (let j = 0; j < keysHere; j++) {
       clear(gradK + j * keyRow, headDim << 2);
       clear(gradV + j * valueRow, valueDim << 2);
@@ -113,10 +113,10 @@ export function backward(args: usize, tile: i32, scratch: usize): void {
 
         const panel = rows * PANEL_BYTES;
         transpose(p, row, rows, keys, turned, TURNED_ROW);
-        packRows(gradient, outRow, rows, valueDim, packed);
+        packRows(gradient, outRow, rows, valueDim, packed, panel);
         addTurned(keys, query - key, rows, turned, packed, panel, valueDim, gradV, valueRow, scratch);
         transpose(dS, row, rows, keys, turned, TURNED_ROW);
-        packRows(q, queryRow, rows, headDim, packed);
+        packRows(q, queryRow, rows, headDim, packed, panel);
         addTurned(keys, query - key, rows, turned, packed, panel, headDim, gradK, keyRow, scratch);
       }
     }

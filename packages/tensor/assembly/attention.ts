@@ -40,9 +40,9 @@ function pack(args: usize, tile: i32): void {
   const v = load<usize>(args, 4) + (((token * keyHeads + keyHead) * valueDim) << 2);
   const keyBytes = packedBytes(headDim, sequence);
   const packed = load<usize>(args, 8) + tile * (keyBytes + packedBytes(sequence, valueDim));
-  packColumns(k, (keyHeads * headDim) << 2, headDim, sequence, packed);
+  packColumns(k, (keyHeads * headDim) << 2, headDim, sequence, packed, headDim * PANEL_BYTES);
   scaleRow(packed, keyBytes >> 2, load<f32>(args, 28));
-  packRows(v, (keyHeads * valueDim) << 2, sequence, valueDim, packed + keyBytes);
+  packRows(v, (keyHeads * valueDim) << 2, sequence, valueDim, packed + keyBytes, sequence * PANEL_BYTES);
 }
 
 /** Words: q, packed, out, logSumExp, sequence, heads, keyHeads, headDim, valueDim, tiles along the sequence. */

@@ -1,20 +1,70 @@
-/** Matrix product, batched and transposed. A tile is a block of rows by a block of columns of one matrix of the batch. */
+/**
+ * Matrix product, batched and transposed. A tile is a block of rows by a block of columns of one matrix of the batch. What
+ * several tiles would pack or turn alike is packed and turned once, by commands of their own.
+ */
 import { clear, EDGE_BYTES, multiply, PANEL_BYTES, packColumns, packedBytes, packRows, transpose } from './gemm';
-import { MATMUL_PRODUCT } from '../src/devices/wasm/opcodes';
-
-/** Steps of the sum that are packed at once. */
-const DEPTH: i32 = 256;
-/** Bytes of a row of A turned: an odd number of cache lines, so that a column does not fall into one set of the cache. */
-const TURNED_ROW: i32 = 4 * DEPTH + 64;
+import {
+  MATMUL_DEPTH_BITS,
+  MATMUL_PACK,
+  MATMUL_PACK_COLUMNS,
+  MATMUL_PRODUCT,
+  MATMUL_TURN,
+  MATMUL_TURNED_ROW,
+} from '../src/devices/wasm/opcodes';
 
 /** Runs tile `tile` of kernel `kernel` of this family. */
 export function run(kernel: i32, args: usize, tile: i32, scratch: usize): void {
   if (kernel == (MATMUL_PRODUCT & 255)) product(args, tile, scratch);
+  else if (kernel == (MATMUL_PACK & 255)) pack(args, tile);
+  else if (kernel == (MATMUL_TURN & 255)) turn(args, tile);
+}
+
+/** Number of parts in which sums of k steps are taken. */
+function depthParts(k: i32): i32 {
+  return (k + (1 << MATMUL_DEPTH_BITS) - 1) >> MATMUL_DEPTH_BITS;
+}
+
+/** Steps of one part. */
+function depthOfPart(k: i32): i32 {
+  const parts = depthParts(k);
+  return (k + parts - 1) / max(1, parts);
+}
+
+/**
+ * Packs b part by part of the sum. Words: b, packed, n, k, transposeB, bytes from one b to the next, tiles along the columns.
+ */
+function pack(args: usize, tile: i32): void {
+  const n = load<i32>(args, 8);
+  const k = load<i32>(args, 12);
+  const columnTiles = load<i32>(args, 24);
+  const parts = depthParts(k);
+  const copy = tile / (columnTiles * parts);
+  const place = tile % (columnTiles * parts);
+  const column = (place % columnTiles) * MATMUL_PACK_COLUMNS;
+  const step = (place / columnTiles) * depthOfPart(k);
+  const columns = min(MATMUL_PACK_COLUMNS, n - column);
+  const depth = min(depthOfPart(k), k - step);
+  const b = load<usize>(args) + copy * load<i32>(args, 20);
+  const panel = depth * PANEL_BYTES;
+  const to = load<usize>(args, 4) + copy * packedBytes(k, n) + packedBytes(step, n) + (column >> 3) * panel;
+  if (load<i32>(args, 16)) packColumns(b + ((column * k + step) << 2), k << 2, depth, columns, to, panel);
+  else packRows(b + ((step * n + column) << 2), n << 2, depth, columns, to, panel);
+}
+
+/** Turns a part by part of the sum. Words: a, turned, m, k, bytes from one a to the next. */
+function turn(args: usize, tile: i32): void {
+  const m = load<i32>(args, 8);
+  const k = load<i32>(args, 12);
+  const parts = depthParts(k);
+  const step = (tile % parts) * depthOfPart(k);
+  const from = load<usize>(args) + (tile / parts) * load<i32>(args, 16) + ((step * m) << 2);
+  const to = load<usize>(args, 4) + tile * m * MATMUL_TURNED_ROW;
+  transpose(from, m << 2, min(depthOfPart(k), k - step), m, to, MATMUL_TURNED_ROW);
 }
 
 /**
  * Words: a, b, out, m, n, k, transposeA, transposeB, bytes from one a and one b of the batch to the next, accumulate, rows
- * and columns of a tile, tiles along the rows, tiles along the columns.
+ * and columns of a tile, tiles along the rows, tiles along the columns, whether a is turned, whether b is packed.
  */
 function product(args: usize, tile: i32, scratch: usize): void {
   const m = load<i32>(args, 12);
@@ -26,21 +76,21 @@ function product(args: usize, tile: i32, scratch: usize): void {
   const place = tile % (rowTiles * columnTiles);
   const firstRow = (place % rowTiles) * load<i32>(args, 44);
   const firstColumn = (place / rowTiles) * load<i32>(args, 48);
-  const rows = min(load<i32>(args, 44), m - firstRow);
-  const columns = min(load<i32>(args, 48), n - firstColumn);
   multiplyBlock(
     load<usize>(args) + batch * load<i32>(args, 32),
     m,
     load<i32>(args, 24) != 0,
+    load<i32>(args, 60) != 0,
     load<usize>(args, 4) + batch * load<i32>(args, 36),
     n,
     load<i32>(args, 28) != 0,
+    load<i32>(args, 64) != 0,
     load<usize>(args, 8) + ((batch * m * n) << 2),
     k,
     firstRow,
-    rows,
+    min(load<i32>(args, 44), m - firstRow),
     firstColumn,
-    columns,
+    min(load<i32>(args, 48), n - firstColumn),
     load<i32>(args, 40) != 0,
     scratch,
   );
@@ -48,15 +98,17 @@ function product(args: usize, tile: i32, scratch: usize): void {
 
 /**
  * Rows `firstRow ..` and columns `firstColumn ..` of `out (+)= op(a) op(b)`; op(a) is `[m, k]`, op(b) `[k, n]`, out has rows
- * of n.
+ * of n. `turnedA` and `packedB` tell that `turn` and `pack` have been there.
  */
 export function multiplyBlock(
   a: usize,
   m: i32,
   transposeA: bool,
+  turnedA: bool,
   b: usize,
   n: i32,
   transposeB: bool,
+  packedB: bool,
   out: usize,
   k: i32,
   firstRow: i32,
@@ -66,35 +118,30 @@ export function multiplyBlock(
   accumulate: bool,
   scratch: usize,
 ): void {
-  const packed = scratch + EDGE_BYTES;
-  const turned = packed + packedBytes(DEPTH, columns);
   const to = out + ((firstRow * n + firstColumn) << 2);
   if (k == 0 && !accumulate) {
     for (let i = 0; i < rows; i++) clear(to + ((i * n) << 2), columns << 2);
   }
-  for (let p = 0; p < k; p += DEPTH) {
-    const depth = min(DEPTH, k - p);
-    if (transposeB) packColumns(b + ((firstColumn * k + p) << 2), k << 2, depth, columns, packed);
-    else packRows(b + ((p * n + firstColumn) << 2), n << 2, depth, columns, packed);
+  const part = depthOfPart(k);
+  const packed = scratch + EDGE_BYTES;
+  const turned = packed + packedBytes(part, columns);
+  for (let p = 0; p < k; p += part) {
+    const depth = min(part, k - p);
+    const panel = depth * PANEL_BYTES;
+    let right = packed;
+    if (packedB) right = b + packedBytes(p, n) + (firstColumn >> 3) * panel;
+    else if (transposeB) packColumns(b + ((firstColumn * k + p) << 2), k << 2, depth, columns, packed, panel);
+    else packRows(b + ((p * n + firstColumn) << 2), n << 2, depth, columns, packed, panel);
     let left = a + ((firstRow * k + p) << 2);
     let leftRow = k << 2;
     if (transposeA) {
-      left = turned;
-      leftRow = TURNED_ROW;
-      transpose(a + ((p * m + firstRow) << 2), m << 2, depth, rows, turned, TURNED_ROW);
+      leftRow = MATMUL_TURNED_ROW;
+      if (turnedA) left = a + ((p / part) * m + firstRow) * MATMUL_TURNED_ROW;
+      else {
+        left = turned;
+        transpose(a + ((p * m + firstRow) << 2), m << 2, depth, rows, turned, MATMUL_TURNED_ROW);
+      }
     }
-    multiply(
-      rows,
-      columns,
-      depth,
-      left,
-      leftRow,
-      packed,
-      depth * PANEL_BYTES,
-      to,
-      n << 2,
-      accumulate || p > 0,
-      scratch,
-    );
+    multiply(rows, columns, depth, left, leftRow, right, panel, to, n << 2, accumulate || p > 0, scratch);
   }
 }

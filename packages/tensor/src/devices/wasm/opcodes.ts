@@ -96,6 +96,14 @@ export const ADAM_W = 0xa00;
 
 // Matrix products and attention.
 export const MATMUL_PRODUCT = 0x300;
+export const MATMUL_PACK = 0x301;
+export const MATMUL_TURN = 0x302;
+/** Columns that a tile packs. */
+export const MATMUL_PACK_COLUMNS = 64;
+/** Sums are taken in equal parts of at most 2^8 steps: what a tile needs of both operands then fits the second cache. */
+export const MATMUL_DEPTH_BITS = 8;
+/** Bytes of a row of such a part of A, turned: an odd number of cache lines, so that a column uses all sets of the cache. */
+export const MATMUL_TURNED_ROW = 1088;
 
 export const GROUPED_MATMUL = 0x400;
 export const GROUPED_TRANSPOSED = 0x401;

@@ -9,14 +9,10 @@ import {
   ATTENTION_QUERIES,
 } from '../opcodes.ts';
 import { floatBits, type Recorder } from '../recorder.ts';
+import { packedBytes } from './tiling.ts';
 
 /** Fewer tiles than this and the backward cuts the keys of a head into runs. */
 const WANTED_TILES = 16;
-
-/** Bytes of a `[k, n]` matrix packed in panels of 8 columns. */
-function packedBytes(k: number, n: number): number {
-  return Math.ceil(n / 8) * 32 * k;
-}
 
 export function attentionKernels(recorder: Recorder): Pick<Kernels, 'attention' | 'attentionBackward'> {
   return {

@@ -8,7 +8,7 @@ export function groupedKernels(recorder: Recorder): Pick<Kernels, 'groupedMatmul
   return {
     groupedMatmul({ x, weights, offsets, out, groups, rows, n, k, transposeWeights }): void {
       if (rows * n === 0) return;
-      const tiling = tile(rows, n, 1, 4 * recorder.threads);
+      const tiling = tile(rows, n, k, 1, recorder.threads);
       // Every group may end with a block that is not full.
       const rowTiles = Math.min(rows, Math.floor(rows / tiling.rows) + groups);
       recorder.record(GROUPED_MATMUL, rowTiles * tiling.columnTiles, [
@@ -25,9 +25,9 @@ export function groupedKernels(recorder: Recorder): Pick<Kernels, 'groupedMatmul
         tiling.columnTiles,
       ]);
     },
-    groupedMatmulTransposed({ a, b, offsets, out, groups, m, n }): void {
+    groupedMatmulTransposed({ a, b, offsets, out, groups, rows: total, m, n }): void {
       if (groups * m * n === 0) return;
-      const { rows, columns, rowTiles, columnTiles } = tile(m, n, groups, 4 * recorder.threads);
+      const { rows, columns, rowTiles, columnTiles } = tile(m, n, total / groups, groups, recorder.threads);
       recorder.record(GROUPED_TRANSPOSED, groups * rowTiles * columnTiles, [
         recorder.address(a),
         recorder.address(b),

@@ -1,8 +1,17 @@
 /** How a matrix product is cut into tiles. */
 
-/** Blocks are whole numbers of strips (of 5 or 6 rows) and panels (of 8 columns) of the innermost kernel. */
-const STRIP = 30;
+/** Blocks are whole numbers of strips and panels of the innermost kernel (strips have 5 rows without relaxed SIMD). */
+const STRIP = 6;
 const PANEL = 8;
+
+/** The largest block: what it needs of both operands fits the second cache. */
+const MOST_ROWS = 258;
+const MOST_COLUMNS = 256;
+/** Blocks are not made smaller than this for the sake of more of them. */
+const FEWEST_ROWS = 60;
+const FEWEST_COLUMNS = 64;
+/** Multiply-adds that are worth a tile: a few microseconds. */
+const TILE_WORK = 100_000;
 
 /** Sizes of the blocks of a product, and how many there are each way. */
 export interface Tiling {
@@ -12,6 +21,11 @@ export interface Tiling {
   readonly columnTiles: number;
 }
 
+/** Bytes of a `[k, n]` matrix in panels of 8 columns. */
+export function packedBytes(k: number, n: number): number {
+  return Math.ceil(n / PANEL) * PANEL * 4 * k;
+}
+
 /** Cuts `extent` into equal blocks of at most `largest`, each a multiple of `unit`. */
 function cut(extent: number, largest: number, unit: number): number {
   const blocks = Math.ceil(extent / largest);
@@ -19,16 +33,17 @@ function cut(extent: number, largest: number, unit: number): number {
 }
 
 /**
- * Blocks for a product `[m, n]` of which there are `copies`. B is packed once for every row of blocks, so blocks are as tall
- * as leaves `wanted` of them; they are wide enough that reading A again for each column of blocks is cheap.
+ * Blocks for products `[m, k] [k, n]`, of which there are `copies`: large ones, but about four for each thread. Columns are
+ * cut first, since B is packed for each row of blocks.
  */
-export function tile(m: number, n: number, copies: number, wanted: number): Tiling {
-  let rows = cut(m, 180, STRIP);
-  let columns = cut(n, 256, PANEL);
+export function tile(m: number, n: number, k: number, copies: number, threads: number): Tiling {
+  const wanted = Math.min(4 * threads, Math.ceil((copies * m * n * k) / TILE_WORK));
+  let rows = cut(m, MOST_ROWS, STRIP);
+  let columns = cut(n, MOST_COLUMNS, PANEL);
   const count = (): number => copies * Math.ceil(m / rows) * Math.ceil(n / columns);
-  while (count() < wanted && (rows > 60 || columns > 64)) {
-    if (columns > 64 && columns >= rows) columns = cut(columns, Math.max(64, columns / 2), PANEL);
-    else rows = cut(rows, Math.max(60, rows / 2), STRIP);
+  while (count() < wanted && (rows > FEWEST_ROWS || columns > FEWEST_COLUMNS)) {
+    if (columns > FEWEST_COLUMNS) columns = cut(columns, Math.max(FEWEST_COLUMNS, columns / 2), PANEL);
+    else rows = cut(rows, Math.max(FEWEST_ROWS, rows / 2), STRIP);
   }
   return { rows, columns, rowTiles: Math.ceil(m / rows), columnTiles: Math.ceil(n / columns) };
 }
