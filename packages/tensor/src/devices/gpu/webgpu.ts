@@ -49,15 +49,18 @@ export async function findAdapter(): Promise<AdapterInfo | null> {
   return (await gpu?.requestAdapter())?.info ?? null;
 }
 
+/** Of Node alone; held in a variable so that bundlers for browsers leave it out. */
+const NODE_PACKAGE: string = 'webgpu';
+
 async function installWebGpu(): Promise<WebGpu | null> {
-  let webgpu: typeof import('webgpu');
+  let gpu: WebGpu;
   try {
-    webgpu = await import('webgpu');
+    const { create } = (await import(NODE_PACKAGE)) as { create: (flags: readonly string[]) => WebGpu };
+    gpu = create([]);
   } catch {
     // An optional dependency, with binaries for common platforms only.
     return null;
   }
-  const gpu = webgpu.create([]) as unknown as WebGpu;
   const scope = globalThis as WithWebGpu;
   // From Node 21 on, there is a navigator already.
   if (scope.navigator === undefined) {
