@@ -47,7 +47,7 @@ describe('parseDecoderConfig', () => {
     [{ model_type: 'qwen4' }, 'config: model_type: got "qwen4", expected one of qwen3_moe, mixtral, deepseek_v3'],
     [
       { router_type: 'lpr', lpr_options: { temprature: 2 } },
-      'config: lpr_options: LPR: temprature must be one of the switches latentDim, scoreFrom, temperature',
+      'config: lpr_options: LPR: temprature must be one of the settings',
     ],
   ])('rejects %j', (changes, message) => {
     expect(messageOf({ ...smallJson, ...changes })).toContain(message);
@@ -141,5 +141,87 @@ describe('countParameters', () => {
     expect((counts.totalWithoutEmbeddings + counts.buffers) / 1e6).toBeCloseTo(withoutEmbeddings, 2);
     expect((counts.activeWithoutEmbeddings + counts.buffers) / 1e6).toBeCloseTo(active, 2);
     expect(counts.buffers).toBe('router_type' in json && json.router_type === 'lpr' ? 6 * 2176 : 0);
+  });
+
+  // config.json of checkpoints on the hub, and what their model cards say of their size.
+  it.each([
+    [
+      'Qwen3-30B-A3B',
+      {
+        architectures: ['Qwen3MoeForCausalLM'],
+        attention_bias: false,
+        attention_dropout: 0.0,
+        bos_token_id: 151643,
+        decoder_sparse_step: 1,
+        eos_token_id: 151645,
+        head_dim: 128,
+        hidden_act: 'silu',
+        hidden_size: 2048,
+        initializer_range: 0.02,
+        intermediate_size: 6144,
+        max_position_embeddings: 40960,
+        max_window_layers: 48,
+        mlp_only_layers: [],
+        model_type: 'qwen3_moe',
+        moe_intermediate_size: 768,
+        norm_topk_prob: true,
+        num_attention_heads: 32,
+        num_experts: 128,
+        num_experts_per_tok: 8,
+        num_hidden_layers: 48,
+        num_key_value_heads: 4,
+        output_router_logits: false,
+        rms_norm_eps: 1e-6,
+        rope_scaling: null,
+        rope_theta: 1_000_000,
+        router_aux_loss_coef: 0.001,
+        sliding_window: null,
+        tie_word_embeddings: false,
+        torch_dtype: 'bfloat16',
+        transformers_version: '4.51.0',
+        use_cache: true,
+        use_sliding_window: false,
+        vocab_size: 151936,
+      },
+      30.5,
+      3.3,
+    ],
+    [
+      'Mixtral-8x7B',
+      {
+        architectures: ['MixtralForCausalLM'],
+        attention_dropout: 0.0,
+        bos_token_id: 1,
+        eos_token_id: 2,
+        hidden_act: 'silu',
+        hidden_size: 4096,
+        initializer_range: 0.02,
+        intermediate_size: 14336,
+        max_position_embeddings: 32768,
+        model_type: 'mixtral',
+        num_attention_heads: 32,
+        num_experts_per_tok: 2,
+        num_hidden_layers: 32,
+        num_key_value_heads: 8,
+        num_local_experts: 8,
+        output_router_logits: false,
+        rms_norm_eps: 1e-5,
+        rope_theta: 1_000_000,
+        router_aux_loss_coef: 0.02,
+        sliding_window: null,
+        tie_word_embeddings: false,
+        torch_dtype: 'bfloat16',
+        transformers_version: '4.36.0.dev0',
+        use_cache: true,
+        vocab_size: 32000,
+      },
+      46.7,
+      12.9,
+    ],
+  ])('reads the config of %s and counts it', (_, json, billions, active) => {
+    const counts = countParameters(parseDecoderConfig(json));
+    // The cards give one digit after the point, cut or rounded.
+    expect(Math.abs(counts.total / 1e9 - billions)).toBeLessThan(0.1);
+    expect(Math.abs(counts.active / 1e9 - active)).toBeLessThan(0.1);
   });
 });
