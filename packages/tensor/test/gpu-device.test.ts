@@ -85,6 +85,14 @@ describe('buffers', () => {
     );
   });
 
+  it('refuses plans whose indices it could not hold', () => {
+    const count = 2 ** 24 + 1;
+    const [keys, counts, offsets] = [device.allocate(count), device.allocate(2), device.allocate(3)];
+    const [order, inverse] = [device.allocate(count), device.allocate(count)];
+    const plan = { keys, counts, offsets, order, inverse, count, segments: 2 };
+    expect(() => device.kernels.segmentPlan(plan)).toThrow('segmentPlan: 16777217 keys in 2 segments');
+  });
+
   it('refuses what cannot be meant', async () => {
     const buffer = device.allocate(2);
     expect(() => device.allocate(-1)).toThrow('allocate: expected a number of elements');

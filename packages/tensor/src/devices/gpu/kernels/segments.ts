@@ -3,7 +3,7 @@
  * gather: each place of the result searches for what belongs there. Hence all results are deterministic.
  */
 import type { Kernels } from '../../kernels.ts';
-import { axes, indexOf, int, quotient } from '../axes.ts';
+import { axes, indexOf, int, LARGEST_VARIABLE, quotient } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
 import { dividedIndex } from './rows.ts';
@@ -21,6 +21,11 @@ export function segmentKernels(run: Recorder): Pick<Kernels, 'segmentPlan' | 'se
         if (segments > 0) run.store(counts, run.constant(segments, 0), true);
         run.store(offsets, run.constant(segments + 1, 0), true);
         return;
+      }
+      if (Math.max(count, segments) > LARGEST_VARIABLE) {
+        throw new RangeError(
+          `segmentPlan: ${count} keys in ${segments} segments; the gpu device sorts up to 2^24, since it keeps i32 as f32. Use the wasm device`,
+        );
       }
       const keys = run.value(keysBuffer);
       let sorted: Value | null = null;
