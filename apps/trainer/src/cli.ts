@@ -85,7 +85,11 @@ function addRunOptions(command: Command): Command {
     .option('--steps <n>', 'training steps (default: as in the preset)', atLeast(1))
     .option('--seed <n>', 'decides initial weights, data order and noise', atLeast(0), 0)
     .option('--threads <n>', 'worker threads; 0 runs in place (default: one a core)', atLeast(0))
-    .option('--device <name>', 'where to compute: wasm', 'wasm')
+    .option(
+      '--device <name>',
+      'where to compute: wasm (the CPU), gpu (through WebGPU), auto (a GPU where there is one), gpu-software (a GPU that the CPU plays: very slow)',
+      'wasm',
+    )
     .option('--out <folder>', 'folder to make for the results (default: runs/<command>-<number>)')
     .addOption(
       new Option('--set <path=value>', 'any other setting, by its path in config.yaml; repeatable')

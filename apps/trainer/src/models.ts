@@ -88,7 +88,9 @@ export function decoderConfig(settings: Settings, vocabulary: number): DecoderCo
  * @throws UsageError that names the sizes
  */
 export function checkMemory(settings: Settings): void {
-  const { data, evaluation, size } = settings;
+  const { data, device, evaluation, size } = settings;
+  // A GPU says itself when its memory is exhausted: how much it has, no program is told.
+  if (device !== 'wasm') return;
   const config = decoderConfig(settings, size.vocabulary);
   const sequence = data.sequenceLength;
   const needs = [

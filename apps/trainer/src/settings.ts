@@ -11,6 +11,10 @@ import { UsageError, unknownName } from './errors.ts';
 import { PRESETS } from './presets.ts';
 
 export const ARCHITECTURES = ['qwen3-moe', 'mixtral', 'deepseek-v3'] as const;
+/** 'gpu-software' is a GPU that the CPU plays (SwiftShader, llvmpipe): very slow, to see that GPU code works. */
+export const DEVICES = ['wasm', 'auto', 'gpu', 'gpu-software'] as const;
+export type DeviceSetting = (typeof DEVICES)[number];
+
 export const ROUTERS = ['top-k', 'lpr', 'lpr-paper', 'lpr-official'] as const;
 
 export type Architecture = (typeof ARCHITECTURES)[number];
@@ -33,7 +37,7 @@ export interface Settings {
   readonly lpr?: LatentPrototypeOptions | undefined;
   /** Decides initial weights, data order and noise. */
   readonly seed: number;
-  readonly device: 'wasm';
+  readonly device: DeviceSetting;
   /** Worker threads; null: as many as the machine has cores. */
   readonly threads: number | null;
   readonly size: {
@@ -88,7 +92,7 @@ const settingsSchema: z.ZodType<Settings> = z.strictObject({
   balancing: z.strictObject({ auxiliaryLoss: z.number().min(0) }).optional(),
   lpr: z.custom<LatentPrototypeOptions>((value) => typeof value === 'object' && value !== null).optional(),
   seed: z.int().min(0),
-  device: z.enum(['wasm']),
+  device: z.enum(DEVICES),
   threads: z.int().min(0).nullable(),
   size: z.strictObject({
     vocabulary: z.int().min(257),
@@ -145,7 +149,7 @@ export function resolveSettings(options: SettingOptions): Settings {
   if (preset === undefined) throw unknownName('preset', options.preset, Object.keys(PRESETS));
   checkKnown('architecture', options.arch, ARCHITECTURES);
   checkKnown('router', options.router, ROUTERS);
-  checkKnown('device', options.device, ['wasm']);
+  checkKnown('device', options.device, DEVICES);
   const { description: _, ...sizes } = structuredClone(preset);
   const formulation = FORMULATIONS[options.router as RouterName];
   const settings = {

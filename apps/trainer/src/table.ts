@@ -36,10 +36,12 @@ export function comparisonTable(summary: Summary, architecture: Architecture): s
     ...lines.slice(0, measured.length + levels.length),
     'The paper, table 1 (0.6B parameters, 1B tokens, another corpus: for the pattern, not the values)',
     ...lines.slice(measured.length + levels.length),
-    ...summary.models.map(
-      ({ router, stepTimeShares }) =>
-        `Training time, ${modelTitle(architecture, router)}: ${timeShares(stepTimeShares)}`,
-    ),
+    ...summary.models
+      .filter(({ stepTimeShares }) => Object.keys(stepTimeShares).length > 0)
+      .map(
+        ({ router, stepTimeShares }) =>
+          `Training time, ${modelTitle(architecture, router)}: ${timeShares(stepTimeShares)}`,
+      ),
   ].join('\n');
 }
 
