@@ -27,7 +27,7 @@ export interface RunResultFile {
   readonly threads: number;
   /** In training, by the process that finished it; null when nothing was left to train. */
   readonly tokensPerSecond: number | null;
-  /** Shares of the time of a training step by part of the model; empty when nothing was left to train. */
+  /** Shares of the training time by part of the model, and idle (waiting for work). */
   readonly stepTimeShares: Readonly<Record<string, number>>;
   readonly evaluation: BalanceFigures & {
     readonly tokens: number;
@@ -115,7 +115,7 @@ export async function finishRun(
       onWarning: (message) => progress.note(`warning: ${message}; using the one before`),
       signal,
     });
-    const { labels, busy } = await device.profile.stop();
+    const { labels, busy, total } = await device.profile.stop();
     if (!result.finished) return null;
 
     const { loss, tokens, counts, ...specialisation } = await evaluateHeldOut(session, decoder, settings, name);
@@ -129,7 +129,9 @@ export async function finishRun(
       device: device.description,
       threads: device.threads,
       tokensPerSecond: result.tokensPerSecond === null ? null : Math.round(result.tokensPerSecond),
-      stepTimeShares: Object.fromEntries(Object.entries(labels).map(([label, time]) => [label, round(time / busy)])),
+      stepTimeShares: Object.fromEntries(
+        Object.entries({ ...labels, idle: total - busy }).map(([part, time]) => [part, round(time / total)]),
+      ),
       evaluation: {
         tokens,
         testLoss: loss,

@@ -36,7 +36,20 @@ export function comparisonTable(summary: Summary, architecture: Architecture): s
     ...lines.slice(0, measured.length + levels.length),
     'The paper, table 1 (0.6B parameters, 1B tokens, another corpus: for the pattern, not the values)',
     ...lines.slice(measured.length + levels.length),
+    ...summary.models.map(
+      ({ router, stepTimeShares }) =>
+        `Training time, ${modelTitle(architecture, router)}: ${timeShares(stepTimeShares)}`,
+    ),
   ].join('\n');
+}
+
+/** "head 37 %, experts 33 %, ...": the largest first, what rounds to nothing left out. */
+function timeShares(shares: Readonly<Record<string, number>>): string {
+  return Object.entries(shares)
+    .toSorted(([, a], [, b]) => b - a)
+    .filter(([, share]) => share >= 0.005)
+    .map(([part, share]) => `${part} ${Math.round(100 * share)} %`)
+    .join(', ');
 }
 
 /** Three decimals, or powers of ten where these would hide it. */

@@ -3,14 +3,7 @@
  * every unknown one with the known key nearest to it.
  */
 import { closest } from 'fastest-levenshtein';
-import { z } from 'zod';
-import { planDecoder } from './families/index.ts';
-import { type Qwen3MoeConfig, qwen3MoeSchema } from './families/qwen3Moe.ts';
-
-/** Any family's config; `model_type` tells them apart. */
-export type DecoderConfig = Qwen3MoeConfig;
-
-const schemas: Readonly<Record<DecoderConfig['model_type'], z.ZodObject>> = { qwen3_moe: qwen3MoeSchema };
+import { type DecoderConfig, familyOf, modelTypes, planDecoder } from './families/index.ts';
 
 /** All problems of a config, one a line. */
 export class ConfigError extends Error {
@@ -25,12 +18,10 @@ export class ConfigError extends Error {
 export function parseDecoderConfig(json: unknown): DecoderConfig {
   const family =
     typeof json === 'object' && json !== null ? (json as Record<string, unknown>)['model_type'] : undefined;
-  if (typeof family !== 'string' || !Object.hasOwn(schemas, family)) {
-    throw new ConfigError(
-      `config: model_type: got ${shown(family)}, expected one of ${Object.keys(schemas).join(', ')}`,
-    );
+  if (typeof family !== 'string' || !modelTypes.includes(family)) {
+    throw new ConfigError(`config: model_type: got ${shown(family)}, expected one of ${modelTypes.join(', ')}`);
   }
-  const schema = schemas[family as DecoderConfig['model_type']];
+  const { schema } = familyOf(family as DecoderConfig['model_type']);
   const result = schema.safeParse(json);
   if (result.success) {
     const config = result.data as unknown as DecoderConfig;

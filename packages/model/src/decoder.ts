@@ -29,8 +29,7 @@ import {
   scope,
   type Tensor,
 } from '@lpr/tensor';
-import type { DecoderConfig } from './config.ts';
-import { planDecoder } from './families/index.ts';
+import { type DecoderConfig, planDecoder } from './families/index.ts';
 import { DecoderLayer } from './layers/decoderLayer.ts';
 import { decoderParameters, type ModelParameter } from './parameters.ts';
 import type { DecoderPlan } from './plan.ts';
@@ -209,8 +208,8 @@ export class Decoder {
     if (this.#tables === null || this.#tables.cos.shape[0]! < sequence) {
       this.#tables?.cos.dispose();
       this.#tables?.sin.dispose();
-      const { headDim } = this.plan.layers[0]!.attention;
-      const { cos, sin } = rotaryTables(this.device, sequence, headDim, this.plan.ropeTheta);
+      const { dim, theta } = this.plan.rotary;
+      const { cos, sin } = rotaryTables(this.device, sequence, dim, theta);
       this.#tables = { cos: keep(cos), sin: keep(sin) };
     }
     return this.#tables;

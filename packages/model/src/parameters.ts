@@ -1,7 +1,8 @@
 /** Every tensor of a decoder: its name, shape and start, and which pieces of it Hugging Face stores under which names. */
 import { constantSpec, expertParameters, type ParameterSpec, routerParameters, weightSpec, withPrefix } from '@lpr/moe';
 import type { Shape } from '@lpr/tensor';
-import type { AttentionPlan, DecoderPlan, DensePlan, LayerPlan, MoePlan } from './plan.ts';
+import { attentionParameters } from './layers/attention.ts';
+import type { DecoderPlan, DensePlan, LayerPlan, MoePlan } from './plan.ts';
 
 /** A contiguous part of a tensor that is a tensor of its own in a checkpoint. */
 export interface Piece {
@@ -39,23 +40,12 @@ function layerParameters({ attention, feedForward }: LayerPlan, hidden: number, 
   ];
 }
 
-function attentionParameters(plan: AttentionPlan, hidden: number): ParameterSpec[] {
-  const { heads, keyHeads, headDim, bias, queryKeyNorm } = plan;
-  const projection = (name: string, from: number, to: number): ParameterSpec[] => [
-    weightSpec(`${name}.weight`, [to, from]),
-    ...(bias ? [constantSpec(`${name}.bias`, [to], 0)] : []),
-  ];
-  return [
-    ...projection('q_proj', hidden, heads * headDim),
-    ...projection('k_proj', hidden, keyHeads * headDim),
-    ...projection('v_proj', hidden, keyHeads * headDim),
-    ...(queryKeyNorm ? [constantSpec('q_norm.weight', [headDim], 1), constantSpec('k_norm.weight', [headDim], 1)] : []),
-    ...projection('o_proj', heads * headDim, hidden),
-  ];
-}
-
 /** Gate and up projection are one tensor, so that one product computes both. */
-function denseParameters({ width, matrices }: DensePlan, hidden: number, block: string): ModelParameter[] {
+function denseParameters(
+  { width, matrices }: Pick<DensePlan, 'width' | 'matrices'>,
+  hidden: number,
+  block: string,
+): ModelParameter[] {
   const shape = [width, hidden];
   return [
     {
@@ -73,7 +63,7 @@ function denseParameters({ width, matrices }: DensePlan, hidden: number, block: 
 }
 
 function moeParameters(plan: MoePlan, hidden: number, block: string): ModelParameter[] {
-  const { width, experts, topK, router, matrices } = plan;
+  const { width, experts, topK, router, sharedWidth, matrices } = plan;
   const size = width * hidden;
   const pieces = (names: readonly string[], shape: Shape): Piece[] =>
     Array.from({ length: experts }, (_, e) =>
@@ -88,6 +78,7 @@ function moeParameters(plan: MoePlan, hidden: number, block: string): ModelParam
     ...withPrefix(`${block}gate.`, routerParameters(router, { hidden, experts, topK })).map(whole),
     { ...gateUp!, pieces: pieces([matrices.gate, matrices.up], [width, hidden]) },
     { ...down!, pieces: pieces([matrices.down], [hidden, width]) },
+    ...(sharedWidth === 0 ? [] : denseParameters({ width: sharedWidth, matrices }, hidden, `${block}shared_experts.`)),
   ];
 }
 

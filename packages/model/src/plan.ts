@@ -5,7 +5,8 @@
 import type { LoadBalancingScope, RouterOptions } from '@lpr/moe';
 
 /** Causal self-attention with grouped queries: query head h reads key head `floor(h keyHeads / heads)`. */
-export interface AttentionPlan {
+export interface GroupedQueryPlan {
+  readonly kind: 'groupedQuery';
   readonly heads: number;
   readonly keyHeads: number;
   readonly headDim: number;
@@ -13,6 +14,33 @@ export interface AttentionPlan {
   readonly bias: boolean;
   /** RMSNorm over each head of q and k before the rotary embedding. */
   readonly queryKeyNorm: boolean;
+}
+
+/** Multi-head latent attention: keys and values are made from one narrow latent a token, beside a rotary key that all heads share. */
+export interface LatentAttentionPlan {
+  readonly kind: 'latent';
+  readonly heads: number;
+  /** Width of the queries' own latent; null: queries are projected from the token itself. */
+  readonly queryRank: number | null;
+  /** Width of the latent of keys and values. */
+  readonly keyValueRank: number;
+  /** Width of the part of each query and key head that knows no positions, and of the part that does. */
+  readonly nopeDim: number;
+  readonly ropeDim: number;
+  readonly valueDim: number;
+  /** Biases on the projections to the latents and on the output. */
+  readonly bias: boolean;
+}
+
+export type AttentionPlan = GroupedQueryPlan | LatentAttentionPlan;
+
+/** Rotary position embedding, the same in all layers. */
+export interface RotaryPlan {
+  readonly theta: number;
+  /** Channels of a head that are turned. */
+  readonly dim: number;
+  /** Pairs are neighbouring channels instead of channels half a head apart. */
+  readonly interleaved: boolean;
 }
 
 /** The family's names of a gated MLP's three matrices. */
@@ -38,6 +66,10 @@ export interface MoePlan {
   readonly experts: number;
   readonly topK: number;
   readonly router: RouterOptions;
+  /** Width of the MLP that every token passes beside its experts; 0: there is none. */
+  readonly sharedWidth: number;
+  /** In training, what router and experts read is multiplied by numbers drawn evenly from 1 - this to 1 + this; 0: never. */
+  readonly inputJitter: number;
   readonly matrices: MlpNames;
 }
 
@@ -52,7 +84,7 @@ export interface DecoderPlan {
   /** The longest sequence. */
   readonly positions: number;
   readonly normEpsilon: number;
-  readonly ropeTheta: number;
+  readonly rotary: RotaryPlan;
   readonly layers: readonly LayerPlan[];
   /** The auxiliary loss over the routers' probabilities; null: none. */
   readonly loadBalancing: { readonly scope: LoadBalancingScope; readonly weight: number } | null;

@@ -1,9 +1,8 @@
 /** Sizes of a decoder before it exists: parameters and memory. */
 import { sizeOf } from '@lpr/tensor';
-import type { DecoderConfig } from './config.ts';
-import { planDecoder } from './families/index.ts';
+import { type DecoderConfig, planDecoder } from './families/index.ts';
 import { decoderParameters } from './parameters.ts';
-import type { DecoderPlan, LayerPlan } from './plan.ts';
+import type { AttentionPlan, DecoderPlan, DensePlan, LatentAttentionPlan, MoePlan } from './plan.ts';
 
 export interface ParameterCounts {
   /** All trained numbers. */
@@ -56,15 +55,20 @@ export function predictMemory(
   const plan = planDecoder(config);
   const { total, buffers } = countParameters(config);
   const tokens = batch * sequence;
-  const layers = plan.layers.map((layer) => layerNumbers(layer, plan, tokens));
-  const head = headNumbers(plan, tokens, training);
-  const passing = Math.max(head.passing, ...layers.map((layer) => layer.passing));
-  const kept = layers.reduce((sum, layer) => sum + layer.kept, head.kept);
-  // While it is added to, a gradient is there three times.
-  const largest = Math.max(...decoderParameters(plan).map(({ shape }) => sizeOf(shape)));
-  const activations = training
-    ? kept + Math.max(passing, 2 * largest)
-    : Math.max(head.passing, ...layers.map((layer) => layer.kept + 6 * tokens * plan.hidden));
+  const parts = [
+    ...plan.layers.flatMap(({ attention, feedForward }) => [
+      attentionNumbers(attention, plan.hidden, tokens),
+      feedForwardNumbers(feedForward, plan.hidden, tokens),
+    ]),
+    headNumbers(plan, tokens, training),
+  ];
+  // A training step is fullest while one of its parts runs forward or backward and all before it wait for their turn backward.
+  let waiting = 0;
+  let activations = 0;
+  for (const { kept, forward, backward } of parts) {
+    waiting = training ? waiting + kept : kept;
+    activations = Math.max(activations, waiting + (training ? Math.max(forward, backward) : forward));
+  }
   const bytes = {
     parameters: 4 * (total + buffers),
     gradients: training ? 4 * total : 0,
@@ -77,40 +81,84 @@ export function predictMemory(
 interface Numbers {
   /** Kept from the forward to the backward pass. */
   readonly kept: number;
-  /** The most that lives besides while the part runs. */
-  readonly passing: number;
+  /** The most that lives besides while the part runs forward, and while it runs backward. */
+  readonly forward: number;
+  readonly backward: number;
 }
 
-function layerNumbers({ attention, feedForward }: LayerPlan, { hidden }: DecoderPlan, tokens: number): Numbers {
-  const queries = attention.heads * attention.headDim;
-  const keys = attention.keyHeads * attention.headDim;
-  const norms = attention.queryKeyNorm ? queries + keys : 0;
-  // Residual stream twice, both normed inputs, q and k before their norm and after the rotary embedding, v, attention's result.
-  const attentionKept = tokens * (4 * hidden + norms + 2 * queries + 2 * keys + attention.heads + 4);
-  if (feedForward.kind === 'dense') {
-    return {
-      kept: attentionKept + tokens * 3 * feedForward.width,
-      passing: tokens * (3 * hidden + 6 * feedForward.width),
-    };
-  }
-  const { topK, width, experts, router } = feedForward;
-  const rows = tokens * topK;
-  const routerKept =
-    router.kind === 'latentPrototype'
-      ? tokens * (2 * hidden + 12 * router.latentDim + 2 * experts)
-      : tokens * 2 * experts;
-  // Dispatched inputs, gate and up, their product, results.
-  const expertsKept = rows * (2 * hidden + 3 * width + 6);
+function attentionNumbers(plan: AttentionPlan, hidden: number, tokens: number): Numbers {
+  const { heads } = plan;
+  const widths =
+    plan.kind === 'groupedQuery'
+      ? groupedQueryWidths(heads * plan.headDim, plan.keyHeads * plan.headDim, plan.queryKeyNorm)
+      : latentWidths(plan);
   return {
-    kept: attentionKept + routerKept + expertsKept,
-    // The gradients of a layer's widest tensors, before the first of them is used up.
-    passing: rows * (hidden + 3 * width) + tokens * 3 * hidden,
+    // The normed input, the sum of input and result, a number a head, and the inverse norms.
+    kept: tokens * (2 * hidden + widths.kept + heads + 2),
+    forward: tokens * (2 * hidden + widths.forward),
+    backward: tokens * (2 * hidden + widths.backward),
   };
 }
 
+function groupedQueryWidths(queries: number, keys: number, normed: boolean): Numbers {
+  return {
+    // q and k before their norm, q and k after the rotary embedding, v, attention's result.
+    kept: (normed ? queries + keys : 0) + 2 * queries + 2 * keys,
+    forward: queries + keys,
+    backward: 2 * queries + 2 * keys,
+  };
+}
+
+function latentWidths({ heads, queryRank, keyValueRank, nopeDim, ropeDim, valueDim }: LatentAttentionPlan): Numbers {
+  const queries = heads * (nopeDim + ropeDim);
+  const values = heads * valueDim;
+  return {
+    // Both latents before and after their norm, q, k, v, attention's result.
+    kept: 2 * (queryRank ?? 0) + 2 * keyValueRank + 2 * queries + 2 * values,
+    // What q, k and v are cut from and joined of.
+    forward: 4 * queries + values + keyValueRank + 3 * ropeDim,
+    // The gradient of q, and those of k and v on their way into one tensor.
+    backward: queries + 3 * heads * (nopeDim + valueDim),
+  };
+}
+
+function feedForwardNumbers(plan: DensePlan | MoePlan, hidden: number, tokens: number): Numbers {
+  if (plan.kind === 'dense') return mlpNumbers(plan.width, hidden, tokens);
+  const { topK, width, experts, router, sharedWidth } = plan;
+  const rows = tokens * topK;
+  const routerKept = router.kind === 'latentPrototype' ? 2 * hidden + 12 * router.latentDim + 2 * experts : 2 * experts;
+  // Dispatched inputs, gate and up, their product, results.
+  const expertsKept = rows * (2 * hidden + 3 * width + 6);
+  const shared = mlpNumbers(sharedWidth, hidden, tokens);
+  return {
+    kept: tokens * routerKept + expertsKept + shared.kept,
+    forward: shared.forward,
+    // The gradients of the widest tensors, before the first of them is used up; twice those of the experts' weights.
+    backward: Math.max(
+      rows * (hidden + 3 * width) + tokens * 3 * hidden,
+      shared.backward,
+      2 * experts * 2 * width * hidden,
+    ),
+  };
+}
+
+/** Also the norm before it and the sum after it. */
+function mlpNumbers(width: number, hidden: number, tokens: number): Numbers {
+  return {
+    kept: tokens * (2 * hidden + 3 * width + 2),
+    forward: tokens * 3 * hidden,
+    backward: tokens * (3 * hidden + 3 * width),
+  };
+}
+
+/** The embedding's gradient, which comes last, is as large as the head's. */
 function headNumbers({ hidden, vocabulary }: DecoderPlan, tokens: number, training: boolean): Numbers {
-  const logits = Math.min(tokens, 256) * vocabulary;
-  return training
-    ? { kept: tokens * 3 * hidden + vocabulary * hidden, passing: logits + Math.min(tokens, 256) * hidden }
-    : { kept: 0, passing: logits + tokens * 2 * hidden };
+  const chunk = Math.min(tokens, 256);
+  return {
+    // The head's gradient is computed in the forward pass.
+    kept: training ? tokens * 3 * hidden + vocabulary * hidden : 0,
+    forward: chunk * vocabulary + (training ? chunk * hidden : tokens * 2 * hidden),
+    // While it is added to, a gradient is there three times.
+    backward: 2 * vocabulary * hidden,
+  };
 }

@@ -1,24 +1,36 @@
 /** Weights under their Hugging Face names: out of a decoder, one tensor an expert, and into it, from that or the stacked layout. */
-import { assign, type Shape, type Tensor } from '@lpr/tensor';
+import { assign, type Shape, sizeOf, type Tensor } from '@lpr/tensor';
 import type { Decoder } from './decoder.ts';
+import type { ModelParameter, Piece } from './parameters.ts';
 
 export interface Weight {
   readonly shape: Shape;
   readonly data: Float32Array;
 }
 
-/** All parameters and buffers, copied from the device, each expert's matrices under names of their own. */
+/** A weight and what a checkpoint calls it. */
+export interface NamedWeight extends Weight {
+  readonly name: string;
+}
+
+/** All parameters and buffers as they are at the call, copied from the device, each expert's matrices under names of their own. */
 export async function exportWeights(decoder: Decoder): Promise<Map<string, Weight>> {
-  const parts = await Promise.all(
-    decoder.layout.map(async ({ name, pieces }) => {
-      const data = (await tensorOf(decoder, name).data()) as Float32Array;
-      return pieces.map((piece): [string, Weight] => {
-        const size = piece.shape.reduce((a, b) => a * b, 1);
-        return [piece.name, { shape: piece.shape, data: data.subarray(piece.start, piece.start + size) }];
-      });
-    }),
-  );
-  return new Map(parts.flat());
+  const parts = await Promise.all(decoder.layout.map((parameter) => piecesOf(decoder, parameter)));
+  return new Map(parts.flat().map(({ name, shape, data }) => [name, { shape, data }]));
+}
+
+/** The same one by one, in the order of the decoder's layout, for those who wait with further steps until it is through. */
+export async function* eachWeight(decoder: Decoder): AsyncGenerator<NamedWeight> {
+  for (const parameter of decoder.layout) yield* await piecesOf(decoder, parameter);
+}
+
+async function piecesOf(decoder: Decoder, { name, pieces }: ModelParameter): Promise<NamedWeight[]> {
+  const data = (await tensorOf(decoder, name).data()) as Float32Array;
+  return pieces.map((piece) => ({
+    name: piece.name,
+    shape: piece.shape,
+    data: data.subarray(piece.start, piece.start + sizeOf(piece.shape)),
+  }));
 }
 
 /** Which names do not fit a decoder. */
@@ -26,48 +38,66 @@ export class WeightsError extends Error {
   override readonly name = 'WeightsError';
 }
 
+/** One of a decoder's tensors and the weights that fill it. */
+export interface WeightTarget {
+  readonly parameter: ModelParameter;
+  readonly parts: readonly Piece[];
+}
+
 /**
- * Overwrites all parameters and buffers. Experts come one tensor each (`experts.0.gate_proj.weight`) or stacked (`experts.gate_up_proj`,
- * transformers 5); the layouts may be mixed.
+ * Which weights fill which tensors. Experts come one tensor each (`experts.0.gate_proj.weight`) or stacked (`experts.gate_up_proj`, transformers 5);
+ * the layouts may be mixed.
  *
- * @throws WeightsError that lists every missing, unknown and misshapen name; nothing is overwritten then.
+ * @throws WeightsError that lists every missing, unknown and misshapen name.
  */
-export function importWeights(
-  decoder: Decoder,
-  weights: ReadonlyMap<string, { readonly shape: Shape; readonly data: ArrayLike<number> | BigInt64Array }>,
-): void {
+export function matchWeights(
+  layout: readonly ModelParameter[],
+  weights: ReadonlyMap<string, { readonly shape: Shape; readonly dtype?: string }>,
+): WeightTarget[] {
   const unused = new Set(weights.keys());
   const problems: string[] = [];
-  const take = (name: string, shape: Shape): ArrayLike<number> | null => {
+  const targets = layout.map((parameter): WeightTarget => {
+    const { name, shape, pieces } = parameter;
+    return { parameter, parts: weights.has(name) ? [{ name, shape, start: 0 }] : pieces };
+  });
+  for (const { name, shape } of targets.flatMap(({ parts }) => parts)) {
     const weight = weights.get(name);
     unused.delete(name);
     if (weight === undefined) {
       problems.push(`${name} is missing`);
     } else if (weight.shape.join() !== shape.join()) {
       problems.push(`${name} must be [${shape.join(', ')}], got [${weight.shape.join(', ')}]`);
-    } else if (weight.data instanceof BigInt64Array) {
-      problems.push(`${name} must hold floating-point numbers, got 64-bit integers`);
-    } else {
-      return weight.data;
+    } else if (weight.dtype === 'I64' || weight.dtype === 'I32') {
+      problems.push(`${name} must hold floating-point numbers, got ${weight.dtype}`);
     }
-    return null;
-  };
-  const values = decoder.layout.map(({ name, shape, pieces }) => {
-    const parts = weights.has(name) ? [{ name, shape, start: 0 }] : pieces;
-    return parts.map((part) => ({ start: part.start, data: take(part.name, part.shape) }));
-  });
+  }
   problems.push(...[...unused].map((name) => `${name} is unknown`));
   if (problems.length > 0) {
     throw new WeightsError(`weights do not fit the decoder (${problems.length} names):\n${problems.join('\n')}`);
   }
-  decoder.layout.forEach(({ name }, i) => {
-    const target = tensorOf(decoder, name);
-    const data = new Float32Array(target.size);
-    for (const part of values[i]!) data.set(part.data!, part.start);
-    assign(target, data);
-  });
+  return targets;
 }
 
-function tensorOf(decoder: Decoder, name: string): Tensor {
+/**
+ * Overwrites all parameters and buffers, from one tensor an expert or stacked ones.
+ *
+ * @throws WeightsError that lists every missing, unknown and misshapen name; nothing is overwritten then.
+ */
+export function importWeights(
+  decoder: Decoder,
+  weights: ReadonlyMap<
+    string,
+    { readonly shape: Shape; readonly dtype?: string; readonly data: ArrayLike<number> | BigInt64Array }
+  >,
+): void {
+  for (const { parameter, parts } of matchWeights(decoder.layout, weights)) {
+    const values = new Float32Array(sizeOf(parameter.shape));
+    for (const { name, start } of parts) values.set(weights.get(name)!.data as ArrayLike<number>, start);
+    assign(tensorOf(decoder, parameter.name), values);
+  }
+}
+
+/** The parameter or buffer of a decoder's layout by name. */
+export function tensorOf(decoder: Decoder, name: string): Tensor {
   return (decoder.parameters.get(name) ?? decoder.buffers.get(name))!;
 }

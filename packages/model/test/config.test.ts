@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigError, countParameters, parseDecoderConfig, planDecoder } from '../src/index.ts';
-import { releasedJson, smallConfig, smallJson } from './support.ts';
+import {
+  familyConfig,
+  releasedDeepseekJson,
+  releasedJson,
+  releasedMixtralJson,
+  smallConfig,
+  smallJson,
+} from './support.ts';
 
 function messageOf(json: unknown): string {
   try {
@@ -37,13 +44,44 @@ describe('parseDecoderConfig', () => {
     [{ tie_word_embeddings: true }, 'config: tie_word_embeddings: got true, expected false, the only value'],
     [{ mlp_only_layers: [0, -1] }, 'config: mlp_only_layers.1: got -1, expected a whole number of at least 0'],
     [{ router_type: 'topk' }, 'config: router_type: got "topk", expected one of "vanilla", "lpr"'],
-    [{ model_type: 'qwen4' }, 'config: model_type: got "qwen4", expected one of qwen3_moe'],
+    [{ model_type: 'qwen4' }, 'config: model_type: got "qwen4", expected one of qwen3_moe, mixtral, deepseek_v3'],
     [
       { router_type: 'lpr', lpr_options: { temprature: 2 } },
       'config: lpr_options: LPR: temprature must be one of the settings',
     ],
   ])('rejects %j', (changes, message) => {
     expect(messageOf({ ...smallJson, ...changes })).toContain(message);
+  });
+
+  it.each([
+    ['mixtral', { num_local_experts: 1 }, 'config: num_experts_per_tok: got 2, expected at most num_local_experts, 1'],
+    ['mixtral', { num_attention_heads: 16 }, 'config: head_dim: got nothing, expected an even number'],
+    ['mixtral', { sliding_window: 4096 }, 'config: sliding_window: got 4096, expected null, the only value'],
+    ['mixtral', { attention_bias: true }, 'config: attention_bias is not a key of mixtral configs'],
+    ['deepseek_v3', { qk_rope_head_dim: 3 }, 'config: qk_rope_head_dim: got 3, expected an even number'],
+    ['deepseek_v3', { kv_lora_rank: null }, 'config: kv_lora_rank: got null, expected a whole number of at least 1'],
+    ['deepseek_v3', { n_routed_experts: 1 }, 'expected at most n_routed_experts, 1'],
+    ['deepseek_v3', { scoring_func: 'softmax' }, 'scoring_func: got "softmax", expected "sigmoid", the only value'],
+    [
+      'deepseek_v3',
+      { rope_parameters: { rope_theta: 1e4, rope_type: 'yarn' } },
+      'config: rope_parameters.rope_type: got "yarn", expected "default", the only value',
+    ],
+  ] as const)('rejects %s with %j', (family, changes, message) => {
+    expect(messageOf({ ...familyConfig(family), ...changes })).toContain(message);
+  });
+
+  it('derives the width of heads where the config leaves it out', () => {
+    for (const head_dim of [undefined, null]) {
+      const { attention } = planDecoder(familyConfig('mixtral', { head_dim })).layers[0]!;
+      expect(attention).toMatchObject({ kind: 'groupedQuery', headDim: 6 });
+    }
+  });
+
+  it('reads the rotary base where transformers 5 writes it', () => {
+    const config = familyConfig('mixtral', { rope_parameters: { rope_theta: 5e5, rope_type: 'default' } });
+    expect(planDecoder(config).rotary.theta).toBe(5e5);
+    expect(planDecoder(familyConfig('mixtral')).rotary.theta).toBe(1e6);
   });
 
   it('reports all problems at once', () => {
@@ -89,19 +127,101 @@ describe('the router of a config', () => {
 });
 
 describe('countParameters', () => {
-  it('counts the released 0.6B Qwen3-MoE', () => {
-    const counts = countParameters(parseDecoderConfig(releasedJson));
-    expect(counts.total).toBe(645_413_376);
-    expect(counts.totalWithoutEmbeddings / 1e6).toBeCloseTo(334.25, 2);
-    expect(counts.activeWithoutEmbeddings / 1e6).toBeCloseTo(51.13, 2);
-    expect(counts.buffers).toBe(0);
+  const lpr = { router_type: 'lpr', lpr_formulation: 'official' };
+  it.each([
+    // [case, json, total with buffers, millions without embeddings, millions of these that a token passes]
+    ['Qwen3', releasedJson, 645_413_376, 334.25, 51.13],
+    ['Qwen3-LPR', { ...releasedJson, ...lpr }, 644_965_824, 333.8, 50.69],
+    ['Mixtral', releasedMixtralJson, 629_683_200, 318.52, 35.4],
+    ['Mixtral-LPR', { ...releasedMixtralJson, ...lpr }, 629_235_648, 318.07, 34.96],
+    ['DeepSeek-LPR', { ...releasedDeepseekJson, ...lpr }, 620_904_384, 309.74, 66.44],
+  ])('counts the released 0.6B %s', (_, json, total, withoutEmbeddings, active) => {
+    const counts = countParameters(parseDecoderConfig(json));
+    expect(counts.total + counts.buffers).toBe(total);
+    expect((counts.totalWithoutEmbeddings + counts.buffers) / 1e6).toBeCloseTo(withoutEmbeddings, 2);
+    expect((counts.activeWithoutEmbeddings + counts.buffers) / 1e6).toBeCloseTo(active, 2);
+    expect(counts.buffers).toBe('router_type' in json && json.router_type === 'lpr' ? 6 * 2176 : 0);
   });
 
-  it('counts it with the released LPR router, whose moving averages are buffers', () => {
-    const counts = countParameters(
-      parseDecoderConfig({ ...releasedJson, router_type: 'lpr', lpr_formulation: 'official' }),
-    );
-    expect(counts.total + counts.buffers).toBe(644_965_824);
-    expect(counts.buffers).toBe(6 * 2176);
+  // config.json of checkpoints on the hub, and what their model cards say of their size.
+  it.each([
+    [
+      'Qwen3-30B-A3B',
+      {
+        architectures: ['Qwen3MoeForCausalLM'],
+        attention_bias: false,
+        attention_dropout: 0.0,
+        bos_token_id: 151643,
+        decoder_sparse_step: 1,
+        eos_token_id: 151645,
+        head_dim: 128,
+        hidden_act: 'silu',
+        hidden_size: 2048,
+        initializer_range: 0.02,
+        intermediate_size: 6144,
+        max_position_embeddings: 40960,
+        max_window_layers: 48,
+        mlp_only_layers: [],
+        model_type: 'qwen3_moe',
+        moe_intermediate_size: 768,
+        norm_topk_prob: true,
+        num_attention_heads: 32,
+        num_experts: 128,
+        num_experts_per_tok: 8,
+        num_hidden_layers: 48,
+        num_key_value_heads: 4,
+        output_router_logits: false,
+        rms_norm_eps: 1e-6,
+        rope_scaling: null,
+        rope_theta: 1_000_000,
+        router_aux_loss_coef: 0.001,
+        sliding_window: null,
+        tie_word_embeddings: false,
+        torch_dtype: 'bfloat16',
+        transformers_version: '4.51.0',
+        use_cache: true,
+        use_sliding_window: false,
+        vocab_size: 151936,
+      },
+      30.5,
+      3.3,
+    ],
+    [
+      'Mixtral-8x7B',
+      {
+        architectures: ['MixtralForCausalLM'],
+        attention_dropout: 0.0,
+        bos_token_id: 1,
+        eos_token_id: 2,
+        hidden_act: 'silu',
+        hidden_size: 4096,
+        initializer_range: 0.02,
+        intermediate_size: 14336,
+        max_position_embeddings: 32768,
+        model_type: 'mixtral',
+        num_attention_heads: 32,
+        num_experts_per_tok: 2,
+        num_hidden_layers: 32,
+        num_key_value_heads: 8,
+        num_local_experts: 8,
+        output_router_logits: false,
+        rms_norm_eps: 1e-5,
+        rope_theta: 1_000_000,
+        router_aux_loss_coef: 0.02,
+        sliding_window: null,
+        tie_word_embeddings: false,
+        torch_dtype: 'bfloat16',
+        transformers_version: '4.36.0.dev0',
+        use_cache: true,
+        vocab_size: 32000,
+      },
+      46.7,
+      12.9,
+    ],
+  ])('reads the config of %s and counts it', (_, json, billions, active) => {
+    const counts = countParameters(parseDecoderConfig(json));
+    // The cards give one digit after the point, cut or rounded.
+    expect(Math.abs(counts.total / 1e9 - billions)).toBeLessThan(0.1);
+    expect(Math.abs(counts.active / 1e9 - active)).toBeLessThan(0.1);
   });
 });

@@ -8,10 +8,11 @@ import {
   encodeSafetensors,
   exportWeights,
   importWeights,
+  parseDecoderConfig,
   predictMemory,
   WeightsError,
 } from '../src/index.ts';
-import { releasedJson, smallConfig } from './support.ts';
+import { familyConfig, releasedJson, smallConfig, smallDeepseekJson } from './support.ts';
 
 const device = await createWasmDevice({ threads: 2 });
 
@@ -50,15 +51,18 @@ async function lossAndGradients(decoder: Decoder): Promise<{ loss: number; gradi
 
 describe('Decoder', () => {
   it.each([
-    ['own router', {}],
-    ['own router, auxiliary loss per layer', { output_router_logits: true, router_aux_loss_scope: 'layer' }],
-    ['paper', { router_type: 'lpr', lpr_formulation: 'paper' }],
-    ['official', { router_type: 'lpr', lpr_formulation: 'official' }],
-    ['corrected', { router_type: 'lpr' }],
-  ])(
-    '%s: the same seed gives the same step bit by bit, another seed another, and nothing stays behind',
-    async (_, changes) => {
-      const config = smallConfig(changes);
+    ['qwen3_moe', {}],
+    ['qwen3_moe', { output_router_logits: true, router_aux_loss_scope: 'layer' }],
+    ['qwen3_moe', { router_type: 'lpr', lpr_formulation: 'paper' }],
+    ['qwen3_moe', { router_type: 'lpr', lpr_formulation: 'official' }],
+    ['qwen3_moe', { router_type: 'lpr' }],
+    ['mixtral', { router_jitter_noise: 0.1 }],
+    ['deepseek_v3', { router_type: 'lpr' }],
+    ['deepseek_v3', { router_type: 'lpr', q_lora_rank: null, attention_bias: true, n_shared_experts: 0 }],
+  ] as const)(
+    '%s %j: the same seed gives the same step bit by bit, another seed another, and nothing stays behind',
+    async (family, changes) => {
+      const config = familyConfig(family, changes);
       const before = device.memory.liveBuffers;
       const results: Awaited<ReturnType<typeof lossAndGradients>>[] = [];
       for (const seed of [1, 1, 2]) {
@@ -97,16 +101,39 @@ describe('Decoder', () => {
     decoder.dispose();
   });
 
-  it('lets no later token change an earlier one', async () => {
-    const decoder = createDecoder(device, smallConfig({ router_type: 'lpr' }), { seed: 5 });
-    const ids = Int32Array.from({ length: 12 }, (_, i) => (i * 5) % 61);
-    const changed = ids.with(11, 3).with(10, 2);
-    const [a, b] = await scope(device, () =>
-      Promise.all([ids, changed].map((input) => decoder.logits(tensor(device, input, [1, 12])).data())),
-    );
-    expect(b!.slice(0, 10 * 61)).toEqual(a!.slice(0, 10 * 61));
-    expect(b!.slice(10 * 61)).not.toEqual(a!.slice(10 * 61));
-    decoder.dispose();
+  it.each(['qwen3_moe', 'mixtral', 'deepseek_v3'] as const)(
+    '%s lets no later token change an earlier one',
+    async (family) => {
+      const decoder = createDecoder(device, familyConfig(family, { router_type: 'lpr' }), { seed: 5 });
+      const ids = Int32Array.from({ length: 12 }, (_, i) => (i * 5) % 61);
+      const changed = ids.with(11, 3).with(10, 2);
+      const [a, b] = await scope(device, () =>
+        Promise.all([ids, changed].map((input) => decoder.logits(tensor(device, input, [1, 12])).data())),
+      );
+      expect(b!.slice(0, 10 * 61)).toEqual(a!.slice(0, 10 * 61));
+      expect(b!.slice(10 * 61)).not.toEqual(a!.slice(10 * 61));
+      decoder.dispose();
+    },
+  );
+
+  it('jitters what router and experts read, in training alone, by the fraction that the config says', async () => {
+    const changed = createDecoder(device, familyConfig('mixtral', { router_jitter_noise: 0.2 }), { seed: 6 });
+    const plain = createDecoder(device, familyConfig('mixtral'), { seed: 6 });
+    await scope(device, async () => {
+      const batch = randomBatch(device, plain.config, 2, 9);
+      const logitsOf = async (decoder: Decoder, training: boolean): Promise<Float32Array> => {
+        const noise = RandomKey.fromSeed(1);
+        return (await decoder.forward(batch, { training, noise }).routings[0]!.scores.data()) as Float32Array;
+      };
+      const expected = await logitsOf(plain, true);
+      expect(await logitsOf(changed, false)).toEqual(expected);
+      const jittered = await logitsOf(changed, true);
+      const ratio = Math.hypot(...jittered.map((x, i) => x - expected[i]!)) / Math.hypot(...expected);
+      // Uniform numbers from -0.2 to 0.2 have the standard deviation 0.2 / sqrt(3).
+      expect(Math.abs(ratio / (0.2 / Math.sqrt(3)) - 1)).toBeLessThan(0.25);
+      expect(() => changed.forward(batch, { training: true })).toThrow('give context.noise, a RandomKey');
+    });
+    [changed, plain].forEach((decoder) => decoder.dispose());
   });
 
   it('says what is wrong with a batch', () => {
@@ -199,14 +226,34 @@ describe('predictMemory', () => {
     num_experts_per_tok: 4,
   };
 
+  const mediumDeepseek = {
+    ...smallDeepseekJson,
+    vocab_size: 2048,
+    hidden_size: 128,
+    num_hidden_layers: 4,
+    max_position_embeddings: 1024,
+    q_lora_rank: 96,
+    kv_lora_rank: 64,
+    qk_nope_head_dim: 32,
+    qk_rope_head_dim: 16,
+    v_head_dim: 32,
+    intermediate_size: 256,
+    moe_intermediate_size: 64,
+    n_routed_experts: 16,
+    num_experts_per_tok: 4,
+    n_group: 4,
+  };
+
   const cases: [string, Readonly<Record<string, unknown>>, number, number][] = [
     ['own router, 4 x 128', medium, 4, 128],
     ['LPR, 4 x 128', { ...medium, router_type: 'lpr' }, 4, 128],
     ['dense layers, 2 x 256', { ...medium, mlp_only_layers: [1, 2], intermediate_size: 256 }, 2, 256],
     ['many experts, 1 x 64', { ...medium, num_experts: 64, num_experts_per_tok: 8 }, 1, 64],
+    ['latent attention, 4 x 128', mediumDeepseek, 4, 128],
+    ['latent attention without a latent of queries, 2 x 256', { ...mediumDeepseek, q_lora_rank: null }, 2, 256],
   ];
   it.each(cases)('is within a tenth of what an evaluation takes: %s', async (_, json, batch, sequence) => {
-    const config = smallConfig(json);
+    const config = parseDecoderConfig(json);
     const own = await createWasmDevice({ threads: 1 });
     const decoder = createDecoder(own, config, { seed: 0 });
     await scope(
@@ -223,7 +270,7 @@ describe('predictMemory', () => {
   });
 
   it.each(cases)('is within a tenth of what a step takes: %s', async (_, json, batch, sequence) => {
-    const config = smallConfig(json);
+    const config = parseDecoderConfig(json);
     const own = await createWasmDevice({ threads: 1 });
     const decoder = createDecoder(own, config, { seed: 0 });
     // Two micro-batches: the second finds the gradients of the first.

@@ -7,6 +7,7 @@
  */
 import type { Batch, BatchStream } from '@lpr/data';
 import type { Decoder, DecoderOutput } from '@lpr/model';
+import { labelled } from '@lpr/moe';
 import { backward, concatenate, RandomKey, reshape, scope, type Tensor, tensor } from '@lpr/tensor';
 import { AdamW, type AdamWOptions } from './optimizer.ts';
 import { learningRateFactor, type WarmupStableDecay } from './schedule.ts';
@@ -93,8 +94,8 @@ export class Trainer {
         noise: this.#noise.fold(index),
       });
       backward(output.totalLoss);
-      const gradientNorm = this.optimizer.step(learningRate);
-      this.decoder.afterStep(output.counts);
+      const gradientNorm = labelled(device, 'optimizer', () => this.optimizer.step(learningRate));
+      labelled(device, 'router', () => this.decoder.afterStep(output.counts));
       const terms = output.losses.map(({ name, layer, weight }) => ({ name, layer, weight }));
       return { terms, ...readOutput(output, [gradientNorm]) };
     });

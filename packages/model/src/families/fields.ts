@@ -22,11 +22,13 @@ export const notNegative = (): z.ZodNumber => z.number('a number of at least 0')
 export const flag = (): z.ZodBoolean => z.boolean('true or false');
 
 /** Keys with a single value that this implementation computes; other values are refused rather than ignored. */
-const fixed = <Value extends string | number | boolean | null>(value: Value): z.ZodDefault<z.ZodLiteral<Value>> =>
+export const fixed = <Value extends string | number | boolean | null>(
+  value: Value,
+): z.ZodDefault<z.ZodLiteral<Value>> =>
   z.literal(value, `${JSON.stringify(value)}, the only value that is implemented`).default(value as never);
 
 /** Keys of `config.json` that say nothing about the computation. */
-const remark = (): z.ZodOptional<z.ZodUnknown> => z.unknown().optional();
+export const remark = (): z.ZodOptional<z.ZodUnknown> => z.unknown().optional();
 
 /** The released code's names of the measures. */
 const measures = {
@@ -77,12 +79,11 @@ export interface CommonKeys extends RouterKeys {
   readonly hidden_size: number;
   readonly num_hidden_layers: number;
   readonly num_attention_heads: number;
-  readonly num_key_value_heads: number;
   readonly num_experts_per_tok: number;
   readonly max_position_embeddings: number;
-  readonly attention_bias: boolean;
   readonly rms_norm_eps: number;
   readonly rope_theta: number;
+  readonly rope_parameters?: { readonly rope_theta: number } | undefined;
 }
 
 const oneOf = <const Values extends readonly string[]>(...values: Values): z.ZodEnum<{ [V in Values[number]]: V }> =>
@@ -116,20 +117,18 @@ export const commonFields: Readonly<Record<string, z.ZodType>> = {
   hidden_size: count(),
   num_hidden_layers: count(),
   num_attention_heads: count(),
-  num_key_value_heads: count(),
   num_experts_per_tok: count(),
   max_position_embeddings: count(),
-  attention_bias: flag().default(false),
   hidden_act: fixed('silu'),
   tie_word_embeddings: fixed(false),
   rope_scaling: fixed(null),
+  rope_parameters: z.strictObject({ rope_theta: positive(), rope_type: fixed('default') }).optional(),
   attention_dropout: fixed(0),
   initializer_range: fixed(0.02),
-  use_sliding_window: fixed(false),
-  sliding_window: remark(),
-  max_window_layers: remark(),
   use_cache: remark(),
   architectures: remark(),
+  auto_map: remark(),
+  _name_or_path: remark(),
   torch_dtype: remark(),
   dtype: remark(),
   transformers_version: remark(),

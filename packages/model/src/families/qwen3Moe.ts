@@ -4,11 +4,19 @@
  */
 import { z } from 'zod';
 import type { DecoderPlan, LayerPlan } from '../plan.ts';
-import { type CommonKeys, commonFields, count, countOrZero, crossCheck, flag, positive, routerOf } from './fields.ts';
+import {
+  commonPlan,
+  expertsCheck,
+  groupedQueryChecks,
+  type GroupedQueryKeys,
+  headDimOf,
+  rotaryTheta,
+} from './common.ts';
+import { commonFields, count, countOrZero, crossCheck, fixed, flag, positive, remark, routerOf } from './fields.ts';
 
-export interface Qwen3MoeConfig extends CommonKeys {
+export interface Qwen3MoeConfig extends GroupedQueryKeys {
   readonly model_type: 'qwen3_moe';
-  readonly head_dim: number;
+  readonly attention_bias: boolean;
   /** Width of layers without experts. */
   readonly intermediate_size: number;
   /** Width of one expert. */
@@ -23,7 +31,12 @@ export interface Qwen3MoeConfig extends CommonKeys {
 const fields = z.strictObject({
   ...commonFields,
   model_type: z.literal('qwen3_moe'),
-  head_dim: count(),
+  num_key_value_heads: count(),
+  head_dim: count().nullish(),
+  attention_bias: flag().default(false),
+  use_sliding_window: fixed(false),
+  sliding_window: remark(),
+  max_window_layers: remark(),
   intermediate_size: count(),
   moe_intermediate_size: count(),
   num_experts: count(),
@@ -35,58 +48,41 @@ const fields = z.strictObject({
 });
 
 export const qwen3MoeSchema: z.ZodObject = fields.superRefine(
-  crossCheck<Qwen3MoeConfig>([
-    {
-      field: 'num_experts_per_tok',
-      expected: ({ num_experts: experts }) => `at most num_experts, ${experts}`,
-      holds: (config) => config.num_experts_per_tok <= config.num_experts,
-    },
-    {
-      field: 'num_attention_heads',
-      expected: ({ num_key_value_heads: heads }) => `a multiple of num_key_value_heads, ${heads}`,
-      holds: (config) => config.num_attention_heads % config.num_key_value_heads === 0,
-    },
-    {
-      field: 'head_dim',
-      expected: () => 'an even number, since rotary embedding turns pairs of channels',
-      holds: (config) => config.head_dim % 2 === 0,
-    },
-  ]),
+  crossCheck<Qwen3MoeConfig>([expertsCheck('num_experts'), ...groupedQueryChecks]),
 );
 
 export function planQwen3Moe(config: Qwen3MoeConfig): DecoderPlan {
+  const headDim = headDimOf(config);
   const attention = {
+    kind: 'groupedQuery',
     heads: config.num_attention_heads,
     keyHeads: config.num_key_value_heads,
-    headDim: config.head_dim,
+    headDim,
     bias: config.attention_bias,
     queryKeyNorm: true,
-  };
-  const shared = { name: 'mlp', matrices: { gate: 'gate_proj', up: 'up_proj', down: 'down_proj' } };
+  } as const;
+  const block = { name: 'mlp', matrices: { gate: 'gate_proj', up: 'up_proj', down: 'down_proj' } };
+  const router = routerOf(config, { kind: 'topKSoftmax', renormalize: config.norm_topk_prob });
   const layers = Array.from({ length: config.num_hidden_layers }, (_, i): LayerPlan => {
     const sparse = !config.mlp_only_layers.includes(i) && (i + 1) % config.decoder_sparse_step === 0;
-    if (!sparse) return { attention, feedForward: { ...shared, kind: 'dense', width: config.intermediate_size } };
-    const router = routerOf(config, { kind: 'topKSoftmax', renormalize: config.norm_topk_prob });
+    if (!sparse) return { attention, feedForward: { ...block, kind: 'dense', width: config.intermediate_size } };
     return {
       attention,
       feedForward: {
-        ...shared,
+        ...block,
         kind: 'moe',
         width: config.moe_intermediate_size,
         experts: config.num_experts,
         topK: config.num_experts_per_tok,
         router,
+        sharedWidth: 0,
+        inputJitter: 0,
       },
     };
   });
-  const balanced = config.router_type === 'vanilla' && config.output_router_logits;
   return {
-    vocabulary: config.vocab_size,
-    hidden: config.hidden_size,
-    positions: config.max_position_embeddings,
-    normEpsilon: config.rms_norm_eps,
-    ropeTheta: config.rope_theta,
+    ...commonPlan(config),
+    rotary: { theta: rotaryTheta(config), dim: headDim, interleaved: false },
     layers,
-    loadBalancing: balanced ? { scope: config.router_aux_loss_scope, weight: config.router_aux_loss_coef } : null,
   };
 }

@@ -1,0 +1,13 @@
+/** Linear maps by name: their parameters, and the product with the tensors of that name. */
+import { constantSpec, type ParameterSpec, tensorNamed, weightSpec } from '@lpr/moe';
+import { linear, type Tensor } from '@lpr/tensor';
+
+/** `name.weight` `[to, from]` and, where there is a bias, `name.bias` `[to]`. */
+export function projection(name: string, from: number, to: number, bias: boolean): ParameterSpec[] {
+  return [weightSpec(`${name}.weight`, [to, from]), ...(bias ? [constantSpec(`${name}.bias`, [to], 0)] : [])];
+}
+
+/** x `[rows, from]` through the map of that name; gives `[rows, to]`. */
+export function project(tensors: ReadonlyMap<string, Tensor>, name: string, x: Tensor): Tensor {
+  return linear(x, tensorNamed(tensors, `${name}.weight`), tensors.get(`${name}.bias`));
+}

@@ -1,0 +1,2 @@
+/** @lpr/model/node: checkpoint folders on a disk. */
+export * from './huggingFace.ts';

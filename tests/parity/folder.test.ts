@@ -1,0 +1,35 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { encodeSafetensors } from '@lpr/model';
+import { loadHuggingFace } from '@lpr/model/node';
+import { createWasmDevice, scope, tensor } from '@lpr/tensor';
+import { afterAll, expect, it } from 'vitest';
+import { casesOf, Comparison, Fixture, reasonToSkip } from './fixtures.ts';
+
+const device = await createWasmDevice({ threads: 1 });
+afterAll(() => device.dispose());
+
+// Without LPR, a case is what transformers writes: config.json and weights under its names.
+const cases = casesOf((kind) => kind === 'model').filter(({ config }) => config['router_type'] === 'vanilla');
+
+it.for(cases.map((info) => [info.case, info] as const))('loads %s from a folder', async ([, info], { skip }) => {
+  const reason = reasonToSkip(info);
+  skip(reason !== null, reason ?? '');
+  const fixture = new Fixture(info);
+  const folder = await mkdtemp(join(tmpdir(), 'lpr-parity-'));
+  try {
+    await writeFile(join(folder, 'config.json'), JSON.stringify(info.config));
+    await writeFile(join(folder, 'model.safetensors'), encodeSafetensors(fixture.weights()));
+    const decoder = await loadHuggingFace(device, folder);
+    const comparison = new Comparison(fixture);
+    await scope(device, async () => {
+      const ids = tensor(device, fixture.integers('in.input_ids'), fixture.get('in.input_ids').shape);
+      comparison.close('out.logits', await decoder.logits(ids).data());
+    });
+    expect(comparison.problems).toEqual([]);
+    decoder.dispose();
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
