@@ -3,11 +3,14 @@ import { assign, createWasmDevice, RandomKey, randomNormal, scope, type Tensor, 
 import type { Router, RouterShape } from '@lpr/moe';
 import { gini, minMax } from '@lpr/metrics';
 import * as fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { contextOf, disposeRouter, makeRouter, type RouterCase, routerCases, selectedBy } from './routers.ts';
 
 const device = await createWasmDevice({ threads: 1 });
 afterAll(() => device.dispose());
+
+// Many small runs: a machine that is busy with other things takes its time.
+vi.setConfig({ testTimeout: 60_000 });
 
 const RUNS = 20;
 /** Choices whose scores are closer than this (relative to their size) may be rounded either way. */
