@@ -117,7 +117,7 @@ export class Decoder {
       linearCrossEntropy(hidden, this.#tensor('lm_head.weight'), reshape(labels, [labels.size])),
     );
     hidden.dispose();
-    const losses = context.training ? this.#losses(routings) : [];
+    const losses = context.training ? this.#losses(routings, inputIds.shape[1]!) : [];
     return {
       taskLoss,
       totalLoss: labelled(this.device, 'router', () => weightedTotal(taskLoss, losses)),
@@ -169,12 +169,13 @@ export class Decoder {
     }
     const layout = { batch, sequence, tables: this.#tablesFor(sequence) };
     const routings: Routing[] = [];
-    let hidden = labelled(device, 'embedding', () =>
-      embedding(this.#tensor('model.embed_tokens.weight'), reshape(inputIds, [inputIds.size])),
-    );
+    const tokenIds = reshape(inputIds, [inputIds.size]);
+    let hidden = labelled(device, 'embedding', () => embedding(this.#tensor('model.embed_tokens.weight'), tokenIds));
     this.#layers.forEach((layer, i) => {
       // A scope a layer frees what neither backward nor the caller reads; the tape holds what it needs itself.
-      const result = scope(device, () => layer.forward(hidden, layout, routeContext(context, i)));
+      const result = scope(device, () =>
+        layer.forward(hidden, layout, { ...routeContext(context, i), tokenIds, sequence }),
+      );
       hidden.dispose();
       hidden = result.hidden;
       if (result.routing !== null) routings.push(result.routing);
@@ -185,14 +186,14 @@ export class Decoder {
     return { hidden, routings };
   }
 
-  #losses(routings: readonly Routing[]): LayerLoss[] {
+  #losses(routings: readonly Routing[], sequence: number): LayerLoss[] {
     const losses: LayerLoss[] = routings.flatMap((routing, i) =>
       routing.losses.map((term) => ({ ...term, layer: this.moeLayers[i]! })),
     );
     const { loadBalancing } = this.plan;
     if (loadBalancing !== null) {
       const { scope, weight } = loadBalancing;
-      labelled(this.device, 'router', () => loadBalancingLosses(routings, scope)).forEach((value, i) =>
+      labelled(this.device, 'router', () => loadBalancingLosses(routings, scope, { sequence })).forEach((value, i) =>
         losses.push({ name: 'loadBalancing', value, weight, layer: scope === 'pooled' ? null : this.moeLayers[i]! }),
       );
     }

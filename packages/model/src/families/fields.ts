@@ -69,8 +69,8 @@ export interface RouterKeys {
   /** Hugging Face's name for: add the auxiliary load-balancing loss of the family's own router. */
   readonly output_router_logits: boolean;
   readonly router_aux_loss_coef: number;
-  /** 'pooled' over all layers as Hugging Face does, or one loss for each 'layer'. */
-  readonly router_aux_loss_scope: 'pooled' | 'layer';
+  /** 'pooled' over all layers as Hugging Face does, one loss for each 'layer', or in each layer the mean over sequences. */
+  readonly router_aux_loss_scope: 'pooled' | 'layer' | 'sequence';
 }
 
 /** What all families have in common. */
@@ -107,7 +107,7 @@ const routerFields = {
   lpr_options: z.record(z.string(), z.unknown(), 'an object of LPR switches').optional(),
   output_router_logits: flag().default(false),
   router_aux_loss_coef: notNegative().default(0.001),
-  router_aux_loss_scope: oneOf('pooled', 'layer').default('pooled'),
+  router_aux_loss_scope: oneOf('pooled', 'layer', 'sequence').default('pooled'),
 };
 
 /** Their checks, for `z.strictObject`. Types are those of `CommonKeys`. */
