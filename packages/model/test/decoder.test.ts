@@ -140,7 +140,7 @@ describe('Decoder', () => {
     const decoder = createDecoder(device, smallConfig(), { seed: 0 });
     scope(device, () => {
       expect(() => decoder.logits(tensor(device, new Int32Array(40), [1, 40]))).toThrow(
-        'a sequence of at most 32 (max_position_embeddings), got [1, 40]',
+        'a sequence of 1 to 32 (max_position_embeddings), got [1, 40]',
       );
       const inputIds = tensor(device, new Int32Array(8), [2, 4]);
       const labels = tensor(device, new Int32Array(6), [2, 3]);
