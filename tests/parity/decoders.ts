@@ -51,6 +51,6 @@ export async function regularizerOutputs(
 }
 
 /** Tensors that a routing holds. */
-export function routingOutputs({ details, scores, weights }: Routing): Map<string, Tensor> {
-  return new Map(Object.entries({ ...details, scores, logits: scores, weights }));
+export function routingOutputs({ details, scores, logits = scores, weights }: Routing): Map<string, Tensor> {
+  return new Map(Object.entries({ ...details, scores, logits, weights }));
 }

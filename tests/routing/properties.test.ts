@@ -67,7 +67,7 @@ async function route(
       experts: experts!,
       weights: weights!,
       selectedBy: selectedBy!,
-      counts: Array.from(await routing.plan.counts.data()),
+      counts: Array.from(await routing.counts.data()),
       losses: await Promise.all(routing.losses.map(({ value }) => value.item())),
     };
   });

@@ -22,7 +22,7 @@ export interface RouterCase {
   readonly selectedBy: (routing: Routing, router: Router) => Tensor;
 }
 
-const byProbability = (routing: Routing): Tensor => routing.probabilities!;
+const byProbability = (routing: Routing): Tensor => routing.balance!.probabilities;
 
 const byBiasedScore = ({ scores }: Routing, { buffers }: Router): Tensor => {
   const bias = buffers.get('selection_bias');

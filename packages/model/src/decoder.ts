@@ -124,7 +124,7 @@ export class Decoder {
       taskLoss,
       totalLoss: labelled(this.device, 'router', () => weightedTotal(taskLoss, losses)),
       losses,
-      counts: routings.map(({ plan }) => plan.counts),
+      counts: routings.map(({ counts }) => counts),
       routings,
     };
   }

@@ -47,7 +47,7 @@ describe('parseDecoderConfig', () => {
     [{ model_type: 'qwen4' }, 'config: model_type: got "qwen4", expected one of qwen3_moe, mixtral, deepseek_v3'],
     [
       { router_type: 'lpr', lpr_options: { temprature: 2 } },
-      'config: lpr_options: LPR: temprature must be one of the switches latentDim, scoreFrom, temperature',
+      'config: lpr_options: LPR: temprature must be one of the settings',
     ],
   ])('rejects %j', (changes, message) => {
     expect(messageOf({ ...smallJson, ...changes })).toContain(message);

@@ -2,6 +2,7 @@
 export * from './experts.ts';
 export { labelled, withoutGradients } from './graph.ts';
 export * from './losses/loadBalancing.ts';
+export * from './losses/zLoss.ts';
 export * from './moeLayer.ts';
 export {
   below,
@@ -14,13 +15,36 @@ export {
   weightSpec,
   withPrefix,
 } from './parameters.ts';
-export type { LossTerm, Noise, RouteContext, Router, RouterShape, Routing } from './router.ts';
-export { createRouter, type RouterOptions, routerParameters } from './routers/index.ts';
+export { resolveOptions, type RouterMethod, type RouterTraits, type RoutingReads } from './method.ts';
+export type {
+  BalanceStatistics,
+  LossTerm,
+  Noise,
+  RouteContext,
+  Router,
+  RouterShape,
+  Routing,
+  UnusedSlots,
+} from './router.ts';
 export {
+  createRouter,
+  resolveRouter,
+  type RouterKind,
+  routerMethods,
+  type RouterOptions,
+  routerParameters,
+  routerTraits,
+} from './routers/index.ts';
+export * from './routers/latentPrototype/ema.ts';
+export * from './routers/latentPrototype/diversity.ts';
+export * from './routers/latentPrototype/measures.ts';
+export {
+  type DistributionMeasure,
   type LatentPrototypeOptions,
   type LatentPrototypePreset,
   latentPrototypePresets,
   resolveLatentPrototype,
+  type VectorMeasure,
 } from './routers/latentPrototype/options.ts';
-export { LatentPrototypeRouter } from './routers/latentPrototype/router.ts';
-export { type TopKSoftmaxOptions, TopKSoftmaxRouter } from './routers/topKSoftmax.ts';
+export * from './routers/latentPrototype/regularizers.ts';
+export { unitRows } from './unitRows.ts';

@@ -1,5 +1,5 @@
 /** The Mixture-of-Experts layer: a router and its experts. */
-import type { Tensor } from '@lpr/tensor';
+import { add, multiply, type Tensor } from '@lpr/tensor';
 import { runExperts } from './experts.ts';
 import { labelled } from './graph.ts';
 import { tensorNamed } from './parameters.ts';
@@ -27,9 +27,11 @@ export class MoeLayer {
   forward(x: Tensor, context: RouteContext): MoeResult {
     const { device } = x;
     const routing = labelled(device, 'router', () => this.router.route(x, context));
-    const output = labelled(device, 'experts', () =>
-      runExperts(routing.expertInput ?? x, this.#gateUp, this.#down, routing.weights, routing.plan),
-    );
+    const { expertInput = x, weights, plan, passThrough } = routing;
+    const output = labelled(device, 'experts', () => {
+      const mixed = runExperts(expertInput, this.#gateUp, this.#down, weights, plan);
+      return passThrough === undefined ? mixed : add(mixed, multiply(x, passThrough));
+    });
     return { output, routing };
   }
 }

@@ -2,9 +2,9 @@
  * The seam between routing methods and everything else: a router gets tokens and says which experts see them, how their results are
  * weighted, and which terms it adds to the loss. Each method is one file behind this interface.
  */
-import { randomNormal, type RandomKey, type SegmentPlan, type Shape, Tensor } from '@lpr/tensor';
+import { randomNormal, type RandomKey, randomUniform, type SegmentPlan, type Shape, Tensor } from '@lpr/tensor';
 
-/** Where standard normal numbers come from: a stream to draw from, or the numbers themselves. */
+/** Where a router's random numbers come from: a stream to draw from, or the numbers themselves. */
 export type Noise = RandomKey | Tensor;
 
 export interface RouteContext {
@@ -12,6 +12,10 @@ export interface RouteContext {
   readonly training: boolean;
   /** Needed in training by routers that draw noise. */
   readonly noise?: Noise;
+  /** i32 `[tokens]`: the vocabulary's number of each token, for methods that route by it. */
+  readonly tokenIds?: Tensor;
+  /** Tokens of one sequence; the batch is sequences one after the other. Without it, losses over sequences take all tokens as one. */
+  readonly sequence?: number;
 }
 
 /** A term of the total loss, which grows by `weight * value`. */
@@ -23,22 +27,51 @@ export interface LossTerm {
   readonly weight: number;
 }
 
+/** What load-balancing losses read. */
+export interface BalanceStatistics {
+  /** f32 `[tokens, M]`, differentiable. */
+  readonly probabilities: Tensor;
+  /** i32 `[tokens, n]`: the choices that count as load, before any is dropped. */
+  readonly choices: Tensor;
+  /** i32 `[M]`: how often each expert is among them. */
+  readonly counts: Tensor;
+}
+
+/** Slots that hold no expert, and why. */
+export interface UnusedSlots {
+  /** 'dropped': the expert was full. 'null': the token chose an expert that does nothing. 'inactive': the method used fewer experts. */
+  readonly reason: 'dropped' | 'null' | 'inactive';
+  /** i32 `[1]`. */
+  readonly count: Tensor;
+}
+
 export interface Routing {
-  /** i32 `[tokens, k]`: the experts of each token, distinct, in descending order of what they were selected by. */
+  /**
+   * i32 `[tokens, slots]`: the experts of each token, distinct, in descending order of what they were selected by. A slot that holds none says M; its
+   * weight is 0. Most methods fill k slots; those with a varying number of experts a token have room for the most it may get.
+   */
   readonly experts: Tensor;
-  /** f32 `[tokens, k]`: what each expert's result is multiplied by. */
+  /** f32 `[tokens, slots]`: what each expert's result is multiplied by. */
   readonly weights: Tensor;
   /** f32 `[tokens, M]`: each expert's score, larger is better; without the selection bias. */
   readonly scores: Tensor;
-  /** How the choices `experts` sort by expert; its `counts` are the exact load, i32 `[M]`. */
+  /** How the choices `experts` sort by expert, for dispatch. */
   readonly plan: SegmentPlan;
+  /** i32 `[M]`: the exact load; slots that hold no expert are not part of it. */
+  readonly counts: Tensor;
+  /** The slots that hold none, by reason; left out by methods that fill them all. */
+  readonly unused?: readonly UnusedSlots[];
   /** In training: the terms that this router adds to the loss. */
   readonly losses: readonly LossTerm[];
-  /** f32 `[tokens, M]`, differentiable: the assignment probabilities that load-balancing losses read, where the method has them. */
-  readonly probabilities?: Tensor;
+  /** What load-balancing losses read, where it is not simply the softmax of the logits and its k largest. */
+  readonly balance?: BalanceStatistics;
+  /** f32 `[tokens, M]`, where the method computes a softmax or sigmoid of them. */
+  readonly logits?: Tensor;
   /** `[tokens, hidden]`: what the routed experts read when it is not x itself. */
   readonly expertInput?: Tensor;
-  /** What the method computed on the way (mu, logvar, logits, ...), for inspection. */
+  /** f32 `[tokens, 1]`: this much of x itself is added to what the experts make of it. */
+  readonly passThrough?: Tensor;
+  /** What the method computed on the way (mu, logvar, ...), for inspection. `selection` `[tokens, M]`: what experts were chosen by, when not by the scores. */
   readonly details?: Readonly<Record<string, Tensor>>;
 }
 
@@ -89,14 +122,21 @@ export function checkTokens(kind: string, x: Tensor, hidden: number): void {
   }
 }
 
-/** Standard normal numbers of the given shape out of a noise source. */
-export function normalNoise(kind: string, like: Tensor, shape: Shape, noise: Noise | undefined): Tensor {
+/** Random numbers of the given shape out of a noise source: standard normal, or even in [0, 1). */
+export function drawNoise(
+  kind: string,
+  distribution: 'normal' | 'uniform',
+  like: Tensor,
+  shape: Shape,
+  noise: Noise | undefined,
+): Tensor {
   if (noise === undefined) {
     throw new Error(
       `${kind} router: draws noise in training; give context.noise, a RandomKey or the numbers themselves`,
     );
   }
-  if (!(noise instanceof Tensor)) return randomNormal(like.device, shape, noise);
+  if (!(noise instanceof Tensor))
+    return (distribution === 'normal' ? randomNormal : randomUniform)(like.device, shape, noise);
   if (noise.shape.length !== shape.length || noise.shape.some((extent, axis) => extent !== shape[axis])) {
     throw new RangeError(`${kind} router: noise must be [${shape.join(', ')}], got [${noise.shape.join(', ')}]`);
   }

@@ -31,7 +31,7 @@ describe('resolveLatentPrototype', () => {
     [{ klWeight: -1 }, 'klWeight must be a finite number of at least 0, got -1'],
     [{ outProjection: 1 }, 'outProjection must be true or false, got 1'],
     [{ alignment: 'l2' }, 'alignment must be one of paper, official, assignedMean, got "l2"'],
-    [{ temprature: 2 }, 'temprature must be one of the switches latentDim, scoreFrom, temperature'],
+    [{ temprature: 2 }, 'temprature must be one of the settings measure, kernelWidth'],
   ])('rejects %j', (overrides, message) => {
     expect(() => resolveLatentPrototype('corrected', overrides as Partial<LatentPrototypeOptions>)).toThrow(message);
   });

@@ -5,9 +5,9 @@ import {
   expertParameters,
   loadBalancingLosses,
   MoeLayer,
+  createRouter,
   type Routing,
   runExperts,
-  TopKSoftmaxRouter,
 } from '../src/index.ts';
 import { device, dot, key, makeRouter, type Matrix, mean, softmax, toMatrix, toTensor } from './support.ts';
 
@@ -65,7 +65,7 @@ describe('runExperts', () => {
   });
 });
 
-describe('TopKSoftmaxRouter', () => {
+describe('topKSoftmax', () => {
   it.each([true, false])('chooses the most probable experts; renormalize: %s', async (renormalize) => {
     const router = makeRouter({ kind: 'topKSoftmax', renormalize }, shape);
     await scope(device, async () => {
@@ -107,7 +107,7 @@ describe('loadBalancingLosses', () => {
   /** A routing of given probabilities, by a real router whose weight makes x its own logits. */
   async function routingsOf(seeds: readonly number[], use: (routings: Routing[]) => Promise<void>): Promise<void> {
     const identity = toTensor([0, 1, 2, 3].map((i) => [0, 1, 2, 3].map((j) => (i === j ? 1 : 0))));
-    const router = new TopKSoftmaxRouter(
+    const router = createRouter(
       { kind: 'topKSoftmax', renormalize: true },
       { hidden: 4, experts: 4, topK: 2 },
       new Map([['weight', identity]]),
@@ -115,7 +115,9 @@ describe('loadBalancingLosses', () => {
     await scope(device, () =>
       use(
         seeds.map((seed) =>
-          router.route(randomNormal(device, [tokens, 4], RandomKey.fromSeed(seed), seed === 0 ? 0 : 2)),
+          router.route(randomNormal(device, [tokens, 4], RandomKey.fromSeed(seed), seed === 0 ? 0 : 2), {
+            training: true,
+          }),
         ),
       ),
     );

@@ -2,13 +2,17 @@ import { backward, parameter, scope, segmentPlan, sum, tensor } from '@lpr/tenso
 import * as fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
+  alignmentOfAssignedCentres,
   alignmentOfAssignedMeans,
   alignmentOfMixture,
   alignmentOfSums,
+  assignmentOf,
   klToStandardNormal,
+  meanCosine,
+  negativeMeanDistance,
   orthogonality,
-} from '../src/routers/latentPrototype/regularizers.ts';
-import { unitRows } from '../src/unitRows.ts';
+  unitRows,
+} from '../src/index.ts';
 import { device, dot, type Matrix, mean, softmax, toMatrix, toTensor, unit } from './support.ts';
 
 afterAll(() => device.dispose());
@@ -42,6 +46,58 @@ describe('orthogonality', () => {
       ),
       { numRuns: 30 },
     );
+  });
+});
+
+describe('the other diversity measures', () => {
+  const distance = (x: readonly number[], y: readonly number[]): number =>
+    Math.hypot(...x.map((value, d) => value - y[d]!));
+
+  it('are means over all pairs of different rows, and 0 of one row', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        sizes.chain(({ rows, columns }) => matrix(rows, columns)),
+        async (rows) => {
+          fc.pre(rows.every((row) => dot(row, row) > 1e-4));
+          const pairs = rows.flatMap((x, i) => rows.flatMap((y, j) => (i === j ? [] : [[x, y] as const])));
+          const got = await scope(device, async () => [
+            await meanCosine(unitRows(toTensor(rows))).item(),
+            await negativeMeanDistance(toTensor(rows)).item(),
+          ]);
+          const expected =
+            pairs.length === 0
+              ? [0, 0]
+              : [mean(pairs.map(([x, y]) => dot(unit(x), unit(y)))), -mean(pairs.map(([x, y]) => distance(x, y)))];
+          expect(Math.abs(got[0]! - expected[0]!)).toBeLessThan(1e-5);
+          // Equal rows: a rounding error of the squared distance shows as its root.
+          expect(Math.abs(got[1]! - expected[1]!)).toBeLessThan(3e-3);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it('has the gradient of the mean distance, also over several blocks of rows and with equal rows', async () => {
+    const count = 300;
+    const rows = Array.from({ length: count }, (_, i) => [Math.sin(i % 290), Math.cos(3 * (i % 290)), (i % 290) / 100]);
+    const gradient = await scope(device, async () => {
+      const x = parameter(device, Float32Array.from(rows.flat()), [count, 3]);
+      backward(negativeMeanDistance(x));
+      const data = await x.grad!.data();
+      x.dispose();
+      return data;
+    });
+    for (const i of [0, 5, 255, 256, 299]) {
+      for (const d of [0, 1, 2]) {
+        const terms = rows.map((y) => {
+          const length = distance(rows[i]!, y);
+          return length === 0 ? 0 : (rows[i]![d]! - y[d]!) / length;
+        });
+        const expected = (-2 * terms.reduce((a, b) => a + b, 0)) / (count * (count - 1));
+        // Gradients are near 7e-3; the distance of close rows loses some digits to cancellation.
+        expect(Math.abs(gradient[3 * i + d]! - expected)).toBeLessThan(1e-5);
+      }
+    }
   });
 });
 
@@ -88,20 +144,39 @@ describe('the other terms against loops', () => {
     );
   });
 
-  it('alignment of sums', async () => {
+  it.each(['zeroFilled', 'chosenOnly'] as const)('alignment of sums, %s', async (fill) => {
     await fc.assert(
       fc.asyncProperty(batch, async ({ z, keys, scores, experts }) => {
-        const routing = experts.map((chosen, t) => softmax(keys.map((_, e) => scores[t]![chosen.indexOf(e)] ?? 0)));
+        const rest = fill === 'zeroFilled' ? 0 : -Infinity;
+        const routing = experts.map((chosen, t) => softmax(keys.map((_, e) => scores[t]![chosen.indexOf(e)] ?? rest)));
         const differences = keys.flatMap((k, e) =>
           k.map((x, d) => Math.abs(x - z.reduce((total, row, t) => total + routing[t]![e]! * row[d]!, 0))),
         );
         const got = await scope(device, async () => {
           const indices = tensor(device, Int32Array.from(experts.flat()), [experts.length, 2]);
-          const result = alignmentOfSums(toTensor(keys), toTensor(z), toTensor(scores), indices);
-          return { loss: await result.loss.item(), routing: await toMatrix(result.routing) };
+          const assignment = assignmentOf(toTensor(scores), indices, keys.length, fill);
+          const loss = alignmentOfSums(toTensor(keys), toTensor(z), assignment);
+          return { loss: await loss.item(), routing: await toMatrix(assignment) };
         });
         expect(Math.abs(got.loss - mean(differences))).toBeLessThan(close(mean(differences)));
         got.routing.flat().forEach((x, i) => expect(x).toBeCloseTo(routing.flat()[i]!, 5));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('alignment of assigned centres', async () => {
+    await fc.assert(
+      fc.asyncProperty(batch, async ({ z, keys, experts }) => {
+        const distances = keys.flatMap((k, e) => {
+          const own = z.filter((_, t) => experts[t]!.includes(e));
+          return own.length === 0 ? [] : [mean(k.map((x, d) => (x - mean(own.map((row) => row[d]!))) ** 2))];
+        });
+        const got = await scope(device, () => {
+          const plan = segmentPlan(tensor(device, Int32Array.from(experts.flat()), [experts.length, 2]), 4);
+          return alignmentOfAssignedCentres(toTensor(keys), toTensor(z), plan).item();
+        });
+        expect(Math.abs(got - mean(distances))).toBeLessThan(close(mean(distances)));
       }),
       { numRuns: 20 },
     );

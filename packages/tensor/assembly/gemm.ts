@@ -35,30 +35,46 @@ export function packedBytes(k: i32, n: i32): i32 {
 }
 
 /**
- * Packs b `[k, n]`, whose rows are `stride` apart, into panels `panel` apart; a few rows at a time, so that what is read
- * stays in the first cache.
+ * Packs b `[k, n]`, whose rows are `stride` apart, into panels `panel` apart. Two rows at a time: reading goes straight ahead,
+ * and whole cache lines are written.
  */
 export function packRows(b: usize, stride: i32, k: i32, n: i32, packed: usize, panel: i32): void {
-  for (let first = 0; first < k; first += 8) {
-    const steps = min(8, k - first);
-    for (let j = 0; j < n; j += PANEL) {
-      const columns = min(PANEL, n - j);
-      let row = b + first * stride + (j << 2);
-      let to = packed + (j / PANEL) * panel + first * PANEL_BYTES;
-      for (let p = 0; p < steps; p++) {
-        if (columns == PANEL) {
-          v128.store(to, v128.load(row));
-          v128.store(to, v128.load(row, 16), 16);
-        } else {
-          v128.store(to, f32x4.splat(0));
-          v128.store(to, f32x4.splat(0), 16);
-          for (let x = 0; x < columns << 2; x += 4) store<f32>(to + x, load<f32>(row + x));
-        }
-        row += stride;
-        to += PANEL_BYTES;
-      }
+  const whole = n & ~7;
+  let row = b;
+  let start = packed;
+  let p = 0;
+  for (; p + 2 <= k; p += 2) {
+    const next = row + stride;
+    let to = start;
+    for (let x = 0; x < whole << 2; x += PANEL_BYTES) {
+      v128.store(to, v128.load(row + x));
+      v128.store(to, v128.load(row + x, 16), 16);
+      v128.store(to, v128.load(next + x), 32);
+      v128.store(to, v128.load(next + x, 16), 48);
+      to += panel;
     }
+    if (whole < n) {
+      padRow(row + (whole << 2), n - whole, to);
+      padRow(next + (whole << 2), n - whole, to + PANEL_BYTES);
+    }
+    row = next + stride;
+    start += 2 * PANEL_BYTES;
   }
+  if (p < k) {
+    let to = start;
+    for (let x = 0; x < whole << 2; x += PANEL_BYTES) {
+      v128.store(to, v128.load(row + x));
+      v128.store(to, v128.load(row + x, 16), 16);
+      to += panel;
+    }
+    if (whole < n) padRow(row + (whole << 2), n - whole, to);
+  }
+}
+
+/** A row of the last panel, of fewer than 8 columns. */
+function padRow(from: usize, columns: i32, to: usize): void {
+  clear(to, PANEL_BYTES);
+  for (let x = 0; x < columns << 2; x += 4) store<f32>(to + x, load<f32>(from + x));
 }
 
 /** Packs the transpose of b `[n, k]`, whose rows are `stride` apart, into panels `panel` apart. */

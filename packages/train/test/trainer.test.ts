@@ -45,6 +45,19 @@ describe.each(['vanilla', 'lpr'] as const)('training with the router %s', (route
     expect(device.memory.liveBuffers).toBe(0);
   });
 
+  it('needs no more memory in 2,000 steps than in ten', { timeout: 120_000 }, async () => {
+    const decoder = makeDecoder(device, router);
+    const trainer = makeTrainer(decoder, {
+      schedule: { warmupSteps: 10, stableSteps: 1_500, decaySteps: 490, minRatio: 0.1 },
+    });
+    await take(trainer, 10);
+    const { liveBuffers, liveBytes, peakBytes } = device.memory;
+    for (let step = 10; step < 2_000; step += 10) await take(trainer, 10);
+    expect({ ...device.memory }).toMatchObject({ liveBuffers, liveBytes, peakBytes });
+    trainer.dispose();
+    decoder.dispose();
+  });
+
   it('does the same whether reports are awaited at once or late, and for any number of threads', async () => {
     const run = async (threads: number, eager: boolean) => {
       const own = await createWasmDevice({ threads });

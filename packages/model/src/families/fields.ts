@@ -30,6 +30,19 @@ export const fixed = <Value extends string | number | boolean | null>(
 /** Keys of `config.json` that say nothing about the computation. */
 export const remark = (): z.ZodOptional<z.ZodUnknown> => z.unknown().optional();
 
+/** The released code's names of the measures. */
+const measures = {
+  Cosine: 'cosine',
+  DotProducts: 'dotProduct',
+  GaussianKernel: 'gaussianKernel',
+  Mahalanobis: 'mahalanobis',
+  CrossAttention: 'attention',
+  wasserstein: 'wasserstein',
+  kl: 'kl',
+  js: 'js',
+  hellinger: 'hellinger',
+} as const;
+
 /** How tokens are routed, beside the family's own router. The key names of LPR are those of its released code. */
 export interface RouterKeys {
   /** 'vanilla': the family's own router. */
@@ -39,11 +52,12 @@ export interface RouterKeys {
   readonly router_latent_dim?: number | undefined;
   /** The strength of all regularisers. */
   readonly router_kl_loss_coef?: number | undefined;
-  /** Only an EMA update would read it, which the released code never calls. */
+  /** Only read where `lpr_options.ema` is on; the released code never calls its EMA update. */
   readonly router_ema_decay?: number | undefined;
-  readonly SimilarityMetrics?: 'VectorSimilarity' | undefined;
-  readonly routing_metrics?: 'Cosine' | undefined;
-  readonly diversity_type?: 'orthogonal' | undefined;
+  /** Says again what `routing_metrics` already tells. */
+  readonly SimilarityMetrics?: 'VectorSimilarity' | 'DistributionDistance' | undefined;
+  readonly routing_metrics?: keyof typeof measures | undefined;
+  readonly diversity_type?: 'orthogonal' | 'cosine' | 'euclidean' | undefined;
   readonly diversity_lambda?: number | undefined;
   readonly div_weight?: number | undefined;
   readonly kl_weight?: number | undefined;
@@ -81,9 +95,9 @@ const routerFields = {
   router_latent_dim: count().optional(),
   router_kl_loss_coef: notNegative().optional(),
   router_ema_decay: notNegative().optional(),
-  SimilarityMetrics: oneOf('VectorSimilarity').optional(),
-  routing_metrics: oneOf('Cosine').optional(),
-  diversity_type: oneOf('orthogonal').optional(),
+  SimilarityMetrics: oneOf('VectorSimilarity', 'DistributionDistance').optional(),
+  routing_metrics: oneOf(...(Object.keys(measures) as (keyof typeof measures)[])).optional(),
+  diversity_type: oneOf('orthogonal', 'cosine', 'euclidean').optional(),
   diversity_lambda: notNegative().optional(),
   div_weight: notNegative().optional(),
   kl_weight: notNegative().optional(),
@@ -132,6 +146,9 @@ export function routerOf(config: RouterKeys, own: RouterOptions): RouterOptions 
   const target = config.paper_div_target === 'prototypes' ? 'keys' : config.paper_div_target;
   const changes = {
     latentDim: config.router_latent_dim,
+    measure: config.routing_metrics === undefined ? undefined : measures[config.routing_metrics],
+    emaDecay: config.router_ema_decay,
+    diversity: formulation === 'paper' ? undefined : config.diversity_type,
     strength: config.router_kl_loss_coef,
     // The released code multiplies the penalty by lambda and weights the product.
     diversityWeight: formulation === 'paper' ? diversityWeight : diversityWeight * lambda,

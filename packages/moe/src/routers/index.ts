@@ -1,41 +1,56 @@
 /** All routing methods by kind: the place where a new one is entered. */
 import type { Tensor } from '@lpr/tensor';
+import { MethodRouter, resolveOptions, type RouterMethod, type RouterTraits } from '../method.ts';
 import type { ParameterSpec } from '../parameters.ts';
 import type { Router, RouterShape } from '../router.ts';
 import type { LatentPrototypeOptions } from './latentPrototype/options.ts';
-import { latentPrototypeParameters, LatentPrototypeRouter } from './latentPrototype/router.ts';
-import { type TopKSoftmaxOptions, topKSoftmaxParameters, TopKSoftmaxRouter } from './topKSoftmax.ts';
+import { latentPrototype } from './latentPrototype/router.ts';
+import { topKSoftmax, type TopKSoftmaxOptions } from './topKSoftmax.ts';
 
 /** A routing method with its settings, as plain data. */
 export type RouterOptions = TopKSoftmaxOptions | (LatentPrototypeOptions & { readonly kind: 'latentPrototype' });
 
-interface Method<Options> {
-  readonly parameters: (options: Options, shape: RouterShape) => ParameterSpec[];
-  readonly create: (options: Options, shape: RouterShape, tensors: ReadonlyMap<string, Tensor>) => Router;
-}
+export type RouterKind = RouterOptions['kind'];
 
-const methods: { readonly [Options in RouterOptions as Options['kind']]: Method<Options> } = {
-  topKSoftmax: {
-    parameters: (_, shape) => topKSoftmaxParameters(shape),
-    create: (options, shape, tensors) => new TopKSoftmaxRouter(options, shape, tensors),
-  },
-  latentPrototype: {
-    parameters: latentPrototypeParameters,
-    create: (options, shape, tensors) => new LatentPrototypeRouter(options, shape, tensors),
-  },
+/** The methods; each one's file states its equation, source and defaults. */
+export const routerMethods: { readonly [Options in RouterOptions as Options['kind']]: RouterMethod<Options> } = {
+  latentPrototype,
+  topKSoftmax,
 };
 
 /** TypeScript cannot see that the entry under a kind takes the options of that kind. */
-function methodOf<Options extends RouterOptions>(options: Options): Method<Options> {
-  return (methods as Readonly<Record<string, unknown>>)[options.kind] as Method<Options>;
+function methodOf(kind: RouterKind): RouterMethod<RouterOptions> {
+  return (routerMethods as Readonly<Record<string, unknown>>)[kind] as RouterMethod<RouterOptions>;
+}
+
+/**
+ * A method's default settings with some set otherwise. Throws a RangeError that names the kind or the field that does not fit. LPR's other formulations:
+ * `resolveLatentPrototype`.
+ */
+export function resolveRouter<Kind extends RouterKind>(
+  kind: Kind,
+  overrides: Partial<Extract<RouterOptions, { kind: Kind }>> = {},
+): Extract<RouterOptions, { kind: Kind }> {
+  if (!Object.hasOwn(routerMethods, kind)) {
+    throw new RangeError(
+      `router kind must be one of ${Object.keys(routerMethods).join(', ')}, got ${JSON.stringify(kind)}`,
+    );
+  }
+  const { defaults, rules = {} } = methodOf(kind);
+  return resolveOptions(kind, defaults, rules, overrides) as Extract<RouterOptions, { kind: Kind }>;
+}
+
+/** What is true of a router of these settings. */
+export function routerTraits(options: RouterOptions): RouterTraits {
+  return methodOf(options.kind).traits(options);
 }
 
 /** The tensors that a router needs, before any is made. */
 export function routerParameters(options: RouterOptions, shape: RouterShape): ParameterSpec[] {
-  return methodOf(options).parameters(options, shape);
+  return methodOf(options.kind).parameters(options, shape);
 }
 
-/** A router over tensors that `routerParameters` named. Throws when a tensor is missing or topK does not fit the experts. */
+/** A router over tensors that `routerParameters` named. Throws when a tensor is missing or the settings do not fit the shape. */
 export function createRouter(options: RouterOptions, shape: RouterShape, tensors: ReadonlyMap<string, Tensor>): Router {
-  return methodOf(options).create(options, shape, tensors);
+  return new MethodRouter(methodOf(options.kind), options, shape, tensors);
 }

@@ -1,10 +1,14 @@
 /**
- * The linear router of Mixtral and Qwen3-MoE: softmax over all experts, the k most probable ones, renormalised or not. Balanced, if at all, by
- * the auxiliary loss over its probabilities (losses/loadBalancing.ts).
+ * The linear router of Mixtral (Jiang et al. 2024, arXiv 2401.04088) and Qwen3-MoE: `p = softmax(W x)`, the k most probable experts, weights p,
+ * renormalised or not. Balanced, if at all, by the auxiliary loss over its probabilities (losses/loadBalancing.ts; Mixtral and Qwen3 weight it with 1e-3).
+ *
+ * Causal; training and evaluation route alike.
  */
-import { divide, linear, segmentPlan, softmax, sum, type Tensor, topK } from '@lpr/tensor';
-import { type ParameterSpec, tensorNamed, weightSpec } from '../parameters.ts';
-import { checkRouterShape, checkTokens, type Router, type RouterShape, type Routing } from '../router.ts';
+import { linear, softmax, topK } from '@lpr/tensor';
+import { fullChoices } from '../choices.ts';
+import type { RouterMethod } from '../method.ts';
+import { weightSpec } from '../parameters.ts';
+import { normalizeRows } from '../selection.ts';
 
 export interface TopKSoftmaxOptions {
   readonly kind: 'topKSoftmax';
@@ -12,46 +16,31 @@ export interface TopKSoftmaxOptions {
   readonly renormalize: boolean;
 }
 
-export function topKSoftmaxParameters({ hidden, experts }: RouterShape): ParameterSpec[] {
-  return [weightSpec('weight', [experts, hidden])];
-}
-
-export class TopKSoftmaxRouter implements Router {
-  readonly kind = 'topKSoftmax';
-  readonly experts: number;
-  readonly topK: number;
-  readonly options: TopKSoftmaxOptions;
-  readonly parameters: ReadonlyMap<string, Tensor>;
-  readonly buffers: ReadonlyMap<string, Tensor> = new Map();
-  readonly #weight: Tensor;
-  readonly #hidden: number;
-
-  constructor(options: TopKSoftmaxOptions, shape: RouterShape, tensors: ReadonlyMap<string, Tensor>) {
-    checkRouterShape('topKSoftmax', shape);
-    this.options = options;
-    this.experts = shape.experts;
-    this.topK = shape.topK;
-    this.#hidden = shape.hidden;
-    this.#weight = tensorNamed(tensors, 'weight');
-    this.parameters = new Map([['weight', this.#weight]]);
-  }
-
-  route(x: Tensor): Routing {
-    checkTokens(this.kind, x, this.#hidden);
-    const logits = linear(x, this.#weight);
+export const topKSoftmax: RouterMethod<TopKSoftmaxOptions> = {
+  defaults: { kind: 'topKSoftmax', renormalize: true },
+  traits: ({ renormalize }) => ({
+    reads: { training: 'token', evaluation: 'token' },
+    alike: true,
+    fillsSlots: true,
+    weightSum: renormalize ? 1 : null,
+    takesLargest: true,
+    exactBalance: false,
+    expertTensors: ['weight'],
+  }),
+  parameters: (_, { hidden, experts }) => [weightSpec('weight', [experts, hidden])],
+  route({ options, experts, topK: k, tensor }, x) {
+    const logits = linear(x, tensor('weight'));
     const probabilities = softmax(logits);
-    const { values, indices } = topK(probabilities, this.topK);
+    const { values, indices } = topK(probabilities, k);
+    const choices = fullChoices(indices, experts);
     return {
-      experts: indices,
-      weights: this.options.renormalize ? divide(values, sum(values, -1, { keepAxis: true })) : values,
+      ...choices,
+      weights: options.renormalize ? normalizeRows(values) : values,
       scores: logits,
-      plan: segmentPlan(indices, this.experts),
+      logits,
       losses: [],
-      probabilities,
+      balance: { probabilities, choices: indices, counts: choices.counts },
+      details: { selection: probabilities },
     };
-  }
-
-  afterStep(): void {
-    // Nothing changes outside of the gradient.
-  }
-}
+  },
+};

@@ -126,7 +126,7 @@ export interface Kernels {
   /**
    * A matrix a group: rows `offsets[g] .. offsets[g+1]` of x `[rows, k]` times `weights[g]`, to out `[rows, n]`. weights is
    * `[groups, k, n]`, or `[groups, n, k]` with transposeWeights. offsets is i32 `[groups + 1]` on the device: the host does
-   * not know the sizes.
+   * not know the sizes. Rows from `offsets[groups]` on belong to no group: they may be left as they are or get any product.
    */
   groupedMatmul(a: {
     x: DeviceBuffer;

@@ -1,7 +1,7 @@
 /** Matrix products: plain, batched, and one matrix a group of rows (experts). */
 import { record } from '../autograd.ts';
 import { formatShape, sameShape, sizeOf } from '../shape.ts';
-import { checkDType, deviceOf, Tensor } from '../tensor.ts';
+import { checkDType, deviceOf, Tensor, zeros } from '../tensor.ts';
 import { add } from './elementwise.ts';
 import { sum } from './reduce.ts';
 import { reshape } from './movement.ts';
@@ -85,7 +85,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
 
 /**
  * `x weights[g]^T` for the rows of each group g: x `[rows, in]` sorted by group as the plan says, weights `[groups, out, in]`; gives
- * `[rows, out]`.
+ * `[rows, out]`. A plan may have more segments than there are groups: their rows belong to no group, and what they become is finite and means nothing.
  */
 export function groupedLinear(x: Tensor, weights: Tensor, plan: SegmentPlan): Tensor {
   const device = deviceOf('groupedLinear', x, weights, plan.offsets);
@@ -95,7 +95,7 @@ export function groupedLinear(x: Tensor, weights: Tensor, plan: SegmentPlan): Te
     weights.shape.length !== 3 ||
     x.shape.length !== 2 ||
     x.shape[1] !== k ||
-    groups !== plan.segments ||
+    groups > plan.segments ||
     rows !== plan.count
   ) {
     throw new RangeError(
@@ -105,7 +105,8 @@ export function groupedLinear(x: Tensor, weights: Tensor, plan: SegmentPlan): Te
   }
   const product = (input: Tensor, w: Tensor, offsets: Tensor, transposeWeights: boolean): Tensor => {
     const [columns, inner] = transposeWeights ? [n, k] : [k, n];
-    const result = new Tensor(device, [rows, columns]);
+    // Kernels need not write rows beyond the last group, and what memory held before may be infinite or NaN.
+    const result = plan.segments > groups ? zeros(device, [rows, columns]) : new Tensor(device, [rows, columns]);
     device.kernels.groupedMatmul({
       x: input.buffer,
       weights: w.buffer,

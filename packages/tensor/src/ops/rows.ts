@@ -17,6 +17,7 @@ export interface SegmentPlan {
   readonly offsets: Tensor;
   readonly order: Tensor;
   readonly inverse: Tensor;
+  /** Places that `order` lists: all keys, or fewer where a caller left out the last ones and let their keys share a place. */
   readonly count: number;
   readonly segments: number;
 }
@@ -106,9 +107,10 @@ export function dispatchRows(x: Tensor, plan: SegmentPlan): Tensor {
 export function combineRows(x: Tensor, weights: Tensor, plan: SegmentPlan): Tensor {
   const { rows: places, columns } = matrixOf('combineRows', 'x', x);
   const { rows: tokens, columns: k } = matrixOf('combineRows', 'weights', weights);
-  if (places !== plan.count || tokens * k !== plan.count) {
+  if (places !== plan.count || tokens * k !== plan.keys.size) {
     throw new RangeError(
-      `combineRows: x ${formatShape(x.shape)} and weights ${formatShape(weights.shape)} do not fit a plan of ${plan.count} choices`,
+      `combineRows: x ${formatShape(x.shape)} and weights ${formatShape(weights.shape)} do not fit a plan of ` +
+        `${plan.keys.size} choices in ${plan.count} places`,
     );
   }
   const device = deviceOf('combineRows', x, weights, plan.order);
@@ -242,10 +244,10 @@ function matrixOf(op: string, name: string, x: Tensor): { rows: number; columns:
 }
 
 function choicesPerRow(op: string, rows: number, plan: SegmentPlan): number {
-  const k = rows === 0 ? 1 : plan.count / rows;
+  const k = rows === 0 ? 1 : plan.keys.size / rows;
   if (!Number.isInteger(k)) {
     throw new RangeError(
-      `${op}: a plan of ${plan.count} choices is not a whole number of choices for each of ${rows} rows`,
+      `${op}: a plan of ${plan.keys.size} choices is not a whole number of choices for each of ${rows} rows`,
     );
   }
   return k;

@@ -2,17 +2,37 @@
  * The switches of Latent Prototype Routing and the three formulations made of them. The paper (arXiv 2506.21328), the code released with it and what
  * works best differ in many independent points; each is one field here, and a resolved set of fields is plain data that a report can list.
  */
+import { type OptionRules, resolveOptions } from '../../method.ts';
+
+export type VectorMeasure = 'cosine' | 'dotProduct' | 'gaussianKernel' | 'mahalanobis' | 'attention';
+export type DistributionMeasure = 'wasserstein' | 'kl' | 'js' | 'hellinger';
 
 export interface LatentPrototypeOptions {
   /** Width D of the latent space. */
   readonly latentDim: number;
-  /** What is compared with the prototypes: the sample z = mu + exp(logvar / 2) eps, or its mean mu. */
+  /** How latents and prototypes are compared (table 7). Distribution measures compare Gaussians: the token's N(mu, exp(logvar)) and the expert's. */
+  readonly measure: VectorMeasure | DistributionMeasure;
+  /** What vector measures compare with the prototypes: the sample z = mu + exp(logvar / 2) eps, or its mean mu. */
   readonly scoreFrom: 'z' | 'mu';
-  /** Cosine scores are multiplied by this, so that the softmax over the chosen k can tell them apart. */
+  /** Scores are multiplied by this, so that the softmax over the chosen k can tell them apart. */
   readonly temperature: number;
+  /** Sigma of the Gaussian kernel. */
+  readonly kernelWidth: number;
+  /** Heads of the attention measure. */
+  readonly attentionHeads: number;
+  /** Learned, normalised projections of both sides of the attention measure (the released code); without them, equations 18-19. */
+  readonly attentionProjections: boolean;
+  /** The square of the Wasserstein distance (equation 20) instead of the distance. */
+  readonly squaredWasserstein: boolean;
+  /** Equation 23 as printed instead of the Hellinger distance. */
+  readonly printedHellinger: boolean;
   /** Draw the prototypes evenly from the unit sphere (hyperspherical initialisation) instead of from N(0, I). */
   readonly unitBall: boolean;
-  /** Whose rows should be orthogonal (equation 14): the encoded tokens, the prototypes, or each of both. */
+  /** Put the prototypes back on the unit sphere after each step. */
+  readonly unitBallConstraint: boolean;
+  /** Which penalty spreads rows out (table 6). */
+  readonly diversity: 'orthogonal' | 'cosine' | 'euclidean';
+  /** Whose rows are spread out (equation 14): those of the encoded tokens, of the prototypes, or of each. */
   readonly diversityTarget: 'tokens' | 'keys' | 'both';
   /** Divide rows by their norm before the orthogonality penalty. */
   readonly diversityNormalize: boolean;
@@ -21,15 +41,29 @@ export interface LatentPrototypeOptions {
   /**
    * 'paper': squared distance of stopgrad(z) to the prototypes mixed by a softmax over all scores, summed (equations 15-17).
    * 'official': mean absolute distance of each prototype to the sum over tokens of z, weighted by a softmax over scores of which the unselected
-   * are 0. 'assignedMean': mean over experts with tokens of the squared distance between the unit prototype and the unit mean of its tokens.
+   * are 0. 'assignedMean': mean over experts with tokens of the squared distance between the prototype and the mean of its tokens, both unit vectors for the
+   * cosine measure.
    */
   readonly alignment: 'paper' | 'official' | 'assignedMean';
+  /** What the released code's softmax over all experts has in place of the scores of those not chosen: 0, or minus infinity ('chosenOnly'). */
+  readonly assignment: 'zeroFilled' | 'chosenOnly';
+  /**
+   * After each step, prototypes move towards the mean of their tokens: the chosen ones ('hard'), or all, weighted by the softmax over all scores ('soft').
+   * 'official': the released code's decayed sums over decayed counts of the `assignment`, whose counts start at 0. Gradients reach the prototypes besides.
+   */
+  readonly ema: 'off' | 'hard' | 'soft' | 'official';
+  readonly emaDecay: number;
   /** Add a projection of the mixed prototypes to what the routed experts read. */
   readonly outProjection: boolean;
   /** Hold the released code's `ema_sums` and `ema_counts`, which it saves and never updates, so that its checkpoints fit. */
   readonly emaBuffers: boolean;
   /** After each step, an expert's selection bias grows by this when it got less than the mean load and shrinks when more; 0: no bias. */
   readonly selectionBiasRate: number;
+  /** Experts are in this many groups, of which a token sees the best `keptGroups`, as in DeepSeek-V3. */
+  readonly groups: number;
+  readonly keptGroups: number;
+  /** The weights, which sum to 1, are multiplied by this (DeepSeek-V3's `routed_scaling_factor`). */
+  readonly weightScale: number;
   /** Multiplies all regularisers (beta_rs in equation 24). */
   readonly strength: number;
   readonly diversityWeight: number;
@@ -39,10 +73,29 @@ export interface LatentPrototypeOptions {
 
 export type LatentPrototypePreset = 'paper' | 'official' | 'corrected';
 
+/** The same in all three. */
+const shared = {
+  measure: 'cosine',
+  kernelWidth: 1,
+  attentionHeads: 1,
+  unitBallConstraint: false,
+  diversity: 'orthogonal',
+  ema: 'off',
+  groups: 1,
+  keptGroups: 1,
+  weightScale: 1,
+} as const;
+
 /** `paper`: the equations, read literally. `official`: what the released code computes. `corrected`: with their faults mended; the default. */
 export const latentPrototypePresets: Readonly<Record<LatentPrototypePreset, LatentPrototypeOptions>> = {
   paper: {
+    ...shared,
     latentDim: 16,
+    attentionProjections: false,
+    squaredWasserstein: true,
+    printedHellinger: true,
+    assignment: 'chosenOnly',
+    emaDecay: 0.9,
     scoreFrom: 'z',
     temperature: 1,
     unitBall: true,
@@ -59,7 +112,13 @@ export const latentPrototypePresets: Readonly<Record<LatentPrototypePreset, Late
     alignmentWeight: 0.1,
   },
   official: {
+    ...shared,
     latentDim: 16,
+    attentionProjections: true,
+    squaredWasserstein: false,
+    printedHellinger: false,
+    assignment: 'zeroFilled',
+    emaDecay: 0.8,
     scoreFrom: 'mu',
     temperature: 1,
     unitBall: false,
@@ -76,7 +135,13 @@ export const latentPrototypePresets: Readonly<Record<LatentPrototypePreset, Late
     alignmentWeight: 0.1,
   },
   corrected: {
+    ...shared,
     latentDim: 16,
+    attentionProjections: true,
+    squaredWasserstein: false,
+    printedHellinger: false,
+    assignment: 'chosenOnly',
+    emaDecay: 0.9,
     scoreFrom: 'mu',
     temperature: 8,
     unitBall: true,
@@ -94,11 +159,33 @@ export const latentPrototypePresets: Readonly<Record<LatentPrototypePreset, Late
   },
 };
 
-const CHOICES: Partial<Record<keyof LatentPrototypeOptions, readonly string[]>> = {
+const rules: OptionRules<LatentPrototypeOptions> = {
+  latentDim: 'count',
+  measure: [
+    'cosine',
+    'dotProduct',
+    'gaussianKernel',
+    'mahalanobis',
+    'attention',
+    'wasserstein',
+    'kl',
+    'js',
+    'hellinger',
+  ],
   scoreFrom: ['z', 'mu'],
+  temperature: 'positive',
+  kernelWidth: 'positive',
+  attentionHeads: 'count',
+  diversity: ['orthogonal', 'cosine', 'euclidean'],
   diversityTarget: ['tokens', 'keys', 'both'],
   diversityReduce: ['sum', 'mean'],
   alignment: ['paper', 'official', 'assignedMean'],
+  assignment: ['zeroFilled', 'chosenOnly'],
+  ema: ['off', 'hard', 'soft', 'official'],
+  emaDecay: 'share',
+  groups: 'count',
+  keptGroups: 'count',
+  weightScale: 'positive',
 };
 
 /**
@@ -109,23 +196,5 @@ export function resolveLatentPrototype(
   preset: LatentPrototypePreset,
   overrides: Partial<LatentPrototypeOptions> = {},
 ): LatentPrototypeOptions {
-  const defaults = latentPrototypePresets[preset];
-  for (const [field, value] of Object.entries(overrides)) {
-    const expected = problemWith(field, value, defaults);
-    if (expected !== null) throw new RangeError(`LPR: ${field} must be ${expected}, got ${JSON.stringify(value)}`);
-  }
-  return { ...defaults, ...overrides };
-}
-
-/** What was expected of the field, or null when the value is fine. */
-function problemWith(field: string, value: unknown, defaults: LatentPrototypeOptions): string | null {
-  if (!(field in defaults)) return `one of the switches ${Object.keys(defaults).join(', ')}`;
-  const key = field as keyof LatentPrototypeOptions;
-  const choices = CHOICES[key];
-  if (choices !== undefined) return choices.includes(value as string) ? null : `one of ${choices.join(', ')}`;
-  if (typeof defaults[key] === 'boolean') return typeof value === 'boolean' ? null : 'true or false';
-  if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) return 'a finite number of at least 0';
-  if (key === 'latentDim' && (!Number.isInteger(value) || value < 1)) return 'a whole number of at least 1';
-  if (key === 'temperature' && value === 0) return 'above 0';
-  return null;
+  return resolveOptions('LPR', latentPrototypePresets[preset], rules, overrides);
 }

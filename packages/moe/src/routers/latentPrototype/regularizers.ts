@@ -1,4 +1,4 @@
-/** The three regularisers of Latent Prototype Routing, each a scalar tensor without its weight. */
+/** The regularisers of Latent Prototype Routing, each a scalar tensor without its weight: KL divergence and alignments; diversity.ts has the others. */
 import {
   abs,
   add,
@@ -7,9 +7,11 @@ import {
   divide,
   exp,
   matmul,
+  maximum,
   mean,
   minimum,
   multiply,
+  reshape,
   scatterAlongRows,
   segmentSum,
   type SegmentPlan,
@@ -32,25 +34,6 @@ export function klToStandardNormal(mu: Tensor, logvar: Tensor): Tensor {
   return affine(total, 0.5 / tokens, -0.5 * latentDim);
 }
 
-export interface OrthogonalityOptions {
-  /** Whether every row has length 1. */
-  readonly unit: boolean;
-  /** Add the N^2 entries up, or average them. */
-  readonly reduce: 'sum' | 'mean';
-}
-
-/**
- * `|| A A^T - I ||_F^2` for rows A `[N, D]` (equation 14). The N x N matrix is never made: the sum is exactly
- * `|| A^T A ||_F^2 - 2 || A ||_F^2 + N`, in O(N D^2), and `|| A ||_F^2` is N where rows have length 1.
- */
-export function orthogonality(rows: Tensor, { unit, reduce }: OrthogonalityOptions): Tensor {
-  const [count = 0] = rows.shape;
-  const scale = reduce === 'mean' ? 1 / count ** 2 : 1;
-  const squaredGram = sum(square(matmul(rows, rows, { transposeA: true })));
-  if (unit) return affine(squaredGram, scale, -count * scale);
-  return affine(subtract(squaredGram, affine(sum(square(rows)), 2)), scale, count * scale);
-}
-
 /**
  * Equations 15-17: `|| stopgrad(z) - aggregate ||^2`, summed over tokens and dimensions, where aggregate `[tokens, D]` are the prototypes mixed by the
  * softmax over all scores. The gradient also flows through the mixing weights.
@@ -60,22 +43,28 @@ export function alignmentOfMixture(z: Tensor, aggregate: Tensor): Tensor {
   return sum(square(subtract(target, aggregate)));
 }
 
-export interface ZeroFilledRouting {
-  /** `[tokens, M]`: softmax over all experts of the chosen scores, with 0 in place of all others. */
-  readonly routing: Tensor;
-  readonly loss: Tensor;
+/**
+ * The released code's assignment `[tokens, M]` of tokens to experts. 'zeroFilled', as it stands there: softmax over all experts of the chosen scores with 0 in place of
+ * all others, which leaves most of the mass with experts that were not chosen. 'chosenOnly': minus infinity in place of the others. No gradient.
+ */
+export function assignmentOf(
+  chosenScores: Tensor,
+  experts: Tensor,
+  count: number,
+  fill: 'zeroFilled' | 'chosenOnly',
+): Tensor {
+  return withoutGradients(chosenScores.device, () =>
+    softmax(scatterAlongRows(chosenScores, experts, count, fill === 'zeroFilled' ? 0 : -Infinity)),
+  );
 }
 
 /**
- * What the released code computes: mean absolute difference between keys `[M, D]` and `stopgrad(R^T z)`, a sum over tokens; R is the softmax of a
- * vector that holds the k chosen scores and 0 elsewhere. Only the keys get a gradient.
+ * What the released code computes: mean absolute difference between keys `[M, D]` and `stopgrad(R^T z)`, a sum over tokens; R `[tokens, M]` is the assignment. Only the
+ * keys get a gradient.
  */
-export function alignmentOfSums(keys: Tensor, z: Tensor, chosenScores: Tensor, experts: Tensor): ZeroFilledRouting {
-  const { routing, target } = withoutGradients(keys.device, () => {
-    const routing = softmax(scatterAlongRows(chosenScores, experts, keys.shape[0]!));
-    return { routing, target: matmul(routing, z, { transposeA: true }) };
-  });
-  return { routing, loss: mean(abs(subtract(keys, target))) };
+export function alignmentOfSums(keys: Tensor, z: Tensor, assignment: Tensor): Tensor {
+  const target = withoutGradients(keys.device, () => matmul(assignment, z, { transposeA: true }));
+  return mean(abs(subtract(keys, target)));
 }
 
 /**
@@ -91,4 +80,14 @@ export function alignmentOfAssignedMeans(unitKeys: Tensor, unitLatents: Tensor, 
     busy: sum(minimum(cast(plan.counts, 'f32'), 1)),
   }));
   return affine(divide(sum(multiply(unitKeys, centres)), busy), -2, 2);
+}
+
+/** The same without unit rows, for measures that are not about directions: mean over the experts that got tokens of the mean over D of `(k_e - c_e)^2`. */
+export function alignmentOfAssignedCentres(keys: Tensor, latents: Tensor, plan: SegmentPlan): Tensor {
+  const { centres, present } = withoutGradients(keys.device, () => {
+    const counts = reshape(cast(plan.counts, 'f32'), [plan.segments, 1]);
+    return { centres: divide(segmentSum(latents, plan), maximum(counts, 1)), present: minimum(counts, 1) };
+  });
+  const distances = mean(square(subtract(keys, centres)), 1, { keepAxis: true });
+  return divide(sum(multiply(distances, present)), sum(present));
 }

@@ -2,52 +2,54 @@
  * Latent Prototype Routing (Yang, arXiv 2506.21328). A small variational encoder maps tokens to a latent space (equations 10-12); each expert
  * owns a prototype there; a token goes to the k experts whose prototypes are most similar to its latent, weighted by the softmax over their k scores.
  * Regularisers spread the latents and prototypes out, so that load spreads as well. `options` says which formulation: see options.ts.
+ *
+ * Causal; training and evaluation route alike but for the noise that scores from z have in training.
  */
 import {
   add,
   affine,
   assign,
-  cast,
+  concatenate,
   exp,
   layerNorm,
   linear,
   matmul,
   multiply,
-  segmentPlan,
-  sign,
+  ones,
+  scatterAlongRows,
   silu,
   slice,
   softmax,
-  subtract,
-  sum,
   takeAlongRows,
   type Tensor,
   topK,
+  zeros,
 } from '@lpr/tensor';
+import { fullChoices } from '../../choices.ts';
 import { withoutGradients } from '../../graph.ts';
-import { constantSpec, type ParameterSpec, tensorNamed, weightSpec } from '../../parameters.ts';
-import {
-  checkRouterShape,
-  checkTokens,
-  type LossTerm,
-  normalNoise,
-  type RouteContext,
-  type Router,
-  type RouterShape,
-  type Routing,
-} from '../../router.ts';
+import type { RouterCore, RouterMethod } from '../../method.ts';
+import { constantSpec, type ParameterSpec, weightSpec } from '../../parameters.ts';
+import { drawNoise, type LossTerm, type RouteContext, type RouterShape } from '../../router.ts';
+import { checkGroups, limitToBestGroups, updateSelectionBias } from '../../selection.ts';
 import { unitRows } from '../../unitRows.ts';
-import type { LatentPrototypeOptions } from './options.ts';
+import { meanCosine, negativeMeanDistance, orthogonality } from './diversity.ts';
+import { assignedSums, gaussiansOf, moments, moveDecayedSums, movePrototypes } from './ema.ts';
+import { type LatentPrototypeOptions, latentPrototypePresets } from './options.ts';
 import {
+  alignmentOfAssignedCentres,
   alignmentOfAssignedMeans,
   alignmentOfMixture,
   alignmentOfSums,
+  assignmentOf,
   klToStandardNormal,
-  orthogonality,
 } from './regularizers.ts';
+import { comparesDistributions, keysName, measureParameters, Rows, scoresOf } from './similarity.ts';
 
-/** Names as the released code has them below the gate; `selection_bias` is ours. */
-export function latentPrototypeParameters(options: LatentPrototypeOptions, shape: RouterShape): ParameterSpec[] {
+type Options = LatentPrototypeOptions & { readonly kind: 'latentPrototype' };
+type Core = RouterCore<Options>;
+
+/** Names as the released code has them below the gate; `selection_bias` and `ema_pending` are ours. */
+function parameters(options: Options, shape: RouterShape): ParameterSpec[] {
   const { hidden, experts } = shape;
   const { latentDim } = options;
   const specs = [
@@ -55,22 +57,36 @@ export function latentPrototypeParameters(options: LatentPrototypeOptions, shape
     constantSpec('norm.bias', [hidden], 0),
     weightSpec('encoder.weight', [2 * latentDim, hidden]),
     constantSpec('encoder.bias', [2 * latentDim], 0),
-    {
-      ...weightSpec('expert_keys', [experts, latentDim]),
-      initial: options.unitBall ? ({ kind: 'unitRows' } as const) : ({ kind: 'normal', std: 1 } as const),
-    },
+    ...measureParameters(options, shape),
   ];
+  const gaussian = comparesDistributions(options);
   if (options.outProjection) {
+    // The released code mixes the means of Gaussian prototypes after a projection of their own.
+    if (gaussian)
+      specs.push(weightSpec('proj.weight', [latentDim, latentDim]), constantSpec('proj.bias', [latentDim], 0));
     specs.push(weightSpec('out_proj.weight', [hidden, latentDim]), constantSpec('out_proj.bias', [hidden], 0));
   }
-  if (options.emaBuffers) {
-    specs.push(
-      { name: 'ema_sums', shape: [experts, latentDim], initial: { kind: 'copy', of: 'expert_keys' }, trained: false },
-      { ...constantSpec('ema_counts', [experts], 0), trained: false },
-    );
+  const buffer = (name: string, extents: number[], initial: ParameterSpec['initial']): void => {
+    specs.push({ name, shape: extents, initial, trained: false });
+  };
+  const zero = { kind: 'constant', value: 0 } as const;
+  const copy = { kind: 'copy', of: keysName(options) } as const;
+  const movesSums = options.ema === 'official';
+  if (options.emaBuffers || (movesSums && !gaussian)) buffer('ema_sums', [experts, latentDim], copy);
+  if (movesSums && gaussian) {
+    buffer('ema_mu', [experts, latentDim], copy);
+    buffer('ema_var', [experts, latentDim], { kind: 'constant', value: 1 });
   }
-  if (options.selectionBiasRate > 0) specs.push({ ...constantSpec('selection_bias', [experts], 0), trained: false });
+  if (options.emaBuffers || movesSums) buffer('ema_counts', [experts], zero);
+  if (options.ema !== 'off') buffer('ema_pending', [experts, 1 + averagedWidth(options)], zero);
+  if (options.selectionBiasRate > 0) buffer('selection_bias', [experts], zero);
   return specs;
+}
+
+/** Width of what is averaged of a token: its latent, or its first and second moment. */
+function averagedWidth(options: Options): number {
+  const both = options.ema === 'official' && comparesDistributions(options);
+  return both ? 2 * options.latentDim : options.latentDim;
 }
 
 interface Encoded {
@@ -80,131 +96,170 @@ interface Encoded {
   readonly z: Tensor;
 }
 
-export class LatentPrototypeRouter implements Router {
-  readonly kind = 'latentPrototype';
-  readonly experts: number;
-  readonly topK: number;
-  readonly options: LatentPrototypeOptions;
-  readonly parameters: ReadonlyMap<string, Tensor>;
-  readonly buffers: ReadonlyMap<string, Tensor>;
-  readonly #tensors: ReadonlyMap<string, Tensor>;
-  readonly #hidden: number;
+function encode({ options, tensor }: Core, x: Tensor, context: RouteContext): Encoded {
+  const { latentDim, scoreFrom, alignment } = options;
+  const normed = layerNorm(x, tensor('norm.weight'), tensor('norm.bias'));
+  const both = linear(silu(normed), tensor('encoder.weight'), tensor('encoder.bias'));
+  const mu = slice(both, 1, 0, latentDim);
+  const logvar = slice(both, 1, latentDim, 2 * latentDim);
+  const samples = context.training && (scoreFrom === 'z' || alignment !== 'assignedMean');
+  if (!samples) return { mu, logvar, z: mu };
+  const noise = drawNoise('latentPrototype', 'normal', mu, mu.shape, context.noise);
+  return { mu, logvar, z: add(mu, multiply(noise, exp(affine(logvar, 0.5)))) };
+}
 
-  constructor(options: LatentPrototypeOptions, shape: RouterShape, tensors: ReadonlyMap<string, Tensor>) {
-    checkRouterShape('latentPrototype', shape);
-    this.options = options;
-    this.experts = shape.experts;
-    this.topK = shape.topK;
-    this.#hidden = shape.hidden;
-    this.#tensors = tensors;
-    const named = (trained: boolean): Map<string, Tensor> =>
-      new Map(
-        latentPrototypeParameters(options, shape)
-          .filter((spec) => spec.trained === trained)
-          .map(({ name }) => [name, tensorNamed(tensors, name)]),
-      );
-    this.parameters = named(true);
-    this.buffers = named(false);
+interface Selected {
+  /** i32 `[tokens, k]`. */
+  readonly experts: Tensor;
+  /** f32 `[tokens, k]`, without the bias. */
+  readonly chosenScores: Tensor;
+  /** What was selected by, where that is not the scores. */
+  readonly selection: Tensor | null;
+}
+
+/** The k best experts of each token, by score plus bias within the best groups. */
+function select({ options, topK: k, tensor }: Core, scores: Tensor): Selected {
+  const biased = options.selectionBiasRate > 0;
+  if (!biased && options.keptGroups === options.groups) {
+    const { values, indices } = topK(scores, k);
+    return { experts: indices, chosenScores: values, selection: null };
   }
+  const { experts, selection } = withoutGradients(scores.device, () => {
+    const merit = limitToBestGroups(biased ? add(scores, tensor('selection_bias')) : affine(scores, 1), options);
+    return { experts: topK(merit, k).indices, selection: merit };
+  });
+  return { experts, chosenScores: takeAlongRows(scores, experts), selection };
+}
 
-  route(x: Tensor, context: RouteContext): Routing {
-    checkTokens(this.kind, x, this.#hidden);
-    const { options } = this;
-    const keys = this.#tensor('expert_keys');
-    const encoded = this.#encode(x, context);
-    const latent = options.scoreFrom === 'z' ? encoded.z : encoded.mu;
+function diversityOf(rows: Rows, { diversity, diversityNormalize: unit, diversityReduce: reduce }: Options): Tensor {
+  if (diversity === 'cosine') return meanCosine(rows.unit);
+  if (diversity === 'euclidean') return negativeMeanDistance(rows.raw);
+  return orthogonality(unit ? rows.unit : rows.raw, { unit, reduce });
+}
 
-    const unitLatents = unitRows(latent);
-    const unitKeys = unitRows(keys);
-    const scaledKeys = options.temperature === 1 ? unitKeys : affine(unitKeys, options.temperature);
-    const scores = matmul(unitLatents, scaledKeys, { transposeB: true });
-    const { experts, chosenScores } = this.#select(scores);
-    const plan = segmentPlan(experts, this.experts);
+export const latentPrototype: RouterMethod<Options> = {
+  defaults: { kind: 'latentPrototype', ...latentPrototypePresets.corrected },
+  traits: (options) => ({
+    reads: { training: 'token', evaluation: 'token' },
+    alike: true,
+    fillsSlots: true,
+    weightSum: options.weightScale,
+    takesLargest: true,
+    exactBalance: false,
+    expertTensors: [
+      ...['expert_keys', 'expert_keys_mu', 'expert_keys_logvar'],
+      ...['selection_bias', 'ema_sums', 'ema_mu', 'ema_var', 'ema_counts', 'ema_pending'],
+    ],
+  }),
+  parameters,
+  check(options, { experts, topK: k }) {
+    checkGroups('latentPrototype', options, experts, k);
+    if (options.latentDim % options.attentionHeads !== 0) {
+      throw new RangeError(
+        `latentPrototype router: attentionHeads must divide latentDim (${options.latentDim}), got ${options.attentionHeads}`,
+      );
+    }
+  },
 
-    const mixes = options.outProjection || (context.training && options.alignment === 'paper');
-    const aggregate = mixes ? matmul(softmax(scores), keys) : null;
-    const projected = options.outProjection ? this.#project(aggregate!) : null;
+  route(core, x, context) {
+    const { options, experts: count, tensor } = core;
+    const keys = new Rows(tensor(keysName(options)));
+    const encoded = encode(core, x, context);
+    const { mu, logvar, z } = encoded;
+    const gaussian = comparesDistributions(options);
+    const latents = new Rows(options.scoreFrom === 'z' ? z : mu);
+
+    const scores = scoresOf(options, tensor, { latents, keys, gaussians: { mean: mu, logvar } });
+    const { experts, chosenScores, selection } = select(core, scores);
+    const choices = fullChoices(experts, count);
+    const details: Record<string, Tensor> = { ...encoded };
+    if (selection !== null) details['selection'] = selection;
+
+    let aggregate: Tensor | null = null;
+    let projected: Tensor | null = null;
+    if (options.outProjection || (context.training && options.alignment === 'paper')) {
+      const means =
+        options.outProjection && gaussian ? linear(keys.raw, tensor('proj.weight'), tensor('proj.bias')) : keys.raw;
+      aggregate = details['aggregate'] = matmul(softmax(scores), means);
+    }
+    if (options.outProjection) {
+      projected = details['z_decoded'] = linear(aggregate!, tensor('out_proj.weight'), tensor('out_proj.bias'));
+    }
 
     const losses: LossTerm[] = [];
-    const details: Record<string, Tensor> = { ...encoded };
-    if (aggregate !== null) details['aggregate'] = aggregate;
-    if (projected !== null) details['z_decoded'] = projected;
     if (context.training) {
       const { strength, diversityTarget, diversityWeight, klWeight, alignmentWeight } = options;
       const record = (name: string, value: Tensor, weight: number): void => {
         losses.push({ name, value, weight: strength * weight });
       };
-      const diversity = { unit: options.diversityNormalize, reduce: options.diversityReduce };
-      const [spreadLatents, spreadKeys] = diversity.unit ? [unitLatents, unitKeys] : [latent, keys];
-      if (diversityTarget !== 'keys')
-        record('diversityTokens', orthogonality(spreadLatents, diversity), diversityWeight);
-      if (diversityTarget !== 'tokens') record('diversityKeys', orthogonality(spreadKeys, diversity), diversityWeight);
-      record('kl', klToStandardNormal(encoded.mu, encoded.logvar), klWeight);
-      switch (options.alignment) {
-        case 'paper':
-          record('alignment', alignmentOfMixture(encoded.z, aggregate!), alignmentWeight);
-          break;
-        case 'official': {
-          const { routing, loss } = alignmentOfSums(keys, encoded.z, chosenScores, experts);
-          details['routing'] = routing;
-          record('alignment', loss, alignmentWeight);
-          break;
-        }
-        case 'assignedMean':
-          record('alignment', alignmentOfAssignedMeans(unitKeys, unitLatents, plan), alignmentWeight);
+      if (diversityTarget !== 'keys') record('diversityTokens', diversityOf(latents, options), diversityWeight);
+      if (diversityTarget !== 'tokens') record('diversityKeys', diversityOf(keys, options), diversityWeight);
+      record('kl', klToStandardNormal(mu, logvar), klWeight);
+      const { alignment, ema } = options;
+      const assignment =
+        alignment === 'official' || ema === 'official'
+          ? assignmentOf(chosenScores, experts, count, options.assignment)
+          : null;
+      if (alignment === 'paper') {
+        record('alignment', alignmentOfMixture(z, aggregate!), alignmentWeight);
+      } else if (alignment === 'official') {
+        details['routing'] = assignment!;
+        record('alignment', alignmentOfSums(keys.raw, z, assignment!), alignmentWeight);
+      } else if (options.measure === 'cosine') {
+        record('alignment', alignmentOfAssignedMeans(keys.unit, latents.unit, choices.plan), alignmentWeight);
+      } else {
+        record('alignment', alignmentOfAssignedCentres(keys.raw, latents.raw, choices.plan), alignmentWeight);
+      }
+      if (ema !== 'off') {
+        withoutGradients(x.device, () => {
+          const pending = tensor('ema_pending');
+          const hard = (): Tensor => scatterAlongRows(ones(x.device, experts.shape), experts, count);
+          const shares = ema === 'hard' ? hard() : ema === 'soft' ? softmax(scores) : assignment!;
+          const values = averagedWidth(options) === options.latentDim ? z : moments({ mean: mu, logvar });
+          assign(pending, add(pending, assignedSums(shares, values)));
+        });
       }
     }
+    const weights = softmax(chosenScores);
     return {
-      experts,
-      weights: softmax(chosenScores),
+      ...choices,
+      weights: options.weightScale === 1 ? weights : affine(weights, options.weightScale),
       scores,
-      plan,
       losses,
       details,
       ...(projected === null ? {} : { expertInput: add(x, projected) }),
     };
-  }
+  },
 
-  /** `b += rate * sign(mean load - load)` (Wang et al. 2024, arXiv 2408.15664). */
-  afterStep(counts: Tensor): void {
-    const bias = this.buffers.get('selection_bias');
-    if (bias === undefined) return;
-    withoutGradients(bias.device, () => {
-      const load = cast(counts, 'f32');
-      // Compared as whole numbers, M times the mean, so that rounding never moves a balanced expert.
-      const missing = sign(subtract(sum(load), affine(load, this.experts)));
-      assign(bias, add(bias, affine(missing, this.options.selectionBiasRate)));
+  /** Selection bias, moving averages of all micro-batches of the step, then the unit sphere. */
+  afterStep({ options, tensor }, counts) {
+    if (options.selectionBiasRate > 0) updateSelectionBias(tensor('selection_bias'), counts, options.selectionBiasRate);
+    const keys = tensor(keysName(options));
+    withoutGradients(keys.device, () => {
+      if (options.ema !== 'off') {
+        moveByAverages(options, tensor);
+        assign(tensor('ema_pending'), zeros(keys.device, tensor('ema_pending').shape));
+      }
+      if (options.unitBallConstraint) assign(keys, unitRows(keys));
     });
-  }
+  },
+};
 
-  #encode(x: Tensor, context: RouteContext): Encoded {
-    const { latentDim, scoreFrom, alignment } = this.options;
-    const normed = layerNorm(x, this.#tensor('norm.weight'), this.#tensor('norm.bias'));
-    const both = linear(silu(normed), this.#tensor('encoder.weight'), this.#tensor('encoder.bias'));
-    const mu = slice(both, 1, 0, latentDim);
-    const logvar = slice(both, 1, latentDim, 2 * latentDim);
-    const samples = context.training && (scoreFrom === 'z' || alignment !== 'assignedMean');
-    if (!samples) return { mu, logvar, z: mu };
-    const noise = normalNoise(this.kind, mu, mu.shape, context.noise);
-    return { mu, logvar, z: add(mu, multiply(noise, exp(affine(logvar, 0.5)))) };
-  }
-
-  /** The k best experts of each token by score plus bias, and their scores without it. */
-  #select(scores: Tensor): { experts: Tensor; chosenScores: Tensor } {
-    const bias = this.buffers.get('selection_bias');
-    if (bias === undefined) {
-      const { values, indices } = topK(scores, this.topK);
-      return { experts: indices, chosenScores: values };
-    }
-    const experts = withoutGradients(scores.device, () => topK(add(scores, bias), this.topK).indices);
-    return { experts, chosenScores: takeAlongRows(scores, experts) };
-  }
-
-  #project(aggregate: Tensor): Tensor {
-    return linear(aggregate, this.#tensor('out_proj.weight'), this.#tensor('out_proj.bias'));
-  }
-
-  #tensor(name: string): Tensor {
-    return tensorNamed(this.#tensors, name);
+function moveByAverages(options: Options, tensor: Core['tensor']): void {
+  const keys = tensor(keysName(options));
+  const pending = tensor('ema_pending');
+  if (options.ema !== 'official') {
+    assign(keys, movePrototypes(keys, pending, options.emaDecay));
+  } else if (!comparesDistributions(options)) {
+    const state = { sums: tensor('ema_sums'), counts: tensor('ema_counts') };
+    assign(keys, moveDecayedSums(state, pending, options.emaDecay));
+  } else {
+    const [means, squares] = [tensor('ema_mu'), tensor('ema_var')];
+    const state = { sums: concatenate([means, squares], 1), counts: tensor('ema_counts') };
+    const { mean, logvar } = gaussiansOf(moveDecayedSums(state, pending, options.emaDecay));
+    assign(means, slice(state.sums, 1, 0, options.latentDim));
+    assign(squares, slice(state.sums, 1, options.latentDim, 2 * options.latentDim));
+    assign(keys, mean);
+    assign(tensor('expert_keys_logvar'), logvar);
   }
 }

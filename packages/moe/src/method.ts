@@ -1,0 +1,141 @@
+/**
+ * What a routing method consists of, as one plain object a file: its settings, the tensors it needs, how it routes, and the facts about it that a user
+ * compares methods by and that the property tests hold it to.
+ */
+import type { Tensor } from '@lpr/tensor';
+import { type ParameterSpec, tensorNamed } from './parameters.ts';
+import {
+  checkRouterShape,
+  checkTokens,
+  type RouteContext,
+  type Router,
+  type RouterShape,
+  type Routing,
+} from './router.ts';
+
+/** What the routing of a token depends on: the token itself, also those before it in the batch, or all of the batch. Only 'batch' is not causal. */
+export type RoutingReads = 'token' | 'earlierTokens' | 'batch';
+
+export interface RouterTraits {
+  readonly reads: { readonly training: RoutingReads; readonly evaluation: RoutingReads };
+  /** Whether training and evaluation route alike when no noise is drawn. */
+  readonly alike: boolean;
+  /** Whether a token always gets k experts; false: slots may stay empty, and there may be more than k. */
+  readonly fillsSlots: boolean;
+  /** What the weights of a token that has all its experts sum to; null where nothing is promised. */
+  readonly weightSum: number | null;
+  /** Whether the experts are the k largest of the selection (`details.selection`, else the scores), in descending order. */
+  readonly takesLargest: boolean;
+  /** Whether in training every expert gets equally many choices (up to 1 where they do not divide). */
+  readonly exactBalance: boolean;
+  /** Tensors whose first axis counts experts: permuting them permutes the load. Empty where experts cannot be exchanged like that. */
+  readonly expertTensors: readonly string[];
+}
+
+/** A router as its method sees it. */
+export interface RouterCore<Options> extends RouterShape {
+  readonly options: Options;
+  /** A tensor that the method's `parameters` name. */
+  readonly tensor: (name: string) => Tensor;
+}
+
+export interface RouterMethod<Options extends { readonly kind: string }> {
+  /** The source's own values. */
+  readonly defaults: Options;
+  /** Allowed values of settings, where the type of the default does not say it all. */
+  readonly rules?: OptionRules<Options>;
+  readonly traits: (options: Options) => RouterTraits;
+  readonly parameters: (options: Options, shape: RouterShape) => ParameterSpec[];
+  /** Throws where the settings do not fit the shape. */
+  readonly check?: (options: Options, shape: RouterShape) => void;
+  readonly route: (core: RouterCore<Options>, x: Tensor, context: RouteContext) => Routing;
+  readonly afterStep?: (core: RouterCore<Options>, counts: Tensor) => void;
+}
+
+/** The router of a method: owns nothing, reads and updates the tensors it was given. */
+export class MethodRouter<Options extends { readonly kind: string }> implements Router, RouterCore<Options> {
+  readonly kind: Options['kind'];
+  readonly hidden: number;
+  readonly experts: number;
+  readonly topK: number;
+  readonly options: Options;
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  readonly buffers: ReadonlyMap<string, Tensor>;
+  readonly tensor: (name: string) => Tensor;
+  readonly #method: RouterMethod<Options>;
+
+  constructor(
+    method: RouterMethod<Options>,
+    options: Options,
+    shape: RouterShape,
+    tensors: ReadonlyMap<string, Tensor>,
+  ) {
+    checkRouterShape(options.kind, shape);
+    method.check?.(options, shape);
+    this.kind = options.kind;
+    this.hidden = shape.hidden;
+    this.experts = shape.experts;
+    this.topK = shape.topK;
+    this.options = options;
+    this.#method = method;
+    this.tensor = (name) => tensorNamed(tensors, name);
+    const specs = method.parameters(options, shape);
+    const named = (trained: boolean): Map<string, Tensor> =>
+      new Map(specs.filter((spec) => spec.trained === trained).map(({ name }) => [name, tensorNamed(tensors, name)]));
+    this.parameters = named(true);
+    this.buffers = named(false);
+  }
+
+  route(x: Tensor, context: RouteContext): Routing {
+    checkTokens(this.kind, x, this.hidden);
+    return this.#method.route(this, x, context);
+  }
+
+  afterStep(counts: Tensor): void {
+    this.#method.afterStep?.(this, counts);
+  }
+}
+
+/** The values a setting may have: one of some words, a whole number, or a number within bounds. */
+export type OptionRule = readonly string[] | 'count' | 'countOrNull' | 'positive' | 'share';
+
+export type OptionRules<Options> = { readonly [Field in keyof Options]?: OptionRule };
+
+/**
+ * Settings with some set otherwise. Throws a RangeError that names the field for unknown fields, values of the wrong type or outside their range;
+ * numbers without a rule are finite and at least 0.
+ */
+export function resolveOptions<Options extends object>(
+  name: string,
+  defaults: Options,
+  rules: OptionRules<Options>,
+  overrides: Partial<Options>,
+): Options {
+  for (const [field, value] of Object.entries(overrides)) {
+    const expected = problemWith(field, value, defaults, rules);
+    if (expected !== null) throw new RangeError(`${name}: ${field} must be ${expected}, got ${JSON.stringify(value)}`);
+  }
+  return { ...defaults, ...overrides };
+}
+
+/** What was expected of the field, or null when the value is fine. */
+function problemWith<Options extends object>(
+  field: string,
+  value: unknown,
+  defaults: Options,
+  rules: OptionRules<Options>,
+): string | null {
+  if (!(field in defaults)) return `one of the settings ${Object.keys(defaults).join(', ')}`;
+  const rule = rules[field as keyof Options];
+  if (Array.isArray(rule)) return rule.includes(value) ? null : `one of ${rule.join(', ')}`;
+  const initial = defaults[field as keyof Options];
+  if (typeof initial === 'boolean') return typeof value === 'boolean' ? null : 'true or false';
+  if (typeof initial === 'string') return value === initial ? null : JSON.stringify(initial);
+  if (rule === 'countOrNull' && value === null) return null;
+  if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) return 'a finite number of at least 0';
+  if ((rule === 'count' || rule === 'countOrNull') && (!Number.isInteger(value) || value < 1)) {
+    return rule === 'count' ? 'a whole number of at least 1' : 'a whole number of at least 1, or null';
+  }
+  if (rule === 'positive' && value === 0) return 'above 0';
+  return rule === 'share' && value > 1 ? 'a number from 0 to 1' : null;
+}
