@@ -119,7 +119,7 @@ export class Decoder {
       linearCrossEntropy(hidden, this.#tensor('lm_head.weight'), reshape(labels, [labels.size])),
     );
     hidden.dispose();
-    const losses = context.training ? this.#losses(routings) : [];
+    const losses = context.training ? this.#losses(routings, inputIds.shape[1]!) : [];
     return {
       taskLoss,
       totalLoss: labelled(this.device, 'router', () => weightedTotal(taskLoss, losses)),
@@ -183,10 +183,9 @@ export class Decoder {
       );
     }
     const tables = this.#tablesFor(length + sequence);
+    const tokenIds = reshape(inputIds, [inputIds.size]);
     const routings: Routing[] = [];
-    let hidden = labelled(device, 'embedding', () =>
-      embedding(this.#tensor('model.embed_tokens.weight'), reshape(inputIds, [inputIds.size])),
-    );
+    let hidden = labelled(device, 'embedding', () => embedding(this.#tensor('model.embed_tokens.weight'), tokenIds));
     this.#layers.forEach((layer, i) => {
       const past =
         cache === undefined
@@ -194,7 +193,9 @@ export class Decoder {
           : { length, extend: (keys: Tensor, values: Tensor) => cache.extend(i, keys, values) };
       const layout = { batch, sequence, tables, past };
       // A scope a layer frees what neither backward nor the caller reads; the tape holds what it needs itself.
-      const result = scope(device, () => layer.forward(hidden, layout, routeContext(context, i)));
+      const result = scope(device, () =>
+        layer.forward(hidden, layout, { ...routeContext(context, i), tokenIds, sequence }),
+      );
       hidden.dispose();
       hidden = result.hidden;
       if (result.routing !== null) routings.push(result.routing);
@@ -213,14 +214,14 @@ export class Decoder {
     return scope(this.device, body, { gradients: false });
   }
 
-  #losses(routings: readonly Routing[]): LayerLoss[] {
+  #losses(routings: readonly Routing[], sequence: number): LayerLoss[] {
     const losses: LayerLoss[] = routings.flatMap((routing, i) =>
       routing.losses.map((term) => ({ ...term, layer: this.moeLayers[i]! })),
     );
     const { loadBalancing } = this.plan;
     if (loadBalancing !== null) {
       const { scope, weight } = loadBalancing;
-      labelled(this.device, 'router', () => loadBalancingLosses(routings, scope)).forEach((value, i) =>
+      labelled(this.device, 'router', () => loadBalancingLosses(routings, scope, { sequence })).forEach((value, i) =>
         losses.push({ name: 'loadBalancing', value, weight, layer: scope === 'pooled' ? null : this.moeLayers[i]! }),
       );
     }

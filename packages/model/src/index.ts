@@ -1,11 +1,12 @@
 /** @lpr/model: Mixture-of-Experts decoders with Hugging Face configs, mathematics and weight names. */
 export { ConfigError, parseDecoderConfig } from './config.ts';
 export * from './decoder.ts';
-export { type CommonKeys, type RouterKeys, routerOf } from './families/fields.ts';
+export type { CommonKeys } from './families/common.ts';
 export { type DecoderConfig, planDecoder } from './families/index.ts';
 export type { DeepseekV3Config } from './families/deepseekV3.ts';
 export type { MixtralConfig } from './families/mixtral.ts';
 export type { Qwen3MoeConfig } from './families/qwen3Moe.ts';
+export { type RouterKeys, routerOf } from './families/routing.ts';
 export * from './flops.ts';
 export * from './generate.ts';
 export { KeyValueCache } from './layers/keyValueCache.ts';

@@ -49,6 +49,10 @@ describe('parseDecoderConfig', () => {
       { router_type: 'lpr', lpr_options: { temprature: 2 } },
       'config: lpr_options: LPR: temprature must be one of the settings',
     ],
+    [
+      { router_type: 'topKSoftmax', router_options: { renormalise: true } },
+      'config: router_options: topKSoftmax: renormalise must be one of the settings kind, renormalize',
+    ],
   ])('rejects %j', (changes, message) => {
     expect(messageOf({ ...smallJson, ...changes })).toContain(message);
   });
@@ -98,6 +102,15 @@ describe('the router of a config', () => {
 
   it('is the own router of the family by default', () => {
     expect(routerOf({})).toEqual({ kind: 'topKSoftmax', renormalize: true });
+  });
+
+  it('is any method by its name, with its settings', () => {
+    expect(routerOf({ router_type: 'topKSoftmax' })).toEqual({ kind: 'topKSoftmax', renormalize: true });
+    const router_options = { renormalize: false };
+    expect(routerOf({ router_type: 'topKSoftmax', router_options })).toEqual({
+      kind: 'topKSoftmax',
+      ...router_options,
+    });
   });
 
   it('takes the released keys of LPR over the formulation and our switches over both', () => {

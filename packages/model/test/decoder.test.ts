@@ -56,7 +56,7 @@ describe('Decoder', () => {
     ['qwen3_moe', { router_type: 'lpr', lpr_formulation: 'paper' }],
     ['qwen3_moe', { router_type: 'lpr', lpr_formulation: 'official' }],
     ['qwen3_moe', { router_type: 'lpr' }],
-    ['mixtral', { router_jitter_noise: 0.1 }],
+    ['mixtral', { router_jitter_noise: 0.1, output_router_logits: true, router_aux_loss_scope: 'sequence' }],
     ['deepseek_v3', { router_type: 'lpr' }],
     ['deepseek_v3', { router_type: 'lpr', q_lora_rank: null, attention_bias: true, n_shared_experts: 0 }],
   ] as const)(

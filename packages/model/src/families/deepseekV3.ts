@@ -4,19 +4,9 @@
  */
 import { z } from 'zod';
 import type { DecoderPlan, LayerPlan } from '../plan.ts';
-import { commonPlan, expertsCheck, rotaryTheta } from './common.ts';
-import {
-  type CommonKeys,
-  commonFields,
-  count,
-  countOrZero,
-  crossCheck,
-  fixed,
-  flag,
-  positive,
-  remark,
-  routerOf,
-} from './fields.ts';
+import { commonFields, type CommonKeys, commonPlan, expertsCheck, rotaryTheta } from './common.ts';
+import { count, countOrZero, crossCheck, fixed, flag, positive, remark } from './fields.ts';
+import { routerOf } from './routing.ts';
 
 export interface DeepseekV3Config extends CommonKeys {
   readonly model_type: 'deepseek_v3';
