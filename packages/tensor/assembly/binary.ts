@@ -72,7 +72,6 @@ class Equal {
 }
 
 /** `count` (1 to 4) numbers that lie `stride` bytes apart. */
-// @ts-ignore: decorator
 @inline
 function gather4(address: usize, stride: usize, count: i32): v128 {
   let v = v128.load32_splat(address);
@@ -83,7 +82,6 @@ function gather4(address: usize, stride: usize, count: i32): v128 {
 }
 
 /** One row of `F`; strides in elements, of which 0 and 1 have loops of their own. */
-// @ts-ignore: decorator
 @inline
 function binaryRow<F>(a: usize, b: usize, out: usize, count: i32, aStride: i32, bStride: i32): void {
   const bytes = (<usize>count >> 2) << 4;
@@ -120,7 +118,6 @@ function binaryRow<F>(a: usize, b: usize, out: usize, count: i32, aStride: i32, 
 }
 
 // Words: 5 a, 6 b, 7 out, 8 op, 9 inner stride of a, 10 of b, 11 outer axes.
-// @ts-ignore: decorator
 @inline
 function binaryTile<F>(args: usize, tile: i32, walk: usize): void {
   const row = tileRow(args, tile);

@@ -7,14 +7,12 @@
 // ---- flat kernels: words are 0 count, 1 chunk, then the kernel's own ---------------------------------------------------
 
 /** Offset in bytes of the tile's first element. */
-// @ts-ignore: decorator
 @inline
 export function chunkOffset(args: usize, tile: i32): usize {
   return (<usize>(tile * load<i32>(args, 4))) << 2;
 }
 
 /** Number of the tile's elements. */
-// @ts-ignore: decorator
 @inline
 export function chunkCount(args: usize, tile: i32): i32 {
   const chunk = load<i32>(args, 4);
@@ -44,7 +42,6 @@ export function startWalk(axes: usize, row: i32, walk: usize): void {
 }
 
 /** Moves the walk to the next row. */
-// @ts-ignore: decorator
 @inline
 export function stepWalk(axes: usize, walk: usize): void {
   let first = load<usize>(walk);
@@ -68,28 +65,24 @@ export function stepWalk(axes: usize, walk: usize): void {
 }
 
 /** The tile's first row. */
-// @ts-ignore: decorator
 @inline
 export function tileRow(args: usize, tile: i32): i32 {
   return (tile / load<i32>(args, 12)) * load<i32>(args, 8);
 }
 
 /** Number of rows of a tile that starts at `row`. */
-// @ts-ignore: decorator
 @inline
 export function tileRows(args: usize, row: i32): i32 {
   return min(load<i32>(args, 8), load<i32>(args) - row);
 }
 
 /** First column of a tile. */
-// @ts-ignore: decorator
 @inline
 export function tileColumn(args: usize, tile: i32): i32 {
   return (tile % load<i32>(args, 12)) * load<i32>(args, 16);
 }
 
 /** Number of columns of a tile that starts at `column`. */
-// @ts-ignore: decorator
 @inline
 export function tileColumns(args: usize, column: i32): i32 {
   return min(load<i32>(args, 16), load<i32>(args, 4) - column);

@@ -86,7 +86,6 @@ export function copyTransposed(args: usize, tile: i32, scratch: usize): void {
 }
 
 /** Transposes the square of 4 x 4 at `x` into the staged block. */
-// @ts-ignore: decorator
 @inline
 function transpose4(x: usize, xStep: usize, to: usize): void {
   const a = v128.load(x);

@@ -96,7 +96,6 @@ function swiGluBackward(args: usize, begin: i32, end: i32, columns: i32): void {
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function swiGluGradient(gate: usize, gradient: usize, gradGate: usize, rowBytes: usize, rest: i32): void {
   const one = f32x4.splat(1);
@@ -139,7 +138,6 @@ function rope(args: usize, begin: i32, end: i32, columns: i32): void {
 }
 
 /** (a, b) to (a cos - b sin, b cos + a sin), or with -sin; a and b are the two halves. */
-// @ts-ignore: decorator
 @inline
 function rotateHalves(x: usize, out: usize, cos: usize, sin: usize, half: usize, inverse: bool): void {
   const sign = inverse ? i32x4.splat(0x80000000) : i32x4.splat(0);
@@ -149,7 +147,6 @@ function rotateHalves(x: usize, out: usize, cos: usize, sin: usize, half: usize,
   if (rest) rotate(x + i, out + i, cos + i, sin + i, half, sign, rest);
 }
 
-// @ts-ignore: decorator
 @inline
 function rotate(x: usize, out: usize, cos: usize, sin: usize, half: usize, sign: v128, rest: i32): void {
   const a = loadPart(x, rest);
@@ -161,7 +158,6 @@ function rotate(x: usize, out: usize, cos: usize, sin: usize, half: usize, sign:
 }
 
 /** Neighbours (a, b) are rotated and written to the two halves. */
-// @ts-ignore: decorator
 @inline
 function rotatePairs(x: usize, out: usize, cos: usize, sin: usize, half: usize): void {
   let i: usize = 0;
@@ -186,7 +182,6 @@ function rotatePairs(x: usize, out: usize, cos: usize, sin: usize, half: usize):
 }
 
 /** The transpose of `rotatePairs`: halves in, neighbours out. */
-// @ts-ignore: decorator
 @inline
 function restorePairs(x: usize, out: usize, cos: usize, sin: usize, half: usize): void {
   let i: usize = 0;

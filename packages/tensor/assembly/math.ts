@@ -34,7 +34,6 @@ const TANH_POLYNOMIAL = memory.data<f32>([
 ]);
 
 /** Number `index` of a table, in all lanes. */
-// @ts-ignore: decorator
 @inline
 function constant(table: usize, index: usize = 0): v128 {
   return v128.load32_splat(table + 4 * index);
@@ -44,7 +43,6 @@ function constant(table: usize, index: usize = 0): v128 {
  * e^x within 1.6 ulp. Above 88.72 plus infinity; results below 2^-125 (x < -86.99) are flushed to 0.
  * e^x = 2^n e^r with |r| <= ln(2) / 2, where 2^(n-1) is made of the low bits of the rounded sum, and the last doubling overflows.
  */
-// @ts-ignore: decorator
 @inline
 export function exp4(x: v128): v128 {
   const clamped = f32x4.pmax(f32x4.pmin(x, constant(EXP_RANGE, 1)), constant(EXP_RANGE));
@@ -62,7 +60,6 @@ export function exp4(x: v128): v128 {
 }
 
 /** `exponent * ln 2 + log(1 + f)` for f in [sqrt(1/2) - 1, sqrt(2) - 1]. */
-// @ts-ignore: decorator
 @inline
 function logReduced(f: v128, exponent: v128): v128 {
   let p = madd(f, constant(LOG_POLYNOMIAL, 8), constant(LOG_POLYNOMIAL, 7));
@@ -81,7 +78,6 @@ function logReduced(f: v128, exponent: v128): v128 {
 }
 
 /** Natural logarithm within 1 ulp, denormals included; log(0) is minus infinity, log of a negative number NaN. */
-// @ts-ignore: decorator
 @inline
 export function log4(x: v128): v128 {
   const denormal = f32x4.lt(x, f32x4.splat(1.1754943508222875e-38));
@@ -100,7 +96,6 @@ export function log4(x: v128): v128 {
 }
 
 /** log(1 + t) for t in [0, 1], within 1 ulp. */
-// @ts-ignore: decorator
 @inline
 export function log1pOfUnit4(t: v128): v128 {
   const large = f32x4.gt(t, f32x4.splat(0.41421356));
@@ -109,7 +104,6 @@ export function log1pOfUnit4(t: v128): v128 {
 }
 
 /** `1 / (1 + e^-x)`; small results are as exact as large ones, below 2^-125 flushed to 0. */
-// @ts-ignore: decorator
 @inline
 export function sigmoid4(x: v128): v128 {
   const one = f32x4.splat(1);
@@ -119,14 +113,12 @@ export function sigmoid4(x: v128): v128 {
 }
 
 /** `x * sigmoid(x)`; minus infinity gives NaN, as the product does. */
-// @ts-ignore: decorator
 @inline
 export function silu4(x: v128): v128 {
   return f32x4.mul(x, sigmoid4(x));
 }
 
 /** Hyperbolic tangent: an odd polynomial below 0.625, `(1 - e^-2|x|) / (1 + e^-2|x|)` above. */
-// @ts-ignore: decorator
 @inline
 export function tanh4(x: v128): v128 {
   const one = f32x4.splat(1);
@@ -144,7 +136,6 @@ export function tanh4(x: v128): v128 {
 }
 
 /** `log(1 + e^x) = max(x, 0) + log(1 + e^-|x|)`. */
-// @ts-ignore: decorator
 @inline
 export function softplus4(x: v128): v128 {
   const e = exp4(f32x4.neg(f32x4.abs(x)));

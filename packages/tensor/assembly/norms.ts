@@ -36,7 +36,6 @@ export function rmsNorm(args: usize, begin: i32, end: i32, columns: i32): void {
 }
 
 /** Sets a row of partial sums to zero. */
-// @ts-ignore: decorator
 @inline
 function clearRow(p: usize, columns: i32): void {
   memory.fill(p, 0, <usize>columns << 2);
@@ -80,7 +79,6 @@ export function rmsNormBackward(args: usize, begin: i32, end: i32, columns: i32,
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function rmsNormGradient(
   x: usize,

@@ -40,20 +40,17 @@ function draw(args: usize, tile: i32, scratch: usize, normal: bool): void {
 }
 
 /** The high halves of the products of two lanes each, beside the low halves: `[high, low]` by even and odd lanes. */
-// @ts-ignore: decorator
 @inline
 function highHalves(even: v128, odd: v128): v128 {
   return v128.shuffle<i32>(even, odd, 1, 3, 5, 7);
 }
 
-// @ts-ignore: decorator
 @inline
 function lowHalves(even: v128, odd: v128): v128 {
   return v128.shuffle<i32>(even, odd, 0, 2, 4, 6);
 }
 
 /** Numbers `16 * group` to `16 * group + 15`. */
-// @ts-ignore: decorator
 @inline
 function drawGroup(to: usize, group: i32, keyLow: u32, keyHigh: u32, normal: bool): void {
   const multiplier0 = i32x4.splat(0xd2511f53);
@@ -114,7 +111,6 @@ function drawGroup(to: usize, group: i32, keyLow: u32, keyHigh: u32, normal: boo
  * `sqrt(-2 ln u)` of u in (0, 1]. With `u = m 2^e`, m around 1 and `s = (m - 1) / (m + 1)`: `ln m = 2 (s + s^3 / 3 + s^5 / 5 + ..)`;
  * |s| < 0.172, so five terms reach f32.
  */
-// @ts-ignore: decorator
 @inline
 function radius(u: v128): v128 {
   // Bits of sqrt(1/2): the mantissa is taken from [sqrt(1/2), sqrt(2)).
@@ -134,21 +130,18 @@ function radius(u: v128): v128 {
 }
 
 /** The nearest quarter of a turn, in quarters (0 to 4). */
-// @ts-ignore: decorator
 @inline
 function quarter(turn: v128): v128 {
   return f32x4.nearest(f32x4.mul(turn, f32x4.splat(4)));
 }
 
 /** What is left beyond that quarter, in radians, at most pi / 4; exact up to the last product. */
-// @ts-ignore: decorator
 @inline
 function angle(turn: v128, quarters: v128): v128 {
   return f32x4.mul(f32x4.sub(f32x4.mul(turn, f32x4.splat(4)), quarters), f32x4.splat(<f32>1.5707963267948966));
 }
 
 /** `sin x` of |x| at most pi / 4, by its series. */
-// @ts-ignore: decorator
 @inline
 function sine(x: v128): v128 {
   const x2 = f32x4.mul(x, x);
@@ -160,7 +153,6 @@ function sine(x: v128): v128 {
 }
 
 /** `cos x` of |x| at most pi / 4, by its series. */
-// @ts-ignore: decorator
 @inline
 function cosine(x: v128): v128 {
   const x2 = f32x4.mul(x, x);
@@ -173,7 +165,6 @@ function cosine(x: v128): v128 {
 }
 
 /** `sin x` or, where `quarters` is odd, `cos x`; negated in the second half of the turn. */
-// @ts-ignore: decorator
 @inline
 function rotated(sineOf: v128, cosineOf: v128, quarters: v128): v128 {
   const odd = i32x4.shr_s(i32x4.shl(quarters, 31), 31);
@@ -182,7 +173,6 @@ function rotated(sineOf: v128, cosineOf: v128, quarters: v128): v128 {
 }
 
 /** `sin(2 pi turn)` of turn in [0, 1). */
-// @ts-ignore: decorator
 @inline
 function sineOfTurn(turn: v128): v128 {
   const quarters = quarter(turn);
@@ -191,7 +181,6 @@ function sineOfTurn(turn: v128): v128 {
 }
 
 /** `cos(2 pi turn)`: a quarter ahead of the sine. */
-// @ts-ignore: decorator
 @inline
 function cosineOfTurn(turn: v128): v128 {
   const quarters = quarter(turn);

@@ -66,7 +66,6 @@ export function sumSquaresRow(x: usize, count: i32): f64 {
 }
 
 /** Inner product of two rows of `count` numbers. */
-// @ts-ignore: decorator
 @inline
 export function dotRow(x: usize, y: usize, count: i32): f64 {
   const zero = f32x4.splat(0);
@@ -159,14 +158,12 @@ class Min {
 }
 
 /** Lanes that hold NaN. */
-// @ts-ignore: decorator
 @inline
 function unordered(v: v128): v128 {
   return f32x4.ne(v, v);
 }
 
 /** Largest or smallest number of a row, NaN if there is one. */
-// @ts-ignore: decorator
 @inline
 function extremeRow<F>(x: usize, count: i32): f32 {
   const op = changetype<F>(0);
@@ -230,7 +227,6 @@ function reduceRows(args: usize, tile: i32): void {
 // ---- strided axes -----------------------------------------------------------------------------------------------------
 
 /** Eight rows that lie `stride` bytes apart, combined pairwise. */
-// @ts-ignore: decorator
 @inline
 function combineRows8<F>(x: usize, stride: usize, rest: i32): v128 {
   const op = changetype<F>(0);
@@ -243,7 +239,6 @@ function combineRows8<F>(x: usize, stride: usize, rest: i32): v128 {
 }
 
 /** Reduces `rows` rows into the row at `out`, eight at a time: whole stretches of each row are read one after the other. */
-// @ts-ignore: decorator
 @inline
 function reduceBlock<F>(x: usize, out: usize, rows: i32, stride: usize, columns: i32): void {
   const op = changetype<F>(0);

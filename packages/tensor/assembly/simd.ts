@@ -1,7 +1,6 @@
 /** Small tools over v128 that all kernel families share: multiply-add, horizontal sums, row tails. */
 
 /** `a * b + c`: fused with relaxed SIMD, two roundings without. */
-// @ts-ignore: decorator
 @inline
 export function madd(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
@@ -9,7 +8,6 @@ export function madd(a: v128, b: v128, c: v128): v128 {
 }
 
 /** `c - a * b`: fused with relaxed SIMD, two roundings without. */
-// @ts-ignore: decorator
 @inline
 export function nmadd(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_nmadd(a, b, c);
@@ -17,7 +15,6 @@ export function nmadd(a: v128, b: v128, c: v128): v128 {
 }
 
 /** Sum of the four lanes. */
-// @ts-ignore: decorator
 @inline
 export function sumLanes(v: v128): f32 {
   const pairs = f32x4.add(v, i32x4.shuffle(v, v, 2, 3, 0, 1));
@@ -25,7 +22,6 @@ export function sumLanes(v: v128): f32 {
 }
 
 /** Largest of the four lanes; a NaN lane may be lost. */
-// @ts-ignore: decorator
 @inline
 export function maxLanes(v: v128): f32 {
   const pairs = f32x4.pmax(v, i32x4.shuffle(v, v, 2, 3, 0, 1));
@@ -33,7 +29,6 @@ export function maxLanes(v: v128): f32 {
 }
 
 /** The first `count` (1 to 3) numbers at `address`; the other lanes hold `rest`. */
-// @ts-ignore: decorator
 @inline
 export function loadTail(address: usize, count: i32, rest: v128): v128 {
   let v = v128.load_lane<f32>(address, rest, 0);
@@ -43,7 +38,6 @@ export function loadTail(address: usize, count: i32, rest: v128): v128 {
 }
 
 /** Writes the first `count` (1 to 3) lanes of `v` at `address`. */
-// @ts-ignore: decorator
 @inline
 export function storeTail(address: usize, v: v128, count: i32): void {
   v128.store_lane<f32>(address, v, 0);
@@ -52,14 +46,12 @@ export function storeTail(address: usize, v: v128, count: i32): void {
 }
 
 /** Four numbers at `address`, or the first `rest` ones (and zeros) when `rest` is not 0. */
-// @ts-ignore: decorator
 @inline
 export function loadPart(address: usize, rest: i32): v128 {
   return rest ? loadTail(address, rest, f32x4.splat(0)) : v128.load(address);
 }
 
 /** Writes four numbers at `address`, or the first `rest` ones when `rest` is not 0. */
-// @ts-ignore: decorator
 @inline
 export function storePart(address: usize, v: v128, rest: i32): void {
   if (rest) storeTail(address, v, rest);
@@ -67,14 +59,12 @@ export function storePart(address: usize, v: v128, rest: i32): void {
 }
 
 /** Bytes of the full vectors of a row. */
-// @ts-ignore: decorator
 @inline
 export function fullBytes(columns: i32): usize {
   return (<usize>columns >> 2) << 4;
 }
 
 /** All bits set in the first `rest` lanes. */
-// @ts-ignore: decorator
 @inline
 export function tailMask(rest: i32): v128 {
   return i32x4.gt_s(i32x4.splat(rest), i32x4(0, 1, 2, 3));

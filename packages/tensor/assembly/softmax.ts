@@ -7,7 +7,6 @@ import { fullBytes, loadTail, storeTail, sumLanes, tailMask } from './simd';
  * Sum of `e^(x - shift)` over a row; with `keep` (a constant) the powers are written to `out`. Like all long sums, in f32 within blocks and in
  * f64 between them.
  */
-// @ts-ignore: decorator
 @inline
 function powersRow(x: usize, out: usize, shift: v128, columns: i32, keep: bool): f64 {
   const end = x + fullBytes(columns);

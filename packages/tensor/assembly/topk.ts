@@ -158,7 +158,6 @@ function collect(x: usize, columns: i32, bound: f32, candidates: usize, most: i3
 }
 
 /** Keys that order four floats (none NaN) as signed integers; both zeros get 0, all are above `i32.MIN_VALUE + 1`. */
-// @ts-ignore: decorator
 @inline
 function keysOf(x: v128): v128 {
   // Adding zero turns -0 into +0. Negative floats order backwards: their bits below the sign are flipped.
@@ -167,7 +166,6 @@ function keysOf(x: v128): v128 {
 }
 
 /** The same for one float; NaN gets the largest key. */
-// @ts-ignore: decorator
 @inline
 function keyOf(x: f32): i32 {
   if (x != x) return i32.MAX_VALUE;

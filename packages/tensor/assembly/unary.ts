@@ -23,7 +23,6 @@ import { exp4, log4, sigmoid4, silu4, softplus4, tanh4 } from './math';
 import { loadTail, madd, storeTail } from './simd';
 
 /** -1, 0 or 1; NaN for NaN. */
-// @ts-ignore: decorator
 @inline
 function sign4(x: v128): v128 {
   const zero = f32x4.splat(0);
@@ -190,7 +189,6 @@ class Softplus {
 }
 
 /** `out = F(x)`. Words: 2 x, 3 out. */
-// @ts-ignore: decorator
 @inline
 function valueTile<F>(args: usize, tile: i32): void {
   const offset = chunkOffset(args, tile);
@@ -254,7 +252,6 @@ export function unary(args: usize, tile: i32): void {
 }
 
 /** `out = gradient * F'(x)`, with F' taken from the buffer at `input`. Words: 4 gradient, 5 out. */
-// @ts-ignore: decorator
 @inline
 function gradientTile<F>(args: usize, tile: i32, input: usize): void {
   const offset = chunkOffset(args, tile);

@@ -145,6 +145,7 @@ export const latentPrototype: RouterMethod<Options> = {
     fillsSlots: true,
     weightSum: options.weightScale,
     takesLargest: true,
+    onlyTopK: null,
     exactBalance: false,
     expertTensors: [
       ...['expert_keys', 'expert_keys_mu', 'expert_keys_logvar'],
