@@ -14,6 +14,7 @@ describe('predictFlops', () => {
     ['qwen3_moe', { router_type: 'vanilla', mlp_only_layers: [1] }],
     ['qwen3_moe', { router_type: 'lpr' }],
     ['mixtral', { router_type: 'vanilla' }],
+    ['deepseek_v3', { router_type: 'vanilla' }],
     ['deepseek_v3', { router_type: 'lpr' }],
     ['deepseek_v3', { router_type: 'lpr', q_lora_rank: null, n_shared_experts: 0 }],
   ] as const)('of %s %j is what the kernels of a forward pass multiply', async (family, changes) => {

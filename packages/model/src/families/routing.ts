@@ -86,17 +86,23 @@ export const routerFields: Readonly<Record<string, z.ZodType>> = {
 
 /**
  * The router that a config asks for: the family's own, another method with the config's settings, or LPR in a formulation with the config's changes to it.
- * Throws a RangeError that names a setting that does not fit.
+ * `kept` is what the corrected formulation takes over from the family's own router. Throws a RangeError that names a setting that does not fit.
  */
-export function routerOf(config: RouterKeys, own: RouterOptions): RouterOptions {
+export function routerOf(
+  config: RouterKeys & { readonly vocab_size: number },
+  own: RouterOptions,
+  kept: Partial<LatentPrototypeOptions> = {},
+): RouterOptions {
   const { router_type: type, router_options: settings = {} } = config;
   if (type === 'vanilla') return own;
+  if (type === 'hash') return resolveRouter(type, { vocabulary: config.vocab_size, ...settings });
   if (type !== 'lpr') return resolveRouter(type, settings);
   const formulation = config.lpr_formulation === 'reference' ? 'official' : config.lpr_formulation;
   const defaults = latentPrototypePresets[formulation];
   const { div_weight: diversityWeight = defaults.diversityWeight, diversity_lambda: lambda = 1 } = config;
   const target = config.paper_div_target === 'prototypes' ? 'keys' : config.paper_div_target;
   const changes = {
+    ...(formulation === 'corrected' ? kept : {}),
     latentDim: config.router_latent_dim,
     measure: config.routing_metrics === undefined ? undefined : measures[config.routing_metrics],
     emaDecay: config.router_ema_decay,
