@@ -28,6 +28,7 @@ export type {
   UnusedSlots,
 } from './router.ts';
 export {
+  checkRouter,
   createRouter,
   resolveRouter,
   type RouterKind,

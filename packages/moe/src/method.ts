@@ -54,6 +54,20 @@ export interface RouterMethod<Options extends { readonly kind: string }> {
   readonly afterStep?: (core: RouterCore<Options>, counts: Tensor) => void;
 }
 
+/** Throws a RangeError where a method with these settings cannot route that many experts. */
+export function checkMethod<Options extends { readonly kind: string }>(
+  method: RouterMethod<Options>,
+  options: Options,
+  shape: RouterShape,
+): void {
+  checkRouterShape(options.kind, shape);
+  const { onlyTopK } = method.traits(options);
+  if (onlyTopK !== null && shape.topK !== onlyTopK) {
+    throw new RangeError(`${options.kind} router: topK must be ${onlyTopK} for this method, got ${shape.topK}`);
+  }
+  method.check?.(options, shape);
+}
+
 /** The router of a method: owns nothing, reads and updates the tensors it was given. */
 export class MethodRouter<Options extends { readonly kind: string }> implements Router, RouterCore<Options> {
   readonly kind: Options['kind'];
@@ -72,12 +86,7 @@ export class MethodRouter<Options extends { readonly kind: string }> implements 
     shape: RouterShape,
     tensors: ReadonlyMap<string, Tensor>,
   ) {
-    checkRouterShape(options.kind, shape);
-    const { onlyTopK } = method.traits(options);
-    if (onlyTopK !== null && shape.topK !== onlyTopK) {
-      throw new RangeError(`${options.kind} router: topK must be ${onlyTopK} for this method, got ${shape.topK}`);
-    }
-    method.check?.(options, shape);
+    checkMethod(method, options, shape);
     this.kind = options.kind;
     this.hidden = shape.hidden;
     this.experts = shape.experts;

@@ -1,6 +1,6 @@
 /** All routing methods by kind: the place where a new one is entered. */
 import type { Tensor } from '@lpr/tensor';
-import { MethodRouter, resolveOptions, type RouterMethod, type RouterTraits } from '../method.ts';
+import { checkMethod, MethodRouter, resolveOptions, type RouterMethod, type RouterTraits } from '../method.ts';
 import type { ParameterSpec } from '../parameters.ts';
 import type { Router, RouterShape } from '../router.ts';
 import type { LatentPrototypeOptions } from './latentPrototype/options.ts';
@@ -81,6 +81,11 @@ export function resolveRouter<Kind extends RouterKind>(
 /** What is true of a router of these settings. */
 export function routerTraits(options: RouterOptions): RouterTraits {
   return methodOf(options.kind).traits(options);
+}
+
+/** Throws a RangeError where the settings do not fit the shape, before any tensor is made. */
+export function checkRouter(options: RouterOptions, shape: RouterShape): void {
+  checkMethod(methodOf(options.kind), options, shape);
 }
 
 /** The tensors that a router needs, before any is made. */

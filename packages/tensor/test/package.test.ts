@@ -1,0 +1,178 @@
+/** The published package: packed, installed into an empty project, and used by plain Node and by a page that Vite has built. */
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { chromium } from 'playwright-core';
+import { build, preview } from 'vite';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((file) =>
+  existsSync(file),
+);
+const MINUTES = 60_000;
+
+/** What the same program says wherever it runs. */
+interface Report {
+  readonly description: string;
+  readonly losses: readonly number[];
+}
+
+/** Trains a little network for three steps, with and without relaxed SIMD; written against the package alone. */
+const TRAINING = `
+import {
+  adamWStep, backward, createWasmDevice, crossEntropy, linear, parameter, RandomKey, randomNormal, scope, silu, state, tensor,
+} from '@lpr/tensor';
+
+export async function train(relaxedSimd) {
+  const device = await createWasmDevice({ threads: 2, relaxedSimd });
+  const key = RandomKey.fromSeed(3);
+  const weights = [
+    parameter(randomNormal(device, [64, 48], key.fold('first'), 0.2)),
+    parameter(randomNormal(device, [10, 64], key.fold('second'), 0.2)),
+  ];
+  const slots = weights.map((p) => ({ p, firstMoment: state(device, p.shape), secondMoment: state(device, p.shape) }));
+  const losses = [];
+  for (let step = 1; step <= 3; step++) {
+    losses.push(await scope(device, () => {
+      const x = randomNormal(device, [96, 48], key.fold('inputs'));
+      const labels = tensor(device, Int32Array.from({ length: 96 }, (_, i) => (7 * i) % 10));
+      const { loss } = crossEntropy(linear(silu(linear(x, weights[0])), weights[1]), labels);
+      backward(loss);
+      adamWStep(
+        device,
+        slots.map(({ p, ...moments }) => ({ parameter: p, gradient: p.grad, ...moments, weightDecay: 0.1 })),
+        { learningRate: 0.01, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, step },
+      );
+      for (const p of weights) {
+        p.grad.dispose();
+        p.grad = null;
+      }
+      return loss.item();
+    }));
+  }
+  const report = { description: device.description, losses };
+  await device.dispose();
+  return report;
+}
+
+export const reports = async () => [await train('auto'), await train(false)];
+`;
+
+const FILES = {
+  'package.json': JSON.stringify({ name: 'empty-project', private: true, type: 'module' }),
+  'training.js': TRAINING,
+  'main.js': "import { reports } from './training.js';\nconsole.log(JSON.stringify(await reports()));\n",
+  'page.js': "import { reports } from './training.js';\nglobalThis.finished = reports();\n",
+  'index.html':
+    '<!doctype html><title>training</title><link rel="icon" href="data:," /><script type="module" src="./page.js"></script>',
+};
+
+let project: string;
+let inNode: Report[];
+
+/** Runs a program; what it printed is part of the error when it fails. */
+async function run(cwd: string, command: string, ...words: string[]): Promise<string> {
+  const options = { cwd, shell: process.platform === 'win32', env: { ...process.env, NODE_OPTIONS: '' } };
+  try {
+    return (await promisify(execFile)(command, words, options)).stdout;
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout?: string; stderr?: string };
+    throw new Error(`${command} ${words.join(' ')} failed:\n${stdout}\n${stderr}`, { cause: error });
+  }
+}
+
+beforeAll(async () => {
+  const source = join(import.meta.dirname, '..');
+  project = await mkdtemp(join(tmpdir(), 'lpr-package-'));
+  for (const [name, text] of Object.entries(FILES)) await writeFile(join(project, name), text);
+  const tarballs = join(project, 'tarballs');
+  await mkdir(tarballs);
+  // Packing by hand would compile the kernels too, which whoever runs the tests has done.
+  await run(source, 'pnpm', 'run', 'build');
+  await run(source, 'pnpm', 'pack', '--pack-destination', tarballs, '--config.ignore-scripts=true');
+  const [tarball] = await readdir(tarballs);
+  const quiet = ['--no-audit', '--no-fund', '--omit=optional', '--prefer-offline'];
+  await run(project, 'npm', 'install', ...quiet, join(tarballs, tarball!));
+  inNode = JSON.parse(await run(project, process.execPath, 'main.js')) as Report[];
+}, 3 * MINUTES);
+
+afterAll(async () => {
+  await rm(project, { recursive: true });
+});
+
+describe('the packed package', () => {
+  it('trains in plain Node, with its kernels and its workers', () => {
+    const [relaxed, plain] = inNode;
+    expect(relaxed!.description).toBe('wasm, 2 threads, relaxed SIMD');
+    expect(plain!.description).toBe('wasm, 2 threads, SIMD');
+    for (const { losses } of inNode) {
+      expect(losses[0]).toBeGreaterThan(losses[2]!);
+      expect(losses[2]).toBeGreaterThan(0);
+    }
+    expect(plain!.losses[2]).toBeCloseTo(relaxed!.losses[2]!, 4);
+  });
+
+  it('carries the types that its exports name', async () => {
+    const program =
+      "import { createWasmDevice, type Tensor, tensor } from '@lpr/tensor';\n" +
+      'export const made: Tensor = tensor(await createWasmDevice(), [1, 2]);\n';
+    await writeFile(join(project, 'typed.ts'), program);
+    const compiler = join(import.meta.dirname, '../../../node_modules/typescript/bin/tsc');
+    const options = '--noEmit --strict --module nodenext --target es2023 --types --lib es2023,dom'.split(' ');
+    await expect(run(project, process.execPath, compiler, ...options, 'typed.ts')).resolves.toBe('');
+  });
+
+  const title = CHROMIUM === undefined ? ' (left out: no Chromium is installed)' : '';
+  describe.skipIf(CHROMIUM === undefined)(`in a page built by Vite${title}`, () => {
+    beforeAll(async () => {
+      await build({ root: project, logLevel: 'error', build: { target: 'esnext' } });
+    }, MINUTES);
+
+    /** Opens the built page and gives what the program in it says, with everything that the browser complained about. */
+    async function openPage(headers: Record<string, string>): Promise<{ reports: Report[]; complaints: string[] }> {
+      const server = await preview({ root: project, logLevel: 'error', preview: { port: 0, headers } });
+      const browser = await chromium.launch({ executablePath: CHROMIUM!, args: ['--no-sandbox', '--disable-quic'] });
+      try {
+        const page = await browser.newPage();
+        const complaints: string[] = [];
+        page.on('pageerror', (error) => complaints.push(error.message));
+        page.on('console', (message) => complaints.push(message.text()));
+        await page.goto(server.resolvedUrls!.local[0]!);
+        const reports = await page.evaluate(async () => await (globalThis as { finished?: unknown }).finished);
+        return { reports: reports as Report[], complaints };
+      } finally {
+        await browser.close();
+        await server.close();
+      }
+    }
+
+    it(
+      'trains on workers to the losses of Node, bit by bit, where the page is cross-origin isolated',
+      async () => {
+        const { reports, complaints } = await openPage({
+          'Cross-Origin-Opener-Policy': 'same-origin',
+          'Cross-Origin-Embedder-Policy': 'require-corp',
+        });
+        expect(reports).toEqual(inNode);
+        expect(complaints).toEqual([]);
+      },
+      MINUTES,
+    );
+
+    it(
+      'trains to the same losses on the thread of a page that is not',
+      async () => {
+        const { reports } = await openPage({});
+        expect(reports.map(({ description }) => description)).toEqual([
+          'wasm, in place, relaxed SIMD',
+          'wasm, in place, SIMD',
+        ]);
+        expect(reports.map(({ losses }) => losses)).toEqual(inNode.map(({ losses }) => losses));
+      },
+      MINUTES,
+    );
+  });
+});
