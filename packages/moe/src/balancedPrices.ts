@@ -21,6 +21,7 @@ import {
   transpose,
   zeros,
 } from '@lpr/tensor';
+import { FAR } from './selection.ts';
 
 /**
  * Prices b `[M]` such that taking the k largest of `s - b` loads experts evenly: coordinate descent on the dual of `max sum x s` with k experts a token and `N k / M`
@@ -44,9 +45,6 @@ export function balancedPrices(scores: Tensor, k: number, start: Tensor, rounds:
 function lastOfLargest(x: Tensor, n: number): Tensor {
   return slice(topK(x, n).values, 1, n - 1, n);
 }
-
-/** Larger than any score or price. */
-const FAR = 1e30;
 
 /**
  * Assigns each of N tokens to one of M experts so that every expert gets N / M (the first N mod M one more), with a high total score; i32 `[N, 1]`. Experts are priced by

@@ -1,6 +1,6 @@
 /** Capacity: an expert takes at most so many tokens of a batch, and further ones are dropped. */
 import { cast, embedding, greater, permute, reshape, segmentPlan, slice, subtract, type Tensor } from '@lpr/tensor';
-import { emptySlotsWhere } from './choices.ts';
+import { checkExact, emptySlotsWhere } from './choices.ts';
 import { withoutGradients } from './graph.ts';
 
 /** Places of an expert: `ceil(factor k N / M)`. */
@@ -14,6 +14,7 @@ export function capacityOf(factor: number, tokens: number, k: number, experts: n
  */
 export function limitCapacity(experts: Tensor, count: number, capacity: number): Tensor {
   const [tokens = 0, k = 0] = experts.shape;
+  checkExact('limitCapacity', experts.size);
   return withoutGradients(experts.device, () => {
     const inTurn = permute(experts, [1, 0]);
     const { inverse, offsets } = segmentPlan(inTurn, count + 1);

@@ -41,6 +41,7 @@ export function fullChoices(experts: Tensor, count: number): Choices {
  */
 export function partialChoices(experts: Tensor, count: number, most: number = experts.size): Choices {
   return withoutGradients(experts.device, () => {
+    checkExact('partialChoices', experts.size);
     const whole = segmentPlan(experts, count + 1);
     const counts = slice(whole.counts, 0, 0, count);
     if (most >= experts.size) return { experts, plan: whole, counts };
@@ -52,6 +53,14 @@ export function partialChoices(experts: Tensor, count: number, most: number = ex
     };
     return { experts, plan, counts };
   });
+}
+
+/** Throws for more slots than f32 counts exactly: places and counts pass through it. */
+export function checkExact(name: string, slots: number): void {
+  if (slots < 2 ** 24) return;
+  throw new RangeError(
+    `${name}: ${slots} slots (tokens x slots a token) are too many, at most ${2 ** 24 - 1} work; make the batch smaller`,
+  );
 }
 
 /** 1 where a slot holds an expert, 0 where it is empty; f32, of the shape of `experts`. */
