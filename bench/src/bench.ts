@@ -10,11 +10,19 @@ export interface Table {
   readonly notes: readonly string[];
 }
 
+/** What the command line says besides the names of benchmarks. */
+export interface BenchOptions {
+  /** A PyTorch program to run beside `step`. */
+  readonly torch: string | undefined;
+  /** The Python that runs it. */
+  readonly python: string;
+}
+
 export interface Bench {
   /** One line for `pnpm bench --help`. */
   readonly about: string;
   /** Hands over each table as soon as it is complete. */
-  run(report: (table: Table) => void): Promise<void>;
+  run(report: (table: Table) => void, options: BenchOptions): Promise<void>;
 }
 
 /** The table as text, columns aligned. */

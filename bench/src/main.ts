@@ -1,16 +1,24 @@
-/** `pnpm bench [--json FILE] [names...]`: runs the named benchmarks, or all, and prints their tables. */
+/** `pnpm bench [--json FILE] [--torch FILE] [names...]`: runs the named benchmarks, or all, and prints their tables. */
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type Bench, formatTable, type Table } from './bench.ts';
 import { matmul } from './matmul.ts';
+import { mlp } from './mlp.ts';
+import { ops } from './ops.ts';
+import { step } from './step.ts';
 
-const benches: Readonly<Record<string, Bench>> = { matmul };
+const benches: Readonly<Record<string, Bench>> = { matmul, ops, mlp, step };
 
 const { values, positionals } = parseArgs({
   // pnpm hands "--" on.
   args: process.argv.slice(2).filter((word) => word !== '--'),
-  options: { json: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+  options: {
+    json: { type: 'string' },
+    torch: { type: 'string' },
+    python: { type: 'string', default: 'python3' },
+    help: { type: 'boolean', short: 'h' },
+  },
   allowPositionals: true,
 });
 
@@ -24,18 +32,19 @@ function selected(): [string, Bench][] {
 }
 
 if (values.help) {
-  console.log('pnpm bench [--json FILE] [names...]\n');
+  console.log('pnpm bench [--json FILE] [--torch FILE [--python FILE]] [names...]\n');
   for (const [name, { about }] of Object.entries(benches)) console.log(`  ${name}: ${about}`);
 } else {
   const machine = { node: process.version, cpu: cpus()[0]?.model ?? 'unknown', threads: availableParallelism() };
   console.log(`Node ${machine.node}, ${machine.cpu}, ${machine.threads} threads`);
+  const options = { torch: values.torch, python: values.python };
   const results: Record<string, Table[]> = {};
   for (const [name, bench] of selected()) {
     const tables: Table[] = (results[name] = []);
     await bench.run((table) => {
       tables.push(table);
       console.log(formatTable(table));
-    });
+    }, options);
   }
   if (values.json !== undefined) {
     await writeFile(values.json, `${JSON.stringify({ date: new Date().toISOString(), machine, results }, null, 2)}\n`);

@@ -1,9 +1,9 @@
 /** Speed of the matrix kernels on the shapes of a training step, beside other JavaScript engines. */
 import { createWasmDevice, type WasmDevice } from '@lpr/tensor';
 import type { Bench, Table } from './bench.ts';
-import { type Contestant, measure } from './measure.ts';
-import { type Peer, peers, type PreparedProduct, type Product } from './peers.ts';
-import { openRemotePeer } from './remote.ts';
+import { contest, openOurs, openPeers } from './contest.ts';
+import { type Contestant, measure, type Timing } from './measure.ts';
+import type { Product } from './work.ts';
 
 /** Products of a training step at hidden size 128 and 1,024 tokens, and the square one by which engines are compared. */
 const PRODUCTS: readonly { readonly what: string; readonly product: Product }[] = [
@@ -17,85 +17,33 @@ const PRODUCTS: readonly { readonly what: string; readonly product: Product }[] 
   { what: 'latent', product: { m: 1024, n: 32, k: 16, transposeA: false, transposeB: true } },
 ];
 
-/** A device of ours as one more engine. */
-function ours(device: WasmDevice): Peer {
-  return {
-    async prepare({ m, n, k, transposeA, transposeB }, aData, bData): Promise<PreparedProduct> {
-      const a = device.allocate(m * k);
-      const b = device.allocate(k * n);
-      const out = device.allocate(m * n);
-      device.write(a, aData);
-      device.write(b, bData);
-      const layout = { batch: 1, m, n, k, transposeA, transposeB, aBatchStride: 0, bBatchStride: 0 };
-      const run = async (times: number): Promise<void> => {
-        for (let i = 0; i < times; i++) device.kernels.matmul({ a, b, out, ...layout, accumulate: false });
-        await device.synchronize();
-      };
-      return {
-        run,
-        async result() {
-          await run(1);
-          return new Float32Array(await device.read(out), 0, m * n);
-        },
-      };
-    },
-  };
-}
-
 const noise = (length: number): Float32Array => Float32Array.from({ length }, () => 2 * Math.random() - 1);
 
-/** Whether two results are the same product, up to rounding. */
-function agree(x: Float32Array, y: Float32Array, k: number): boolean {
-  const bound = 1e-5 * Math.sqrt(k);
-  return x.length === y.length && x.every((value, i) => Math.abs(value - y[i]!) <= bound * (1 + Math.abs(value)));
-}
-
-interface Engine {
-  readonly name: string;
-  readonly peer: Peer;
-  readonly close?: () => void;
-}
-
-async function openPeers(notes: string[]): Promise<Engine[]> {
-  const engines: Engine[] = [];
-  for (const name of Object.keys(peers)) {
-    try {
-      const peer = await openRemotePeer(name);
-      engines.push({ name, peer, close: peer.close });
-    } catch (error) {
-      notes.push(`${name} left out: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  }
-  return engines;
-}
-
 /** A row of GFLOP/s from timings of `flops` operations. */
-function gigaflops(flops: number, timings: readonly { median: number; best: number }[]): string[] {
-  return timings.map(({ median, best }) => `${(flops / 1e6 / median).toFixed(1)} (${(flops / 1e6 / best).toFixed(1)})`);
+function gigaflops(flops: number, timings: readonly (Timing | null)[]): (string | null)[] {
+  return timings.map((timing) => {
+    if (timing === null) return null;
+    const { median, best } = timing;
+    return `${(flops / 1e6 / median).toFixed(1)} (${(flops / 1e6 / best).toFixed(1)})`;
+  });
 }
 
-async function products(devices: Devices): Promise<Table> {
+async function products(): Promise<Table> {
   const notes = ['GFLOP/s: median (best) of turns taken in rotation; T is threads.'];
-  const engines: Engine[] = [
-    { name: 'ours 1T', peer: ours(devices.one) },
-    { name: 'ours 2T', peer: ours(devices.two) },
-    { name: 'ours 1T, no relaxed SIMD', peer: ours(devices.plain) },
-    ...(await openPeers(notes)),
+  const engines = [
+    await openOurs('ours 1T', { threads: 1 }),
+    await openOurs('ours 2T', { threads: 2 }),
+    await openOurs('ours 1T, no relaxed SIMD', { threads: 1, relaxedSimd: false }),
+    ...(await openPeers(['tfjs', 'jax', 'onnxruntime'], notes)),
   ];
-  const rows: string[][] = [];
+  const rows: (string | null)[][] = [];
   for (const { what, product } of PRODUCTS) {
     const { m, n, k } = product;
-    const a = noise(m * k);
-    const b = noise(k * n);
-    const prepared = await Promise.all(engines.map(({ peer }) => peer.prepare(product, a, b)));
-    const expected = await prepared[0]!.result();
-    for (const [i, engine] of engines.entries()) {
-      if (!agree(expected, await prepared[i]!.result(), k)) notes.push(`${engine.name} gives another product: ${what}`);
-    }
     const form = `${m} x ${n} x ${k} ${product.transposeA ? 'T' : 'N'}${product.transposeB ? 'T' : 'N'}`;
-    rows.push([`${what}, ${form}`, ...gigaflops(2 * m * n * k, await measure(prepared))]);
+    const timings = await contest(what, { kind: 'matmul', ...product }, engines, notes);
+    rows.push([`${what}, ${form}`, ...gigaflops(2 * m * n * k, timings)]);
   }
-  for (const { close } of engines) close?.();
+  for (const engine of engines) await engine.close();
   return { title: 'Matrix products', columns: ['product', ...engines.map(({ name }) => name)], rows, notes };
 }
 
@@ -115,7 +63,7 @@ async function ownKernels(devices: Devices): Promise<Table> {
       { batch: 1, sequence: 1024, heads: 4, keyHeads: 4, headDim: 64 },
     ].flatMap(attentionCases),
   ];
-  const rows: string[][] = [];
+  const rows: (string | null)[][] = [];
   for (const { what, flops, prepare } of cases) {
     const contestants = Object.values(devices).map((device): Contestant => {
       const record = prepare(device);
@@ -220,12 +168,12 @@ function attentionCases(shape: {
 export const matmul: Bench = {
   about: 'matrix products, grouped products and attention, beside tfjs, jax-js and onnxruntime-web',
   async run(report) {
+    report(await products());
     const devices: Devices = {
       one: await createWasmDevice({ threads: 1 }),
       two: await createWasmDevice({ threads: 2 }),
       plain: await createWasmDevice({ threads: 1, relaxedSimd: false }),
     };
-    report(await products(devices));
     report(await ownKernels(devices));
     for (const device of Object.values(devices)) await device.dispose();
   },

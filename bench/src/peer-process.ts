@@ -1,14 +1,15 @@
 /** The process in which one peer runs: answers the requests of remote.ts, one at a time. */
-import { type Peer, peers, type PreparedProduct } from './peers.ts';
+import { peers } from './peers/index.ts';
 import type { Reply, Request } from './remote.ts';
+import type { Peer, PreparedWork } from './work.ts';
 
 let peer: Peer | undefined;
-let prepared: PreparedProduct | undefined;
+let prepared: PreparedWork | undefined;
 
 async function answer(request: Request): Promise<Float32Array | null> {
   if (request.kind === 'result') return await prepared!.result();
   if (request.kind === 'open') peer = await peers[request.name]!();
-  else if (request.kind === 'prepare') prepared = await peer!.prepare(request.product, request.a, request.b);
+  else if (request.kind === 'prepare') prepared = await peer!.prepare(request.work, request.inputs);
   else await prepared!.run(request.times);
   return null;
 }

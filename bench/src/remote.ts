@@ -3,11 +3,11 @@
  * how to compile its kernels.
  */
 import { type ChildProcess, fork } from 'node:child_process';
-import type { Peer, PreparedProduct, Product } from './peers.ts';
+import type { Input, Peer, PreparedWork, Work } from './work.ts';
 
 export type Request =
   | { readonly kind: 'open'; readonly name: string }
-  | { readonly kind: 'prepare'; readonly product: Product; readonly a: Float32Array; readonly b: Float32Array }
+  | { readonly kind: 'prepare'; readonly work: Work; readonly inputs: readonly Input[] }
   | { readonly kind: 'run'; readonly times: number }
   | { readonly kind: 'result' };
 export type Reply = { readonly result: Float32Array | null } | { readonly error: string };
@@ -32,9 +32,12 @@ function client(child: ChildProcess): (request: Request) => Promise<Float32Array
   };
 }
 
-/** Starts the peer of this name (see peers.ts); close ends its process. Only its last prepared product can be run. */
+/** Starts the peer of this name (see peers/index.ts); close ends its process. Only its last prepared work can be run. */
 export async function openRemotePeer(name: string): Promise<Peer & { readonly close: () => void }> {
-  const child = fork(new URL('./peer-process.ts', import.meta.url), { serialization: 'advanced' });
+  const child = fork(new URL('./peer-process.ts', import.meta.url), {
+    execArgv: ['--import', import.meta.resolve('tsx')],
+    serialization: 'advanced',
+  });
   const ask = client(child);
   const close = (): void => {
     child.kill();
@@ -47,8 +50,8 @@ export async function openRemotePeer(name: string): Promise<Peer & { readonly cl
   }
   return {
     close,
-    async prepare(product, a, b): Promise<PreparedProduct> {
-      await ask({ kind: 'prepare', product, a, b });
+    async prepare(work, inputs): Promise<PreparedWork> {
+      await ask({ kind: 'prepare', work, inputs });
       return {
         async run(times) {
           await ask({ kind: 'run', times });

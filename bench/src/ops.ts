@@ -1,0 +1,141 @@
+/** Ops of a training step other than products: beside other engines, beside a copy of the same memory, and their fixed cost. */
+import { createWasmDevice, type WasmDevice } from '@lpr/tensor';
+import type { Bench, Table } from './bench.ts';
+import { contest, formatTime, openOurs, openPeers, timeCells } from './contest.ts';
+import { type Contestant, measure } from './measure.ts';
+import { ours } from './ours.ts';
+import { randomInputs, type Work } from './work.ts';
+
+const ROUNDS = { rounds: 9 };
+
+const ATTENTION = { kind: 'attention', batch: 4, sequence: 256, heads: 4, headDim: 64 } as const;
+const WORK: readonly { readonly what: string; readonly work: Work }[] = [
+  { what: 'add, 1 element', work: { kind: 'add', count: 1 } },
+  { what: 'add, 1M', work: { kind: 'add', count: 1 << 20 } },
+  { what: 'silu, 1M', work: { kind: 'silu', count: 1 << 20 } },
+  { what: 'softmax, 1024 x 1024', work: { kind: 'softmax', rows: 1024, columns: 1024 } },
+  { what: 'layer norm, 4096 x 256', work: { kind: 'layerNorm', rows: 4096, columns: 256 } },
+  { what: 'gather 4096 rows of 256', work: { kind: 'gatherRows', rows: 4096, tableRows: 8192, columns: 256 } },
+  { what: 'top 8 of 128, 4096 rows', work: { kind: 'topK', rows: 4096, columns: 128, k: 8 } },
+  { what: 'attention, 4 x 256, 4 heads of 64', work: { ...ATTENTION, backward: false } },
+  { what: 'the same with its gradients', work: { ...ATTENTION, backward: true } },
+  { what: 'AdamW, 1M', work: { kind: 'adamW', count: 1 << 20 } },
+];
+
+async function beside(): Promise<Table> {
+  const notes = ['Median time; in brackets: times that of ours on one thread.'];
+  const engines = [
+    await openOurs('ours 1T', { threads: 1 }),
+    await openOurs('ours 2T', { threads: 2 }),
+    ...(await openPeers(['tfjs', 'jax'], notes)),
+  ];
+  const rows: (string | null)[][] = [];
+  for (const { what, work } of WORK) {
+    rows.push([what, ...timeCells(await contest(what, work, engines, notes, ROUNDS))]);
+  }
+  for (const engine of engines) await engine.close();
+  return { title: 'Ops', columns: ['op', ...engines.map(({ name }) => name)], rows, notes };
+}
+
+type Devices = Readonly<Record<'one' | 'two', WasmDevice>>;
+
+/** 16 MiB a buffer: more than caches of a core hold. */
+const LARGE = 1 << 22;
+
+/** Ops on much memory, as multiples of the time that copying their input takes. */
+async function besideCopy(devices: Devices): Promise<Table> {
+  const work: readonly { what: string; moved: number; work: Work }[] = [
+    { what: 'add', moved: 3, work: { kind: 'add', count: LARGE } },
+    { what: 'silu', moved: 2, work: { kind: 'silu', count: LARGE } },
+    { what: 'softmax over 1024', moved: 2, work: { kind: 'softmax', rows: LARGE / 1024, columns: 1024 } },
+    {
+      what: 'layer norm over 256',
+      moved: 2,
+      work: { kind: 'layerNorm', rows: LARGE / 256, columns: 256 },
+    },
+    { what: 'AdamW', moved: 7, work: { kind: 'adamW', count: LARGE } },
+  ];
+  const source = new Float32Array(LARGE).fill(1);
+  const target = new Float32Array(LARGE).fill(2);
+  const hostCopy: Contestant = {
+    async run(times) {
+      for (let i = 0; i < times; i++) target.set(source);
+    },
+  };
+  const both = [devices.one, devices.two];
+  const copies = both.map((device): Contestant => {
+    const [x, out] = [device.allocate(LARGE), device.allocate(LARGE)];
+    device.write(x, source);
+    device.write(out, target);
+    const whole = { x, xOffset: 0, xStrides: [1], out, outOffset: 0, outStrides: [1], shape: [LARGE] };
+    return {
+      async run(times) {
+        for (let i = 0; i < times; i++) device.kernels.stridedCopy(whole);
+        await device.synchronize();
+      },
+    };
+  });
+  const [host, ...own] = (await measure([hostCopy, ...copies], ROUNDS)).map(({ median }) => median);
+  const gigabytes = (milliseconds: number): string => ((8 * LARGE) / milliseconds / 1e6).toFixed(1);
+  const rows: (string | null)[][] = [
+    ['copy on the host', formatTime(host!), `${gigabytes(host!)} GB/s`, null, null, null],
+    ['copy', ...own.flatMap((time) => [formatTime(time), `${gigabytes(time)} GB/s`]), '1.0'],
+  ];
+  for (const { what, moved, work: kind } of work) {
+    const inputs = randomInputs(kind);
+    const prepared = await Promise.all(both.map(async (device) => await ours(device).prepare(kind, inputs)));
+    const timings = await measure(prepared, ROUNDS);
+    const cells = timings.flatMap(({ median }, i) => [formatTime(median), (median / own[i]!).toFixed(2)]);
+    rows.push([what, ...cells, (moved / 2).toFixed(1)]);
+  }
+  return {
+    title: 'Ops on 4M elements as multiples of a copy on as many threads',
+    columns: ['op', '1T', 'copies', '2T', 'copies', 'if memory were all'],
+    rows,
+    notes: ['The last column: memory that the op reads and writes, divided by what a copy does.'],
+  };
+}
+
+/** What one kernel costs when there is nothing to compute, and what waiting for a number costs. */
+async function fixedCosts(devices: Devices): Promise<Table> {
+  const inPlace = await createWasmDevice({ threads: 0 });
+  const three = [inPlace, devices.one, devices.two];
+  const buffers = three.map((device) => device.allocate(1));
+  const row = async (what: string, run: (device: WasmDevice, i: number, times: number) => Promise<void>) => {
+    const timings = await measure(
+      three.map((device, i) => ({ run: async (times: number) => await run(device, i, times) })),
+      ROUNDS,
+    );
+    return [what, ...timings.map(({ median }) => formatTime(median))];
+  };
+  const fill = (device: WasmDevice, i: number): void =>
+    device.kernels.fill({ out: buffers[i]!, value: 1, count: 1, integer: false });
+  const rows = [
+    await row('a kernel of one element among many', async (device, i, times) => {
+      for (let n = 0; n < times; n++) fill(device, i);
+      await device.synchronize();
+    }),
+    await row('such a kernel and reading its number', async (device, i, times) => {
+      for (let n = 0; n < times; n++) {
+        fill(device, i);
+        await device.read(buffers[i]!);
+      }
+    }),
+  ];
+  await inPlace.dispose();
+  return { title: 'Fixed costs', columns: ['what', 'in place', '1T', '2T'], rows, notes: [] };
+}
+
+export const ops: Bench = {
+  about: 'softmax, norms, rows, attention, AdamW, beside tfjs, jax-js and a copy; the cost of a kernel and of a read',
+  async run(report) {
+    report(await beside());
+    const devices: Devices = {
+      one: await createWasmDevice({ threads: 1 }),
+      two: await createWasmDevice({ threads: 2 }),
+    };
+    report(await besideCopy(devices));
+    report(await fixedCosts(devices));
+    for (const device of Object.values(devices)) await device.dispose();
+  },
+};
