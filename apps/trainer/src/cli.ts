@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { EvalOptions, RunCommandOptions } from './commands.ts';
 import { PRESETS } from './presets.ts';
-import { ARCHITECTURES } from './settings.ts';
+import { ARCHITECTURES, ROUTERS } from './settings.ts';
 
 const EXAMPLES = `
 Examples:
@@ -79,7 +79,7 @@ function addRunOptions(command: Command): Command {
     .option('--arch <name>', ARCHITECTURES.join(', '), ARCHITECTURES[0])
     .option(
       '--router <name>',
-      "lpr (Latent Prototype Routing, corrected), lpr-paper (its equations read literally), lpr-official (what its released code computes), top-k (the architecture's own)",
+      `lpr (Latent Prototype Routing, corrected), lpr-paper (its equations read literally), lpr-official (what its released code computes), top-k (the architecture's own), or another method: ${ROUTERS.slice(4).join(', ')}. compare takes several, separated by commas, or all`,
       'lpr',
     )
     .option('--steps <n>', 'training steps (default: as in the preset)', atLeast(1))

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { curvesSize, heatmapSize, loadHeatmap, trainingCurves } from '@lpr/charts';
 import { renderPng } from '@lpr/charts/node';
 import { type BalanceReport, isotropicNull, samplingFloor } from '@lpr/metrics';
+import { latentPrototypePresets } from '@lpr/moe';
 import { hasCode, lockFolder, makeEmptyFolder, readMetrics, RunFolder, writeWhole } from '@lpr/train';
 import { parse, stringify } from 'yaml';
 import { UsageError } from './errors.ts';
@@ -28,7 +29,10 @@ export interface ReferenceLevels {
 export interface Summary {
   readonly models: readonly (Omit<RunResultFile, 'evaluation'> &
     Omit<RunResultFile['evaluation'], 'counts' | 'tokens'> &
-    Pick<ReferenceLevels, 'samplingFloor' | 'isotropicNull'> & { readonly evaluationTokens: number })[];
+    Pick<ReferenceLevels, 'samplingFloor' | 'isotropicNull'> & {
+      readonly topK: number;
+      readonly evaluationTokens: number;
+    })[];
 }
 
 /** Makes the folder of a comparison. Throws when something is there already. */
@@ -120,7 +124,7 @@ function firstOf<Value>(map: ReadonlyMap<string, Value>): Value {
 
 /** Both levels for one layer of this size and that many tokens. */
 function referenceLevels({ size, lpr }: Settings, tokens: number): ReferenceLevels {
-  const latentDim = lpr?.latentDim ?? DEFAULT_LATENT_DIM;
+  const { latentDim } = lpr ?? latentPrototypePresets.corrected;
   const shape = { experts: size.experts, topK: size.topK, tokens, seed: 0 };
   const pick = ({ gini, minMax }: BalanceReport) => ({ gini, minMax });
   return {

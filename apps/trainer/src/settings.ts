@@ -26,10 +26,10 @@ const METHODS = Object.keys(routerMethods).filter(
   (kind): kind is MethodName => kind !== 'latentPrototype' && kind !== 'topKSoftmax',
 );
 
-export const ROUTERS = ['top-k', 'lpr', 'lpr-paper', 'lpr-official', ...METHODS] as const;
+export const ROUTERS: readonly RouterName[] = ['top-k', 'lpr', 'lpr-paper', 'lpr-official', ...METHODS];
 
 export type Architecture = (typeof ARCHITECTURES)[number];
-export type RouterName = (typeof ROUTERS)[number];
+export type RouterName = 'top-k' | 'lpr' | 'lpr-paper' | 'lpr-official' | MethodName;
 
 /** Which formulation of Latent Prototype Routing a router's name stands for. */
 const FORMULATIONS: Readonly<Partial<Record<RouterName, LatentPrototypePreset>>> = {
@@ -185,7 +185,10 @@ export function resolveSettings(options: SettingOptions): Settings {
   for (const assignment of options.set) assignSetting(settings, assignment);
   // The groups of both are there for --set, so that one command line serves all runs of a comparison; a run keeps its own.
   const groups = ['balancing', 'lpr', 'method'].filter((group) => group !== groupOf(router));
-  return checkSettings(Object.fromEntries(Object.entries(settings).filter(([key]) => !groups.includes(key))), 'settings');
+  return checkSettings(
+    Object.fromEntries(Object.entries(settings).filter(([key]) => !groups.includes(key))),
+    'settings',
+  );
 }
 
 /** Which group holds the settings of a router. */
@@ -198,8 +201,8 @@ export function isMethod(router: RouterName): router is MethodName {
   return (METHODS as readonly string[]).includes(router);
 }
 
-function withoutKind({ kind: _, ...settings }: { readonly kind: string }): Record<string, unknown> {
-  return settings;
+function withoutKind(options: { readonly kind: string }): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(options).filter(([field]) => field !== 'kind'));
 }
 
 /**
