@@ -65,9 +65,10 @@ export async function contest(
   return prepared.map((own) => (own === null ? null : timings.shift()!));
 }
 
-/** `1.25 ms` or `31.0 us`. */
+/** `1.25 ms`, `31.0 us` or `96 ns`. */
 export function formatTime(milliseconds: number): string {
-  return milliseconds >= 1 ? `${milliseconds.toFixed(2)} ms` : `${(1000 * milliseconds).toFixed(1)} us`;
+  if (milliseconds >= 1) return `${milliseconds.toFixed(2)} ms`;
+  return milliseconds >= 1e-3 ? `${(1e3 * milliseconds).toFixed(1)} us` : `${(1e6 * milliseconds).toFixed(0)} ns`;
 }
 
 /** Cells of a row: the first engine's time, then each one's time and how many times that of the first it is. */

@@ -94,8 +94,17 @@ function job(jax: Engine, work: Work, inputs: readonly Input[]): Job {
     case 'attention': {
       const shape = [work.batch, work.sequence, work.heads, work.headDim];
       const [q, k, v] = [of(0, ...shape), of(1, ...shape), of(2, ...shape)];
-      const attention = (q: Array_, k: Array_, v: Array_): Array_ =>
-        nn.dotProductAttention(q, k, v, { isCausal: true });
+      // Its own dotProductAttention does the same, with an einsum that needs Node 22.
+      const { sequence } = work;
+      const later = Float32Array.from({ length: sequence ** 2 }, (_, i) =>
+        i % sequence > Math.floor(i / sequence) ? -1e9 : 0,
+      );
+      const attention = (q: Array_, k: Array_, v: Array_): Array_ => {
+        const [queries, values] = [q, v].map((x) => np.transpose(x, [0, 2, 1, 3])) as [Array_, Array_];
+        const scores = np.multiply(np.matmul(queries, np.transpose(k, [0, 2, 3, 1])), work.headDim ** -0.5);
+        const mask = np.array(later, { shape: [sequence, sequence] });
+        return np.transpose(np.matmul(nn.softmax(np.add(scores, mask)), values), [0, 2, 1, 3]);
+      };
       if (!work.backward) {
         const forward = jit(attention);
         return { once: () => [forward(q.ref, k.ref, v.ref)] };
