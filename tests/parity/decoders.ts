@@ -5,8 +5,8 @@ import { type Device, type Shape, sizeOf, type Tensor, tensor } from '@lpr/tenso
 import type { Fixture } from './fixtures.ts';
 
 /** A decoder with the config and the weights of a case. */
-export function decoderOf(device: Device, fixture: Fixture): Decoder {
-  const decoder = createDecoder(device, parseDecoderConfig(fixture.info.config), { seed: 0 });
+export function decoderOf(device: Device, fixture: Fixture, changes: Readonly<Record<string, unknown>> = {}): Decoder {
+  const decoder = createDecoder(device, parseDecoderConfig({ ...fixture.info.config, ...changes }), { seed: 0 });
   importWeights(decoder, fixture.weights());
   return decoder;
 }

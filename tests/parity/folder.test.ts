@@ -1,9 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { encodeSafetensors } from '@lpr/model';
+import { encodeSafetensors, KeyValueCache } from '@lpr/model';
 import { loadHuggingFace } from '@lpr/model/node';
-import { createWasmDevice, scope, tensor } from '@lpr/tensor';
+import { concatenate, createWasmDevice, scope, slice, tensor } from '@lpr/tensor';
 import { afterAll, expect, it } from 'vitest';
 import { casesOf, Comparison, Fixture, reasonToSkip } from './fixtures.ts';
 
@@ -13,23 +13,31 @@ afterAll(() => device.dispose());
 // Without LPR, a case is what transformers writes: config.json and weights under its names.
 const cases = casesOf((kind) => kind === 'model').filter(({ config }) => config['router_type'] === 'vanilla');
 
-it.for(cases.map((info) => [info.case, info] as const))('loads %s from a folder', async ([, info], { skip }) => {
-  const reason = reasonToSkip(info);
-  skip(reason !== null, reason ?? '');
-  const fixture = new Fixture(info);
-  const folder = await mkdtemp(join(tmpdir(), 'lpr-parity-'));
-  try {
-    await writeFile(join(folder, 'config.json'), JSON.stringify(info.config));
-    await writeFile(join(folder, 'model.safetensors'), encodeSafetensors(fixture.weights()));
-    const decoder = await loadHuggingFace(device, folder);
-    const comparison = new Comparison(fixture);
-    await scope(device, async () => {
-      const ids = tensor(device, fixture.integers('in.input_ids'), fixture.get('in.input_ids').shape);
-      comparison.close('out.logits', await decoder.logits(ids).data());
-    });
-    expect(comparison.problems).toEqual([]);
-    decoder.dispose();
-  } finally {
-    await rm(folder, { recursive: true });
-  }
-});
+it.for(cases.map((info) => [info.case, info] as const))(
+  'loads %s from a folder and reads token by token',
+  async ([, info], { skip }) => {
+    const reason = reasonToSkip(info);
+    skip(reason !== null, reason ?? '');
+    const fixture = new Fixture(info);
+    const folder = await mkdtemp(join(tmpdir(), 'lpr-parity-'));
+    try {
+      await writeFile(join(folder, 'config.json'), JSON.stringify(info.config));
+      await writeFile(join(folder, 'model.safetensors'), encodeSafetensors(fixture.weights()));
+      const decoder = await loadHuggingFace(device, folder);
+      const comparison = new Comparison(fixture);
+      await scope(device, async () => {
+        const ids = tensor(device, fixture.integers('in.input_ids'), fixture.get('in.input_ids').shape);
+        comparison.close('out.logits', await decoder.logits(ids).data());
+        const cache = new KeyValueCache();
+        const columns = Array.from({ length: ids.shape[1]! }, (_, t) => slice(ids, 1, t, t + 1));
+        const logits = columns.map((column) => decoder.logits(column, { training: false }, cache));
+        comparison.close('out.logits', await concatenate(logits, 1).data());
+        cache.dispose();
+      });
+      expect(comparison.problems).toEqual([]);
+      decoder.dispose();
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  },
+);

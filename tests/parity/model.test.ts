@@ -66,6 +66,23 @@ describe('outputs, losses, gradients and one optimiser step as in PyTorch', () =
       gradients.forEach((gradient, name) => comparison.close(`grad.${name}`, gradient));
     });
 
+    // The sequence-wise loss of DeepSeek-V3 is given for information, summed over layers; no case has it in its total.
+    if (info.config['model_type'] === 'deepseek_v3' && info.config['router_type'] === 'vanilla') {
+      const weight = 0.5;
+      const balanced = decoderOf(device, fixture, { aux_loss_alpha: weight });
+      await scope(device, async () => {
+        const { shape } = fixture.get('in.input_ids');
+        const batch = batchOf(device, fixture.integers('in.input_ids'), fixture.integers('in.labels'), shape);
+        const { losses, totalLoss } = balanced.forward(batch, context);
+        const terms = losses.filter(({ name }) => name === 'sequenceBalance');
+        const values = await Promise.all(terms.map(({ value }) => value.item()));
+        const sum = values.reduce((a, b) => a + b, 0);
+        comparison.close('out.loss.aux_seq', [sum]);
+        comparison.close('out.loss.total', [(await totalLoss.item()) - weight * sum]);
+      });
+      balanced.dispose();
+    }
+
     const optimizer = new AdamW(device, decoder.parameters.values(), info.optimizer);
     comparison.close('out.grad_norm', [await optimizer.step(info.optimizer.lr)]);
     const after = await pieces(decoder, (parameter) => parameter);

@@ -1,5 +1,5 @@
 import { createRouter } from '@lpr/moe';
-import { type RouterKeys, routerOf } from '@lpr/model';
+import { routerOf } from '@lpr/model';
 import {
   add,
   assign,
@@ -40,7 +40,10 @@ describe('a router alone as in PyTorch', () => {
       assign(target, data as Float32Array);
       tensors.set(name, target);
     }
-    const options = routerOf(config as unknown as RouterKeys, { kind: 'topKSoftmax', renormalize: true });
+    const options = routerOf(config as unknown as Parameters<typeof routerOf>[0], {
+      kind: 'topKSoftmax',
+      renormalize: true,
+    });
     const shape = {
       hidden: Number(config['hidden_size']),
       experts: Number(config['num_experts']),

@@ -1,6 +1,9 @@
 /** The parts of LPR alone, on given vectors: measures, penalties, moving averages; and the sequence-wise balance loss of DeepSeek-V3. */
 import {
   assignedSums,
+  createRouter,
+  loadBalancingLosses,
+  resolveRouter,
   assignmentOf,
   dotProduct,
   gaussianKernel,
@@ -24,6 +27,7 @@ import {
   wasserstein,
 } from '@lpr/moe';
 import {
+  assign,
   concatenate,
   createWasmDevice,
   ones,
@@ -31,6 +35,7 @@ import {
   scope,
   slice,
   softmax,
+  state,
   type Tensor,
   tensor,
   topK,
@@ -127,5 +132,58 @@ it('moving averages of prototypes are those of PyTorch', async ({ skip }) => {
     { gradients: false },
   );
   comparison.reportUncompared(null);
+  expect(comparison.problems).toEqual([]);
+});
+
+const deepSeek = casesOf((kind) => kind === 'model').filter(({ config }) => {
+  return config['model_type'] === 'deepseek_v3' && config['router_type'] === 'vanilla';
+});
+
+it.for(deepSeek.map((info) => [info.case, info] as const))("routes as DeepSeek-V3's gate: %s", async ([, info]) => {
+  const fixture = new Fixture(info);
+  const comparison = new Comparison(fixture);
+  const { config } = info;
+  const options = resolveRouter('deepSeekV3', {
+    groups: Number(config['n_group']),
+    keptGroups: Number(config['topk_group']),
+    renormalize: config['norm_topk_prob'] === true,
+    weightScale: Number(config['routed_scaling_factor']),
+  });
+  const experts = Number(config['n_routed_experts']);
+  const shape = { hidden: experts, experts, topK: Number(config['num_experts_per_tok']) };
+  const [, sequence = 0] = fixture.get('in.input_ids').shape;
+  const layers = fixture
+    .names('out.layers.')
+    .flatMap((name) => (name.endsWith('.logits') ? [name.split('.')[0]!] : []));
+  await scope(device, async () => {
+    // Tokens are the logits of the case, and the weight is the identity.
+    const identity = Float32Array.from({ length: experts ** 2 }, (_, i) => Number(i % (experts + 1) === 0));
+    const weight = tensor(device, identity, [experts, experts]);
+    const routings = layers.map((layer) => {
+      const bias = state(device, [experts]);
+      assign(bias, fixture.values(`model.layers.${layer}.mlp.gate.e_score_correction_bias`));
+      const { shape: rows } = fixture.get(`out.layers.${layer}.logits`);
+      const x = tensor(device, fixture.values(`out.layers.${layer}.logits`), rows);
+      const router = createRouter(
+        options,
+        shape,
+        new Map([
+          ['weight', weight],
+          ['e_score_correction_bias', bias],
+        ]),
+      );
+      const routing = router.route(x, { training: true, sequence });
+      bias.dispose();
+      return routing;
+    });
+    for (const [i, { experts: chosen, weights, scores }] of routings.entries()) {
+      comparison.equal(`out.layers.${layers[i]}.selected`, await chosen.data());
+      comparison.close(`out.layers.${layers[i]}.weights`, await weights.data());
+      comparison.close(`out.layers.${layers[i]}.scores`, await scores.data());
+    }
+    comparison.close('out.loss.aux', await loadBalancingLosses(routings, 'pooled')[0]!.data());
+    const sequenceLosses = await Promise.all(routings.map(({ losses }) => losses[0]!.value.item()));
+    comparison.close('out.loss.aux_seq', [sequenceLosses.reduce((a, b) => a + b, 0)]);
+  });
   expect(comparison.problems).toEqual([]);
 });

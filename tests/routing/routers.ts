@@ -1,59 +1,78 @@
-/** Every routing method, with what its properties need to know about it. A new kind of router does not compile until it stands here. */
+/** Every routing method of the library, each with its default settings; some in further ones. A new method is picked up from the library's own list. */
 import {
   createParameters,
   createRouter,
   latentPrototypePresets,
+  type RouteContext,
   type Router,
+  routerMethods,
   type RouterOptions,
   routerParameters,
   type RouterShape,
+  routerTraits,
+  type RouterTraits,
   type Routing,
 } from '@lpr/moe';
-import { add, type Device, RandomKey, type Tensor } from '@lpr/tensor';
+import { add, type Device, RandomKey, scope, type Tensor, tensor } from '@lpr/tensor';
 
 export interface RouterCase {
   readonly name: string;
   readonly options: RouterOptions;
-  /** Whether a token's weights sum to 1. */
-  readonly normalized: boolean;
-  /** Tensors whose first axis counts experts. */
-  readonly expertTensors: readonly string[];
-  /** What the k largest of were selected, `[tokens, M]`. */
-  readonly selectedBy: (routing: Routing, router: Router) => Tensor;
+  readonly traits: RouterTraits;
 }
 
-const byProbability = (routing: Routing): Tensor => routing.balance!.probabilities;
+const lpr = { kind: 'latentPrototype', ...latentPrototypePresets.corrected, latentDim: 4 } as const;
 
-const byBiasedScore = ({ scores }: Routing, { buffers }: Router): Tensor => {
+const furtherSettings: readonly RouterOptions[] = [
+  { kind: 'topKSoftmax', renormalize: false },
+  { kind: 'latentPrototype', ...latentPrototypePresets.paper, latentDim: 4 },
+  { kind: 'latentPrototype', ...latentPrototypePresets.official, latentDim: 4 },
+  { ...lpr, measure: 'dotProduct', ema: 'hard', unitBallConstraint: true },
+  { ...lpr, measure: 'gaussianKernel', ema: 'soft', diversity: 'cosine' },
+  { ...lpr, measure: 'mahalanobis', ema: 'official', diversity: 'euclidean' },
+  { ...lpr, measure: 'attention', attentionHeads: 2, alignment: 'paper' },
+  { ...lpr, measure: 'wasserstein', ema: 'official' },
+  { ...lpr, measure: 'kl', alignment: 'official', weightScale: 2.5 },
+  { ...lpr, measure: 'js' },
+  { ...lpr, measure: 'hellinger', outProjection: true },
+];
+
+const named = (name: string, options: RouterOptions): RouterCase => ({ name, options, traits: routerTraits(options) });
+
+/** Settings that tell a case apart from the defaults of its method. */
+function changes(options: RouterOptions): string {
+  const { defaults } = routerMethods[options.kind];
+  return Object.entries(options)
+    .filter(([field, value]) => (defaults as unknown as Record<string, unknown>)[field] !== value)
+    .map(([field, value]) => `${field} ${String(value)}`)
+    .join(', ');
+}
+
+export const routerCases: readonly RouterCase[] = [
+  ...Object.values(routerMethods).map(({ defaults }) => named(defaults.kind, defaults)),
+  ...furtherSettings.map((options) => named(`${options.kind} (${changes(options)})`, options)),
+];
+
+/** What experts were selected by, `[tokens, M]`. */
+export function selectedBy(routing: Routing, { buffers }: Router): Tensor {
+  const { details, scores } = routing;
   const bias = buffers.get('selection_bias');
-  return bias === undefined ? scores : add(scores, bias);
-};
+  return details?.['selection'] ?? (bias === undefined ? scores : add(scores, bias));
+}
 
-const cases: { readonly [Kind in RouterOptions['kind']]: readonly RouterCase[] } = {
-  topKSoftmax: [true, false].map((renormalize) => ({
-    name: renormalize ? 'topKSoftmax, renormalized' : 'topKSoftmax',
-    options: { kind: 'topKSoftmax', renormalize },
-    normalized: renormalize,
-    expertTensors: ['weight'],
-    selectedBy: byProbability,
-  })),
-  latentPrototype: Object.entries(latentPrototypePresets).map(([preset, options]) => ({
-    name: `latentPrototype, ${preset}`,
-    options: { kind: 'latentPrototype', ...options, latentDim: 4 },
-    normalized: true,
-    expertTensors: ['expert_keys', 'selection_bias', 'ema_sums', 'ema_counts'],
-    selectedBy: byBiasedScore,
-  })),
-};
+/** Token ids are the tokens' own first number, so that equal tokens have equal ids wherever they stand. */
+export function contextOf(device: Device, rows: readonly (readonly number[])[], training: boolean): RouteContext {
+  const ids = Int32Array.from(rows, ([first = 0]) => Math.abs(Math.round(first * 1000)) % 256);
+  return { training, noise: RandomKey.fromSeed(11), tokenIds: tensor(device, ids, [rows.length]) };
+}
 
-export const routerCases: readonly RouterCase[] = Object.values(cases).flat();
-
-/** A router with fresh weights. */
+/** A router with fresh weights; the shape's k gives way to that of methods with one of their own. */
 export function makeRouter(device: Device, options: RouterOptions, shape: RouterShape, seed: number): Router {
-  const specs = routerParameters(options, shape);
-  return createRouter(options, shape, createParameters(device, specs, RandomKey.fromSeed(seed)));
+  const fitting = { ...shape, topK: routerTraits(options).onlyTopK ?? shape.topK };
+  const specs = routerParameters(options, fitting);
+  return scope(device, () => createRouter(options, fitting, createParameters(device, specs, RandomKey.fromSeed(seed))));
 }
 
 export function disposeRouter(router: Router): void {
-  for (const tensor of [...router.parameters.values(), ...router.buffers.values()]) tensor.dispose();
+  for (const each of [...router.parameters.values(), ...router.buffers.values()]) each.dispose();
 }

@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { EvalOptions, RunCommandOptions } from './commands.ts';
 import { PRESETS } from './presets.ts';
-import { ARCHITECTURES } from './settings.ts';
+import { ARCHITECTURES, ROUTERS } from './settings.ts';
 
 const EXAMPLES = `
 Examples:
@@ -79,13 +79,17 @@ function addRunOptions(command: Command): Command {
     .option('--arch <name>', ARCHITECTURES.join(', '), ARCHITECTURES[0])
     .option(
       '--router <name>',
-      "lpr (Latent Prototype Routing, corrected), lpr-paper (its equations read literally), lpr-official (what its released code computes), top-k (the architecture's own)",
+      `lpr (Latent Prototype Routing, corrected), lpr-paper (its equations read literally), lpr-official (what its released code computes), top-k (the architecture's own), or another method: ${ROUTERS.slice(4).join(', ')}. compare takes several, separated by commas, or all`,
       'lpr',
     )
     .option('--steps <n>', 'training steps (default: as in the preset)', atLeast(1))
     .option('--seed <n>', 'decides initial weights, data order and noise', atLeast(0), 0)
     .option('--threads <n>', 'worker threads; 0 runs in place (default: one a core)', atLeast(0))
-    .option('--device <name>', 'where to compute: wasm', 'wasm')
+    .option(
+      '--device <name>',
+      'where to compute: wasm (the CPU), gpu (through WebGPU), auto (a GPU where there is one), gpu-software (a GPU that the CPU plays: very slow)',
+      'wasm',
+    )
     .option('--out <folder>', 'folder to make for the results (default: runs/<command>-<number>)')
     .addOption(
       new Option('--set <path=value>', 'any other setting, by its path in config.yaml; repeatable')

@@ -10,7 +10,7 @@ import { checkMemory } from './models.ts';
 import { createProgress } from './progress.ts';
 import { finishRun, loadRun, readSettings, type RunResultFile } from './runs.ts';
 import { evaluateHeldOut, openSession, type Session } from './session.ts';
-import { resolveSettings, type SettingOptions, type Settings } from './settings.ts';
+import { resolveSettings, ROUTERS, type SettingOptions, type Settings } from './settings.ts';
 import { comparisonTable } from './table.ts';
 
 export interface RunCommandOptions extends SettingOptions {
@@ -24,18 +24,17 @@ export interface EvalOptions {
 
 /** `pnpm trainer compare` */
 export async function compare(options: RunCommandOptions): Promise<void> {
-  if (options.router === 'top-k') {
+  const routers = options.router === 'all' ? ROUTERS : ['top-k', ...options.router.split(',')];
+  if (new Set(routers).size < Math.max(2, routers.length)) {
     throw new UsageError(
-      'compare sets --router beside top-k, so it must be another one: lpr, lpr-paper or lpr-official',
+      `--router ${options.router}: compare sets routers beside top-k, so name others, each once, such as lpr or lpr,switch, or all`,
     );
   }
-  // The router that is compared comes first: its groups of settings are all that --set may name.
-  const settings = resolveSettings(options);
-  const baseline = resolveSettings({ ...options, router: 'top-k' });
-  const runs = new Map([
-    ['top-k', baseline],
-    [settings.router, settings],
-  ]);
+  // The settings of a method are no concern of the others.
+  const shared = options.set.filter((assignment) => !assignment.startsWith('method.'));
+  const own = (router: string): readonly string[] => (router === options.router ? options.set : shared);
+  const runs = new Map(routers.map((router) => [router, resolveSettings({ ...options, router, set: own(router) })]));
+  const [settings] = [...runs.values()] as [Settings];
   for (const each of runs.values()) checkMemory(each);
   const folder = await outFolder(options.out, 'compare');
   await inSession(settings, folder, async (session, signal) => {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { curvesSize, heatmapSize, loadHeatmap, trainingCurves } from '@lpr/charts';
 import { renderPng } from '@lpr/charts/node';
 import { type BalanceReport, isotropicNull, samplingFloor } from '@lpr/metrics';
+import { latentPrototypePresets } from '@lpr/moe';
 import { hasCode, lockFolder, makeEmptyFolder, readMetrics, RunFolder, writeWhole } from '@lpr/train';
 import { parse, stringify } from 'yaml';
 import { UsageError } from './errors.ts';
@@ -28,7 +29,10 @@ export interface ReferenceLevels {
 export interface Summary {
   readonly models: readonly (Omit<RunResultFile, 'evaluation'> &
     Omit<RunResultFile['evaluation'], 'counts' | 'tokens'> &
-    Pick<ReferenceLevels, 'samplingFloor' | 'isotropicNull'> & { readonly evaluationTokens: number })[];
+    Pick<ReferenceLevels, 'samplingFloor' | 'isotropicNull'> & {
+      readonly topK: number;
+      readonly evaluationTokens: number;
+    })[];
 }
 
 /** Makes the folder of a comparison. Throws when something is there already. */
@@ -95,9 +99,8 @@ async function finishLocked(
     }
   }
   session.progress.phase('drawing the figures');
-  const levels = referenceLevels(runs, firstOf(results).evaluation.tokens);
-  const summary = summarize(results, levels);
-  await drawFigures(folder, runs, results, levels);
+  const summary = summarize(runs, results);
+  await drawFigures(folder, runs, results);
   // Last, so that a folder with a summary is a finished comparison.
   await writeWhole(join(folder, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
   return summary;
@@ -120,9 +123,8 @@ function firstOf<Value>(map: ReadonlyMap<string, Value>): Value {
 }
 
 /** Both levels for one layer of this size and that many tokens. */
-function referenceLevels(runs: ReadonlyMap<string, Settings>, tokens: number): ReferenceLevels {
-  const { size } = firstOf(runs);
-  const latentDim = [...runs.values()].find(({ lpr }) => lpr !== undefined)?.lpr?.latentDim ?? 16;
+function referenceLevels({ size, lpr }: Settings, tokens: number): ReferenceLevels {
+  const { latentDim } = lpr ?? latentPrototypePresets.corrected;
   const shape = { experts: size.experts, topK: size.topK, tokens, seed: 0 };
   const pick = ({ gini, minMax }: BalanceReport) => ({ gini, minMax });
   return {
@@ -132,10 +134,11 @@ function referenceLevels(runs: ReadonlyMap<string, Settings>, tokens: number): R
   };
 }
 
-function summarize(results: ReadonlyMap<string, RunResultFile>, levels: ReferenceLevels): Summary {
+function summarize(runs: ReadonlyMap<string, Settings>, results: ReadonlyMap<string, RunResultFile>): Summary {
   return {
-    models: Array.from(results.values(), ({ evaluation, ...run }) => ({
+    models: Array.from(results, ([name, { evaluation, ...run }]) => ({
       ...run,
+      topK: runs.get(name)!.size.topK,
       evaluationTokens: evaluation.tokens,
       testLoss: evaluation.testLoss,
       gini: evaluation.gini,
@@ -143,18 +146,22 @@ function summarize(results: ReadonlyMap<string, RunResultFile>, levels: Referenc
       worst: evaluation.worst,
       mutualInformation: evaluation.mutualInformation,
       mutualInformationBias: evaluation.mutualInformationBias,
-      samplingFloor: levels.samplingFloor,
-      isotropicNull: levels.isotropicNull,
+      ...levelsOf(runs.get(name)!, evaluation.tokens),
     })),
   };
+}
+
+function levelsOf(settings: Settings, tokens: number): Pick<ReferenceLevels, 'samplingFloor' | 'isotropicNull'> {
+  const { samplingFloor, isotropicNull } = referenceLevels(settings, tokens);
+  return { samplingFloor, isotropicNull };
 }
 
 async function drawFigures(
   folder: string,
   runs: ReadonlyMap<string, Settings>,
   results: ReadonlyMap<string, RunResultFile>,
-  levels: ReferenceLevels,
 ): Promise<void> {
+  const levels = referenceLevels(firstOf(runs), firstOf(results).evaluation.tokens);
   const { gini, minMax } = levels.samplingFloor;
   const { architecture } = firstOf(runs);
   const title = (router: string): string => modelTitle(architecture, router);
@@ -172,7 +179,7 @@ async function drawFigures(
   // Balance in the curves is that of a logging window, so the levels must be those of as many tokens.
   const { data, training } = firstOf(runs);
   const window = referenceLevels(
-    runs,
+    firstOf(runs),
     data.batchSize * data.sequenceLength * Math.min(training.logEvery, training.steps),
   );
   const curves = {

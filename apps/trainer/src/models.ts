@@ -50,10 +50,11 @@ const TITLES: Readonly<Record<Architecture, string>> = {
   'deepseek-v3': 'DeepSeek-V3',
 };
 
-/** What figures and tables call a model: "Qwen3-MoE" with its own router, "Qwen3-MoE-LPR", "Qwen3-MoE-LPR (paper)". */
+/** What figures and tables call a model: "Qwen3-MoE" with its own router, "Qwen3-MoE-LPR", "Qwen3-MoE-LPR (paper)", "Qwen3-MoE, sinkhorn". */
 export function modelTitle(architecture: Architecture, router: string): string {
+  if (router === 'top-k') return TITLES[architecture];
   const [, formulation] = /^lpr-?(.*)$/.exec(router) ?? [];
-  if (formulation === undefined) return TITLES[architecture];
+  if (formulation === undefined) return `${TITLES[architecture]}, ${router}`;
   return `${TITLES[architecture]}-LPR${formulation === '' ? '' : ` (${formulation})`}`;
 }
 
@@ -62,7 +63,7 @@ export function modelTitle(architecture: Architecture, router: string): string {
  * @throws ConfigError when a size does not fit the architecture
  */
 export function decoderConfig(settings: Settings, vocabulary: number): DecoderConfig {
-  const { architecture, size, data, balancing, lpr } = settings;
+  const { architecture, router, size, data, balancing, lpr, method } = settings;
   return parseDecoderConfig({
     ...FAMILIES[architecture](size),
     vocab_size: vocabulary,
@@ -72,13 +73,15 @@ export function decoderConfig(settings: Settings, vocabulary: number): DecoderCo
     num_key_value_heads: size.keyValueHeads,
     num_experts_per_tok: size.topK,
     max_position_embeddings: data.sequenceLength,
-    ...(lpr === undefined
-      ? {
+    ...(lpr === undefined ? {} : { router_type: 'lpr', lpr_options: lpr }),
+    ...(method === undefined ? {} : { router_type: router, router_options: method }),
+    ...(balancing === undefined
+      ? {}
+      : {
           router_type: 'vanilla',
-          output_router_logits: (balancing?.auxiliaryLoss ?? 0) > 0,
-          router_aux_loss_coef: balancing?.auxiliaryLoss ?? 0,
-        }
-      : { router_type: 'lpr', lpr_options: lpr }),
+          output_router_logits: balancing.auxiliaryLoss > 0,
+          router_aux_loss_coef: balancing.auxiliaryLoss,
+        }),
   });
 }
 
@@ -88,7 +91,9 @@ export function decoderConfig(settings: Settings, vocabulary: number): DecoderCo
  * @throws UsageError that names the sizes
  */
 export function checkMemory(settings: Settings): void {
-  const { data, evaluation, size } = settings;
+  const { data, device, evaluation, size } = settings;
+  // A GPU says itself when its memory is exhausted: how much it has, no program is told.
+  if (device !== 'wasm') return;
   const config = decoderConfig(settings, size.vocabulary);
   const sequence = data.sequenceLength;
   const needs = [

@@ -50,7 +50,7 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     },
     data: { corpus: 'state-of-the-union', heldOutFraction: 0.05, batchSize: 16, sequenceLength: 128 },
     training: {
-      steps: 280,
+      steps: 320,
       learningRate: 0.003,
       warmup: 0.05,
       stable: 0.75,

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { layersReport } from '@lpr/metrics';
 import type { Decoder } from '@lpr/model';
+import type { Device, Profile, ProfileTimes, WasmDevice } from '@lpr/tensor';
 import { hasCode, loadNewestWeights, readConfig, RunFolder, trainRun, writeWhole } from '@lpr/train';
 import { z } from 'zod';
 import { UsageError } from './errors.ts';
@@ -27,7 +28,7 @@ export interface RunResultFile {
   readonly threads: number;
   /** In training, by the process that finished it; null when nothing was left to train. */
   readonly tokensPerSecond: number | null;
-  /** Shares of the training time by part of the model, and idle (waiting for work). */
+  /** Shares of the training time by part of the model, and idle (waiting for work); empty on devices that do not time what they run. */
   readonly stepTimeShares: Readonly<Record<string, number>>;
   readonly evaluation: BalanceFigures & {
     readonly tokens: number;
@@ -101,7 +102,8 @@ export async function finishRun(
   const decoder = makeDecoder(session, settings);
   const trainer = makeTrainer(session, decoder, settings);
   try {
-    await device.profile.start();
+    const profile = profileOf(device);
+    await profile?.start();
     const { training } = settings;
     const result = await trainRun({
       run,
@@ -115,7 +117,7 @@ export async function finishRun(
       onWarning: (message) => progress.note(`warning: ${message}; using the one before`),
       signal,
     });
-    const { labels, busy, total } = await device.profile.stop();
+    const times = await profile?.stop();
     if (!result.finished) return null;
 
     const { loss, tokens, counts, ...specialisation } = await evaluateHeldOut(session, decoder, settings, name);
@@ -129,9 +131,7 @@ export async function finishRun(
       device: device.description,
       threads: device.threads,
       tokensPerSecond: result.tokensPerSecond === null ? null : Math.round(result.tokensPerSecond),
-      stepTimeShares: Object.fromEntries(
-        Object.entries({ ...labels, idle: total - busy }).map(([part, time]) => [part, round(time / total)]),
-      ),
+      stepTimeShares: times === undefined ? {} : timeShares(times),
       evaluation: {
         tokens,
         testLoss: loss,
@@ -164,6 +164,17 @@ export async function loadRun(
   if (step === null)
     throw new UsageError(`${folder} has no checkpoint yet; train it first (pnpm trainer resume ${folder})`);
   return { decoder, step };
+}
+
+/** What each part of the model took of the time, and idle: waiting for work. */
+function timeShares({ labels, busy, total }: ProfileTimes): Record<string, number> {
+  const parts = Object.entries({ ...labels, idle: total - busy });
+  return Object.fromEntries(parts.map(([part, time]) => [part, round(time / total)]));
+}
+
+/** Only the wasm device times what it runs. */
+function profileOf(device: Device): Profile | undefined {
+  return 'profile' in device ? (device as WasmDevice).profile : undefined;
 }
 
 function round(value: number): number {

@@ -11,7 +11,7 @@ import {
 } from '@lpr/data';
 import { type LoadShape, mutualInformation, mutualInformationBias } from '@lpr/metrics';
 import { createDecoder, type Decoder } from '@lpr/model';
-import { createWasmDevice, type WasmDevice } from '@lpr/tensor';
+import { createDevice, type Device } from '@lpr/tensor';
 import { type Evaluation, evaluate, Trainer, warmupStableDecay } from '@lpr/train';
 import { UsageError } from './errors.ts';
 import { decoderConfig } from './models.ts';
@@ -19,7 +19,7 @@ import type { Progress } from './progress.ts';
 import type { Settings } from './settings.ts';
 
 export interface Session {
-  readonly device: WasmDevice;
+  readonly device: Device;
   readonly tokens: PreparedTokens;
   readonly progress: Progress;
 }
@@ -31,7 +31,11 @@ export interface Session {
  */
 export async function openSession(settings: Settings, progress: Progress): Promise<Session> {
   const tokens = await loadTokens(settings, progress);
-  const device = await createWasmDevice(settings.threads === null ? {} : { threads: settings.threads });
+  const { device: name, threads } = settings;
+  const device = await createDevice(name === 'gpu-software' ? 'gpu' : name, {
+    wasm: threads === null ? {} : { threads },
+    gpu: { allowSoftware: name === 'gpu-software' },
+  });
   return { device, tokens, progress };
 }
 

@@ -4,6 +4,10 @@ import {
   type LatentPrototypePreset,
   latentPrototypePresets,
   resolveLatentPrototype,
+  resolveRouter,
+  type RouterKind,
+  routerMethods,
+  routerTraits,
 } from '@lpr/moe';
 import { parse } from 'yaml';
 import { prettifyError, z } from 'zod';
@@ -11,10 +15,21 @@ import { UsageError, unknownName } from './errors.ts';
 import { PRESETS } from './presets.ts';
 
 export const ARCHITECTURES = ['qwen3-moe', 'mixtral', 'deepseek-v3'] as const;
-export const ROUTERS = ['top-k', 'lpr', 'lpr-paper', 'lpr-official'] as const;
+/** 'gpu-software' is a GPU that the CPU plays (SwiftShader, llvmpipe): very slow, to see that GPU code works. */
+export const DEVICES = ['wasm', 'auto', 'gpu', 'gpu-software'] as const;
+export type DeviceSetting = (typeof DEVICES)[number];
+
+/** A method of @lpr/moe, by its name there. */
+export type MethodName = Exclude<RouterKind, 'latentPrototype' | 'topKSoftmax'>;
+
+const METHODS = Object.keys(routerMethods).filter(
+  (kind): kind is MethodName => kind !== 'latentPrototype' && kind !== 'topKSoftmax',
+);
+
+export const ROUTERS: readonly RouterName[] = ['top-k', 'lpr', 'lpr-paper', 'lpr-official', ...METHODS];
 
 export type Architecture = (typeof ARCHITECTURES)[number];
-export type RouterName = (typeof ROUTERS)[number];
+export type RouterName = 'top-k' | 'lpr' | 'lpr-paper' | 'lpr-official' | MethodName;
 
 /** Which formulation of Latent Prototype Routing a router's name stands for. */
 const FORMULATIONS: Readonly<Partial<Record<RouterName, LatentPrototypePreset>>> = {
@@ -31,9 +46,11 @@ export interface Settings {
   readonly balancing?: { readonly auxiliaryLoss: number } | undefined;
   /** Of latent routers: every switch of the formulation. */
   readonly lpr?: LatentPrototypeOptions | undefined;
+  /** Of the other methods: every setting of the method. */
+  readonly method?: Readonly<Record<string, unknown>> | undefined;
   /** Decides initial weights, data order and noise. */
   readonly seed: number;
-  readonly device: 'wasm';
+  readonly device: DeviceSetting;
   /** Worker threads; null: as many as the machine has cores. */
   readonly threads: number | null;
   readonly size: {
@@ -87,8 +104,9 @@ const settingsSchema: z.ZodType<Settings> = z.strictObject({
   router: z.enum(ROUTERS),
   balancing: z.strictObject({ auxiliaryLoss: z.number().min(0) }).optional(),
   lpr: z.custom<LatentPrototypeOptions>((value) => typeof value === 'object' && value !== null).optional(),
+  method: z.record(z.string(), z.unknown()).optional(),
   seed: z.int().min(0),
-  device: z.enum(['wasm']),
+  device: z.enum(DEVICES),
   threads: z.int().min(0).nullable(),
   size: z.strictObject({
     vocabulary: z.int().min(257),
@@ -145,24 +163,46 @@ export function resolveSettings(options: SettingOptions): Settings {
   if (preset === undefined) throw unknownName('preset', options.preset, Object.keys(PRESETS));
   checkKnown('architecture', options.arch, ARCHITECTURES);
   checkKnown('router', options.router, ROUTERS);
-  checkKnown('device', options.device, ['wasm']);
+  checkKnown('device', options.device, DEVICES);
   const { description: _, ...sizes } = structuredClone(preset);
-  const formulation = FORMULATIONS[options.router as RouterName];
+  const router = options.router as RouterName;
+  const method = isMethod(router) ? resolveRouter(router) : undefined;
+  // A method that works with one number of experts a token only gets that.
+  const onlyTopK = method === undefined ? null : routerTraits(method).onlyTopK;
   const settings = {
     architecture: options.arch,
     router: options.router,
     balancing: { auxiliaryLoss: 0.001 },
-    lpr: { ...latentPrototypePresets[formulation ?? 'corrected'] },
+    lpr: { ...latentPrototypePresets[FORMULATIONS[router] ?? 'corrected'] },
+    ...(method === undefined ? {} : { method: withoutKind(method) }),
     seed: options.seed,
     device: options.device,
     threads: options.threads ?? null,
     ...sizes,
+    size: { ...sizes.size, ...(onlyTopK === null ? {} : { topK: onlyTopK }) },
     training: { ...sizes.training, ...(options.steps === undefined ? {} : { steps: options.steps }) },
   };
   for (const assignment of options.set) assignSetting(settings, assignment);
-  // Both groups are there for --set, so that one command line serves both runs of a comparison; a run keeps its own.
-  const { balancing, lpr, ...rest } = settings;
-  return checkSettings({ ...rest, ...(formulation === undefined ? { balancing } : { lpr }) }, 'settings');
+  // The groups of both are there for --set, so that one command line serves all runs of a comparison; a run keeps its own.
+  const groups = ['balancing', 'lpr', 'method'].filter((group) => group !== groupOf(router));
+  return checkSettings(
+    Object.fromEntries(Object.entries(settings).filter(([key]) => !groups.includes(key))),
+    'settings',
+  );
+}
+
+/** Which group holds the settings of a router. */
+function groupOf(router: RouterName): 'balancing' | 'lpr' | 'method' {
+  if (FORMULATIONS[router] !== undefined) return 'lpr';
+  return isMethod(router) ? 'method' : 'balancing';
+}
+
+export function isMethod(router: RouterName): router is MethodName {
+  return (METHODS as readonly string[]).includes(router);
+}
+
+function withoutKind(options: { readonly kind: string }): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(options).filter(([field]) => field !== 'kind'));
 }
 
 /**
@@ -173,15 +213,15 @@ export function resolveSettings(options: SettingOptions): Settings {
 export function checkSettings(value: unknown, origin: string): Settings {
   const parsed = settingsSchema.safeParse(value);
   if (!parsed.success) throw new UsageError(`${origin}:\n${prettifyError(parsed.error)}`);
-  const { router, size, training, balancing, lpr } = parsed.data;
-  const formulation = FORMULATIONS[router];
+  const { router, size, training, lpr } = parsed.data;
   const fail = (problem: string): never => {
     throw new UsageError(`${origin}: ${problem}`);
   };
-  if ((formulation === undefined ? balancing : lpr) === undefined) {
-    fail(`the router ${router} needs the group ${formulation === undefined ? 'balancing' : 'lpr'}`);
-  }
+  const group = groupOf(router);
+  if (parsed.data[group] === undefined) fail(`the router ${router} needs the group ${group}`);
+  const formulation = FORMULATIONS[router];
   if (formulation !== undefined) resolveLatentPrototype(formulation, lpr);
+  if (isMethod(router)) resolveRouter(router, parsed.data.method);
   if (size.topK > size.experts) {
     fail(`size.topK is ${size.topK}, but there are only ${size.experts} experts; lower it or raise size.experts`);
   }

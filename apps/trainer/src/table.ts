@@ -4,13 +4,14 @@ import { modelTitle } from './models.ts';
 import { TABLE_1 } from './paper.ts';
 import type { Architecture } from './settings.ts';
 
-const HEADER = ['', 'test loss', 'Gini', 'min-max', 'worst Gini', 'worst min-max', 'MI', 'tokens/s'];
+const HEADER = ['', 'k', 'test loss', 'Gini', 'min-max', 'worst Gini', 'worst min-max', 'MI', 'tokens/s'];
 
 /** The models of a comparison, the reference levels, and the rows of the paper's table 1 that they correspond to. */
 export function comparisonTable(summary: Summary, architecture: Architecture): string {
   const [first] = summary.models;
   const measured = summary.models.map((model) => [
     modelTitle(architecture, model.router),
+    String(model.topK),
     model.testLoss.toFixed(4),
     figure(model.gini),
     figure(model.minMax),
@@ -20,11 +21,12 @@ export function comparisonTable(summary: Summary, architecture: Architecture): s
     model.tokensPerSecond === null ? '' : String(model.tokensPerSecond),
   ]);
   const levels = [
-    ['sampling floor', '', figure(first!.samplingFloor.gini), figure(first!.samplingFloor.minMax)],
-    ['isotropic null', '', figure(first!.isotropicNull.gini), figure(first!.isotropicNull.minMax)],
+    ['sampling floor', '', '', figure(first!.samplingFloor.gini), figure(first!.samplingFloor.minMax)],
+    ['isotropic null', '', '', figure(first!.isotropicNull.gini), figure(first!.isotropicNull.minMax)],
   ];
   const paper = TABLE_1[architecture].map(({ model, testLoss, gini, minMax }) => [
     model,
+    '',
     testLoss.toFixed(3),
     figure(gini),
     figure(minMax),
@@ -36,10 +38,12 @@ export function comparisonTable(summary: Summary, architecture: Architecture): s
     ...lines.slice(0, measured.length + levels.length),
     'The paper, table 1 (0.6B parameters, 1B tokens, another corpus: for the pattern, not the values)',
     ...lines.slice(measured.length + levels.length),
-    ...summary.models.map(
-      ({ router, stepTimeShares }) =>
-        `Training time, ${modelTitle(architecture, router)}: ${timeShares(stepTimeShares)}`,
-    ),
+    ...summary.models
+      .filter(({ stepTimeShares }) => Object.keys(stepTimeShares).length > 0)
+      .map(
+        ({ router, stepTimeShares }) =>
+          `Training time, ${modelTitle(architecture, router)}: ${timeShares(stepTimeShares)}`,
+      ),
   ].join('\n');
 }
 

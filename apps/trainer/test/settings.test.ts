@@ -2,7 +2,7 @@ import { latentPrototypePresets } from '@lpr/moe';
 import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { PRESETS } from '../src/presets.ts';
-import { checkSettings, resolveSettings, ROUTERS, type SettingOptions } from '../src/settings.ts';
+import { checkSettings, isMethod, resolveSettings, ROUTERS, type SettingOptions } from '../src/settings.ts';
 
 const options: SettingOptions = {
   preset: 'tiny',
@@ -19,8 +19,8 @@ describe('resolveSettings', () => {
       for (const router of ROUTERS) {
         const settings = resolveSettings({ ...options, preset, router });
         expect(checkSettings(parse(stringify(settings)), 'config.yaml')).toEqual(settings);
-        expect('lpr' in settings).toBe(router !== 'top-k');
-        expect('balancing' in settings).toBe(router === 'top-k');
+        const groups = ['balancing', 'lpr', 'method'].filter((group) => group in settings);
+        expect(groups).toEqual([isMethod(router) ? 'method' : router === 'top-k' ? 'balancing' : 'lpr']);
       }
     }
   });

@@ -28,8 +28,9 @@ export function parseDecoderConfig(json: unknown): DecoderConfig {
     try {
       planDecoder(config);
     } catch (error) {
-      // The one nested part: switches of LPR that do not fit.
-      throw new ConfigError(`config: lpr_options: ${(error as Error).message}`, { cause: error });
+      // The one nested part: settings of the router that do not fit.
+      const field = config.router_type === 'lpr' ? 'lpr_options' : 'router_options';
+      throw new ConfigError(`config: ${field}: ${(error as Error).message}`, { cause: error });
     }
     return config;
   }

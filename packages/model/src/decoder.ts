@@ -27,10 +27,12 @@ import {
   rotaryTables,
   type RotaryTables,
   scope,
+  slice,
   type Tensor,
 } from '@lpr/tensor';
 import { type DecoderConfig, planDecoder } from './families/index.ts';
 import { DecoderLayer } from './layers/decoderLayer.ts';
+import type { KeyValueCache } from './layers/keyValueCache.ts';
 import { decoderParameters, type ModelParameter } from './parameters.ts';
 import type { DecoderPlan } from './plan.ts';
 
@@ -117,7 +119,7 @@ export class Decoder {
       linearCrossEntropy(hidden, this.#tensor('lm_head.weight'), reshape(labels, [labels.size])),
     );
     hidden.dispose();
-    const losses = context.training ? this.#losses(routings) : [];
+    const losses = context.training ? this.#losses(routings, inputIds.shape[1]!) : [];
     return {
       taskLoss,
       totalLoss: labelled(this.device, 'router', () => weightedTotal(taskLoss, losses)),
@@ -127,17 +129,25 @@ export class Decoder {
     };
   }
 
-  /** Logits of i32 `[batch, sequence]`, without gradients and, unless a context asks for it, without noise: f32 `[batch, sequence, vocabulary]`. */
-  logits(inputIds: Tensor, context: DecoderContext = { training: false }): Tensor {
-    return scope(
-      this.device,
-      () => {
-        const { hidden } = this.#transform(inputIds, context);
-        const logits = labelled(this.device, 'head', () => linear(hidden, this.#tensor('lm_head.weight')));
-        return reshape(logits, [...inputIds.shape, this.plan.vocabulary]);
-      },
-      { gradients: false },
-    );
+  /**
+   * Logits of i32 `[batch, sequence]`, without gradients and, unless a context asks for it, without noise: f32 `[batch, sequence, vocabulary]`. With a
+   * cache, the tokens continue those that it remembers, and it remembers them too.
+   */
+  logits(inputIds: Tensor, context: DecoderContext = { training: false }, cache?: KeyValueCache): Tensor {
+    return this.#withoutGradients(() => {
+      const { hidden } = this.#transform(inputIds, context, cache);
+      return reshape(this.#head(hidden), [...inputIds.shape, this.plan.vocabulary]);
+    });
+  }
+
+  /** Logits of the token after the last of each sequence, f32 `[batch, vocabulary]`; as `logits`, at the cost of one row of the head. */
+  nextLogits(inputIds: Tensor, cache?: KeyValueCache): Tensor {
+    return this.#withoutGradients(() => {
+      const { hidden } = this.#transform(inputIds, { training: false }, cache);
+      const [batch = 0, sequence = 0] = inputIds.shape;
+      const last = slice(reshape(hidden, [batch, sequence, this.plan.hidden]), 1, sequence - 1, sequence);
+      return this.#head(reshape(last, [batch, this.plan.hidden]));
+    });
   }
 
   /** The routers' updates outside of the gradient; counts i32 `[M]` of each layer with experts, added up over the step's micro-batches. */
@@ -158,23 +168,34 @@ export class Decoder {
   }
 
   /** From ids to what the head reads, `[tokens, hidden]`. */
-  #transform(inputIds: Tensor, context: DecoderContext): { hidden: Tensor; routings: Routing[] } {
+  #transform(
+    inputIds: Tensor,
+    context: DecoderContext,
+    cache?: KeyValueCache,
+  ): { hidden: Tensor; routings: Routing[] } {
     const { device, plan } = this;
     const [batch = 0, sequence = 0] = inputIds.shape;
-    if (inputIds.shape.length !== 2 || sequence > plan.positions) {
+    const length = cache?.length ?? 0;
+    if (inputIds.shape.length !== 2 || sequence < 1 || length + sequence > plan.positions) {
       throw new RangeError(
-        `Decoder: inputIds must be [batch, sequence] with a sequence of at most ${plan.positions} ` +
-          `(max_position_embeddings), got [${inputIds.shape.join(', ')}]`,
+        `Decoder: inputIds must be [batch, sequence] with a sequence of 1 to ${plan.positions - length} ` +
+          `(max_position_embeddings${length > 0 ? ' less what the cache holds' : ''}), got [${inputIds.shape.join(', ')}]`,
       );
     }
-    const layout = { batch, sequence, tables: this.#tablesFor(sequence) };
+    const tables = this.#tablesFor(length + sequence);
+    const tokenIds = reshape(inputIds, [inputIds.size]);
     const routings: Routing[] = [];
-    let hidden = labelled(device, 'embedding', () =>
-      embedding(this.#tensor('model.embed_tokens.weight'), reshape(inputIds, [inputIds.size])),
-    );
+    let hidden = labelled(device, 'embedding', () => embedding(this.#tensor('model.embed_tokens.weight'), tokenIds));
     this.#layers.forEach((layer, i) => {
+      const past =
+        cache === undefined
+          ? null
+          : { length, extend: (keys: Tensor, values: Tensor) => cache.extend(i, keys, values) };
+      const layout = { batch, sequence, tables, past };
       // A scope a layer frees what neither backward nor the caller reads; the tape holds what it needs itself.
-      const result = scope(device, () => layer.forward(hidden, layout, routeContext(context, i)));
+      const result = scope(device, () =>
+        layer.forward(hidden, layout, { ...routeContext(context, i), tokenIds, sequence }),
+      );
       hidden.dispose();
       hidden = result.hidden;
       if (result.routing !== null) routings.push(result.routing);
@@ -185,14 +206,22 @@ export class Decoder {
     return { hidden, routings };
   }
 
-  #losses(routings: readonly Routing[]): LayerLoss[] {
+  #head(hidden: Tensor): Tensor {
+    return labelled(this.device, 'head', () => linear(hidden, this.#tensor('lm_head.weight')));
+  }
+
+  #withoutGradients<T>(body: () => T): T {
+    return scope(this.device, body, { gradients: false });
+  }
+
+  #losses(routings: readonly Routing[], sequence: number): LayerLoss[] {
     const losses: LayerLoss[] = routings.flatMap((routing, i) =>
       routing.losses.map((term) => ({ ...term, layer: this.moeLayers[i]! })),
     );
     const { loadBalancing } = this.plan;
     if (loadBalancing !== null) {
       const { scope, weight } = loadBalancing;
-      labelled(this.device, 'router', () => loadBalancingLosses(routings, scope)).forEach((value, i) =>
+      labelled(this.device, 'router', () => loadBalancingLosses(routings, scope, { sequence })).forEach((value, i) =>
         losses.push({ name: 'loadBalancing', value, weight, layer: scope === 'pooled' ? null : this.moeLayers[i]! }),
       );
     }
@@ -203,12 +232,14 @@ export class Decoder {
     return tensorNamed(this.#tensors, name);
   }
 
-  #tablesFor(sequence: number): RotaryTables {
-    if (this.#tables === null || this.#tables.cos.shape[0]! < sequence) {
+  #tablesFor(positions: number): RotaryTables {
+    if (this.#tables === null || this.#tables.cos.shape[0]! < positions) {
       this.#tables?.cos.dispose();
       this.#tables?.sin.dispose();
       const { dim, theta } = this.plan.rotary;
-      const { cos, sin } = rotaryTables(this.device, sequence, dim, theta);
+      // With room to grow, so that generation makes them a few times, not at every token.
+      const room = Math.min(this.plan.positions, 2 ** Math.ceil(Math.log2(positions)));
+      const { cos, sin } = rotaryTables(this.device, room, dim, theta);
       this.#tables = { cos: keep(cos), sin: keep(sin) };
     }
     return this.#tables;

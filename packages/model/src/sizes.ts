@@ -45,8 +45,8 @@ export interface MemoryPrediction {
 }
 
 /**
- * Bytes that a step on `[batch, sequence]` tokens takes on the device, to some percent, when the gradients of earlier micro-batches are already there
- * (the first takes less); without training, those of an evaluation.
+ * Bytes that a step on `[batch, sequence]` tokens takes on the device when the gradients of earlier micro-batches are already there (the first takes less);
+ * without training, those of an evaluation. Right to some percent with the families' own routers and LPR, to about a quarter with others.
  */
 export function predictMemory(
   config: DecoderConfig,
@@ -125,7 +125,8 @@ function latentWidths({ heads, queryRank, keyValueRank, nopeDim, ropeDim, valueD
 function feedForwardNumbers(plan: DensePlan | MoePlan, hidden: number, tokens: number): Numbers {
   if (plan.kind === 'dense') return mlpNumbers(plan.width, hidden, tokens);
   const { topK, width, experts, router, sharedWidth } = plan;
-  const rows = tokens * topK;
+  // Methods that may use all experts for a token have room for all.
+  const rows = tokens * (router.kind === 'remoe' || router.kind === 'dselectK' ? experts : topK);
   const routerKept = router.kind === 'latentPrototype' ? 2 * hidden + 12 * router.latentDim + 2 * experts : 2 * experts;
   // Dispatched inputs, gate and up, their product, results.
   const expertsKept = rows * (2 * hidden + 3 * width + 6);

@@ -49,6 +49,10 @@ describe('parseDecoderConfig', () => {
       { router_type: 'lpr', lpr_options: { temprature: 2 } },
       'config: lpr_options: LPR: temprature must be one of the settings',
     ],
+    [
+      { router_type: 'topKSoftmax', router_options: { renormalise: true } },
+      'config: router_options: topKSoftmax: renormalise must be one of the settings kind, renormalize',
+    ],
   ])('rejects %j', (changes, message) => {
     expect(messageOf({ ...smallJson, ...changes })).toContain(message);
   });
@@ -61,6 +65,9 @@ describe('parseDecoderConfig', () => {
     ['deepseek_v3', { qk_rope_head_dim: 3 }, 'config: qk_rope_head_dim: got 3, expected an even number'],
     ['deepseek_v3', { kv_lora_rank: null }, 'config: kv_lora_rank: got null, expected a whole number of at least 1'],
     ['deepseek_v3', { n_routed_experts: 1 }, 'expected at most n_routed_experts, 1'],
+    ['deepseek_v3', { n_group: 4 }, 'config: n_group: got 4, expected a divisor of n_routed_experts, 6'],
+    ['deepseek_v3', { topk_group: 4 }, 'config: topk_group: got 4, expected at most n_group, 3, and so many that'],
+    ['deepseek_v3', { num_experts_per_tok: 5 }, 'config: topk_group: got 2, expected at most n_group, 3, and so many'],
     ['deepseek_v3', { scoring_func: 'softmax' }, 'scoring_func: got "softmax", expected "sigmoid", the only value'],
     [
       'deepseek_v3',
@@ -100,6 +107,42 @@ describe('the router of a config', () => {
     expect(routerOf({})).toEqual({ kind: 'topKSoftmax', renormalize: true });
   });
 
+  it('is any method by its name, with its settings', () => {
+    expect(routerOf({ router_type: 'topKSoftmax' })).toEqual({ kind: 'topKSoftmax', renormalize: true });
+    const router_options = { renormalize: false };
+    expect(routerOf({ router_type: 'topKSoftmax', router_options })).toEqual({
+      kind: 'topKSoftmax',
+      ...router_options,
+    });
+  });
+
+  it('of a name is checked against the experts', () => {
+    expect(messageOf({ ...smallJson, router_type: 'switch' })).toBe(
+      'config: router_options: switch router: topK must be 1 for this method, got 2',
+    );
+    expect(routerOf({ router_type: 'hash' })).toEqual({ kind: 'hash', vocabulary: 61 });
+  });
+
+  it('is that of DeepSeek-V3 with groups and a scale, which LPR keeps in its corrected formulation alone', () => {
+    const routerOfLayer = (changes: Readonly<Record<string, unknown>>): unknown => {
+      const { feedForward } = planDecoder(familyConfig('deepseek_v3', changes)).layers[1]!;
+      return feedForward.kind === 'moe' ? feedForward.router : null;
+    };
+    const groups = { groups: 3, keptGroups: 2, weightScale: 2.5 };
+    expect(routerOfLayer({ aux_loss_alpha: 1e-4 })).toEqual({
+      ...groups,
+      kind: 'deepSeekV3',
+      renormalize: true,
+      biasRate: 1e-3,
+      sequenceLossWeight: 1e-4,
+    });
+    expect(routerOfLayer({ router_type: 'lpr' })).toMatchObject(groups);
+    expect(routerOfLayer({ router_type: 'lpr', lpr_formulation: 'official' })).toMatchObject({
+      groups: 1,
+      weightScale: 1,
+    });
+  });
+
   it('takes the released keys of LPR over the formulation and our switches over both', () => {
     const keys = {
       router_type: 'lpr',
@@ -128,19 +171,24 @@ describe('the router of a config', () => {
 
 describe('countParameters', () => {
   const lpr = { router_type: 'lpr', lpr_formulation: 'official' };
+  const table8 = { qk_nope_head_dim: 64, qk_rope_head_dim: 128, moe_intermediate_size: 128 };
   it.each([
-    // [case, json, total with buffers, millions without embeddings, millions of these that a token passes]
+    // [case, json, total, millions without embeddings, millions of these that a token passes]
     ['Qwen3', releasedJson, 645_413_376, 334.25, 51.13],
     ['Qwen3-LPR', { ...releasedJson, ...lpr }, 644_965_824, 333.8, 50.69],
     ['Mixtral', releasedMixtralJson, 629_683_200, 318.52, 35.4],
     ['Mixtral-LPR', { ...releasedMixtralJson, ...lpr }, 629_235_648, 318.07, 34.96],
+    ['DeepSeek', releasedDeepseekJson, 621_351_936, 310.19, 66.88],
+    ['DeepSeek of table 8', { ...releasedDeepseekJson, ...table8 }, 664_298_496, 353.13, 70.02],
     ['DeepSeek-LPR', { ...releasedDeepseekJson, ...lpr }, 620_904_384, 309.74, 66.44],
-  ])('counts the released 0.6B %s', (_, json, total, withoutEmbeddings, active) => {
+  ])('counts the released 0.6B %s', (name, json, total, withoutEmbeddings, active) => {
     const counts = countParameters(parseDecoderConfig(json));
-    expect(counts.total + counts.buffers).toBe(total);
-    expect((counts.totalWithoutEmbeddings + counts.buffers) / 1e6).toBeCloseTo(withoutEmbeddings, 2);
-    expect((counts.activeWithoutEmbeddings + counts.buffers) / 1e6).toBeCloseTo(active, 2);
-    expect(counts.buffers).toBe('router_type' in json && json.router_type === 'lpr' ? 6 * 2176 : 0);
+    // The released code's moving averages are parameters there; DeepSeek's selection bias is none.
+    const averages = name.endsWith('LPR') ? counts.buffers : 0;
+    expect(averages).toBe(name.endsWith('LPR') ? 6 * 2176 : 0);
+    expect(counts.total + averages).toBe(total);
+    expect((counts.totalWithoutEmbeddings + averages) / 1e6).toBeCloseTo(withoutEmbeddings, 2);
+    expect((counts.activeWithoutEmbeddings + averages) / 1e6).toBeCloseTo(active, 2);
   });
 
   // config.json of checkpoints on the hub, and what their model cards say of their size.

@@ -1,3 +1,4 @@
+import { routerMethods, routerTraits } from '@lpr/moe';
 import { backward, createWasmDevice, type Device, RandomKey, scope, type Tensor, tensor } from '@lpr/tensor';
 import { describe, expect, it } from 'vitest';
 import {
@@ -56,7 +57,8 @@ describe('Decoder', () => {
     ['qwen3_moe', { router_type: 'lpr', lpr_formulation: 'paper' }],
     ['qwen3_moe', { router_type: 'lpr', lpr_formulation: 'official' }],
     ['qwen3_moe', { router_type: 'lpr' }],
-    ['mixtral', { router_jitter_noise: 0.1 }],
+    ['mixtral', { router_jitter_noise: 0.1, output_router_logits: true, router_aux_loss_scope: 'sequence' }],
+    ['deepseek_v3', { aux_loss_alpha: 0.01, output_router_logits: true }],
     ['deepseek_v3', { router_type: 'lpr' }],
     ['deepseek_v3', { router_type: 'lpr', q_lora_rank: null, attention_bias: true, n_shared_experts: 0 }],
   ] as const)(
@@ -77,6 +79,27 @@ describe('Decoder', () => {
       expect(device.memory.liveBuffers).toBe(before);
     },
   );
+
+  it.each([
+    ['qwen3_moe', { attention_bias: true, hidden_size: 64 }],
+    ['mixtral', { hidden_size: 64 }],
+    ['deepseek_v3', { hidden_size: 64, attention_bias: true }],
+  ] as const)('%s %j starts as in transformers: matrices N(0, 0.02), norms 1, biases 0', async (family, changes) => {
+    const decoder = createDecoder(device, familyConfig(family, changes), { seed: 11 });
+    for (const [name, weight] of decoder.parameters) {
+      const values = (await weight.data()) as Float32Array;
+      const mean = values.reduce((sum, x) => sum + x, 0) / values.length;
+      const std = Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / values.length);
+      if (weight.shape.length === 1) {
+        expect(new Set(values), name).toEqual(new Set([name.endsWith('bias') ? 0 : 1]));
+      } else {
+        // Five standard errors of a mean and of a standard deviation.
+        expect(Math.abs(mean), name).toBeLessThan((5 * 0.02) / Math.sqrt(values.length));
+        expect(Math.abs(std / 0.02 - 1), name).toBeLessThan(5 / Math.sqrt(2 * values.length));
+      }
+    }
+    decoder.dispose();
+  });
 
   it('starts with a loss near that of guessing', async () => {
     const decoder = createDecoder(device, smallConfig(), { seed: 4 });
@@ -116,6 +139,30 @@ describe('Decoder', () => {
     },
   );
 
+  it.each(Object.values(routerMethods).filter(({ defaults }) => defaults.kind !== 'latentPrototype'))(
+    'trains with any routing method: $defaults.kind',
+    async ({ defaults }) => {
+      const before = device.memory.liveBuffers;
+      const { onlyTopK } = routerTraits(defaults);
+      const changes = { router_type: defaults.kind, num_experts_per_tok: onlyTopK ?? 2 };
+      const decoder = createDecoder(device, familyConfig('deepseek_v3', changes), { seed: 12 });
+      expect(decoder.routers.map(({ kind }) => kind)).toEqual([defaults.kind, defaults.kind]);
+      await scope(device, async () => {
+        const batch = randomBatch(device, decoder.config, 2, 9);
+        const output = decoder.forward(batch, { training: true, noise: RandomKey.fromSeed(3) });
+        backward(output.totalLoss);
+        decoder.afterStep(output.counts);
+        expect(Number.isFinite(await output.totalLoss.item())).toBe(true);
+        for (const { parameters } of decoder.routers) {
+          for (const [name, { grad }] of parameters) expect(grad === null, name).toBe(false);
+        }
+      });
+      decoder.parameters.forEach(({ grad }) => grad?.dispose());
+      decoder.dispose();
+      expect(device.memory.liveBuffers).toBe(before);
+    },
+  );
+
   it('jitters what router and experts read, in training alone, by the fraction that the config says', async () => {
     const changed = createDecoder(device, familyConfig('mixtral', { router_jitter_noise: 0.2 }), { seed: 6 });
     const plain = createDecoder(device, familyConfig('mixtral'), { seed: 6 });
@@ -140,7 +187,7 @@ describe('Decoder', () => {
     const decoder = createDecoder(device, smallConfig(), { seed: 0 });
     scope(device, () => {
       expect(() => decoder.logits(tensor(device, new Int32Array(40), [1, 40]))).toThrow(
-        'a sequence of at most 32 (max_position_embeddings), got [1, 40]',
+        'a sequence of 1 to 32 (max_position_embeddings), got [1, 40]',
       );
       const inputIds = tensor(device, new Int32Array(8), [2, 4]);
       const labels = tensor(device, new Int32Array(6), [2, 3]);

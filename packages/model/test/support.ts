@@ -51,7 +51,6 @@ export const smallDeepseekJson = {
   num_experts_per_tok: 2,
   n_group: 3,
   topk_group: 2,
-  router_type: 'lpr',
 } as const;
 
 /** One config of each family, the small sizes with some changes. */

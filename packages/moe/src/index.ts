@@ -1,4 +1,5 @@
 /** @lpr/moe: Mixture-of-Experts routing methods, their losses, dispatch and experts. */
+export * from './balancedPrices.ts';
 export * from './experts.ts';
 export { labelled, withoutGradients } from './graph.ts';
 export * from './losses/loadBalancing.ts';
@@ -27,6 +28,7 @@ export type {
   UnusedSlots,
 } from './router.ts';
 export {
+  checkRouter,
   createRouter,
   resolveRouter,
   type RouterKind,
@@ -47,4 +49,6 @@ export {
   type VectorMeasure,
 } from './routers/latentPrototype/options.ts';
 export * from './routers/latentPrototype/regularizers.ts';
+export { smoothStep } from './routers/dselectK.ts';
+export { sinkhornFactors } from './routers/sinkhorn.ts';
 export { unitRows } from './unitRows.ts';

@@ -26,6 +26,8 @@ export interface RouterTraits {
   readonly weightSum: number | null;
   /** Whether the experts are the k largest of the selection (`details.selection`, else the scores), in descending order. */
   readonly takesLargest: boolean;
+  /** The only k that the method works with; null: any. */
+  readonly onlyTopK: number | null;
   /** Whether in training every expert gets equally many choices (up to 1 where they do not divide). */
   readonly exactBalance: boolean;
   /** Tensors whose first axis counts experts: permuting them permutes the load. Empty where experts cannot be exchanged like that. */
@@ -52,6 +54,20 @@ export interface RouterMethod<Options extends { readonly kind: string }> {
   readonly afterStep?: (core: RouterCore<Options>, counts: Tensor) => void;
 }
 
+/** Throws a RangeError where a method with these settings cannot route that many experts. */
+export function checkMethod<Options extends { readonly kind: string }>(
+  method: RouterMethod<Options>,
+  options: Options,
+  shape: RouterShape,
+): void {
+  checkRouterShape(options.kind, shape);
+  const { onlyTopK } = method.traits(options);
+  if (onlyTopK !== null && shape.topK !== onlyTopK) {
+    throw new RangeError(`${options.kind} router: topK must be ${onlyTopK} for this method, got ${shape.topK}`);
+  }
+  method.check?.(options, shape);
+}
+
 /** The router of a method: owns nothing, reads and updates the tensors it was given. */
 export class MethodRouter<Options extends { readonly kind: string }> implements Router, RouterCore<Options> {
   readonly kind: Options['kind'];
@@ -70,8 +86,7 @@ export class MethodRouter<Options extends { readonly kind: string }> implements 
     shape: RouterShape,
     tensors: ReadonlyMap<string, Tensor>,
   ) {
-    checkRouterShape(options.kind, shape);
-    method.check?.(options, shape);
+    checkMethod(method, options, shape);
     this.kind = options.kind;
     this.hidden = shape.hidden;
     this.experts = shape.experts;

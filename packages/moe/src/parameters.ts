@@ -4,16 +4,24 @@
  */
 import {
   affine,
+  assign,
   type Device,
+  divide,
   full,
+  matmul,
   parameter,
+  philox4x32,
   randomNormal,
   type RandomKey,
   scope,
   type Shape,
+  sqrt,
+  square,
   state,
-  Tensor,
-  assign,
+  subtract,
+  sum,
+  type Tensor,
+  tensor,
 } from '@lpr/tensor';
 import { unitRows } from './unitRows.ts';
 
@@ -23,6 +31,10 @@ export type Initial =
   | { readonly kind: 'constant'; readonly value: number }
   /** Rows spread evenly over the unit sphere: normal numbers, each row divided by its norm. */
   | { readonly kind: 'unitRows' }
+  /** Orthogonal rows of this length (columns, where there are more rows than columns). */
+  | { readonly kind: 'orthogonal'; readonly length: number }
+  /** Whole numbers from 0 to `values` - 1: those of a row are distinct, and in each column every number is as frequent as any other (up to 1). */
+  | { readonly kind: 'balancedTable'; readonly values: number }
   /** The start of the parameter of that name, which stands earlier in the list. */
   | { readonly kind: 'copy'; readonly of: string };
 
@@ -86,7 +98,37 @@ function initialValues(
   if (initial.kind === 'constant') return full(device, shape, initial.value);
   if (initial.kind === 'copy') return affine(tensorNamed(earlier, initial.of), 1);
   if (initial.kind === 'normal') return randomNormal(device, shape, key, initial.std);
+  if (initial.kind === 'balancedTable') return tensor(device, balancedTable(shape, initial.values, key), shape);
+  if (initial.kind === 'orthogonal') return affine(orthogonalRows(randomNormal(device, shape, key)), initial.length);
   return unitRows(randomNormal(device, shape, key));
+}
+
+/** Newton-Schulz steps, each of which makes small singular values 1.5 times as large; 40 bring 1e-6 of the largest to 1. */
+const ORTHOGONAL_STEPS = 40;
+
+/** The matrix with orthonormal rows or columns that is nearest to x `[rows, columns]`: `X <- 1.5 X - 0.5 X X^T X`. */
+function orthogonalRows(x: Tensor): Tensor {
+  let rows = divide(x, sqrt(sum(square(x))));
+  for (let step = 0; step < ORTHOGONAL_STEPS; step++) {
+    const cube = matmul(matmul(rows, rows, { transposeB: true }), rows);
+    rows = subtract(affine(rows, 1.5), affine(cube, 0.5));
+  }
+  return rows;
+}
+
+/** Ids in random order deal the first column out; the others go round it, at distances that change from deal to deal. */
+function balancedTable([rows = 0, columns = 0]: Shape, values: number, key: RandomKey): Float32Array {
+  const drawn = Array.from({ length: rows }, (_, id) => philox4x32([id, 0, 0, 0], [key.low, key.high])[0]);
+  const ids = drawn.map((_, id) => id).sort((a, b) => drawn[a]! - drawn[b]! || a - b);
+  const table = new Float32Array(rows * columns);
+  ids.forEach((id, place) => {
+    const deal = Math.floor(place / values);
+    for (let column = 0; column < columns; column++) {
+      const step = column === 0 ? 0 : 1 + ((deal + column - 1) % (values - 1));
+      table[id * columns + column] = (place + step) % values;
+    }
+  });
+  return table;
 }
 
 /** The tensor of that name; throws when there is none, since a module and its specs must agree. */

@@ -71,7 +71,8 @@ export interface Routing {
   readonly expertInput?: Tensor;
   /** f32 `[tokens, 1]`: this much of x itself is added to what the experts make of it. */
   readonly passThrough?: Tensor;
-  /** What the method computed on the way (mu, logvar, ...), for inspection. `selection` `[tokens, M]`: what experts were chosen by, when not by the scores. */
+  /** What the method computed on the way (mu, logvar, ...), for inspection. `selection` `[tokens, M]`: what experts were chosen by, when not by the scores
+   * (plus the buffer `selection_bias`). */
   readonly details?: Readonly<Record<string, Tensor>>;
 }
 

@@ -24,6 +24,9 @@ export interface ExpertGroups {
   readonly keptGroups: number;
 }
 
+/** Larger than any score or price: stands for infinity, which GPU kernels need not know. */
+export const FAR = 1e30;
+
 /** Throws unless the groups divide M experts and the kept ones hold at least k. */
 export function checkGroups(kind: string, { groups, keptGroups }: ExpertGroups, experts: number, k: number): void {
   if (experts % groups !== 0) {
@@ -37,7 +40,7 @@ export function checkGroups(kind: string, { groups, keptGroups }: ExpertGroups, 
 }
 
 /**
- * Minus infinity in place of all scores `[tokens, M]` outside of the best groups of each token (DeepSeek-AI 2024, arXiv 2412.19437, section 2.1.2): a group is as
+ * -1e30 in place of all scores `[tokens, M]` outside of the best groups of each token (DeepSeek-AI 2024, arXiv 2412.19437, section 2.1.2): a group is as
  * good as the sum of its two best scores. No gradient.
  */
 export function limitToBestGroups(scores: Tensor, { groups, keptGroups }: ExpertGroups): Tensor {
@@ -47,7 +50,7 @@ export function limitToBestGroups(scores: Tensor, { groups, keptGroups }: Expert
     const grouped = reshape(scores, [tokens, groups, experts / groups]);
     const merit = sum(topK(grouped, Math.min(2, experts / groups)).values, -1);
     const kept = topK(merit, keptGroups).indices;
-    const ceiling = scatterAlongRows(full(scores.device, kept.shape, Infinity), kept, groups, -Infinity);
+    const ceiling = scatterAlongRows(full(scores.device, kept.shape, FAR), kept, groups, -FAR);
     return reshape(minimum(grouped, reshape(ceiling, [tokens, groups, 1])), scores.shape);
   });
 }

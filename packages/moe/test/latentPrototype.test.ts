@@ -1,13 +1,15 @@
-import { assign, randomNormal, scope, tensor } from '@lpr/tensor';
+import { assign, randomNormal, scope, slice, type Tensor, tensor } from '@lpr/tensor';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
   createParameters,
   latentPrototypePresets,
   type LatentPrototypeOptions,
   resolveLatentPrototype,
+  type Router,
   type RouterOptions,
+  type Routing,
 } from '../src/index.ts';
-import { device, dot, key, makeRouter, toMatrix, unit } from './support.ts';
+import { device, dot, key, makeRouter, softmax, toMatrix, unit } from './support.ts';
 
 afterAll(() => device.dispose());
 
@@ -103,8 +105,109 @@ describe('LatentPrototypeRouter', () => {
   });
 });
 
+describe('prototypes outside of the gradient', () => {
+  const tokens = 9;
+  const experts = 6;
+  const parts = [
+    [0, 4],
+    [4, 9],
+  ] as const;
+
+  /** Routes a batch in two micro-batches, updates, and gives keys before and after, latents, scores and choices. */
+  async function step(overrides: Partial<LatentPrototypeOptions>): Promise<{
+    before: number[][];
+    after: number[][];
+    mu: number[][];
+    scores: number[][];
+    chosen: number[][];
+    router: Router;
+  }> {
+    const router = makeRouter(options('corrected', overrides), shape);
+    const keys = router.parameters.get('expert_keys')!;
+    const before = await toMatrix(keys);
+    const read = await scope(device, async () => {
+      const x = randomNormal(device, [tokens, 12], key, 2);
+      // Evaluation leaves everything as it is.
+      router.route(x, { training: false });
+      const routings = parts.map(([from, to]) => router.route(slice(x, 0, from, to), { training: true }));
+      const all = async (of: (routing: Routing) => Tensor): Promise<number[][]> =>
+        (await Promise.all(routings.map((routing) => toMatrix(of(routing))))).flat();
+      const counts = tensor(device, new Int32Array(experts), [experts]);
+      const result = {
+        mu: await all(({ details }) => details!['mu']!),
+        scores: await all(({ scores }) => scores),
+        chosen: await all((routing) => routing.experts),
+      };
+      router.afterStep(counts);
+      return result;
+    });
+    return { before, after: await toMatrix(keys), router, ...read };
+  }
+
+  const dispose = ({ parameters, buffers }: Router): void =>
+    [...parameters.values(), ...buffers.values()].forEach((x) => x.dispose());
+
+  it.each(['hard', 'soft'] as const)('%s averages run over all micro-batches of a step', async (ema) => {
+    const { before, after, mu, scores, chosen, router } = await step({ ema, emaDecay: 0.75 });
+    before.forEach((prototype, e) => {
+      const shares = mu.map((_, t) => (ema === 'soft' ? softmax(scores[t]!)[e]! : Number(chosen[t]!.includes(e))));
+      const mass = shares.reduce((a, b) => a + b, 0);
+      prototype.forEach((value, d) => {
+        const centre = mass === 0 ? value : mu.reduce((sum, row, t) => sum + shares[t]! * row[d]!, 0) / mass;
+        expect(after[e]![d]).toBeCloseTo(0.75 * value + 0.25 * centre, 5);
+      });
+    });
+    expect((await router.buffers.get('ema_pending')!.data()).every((value) => value === 0)).toBe(true);
+    dispose(router);
+  });
+
+  it('moves sums and counts as the released code does, from counts of 0', async () => {
+    const { before, after, mu, scores, chosen, router } = await step({ ema: 'official', emaDecay: 0.5 });
+    before.forEach((prototype, e) => {
+      const shares = mu.map((_, t) => softmax(chosen[t]!.map((c) => scores[t]![c]!))[chosen[t]!.indexOf(e)] ?? 0);
+      const mass = 0.5 * shares.reduce((a, b) => a + b, 0);
+      if (mass === 0) return;
+      prototype.forEach((value, d) => {
+        const sum = 0.5 * value + 0.5 * mu.reduce((total, row, t) => total + shares[t]! * row[d]!, 0);
+        expect(after[e]![d]! / (sum / mass)).toBeCloseTo(1, 4);
+      });
+    });
+    dispose(router);
+  });
+
+  it('keeps prototypes on the unit sphere, where asked to', async () => {
+    const { after, router } = await step({ ema: 'hard', emaDecay: 0.1, unitBallConstraint: true });
+    for (const row of after) expect(dot(row, row)).toBeCloseTo(1, 5);
+    dispose(router);
+  });
+});
+
+describe('group-limited selection', () => {
+  it('chooses within the best groups and scales the weights', async () => {
+    const router = makeRouter(options('corrected', { groups: 3, keptGroups: 1, weightScale: 2.5 }), shape);
+    await scope(device, async () => {
+      const { experts, scores, weights } = router.route(randomNormal(device, [7, 12], key), { training: false });
+      const all = await toMatrix(scores);
+      (await toMatrix(experts)).forEach((chosen, t) => {
+        const merit = [0, 1, 2].map((g) => all[t]![2 * g]! + all[t]![2 * g + 1]!);
+        const best = merit.indexOf(Math.max(...merit));
+        expect([...chosen].sort()).toEqual([2 * best, 2 * best + 1]);
+      });
+      (await toMatrix(weights)).forEach(([a, b]) => expect(a! + b!).toBeCloseTo(2.5, 5));
+    });
+    [...router.parameters.values(), ...router.buffers.values()].forEach((x) => x.dispose());
+    expect(() => makeRouter(options('corrected', { groups: 4, keptGroups: 1 }), shape)).toThrow(
+      'groups must divide the 6 experts',
+    );
+    expect(() => makeRouter(options('corrected', { measure: 'attention', attentionHeads: 3 }), shape)).toThrow(
+      'attentionHeads must divide latentDim (4), got 3',
+    );
+  });
+});
+
 describe('createParameters', () => {
   it('draws each parameter from a stream of its own name, whatever stands around it', async () => {
+    const before = device.memory.liveBuffers;
     const a = { name: 'a', shape: [3, 4], initial: { kind: 'normal', std: 0.5 }, trained: true } as const;
     const b = { name: 'b', shape: [2, 4], initial: { kind: 'unitRows' }, trained: true } as const;
     const c = { name: 'c', shape: [2, 4], initial: { kind: 'copy', of: 'b' }, trained: false } as const;
@@ -115,6 +218,6 @@ describe('createParameters', () => {
     expect(together.get('c')!.requiresGrad).toBe(false);
     for (const row of await toMatrix(alone.get('b')!)) expect(dot(row, row)).toBeCloseTo(1, 5);
     [...together.values(), ...alone.values()].forEach((x) => x.dispose());
-    expect(device.memory.liveBuffers).toBe(0);
+    expect(device.memory.liveBuffers).toBe(before);
   });
 });

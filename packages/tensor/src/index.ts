@@ -2,7 +2,15 @@
 export { backward } from './autograd.ts';
 export type { Device, DeviceBuffer, DeviceMemory } from './devices/device.ts';
 export type { Kernels } from './devices/kernels.ts';
-export { type WasmDevice, createWasmDevice } from './devices/wasm/index.ts';
+export { type DeviceName, type DeviceOptions, createDevice } from './devices/index.ts';
+export { type GpuDevice, type GpuDeviceOptions, createGpuDevice } from './devices/gpu/index.ts';
+export {
+  type Profile,
+  type ProfileTimes,
+  type WasmDevice,
+  type WasmDeviceOptions,
+  createWasmDevice,
+} from './devices/wasm/index.ts';
 export * from './ops/attention.ts';
 export * from './ops/crossEntropy.ts';
 export {

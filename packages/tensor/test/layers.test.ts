@@ -3,7 +3,7 @@ import { causalAttention, rotary, rotaryTables, swiGlu } from '../src/ops/attent
 import { layerNorm, logSoftmax, logSumExp, rmsNorm, softmax } from '../src/ops/normalization.ts';
 import { scope } from '../src/scope.ts';
 import type { Shape } from '../src/shape.ts';
-import { tensor } from '../src/tensor.ts';
+import { tensor, type Tensor, zeros } from '../src/tensor.ts';
 import { at, fromFlat, map, type NdArray, ndarray, noise, range, total } from './support/array.ts';
 import { checkOp, expectClose, onEveryDevice } from './support/conformance.ts';
 
@@ -138,6 +138,8 @@ onEveryDevice((device) => {
       (q: NdArray, k: NdArray, v: NdArray): NdArray => {
         const [batch, sequence, heads, headDim] = q.shape as [number, number, number, number];
         const share = heads / k.shape[2]!;
+        // The queries are those of the last positions.
+        const first = k.shape[1]! - sequence;
         const valueDim = v.shape[3]!;
         const out = new Float64Array(batch * sequence * heads * valueDim);
         for (const b of range(batch))
@@ -145,30 +147,32 @@ onEveryDevice((device) => {
             for (const h of range(heads)) {
               const g = Math.floor(h / share);
               const scores = Float64Array.from(
-                range(s + 1),
+                range(first + s + 1),
                 (t) => scale * total(range(headDim).map((d) => at(q, [b, s, h, d]) * at(k, [b, t, g, d]))),
               );
               const p = softmaxRow(scores);
               for (const d of range(valueDim))
                 out[((b * sequence + s) * heads + h) * valueDim + d] = total(
-                  range(s + 1).map((t) => p[t]! * at(v, [b, t, g, d])),
+                  range(first + s + 1).map((t) => p[t]! * at(v, [b, t, g, d])),
                 );
             }
         return fromFlat([batch, sequence, heads, valueDim], out);
       };
     it.each([
-      [1, 1, 1, 1, 1, 1],
-      [2, 5, 4, 2, 4, 4],
-      [1, 7, 2, 2, 5, 3],
-      [1, 9, 3, 1, 8, 16],
+      [1, 1, 1, 1, 1, 1, 1],
+      [2, 5, 5, 4, 2, 4, 4],
+      [1, 7, 7, 2, 2, 5, 3],
+      [1, 9, 9, 3, 1, 8, 16],
+      [2, 1, 6, 4, 2, 4, 3],
+      [2, 3, 8, 6, 2, 5, 7],
     ])(
-      'batch %i, sequence %i, heads %i/%i, dims %i/%i',
-      async (batch, sequence, heads, keyHeads, headDim, valueDim) => {
+      'batch %i, sequence %i of %i, heads %i/%i, dims %i/%i',
+      async (batch, sequence, positions, heads, keyHeads, headDim, valueDim) => {
         await checkOp(device(), {
           inputs: [
             noise([batch, sequence, heads, headDim], 1, 2),
-            noise([batch, sequence, keyHeads, headDim], 2, 2),
-            noise([batch, sequence, keyHeads, valueDim], 3),
+            noise([batch, positions, keyHeads, headDim], 2, 2),
+            noise([batch, positions, keyHeads, valueDim], 3),
           ],
           op: (q, k, v) => causalAttention(q, k, v),
           reference: reference(headDim ** -0.5),
@@ -192,6 +196,14 @@ onEveryDevice((device) => {
         return causalAttention(q!, k!, v!, 0.3).data();
       });
       expectClose(out, expected.data, 4e-6);
+    });
+
+    it('says what does not fit', () => {
+      scope(device(), () => {
+        const x = (positions: number): Tensor => zeros(device(), [1, positions, 2, 4]);
+        expect(() => causalAttention(x(3), x(2), x(2))).toThrow('at least those of q');
+        expect(() => causalAttention(x(1), x(2), x(3))).toThrow('q [1, 1, 2, 4], k [1, 2, 2, 4], v [1, 3, 2, 4]');
+      });
     });
 
     it('does not look ahead', async () => {

@@ -64,7 +64,10 @@ export async function evaluate(
     for (const [layer, picks] of chosen.entries()) {
       const byExpert = (tokenCounts[layer] ??= Array.from(layerCounts[layer]!, () => new Uint32Array(vocabulary)));
       const topK = picks.length / batch.inputIds.length;
-      for (const [i, expert] of picks.entries()) byExpert[expert]![batch.inputIds[Math.floor(i / topK)]!]!++;
+      for (const [i, expert] of picks.entries()) {
+        // A slot without an expert holds the number of experts.
+        if (expert < byExpert.length) byExpert[expert]![batch.inputIds[Math.floor(i / topK)]!]!++;
+      }
     }
     options.onProgress?.(tokens);
   };

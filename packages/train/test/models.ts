@@ -8,7 +8,7 @@ export const vocabulary = 40;
 export const loads = { layers: 2, experts: 6, topK: 2 };
 
 /** Two layers, hidden width 16; `router` as in the model's config. */
-export function makeDecoder(device: Device, router: 'vanilla' | 'lpr', seed = 0): Decoder {
+export function makeDecoder(device: Device, router: 'vanilla' | 'lpr' | 'adamoe', seed = 0): Decoder {
   const config = parseDecoderConfig({
     model_type: 'qwen3_moe',
     vocab_size: vocabulary,

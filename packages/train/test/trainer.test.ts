@@ -120,3 +120,13 @@ describe('a run that diverges', () => {
     decoder.dispose();
   });
 });
+
+it('counts in evaluation only slots that hold an expert', async () => {
+  // AdaMoE gives some of a token's slots to null experts.
+  const decoder = makeDecoder(device, 'adamoe');
+  const { counts, tokenCounts } = await evaluate(decoder, evaluationBatches(tokens, 4, 8, 330), { tokenCounts: true });
+  for (const [layer, loads] of counts.entries()) {
+    expect(tokenCounts[layer]!.map((perToken) => perToken.reduce((a, b) => a + b))).toEqual([...loads]);
+  }
+  decoder.dispose();
+});

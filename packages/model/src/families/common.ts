@@ -1,6 +1,48 @@
-/** What the configs and plans of several families have in common beyond single fields. */
+/** What the configs and plans of all or several families have in common. */
+import { z } from 'zod';
 import type { DecoderPlan } from '../plan.ts';
-import type { CommonKeys, CrossCheck } from './fields.ts';
+import { count, type CrossCheck, fixed, positive, remark } from './fields.ts';
+import { routerFields, type RouterKeys } from './routing.ts';
+
+/** What all families have in common. */
+export interface CommonKeys extends RouterKeys {
+  readonly vocab_size: number;
+  readonly hidden_size: number;
+  readonly num_hidden_layers: number;
+  readonly num_attention_heads: number;
+  readonly num_experts_per_tok: number;
+  readonly max_position_embeddings: number;
+  readonly rms_norm_eps: number;
+  readonly rope_theta: number;
+  readonly rope_parameters?: { readonly rope_theta: number } | undefined;
+}
+
+/** Their checks, for `z.strictObject`. Types are those of `CommonKeys`. */
+export const commonFields: Readonly<Record<string, z.ZodType>> = {
+  ...routerFields,
+  vocab_size: count(),
+  hidden_size: count(),
+  num_hidden_layers: count(),
+  num_attention_heads: count(),
+  num_experts_per_tok: count(),
+  max_position_embeddings: count(),
+  hidden_act: fixed('silu'),
+  tie_word_embeddings: fixed(false),
+  rope_scaling: fixed(null),
+  rope_parameters: z.strictObject({ rope_theta: positive(), rope_type: fixed('default') }).optional(),
+  attention_dropout: fixed(0),
+  initializer_range: fixed(0.02),
+  use_cache: remark(),
+  architectures: remark(),
+  auto_map: remark(),
+  _name_or_path: remark(),
+  torch_dtype: remark(),
+  dtype: remark(),
+  transformers_version: remark(),
+  bos_token_id: remark(),
+  eos_token_id: remark(),
+  pad_token_id: remark(),
+};
 
 /** The parts of a plan that every family fills in alike. */
 export function commonPlan(config: CommonKeys): Omit<DecoderPlan, 'layers' | 'rotary'> {

@@ -1,22 +1,12 @@
 /**
  * DeepSeek-V3 (arXiv 2412.19437): latent attention with rotary embedding of neighbouring channels; the first layers are plain MLPs; the others have
- * an MLP for all tokens beside their experts, which sigmoid scores within the best groups of experts choose. LPR replaces that choice as a whole.
+ * an MLP for all tokens beside their experts, which sigmoid scores within the best groups of experts choose. LPR in its corrected formulation keeps the groups and the scale of the weights.
  */
 import { z } from 'zod';
 import type { DecoderPlan, LayerPlan } from '../plan.ts';
-import { commonPlan, expertsCheck, rotaryTheta } from './common.ts';
-import {
-  type CommonKeys,
-  commonFields,
-  count,
-  countOrZero,
-  crossCheck,
-  fixed,
-  flag,
-  positive,
-  remark,
-  routerOf,
-} from './fields.ts';
+import { commonFields, type CommonKeys, commonPlan, expertsCheck, rotaryTheta } from './common.ts';
+import { count, countOrZero, crossCheck, fixed, flag, notNegative, positive, remark } from './fields.ts';
+import { routerOf } from './routing.ts';
 
 export interface DeepseekV3Config extends CommonKeys {
   readonly model_type: 'deepseek_v3';
@@ -41,6 +31,10 @@ export interface DeepseekV3Config extends CommonKeys {
   readonly topk_group: number;
   readonly norm_topk_prob: boolean;
   readonly routed_scaling_factor: number;
+  /** Weight of the sequence-wise balance loss of the own router, which Hugging Face leaves out; 1e-4 in the report. */
+  readonly aux_loss_alpha: number;
+  /** How far the selection bias of the own router moves after each step, which Hugging Face leaves out; 1e-3 in the report. */
+  readonly router_bias_update_rate: number;
 }
 
 const fields = z.strictObject({
@@ -69,9 +63,10 @@ const fields = z.strictObject({
   scoring_func: fixed('sigmoid'),
   topk_method: fixed('noaux_tc'),
   moe_layer_freq: fixed(1),
+  aux_loss_alpha: notNegative().default(0),
+  seq_aux: fixed(true),
+  router_bias_update_rate: notNegative().default(0.001),
   // Hugging Face reads none of these either.
-  aux_loss_alpha: remark(),
-  seq_aux: remark(),
   ep_size: remark(),
   num_nextn_predict_layers: remark(),
   pretraining_tp: remark(),
@@ -88,9 +83,16 @@ export const deepseekV3Schema: z.ZodObject = fields.superRefine(
       holds: (config) => config.qk_rope_head_dim % 2 === 0,
     },
     {
-      field: 'router_type',
-      expected: () => '"lpr"',
-      holds: (config) => config.router_type === 'lpr',
+      field: 'n_group',
+      expected: ({ n_routed_experts: experts }) => `a divisor of n_routed_experts, ${experts}`,
+      holds: (config) => config.n_routed_experts % config.n_group === 0,
+    },
+    {
+      field: 'topk_group',
+      expected: ({ n_group: groups, num_experts_per_tok: k, n_routed_experts: experts }) =>
+        `at most n_group, ${groups}, and so many that they hold num_experts_per_tok, ${k}, of the ${experts} experts`,
+      holds: ({ n_group: groups, topk_group: kept, n_routed_experts: experts, num_experts_per_tok: k }) =>
+        kept <= groups && (kept * experts) / groups >= k,
     },
   ]),
 );
@@ -106,6 +108,18 @@ export function planDeepseekV3(config: DeepseekV3Config): DecoderPlan {
     valueDim: config.v_head_dim,
     bias: config.attention_bias,
   } as const;
+  const kept = {
+    groups: config.n_group,
+    keptGroups: config.topk_group,
+    weightScale: config.routed_scaling_factor,
+  };
+  const own = {
+    ...kept,
+    kind: 'deepSeekV3',
+    renormalize: config.norm_topk_prob,
+    biasRate: config.router_bias_update_rate,
+    sequenceLossWeight: config.aux_loss_alpha,
+  } as const;
   const block = { name: 'mlp', matrices: { gate: 'gate_proj', up: 'up_proj', down: 'down_proj' } };
   const dense: LayerPlan = { attention, feedForward: { ...block, kind: 'dense', width: config.intermediate_size } };
   const sparse: LayerPlan = {
@@ -116,7 +130,7 @@ export function planDeepseekV3(config: DeepseekV3Config): DecoderPlan {
       width: config.moe_intermediate_size,
       experts: config.n_routed_experts,
       topK: config.num_experts_per_tok,
-      router: routerOf(config, { kind: 'topKSoftmax', renormalize: config.norm_topk_prob }),
+      router: routerOf(config, own, kept),
       sharedWidth: config.n_shared_experts * config.moe_intermediate_size,
       inputJitter: 0,
     },

@@ -1,4 +1,5 @@
 /** All families by `model_type`: the place where a new one is entered, with its schema and its plan. */
+import { checkRouter } from '@lpr/moe';
 import type { z } from 'zod';
 import type { DecoderPlan } from '../plan.ts';
 import { type DeepseekV3Config, deepseekV3Schema, planDeepseekV3 } from './deepseekV3.ts';
@@ -26,7 +27,11 @@ export function familyOf(modelType: DecoderConfig['model_type']): Family<Decoder
   return (families as Readonly<Record<string, unknown>>)[modelType] as Family<DecoderConfig>;
 }
 
-/** What the decoder of a config consists of. Throws a RangeError that names an LPR switch with an impossible value. */
+/** What the decoder of a config consists of. Throws a RangeError that names a setting of the router that is impossible or does not fit. */
 export function planDecoder(config: DecoderConfig): DecoderPlan {
-  return familyOf(config.model_type).plan(config);
+  const plan = familyOf(config.model_type).plan(config);
+  for (const { feedForward } of plan.layers) {
+    if (feedForward.kind === 'moe') checkRouter(feedForward.router, { ...feedForward, hidden: plan.hidden });
+  }
+  return plan;
 }

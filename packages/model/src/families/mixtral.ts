@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import type { DecoderPlan, LayerPlan } from '../plan.ts';
 import {
+  commonFields,
   commonPlan,
   expertsCheck,
   groupedQueryChecks,
@@ -12,7 +13,8 @@ import {
   headDimOf,
   rotaryTheta,
 } from './common.ts';
-import { commonFields, count, crossCheck, fixed, notNegative, positive, routerOf } from './fields.ts';
+import { count, crossCheck, fixed, notNegative, positive } from './fields.ts';
+import { routerOf } from './routing.ts';
 
 export interface MixtralConfig extends GroupedQueryKeys {
   readonly model_type: 'mixtral';

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import type { DecoderPlan, LayerPlan } from '../plan.ts';
 import {
+  commonFields,
   commonPlan,
   expertsCheck,
   groupedQueryChecks,
@@ -12,7 +13,8 @@ import {
   headDimOf,
   rotaryTheta,
 } from './common.ts';
-import { commonFields, count, countOrZero, crossCheck, fixed, flag, positive, remark, routerOf } from './fields.ts';
+import { count, countOrZero, crossCheck, fixed, flag, positive, remark } from './fields.ts';
+import { routerOf } from './routing.ts';
 
 export interface Qwen3MoeConfig extends GroupedQueryKeys {
   readonly model_type: 'qwen3_moe';

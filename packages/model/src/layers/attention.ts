@@ -3,6 +3,7 @@ import type { ParameterSpec } from '@lpr/moe';
 import type { RotaryTables, Tensor } from '@lpr/tensor';
 import type { AttentionPlan, RotaryPlan } from '../plan.ts';
 import { GroupedQueryAttention, groupedQueryParameters } from './groupedQueryAttention.ts';
+import type { KeysAndValues } from './keyValueCache.ts';
 import { LatentAttention, latentAttentionParameters } from './latentAttention.ts';
 
 /** How rows of tokens split into sequences, and what turns them by their positions. */
@@ -10,6 +11,16 @@ export interface SequenceLayout {
   readonly batch: number;
   readonly sequence: number;
   readonly tables: RotaryTables;
+  /** What was read before these tokens, which come after it; null: nothing. */
+  readonly past: LayerPast | null;
+}
+
+/** What a layer remembers of earlier tokens. */
+export interface LayerPast {
+  /** Tokens of each sequence. */
+  readonly length: number;
+  /** Remembers the keys and values of these tokens too; gives those of all. */
+  extend(keys: Tensor, values: Tensor): KeysAndValues;
 }
 
 export interface Attention {

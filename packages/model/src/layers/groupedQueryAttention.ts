@@ -39,19 +39,21 @@ export class GroupedQueryAttention implements Attention {
 
   forward(x: Tensor, layout: SequenceLayout): Tensor {
     const { heads, keyHeads, headDim, queryKeyNorm } = this.#plan;
-    const { batch, sequence, tables } = layout;
-    const { interleaved } = this.#rotary;
+    const { batch, sequence, tables, past } = layout;
+    const position = { interleaved: this.#rotary.interleaved, offset: past?.length ?? 0 };
     const split = (name: string, count: number): Tensor =>
       reshape(project(this.#tensors, name, x), [batch, sequence, count, headDim]);
-    const position = (each: Tensor, norm: string): Tensor => {
+    const turned = (each: Tensor, norm: string): Tensor => {
       const normed = queryKeyNorm
         ? rmsNorm(each, tensorNamed(this.#tensors, `${norm}.weight`), this.#normEpsilon)
         : each;
-      return rotary(normed, tables, { interleaved });
+      return rotary(normed, tables, position);
     };
-    const q = position(split('q_proj', heads), 'q_norm'); // [batch, sequence, heads, headDim]
-    const k = position(split('k_proj', keyHeads), 'k_norm');
-    const attended = causalAttention(q, k, split('v_proj', keyHeads));
+    const q = turned(split('q_proj', heads), 'q_norm'); // [batch, sequence, heads, headDim]
+    const k = turned(split('k_proj', keyHeads), 'k_norm');
+    const v = split('v_proj', keyHeads);
+    const { keys, values } = past?.extend(k, v) ?? { keys: k, values: v };
+    const attended = causalAttention(q, keys, values);
     return project(this.#tensors, 'o_proj', reshape(attended, [batch * sequence, heads * headDim]));
   }
 }

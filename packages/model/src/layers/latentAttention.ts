@@ -42,23 +42,24 @@ export class LatentAttention implements Attention {
 
   forward(x: Tensor, layout: SequenceLayout): Tensor {
     const { heads, keyValueRank, nopeDim, ropeDim, valueDim } = this.#plan;
-    const { batch, sequence, tables } = layout;
-    const { interleaved } = this.#rotary;
-    const position = (each: Tensor): Tensor => rotary(each, tables, { interleaved });
+    const { batch, sequence, tables, past } = layout;
+    const position = { interleaved: this.#rotary.interleaved, offset: past?.length ?? 0 };
+    const turned = (each: Tensor): Tensor => rotary(each, tables, position);
 
     const queries = reshape(this.#queries(x), [batch, sequence, heads, nopeDim + ropeDim]);
-    const q = concatenate([slice(queries, 3, 0, nopeDim), position(slice(queries, 3, nopeDim, nopeDim + ropeDim))], 3);
+    const q = concatenate([slice(queries, 3, 0, nopeDim), turned(slice(queries, 3, nopeDim, nopeDim + ropeDim))], 3);
 
     const compressed = this.#project('kv_a_proj_with_mqa', x); // [batch * sequence, keyValueRank + ropeDim]
     const latent = this.#norm('kv_a_layernorm', slice(compressed, 1, 0, keyValueRank));
-    const sharedKey = position(
+    const sharedKey = turned(
       reshape(slice(compressed, 1, keyValueRank, keyValueRank + ropeDim), [batch, sequence, 1, ropeDim]),
     );
     const both = reshape(this.#project('kv_b_proj', latent), [batch, sequence, heads, nopeDim + valueDim]);
     const k = concatenate([slice(both, 3, 0, nopeDim), stretch(sharedKey, [batch, sequence, heads, ropeDim])], 3);
     const v = slice(both, 3, nopeDim, nopeDim + valueDim);
 
-    const attended = causalAttention(q, k, v); // [batch, sequence, heads, valueDim]
+    const { keys, values } = past?.extend(k, v) ?? { keys: k, values: v };
+    const attended = causalAttention(q, keys, values); // [batch, sequence, heads, valueDim]
     return this.#project('o_proj', reshape(attended, [batch * sequence, heads * valueDim]));
   }
 

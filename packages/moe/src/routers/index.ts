@@ -1,14 +1,40 @@
 /** All routing methods by kind: the place where a new one is entered. */
 import type { Tensor } from '@lpr/tensor';
-import { MethodRouter, resolveOptions, type RouterMethod, type RouterTraits } from '../method.ts';
+import { checkMethod, MethodRouter, resolveOptions, type RouterMethod, type RouterTraits } from '../method.ts';
 import type { ParameterSpec } from '../parameters.ts';
 import type { Router, RouterShape } from '../router.ts';
 import type { LatentPrototypeOptions } from './latentPrototype/options.ts';
 import { latentPrototype } from './latentPrototype/router.ts';
+import { type AdaMoEOptions, adamoe } from './adamoe.ts';
+import { type BaseOptions, base } from './base.ts';
+import { type DeepSeekV3Options, deepSeekV3 } from './deepSeekV3.ts';
+import { type DSelectKOptions, dselectK } from './dselectK.ts';
+import { type ExpertChoiceOptions, expertChoice } from './expertChoice.ts';
+import { type GShardOptions, gshard } from './gshard.ts';
+import { type HashOptions, hash } from './hash.ts';
+import { type QuantileBalancingOptions, quantileBalancing } from './quantileBalancing.ts';
+import { type ReMoEOptions, remoe } from './remoe.ts';
+import { type SinkhornOptions, sinkhorn } from './sinkhorn.ts';
+import { type SwitchOptions, switchTransformer } from './switch.ts';
+import { type XMoEOptions, xmoe } from './xmoe.ts';
 import { topKSoftmax, type TopKSoftmaxOptions } from './topKSoftmax.ts';
 
 /** A routing method with its settings, as plain data. */
-export type RouterOptions = TopKSoftmaxOptions | (LatentPrototypeOptions & { readonly kind: 'latentPrototype' });
+export type RouterOptions =
+  | (LatentPrototypeOptions & { readonly kind: 'latentPrototype' })
+  | TopKSoftmaxOptions
+  | AdaMoEOptions
+  | BaseOptions
+  | DeepSeekV3Options
+  | DSelectKOptions
+  | ExpertChoiceOptions
+  | GShardOptions
+  | HashOptions
+  | QuantileBalancingOptions
+  | ReMoEOptions
+  | SinkhornOptions
+  | SwitchOptions
+  | XMoEOptions;
 
 export type RouterKind = RouterOptions['kind'];
 
@@ -16,6 +42,18 @@ export type RouterKind = RouterOptions['kind'];
 export const routerMethods: { readonly [Options in RouterOptions as Options['kind']]: RouterMethod<Options> } = {
   latentPrototype,
   topKSoftmax,
+  adamoe,
+  base,
+  deepSeekV3,
+  dselectK,
+  expertChoice,
+  gshard,
+  hash,
+  quantileBalancing,
+  remoe,
+  sinkhorn,
+  switch: switchTransformer,
+  xmoe,
 };
 
 /** TypeScript cannot see that the entry under a kind takes the options of that kind. */
@@ -43,6 +81,11 @@ export function resolveRouter<Kind extends RouterKind>(
 /** What is true of a router of these settings. */
 export function routerTraits(options: RouterOptions): RouterTraits {
   return methodOf(options.kind).traits(options);
+}
+
+/** Throws a RangeError where the settings do not fit the shape, before any tensor is made. */
+export function checkRouter(options: RouterOptions, shape: RouterShape): void {
+  checkMethod(methodOf(options.kind), options, shape);
 }
 
 /** The tensors that a router needs, before any is made. */

@@ -24,6 +24,7 @@ export const topKSoftmax: RouterMethod<TopKSoftmaxOptions> = {
     fillsSlots: true,
     weightSum: renormalize ? 1 : null,
     takesLargest: true,
+    onlyTopK: null,
     exactBalance: false,
     expertTensors: ['weight'],
   }),

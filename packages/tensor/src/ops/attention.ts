@@ -3,7 +3,10 @@ import { record } from '../autograd.ts';
 import type { Device } from '../devices/device.ts';
 import { formatShape } from '../shape.ts';
 import { checkDType, deviceOf, tensor, Tensor } from '../tensor.ts';
-import { rowsOf } from './normalization.ts';
+import { add, affine } from './elementwise.ts';
+import { matmul } from './matmul.ts';
+import { permute, reshape } from './movement.ts';
+import { rowsOf, softmax } from './normalization.ts';
 
 /** cos and sin of `position * theta^(-2 i / headDim)`: each `[positions, headDim / 2]`. */
 export interface RotaryTables {
@@ -69,22 +72,24 @@ export function rotary(x: Tensor, tables: RotaryTables, options: RotaryOptions =
 }
 
 /**
- * Causal grouped-query attention (Ainslie et al. 2023): q `[batch, sequence, heads, headDim]`, k `[batch, sequence, keyHeads, headDim]`, v `[batch,
- * sequence, keyHeads, valueDim]`; heads is a multiple of keyHeads. `scale` is `1 / sqrt(headDim)` unless given. Gives `[batch, sequence, heads, valueDim]`.
+ * Causal grouped-query attention (Ainslie et al. 2023): q `[batch, sequence, heads, headDim]`, k `[batch, positions, keyHeads, headDim]`, v `[batch,
+ * positions, keyHeads, valueDim]`; heads is a multiple of keyHeads. The queries are those of the last positions, of which there may be more (tokens
+ * already in a cache). `scale` is `1 / sqrt(headDim)` unless given. Gives `[batch, sequence, heads, valueDim]`.
  */
 export function causalAttention(q: Tensor, k: Tensor, v: Tensor, scale?: number): Tensor {
   const [batch, sequence, heads, headDim] = checkHeads('causalAttention', 'q', q);
-  const [, , keyHeads, keyDim] = checkHeads('causalAttention', 'k', k);
+  const [, positions, keyHeads, keyDim] = checkHeads('causalAttention', 'k', k);
   const valueDim = checkHeads('causalAttention', 'v', v)[3];
-  const fits = [k, v].every((x) => x.shape[0] === batch && x.shape[1] === sequence && x.shape[2] === keyHeads);
-  if (!fits || keyDim !== headDim || heads % keyHeads !== 0) {
+  const fits = [k, v].every((x) => x.shape[0] === batch && x.shape[1] === positions && x.shape[2] === keyHeads);
+  if (!fits || positions < sequence || keyDim !== headDim || heads % keyHeads !== 0) {
     throw new RangeError(
-      `causalAttention: q ${formatShape(q.shape)}, k ${formatShape(k.shape)}, v ${formatShape(v.shape)}: expected equal batch and sequence, ` +
-        'k and v with equal heads that divide those of q, and q and k of one headDim',
+      `causalAttention: q ${formatShape(q.shape)}, k ${formatShape(k.shape)}, v ${formatShape(v.shape)}: expected equal batch, k and v with equal ` +
+        'positions, at least those of q, and equal heads that divide those of q, and q and k of one headDim',
     );
   }
   const device = deviceOf('causalAttention', q, k, v);
   const sizes = { batch, sequence, heads, keyHeads, headDim, valueDim, scale: scale ?? headDim ** -0.5 };
+  if (positions > sequence) return attendToMore(q, k, v, sizes.scale);
   const out = new Tensor(device, [batch, sequence, heads, valueDim]);
   const logSumExp = new Tensor(device, [batch, heads, sequence]);
   device.kernels.attention({
@@ -117,6 +122,28 @@ export function causalAttention(q: Tensor, k: Tensor, v: Tensor, scale?: number)
       return [gradQ, gradK, gradV];
     },
   );
+}
+
+/** Attention of the last positions to all, out of products of matrices: for a few queries, all scores may exist at once. */
+function attendToMore(q: Tensor, k: Tensor, v: Tensor, scale: number): Tensor {
+  const [batch, sequence, heads, headDim] = q.shape as [number, number, number, number];
+  const [, positions, keyHeads, valueDim] = v.shape as [number, number, number, number];
+  const share = heads / keyHeads;
+  // Queries of one key head become the rows of one matrix.
+  const grouped = permute(reshape(q, [batch, sequence, keyHeads, share, headDim]), [0, 2, 3, 1, 4]);
+  const rows = reshape(grouped, [batch, keyHeads, share * sequence, headDim]);
+  const products = matmul(rows, permute(k, [0, 2, 1, 3]), { transposeB: true });
+  let scores = affine(reshape(products, [batch, keyHeads, share, sequence, positions]), scale);
+  if (sequence > 1) {
+    const last = (row: number): number => positions - sequence + row;
+    const mask = Float32Array.from({ length: sequence * positions }, (_, i) =>
+      i % positions > last(Math.floor(i / positions)) ? -Infinity : 0,
+    );
+    scores = add(scores, tensor(q.device, mask, [sequence, positions]));
+  }
+  const mixed = matmul(reshape(softmax(scores), products.shape), permute(v, [0, 2, 1, 3]));
+  const ungrouped = permute(reshape(mixed, [batch, keyHeads, share, sequence, valueDim]), [0, 3, 1, 2, 4]);
+  return reshape(ungrouped, [batch, sequence, heads, valueDim]);
 }
 
 /** `silu(gate) * up` (Shazeer 2020), where x `[..., 2 width]` holds gate, then up. Gives `[..., width]`. */

@@ -2,30 +2,51 @@
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { backward } from '../../src/autograd.ts';
 import type { Device } from '../../src/devices/device.ts';
+import { createGpuDevice } from '../../src/devices/gpu/index.ts';
+import { findAdapter } from '../../src/devices/gpu/webgpu.ts';
 import { createWasmDevice } from '../../src/devices/wasm/index.ts';
 import { scope } from '../../src/scope.ts';
 import { tensor, Tensor } from '../../src/tensor.ts';
 import { fromFlat, type NdArray, noise, total } from './array.ts';
 
-const devices: readonly { name: string; create: () => Promise<Device> }[] = [
+/** WebGPU where there is an adapter: a GPU, or SwiftShader when its driver is named by VK_DRIVER_FILES. */
+const adapter = await findAdapter();
+
+/** Whether this machine has a WebGPU adapter. */
+export const hasWebGpu: boolean = adapter !== null;
+
+/** For the titles of suites that need one. */
+export const webGpuNote: string = hasWebGpu ? '' : ' (skipped: no WebGPU adapter here)';
+
+const devices: readonly { name: string; create: () => Promise<Device>; missing?: boolean }[] = [
   { name: 'wasm in place', create: () => createWasmDevice({ threads: 0 }) },
   { name: 'wasm, 1 thread', create: () => createWasmDevice({ threads: 1 }) },
   { name: 'wasm, 3 threads', create: () => createWasmDevice({ threads: 3 }) },
   { name: 'wasm without relaxed SIMD', create: () => createWasmDevice({ threads: 0, relaxedSimd: false }) },
+  { name: 'gpu in cpu mode', create: () => createGpuDevice({ mode: 'cpu' }) },
+  { name: `gpu in webgpu mode${webGpuNote}`, create: () => createGpuDevice({ mode: 'webgpu' }), missing: !hasWebGpu },
 ];
 
-/** Declares a suite once for each device. */
+/** Declares a suite once for each device; those that this machine lacks show as skipped. */
 export function onEveryDevice(declare: (device: () => Device) => void): void {
-  describe.each(devices)('$name', ({ create }) => {
-    let device: Device | undefined;
-    beforeAll(async () => {
-      device = await create();
+  for (const { name, create, missing = false } of devices) {
+    // SwiftShader, where it plays the GPU, takes long to build kernels.
+    describe.skipIf(missing)(`on ${name}`, { timeout: 60_000 }, () => {
+      let device: Device | undefined;
+      beforeAll(async () => {
+        device = await create();
+      });
+      afterAll(async () => {
+        await device?.dispose();
+      });
+      declare(() => device!);
     });
-    afterAll(async () => {
-      await device?.dispose();
-    });
-    declare(() => device!);
-  });
+  }
+}
+
+/** Whether the device computes with numbers below 2^-126; GPUs may take them as zero. */
+export function keepsDenormals(device: Device): boolean {
+  return device.kind === 'wasm' || device.description.includes('cpu mode');
 }
 
 export interface OpCase {

@@ -143,7 +143,7 @@ export const latentPrototypePresets: Readonly<Record<LatentPrototypePreset, Late
     assignment: 'chosenOnly',
     emaDecay: 0.9,
     scoreFrom: 'mu',
-    temperature: 8,
+    temperature: 2,
     unitBall: true,
     diversityTarget: 'both',
     diversityNormalize: true,

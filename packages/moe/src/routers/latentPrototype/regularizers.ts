@@ -22,6 +22,7 @@ import {
   type Tensor,
 } from '@lpr/tensor';
 import { withoutGradients } from '../../graph.ts';
+import { FAR } from '../../selection.ts';
 import { unitRows } from '../../unitRows.ts';
 
 /**
@@ -54,7 +55,7 @@ export function assignmentOf(
   fill: 'zeroFilled' | 'chosenOnly',
 ): Tensor {
   return withoutGradients(chosenScores.device, () =>
-    softmax(scatterAlongRows(chosenScores, experts, count, fill === 'zeroFilled' ? 0 : -Infinity)),
+    softmax(scatterAlongRows(chosenScores, experts, count, fill === 'zeroFilled' ? 0 : -FAR)),
   );
 }
 

@@ -113,7 +113,7 @@ interface Selected {
   readonly experts: Tensor;
   /** f32 `[tokens, k]`, without the bias. */
   readonly chosenScores: Tensor;
-  /** What was selected by, where that is not the scores. */
+  /** What was selected by, where groups limit it; otherwise it is scores plus bias. */
   readonly selection: Tensor | null;
 }
 
@@ -124,9 +124,10 @@ function select({ options, topK: k, tensor }: Core, scores: Tensor): Selected {
     const { values, indices } = topK(scores, k);
     return { experts: indices, chosenScores: values, selection: null };
   }
+  const limited = options.keptGroups < options.groups;
   const { experts, selection } = withoutGradients(scores.device, () => {
-    const merit = limitToBestGroups(biased ? add(scores, tensor('selection_bias')) : affine(scores, 1), options);
-    return { experts: topK(merit, k).indices, selection: merit };
+    const merit = limitToBestGroups(biased ? add(scores, tensor('selection_bias')) : scores, options);
+    return { experts: topK(merit, k).indices, selection: limited ? merit : null };
   });
   return { experts, chosenScores: takeAlongRows(scores, experts), selection };
 }
@@ -145,6 +146,7 @@ export const latentPrototype: RouterMethod<Options> = {
     fillsSlots: true,
     weightSum: options.weightScale,
     takesLargest: true,
+    onlyTopK: null,
     exactBalance: false,
     expertTensors: [
       ...['expert_keys', 'expert_keys_mu', 'expert_keys_logvar'],

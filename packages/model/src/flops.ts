@@ -1,0 +1,59 @@
+/** Arithmetic of a decoder before it exists: floating-point operations a token, by part. A multiplication and an addition are two. */
+import { expertParameters, type ParameterSpec, routerParameters } from '@lpr/moe';
+import { sizeOf } from '@lpr/tensor';
+import { type DecoderConfig, planDecoder } from './families/index.ts';
+import { attentionParameters } from './layers/attention.ts';
+import type { AttentionPlan } from './plan.ts';
+
+export interface FlopsPerToken {
+  /** Projections, scores and mixing of values. */
+  readonly attention: number;
+  readonly router: number;
+  /** The k experts that a token sees. */
+  readonly experts: number;
+  /** MLPs that every token passes: dense layers and shared experts. */
+  readonly mlp: number;
+  readonly head: number;
+  readonly forward: number;
+  /** Three times the forward pass: the backward pass multiplies each matrix twice. */
+  readonly training: number;
+}
+
+/**
+ * Matrix arithmetic of one token, the mean over the positions of a sequence, where a token attends to itself and all before it. Each matrix is multiplied
+ * with each token once; norms, activations, softmax and regularisers are left out.
+ */
+export function predictFlops(config: DecoderConfig, { sequence }: { readonly sequence: number }): FlopsPerToken {
+  const { vocabulary, hidden, layers } = planDecoder(config);
+  const attended = (sequence + 1) / 2;
+  const flops = { attention: 0, router: 0, experts: 0, mlp: 0, head: 2 * vocabulary * hidden };
+  for (const { attention, feedForward } of layers) {
+    flops.attention += matrixFlops(attentionParameters(attention, hidden)) + attended * flopsPerPosition(attention);
+    if (feedForward.kind === 'dense') {
+      flops.mlp += mlpFlops(feedForward.width, hidden);
+      continue;
+    }
+    const { router, experts, topK, width, sharedWidth } = feedForward;
+    flops.router += matrixFlops(routerParameters(router, { hidden, experts, topK }));
+    flops.experts += (matrixFlops(expertParameters({ hidden, experts, width })) * topK) / experts;
+    flops.mlp += mlpFlops(sharedWidth, hidden);
+  }
+  const forward = Object.values(flops).reduce((sum, part) => sum + part, 0);
+  return { ...flops, forward, training: 3 * forward };
+}
+
+function matrixFlops(specs: readonly ParameterSpec[]): number {
+  const matrices = specs.filter(({ shape, trained }) => trained && shape.length > 1);
+  return matrices.reduce((sum, { shape }) => sum + 2 * sizeOf(shape), 0);
+}
+
+/** Gate, up and down. */
+function mlpFlops(width: number, hidden: number): number {
+  return 2 * 3 * width * hidden;
+}
+
+/** Of a query's score with one key and of adding one value. */
+function flopsPerPosition(plan: AttentionPlan): number {
+  const widths = plan.kind === 'latent' ? plan.nopeDim + plan.ropeDim + plan.valueDim : 2 * plan.headDim;
+  return 2 * plan.heads * widths;
+}

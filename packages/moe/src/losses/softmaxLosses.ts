@@ -1,0 +1,28 @@
+/** The loss terms that several softmax routers add themselves, layer by layer. */
+import type { Tensor } from '@lpr/tensor';
+import type { BalanceStatistics, LossTerm } from '../router.ts';
+import { layerLoadBalancing } from './loadBalancing.ts';
+import { zLoss } from './zLoss.ts';
+
+export interface SoftmaxLossOptions {
+  /** Of the Switch loss over this layer's tokens, 'loadBalancing'; 0: none. */
+  readonly loadBalancingWeight: number;
+  /** Of the z-loss of the logits, 'z'; 0: none. */
+  readonly zLossWeight: number;
+}
+
+/** None in evaluation. */
+export function softmaxLosses(
+  training: boolean,
+  { loadBalancingWeight, zLossWeight }: SoftmaxLossOptions,
+  balance: BalanceStatistics,
+  logits: Tensor,
+): LossTerm[] {
+  if (!training) return [];
+  const losses: LossTerm[] = [];
+  if (loadBalancingWeight > 0) {
+    losses.push({ name: 'loadBalancing', value: layerLoadBalancing(balance), weight: loadBalancingWeight });
+  }
+  if (zLossWeight > 0) losses.push({ name: 'z', value: zLoss(logits), weight: zLossWeight });
+  return losses;
+}

@@ -1,0 +1,86 @@
+/**
+ * AdaMoE (Zeng et al. 2024, arXiv 2406.13233): beside the M experts stand m null experts that do nothing; `p = softmax(W x)` over all, the k most probable, weights p of
+ * the true ones among them divided by their sum. So tokens get 0 to k experts. Balanced by the auxiliary loss over all M + m, in which the loads of null experts are
+ * replaced by their mean, so that it does not matter which of them is chosen; weight 0.01.
+ *
+ * Causal; training and evaluation route alike.
+ */
+import {
+  affine,
+  cast,
+  concatenate,
+  divide,
+  linear,
+  maximum,
+  mean,
+  minimum,
+  multiply,
+  segmentPlan,
+  slice,
+  softmax,
+  stretch,
+  sum,
+  topK,
+} from '@lpr/tensor';
+import { countEmpty, filledSlots, partialChoices } from '../choices.ts';
+import { withoutGradients } from '../graph.ts';
+import { layerLoadBalancing } from '../losses/loadBalancing.ts';
+import type { RouterMethod } from '../method.ts';
+import { weightSpec } from '../parameters.ts';
+import type { LossTerm } from '../router.ts';
+
+export interface AdaMoEOptions {
+  readonly kind: 'adamoe';
+  /** m. */
+  readonly nullExperts: number;
+  readonly loadBalancingWeight: number;
+}
+
+export const adamoe: RouterMethod<AdaMoEOptions> = {
+  defaults: { kind: 'adamoe', nullExperts: 8, loadBalancingWeight: 0.01 },
+  rules: { nullExperts: 'count' },
+  traits: () => ({
+    reads: { training: 'token', evaluation: 'token' },
+    alike: true,
+    fillsSlots: false,
+    weightSum: 1,
+    takesLargest: false,
+    onlyTopK: null,
+    exactBalance: false,
+    expertTensors: ['weight'],
+  }),
+  parameters: ({ nullExperts }, { hidden, experts }) => [
+    weightSpec('weight', [experts, hidden]),
+    weightSpec('null.weight', [nullExperts, hidden]),
+  ],
+  route({ options, experts: count, topK: k, tensor }, x, { training }) {
+    const { nullExperts, loadBalancingWeight: weight } = options;
+    const logits = concatenate([linear(x, tensor('weight')), linear(x, tensor('null.weight'))], 1);
+    const probabilities = softmax(logits);
+    const { values, indices } = topK(probabilities, k);
+    const experts = withoutGradients(x.device, () => cast(minimum(cast(indices, 'f32'), count), 'i32'));
+    const kept = multiply(values, filledSlots(experts, count));
+    const losses: LossTerm[] = [];
+    if (training && weight > 0) {
+      const counts = withoutGradients(x.device, () => {
+        const own = cast(segmentPlan(indices, count + nullExperts).counts, 'f32');
+        const shared = mean(slice(own, 0, count, count + nullExperts), 0, { keepAxis: true });
+        return concatenate([slice(own, 0, 0, count), stretch(shared, [nullExperts])], 0);
+      });
+      losses.push({
+        name: 'loadBalancing',
+        value: layerLoadBalancing({ probabilities, choices: indices, counts }),
+        weight,
+      });
+    }
+    return {
+      ...partialChoices(experts, count),
+      // A token that chose null experts alone has no weights to divide.
+      weights: divide(kept, maximum(sum(kept, -1, { keepAxis: true }), 1e-20)),
+      scores: affine(slice(logits, 1, 0, count), 1),
+      unused: [{ reason: 'null', count: countEmpty(experts, count) }],
+      losses,
+      details: { selection: probabilities },
+    };
+  },
+};

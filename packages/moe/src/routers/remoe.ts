@@ -1,0 +1,87 @@
+/**
+ * ReMoE (Wang et al. 2024, arXiv 2412.14711): gates `g = ReLU(W x)`; a token goes to all experts whose gate is above 0, weighted with it. The regulariser
+ * `lambda sum_e f_e mean(g_e)`, `f_e = M / (k N) (tokens of e)`, keeps gates sparse and balanced; after each step lambda, at first 1e-8, is multiplied by 1.2 when
+ * tokens got more than k experts on average, and divided by it when fewer. (The source takes the average over all layers; here each layer has its own lambda.)
+ *
+ * Causal; training and evaluation route alike.
+ */
+import {
+  add,
+  affine,
+  assign,
+  cast,
+  exp,
+  greater,
+  linear,
+  multiply,
+  relu,
+  sign,
+  subtract,
+  sum,
+  type Tensor,
+  zeros,
+} from '@lpr/tensor';
+import { compactChoices, countEmpty, partialChoices } from '../choices.ts';
+import { withoutGradients } from '../graph.ts';
+import type { RouterMethod } from '../method.ts';
+import { constantSpec, weightSpec } from '../parameters.ts';
+
+export interface ReMoEOptions {
+  readonly kind: 'remoe';
+  readonly initialPenalty: number;
+  /** What lambda is multiplied with or divided by. */
+  readonly penaltyFactor: number;
+}
+
+export const remoe: RouterMethod<ReMoEOptions> = {
+  defaults: { kind: 'remoe', initialPenalty: 1e-8, penaltyFactor: 1.2 },
+  rules: { initialPenalty: 'positive', penaltyFactor: 'positive' },
+  traits: () => ({
+    reads: { training: 'token', evaluation: 'token' },
+    alike: true,
+    fillsSlots: false,
+    weightSum: null,
+    takesLargest: false,
+    onlyTopK: null,
+    exactBalance: false,
+    expertTensors: ['weight'],
+  }),
+  parameters: ({ initialPenalty }, { hidden, experts }) => [
+    weightSpec('weight', [experts, hidden]),
+    { ...constantSpec('penalty', [1], initialPenalty), trained: false },
+    // Tokens of the step so far, to know how many experts each got.
+    { ...constantSpec('pending_tokens', [1], 0), trained: false },
+  ],
+  route({ experts: count, topK: k, tensor }, x, { training }) {
+    const [tokens = 0] = x.shape;
+    const logits = linear(x, tensor('weight'));
+    const gates = relu(logits);
+    const active = withoutGradients(x.device, () => greater(gates, 0));
+    const { experts, weights } = compactChoices(gates, active, count);
+    const penalty = (): Tensor => {
+      const fractions = withoutGradients(x.device, () => affine(sum(active, 0), count / (k * tokens)));
+      const raw = affine(sum(multiply(fractions, sum(gates, 0))), 1 / tokens);
+      return sum(multiply(raw, tensor('penalty')));
+    };
+    if (training) {
+      const pending = tensor('pending_tokens');
+      withoutGradients(x.device, () => assign(pending, add(pending, tokens)));
+    }
+    return {
+      ...partialChoices(experts, count),
+      weights,
+      scores: logits,
+      unused: [{ reason: 'inactive', count: countEmpty(experts, count) }],
+      // lambda lives on the device, so it is part of the value.
+      losses: training ? [{ name: 'activation', value: penalty(), weight: 1 }] : [],
+    };
+  },
+  afterStep({ options, topK: k, tensor }, counts) {
+    const [penalty, pending] = [tensor('penalty'), tensor('pending_tokens')];
+    withoutGradients(penalty.device, () => {
+      const surplus = sign(subtract(sum(cast(counts, 'f32')), affine(pending, k)));
+      assign(penalty, multiply(penalty, exp(affine(surplus, Math.log(options.penaltyFactor)))));
+      assign(pending, zeros(penalty.device, [1]));
+    });
+  },
+};

@@ -1,0 +1,64 @@
+/**
+ * gpu.js's `cpu` mode: the same kernels, translated to plain JavaScript and run at once on the calling thread with float64
+ * arithmetic. Slow and easy to follow: what the other modes are held against.
+ */
+import {
+  type Backend,
+  checkLoops,
+  checkMode,
+  functionText,
+  kernelSettings,
+  type KernelSource,
+  type Program,
+} from './backend.ts';
+import { GPU } from './gpujs.ts';
+
+/** What gpu.js gives: rows of rows of numbers, or of four numbers. */
+type Nested = ArrayLike<number> | ArrayLike<Nested>;
+
+export function createCpuBackend(): Backend<Float32Array> {
+  const gpu = new GPU({ mode: 'cpu' });
+
+  function compile(source: KernelSource): Program<Float32Array> {
+    const { kernel } = gpu.createKernel(functionText(source), kernelSettings(source, 'Array'));
+    return {
+      building: null,
+      run(buffers, numbers, extents) {
+        kernel.setOutput(extents);
+        if (!kernel.built) {
+          void kernel.build(...buffers, ...numbers);
+          checkMode(kernel, 'cpu');
+          checkLoops(kernel.kernelString.replace('const LOOP_MAX', ''), source);
+        }
+        const result = kernel.run(...buffers, ...numbers) as Nested;
+        if (result instanceof Float32Array) return result;
+        const flat = new Float32Array(extents.reduce((a, b) => a * b, source.width));
+        flatten(result, flat, 0);
+        return flat;
+      },
+    };
+  }
+
+  return {
+    mode: 'cpu',
+    description: 'gpu.js cpu mode',
+    software: true,
+    largestBlock: 2 ** 29,
+    failure: null,
+    compile,
+    upload: (data) => data.slice(),
+    read: (block) => Promise.resolve(block.slice()),
+    release: () => {},
+    finish: () => Promise.resolve(),
+    dispose: () => void gpu.destroy(),
+  };
+}
+
+function flatten(from: Nested, to: Float32Array, at: number): number {
+  for (let i = 0; i < from.length; i++) {
+    const element = from[i]!;
+    if (typeof element === 'number') to[at++] = element;
+    else at = flatten(element, to, at);
+  }
+  return at;
+}

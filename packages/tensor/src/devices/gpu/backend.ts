@@ -1,0 +1,111 @@
+/**
+ * What the device needs from one of gpu.js's modes: kernels compiled from source, blocks of numbers that they read and
+ * make, and a way to and from the host. A block is immutable: every launch makes a new one.
+ */
+import type { GpuJsKernel } from './gpujs.ts';
+
+/** The modes of gpu.js that a device can run on. */
+export type GpuMode = 'webgpu' | 'cpu';
+
+/** A gpu.js kernel, written in its subset of JavaScript. */
+export interface KernelSource {
+  /** Names of the buffer arguments, then of the number arguments. */
+  readonly buffers: readonly string[];
+  readonly numbers: readonly string[];
+  readonly body: string;
+  /** Numbers that a thread returns: 1, or 4 that lie side by side in the result. */
+  readonly width: 1 | 4;
+  /** Extents of the first launch; later ones may differ but in their number. */
+  readonly extents: readonly number[];
+}
+
+/** A compiled kernel. */
+export interface Program<Block> {
+  /** Resolves when the kernel can run; null when it can run now. */
+  readonly building: Promise<void> | null;
+  /** Runs one thread for each place of `extents`; gives a new block of `width` times as many numbers. */
+  run(buffers: readonly Block[], numbers: readonly number[], extents: readonly number[]): Block;
+}
+
+export interface Backend<Block> {
+  readonly mode: GpuMode;
+  /** What really runs: "webgpu, NVIDIA H200". */
+  readonly description: string;
+  /** Whether a CPU plays the GPU (SwiftShader, llvmpipe, gpu.js's cpu mode). */
+  readonly software: boolean;
+  /** The most numbers that one block can hold. */
+  readonly largestBlock: number;
+  /** What went wrong since the device was made, found out later than the call that caused it. */
+  readonly failure: Error | null;
+  compile(source: KernelSource): Program<Block>;
+  /** A block with these numbers; the data may be changed afterwards. */
+  upload(data: Float32Array): Block;
+  /** The numbers of a block as of this call. */
+  read(block: Block, elements: number): Promise<Float32Array<ArrayBuffer>>;
+  release(block: Block): void;
+  /** Resolves when all launches so far have run; rejects when one of them failed. */
+  finish(): Promise<void>;
+  dispose(): void;
+}
+
+/** The kernel function that gpu.js gets. */
+export function functionText({ buffers, numbers, body }: KernelSource): string {
+  return `function (${[...buffers, ...numbers].join(', ')}) {\n${body}\n}`;
+}
+
+/** Functions that kernels may call, by name. */
+const HELPERS = {
+  // floor(n / d) of whole numbers, exact up to 2^31 although the division is of f32: what a first estimate leaves is small, and
+  // divided again.
+  quotient: {
+    source: `function quotient(n, d) {
+      const estimate = Math.floor(n / d);
+      const left = n - (estimate | 0) * d;
+      let correction = Math.floor(left / d);
+      const rest = left - correction * d;
+      if (rest < 0) { correction = correction - 1; }
+      if (rest >= d) { correction = correction + 1; }
+      return (estimate | 0) + (correction | 0);
+    }`,
+    settings: { argumentTypes: { n: 'Integer', d: 'Integer' }, returnType: 'Integer' },
+  },
+  // log(1 + e) for e in [0, 1] as 2 artanh(e / (2 + e)), by its series: adding 1 first would lose a small e.
+  logOnePlus: {
+    source: `function logOnePlus(e) {
+      const s = e / (2 + e);
+      const t = s * s;
+      return 2 * s * (1 + t * (1 / 3 + t * (1 / 5 + t * (1 / 7 + t * (1 / 9 + t * (1 / 11 + t * (1 / 13 + t / 15)))))));
+    }`,
+    settings: { argumentTypes: { e: 'Number' }, returnType: 'Number' },
+  },
+} as const;
+
+/** Settings that every kernel shares. */
+export function kernelSettings(source: KernelSource, bufferType: string): object {
+  const types = (names: readonly string[], type: string): [string, string][] => names.map((name) => [name, type]);
+  return {
+    output: [...source.extents],
+    argumentTypes: Object.fromEntries([...types(source.buffers, bufferType), ...types(source.numbers, 'Float')]),
+    returnType: source.width === 4 ? 'Array(4)' : 'Number',
+    pipeline: true,
+    immutable: true,
+    dynamicOutput: true,
+    precision: 'single',
+    functions: Object.entries(HELPERS).flatMap(([name, helper]) => (source.body.includes(`${name}(`) ? [helper] : [])),
+  };
+}
+
+/** Throws when gpu.js fell back to another mode than the one that was asked for: it does so silently. */
+export function checkMode(kernel: GpuJsKernel, mode: GpuMode): void {
+  const ran = kernel.constructor.mode;
+  if (ran !== mode || kernel.fallbackReason) {
+    throw new Error(`gpu device: gpu.js ran a kernel in mode ${ran} instead of ${mode}: ${kernel.fallbackReason}`);
+  }
+}
+
+/** Throws when a loop's end is not a constant: gpu.js would silently stop it after 1000 rounds. */
+export function checkLoops(translated: string, source: KernelSource): void {
+  if (translated.includes('LOOP_MAX')) {
+    throw new Error(`gpu device: a loop of this kernel has no constant bound:\n${functionText(source)}`);
+  }
+}

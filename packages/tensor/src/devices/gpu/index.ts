@@ -1,0 +1,57 @@
+/** The gpu device: kernels of gpu.js on WebGPU, or on the CPU as the oracle of tests. */
+import type { Backend, GpuMode } from './backend.ts';
+import { type GpuDevice, LauncherDevice } from './device.ts';
+import { Launcher } from './launcher.ts';
+
+export type { GpuMode } from './backend.ts';
+export type { GpuDevice } from './device.ts';
+
+export interface GpuDeviceOptions {
+  /** The mode of gpu.js; 'auto' takes the first that has a GPU. */
+  readonly mode?: 'auto' | GpuMode;
+  /** Whether a CPU may play the GPU (SwiftShader, llvmpipe). By default when the mode is named. */
+  readonly allowSoftware?: boolean;
+}
+
+/** In the order in which 'auto' tries them. */
+const GPU_MODES: readonly GpuMode[] = ['webgpu'];
+
+/**
+ * Opens a GPU.
+ *
+ * @throws Error that says what each mode lacks when there is none
+ */
+export async function createGpuDevice(options: GpuDeviceOptions = {}): Promise<GpuDevice> {
+  const device = await findGpuDevice(options);
+  if (typeof device !== 'string') return device;
+  throw new Error(`createGpuDevice: no GPU to run on (${device}); createWasmDevice runs on the CPU`);
+}
+
+/** As createGpuDevice, but says what each mode lacks instead of throwing. */
+export async function findGpuDevice(options: GpuDeviceOptions = {}): Promise<GpuDevice | string> {
+  const { mode = 'auto', allowSoftware = mode !== 'auto' } = options;
+  const reasons: string[] = [];
+  for (const candidate of mode === 'auto' ? GPU_MODES : [mode]) {
+    const backend = await open(candidate, allowSoftware);
+    if (typeof backend !== 'string') return new LauncherDevice(new Launcher(backend));
+    reasons.push(`${candidate}: ${backend}`);
+  }
+  return reasons.join('; ');
+}
+
+/** The backend of a mode, or why there is none. */
+async function open(mode: GpuMode, allowSoftware: boolean): Promise<Backend<unknown> | string> {
+  if (mode === 'cpu') {
+    const { createCpuBackend } = await import('./backend-cpu.ts');
+    return createCpuBackend();
+  }
+  const { describeAdapter, findAdapter, isSoftware } = await import('./webgpu.ts');
+  const adapter = await findAdapter();
+  if (adapter === null)
+    return 'no adapter; in Node this needs the optional package webgpu and a Vulkan, Metal or D3D12 driver';
+  if (isSoftware(adapter) && !allowSoftware) {
+    return `${describeAdapter(adapter)} runs on the CPU; name the mode or set allowSoftware to use it`;
+  }
+  const { createWebGpuBackend } = await import('./backend-webgpu.ts');
+  return await createWebGpuBackend(adapter);
+}

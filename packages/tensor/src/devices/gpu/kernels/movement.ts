@@ -1,0 +1,69 @@
+/** Strided copies. A copy of everything is free: both buffers then hold one value. */
+import { stridesOf } from '../../../shape.ts';
+import type { Kernels } from '../../kernels.ts';
+import { axes, indexOf, int, LARGEST_VARIABLE, product, quotient } from '../axes.ts';
+import type { Recorder } from '../recorder.ts';
+
+export function movementKernels(run: Recorder): Pick<Kernels, 'stridedCopy'> {
+  return {
+    stridedCopy({ x, xOffset, xStrides, out, outOffset, outStrides, shape }) {
+      const count = product(shape);
+      if (count === 0) return;
+      const source = run.value(x);
+      const integer = run.isInteger(x);
+      const dense = stridesOf(shape);
+      const isDense = (strides: readonly number[]): boolean =>
+        shape.every((size, axis) => size === 1 || strides[axis] === dense[axis]);
+
+      if (count === out.elements && isDense(outStrides)) {
+        if (count === source.elements && isDense(xStrides)) {
+          run.store(out, source, integer);
+          return;
+        }
+        const { extents, at } = axes(...shape.toReversed());
+        const value = run.launch({
+          key: `copy ${at.join()} ${xStrides.join()} ${xOffset}`,
+          extents,
+          buffers: { x: source },
+          body: () => `return x[${indexOf(at, xStrides.toReversed(), xOffset)}];`,
+        });
+        run.store(out, value, integer);
+        return;
+      }
+
+      // Every element of the result looks whether the box reaches it: its place along each axis, from the largest stride on.
+      const old = run.isWritten(out) ? { old: run.value(out) } : {};
+      const order = shape.map((_, axis) => axis).filter((axis) => shape[axis]! > 1);
+      order.sort((p, q) => outStrides[q]! - outStrides[p]!);
+      const { extents, at } = axes(out.elements);
+      const value = run.launch({
+        key: `copy into ${out.elements} ${outStrides.join()} ${outOffset} ${shape.join()} ${xStrides.join()} ${xOffset} ${old.old !== undefined}`,
+        extents,
+        buffers: { x: source, ...old },
+        body: () => {
+          const outside = old.old === undefined ? 'return 0.0;' : `return old[${at[0]!}];`;
+          const lines = [`if (${at[0]!} < ${outOffset}) { ${outside} }`];
+          let rest = `(${at[0]!} - ${outOffset})`;
+          let bound = out.elements;
+          const terms: string[] = [];
+          for (const axis of order) {
+            const stride = outStrides[axis]!;
+            let place = quotient(rest, stride, bound);
+            if (bound / stride < LARGEST_VARIABLE) {
+              lines.push(`const at${axis} = ${place};`);
+              place = int(`at${axis}`);
+            }
+            lines.push(`if (${place} >= ${shape[axis]!}) { ${outside} }`);
+            if (xStrides[axis] !== 0) terms.push(`${place} * ${xStrides[axis]!}`);
+            rest = `(${rest} - ${place} * ${stride})`;
+            bound = stride;
+          }
+          if (bound > 1) lines.push(`if (${rest} > 0) { ${outside} }`);
+          if (xOffset > 0) terms.push(`${xOffset}`);
+          return `${lines.join('\n')}\nreturn x[${terms.length > 0 ? terms.join(' + ') : '0'}];`;
+        },
+      });
+      run.store(out, value, integer);
+    },
+  };
+}

@@ -1,0 +1,161 @@
+/** Kernels that pick rows and elements by indices. */
+import type { Kernels } from '../../kernels.ts';
+import { axes, indexOf, int, isNaNText, quotient } from '../axes.ts';
+import type { Recorder } from '../recorder.ts';
+import type { Value } from '../value.ts';
+import { reduceElements } from './reduce.ts';
+
+/** `floor(index / divisor)` of an index from a buffer. */
+export function dividedIndex(index: string, divisor: number): string {
+  return quotient(int(index), divisor, 2 ** 24);
+}
+
+/** Whether the element (v, its column c) comes before (w, d): larger, NaN above all, the lower column among equals. */
+function precedes(v: string, c: string, w: string, d: string): string {
+  const [vNaN, wNaN] = [isNaNText(v), isNaNText(w)];
+  return `(${v} > ${w} || (${vNaN} && ${w} === ${w}) || ((${v} === ${w} || (${vNaN} && ${wNaN})) && ${c} < ${d}))`;
+}
+
+type Rows = Pick<Kernels, 'topK' | 'takeAlongRows' | 'scatterAlongRows' | 'gatherRows' | 'gatherSum' | 'gatherDot'>;
+
+export function rowKernels(run: Recorder): Rows {
+  const takeAlongRows = (x: Value, indices: Value, rows: number, columns: number, k: number): Value => {
+    const { extents, at } = axes(k, rows);
+    return run.launch({
+      key: `takeAlongRows ${columns} ${k} ${at.join()}`,
+      extents,
+      buffers: { x, indices },
+      body: () => `return x[${indexOf([at[1]!], [columns])} + ${int(`indices[${indexOf(at, [1, k])}]`)}];`,
+    });
+  };
+
+  return {
+    topK({ x: xBuffer, values, indices, rows, columns, k }) {
+      if (indices.elements === 0) return;
+      const x = run.value(xBuffer);
+      // The rank of an element is the number of those before it; the thread of place j then looks for rank j.
+      const whole = axes(columns, rows);
+      const ranks = run.launch({
+        key: `ranks ${columns} ${whole.at.join()}`,
+        extents: whole.extents,
+        buffers: { x },
+        body: () => {
+          const [column, row] = [whole.at[0]!, whole.at[1]!];
+          return `const v = x[${indexOf(whole.at, [1, columns])}];
+            let rank = 0.0;
+            for (let other = 0; other < ${columns}; other++) {
+              const w = x[${indexOf([int('other'), row], [1, columns])}];
+              if (${precedes('w', int('other'), 'v', column)}) { rank = rank + 1; }
+            }
+            return rank;`;
+        },
+      });
+      const { extents, at } = axes(k, rows);
+      const chosen = run.launch({
+        key: `of rank ${columns} ${at.join()}`,
+        extents,
+        buffers: { ranks },
+        body: () => `let found = 0.0;
+          for (let column = 0; column < ${columns}; column++) {
+            if (ranks[${indexOf([int('column'), at[1]!], [1, columns])}] === ${at[0]!}) { found = column; }
+          }
+          return found;`,
+      });
+      run.store(indices, chosen, true);
+      run.store(values, takeAlongRows(x, chosen, rows, columns, k));
+    },
+
+    takeAlongRows({ x, indices, out, rows, columns, k }) {
+      if (out.elements === 0) return;
+      run.store(out, takeAlongRows(run.value(x), run.value(indices), rows, columns, k), run.isInteger(x));
+    },
+
+    scatterAlongRows({ x, indices, out, fill, rows, columns, k }) {
+      if (out.elements === 0) return;
+      if (k === 0) {
+        run.store(out, run.constant(out.elements, fill));
+        return;
+      }
+      const { extents, at } = axes(columns, rows);
+      const value = run.launch({
+        key: `scatterAlongRows ${k} ${at.join()}`,
+        extents,
+        buffers: { x: run.value(x), indices: run.value(indices) },
+        numbers: { fill },
+        body: () => {
+          const place = indexOf([int('j'), at[1]!], [1, k]);
+          return `let value = fill;
+            for (let j = 0; j < ${k}; j++) {
+              if (indices[${place}] === ${at[0]!}) { value = x[${place}]; }
+            }
+            return value;`;
+        },
+      });
+      run.store(out, value, run.isInteger(x));
+    },
+
+    gatherRows({ table, indices, divisor, weights, out, rows, columns }) {
+      if (out.elements === 0) return;
+      const { extents, at } = axes(columns, rows);
+      const value = run.launch({
+        key: `gatherRows ${columns} ${divisor} ${weights !== null} ${at.join()}`,
+        extents,
+        buffers: {
+          table: run.value(table),
+          indices: run.value(indices),
+          ...(weights !== null && { weights: run.value(weights) }),
+        },
+        body: () => {
+          const index = `indices[${at[1]!}]`;
+          const element = `table[${indexOf([dividedIndex(index, divisor), at[0]!], [columns, 1])}]`;
+          return `return ${element}${weights === null ? '' : ` * weights[${int(index)}]`};`;
+        },
+      });
+      run.store(out, value, weights === null && run.isInteger(table));
+    },
+
+    gatherSum({ x, positions, weights, out, rows, k, columns }) {
+      if (out.elements === 0) return;
+      const { extents, at } = axes(columns, rows);
+      const value = run.launch({
+        key: `gatherSum ${k} ${columns} ${weights !== null} ${at.join()}`,
+        extents,
+        buffers: {
+          x: run.value(x),
+          positions: run.value(positions),
+          ...(weights !== null && { weights: run.value(weights) }),
+        },
+        body: () => {
+          const choice = indexOf([int('j'), at[1]!], [1, k]);
+          const element = `x[${indexOf([int(`positions[${choice}]`), at[0]!], [columns, 1])}]`;
+          return `let sum = 0.0;
+            for (let j = 0; j < ${k}; j++) {
+              sum = sum + ${element}${weights === null ? '' : ` * weights[${choice}]`};
+            }
+            return sum;`;
+        },
+      });
+      run.store(out, value);
+    },
+
+    gatherDot({ a, x, positions, out, rows, k, columns }) {
+      if (out.elements === 0) return;
+      if (columns === 0) {
+        run.store(out, run.constant(out.elements, 0));
+        return;
+      }
+      const value = reduceElements(run, {
+        op: 'sum',
+        outer: rows * k,
+        length: columns,
+        inner: 1,
+        key: `gatherDot ${k}`,
+        buffers: { a: run.value(a), x: run.value(x), positions: run.value(positions) },
+        element: (choice, column) =>
+          `a[${indexOf([quotient(choice, k, rows * k), column], [columns, 1])}] * ` +
+          `x[${indexOf([int(`positions[${choice}]`), column], [columns, 1])}]`,
+      });
+      run.store(out, value);
+    },
+  };
+}

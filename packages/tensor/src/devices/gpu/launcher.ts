@@ -1,0 +1,205 @@
+/**
+ * The queue of launches. A launch runs at once when its kernel is built and nothing waits before it; while a kernel is being
+ * built (webgpu builds asynchronously), it and what follows wait in order. Values are freed when their last user is done.
+ */
+import { axes } from './axes.ts';
+import type { Backend, Program } from './backend.ts';
+import { Value } from './value.ts';
+
+export interface Launch {
+  /** Names the kernel with every number that its body holds: kernels are made once for each, rank and arguments' names apart. */
+  readonly key: string;
+  /** Extents, x first; row-major in the result. */
+  readonly extents: readonly number[];
+  /** Arguments by their names in the body; at most 7 buffers (webgpu binds 8 with the result). */
+  readonly buffers: Readonly<Record<string, Value>>;
+  readonly numbers?: Readonly<Record<string, number>>;
+  /** Numbers that a thread returns. */
+  readonly width?: 1 | 4;
+  /** The body of the kernel function; must return on every path. */
+  readonly body: () => string;
+}
+
+/** A launch or read that waits for the kernels before it. */
+interface Waiting {
+  /** Resolves when it may run; null when it may run now. */
+  readonly building: () => Promise<void> | null;
+  readonly run: () => void;
+  readonly fail: (error: Error) => void;
+}
+
+const MOST_BUFFERS = 7;
+
+export class Launcher {
+  readonly backend: Backend<unknown>;
+  /** Launches so far. */
+  launches = 0;
+  /** Bytes in blocks that exist now, and the most that ever did. */
+  residentBytes = 0;
+  peakResidentBytes = 0;
+  readonly #programs = new Map<string, Program<unknown>>();
+  readonly #queue: Waiting[] = [];
+  #draining = false;
+  #failure: Error | null = null;
+  /** Values made since the kernel of the list began; it gives them up when it ends. */
+  #frame: Value[] = [];
+
+  constructor(backend: Backend<unknown>) {
+    this.backend = backend;
+  }
+
+  /** Kernels compiled so far. */
+  get programs(): number {
+    return this.#programs.size;
+  }
+
+  /** Runs a kernel of the list: the values that it makes and does not store are freed when it ends. */
+  frame(body: () => void): void {
+    this.#check();
+    const outer = this.#frame;
+    this.#frame = [];
+    try {
+      body();
+    } finally {
+      for (const value of this.#frame) this.release(value);
+      this.#frame = outer;
+    }
+  }
+
+  launch({ key, extents, buffers, numbers = {}, width = 1, body }: Launch): Value {
+    const bufferNames = Object.keys(buffers);
+    const numberNames = Object.keys(numbers);
+    const inputs = Object.values(buffers);
+    if (inputs.length > MOST_BUFFERS) {
+      throw new Error(`gpu device: kernel ${key} takes ${inputs.length} buffers; at most ${MOST_BUFFERS} fit`);
+    }
+    const name = `${key}/${extents.length}/${bufferNames.join()}/${numberNames.join()}`;
+    let program = this.#programs.get(name);
+    if (program === undefined) {
+      program = this.backend.compile({ buffers: bufferNames, numbers: numberNames, body: body(), width, extents });
+      this.#programs.set(name, program);
+    }
+    const ready = program;
+    const scalars = Object.values(numbers);
+    const out = this.#own(new Value(extents.reduce((a, b) => a * b, width)));
+    for (const input of inputs) input.users++;
+    out.users++;
+    this.launches++;
+    this.#enqueue({
+      building: () => ready.building,
+      run: () => {
+        const blocks = inputs.map(({ block }) => block);
+        this.#fill(out, ready.run(blocks, scalars, extents));
+        for (const input of inputs) this.release(input);
+        this.release(out);
+      },
+      fail: () => {},
+    });
+    return out;
+  }
+
+  /** A value with numbers from the host. */
+  upload(data: Float32Array): Value {
+    this.#check();
+    const value = this.#own(new Value(data.length));
+    this.#fill(value, this.backend.upload(data));
+    return value;
+  }
+
+  /** A value of equal numbers. */
+  constant(elements: number, value: number): Value {
+    const { extents } = axes(elements);
+    return this.launch({ key: 'constant', extents, buffers: {}, numbers: { value }, body: () => 'return value;' });
+  }
+
+  /** The numbers of a value, once what makes it has run. */
+  async read(value: Value): Promise<Float32Array<ArrayBuffer>> {
+    value.users++;
+    try {
+      return await this.#after(() => this.backend.read(value.block, value.elements));
+    } finally {
+      this.release(value);
+    }
+  }
+
+  /** Resolves when all launches so far have run. */
+  async finish(): Promise<void> {
+    await this.#after(() => this.backend.finish());
+  }
+
+  /** Refuses everything from now on. */
+  close(error: Error): void {
+    this.#failure ??= error;
+    for (const { fail } of this.#queue.splice(0)) fail(this.#failure);
+  }
+
+  release(value: Value): void {
+    if (--value.users > 0 || value.block === null) return;
+    this.backend.release(value.block);
+    value.block = null;
+    this.residentBytes -= 4 * value.elements;
+  }
+
+  /** What `work` gives once everything recorded so far has been launched. */
+  async #after<T>(work: () => Promise<T>): Promise<T> {
+    this.#check();
+    const result = await new Promise<T>((resolve, reject) => {
+      this.#enqueue({
+        building: () => null,
+        run: () => {
+          work().then(resolve, reject);
+        },
+        fail: reject,
+      });
+    });
+    this.#check();
+    return result;
+  }
+
+  #enqueue(entry: Waiting): void {
+    this.#queue.push(entry);
+    if (!this.#draining) this.#drain();
+  }
+
+  #drain(): void {
+    this.#draining = true;
+    try {
+      for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
+        const building = next.building();
+        if (building !== null) {
+          building.then(
+            () => this.#drain(),
+            (error: unknown) => this.#fail(error),
+          );
+          return;
+        }
+        this.#queue.shift();
+        next.run();
+      }
+      this.#draining = false;
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#draining = false;
+    this.close(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  #check(): void {
+    const error = this.#failure ?? this.backend.failure;
+    if (error !== null) throw error;
+  }
+
+  #own(value: Value): Value {
+    this.#frame.push(value);
+    return value;
+  }
+
+  #fill(value: Value, block: unknown): void {
+    value.block = block;
+    this.residentBytes += 4 * value.elements;
+    this.peakResidentBytes = Math.max(this.peakResidentBytes, this.residentBytes);
+  }
+}
