@@ -246,7 +246,7 @@ describe('bad input', () => {
     [['train', '--arch', 'qwen'], 'unknown architecture "qwen"'],
     [['train', '--steps', '0'], 'at least 1'],
     [['train', '--threads', 'two'], 'at least 0'],
-    [['train', '--device', 'gpu'], 'unknown device "gpu"'],
+    [['train', '--device', 'tpu'], 'unknown device "tpu"'],
     [['train', '--preset', 'tiny', '--set', 'size.topK=0'], 'size.topK'],
     [['train', '--preset', 'tiny', '--set', 'size.topK=9'], 'only 8 experts'],
     [['train', '--set', 'size.hidden=65536'], 'GiB'],
