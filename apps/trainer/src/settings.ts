@@ -172,7 +172,8 @@ export function resolveSettings(options: SettingOptions): Settings {
   const settings = {
     architecture: options.arch,
     router: options.router,
-    balancing: { auxiliaryLoss: 0.001 },
+    // DeepSeek-V3 balances by its selection bias instead.
+    balancing: { auxiliaryLoss: options.arch === 'deepseek-v3' ? 0 : 0.001 },
     lpr: { ...latentPrototypePresets[FORMULATIONS[router] ?? 'corrected'] },
     ...(method === undefined ? {} : { method: withoutKind(method) }),
     seed: options.seed,
