@@ -1,5 +1,5 @@
 /** Draws the figures of one or several runs: `heatmap.png` from their loads, `curves.png` from their metrics. */
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type CurvesInput,
@@ -12,6 +12,7 @@ import {
 } from '@lpr/charts';
 import { renderPng } from '@lpr/charts/node';
 import { type BalanceReport, isotropicNull, type LoadFile, samplingFloor } from '@lpr/metrics';
+import { writeWhole } from '@lpr/train';
 import { LOADS_FILE, METRICS_FILE, type Run } from './run-folder.ts';
 
 export interface RenderOptions {
@@ -62,7 +63,7 @@ export async function renderRuns(runs: readonly Run[], options: RenderOptions): 
   const written: string[] = [];
   const write = async (name: string, png: Uint8Array): Promise<void> => {
     const path = join(options.out, name);
-    await writeFileAtomic(path, png);
+    await writeWhole(path, png);
     written.push(path);
   };
   if (recent.length > 0) {
@@ -133,10 +134,4 @@ function recentLoads(name: string, { shape, windows }: LoadFile, last: number): 
     }
   }
   return { tokens, model: { name, counts } };
-}
-
-async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
-  await writeFile(temporary, bytes);
-  await rename(temporary, path);
 }
