@@ -166,7 +166,9 @@ export function resolveSettings(options: SettingOptions): Settings {
   checkKnown('device', options.device, DEVICES);
   const { description: _, ...sizes } = structuredClone(preset);
   const router = options.router as RouterName;
-  const method = isMethod(router) ? resolveRouter(router) : undefined;
+  // A hash table has a row for every token.
+  const fitting = router === 'hash' ? { vocabulary: preset.size.vocabulary } : {};
+  const method = isMethod(router) ? resolveRouter(router, fitting) : undefined;
   // A method that works with one number of experts a token only gets that.
   const onlyTopK = method === undefined ? null : routerTraits(method).onlyTopK;
   const settings = {

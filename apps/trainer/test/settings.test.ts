@@ -30,6 +30,11 @@ describe('resolveSettings', () => {
     expect(resolveSettings({ ...options, router: 'lpr-official' }).lpr).toEqual(latentPrototypePresets.official);
   });
 
+  it('gives a hash table a row for every token', () => {
+    const { method, size } = resolveSettings({ ...options, router: 'hash' });
+    expect(method).toEqual({ vocabulary: size.vocabulary });
+  });
+
   it('puts options and --set over the preset, and leaves the preset alone', () => {
     const set = ['size.experts=16', 'training.learningRate=5e-3', 'lpr.temperature=2.5', 'data.corpus=[a.txt, b.txt]'];
     const settings = resolveSettings({ ...options, steps: 7, threads: 1, set });

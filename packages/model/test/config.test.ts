@@ -121,6 +121,9 @@ describe('the router of a config', () => {
       'config: router_options: switch router: topK must be 1 for this method, got 2',
     );
     expect(routerOf({ router_type: 'hash' })).toEqual({ kind: 'hash', vocabulary: 61 });
+    expect(() => routerOf({ router_type: 'hash', router_options: { vocabulary: 60 } })).toThrow(
+      'hash: vocabulary must be at least vocab_size (61)',
+    );
   });
 
   it('is that of DeepSeek-V3 with groups and a scale, which LPR keeps in its corrected formulation alone', () => {

@@ -95,7 +95,13 @@ export function routerOf(
 ): RouterOptions {
   const { router_type: type, router_options: settings = {} } = config;
   if (type === 'vanilla') return own;
-  if (type === 'hash') return resolveRouter(type, { vocabulary: config.vocab_size, ...settings });
+  if (type === 'hash') {
+    const router = resolveRouter(type, { vocabulary: config.vocab_size, ...settings });
+    if (router.vocabulary >= config.vocab_size) return router;
+    throw new RangeError(
+      `hash: vocabulary must be at least vocab_size (${config.vocab_size}), since every token id has a row; got ${router.vocabulary}`,
+    );
+  }
   if (type !== 'lpr') return resolveRouter(type, settings);
   const formulation = config.lpr_formulation === 'reference' ? 'official' : config.lpr_formulation;
   const defaults = latentPrototypePresets[formulation];
