@@ -6,6 +6,16 @@ export type PresetName = 'quick' | 'small' | 'tiny';
 /** What a preset decides; seed, router, device and threads come from the command line. */
 export type Preset = Pick<Settings, 'size' | 'data' | 'training' | 'evaluation'> & { readonly description: string };
 
+/** What all presets share: schedule, decay and clipping as the LPR paper trains (its table 8), and how many checkpoints stay. */
+const SHARED_TRAINING = {
+  warmup: 0.05,
+  stable: 0.75,
+  minRatio: 0.05,
+  weightDecay: 0.1,
+  clipNorm: 1,
+  keepCheckpoints: 2,
+} as const;
+
 export const PRESETS: Readonly<Record<PresetName, Preset>> = {
   tiny: {
     description: 'seconds: to see that everything works',
@@ -24,14 +34,9 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     training: {
       steps: 40,
       learningRate: 0.003,
-      warmup: 0.05,
-      stable: 0.75,
-      minRatio: 0.05,
-      weightDecay: 0.1,
-      clipNorm: 1,
+      ...SHARED_TRAINING,
       logEvery: 10,
       checkpointEvery: 20,
-      keepCheckpoints: 2,
     },
     evaluation: { tokens: 8_192, batchSize: 8 },
   },
@@ -52,14 +57,9 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     training: {
       steps: 320,
       learningRate: 0.003,
-      warmup: 0.05,
-      stable: 0.75,
-      minRatio: 0.05,
-      weightDecay: 0.1,
-      clipNorm: 1,
+      ...SHARED_TRAINING,
       logEvery: 20,
       checkpointEvery: 100,
-      keepCheckpoints: 2,
     },
     evaluation: { tokens: 102_400, batchSize: 16 },
   },
@@ -80,14 +80,9 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     training: {
       steps: 1_000,
       learningRate: 0.002,
-      warmup: 0.05,
-      stable: 0.75,
-      minRatio: 0.05,
-      weightDecay: 0.1,
-      clipNorm: 1,
+      ...SHARED_TRAINING,
       logEvery: 20,
       checkpointEvery: 100,
-      keepCheckpoints: 2,
     },
     evaluation: { tokens: 102_400, batchSize: 8 },
   },
