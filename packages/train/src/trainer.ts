@@ -95,7 +95,7 @@ export class Trainer {
       });
       backward(output.totalLoss);
       const gradientNorm = labelled(device, 'optimizer', () => this.optimizer.step(learningRate));
-      labelled(device, 'router', () => this.decoder.afterStep(output.counts));
+      labelled(device, 'router', () => this.decoder.afterStep(output.statistics));
       const terms = output.losses.map(({ name, layer, weight }) => ({ name, layer, weight }));
       return { terms, ...readOutput(output, [gradientNorm]) };
     });
