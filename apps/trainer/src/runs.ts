@@ -109,7 +109,7 @@ export async function finishRun(
     const result = await trainRun({
       run,
       trainer,
-      loads: loadShape(settings),
+      loads: loadShape(decoder),
       steps: training.steps,
       logEvery: training.logEvery,
       checkpointEvery: training.checkpointEvery,
