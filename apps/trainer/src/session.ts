@@ -72,17 +72,19 @@ export function cacheDirectory(environment: NodeJS.ProcessEnv): string {
   return join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'lpr');
 }
 
-export function makeDecoder({ device, tokens }: Session, settings: Settings): Decoder {
-  return createDecoder(device, decoderConfig(settings, tokens.tokenizer.vocabularySize), { seed: settings.seed });
+/** @param vocabulary ids that the tokenizer gives */
+export function makeDecoder(device: Device, settings: Settings, vocabulary: number): Decoder {
+  return createDecoder(device, decoderConfig(settings, vocabulary), { seed: settings.seed });
 }
 
-export function makeTrainer(session: Session, decoder: Decoder, settings: Settings): Trainer {
+/** @param tokens the training stream */
+export function makeTrainer(decoder: Decoder, settings: Settings, tokens: Int32Array): Trainer {
   const { data, training, seed } = settings;
   const { batchSize, sequenceLength } = data;
   const { schedule: kind, steps, accumulation, learningRate, weightDecay, weightDecayGroups, clipNorm } = training;
   return new Trainer({
     decoder,
-    stream: new BatchStream({ tokens: session.tokens.training, batchSize, sequenceLength, seed }),
+    stream: new BatchStream({ tokens, batchSize, sequenceLength, seed }),
     accumulation,
     seed,
     learningRate,

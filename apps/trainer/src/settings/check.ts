@@ -1,6 +1,7 @@
 /** Checks whole settings, as they are put together from presets, files and options, or were read from a run's folder. */
+import { join } from 'node:path';
 import { ConfigError, decoderParameters, planDecoder } from '@lpr/model';
-import { weightDecays } from '@lpr/train';
+import { readConfig, weightDecays } from '@lpr/train';
 import { UsageError } from '../errors.ts';
 import { decoderConfig } from '../models.ts';
 import { type Fault, faultsOf, faultsText } from './faults.ts';
@@ -24,6 +25,11 @@ export function checkSettings(value: unknown, origin: string): Settings {
   if (faults.length === 0) faults.push(...modelFaults(settings));
   if (faults.length > 0) throw new UsageError(faultsText(origin, faults));
   return settings;
+}
+
+/** The settings of an existing run. */
+export async function readSettings(folder: string): Promise<Settings> {
+  return checkSettings(await readConfig(folder), join(folder, 'config.yaml'));
 }
 
 /** A group that the router does not read is most likely half of what was meant, so nothing else is said then. */
