@@ -15,6 +15,7 @@
  * A process killed while it appends leaves a record cut short; reading reports and ignores it.
  */
 import { type Counts, checkCounts } from './balance.ts';
+import { checkPositiveInteger, MAX_U32 } from './checks.ts';
 
 /** What all records of one file have in common. */
 export interface LoadShape {
@@ -63,8 +64,8 @@ export class LoadRecorder {
   private readonly counts: readonly Float64Array[];
 
   constructor(shape: Pick<LoadShape, 'layers' | 'experts'>) {
-    checkSize('layers', shape.layers);
-    checkSize('experts', shape.experts);
+    checkPositiveInteger('layers', shape.layers, MAX_U32);
+    checkPositiveInteger('experts', shape.experts, MAX_U32);
     this.layers = shape.layers;
     this.experts = shape.experts;
     this.counts = Array.from({ length: shape.layers }, () => new Float64Array(shape.experts));
@@ -93,7 +94,6 @@ const MAGIC = 'LPRLOADS';
 const VERSION = 1;
 const HEADER_BYTES = 24;
 const RECORD_HEADER_BYTES = 16;
-const MAX_COUNT = 2 ** 32 - 1;
 
 /** The bytes that a file of loads starts with. */
 export function encodeLoadHeader(shape: LoadShape): Uint8Array {
@@ -102,7 +102,7 @@ export function encodeLoadHeader(shape: LoadShape): Uint8Array {
   bytes.set(new TextEncoder().encode(MAGIC));
   view.setUint32(8, VERSION, true);
   for (const [i, name] of (['layers', 'experts', 'topK'] as const).entries()) {
-    checkSize(name, shape[name]);
+    checkPositiveInteger(name, shape[name], MAX_U32);
     view.setUint32(12 + 4 * i, shape[name], true);
   }
   return bytes;
@@ -122,9 +122,9 @@ export function encodeLoadWindow(shape: LoadShape, window: LoadWindow): Uint8Arr
     checkIntegers(counts, shape.experts, `counts of layer ${layer}`);
     for (let expert = 0; expert < shape.experts; expert++) {
       const count = counts[expert]!;
-      if (count > MAX_COUNT) {
+      if (count > MAX_U32) {
         throw new RangeError(
-          `expert ${expert} of layer ${layer} counts ${count}; a record holds up to ${MAX_COUNT}: record more often`,
+          `expert ${expert} of layer ${layer} counts ${count}; a record holds up to ${MAX_U32}: record more often`,
         );
       }
       view.setUint32(offset, count, true);
@@ -179,20 +179,14 @@ function decodeHeader(bytes: Uint8Array): LoadShape {
   if (version !== VERSION)
     throw new Error(`the loads have format version ${version}; this program reads version ${VERSION}`);
   const shape = { layers: view.getUint32(12, true), experts: view.getUint32(16, true), topK: view.getUint32(20, true) };
-  checkSize('layers', shape.layers);
-  checkSize('experts', shape.experts);
-  checkSize('topK', shape.topK);
+  checkPositiveInteger('layers', shape.layers, MAX_U32);
+  checkPositiveInteger('experts', shape.experts, MAX_U32);
+  checkPositiveInteger('topK', shape.topK, MAX_U32);
   return shape;
 }
 
 function recordBytes({ layers, experts }: LoadShape): number {
   return RECORD_HEADER_BYTES + 4 * layers * experts;
-}
-
-function checkSize(name: string, value: number): void {
-  if (!(Number.isInteger(value) && value >= 1 && value <= MAX_COUNT)) {
-    throw new RangeError(`${name} is ${value}; it must be an integer of at least 1`);
-  }
 }
 
 function checkIntegers(counts: Counts, experts: number, name: string): void {
