@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import {
   BatchStream,
   evaluationBatches,
-  loadStateOfTheUnion,
-  loadTextFiles,
   type PreparedTokens,
   prepareTokens,
+  type SourceSpec,
+  type TokenStream,
 } from '@lpr/data';
 import { type LoadShape, mutualInformation, mutualInformationBias } from '@lpr/metrics';
 import { createDecoder, type Decoder } from '@lpr/model';
@@ -45,9 +45,10 @@ export async function openDevice({ device, threads }: Pick<Settings, 'device' | 
 
 export async function loadTokens({ data, size }: Settings, progress: Progress): Promise<PreparedTokens> {
   progress.phase('reading the corpus');
-  const documents = data.corpus === 'state-of-the-union' ? loadStateOfTheUnion() : loadTextFiles(data.corpus);
+  const source: SourceSpec =
+    data.corpus === 'state-of-the-union' ? { type: 'state-of-the-union' } : { type: 'text', paths: data.corpus };
   const tokens = await prepareTokens({
-    documents,
+    sources: [source],
     heldOutFraction: data.heldOutFraction,
     // Not the run's seed: runs with other seeds must be tested on the same text.
     seed: 0,
@@ -58,9 +59,10 @@ export async function loadTokens({ data, size }: Settings, progress: Progress): 
     ['training', tokens.training],
     ['held-out', tokens.heldOut],
   ] as const) {
-    if (stream.length <= data.sequenceLength) {
+    const length = Math.min(...stream.map((part) => part.tokens.length));
+    if (length <= data.sequenceLength) {
       throw new UsageError(
-        `data.sequenceLength is ${data.sequenceLength}, but the ${name} part of the corpus has only ${stream.length} tokens; shorten the sequence or give more text`,
+        `data.sequenceLength is ${data.sequenceLength}, but the ${name} part of the corpus has only ${length} tokens; shorten the sequence or give more text`,
       );
     }
   }
@@ -113,8 +115,9 @@ export async function evaluateHeldOut(
   name: string,
 ): Promise<HeldOutFigures> {
   const limit = Math.max(evaluation.tokens, data.sequenceLength);
-  const total = Math.min(limit, tokens.heldOut.length - 1);
-  const whole = Math.floor(total / data.sequenceLength) * data.sequenceLength;
+  const sequencesOf = (part: TokenStream): number => Math.floor((part.tokens.length - 1) / data.sequenceLength);
+  const available = tokens.heldOut.reduce((sum, part) => sum + sequencesOf(part), 0);
+  const whole = Math.min(available, Math.floor(limit / data.sequenceLength)) * data.sequenceLength;
   const batches = evaluationBatches(tokens.heldOut, evaluation.batchSize, data.sequenceLength, limit);
   const result = await evaluate(decoder, batches, {
     tokenCounts: true,
