@@ -2,6 +2,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import {
+  type Batch,
   BatchStream,
   evaluationBatches,
   loadStateOfTheUnion,
@@ -13,7 +14,7 @@ import { type LoadShape, mutualInformation, mutualInformationBias } from '@lpr/m
 import { createDecoder, type Decoder } from '@lpr/model';
 import type { Router } from '@lpr/moe';
 import { createDevice, type Device } from '@lpr/tensor';
-import { type Evaluation, evaluate, makeSchedule, Trainer } from '@lpr/train';
+import { type Evaluation, type EvaluationOptions, evaluateDomains, makeSchedule, Trainer } from '@lpr/train';
 import { UsageError } from './errors.ts';
 import { decoderConfig } from './models.ts';
 import type { Progress } from './progress.ts';
@@ -106,20 +107,32 @@ export interface HeldOutFigures extends Evaluation {
   readonly mutualInformationBias: number;
 }
 
-export async function evaluateHeldOut(
+/** The held-out text as a run evaluates it, with progress under the run's name. */
+export function heldOutText(
   { tokens, progress }: Session,
-  decoder: Decoder,
   { data, evaluation }: Settings,
   name: string,
-): Promise<HeldOutFigures> {
+): Required<Pick<EvaluationOptions, 'domains' | 'onProgress'>> {
   const limit = Math.max(evaluation.tokens, data.sequenceLength);
   const total = Math.min(limit, tokens.heldOut.length - 1);
   const whole = Math.floor(total / data.sequenceLength) * data.sequenceLength;
-  const batches = evaluationBatches(tokens.heldOut, evaluation.batchSize, data.sequenceLength, limit);
-  const result = await evaluate(decoder, batches, {
-    tokenCounts: true,
+  const batches = (): Iterable<Batch> =>
+    evaluationBatches(tokens.heldOut, evaluation.batchSize, data.sequenceLength, limit);
+  return {
+    domains: new Map([['held-out', batches]]),
     onProgress: (done) => progress.evaluation(name, done, whole),
-  });
+  };
+}
+
+export async function evaluateHeldOut(
+  session: Session,
+  decoder: Decoder,
+  settings: Settings,
+  name: string,
+): Promise<HeldOutFigures> {
+  const { domains, onProgress } = heldOutText(session, settings, name);
+  const batches = new Map(Array.from(domains, ([domain, make]) => [domain, make()]));
+  const result = await evaluateDomains(decoder, batches, { tokenCounts: true, onProgress });
   const mean = (figures: readonly number[]): number => figures.reduce((a, b) => a + b, 0) / figures.length;
   return {
     ...result,
