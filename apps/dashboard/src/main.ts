@@ -2,6 +2,7 @@
 import { relative } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { readRuns } from './run-folder.ts';
+import { addServe } from './serve.ts';
 
 function positiveInteger(text: string): number {
   const value = Number(text);
@@ -11,7 +12,7 @@ function positiveInteger(text: string): number {
 }
 
 const program = new Command('dashboard')
-  .description('Draws the figures of training runs.')
+  .description('Draws the figures of training runs, and follows runs live in a browser.')
   .showHelpAfterError('(--help shows what is there)');
 
 program
@@ -49,6 +50,16 @@ Examples:
     for (const sentence of skipped) console.error(sentence);
     for (const path of written) console.log(path);
   });
+
+addServe(program);
+program.addHelpText(
+  'after',
+  `
+Examples:
+  pnpm dashboard serve                   follow the runs in runs in a browser
+  pnpm dashboard render runs/compare-1   write the figures of a comparison
+  pnpm dashboard serve --help            all options of a command`,
+);
 
 try {
   await program.parseAsync();

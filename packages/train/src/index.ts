@@ -2,7 +2,7 @@
 export * from './checkpoint.ts';
 export * from './evaluate.ts';
 export { hasCode, writeWhole } from './files.ts';
-export { lockFolder } from './lock.ts';
+export { isLocked, lockFolder } from './lock.ts';
 export * from './optimizer.ts';
 export * from './run-folder.ts';
 export * from './run.ts';
