@@ -44,6 +44,8 @@ export function matrixOption(figure: MatrixFigure, theme: ThemeName): EChartsOpt
   const { panels, scale } = figure;
   const placed = layout(figure);
   const { inkSoft, frame } = themeOf(theme);
+  const paint = paintOf(scale, theme);
+  const many = panels.reduce((sum, { rows, columns }) => sum + rows.length * columns.length, 0) > MANY_CELLS;
   return {
     ...baseOption(theme),
     title: panels.map(({ title, subtitles }, i) => {
@@ -78,7 +80,7 @@ export function matrixOption(figure: MatrixFigure, theme: ThemeName): EChartsOpt
       };
     }),
     tooltip: {},
-    series: panels.map((panel, i) => cells(panel, i, placed.panels[i]!, scale, theme)),
+    series: panels.map((panel, i) => cells(panel, i, placed.panels[i]!, paint, many)),
     graphic: [
       ...placed.panels.map(
         ({ x, y, width, height, gapX, gapY }): GraphicPart => ({
@@ -130,47 +132,95 @@ function axis(
   };
 }
 
+/** With more cells than this in a figure, those of one colour are one shape: many times faster, but nothing to point at. */
+const MANY_CELLS = 6000;
+
 function cells(
   panel: MatrixPanel,
   index: number,
-  { width, height, gapX, gapY }: MatrixPanelLayout,
-  scale: MatrixScale,
-  theme: ThemeName,
+  place: MatrixPanelLayout,
+  paint: Paint,
+  many: boolean,
 ): CustomSeriesOption {
-  const cellWidth = width / panel.columns.length;
-  const cellHeight = height / panel.rows.length;
-  const renderItem: CustomSeriesRenderItem = (_, api) => {
-    const [x, y] = api.coord([api.value(0), api.value(1)]);
-    return {
-      type: 'rect',
-      shape: { x: x! - cellWidth / 2, y: y! - cellHeight / 2, width: cellWidth - gapX, height: cellHeight - gapY },
-      style: { fill: colourOf(Number(api.value(2)), scale, theme) },
-    };
-  };
   return {
     type: 'custom',
     name: panel.title,
     xAxisIndex: index,
     yAxisIndex: index,
-    dimensions: ['column', 'row', 'value'],
     encode: { x: 0, y: 1 },
     progressive: 0,
+    ...(many ? shapesByColour(panel, place, paint) : singleCells(panel, place, paint)),
+  };
+}
+
+/** The cell at a row and column, in CSS pixels of the figure. */
+function cellShape({ rows, columns }: MatrixPanel, place: MatrixPanelLayout, row: number, column: number) {
+  const width = place.width / columns.length;
+  const height = place.height / rows.length;
+  return {
+    x: place.x + column * width,
+    y: place.y + row * height,
+    width: width - place.gapX,
+    height: height - place.gapY,
+  };
+}
+
+function singleCells(panel: MatrixPanel, place: MatrixPanelLayout, { colourOf, unit }: Paint): CustomSeriesOption {
+  const renderItem: CustomSeriesRenderItem = (_, api) => {
+    const [column, row, value] = [0, 1, 2].map((dimension) => Number(api.value(dimension)));
+    return { type: 'rect', shape: cellShape(panel, place, row!, column!), style: { fill: colourOf(value!) } };
+  };
+  return {
+    dimensions: ['column', 'row', 'value'],
     renderItem,
     data: panel.values.flatMap((row, y) => Array.from(row, (value, x) => [x, y, value])),
     tooltip: {
       formatter: ({ value }: { value?: unknown }) => {
         const [column, row, shown] = Array.isArray(value) ? value.map(Number) : [];
-        const figure = Number.isNaN(shown) ? '–' : shown!.toFixed(3);
-        return `${escapeHtml(panel.title)}<br>${escapeHtml(panel.describe(row!, column!))}: ${figure} ${scale.kind === 'relative' ? 'of the uniform share' : ''}`;
+        const figure = Number.isNaN(shown) ? '–' : `${shown!.toFixed(3)}${unit}`;
+        return `${escapeHtml(panel.title)}<br>${escapeHtml(panel.describe(row!, column!))}: ${figure}`;
       },
     },
   };
 }
 
-function colourOf(value: number, scale: MatrixScale, theme: ThemeName): string {
+function shapesByColour(panel: MatrixPanel, place: MatrixPanelLayout, { colourOf }: Paint): CustomSeriesOption {
+  const outlines = new Map<string, string[]>();
+  for (const [row, values] of panel.values.entries()) {
+    for (let column = 0; column < values.length; column++) {
+      const colour = colourOf(values[column]!);
+      const { x, y, width, height } = cellShape(panel, place, row, column);
+      const outline = `M${x} ${y}h${width}v${height}h${-width}z`;
+      const same = outlines.get(colour);
+      if (same) same.push(outline);
+      else outlines.set(colour, [outline]);
+    }
+  }
+  const shapes = Array.from(outlines, ([fill, paths]) => ({ fill, pathData: paths.join('') }));
+  return {
+    silent: true,
+    renderItem: ({ dataIndex }) => {
+      const { fill, pathData } = shapes[dataIndex]!;
+      return { type: 'path', shape: { pathData }, style: { fill } };
+    },
+    data: shapes.map(() => [0, 0]),
+  };
+}
+
+/** What becomes of a value. */
+interface Paint {
+  readonly colourOf: (value: number) => string;
+  /** Said after it in a tooltip. */
+  readonly unit: string;
+}
+
+function paintOf(scale: MatrixScale, theme: ThemeName): Paint {
   const { frame, sequential } = themeOf(theme);
-  if (Number.isNaN(value)) return frame;
-  return scale.kind === 'relative' ? loadColour(value, scale.clip, theme) : mixColours(value / scale.max, sequential);
+  if (scale.kind === 'relative') {
+    return { colourOf: (value) => loadColour(value, scale.clip, theme), unit: ' of the uniform share' };
+  }
+  const colourOf = (value: number): string => (Number.isNaN(value) ? frame : mixColours(value / scale.max, sequential));
+  return { colourOf, unit: '' };
 }
 
 /** Stops `[position from 0 to 1, colour]` of a bar that runs linearly from 0 to the end of the scale. */
