@@ -4,7 +4,7 @@ export { describeEnvironment, type Environment } from './environment.ts';
 export * from './evaluate.ts';
 export { hasCode, writeWhole } from './files.ts';
 export { measureGradientNorms } from './gradient-norms.ts';
-export { lockFolder } from './lock.ts';
+export { isLocked, lockFolder } from './lock.ts';
 export {
   type EvaluationLine,
   type MetricsLine,
