@@ -1,14 +1,16 @@
 /** One run from its folder to its figures: train what is left, then evaluate, once. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BpeTokenizer, type Tokenizer } from '@lpr/data';
 import { layersReport } from '@lpr/metrics';
 import type { Decoder } from '@lpr/model';
 import type { Device, Profile, ProfileTimes, WasmDevice } from '@lpr/tensor';
-import { hasCode, loadNewestWeights, readConfig, RunFolder, trainRun, writeWhole } from '@lpr/train';
+import { hasCode, loadNewestWeights, RunFolder, trainRun, writeWhole } from '@lpr/train';
 import { z } from 'zod';
 import { UsageError } from './errors.ts';
+import { TOKENIZER_FILE } from './model-source.ts';
 import { evaluateHeldOut, loadShape, makeDecoder, makeTrainer, type Session } from './session.ts';
-import { checkSettings } from './settings/check.ts';
 import type { Settings } from './settings/schema.ts';
 
 /** Means over layers; null where there was no load. */
@@ -68,11 +70,6 @@ const resultSchema: z.ZodType<RunResultFile> = z.strictObject({
 
 const RESULT_FILE = 'evaluation.json';
 
-/** The settings of an existing run. */
-export async function readSettings(folder: string): Promise<Settings> {
-  return checkSettings(await readConfig(folder), join(folder, 'config.yaml'));
-}
-
 /** The figures of a run that is finished; null when it is not. */
 export async function readResult(folder: string): Promise<RunResultFile | null> {
   const path = join(folder, RESULT_FILE);
@@ -99,9 +96,10 @@ export async function finishRun(
 ): Promise<RunResultFile | null> {
   const known = await readResult(run.path);
   if (known !== null) return known;
-  const { device, progress } = session;
-  const decoder = makeDecoder(session, settings);
-  const trainer = makeTrainer(session, decoder, settings);
+  const { device, progress, tokens } = session;
+  await writeTokenizer(run, tokens.tokenizer);
+  const decoder = makeDecoder(device, settings, tokens.tokenizer.vocabularySize);
+  const trainer = makeTrainer(decoder, settings, tokens.training);
   try {
     const profile = profileOf(device);
     await profile?.start();
@@ -109,7 +107,7 @@ export async function finishRun(
     const result = await trainRun({
       run,
       trainer,
-      loads: loadShape(settings),
+      loads: loadShape(decoder),
       steps: training.steps,
       logEvery: training.logEvery,
       checkpointEvery: training.checkpointEvery,
@@ -121,7 +119,12 @@ export async function finishRun(
     const times = await profile?.stop();
     if (!result.finished) return null;
 
-    const { loss, tokens, counts, ...specialisation } = await evaluateHeldOut(session, decoder, settings, name);
+    const {
+      loss,
+      tokens: evaluated,
+      counts,
+      ...specialisation
+    } = await evaluateHeldOut(session, decoder, settings, name);
     const { mean, worst } = layersReport(counts);
     const file: RunResultFile = {
       router: settings.router,
@@ -134,7 +137,7 @@ export async function finishRun(
       tokensPerSecond: result.tokensPerSecond === null ? null : Math.round(result.tokensPerSecond),
       stepTimeShares: times === undefined ? {} : timeShares(times),
       evaluation: {
-        tokens,
+        tokens: evaluated,
         testLoss: loss,
         gini: mean.gini,
         minMax: mean.minMax,
@@ -152,13 +155,19 @@ export async function finishRun(
   }
 }
 
+/** `tokenizer.json`, once: what reads the model's checkpoints needs it. */
+async function writeTokenizer({ path }: RunFolder, tokenizer: Tokenizer): Promise<void> {
+  const file = join(path, TOKENIZER_FILE);
+  if (tokenizer instanceof BpeTokenizer && !existsSync(file)) await writeWhole(file, tokenizer.toJson());
+}
+
 /** Loads the newest checkpoint of a run into a new model. Throws UsageError when there is none. */
 export async function loadRun(
   session: Session,
   folder: string,
   settings: Settings,
 ): Promise<{ readonly decoder: Decoder; readonly step: number }> {
-  const decoder = makeDecoder(session, settings);
+  const decoder = makeDecoder(session.device, settings, session.tokens.tokenizer.vocabularySize);
   const step = await loadNewestWeights(join(folder, 'checkpoints'), decoder, (message) =>
     session.progress.note(`warning: ${message}; using the one before`),
   );
