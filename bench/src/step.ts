@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { createDecoder, parseDecoderConfig } from '@lpr/model';
 import { createWasmDevice, RandomKey, randomUniform, scope } from '@lpr/tensor';
-import { Trainer, warmupStableDecay } from '@lpr/train';
+import { makeSchedule, Trainer } from '@lpr/train';
 import type { Bench, BenchOptions } from './bench.ts';
 
 const ROUNDS = 2;
@@ -76,12 +76,18 @@ async function ours(size: Size, threads: number): Promise<Runner> {
         const start = (index % 8) * (batch * sequence + 1);
         const inputIds = ids.slice(start, start + batch * sequence);
         const labels = ids.slice(start + 1, start + 1 + batch * sequence);
-        return { inputIds, labels, batch, sequenceLength: sequence };
+        return {
+          inputIds,
+          labels,
+          domains: Array.from({ length: batch }, () => 'random'),
+          batch,
+          sequenceLength: sequence,
+        };
       },
     },
     seed: 0,
     learningRate: 1e-3,
-    schedule: warmupStableDecay(1000, { warmup: 0, stable: 1, minRatio: 0 }),
+    schedule: makeSchedule({ kind: 'constant', warmup: 0, minRatio: 0 }, 1000),
   });
   const { totalLoss: firstLoss } = await trainer.recordStep();
   return {

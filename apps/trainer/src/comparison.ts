@@ -14,7 +14,8 @@ import { UsageError } from './errors.ts';
 import { modelTitle } from './models.ts';
 import { finishRun, type RunResultFile } from './runs.ts';
 import type { Session } from './session.ts';
-import { checkSettings, type Settings } from './settings.ts';
+import { checkSettings } from './settings/check.ts';
+import type { Settings } from './settings/schema.ts';
 
 const COMPARISON_FILE = 'comparison.yaml';
 
@@ -180,7 +181,7 @@ async function drawFigures(
   const { data, training } = firstOf(runs);
   const window = referenceLevels(
     firstOf(runs),
-    data.batchSize * data.sequenceLength * Math.min(training.logEvery, training.steps),
+    data.batchSize * data.sequenceLength * training.accumulation * Math.min(training.logEvery, training.steps),
   );
   const curves = {
     runs: await Promise.all(

@@ -2,7 +2,7 @@
 import type { Summary } from './comparison.ts';
 import { modelTitle } from './models.ts';
 import { TABLE_1 } from './paper.ts';
-import type { Architecture } from './settings.ts';
+import type { Architecture } from './settings/schema.ts';
 
 const HEADER = ['', 'k', 'test loss', 'Gini', 'min-max', 'worst Gini', 'worst min-max', 'MI', 'tokens/s'];
 
@@ -17,7 +17,9 @@ export function comparisonTable(summary: Summary, architecture: Architecture): s
     figure(model.minMax),
     figure(model.worst.gini),
     figure(model.worst.minMax),
-    (model.mutualInformation - model.mutualInformationBias).toFixed(3),
+    model.mutualInformation === null || model.mutualInformationBias === null
+      ? ''
+      : (model.mutualInformation - model.mutualInformationBias).toFixed(3),
     model.tokensPerSecond === null ? '' : String(model.tokensPerSecond),
   ]);
   const levels = [

@@ -4,3 +4,4 @@ export * from './ema.ts';
 export * from './loads.ts';
 export * from './references.ts';
 export * from './specialisation.ts';
+export * from './traces.ts';

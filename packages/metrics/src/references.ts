@@ -7,6 +7,7 @@
  * read against it.
  */
 import { type BalanceReport, balanceReport, meanReport } from './balance.ts';
+import { checkPositiveInteger } from './checks.ts';
 import { Random } from './random.ts';
 
 /** What both levels are simulated for. */
@@ -115,11 +116,5 @@ function checkSettings({ experts, topK, tokens }: ReferenceSettings): void {
   checkPositiveInteger('tokens', tokens);
   if (topK > experts) {
     throw new RangeError(`topK is ${topK}, but there are only ${experts} experts to choose distinct ones from`);
-  }
-}
-
-function checkPositiveInteger(name: string, value: number): void {
-  if (!(Number.isSafeInteger(value) && value >= 1)) {
-    throw new RangeError(`${name} is ${value}; it must be an integer of at least 1`);
   }
 }

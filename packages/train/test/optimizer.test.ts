@@ -44,6 +44,7 @@ describe('AdamW', () => {
           warmupSteps: schedule.warmup_steps,
           stableSteps: schedule.stable_steps,
           decaySteps: schedule.decay_steps,
+          decay: 'cosine',
           minRatio: schedule.min_lr_ratio,
         },
         step,
@@ -84,6 +85,32 @@ describe('AdamW', () => {
     expect(decayed).toBeCloseTo(1.98, 6);
   });
 
+  it('decays each parameter as the first group that names it says', async () => {
+    const values = new Map(
+      ['layers.0.norm.weight', 'layers.0.gate.bias', 'layers.0.gate.weight', 'layersX0.gate'].map((name) => [
+        name,
+        parameter(device, [8], [1]),
+      ]),
+    );
+    const optimizer = new AdamW(device, values, {
+      weightDecay: 0.5,
+      weightDecayGroups: [
+        { names: ['*norm.weight', '*.bias'], weightDecay: 0 },
+        { names: ['layers.0.*'], weightDecay: 0.25 },
+      ],
+    });
+    // Without a gradient to speak of, all that a step does is to decay: p (1 - lr * decay).
+    for (const value of values.values()) withGradient(value, { data: Float32Array.of(0), shape: [1] });
+    optimizer.step(1).dispose();
+    const after = await Promise.all(Array.from(values.values(), (value) => value.item()));
+    expect(after).toEqual([8, 8, 6, 4]);
+    expect(() => new AdamW(device, values, { weightDecayGroups: [{ names: ['*nrom*'], weightDecay: 0 }] })).toThrow(
+      /no parameter has one of the names \*nrom\*.*layers\.0\.norm\.weight/,
+    );
+    for (const value of values.values()) value.dispose();
+    optimizer.dispose();
+  });
+
   it('goes on bit for bit from an exported state', async () => {
     const gradient = { data: Float32Array.of(0.3, -2, 0.01), shape: [3] };
     const run = async (interrupted: boolean): Promise<number[]> => {
@@ -93,7 +120,7 @@ describe('AdamW', () => {
         if (interrupted && step === 3) {
           const moments = await optimizer.exportState();
           optimizer = new AdamW(device, new Map([['leaf', leaf]]));
-          optimizer.importState(moments, 3);
+          await optimizer.importState(moments.keys(), (name) => moments.get(name)!.data, 3);
         }
         withGradient(leaf, gradient);
         optimizer.step(0.01).dispose();
@@ -106,6 +133,8 @@ describe('AdamW', () => {
   it('refuses a state of another model, naming what does not fit', async () => {
     const optimizer = new AdamW(device, new Map([['a', parameter(device, [1], [1])]]));
     const moments = await new AdamW(device, new Map([['b', parameter(device, [1], [1])]])).exportState();
-    expect(() => optimizer.importState(moments, 1)).toThrow(/missing: a\.firstMoment.*unknown: b\.firstMoment/);
+    await expect(optimizer.importState(moments.keys(), (name) => moments.get(name)!.data, 1)).rejects.toThrow(
+      /missing: a\.firstMoment.*unknown: b\.firstMoment/,
+    );
   });
 });

@@ -739,20 +739,22 @@ const others = {
   },
   adamW: (b) => {
     const floats: Record<string, DeviceBuffer> = {};
-    for (const [step, scale] of [
-      [1, null],
-      [7, b.f32([0.3])],
+    const segments = [5, 0, 130, 64, 1, 7, 33, 12].map((count, i) => ({
+      parameter: b.noise(count),
+      gradient: b.noise(count),
+      firstMoment: b.noise(count),
+      secondMoment: b.positive(count),
+      count,
+      weightDecay: 0.1 * i,
+    }));
+    // The second step goes on from the first, the third leaves some out.
+    for (const [step, scale, taken] of [
+      [1, null, segments],
+      [2, b.f32([0.3]), segments],
+      [7, b.f32([0.9]), segments.slice(2, 5)],
     ] as const) {
-      const segments = [5, 0, 130].map((count, i) => ({
-        parameter: b.noise(count),
-        gradient: b.noise(count),
-        firstMoment: b.noise(count),
-        secondMoment: b.positive(count),
-        count,
-        weightDecay: 0.1 * i,
-      }));
       b.kernels.adamW({
-        segments,
+        segments: taken,
         gradientScale: scale,
         learningRate: 0.01,
         beta1: 0.9,
@@ -760,13 +762,9 @@ const others = {
         epsilon: 1e-8,
         step,
       });
-      for (const [i, { parameter, firstMoment, secondMoment }] of segments.entries()) {
-        Object.assign(floats, {
-          [`p ${step} ${i}`]: parameter,
-          [`m ${step} ${i}`]: firstMoment,
-          [`v ${step} ${i}`]: secondMoment,
-        });
-      }
+    }
+    for (const [i, { parameter, firstMoment, secondMoment }] of segments.entries()) {
+      Object.assign(floats, { [`p ${i}`]: parameter, [`m ${i}`]: firstMoment, [`v ${i}`]: secondMoment });
     }
     return { floats };
   },

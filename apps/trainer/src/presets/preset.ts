@@ -1,0 +1,24 @@
+import type { Settings } from '../settings/schema.ts';
+
+/** Named settings; what they leave out, options decide. */
+export interface Preset {
+  readonly description: string;
+  readonly settings: Pick<Settings, 'size' | 'data' | 'training' | 'evaluation'> &
+    Partial<Pick<Settings, 'architecture' | 'router' | 'model'>> & {
+      readonly lpr?: Partial<NonNullable<Settings['lpr']>>;
+    };
+}
+
+/** Schedule, decay and clipping as the LPR paper trains (arXiv 2506.21328, table 8). */
+export const PAPER_TRAINING = {
+  accumulation: 1,
+  schedule: 'warmupStableDecay',
+  warmup: 0.05,
+  stable: 0.75,
+  decay: 'cosine',
+  minRatio: 0.05,
+  weightDecay: 0.1,
+  weightDecayGroups: [],
+  clipNorm: 1,
+  keepCheckpoints: 2,
+} as const;

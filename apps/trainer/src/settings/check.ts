@@ -1,0 +1,126 @@
+/** Checks whole settings, as they are put together from presets, files and options, or were read from a run's folder. */
+import { join } from 'node:path';
+import { ConfigError, decoderParameters, planDecoder } from '@lpr/model';
+import { readConfig, weightDecays } from '@lpr/train';
+import { UsageError } from '../errors.ts';
+import { decoderConfig } from '../models.ts';
+import { type Fault, faultsOf, faultsText } from './faults.ts';
+import { isGroup } from './merge.ts';
+import { groupOf, isMethod, methodSchema, ROUTER_GROUPS, ROUTERS } from './routers.ts';
+import { type Settings, settingsSchema } from './schema.ts';
+
+/**
+ * Settings in which everything fits.
+ *
+ * @param origin where they came from, for messages
+ * @throws UsageError that lists every fault with its path
+ */
+export function checkSettings(value: unknown, origin: string): Settings {
+  const foreign = foreignGroupFaults(value);
+  if (foreign.length > 0) throw new UsageError(faultsText(origin, foreign));
+  const parsed = settingsSchema.safeParse(value);
+  if (!parsed.success) throw new UsageError(faultsText(origin, faultsOf(parsed.error, settingsSchema, value)));
+  const settings = parsed.data;
+  const faults = [...routerFaults(settings), ...sizeFaults(settings)];
+  if (faults.length === 0) faults.push(...modelFaults(settings));
+  if (faults.length > 0) throw new UsageError(faultsText(origin, faults));
+  return settings;
+}
+
+/** The settings of an existing run. */
+export async function readSettings(folder: string): Promise<Settings> {
+  return checkSettings(await readConfig(folder), join(folder, 'config.yaml'));
+}
+
+/** A group that the router does not read is most likely half of what was meant, so nothing else is said then. */
+function foreignGroupFaults(value: unknown): Fault[] {
+  if (!isGroup(value)) return [];
+  const router = ROUTERS.find((name) => name === value['router']);
+  if (router === undefined) return [];
+  const foreign = ROUTER_GROUPS.filter((group) => group !== groupOf(router) && value[group] !== undefined);
+  return foreign.map((group) => ({
+    path: group,
+    problem: `the router ${router} does not read this group; leave it out or name another router`,
+  }));
+}
+
+function routerFaults(settings: Settings): Fault[] {
+  const { router, method } = settings;
+  const own = groupOf(router);
+  if (settings[own] === undefined) return [{ path: own, problem: `the router ${router} needs this group` }];
+  if (!isMethod(router)) return [];
+  // Only here is it known which method it is.
+  const schema = methodSchema(router);
+  const parsed = schema.safeParse(method);
+  if (parsed.success) return [];
+  return faultsOf(parsed.error, schema, method).map(({ path, problem }) => ({
+    path: path === '' ? 'method' : `method.${path}`,
+    problem,
+  }));
+}
+
+function sizeFaults({ size, training }: Settings): Fault[] {
+  const faults: Fault[] = [];
+  const check = (holds: boolean, path: string, problem: string): void => {
+    if (!holds) faults.push({ path, problem });
+  };
+  check(
+    size.topK <= size.experts,
+    'size.topK',
+    `got ${size.topK}, but there are only ${size.experts} experts; lower it or raise size.experts`,
+  );
+  check(
+    size.heads % size.keyValueHeads === 0,
+    'size.heads',
+    `got ${size.heads}, which must be a multiple of size.keyValueHeads (${size.keyValueHeads})`,
+  );
+  check(size.headDim % 2 === 0, 'size.headDim', `got ${size.headDim}; rotary embedding needs an even number`);
+  check(
+    training.schedule !== 'warmupStableDecay' || training.warmup + training.stable <= 1,
+    'training',
+    `warmup (${training.warmup}) and stable (${training.stable}) are shares of the steps, together at most 1`,
+  );
+  return faults;
+}
+
+/** Keys of `config.json` that other settings decide. */
+const DECIDED: Readonly<Record<string, string>> = {
+  model_type: 'architecture',
+  vocab_size: 'size.vocabulary',
+  hidden_size: 'size.hidden',
+  num_hidden_layers: 'size.layers',
+  num_attention_heads: 'size.heads',
+  num_key_value_heads: 'size.keyValueHeads',
+  num_experts: 'size.experts',
+  num_local_experts: 'size.experts',
+  n_routed_experts: 'size.experts',
+  num_experts_per_tok: 'size.topK',
+  moe_intermediate_size: 'size.expertWidth',
+  max_position_embeddings: 'data.sequenceLength',
+  router_type: 'router',
+  lpr_options: 'lpr',
+  router_options: 'method',
+};
+
+/** What the architecture's own checks say, which also see the group `model`, and groups of parameters that are none. */
+function modelFaults(settings: Settings): Fault[] {
+  const decided = Object.keys(settings.model).filter((key) => Object.hasOwn(DECIDED, key));
+  if (decided.length > 0) {
+    return decided.map((key) => ({ path: `model.${key}`, problem: `is decided by ${DECIDED[key]}; set that instead` }));
+  }
+  try {
+    const config = decoderConfig(settings, settings.size.vocabulary);
+    const parameters = decoderParameters(planDecoder(config)).map(({ name }) => name);
+    weightDecays(parameters, settings.training);
+    return [];
+  } catch (error) {
+    if (error instanceof RangeError) return [{ path: 'training.weightDecayGroups', problem: error.message }];
+    if (!(error instanceof ConfigError)) throw error;
+    const own = Object.keys(settings.model);
+    return error.message.split('\n').map((line) => {
+      const problem = line.replace(/^config: /, '');
+      const key = /^\w+/.exec(problem)?.[0] ?? '';
+      return { path: '', problem: own.includes(key) ? `model.${problem}` : problem };
+    });
+  }
+}
