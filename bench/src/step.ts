@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { createDecoder, parseDecoderConfig } from '@lpr/model';
 import { createWasmDevice, RandomKey, randomUniform, scope } from '@lpr/tensor';
-import { Trainer, warmupStableDecay } from '@lpr/train';
+import { makeSchedule, Trainer } from '@lpr/train';
 import type { Bench, BenchOptions } from './bench.ts';
 
 const ROUNDS = 2;
@@ -81,7 +81,7 @@ async function ours(size: Size, threads: number): Promise<Runner> {
     },
     seed: 0,
     learningRate: 1e-3,
-    schedule: warmupStableDecay(1000, { warmup: 0, stable: 1, minRatio: 0 }),
+    schedule: makeSchedule({ kind: 'constant', warmup: 0, minRatio: 0 }, 1000),
   });
   const { totalLoss: firstLoss } = await trainer.recordStep();
   return {

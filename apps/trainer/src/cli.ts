@@ -1,20 +1,9 @@
-/** The command line: what can be asked for, and its help. What is done is in commands.ts, loaded only when it is needed. */
-import { Command, InvalidArgumentError, Option } from 'commander';
-import type { EvalOptions, RunCommandOptions } from './commands.ts';
-import { PRESETS } from './presets.ts';
-import { ARCHITECTURES, ROUTERS } from './settings.ts';
-
-const EXAMPLES = `
-Examples:
-  pnpm trainer                                      compare top-k with LPR: loss, balance, heatmap (about 3 minutes)
-  pnpm trainer compare --preset tiny                the same in seconds, to see that everything works
-  pnpm trainer compare --arch mixtral --seed 1      another architecture, another seed
-  pnpm trainer compare --router lpr-official        compare with what the released code of the paper computes
-  pnpm trainer train --preset small --router lpr    train one model
-  pnpm trainer train --set size.experts=64 --set lpr.temperature=4
-  pnpm trainer resume runs/compare-1                go on after Ctrl-C, a crash or a kill
-  pnpm trainer eval runs/train-1                    test loss and balance of a trained model
-  pnpm trainer eval runs/compare-1/lpr --tokens 500000`;
+/** The command line: what can be asked for, and its help. What is done is in commands/, loaded only when it is needed. */
+import { Command } from 'commander';
+import { addExamples, addOutOption, addRunOptions, atLeast } from './cli-options.ts';
+import type { EvalOptions } from './commands/eval.ts';
+import type { RunCommandOptions } from './commands/shared.ts';
+import type { SettingOptions } from './settings/resolve.ts';
 
 export function createProgram(): Command {
   const program = new Command('trainer')
@@ -23,40 +12,60 @@ export function createProgram(): Command {
         'Without a command: compare.',
     )
     .showHelpAfterError('(--help shows all options)');
+  const compare = addCompare(program);
+  addTrain(program);
+  addResume(program);
+  addEval(program);
+  addConfig(program);
+  program.addHelpText('after', () => optionsOf(compare));
+  addExamples(program, [
+    ['', 'compare top-k with LPR: loss, balance, heatmap (about 3 minutes)'],
+    ['compare --preset tiny', 'the same in seconds, to see that everything works'],
+    ['train --preset small --router lpr', 'train one model'],
+    ['train --config my.yaml --set size.experts=64', 'with settings of a file, and one of your own'],
+    ['resume runs/compare-1', 'go on after Ctrl-C, a crash or a kill'],
+    ['eval runs/train-1', 'test loss and balance of a trained model'],
+    ['<command> --help', "a command's options, with examples"],
+  ]);
+  return program;
+}
 
-  const compare = addRunOptions(program.command('compare', { isDefault: true }))
+function addCompare(program: Command): Command {
+  const command = addOutOption(addRunOptions(program.command('compare', { isDefault: true })))
     .summary("train the architecture's own router and LPR alike, and set them side by side")
     .description(
       "Trains two models that differ in their router alone - the architecture's own (top-k) and --router - from the same seed on the\n" +
         'same batches, evaluates both on held-out text, prints a table, and writes summary.json, heatmap.png and curves.png.',
     )
     .action(async (options: RunCommandOptions) => {
-      const { compare } = await import('./commands.ts');
+      const { compare } = await import('./commands/compare.ts');
       await compare(options);
     });
-  program.addHelpText('after', () => optionsOf(compare) + EXAMPLES);
+  return addExamples(command, [
+    ['compare --preset tiny', 'in seconds, to see that everything works'],
+    ['compare --arch mixtral --seed 1', 'another architecture, another seed'],
+    ['compare --router lpr-official', 'with what the released code of the paper computes'],
+    ['compare --router all --steps 120', 'every routing method on one task'],
+  ]);
+}
 
-  addRunOptions(program.command('train'))
+function addTrain(program: Command): void {
+  const command = addOutOption(addRunOptions(program.command('train')))
     .summary('train one model and evaluate it')
     .description('Trains one model with --router, evaluates it on held-out text and prints its figures.')
     .action(async (options: RunCommandOptions) => {
-      const { train } = await import('./commands.ts');
+      const { train } = await import('./commands/train.ts');
       await train(options);
     });
+  addExamples(command, [
+    ['train --preset small --router lpr', 'one model, with Latent Prototype Routing'],
+    ['train --config my.yaml', 'with the settings of a file'],
+    ['train --set size.experts=64 --set lpr.temperature=4', 'some settings otherwise'],
+  ]);
+}
 
-  program
-    .command('eval')
-    .summary('evaluate the newest checkpoint of a run')
-    .description('Prints test loss and balance of a run on held-out text, as one JSON object. Changes nothing.')
-    .argument('<run>', 'folder of a run, such as runs/train-1 or runs/compare-1/lpr')
-    .option('--tokens <n>', 'held-out tokens, at most (default: as in the run)', atLeast(1))
-    .option('--threads <n>', 'worker threads; 0 runs in place (default: one a core)', atLeast(0))
-    .action(async (run: string, options: EvalOptions) => {
-      const { evaluateRun } = await import('./commands.ts');
-      await evaluateRun(run, options);
-    });
-
-  program
+function addResume(program: Command): void {
+  const command = program
     .command('resume')
     .summary('go on with a run or a comparison that was stopped')
     .description(
@@ -66,36 +75,70 @@ export function createProgram(): Command {
     .argument('<folder>', 'folder of a run or a comparison')
     .option('--threads <n>', 'worker threads; 0 runs in place (default: as in the run)', atLeast(0))
     .action(async (folder: string, options: { threads?: number }) => {
-      const { resume } = await import('./commands.ts');
+      const { resume } = await import('./commands/train.ts');
       await resume(folder, options);
     });
-  return program;
+  addExamples(command, [['resume runs/compare-1', 'after Ctrl-C, a crash or a kill']]);
 }
 
-function addRunOptions(command: Command): Command {
-  const presets = Object.entries(PRESETS).map(([name, { description }]) => `${name} (${description})`);
-  return command
-    .option('--preset <name>', `size of the run: ${presets.join('; ')}`, 'quick')
-    .option('--arch <name>', ARCHITECTURES.join(', '), ARCHITECTURES[0])
-    .option(
-      '--router <name>',
-      `lpr (Latent Prototype Routing, corrected), lpr-paper (its equations read literally), lpr-official (what its released code computes), top-k (the architecture's own), or another method: ${ROUTERS.slice(4).join(', ')}. compare takes several, separated by commas, or all`,
-      'lpr',
-    )
-    .option('--steps <n>', 'training steps (default: as in the preset)', atLeast(1))
-    .option('--seed <n>', 'decides initial weights, data order and noise', atLeast(0), 0)
+function addEval(program: Command): void {
+  const command = program
+    .command('eval')
+    .summary('evaluate the newest checkpoint of a run')
+    .description('Prints test loss and balance of a run on held-out text, as one JSON object. Changes nothing.')
+    .argument('<run>', 'folder of a run, such as runs/train-1 or runs/compare-1/lpr')
+    .option('--tokens <n>', 'held-out tokens, at most (default: as in the run)', atLeast(1))
     .option('--threads <n>', 'worker threads; 0 runs in place (default: one a core)', atLeast(0))
-    .option(
-      '--device <name>',
-      'where to compute: wasm (the CPU), gpu (through WebGPU), auto (a GPU where there is one), gpu-software (a GPU that the CPU plays: very slow)',
-      'wasm',
-    )
-    .option('--out <folder>', 'folder to make for the results (default: runs/<command>-<number>)')
-    .addOption(
-      new Option('--set <path=value>', 'any other setting, by its path in config.yaml; repeatable')
-        .argParser((value: string, before: string[]) => [...before, value])
-        .default([], 'none'),
-    );
+    .action(async (run: string, options: EvalOptions) => {
+      const { evaluateRun } = await import('./commands/eval.ts');
+      await evaluateRun(run, options);
+    });
+  addExamples(command, [
+    ['eval runs/train-1', ''],
+    ['eval runs/compare-1/lpr --tokens 500000', 'on more text'],
+  ]);
+}
+
+function addConfig(program: Command): void {
+  const config = program
+    .command('config')
+    .summary('show settings, presets, and the JSON schema of configuration files')
+    .description('Settings looked at before anything runs.');
+  addExamples(config, [
+    ['config presets', 'every preset, with its size'],
+    ['config show --preset small > my.yaml', 'a file to change and give to --config'],
+    ['config schema --out settings.schema.json', 'for editors'],
+  ]);
+  const show = addRunOptions(config.command('show'))
+    .summary('print the settings of a run as YAML')
+    .description('Prints what preset, files and options amount to, checked, as a file that --config reads.')
+    .action(async (options: SettingOptions) => {
+      const { showConfig } = await import('./commands/config.ts');
+      showConfig(options);
+    });
+  addExamples(show, [
+    ['config show --preset small > my.yaml', 'a file to change and give to --config'],
+    ['config show --config my.yaml --steps 10', 'what a command line would run'],
+  ]);
+  const schema = config
+    .command('schema')
+    .summary('print the JSON schema of configuration files')
+    .description('Prints the JSON schema of files for --config, with which editors complete and check them.')
+    .option('--out <file>', 'write it there instead')
+    .action(async (options: { out?: string }) => {
+      const { writeConfigSchema } = await import('./commands/config.ts');
+      await writeConfigSchema(options);
+    });
+  addExamples(schema, [['config schema --out settings.schema.json', 'for editors']]);
+  const presets = config
+    .command('presets')
+    .summary('list the presets')
+    .description('Lists every preset with parameters, training tokens and memory.')
+    .action(async () => {
+      const { listPresets } = await import('./commands/config.ts');
+      listPresets();
+    });
+  addExamples(presets, [['config presets', '']]);
 }
 
 /** The options of the default command, for the help of the whole program. */
@@ -107,15 +150,5 @@ function optionsOf(command: Command): string {
   const items = options.map((option) =>
     help.formatItem(help.optionTerm(option), width, help.optionDescription(option), help),
   );
-  return ['', 'Options of compare and train:', ...items, ''].join('\n');
-}
-
-function atLeast(minimum: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (text.trim() === '' || !Number.isSafeInteger(value) || value < minimum) {
-      throw new InvalidArgumentError(`It must be a whole number of at least ${minimum}.`);
-    }
-    return value;
-  };
+  return ['', 'Options of compare and train:', ...items].join('\n');
 }

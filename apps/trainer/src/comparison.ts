@@ -14,7 +14,8 @@ import { UsageError } from './errors.ts';
 import { modelTitle } from './models.ts';
 import { finishRun, type RunResultFile } from './runs.ts';
 import type { Session } from './session.ts';
-import { checkSettings, type Settings } from './settings.ts';
+import { checkSettings } from './settings/check.ts';
+import type { Settings } from './settings/schema.ts';
 
 const COMPARISON_FILE = 'comparison.yaml';
 

@@ -7,7 +7,11 @@ export class UsageError extends Error {
 
 /** "unknown preset "tinny": did you mean "tiny"? Known: tiny, small". */
 export function unknownName(kind: string, given: string, known: readonly string[]): UsageError {
+  return new UsageError(unknownNameText(kind, given, known));
+}
+
+export function unknownNameText(kind: string, given: string, known: readonly string[]): string {
   const nearest = closest(given, known);
   const hint = distance(given, nearest) <= Math.max(2, given.length / 3) ? ` Did you mean ${nearest}?` : '';
-  return new UsageError(`unknown ${kind} "${given}".${hint} Known: ${known.join(', ')}`);
+  return `unknown ${kind} "${given}".${hint} Known: ${known.join(', ')}`;
 }

@@ -1,5 +1,5 @@
 /** Entry point of `pnpm trainer`. */
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { createProgram } from './cli.ts';
 import { unknownName } from './errors.ts';
 
@@ -11,7 +11,7 @@ try {
   if (first !== undefined && !first.startsWith('-') && !commands.includes(first)) {
     throw unknownName('command', first, commands);
   }
-  for (const command of [program, ...program.commands]) command.exitOverride();
+  throwInsteadOfExit(program);
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
@@ -21,4 +21,9 @@ try {
     console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
     process.exitCode = 1;
   }
+}
+
+function throwInsteadOfExit(command: Command): void {
+  command.exitOverride();
+  command.commands.forEach(throwInsteadOfExit);
 }

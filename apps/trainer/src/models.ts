@@ -1,10 +1,6 @@
 /** From a run's settings to the decoder's configuration, with the keys of Hugging Face `config.json`. */
-import { type DecoderConfig, parseDecoderConfig, predictMemory } from '@lpr/model';
-import { UsageError } from './errors.ts';
-import type { Architecture, Settings } from './settings.ts';
-
-/** What a WebAssembly memory can address. */
-const WASM_BYTES = 2 ** 32;
+import { type DecoderConfig, parseDecoderConfig } from '@lpr/model';
+import type { Architecture, Settings } from './settings/schema.ts';
 
 type Keys = Readonly<Record<string, unknown>>;
 
@@ -63,7 +59,7 @@ export function modelTitle(architecture: Architecture, router: string): string {
  * @throws ConfigError when a size does not fit the architecture
  */
 export function decoderConfig(settings: Settings, vocabulary: number): DecoderConfig {
-  const { architecture, router, size, data, balancing, lpr, method } = settings;
+  const { architecture, router, size, data, balancing, lpr, method, model } = settings;
   return parseDecoderConfig({
     ...FAMILIES[architecture](size),
     vocab_size: vocabulary,
@@ -82,36 +78,6 @@ export function decoderConfig(settings: Settings, vocabulary: number): DecoderCo
           output_router_logits: balancing.auxiliaryLoss > 0,
           router_aux_loss_coef: balancing.auxiliaryLoss,
         }),
+    ...model,
   });
-}
-
-/**
- * Throws when a training step or an evaluation batch of the run cannot fit into the memory of its device.
- *
- * @throws UsageError that names the sizes
- */
-export function checkMemory(settings: Settings): void {
-  const { data, device, evaluation, size } = settings;
-  // A GPU says itself when its memory is exhausted: how much it has, no program is told.
-  if (device !== 'wasm') return;
-  const config = decoderConfig(settings, size.vocabulary);
-  const sequence = data.sequenceLength;
-  const needs = [
-    ['a training step', predictMemory(config, { batch: data.batchSize, sequence, training: true })],
-    ['an evaluation batch', predictMemory(config, { batch: evaluation.batchSize, sequence, training: false })],
-  ] as const;
-  for (const [what, { total, parameters, gradients, optimizer, activations }] of needs) {
-    if (total <= WASM_BYTES) continue;
-    const parts = Object.entries({ parameters, gradients, 'optimiser state': optimizer, activations })
-      .map(([name, bytes]) => `${name} ${gibibytes(bytes)}`)
-      .join(', ');
-    throw new UsageError(
-      `${what} would take ${gibibytes(total)} (${parts}), but WebAssembly addresses ${gibibytes(WASM_BYTES)}. ` +
-        'Lower size.hidden, size.layers, size.experts or size.vocabulary if parameters are the most, data.batchSize or data.sequenceLength if activations are',
-    );
-  }
-}
-
-function gibibytes(bytes: number): string {
-  return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 }

@@ -1,5 +1,5 @@
 /** Figures that the LPR paper reports (arXiv 2506.21328, table 1: 0.6B models, 1B tokens of FineWeb), to stand beside ours. */
-import type { Architecture } from './settings.ts';
+import type { Architecture } from './settings/schema.ts';
 
 export interface PaperRow {
   readonly model: string;

@@ -8,7 +8,8 @@ import { hasCode, loadNewestWeights, readConfig, RunFolder, trainRun, writeWhole
 import { z } from 'zod';
 import { UsageError } from './errors.ts';
 import { evaluateHeldOut, loadShape, makeDecoder, makeTrainer, type Session } from './session.ts';
-import { checkSettings, type Settings } from './settings.ts';
+import { checkSettings } from './settings/check.ts';
+import type { Settings } from './settings/schema.ts';
 
 /** Means over layers; null where there was no load. */
 export interface BalanceFigures {

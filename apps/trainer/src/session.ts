@@ -12,11 +12,11 @@ import {
 import { type LoadShape, mutualInformation, mutualInformationBias } from '@lpr/metrics';
 import { createDecoder, type Decoder } from '@lpr/model';
 import { createDevice, type Device } from '@lpr/tensor';
-import { type Evaluation, evaluate, Trainer, warmupStableDecay } from '@lpr/train';
+import { type Evaluation, evaluate, makeSchedule, Trainer } from '@lpr/train';
 import { UsageError } from './errors.ts';
 import { decoderConfig } from './models.ts';
 import type { Progress } from './progress.ts';
-import type { Settings } from './settings.ts';
+import type { Settings } from './settings/schema.ts';
 
 export interface Session {
   readonly device: Device;
@@ -75,12 +75,13 @@ export function makeDecoder({ device, tokens }: Session, settings: Settings): De
 export function makeTrainer(session: Session, decoder: Decoder, settings: Settings): Trainer {
   const { data, training, seed } = settings;
   const { batchSize, sequenceLength } = data;
+  const { warmup, stable, minRatio } = training;
   return new Trainer({
     decoder,
     stream: new BatchStream({ tokens: session.tokens.training, batchSize, sequenceLength, seed }),
     seed,
     learningRate: training.learningRate,
-    schedule: warmupStableDecay(training.steps, training),
+    schedule: makeSchedule({ kind: 'warmupStableDecay', decay: 'cosine', warmup, stable, minRatio }, training.steps),
     optimizer: { weightDecay: training.weightDecay, clipNorm: training.clipNorm },
   });
 }

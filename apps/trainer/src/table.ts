@@ -2,7 +2,7 @@
 import type { Summary } from './comparison.ts';
 import { modelTitle } from './models.ts';
 import { TABLE_1 } from './paper.ts';
-import type { Architecture } from './settings.ts';
+import type { Architecture } from './settings/schema.ts';
 
 const HEADER = ['', 'k', 'test loss', 'Gini', 'min-max', 'worst Gini', 'worst min-max', 'MI', 'tokens/s'];
 

@@ -1,17 +1,25 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { latentPrototypePresets } from '@lpr/moe';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { PRESETS } from '../src/presets.ts';
-import { checkSettings, isMethod, resolveSettings, ROUTERS, type SettingOptions } from '../src/settings.ts';
+import { PRESETS } from '../src/presets/index.ts';
+import { checkSettings } from '../src/settings/check.ts';
+import { resolveSettings, type SettingOptions } from '../src/settings/resolve.ts';
+import { groupOf, ROUTERS } from '../src/settings/routers.ts';
 
-const options: SettingOptions = {
-  preset: 'tiny',
-  arch: 'qwen3-moe',
-  router: 'lpr',
-  seed: 5,
-  device: 'wasm',
-  set: [],
-};
+const options: SettingOptions = { preset: 'tiny', seed: 5, config: [], set: [] };
+
+const work = mkdtempSync(join(tmpdir(), 'lpr-settings-'));
+afterAll(() => rmSync(work, { recursive: true }));
+
+/** Writes a configuration file and gives its path. */
+function configFile(name: string, text: string): string {
+  const path = join(work, name);
+  writeFileSync(path, text);
+  return path;
+}
 
 describe('resolveSettings', () => {
   it('takes every preset with every router, and comes back from YAML as it was', () => {
@@ -20,7 +28,7 @@ describe('resolveSettings', () => {
         const settings = resolveSettings({ ...options, preset, router });
         expect(checkSettings(parse(stringify(settings)), 'config.yaml')).toEqual(settings);
         const groups = ['balancing', 'lpr', 'method'].filter((group) => group in settings);
-        expect(groups).toEqual([isMethod(router) ? 'method' : router === 'top-k' ? 'balancing' : 'lpr']);
+        expect(groups).toEqual([groupOf(router)]);
       }
     }
   });
@@ -44,9 +52,38 @@ describe('resolveSettings', () => {
     expect(settings.training.learningRate).toBe(0.005);
     expect(settings.lpr?.temperature).toBe(2.5);
     expect(settings.data.corpus).toEqual(['a.txt', 'b.txt']);
-    expect(resolveSettings(options).size.experts).toBe(PRESETS.tiny.size.experts);
+    expect(resolveSettings(options).size.experts).toBe(PRESETS['tiny']?.settings.size.experts);
     // The same command line serves the other run of a comparison.
-    expect(resolveSettings({ ...options, router: 'top-k', set }).lpr).toBeUndefined();
+    expect(resolveSettings({ ...options, router: 'top-k', set }, ['top-k', 'lpr']).lpr).toBeUndefined();
+  });
+
+  it('lays files over the preset from left to right, options over files, and --set over all', () => {
+    const config = [
+      configFile(
+        'first.yaml',
+        'preset: tiny\nrouter: lpr-paper\nseed: 1\nsize: {experts: 16, topK: 4}\nlpr: {latentDim: 8}',
+      ),
+      configFile('second.yaml', '# only this\nsize:\n  topK: 3\n'),
+      configFile('third.json', '{"training": {"steps": 9, "logEvery": 3}}'),
+      configFile('empty.yaml', '# nothing\n'),
+    ];
+    const settings = resolveSettings({ config, seed: 2, steps: 8, set: ['training.logEvery=4'] });
+    expect(settings).toMatchObject({
+      router: 'lpr-paper',
+      seed: 2,
+      size: { ...PRESETS['tiny']?.settings.size, experts: 16, topK: 3 },
+      training: { steps: 8, logEvery: 4 },
+    });
+    expect(settings.lpr).toEqual({ ...latentPrototypePresets.paper, latentDim: 8 });
+    expect(resolveSettings({ config, set: [], preset: 'quick' }).size.hidden).toBe(128);
+  });
+
+  it('reads what it wrote as a configuration file', () => {
+    for (const router of ['lpr-official', 'top-k', 'sinkhorn'] as const) {
+      const settings = resolveSettings({ ...options, router, set: ['size.experts=12'] });
+      const file = configFile('written.yaml', stringify(settings));
+      expect(resolveSettings({ config: [file], set: [] })).toEqual(settings);
+    }
   });
 
   it.each([
@@ -56,18 +93,37 @@ describe('resolveSettings', () => {
     [{ device: 'cuda' }, 'unknown device "cuda". Known: wasm'],
     [{ set: ['size.expert=3'] }, 'unknown setting "size.expert". Did you mean size.experts?'],
     [{ set: ['sized.experts=3'] }, 'unknown setting "sized". Did you mean size?'],
+    [{ set: ['lpr.temprature=3'] }, 'unknown setting "lpr.temprature". Did you mean lpr.temperature?'],
+    [{ router: 'top-k', set: ['lpr.temperature=3'] }, 'lpr: the router top-k does not read this group'],
+    [{ router: 'sinkhorn', set: ['method.tolerence=3'] }, 'unknown setting'],
+    [{ router: 'xmoe', set: ['method.projectionDim=0.5'] }, 'method.projectionDim'],
+    [{ set: ['model.norm_topk_probs=true'] }, 'model.norm_topk_probs is not a key'],
+    [{ set: ['model.rope_theta=-1'] }, 'model.rope_theta: got -1, expected a number above 0'],
     [{ set: ['size=3'] }, 'size is a group; name one of vocabulary, hidden'],
     [{ set: ['seed.a=3'] }, 'seed is no group'],
     [{ set: ['size.experts'] }, 'expected path=value'],
-    [{ set: ['size.topK=0'] }, 'size.topK'],
-    [{ set: ['size.topK=9'] }, 'size.topK is 9, but there are only 8 experts'],
-    [{ set: ['size.experts=many'] }, 'size.experts'],
+    [{ set: ['size.topK=0'] }, 'size.topK: got 0, expected a number of at least 1'],
+    [{ set: ['size.topK=9'] }, 'size.topK: got 9, but there are only 8 experts'],
+    [{ set: ['size.experts=many'] }, 'size.experts: got "many", expected a'],
     [{ set: ['size.keyValueHeads=4'] }, 'must be a multiple of size.keyValueHeads'],
     [{ set: ['size.headDim=15'] }, 'even number'],
-    [{ set: ['lpr.temperature=0'] }, 'temperature must be above 0'],
-    [{ set: ['lpr.alignment=official2'] }, 'alignment must be one of'],
+    [{ set: ['lpr.temperature=0'] }, 'lpr.temperature: got 0, expected a number above 0'],
+    [{ set: ['lpr.alignment=official2'] }, 'lpr.alignment: got "official2", expected one of paper, official'],
     [{ set: ['training.warmup=0.9'] }, 'together at most 1'],
+    [{ set: ['data.corpus.0=a.txt'] }, 'data.corpus is no group'],
+    [{ config: ['/no/such/file.yaml'] }, '--config /no/such/file.yaml: ENOENT'],
+    [{ config: [configFile('broken.yaml', 'size: {experts: 3')] }, 'broken.yaml'],
+    [{ config: [configFile('list.yaml', '[1, 2]')] }, 'expected settings such as "seed: 1", got [1,2]'],
+    [{ config: [configFile('preset.yaml', 'preset: smal')], preset: undefined }, 'Did you mean small?'],
   ])('refuses %o', (change, message) => {
-    expect(() => resolveSettings({ ...options, ...change })).toThrow(message);
+    const { preset, ...rest } = { ...options, ...change };
+    expect(() => resolveSettings(preset === undefined ? rest : { ...rest, preset })).toThrow(message);
+  });
+
+  it('lists every fault, each with its path', () => {
+    const set = ['size.topK=0', 'training.stepz=3', 'lpr.strength=-1'];
+    expect(() => resolveSettings({ ...options, set })).toThrow(
+      /^settings:\n- lpr\.strength: got -1, expected .*\n- size\.topK: got 0, .*\n- unknown setting "training\.stepz"\. Did you mean training\.steps\?/,
+    );
   });
 });

@@ -16,7 +16,7 @@ export {
   weightSpec,
   withPrefix,
 } from './parameters.ts';
-export { resolveOptions, type RouterMethod, type RouterTraits, type RoutingReads } from './method.ts';
+export { type OptionRule, resolveOptions, type RouterMethod, type RouterTraits, type RoutingReads } from './method.ts';
 export { type BatchPart, mergeStatistics, type RoutingStatistics, statisticsOf } from './statistics.ts';
 export type {
   BalanceStatistics,
@@ -46,6 +46,7 @@ export {
   type LatentPrototypeOptions,
   type LatentPrototypePreset,
   latentPrototypePresets,
+  latentPrototypeRules,
   resolveLatentPrototype,
   type VectorMeasure,
 } from './routers/latentPrototype/options.ts';

@@ -13,19 +13,62 @@ import {
   type Tensor,
 } from '@lpr/tensor';
 
+/** Parameters by name, and how they decay. */
+export interface WeightDecayGroup {
+  /** Names of parameters, in which `*` stands for any characters: '*norm.weight', '*.bias', '*expert_keys', 'model.embed_tokens.weight'. */
+  readonly names: readonly string[];
+  readonly weightDecay: number;
+}
+
 export interface AdamWOptions {
   readonly beta1: number;
   readonly beta2: number;
   /** Added outside the root. */
   readonly epsilon: number;
-  /** Decoupled decay of every parameter: matrices, norms, embeddings, prototypes. */
+  /** Decoupled decay of every parameter that is in none of the groups: matrices, norms, embeddings, prototypes. */
   readonly weightDecay: number;
+  /** Parameters that decay otherwise; the first group that names a parameter counts. */
+  readonly weightDecayGroups: readonly WeightDecayGroup[];
   /** The global norm that gradients are scaled down to. */
   readonly clipNorm: number;
 }
 
 /** As in the released code of LPR (arXiv 2506.21328, section "training"). */
-export const ADAMW_DEFAULTS: AdamWOptions = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, clipNorm: 1 };
+export const ADAMW_DEFAULTS: AdamWOptions = {
+  beta1: 0.9,
+  beta2: 0.95,
+  epsilon: 1e-8,
+  weightDecay: 0.1,
+  weightDecayGroups: [],
+  clipNorm: 1,
+};
+
+/**
+ * The decay of each parameter.
+ *
+ * @throws RangeError when a group names none of them
+ */
+export function weightDecays(
+  parameters: Iterable<string>,
+  { weightDecay, weightDecayGroups }: Pick<AdamWOptions, 'weightDecay' | 'weightDecayGroups'>,
+): Map<string, number> {
+  const all = [...parameters];
+  const groups = weightDecayGroups.map(({ names, weightDecay }) => {
+    const patterns = names.map((name) => new RegExp(`^${name.split('*').map(escapeRegExp).join('.*')}$`));
+    const includes = (parameter: string): boolean => patterns.some((pattern) => pattern.test(parameter));
+    if (!all.some(includes)) {
+      throw new RangeError(
+        `AdamW: no parameter has one of the names ${names.join(', ')} of a weight decay group; there are ${all.join(', ')}`,
+      );
+    }
+    return { includes, weightDecay };
+  });
+  return new Map(all.map((name) => [name, groups.find(({ includes }) => includes(name))?.weightDecay ?? weightDecay]));
+}
+
+function escapeRegExp(text: string): string {
+  return text.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+}
 
 /** Moments by the name of their parameter, as numbers of the host. */
 export type OptimizerState = Map<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
@@ -42,15 +85,24 @@ export class AdamW {
   steps = 0;
   readonly #device: Device;
   readonly #options: AdamWOptions;
-  readonly #slots: ReadonlyMap<string, { parameter: Tensor; firstMoment: Tensor; secondMoment: Tensor }>;
+  readonly #slots: ReadonlyMap<
+    string,
+    { parameter: Tensor; firstMoment: Tensor; secondMoment: Tensor; weightDecay: number }
+  >;
 
   constructor(device: Device, parameters: ReadonlyMap<string, Tensor>, options: Partial<AdamWOptions> = {}) {
     this.#device = device;
     this.#options = { ...ADAMW_DEFAULTS, ...options };
+    const decays = weightDecays(parameters.keys(), this.#options);
     this.#slots = new Map(
       Array.from(parameters, ([name, parameter]) => [
         name,
-        { parameter, firstMoment: state(device, parameter.shape), secondMoment: state(device, parameter.shape) },
+        {
+          parameter,
+          firstMoment: state(device, parameter.shape),
+          secondMoment: state(device, parameter.shape),
+          weightDecay: decays.get(name)!,
+        },
       ]),
     );
   }
@@ -62,9 +114,9 @@ export class AdamW {
    * @throws Error when no parameter has a gradient
    */
   step(learningRate: number): Tensor {
-    const { clipNorm, weightDecay, ...settings } = this.#options;
+    const { clipNorm, beta1, beta2, epsilon } = this.#options;
     const slots = [...this.#slots.values()].flatMap((slot) =>
-      slot.parameter.grad === null ? [] : [{ ...slot, gradient: slot.parameter.grad, weightDecay }],
+      slot.parameter.grad === null ? [] : [{ ...slot, gradient: slot.parameter.grad }],
     );
     if (slots.length === 0) throw new Error('AdamW: no parameter has a gradient; call backward on a loss first');
     this.steps++;
@@ -73,7 +125,7 @@ export class AdamW {
       () => {
         const norm = globalNorm(slots.map(({ gradient }) => gradient));
         const gradientScale = minimum(multiply(reciprocal(add(norm, 1e-6)), clipNorm), 1);
-        adamWStep(this.#device, slots, { ...settings, learningRate, step: this.steps, gradientScale });
+        adamWStep(this.#device, slots, { beta1, beta2, epsilon, learningRate, step: this.steps, gradientScale });
         return norm;
       },
       { gradients: false },

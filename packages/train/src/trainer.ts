@@ -6,11 +6,11 @@
  * seed and the step's number, so a trainer that was set back to a step repeats it bit for bit.
  */
 import type { Batch, BatchStream } from '@lpr/data';
-import type { Decoder, DecoderOutput } from '@lpr/model';
-import { labelled } from '@lpr/moe';
-import { backward, concatenate, RandomKey, reshape, scope, type Tensor, tensor } from '@lpr/tensor';
+import type { Decoder, DecoderContext, DecoderOutput, LayerLoss } from '@lpr/model';
+import { labelled, mergeStatistics, type RoutingStatistics } from '@lpr/moe';
+import { add, affine, backward, cast, concatenate, RandomKey, reshape, scope, type Tensor, tensor } from '@lpr/tensor';
 import { AdamW, type AdamWOptions } from './optimizer.ts';
-import { learningRateFactor, type WarmupStableDecay } from './schedule.ts';
+import { learningRateFactor, type Schedule } from './schedule.ts';
 
 /** One term of the objective besides the cross entropy, as a number. */
 export interface LossTermValue {
@@ -44,13 +44,18 @@ export interface StepReport {
 
 export interface TrainerOptions {
   readonly decoder: Decoder;
-  /** Gives the batch of each step. */
+  /** Gives the micro-batches: step i takes those from `i * accumulation` on. */
   readonly stream: Pick<BatchStream, 'batchAt'>;
+  /**
+   * Micro-batches whose gradients make up one step; 1 unless given. Each token weighs the same however the step is split, and memory is that of
+   * one micro-batch.
+   */
+  readonly accumulation?: number;
   /** Decides the noise of variational routers. */
   readonly seed: number;
   /** Peak learning rate. */
   readonly learningRate: number;
-  readonly schedule: WarmupStableDecay;
+  readonly schedule: Schedule;
   readonly optimizer?: Partial<AdamWOptions>;
 }
 
@@ -85,22 +90,82 @@ export class Trainer {
    */
   recordStep(): Promise<StepReport> {
     const index = this.step;
-    const batch = this.#options.stream.batchAt(index);
-    const learningRate = this.#options.learningRate * learningRateFactor(this.#options.schedule, index);
+    const batches = this.batchesOf(index);
+    const learningRate = this.learningRateAt(index);
     const { device } = this.decoder;
     const reads = scope(device, () => {
-      const output = this.decoder.forward(uploadBatch(this.decoder, batch), {
-        training: true,
-        noise: this.#noise.fold(index),
-      });
-      backward(output.totalLoss);
+      const { values, counts, terms, statistics } = this.#accumulate(index, batches);
       const gradientNorm = labelled(device, 'optimizer', () => this.optimizer.step(learningRate));
-      labelled(device, 'router', () => this.decoder.afterStep(output.statistics));
-      const terms = output.losses.map(({ name, layer, weight }) => ({ name, layer, weight }));
-      return { terms, ...readOutput(output, [gradientNorm]) };
+      labelled(device, 'router', () => this.decoder.afterStep(statistics));
+      return { terms, values: joined([gradientNorm, values]).data(), counts: readCounts(counts) };
     });
     this.#checkLeaks();
-    return report(index + 1, batch.inputIds.length, learningRate, reads);
+    return report(index + 1, tokensOf(batches), learningRate, reads);
+  }
+
+  /** The micro-batches of a step, counted from 0. */
+  batchesOf(index: number): Batch[] {
+    const { stream, accumulation = 1 } = this.#options;
+    return Array.from({ length: accumulation }, (_, i) => stream.batchAt(index * accumulation + i));
+  }
+
+  /** The learning rate of a step, counted from 0. */
+  learningRateAt(index: number): number {
+    return this.#options.learningRate * learningRateFactor(this.#options.schedule, index);
+  }
+
+  /** The noise of a micro-batch: a stream of its own, named by the step and its place in it, both counted from 0. */
+  noiseOf(index: number, place: number): RandomKey {
+    const step = this.#noise.fold(index);
+    return place === 0 ? step : step.fold(place);
+  }
+
+  /** Leaves the gradients of all micro-batches in the parameters: those that the whole batch would give. */
+  #accumulate(index: number, batches: readonly Batch[]): StepSums {
+    const { device } = this.decoder;
+    const shares = labelShares(batches);
+    const contexts = this.#contextsOf(index, batches);
+    return batches
+      .map((batch, place) =>
+        // A scope each, so that no more than one micro-batch is in memory.
+        scope(device, (): StepSums => {
+          const output = this.decoder.forward(uploadBatch(this.decoder, batch), contexts[place]!);
+          const part = batch.inputIds.length / tokensOf(batches);
+          const objective = shareOfObjective(output, shares[place]!, part);
+          backward(objective);
+          const scalars = [
+            objective,
+            affine(output.taskLoss, shares[place]!),
+            ...output.losses.map(({ value }) => affine(value, part)),
+          ];
+          const terms = output.losses.map(({ name, layer, weight }) => ({ name, layer, weight }));
+          return { terms, values: joined(scalars), counts: output.counts, statistics: output.statistics };
+        }),
+      )
+      .reduce((sum, { values, counts, statistics }) => ({
+        ...sum,
+        values: add(sum.values, values),
+        counts: counts.map((count, layer) => addCounts(sum.counts[layer]!, count)),
+        statistics: mergeStatistics([sum.statistics, statistics]),
+      }));
+  }
+
+  /** How each micro-batch runs forward: where it lies in the step, and what its losses must know of the others. */
+  #contextsOf(index: number, batches: readonly Batch[]): DecoderContext[] {
+    const context = { training: true, noise: this.noiseOf(index, 0) };
+    if (batches.length === 1) return [context];
+    const tokens = tokensOf(batches);
+    const parts = batches.map((_, place) => ({ first: tokensOf(batches.slice(0, place)), tokens }));
+    const { decoder } = this;
+    if (!decoder.poolsLosses) return parts.map((part) => ({ ...context, part }));
+    const statistics = mergeStatistics(
+      batches.map((batch, place) =>
+        scope(decoder.device, () =>
+          decoder.survey(uploadBatch(decoder, batch).inputIds, { ...context, part: parts[place]! }),
+        ),
+      ),
+    );
+    return parts.map((part) => ({ ...context, part: { ...part, statistics } }));
   }
 
   /** Frees the optimiser's state; the decoder stays. */
@@ -128,28 +193,57 @@ export function uploadBatch(decoder: Decoder, batch: Batch): { inputIds: Tensor;
   };
 }
 
-/** Starts reading the losses, the raw terms, further scalars, and the load counts: two reads for all of it. */
-function readOutput(
-  output: DecoderOutput,
-  scalars: readonly Tensor[],
-): { values: Promise<ArrayLike<number>>; counts: Promise<Int32Array[]> } {
-  const all = [output.taskLoss, output.totalLoss, ...scalars, ...output.losses.map(({ value }) => value)];
-  return { values: joined(all), counts: readCounts(output.counts) };
+/** What the micro-batches of a step add up to. */
+interface StepSums {
+  readonly terms: readonly Omit<LayerLoss, 'value'>[];
+  /** f32: objective, cross entropy, the raw terms. */
+  readonly values: Tensor;
+  /** i32 `[M]` of each layer. */
+  readonly counts: readonly Tensor[];
+  /** Of each layer. */
+  readonly statistics: readonly RoutingStatistics[];
+}
+
+function tokensOf(batches: readonly Batch[]): number {
+  return batches.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+}
+
+/** The share of each micro-batch in the labels of a step: what its mean cross entropy weighs in the mean over the step. */
+function labelShares(batches: readonly Batch[]): number[] {
+  const counts = batches.map(({ labels }) => labels.reduce((sum, label) => sum + (label === IGNORED_LABEL ? 0 : 1), 0));
+  const total = counts.reduce((a, b) => a + b, 0);
+  if (counts.includes(0)) throw new RangeError('Trainer: a batch has no label to learn from; each needs at least one');
+  return counts.map((count) => count / total);
+}
+
+/** As `crossEntropy` leaves out. */
+const IGNORED_LABEL = -100;
+
+/** What a micro-batch adds to the objective of its step: cross entropy by its share of the labels, every other term by its part of the tokens. */
+function shareOfObjective({ taskLoss, totalLoss }: DecoderOutput, share: number, part: number): Tensor {
+  if (part === 1) return totalLoss;
+  const scaled = affine(totalLoss, part);
+  return share === part ? scaled : add(scaled, affine(taskLoss, share - part));
+}
+
+function addCounts(a: Tensor, b: Tensor): Tensor {
+  // f32 is exact here: a step has fewer than 2^24 choices of one expert.
+  return cast(add(cast(a, 'f32'), cast(b, 'f32')), 'i32');
 }
 
 /** Reads the load counts of all layers at once; to be called inside of a scope. */
 export async function readCounts(counts: readonly Tensor[]): Promise<Int32Array[]> {
   if (counts.length === 0) return [];
   const experts = counts[0]!.size;
-  const data = (await joined(counts)) as Int32Array;
+  const data = (await joined(counts).data()) as Int32Array;
   return counts.map((_, layer) => data.slice(layer * experts, (layer + 1) * experts));
 }
 
-function joined(tensors: readonly Tensor[]): Promise<Float32Array | Int32Array> {
+function joined(tensors: readonly Tensor[]): Tensor {
   return concatenate(
     tensors.map((x) => reshape(x, [x.size])),
     0,
-  ).data();
+  );
 }
 
 async function report(
@@ -157,13 +251,13 @@ async function report(
   tokens: number,
   learningRate: number,
   reads: {
-    terms: readonly { name: string; layer: number | null; weight: number }[];
+    terms: StepSums['terms'];
     values: Promise<ArrayLike<number>>;
     counts: Promise<Int32Array[]>;
   },
 ): Promise<StepReport> {
   const [values, counts] = await Promise.all([reads.values, reads.counts]);
-  const [loss, totalLoss, gradientNorm, ...raw] = Array.from(values) as [number, number, number, ...number[]];
+  const [gradientNorm, totalLoss, loss, ...raw] = Array.from(values) as [number, number, number, ...number[]];
   const terms = reads.terms.map(({ name, layer, weight }, i) => ({
     name,
     layer,

@@ -7,8 +7,8 @@ import { Trainer, type TrainerOptions } from '../src/trainer.ts';
 export const vocabulary = 40;
 export const loads = { layers: 2, experts: 6, topK: 2 };
 
-/** Two layers, hidden width 16; `router` as in the model's config. */
-export function makeDecoder(device: Device, router: 'vanilla' | 'lpr' | 'adamoe', seed = 0): Decoder {
+/** Two layers, hidden width 16; `router` as in the model's config, 'plain' is vanilla without a balancing loss. */
+export function makeDecoder(device: Device, router: 'plain' | 'vanilla' | 'lpr' | 'adamoe', seed = 0): Decoder {
   const config = parseDecoderConfig({
     model_type: 'qwen3_moe',
     vocab_size: vocabulary,
@@ -23,7 +23,7 @@ export function makeDecoder(device: Device, router: 'vanilla' | 'lpr' | 'adamoe'
     intermediate_size: 8,
     norm_topk_prob: true,
     max_position_embeddings: 16,
-    router_type: router,
+    router_type: router === 'plain' ? 'vanilla' : router,
     output_router_logits: router === 'vanilla',
     ...(router === 'lpr' ? { lpr_formulation: 'official', router_latent_dim: 4 } : {}),
   });
@@ -39,7 +39,7 @@ export function makeTrainer(decoder: Decoder, options: Partial<TrainerOptions> =
     stream: new BatchStream({ tokens, batchSize: 3, sequenceLength: 8, seed: 1 }),
     seed: 1,
     learningRate: 0.01,
-    schedule: { warmupSteps: 2, stableSteps: 50, decaySteps: 10, minRatio: 0.1 },
+    schedule: { warmupSteps: 2, stableSteps: 50, decaySteps: 10, decay: 'cosine', minRatio: 0.1 },
     ...options,
   });
 }

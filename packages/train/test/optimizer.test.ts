@@ -44,6 +44,7 @@ describe('AdamW', () => {
           warmupSteps: schedule.warmup_steps,
           stableSteps: schedule.stable_steps,
           decaySteps: schedule.decay_steps,
+          decay: 'cosine',
           minRatio: schedule.min_lr_ratio,
         },
         step,
@@ -82,6 +83,32 @@ describe('AdamW', () => {
     // The first step moves by the learning rate against the gradient's sign, after the decay of 0.1 x 0.1.
     expect(moved).toBeCloseTo(0.99 - 0.1, 5);
     expect(decayed).toBeCloseTo(1.98, 6);
+  });
+
+  it('decays each parameter as the first group that names it says', async () => {
+    const values = new Map(
+      ['layers.0.norm.weight', 'layers.0.gate.bias', 'layers.0.gate.weight', 'layersX0.gate'].map((name) => [
+        name,
+        parameter(device, [8], [1]),
+      ]),
+    );
+    const optimizer = new AdamW(device, values, {
+      weightDecay: 0.5,
+      weightDecayGroups: [
+        { names: ['*norm.weight', '*.bias'], weightDecay: 0 },
+        { names: ['layers.0.*'], weightDecay: 0.25 },
+      ],
+    });
+    // Without a gradient to speak of, all that a step does is to decay: p (1 - lr * decay).
+    for (const value of values.values()) withGradient(value, { data: Float32Array.of(0), shape: [1] });
+    optimizer.step(1).dispose();
+    const after = await Promise.all(Array.from(values.values(), (value) => value.item()));
+    expect(after).toEqual([8, 8, 6, 4]);
+    expect(() => new AdamW(device, values, { weightDecayGroups: [{ names: ['*nrom*'], weightDecay: 0 }] })).toThrow(
+      /no parameter has one of the names \*nrom\*.*layers\.0\.norm\.weight/,
+    );
+    for (const value of values.values()) value.dispose();
+    optimizer.dispose();
   });
 
   it('goes on bit for bit from an exported state', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { learningRateFactor, warmupStableDecay } from '../src/schedule.ts';
+import { DECAY_SHAPES, learningRateFactor, makeSchedule, type ScheduleOptions } from '../src/schedule.ts';
 import { fixtureJson, fixtureTensors, haveFixtures } from './fixtures.ts';
 
 interface ScheduleRun {
@@ -9,6 +9,12 @@ interface ScheduleRun {
   readonly stable_steps: number;
   readonly decay_steps: number;
   readonly min_lr_ratio: number;
+}
+
+type WarmupStableDecay = Extract<ScheduleOptions, { kind: 'warmupStableDecay' }>;
+
+function wsd(options: Partial<WarmupStableDecay> = {}): WarmupStableDecay {
+  return { kind: 'warmupStableDecay', decay: 'cosine', warmup: 0.5, stable: 0.5, minRatio: 0, ...options };
 }
 
 describe('warm-up, stable, decay', () => {
@@ -20,6 +26,7 @@ describe('warm-up, stable, decay', () => {
         warmupSteps: run.warmup_steps,
         stableSteps: run.stable_steps,
         decaySteps: run.decay_steps,
+        decay: 'cosine' as const,
         minRatio: run.min_lr_ratio,
       };
       const expected = tensors.get(`out.factor.${name}`)!.data;
@@ -31,10 +38,11 @@ describe('warm-up, stable, decay', () => {
   });
 
   it('splits a run as table 8 of the paper does', () => {
-    expect(warmupStableDecay(4000, { warmup: 0.05, stable: 0.75, minRatio: 0.05 })).toEqual({
+    expect(makeSchedule(wsd({ warmup: 0.05, stable: 0.75, minRatio: 0.05 }), 4000)).toEqual({
       warmupSteps: 200,
       stableSteps: 3000,
       decaySteps: 800,
+      decay: 'cosine',
       minRatio: 0.05,
     });
   });
@@ -46,8 +54,10 @@ describe('warm-up, stable, decay', () => {
         fc.double({ min: 0, max: 1, noNaN: true }),
         fc.double({ min: 0, max: 1, noNaN: true }),
         fc.double({ min: 0, max: 1, noNaN: true }),
-        (steps, warmup, stableOfRest, minRatio) => {
-          const schedule = warmupStableDecay(steps, { warmup, stable: (1 - warmup) * stableOfRest * 0.999, minRatio });
+        fc.constantFrom(...DECAY_SHAPES),
+        (steps, warmup, stableOfRest, minRatio, decay) => {
+          const stable = (1 - warmup) * stableOfRest * 0.999;
+          const schedule = makeSchedule(wsd({ warmup, stable, minRatio, decay }), steps);
           const { warmupSteps, stableSteps, decaySteps } = schedule;
           expect(warmupSteps + stableSteps + decaySteps).toBe(steps);
           expect(Math.min(warmupSteps, stableSteps, decaySteps)).toBeGreaterThanOrEqual(0);
@@ -62,7 +72,44 @@ describe('warm-up, stable, decay', () => {
   });
 
   it('refuses shares that leave no room', () => {
-    expect(() => warmupStableDecay(10, { warmup: 0.5, stable: 0.6, minRatio: 0 })).toThrow(/together at most 1/);
-    expect(() => warmupStableDecay(10, { warmup: 0.5, stable: 0.5, minRatio: 2 })).toThrow(/minRatio/);
+    expect(() => makeSchedule(wsd({ stable: 0.6 }), 10)).toThrow(/together at most 1/);
+    expect(() => makeSchedule(wsd({ minRatio: 2 }), 10)).toThrow(/minRatio/);
+  });
+});
+
+describe('the other schedules', () => {
+  const steps = 100;
+  const warmup = 0.1;
+  const floor = 0.2;
+  /** The closed form after 10 steps of warm-up, x being the share of the 90 others that is over. */
+  const curves: Readonly<Record<string, { options: ScheduleOptions; at: (x: number) => number }>> = {
+    cosine: {
+      options: { kind: 'cosine', warmup, minRatio: floor },
+      at: (x) => floor + ((1 - floor) * (1 + Math.cos(Math.PI * x))) / 2,
+    },
+    linear: { options: { kind: 'linear', warmup, minRatio: floor }, at: (x) => 1 - (1 - floor) * x },
+    constant: { options: { kind: 'constant', warmup, minRatio: floor }, at: () => 1 },
+    'square root': {
+      options: wsd({ warmup, stable: 0, minRatio: floor, decay: 'squareRoot' }),
+      at: (x) => floor + (1 - floor) * (1 - Math.sqrt(x)),
+    },
+  };
+
+  it.each(Object.entries(curves))('%s follows its formula at every step, and on beyond the run', (_, curve) => {
+    const schedule = makeSchedule(curve.options, steps);
+    for (let step = 0; step < 2 * steps; step++) {
+      const factor = learningRateFactor(schedule, step);
+      const expected = step < 10 ? floor + ((1 - floor) * step) / 10 : curve.at(Math.min(1, (step - 10) / 90));
+      expect(factor).toBeCloseTo(expected, 12);
+    }
+  });
+
+  it('decay by a line and by a root within warm-up, stable, decay', () => {
+    const phases = { warmup: 0.1, stable: 0.4, minRatio: 0 };
+    expect(learningRateFactor(makeSchedule(wsd({ ...phases, decay: 'linear' }), steps), 75)).toBeCloseTo(0.5, 12);
+    expect(learningRateFactor(makeSchedule(wsd({ ...phases, decay: 'squareRoot' }), steps), 75)).toBeCloseTo(
+      1 - Math.SQRT1_2,
+      12,
+    );
   });
 });

@@ -1,6 +1,7 @@
-import { evaluationBatches } from '@lpr/data';
+import { type Batch, BatchStream, evaluationBatches } from '@lpr/data';
 import { type Decoder, exportWeights } from '@lpr/model';
 import { assign, createWasmDevice, type WasmDevice } from '@lpr/tensor';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluate } from '../src/evaluate.ts';
 import { DivergedError, type StepReport, type Trainer } from '../src/trainer.ts';
@@ -48,7 +49,7 @@ describe.each(['vanilla', 'lpr'] as const)('training with the router %s', (route
   it('needs no more memory in 2,000 steps than in ten', { timeout: 120_000 }, async () => {
     const decoder = makeDecoder(device, router);
     const trainer = makeTrainer(decoder, {
-      schedule: { warmupSteps: 10, stableSteps: 1_500, decaySteps: 490, minRatio: 0.1 },
+      schedule: { warmupSteps: 10, stableSteps: 1_500, decaySteps: 490, decay: 'cosine', minRatio: 0.1 },
     });
     await take(trainer, 10);
     const { liveBuffers, liveBytes, peakBytes } = device.memory;
@@ -103,6 +104,80 @@ describe.each(['vanilla', 'lpr'] as const)('training with the router %s', (route
       return weights;
     };
     expect(await run(true)).toEqual(await run(false));
+  });
+});
+
+describe('gradient accumulation', () => {
+  /** Gradients and loads of one step over the same six sequences, split into micro-batches. */
+  async function stepOf(router: Parameters<typeof makeDecoder>[1], accumulation: number, seed: number) {
+    const decoder = makeDecoder(device, router, seed);
+    const gradients: Record<string, Float32Array> = {};
+    const trainer = makeTrainer(decoder, {
+      accumulation,
+      stream: new BatchStream({ tokens, batchSize: 6 / accumulation, sequenceLength: 8, seed }),
+      learningRate: 1,
+      // A plain step: without momentum, the first moment is the gradient.
+      optimizer: { beta1: 0, clipNorm: 1e9 },
+    });
+    const report = await trainer.recordStep();
+    for (const [name, { data }] of await trainer.optimizer.exportState()) {
+      if (name.endsWith('firstMoment')) gradients[name] = data;
+    }
+    trainer.dispose();
+    decoder.dispose();
+    return { report, gradients };
+  }
+
+  it('gives the gradients of the whole batch, however it is split', async () => {
+    const routers = fc.constantFrom('plain', 'vanilla', 'lpr', 'adamoe');
+    await fc.assert(
+      fc.asyncProperty(routers, fc.constantFrom(2, 3, 6), fc.nat(1000), async (router, accumulation, seed) => {
+        const whole = await stepOf(router, 1, seed);
+        const split = await stepOf(router, accumulation, seed);
+        expect(split.report.tokens).toBe(whole.report.tokens);
+        expect(split.report.counts).toEqual(whole.report.counts);
+        expect(split.report.loss).toBeCloseTo(whole.report.loss, 5);
+        expect(split.report.totalLoss).toBeCloseTo(whole.report.totalLoss, 5);
+        for (const [name, expected] of Object.entries(whole.gradients)) {
+          const bound = 1e-6 + 1e-4 * Math.max(...expected.map(Math.abs));
+          for (const [i, value] of expected.entries()) {
+            expect(Math.abs(split.gradients[name]![i]! - value), name).toBeLessThanOrEqual(bound);
+          }
+        }
+      }),
+      { numRuns: 12 },
+    );
+  });
+
+  it('reports the terms of the whole batch', async () => {
+    const { report } = await stepOf('lpr', 2, 3);
+    const weighted = report.terms.reduce((sum, term) => sum + term.weighted, 0);
+    expect(report.totalLoss).toBeCloseTo(report.loss + weighted, 5);
+    const { report: whole } = await stepOf('lpr', 1, 3);
+    expect(report.terms.map(({ name, layer }) => [name, layer])).toEqual(
+      whole.terms.map(({ name, layer }) => [name, layer]),
+    );
+    for (const [i, { raw }] of report.terms.entries()) expect(raw).toBeCloseTo(whole.terms[i]!.raw, 5);
+  });
+
+  it('weighs a micro-batch by its labels, of which some may be left out', async () => {
+    const decoder = makeDecoder(device, 'plain');
+    const stream = new BatchStream({ tokens, batchSize: 1, sequenceLength: 8, seed: 1 });
+    const masked = (index: number): Batch => {
+      const batch = stream.batchAt(index);
+      return index === 0 ? { ...batch, labels: batch.labels.map((label, i) => (i < 6 ? -100 : label)) } : batch;
+    };
+    const losses = await Promise.all(
+      [masked(0), masked(1)].map(async (batch) => (await evaluate(decoder, [batch])).loss),
+    );
+    const trainer = makeTrainer(decoder, { accumulation: 2, stream: { batchAt: masked } });
+    expect((await trainer.recordStep()).loss).toBeCloseTo((2 * losses[0]! + 8 * losses[1]!) / 10, 5);
+    const empty = makeTrainer(decoder, {
+      stream: { batchAt: (index) => ({ ...stream.batchAt(index), labels: new Int32Array(8).fill(-100) }) },
+    });
+    expect(() => empty.recordStep()).toThrow(/no label/);
+    for (const each of [trainer, empty]) each.dispose();
+    decoder.dispose();
   });
 });
 

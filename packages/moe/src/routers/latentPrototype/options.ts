@@ -159,7 +159,8 @@ export const latentPrototypePresets: Readonly<Record<LatentPrototypePreset, Late
   },
 };
 
-const rules: OptionRules<LatentPrototypeOptions> = {
+/** Allowed values of the switches, where the type of the default does not say it all. */
+export const latentPrototypeRules: OptionRules<LatentPrototypeOptions> = {
   latentDim: 'count',
   measure: [
     'cosine',
@@ -196,5 +197,5 @@ export function resolveLatentPrototype(
   preset: LatentPrototypePreset,
   overrides: Partial<LatentPrototypeOptions> = {},
 ): LatentPrototypeOptions {
-  return resolveOptions('LPR', latentPrototypePresets[preset], rules, overrides);
+  return resolveOptions('LPR', latentPrototypePresets[preset], latentPrototypeRules, overrides);
 }

@@ -1,0 +1,36 @@
+/** `pnpm trainer config`: settings looked at before anything runs. */
+import { writeWhole } from '@lpr/train';
+import { stringify } from 'yaml';
+import { predictionText, predictRun } from '../prediction.ts';
+import { PRESETS } from '../presets/index.ts';
+import { configJsonSchema } from '../settings/json-schema.ts';
+import { resolveSettings, type SettingOptions } from '../settings/resolve.ts';
+import { alignColumns } from '../table.ts';
+
+/** Prints the settings of a run as YAML, which `--config` reads. */
+export function showConfig(options: SettingOptions): void {
+  const settings = resolveSettings(options);
+  console.log(`# ${predictionText(predictRun(settings))}\n${stringify(settings).trimEnd()}`);
+}
+
+/** Prints the JSON schema of configuration files, or writes it. */
+export async function writeConfigSchema({ out }: { readonly out?: string }): Promise<void> {
+  const text = JSON.stringify(configJsonSchema(), null, 2);
+  if (out === undefined) console.log(text);
+  else await writeWhole(out, `${text}\n`);
+}
+
+/** Prints every preset with what it will take. */
+export function listPresets(): void {
+  const rows = Object.entries(PRESETS).map(([preset, { description }]) => {
+    const { parameters, tokens, memory } = predictRun(resolveSettings({ preset, config: [], set: [] }));
+    const numbers = [
+      `${(parameters / 1e6).toFixed(1)}M`,
+      `${(tokens / 1e6).toFixed(1)}M`,
+      (memory.total / 2 ** 30).toFixed(2),
+    ];
+    return { numbers: [preset, ...numbers], description };
+  });
+  const [head, ...lines] = alignColumns([['', 'parameters', 'tokens', 'GiB'], ...rows.map(({ numbers }) => numbers)]);
+  console.log([head, ...lines.map((line, i) => `${line}  ${rows[i]!.description}`)].join('\n'));
+}

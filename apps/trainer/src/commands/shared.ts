@@ -1,0 +1,84 @@
+/** What commands have in common: a device and data with Ctrl-C and clean ends, folders for results, paths as they are shown. */
+import { access, constants, readdir, stat } from 'node:fs/promises';
+import { dirname, join, relative, resolve as resolvePath } from 'node:path';
+import { hasCode } from '@lpr/train';
+import { UsageError } from '../errors.ts';
+import { INTERRUPTED, listenForInterrupt } from '../interrupt.ts';
+import { createProgress } from '../progress.ts';
+import { openSession, type Session } from '../session.ts';
+import type { SettingOptions } from '../settings/resolve.ts';
+import type { Settings } from '../settings/schema.ts';
+
+export interface RunCommandOptions extends SettingOptions {
+  readonly out?: string;
+}
+
+/** Opens a session, listens for Ctrl-C, and cleans up. `body` says whether it finished. */
+export async function inSession(
+  settings: Settings,
+  folder: string,
+  body: (session: Session, signal: AbortSignal) => Promise<boolean>,
+): Promise<void> {
+  const progress = createProgress(process.stderr, process.env);
+  const interrupt = listenForInterrupt(() => progress.note('stopping after this step; Ctrl-C again to stop at once'));
+  let session: Session | null = null;
+  try {
+    session = await openSession(settings, progress);
+    if (!(await body(session, interrupt.signal))) {
+      progress.note(`stopped and saved. Go on with: pnpm trainer resume ${shown(folder)}`);
+      process.exitCode = INTERRUPTED;
+    }
+  } finally {
+    progress.end();
+    interrupt.stop();
+    await session?.device.dispose();
+  }
+}
+
+/**
+ * The folder for a new run: `--out`, or the first free `runs/<command>-<number>`.
+ *
+ * @throws UsageError when `--out` exists and is not empty; Error when its parent cannot be written
+ */
+export async function outFolder(out: string | undefined, command: string): Promise<string> {
+  if (out === undefined) {
+    for (let number = 1; ; number++) {
+      const folder = join('runs', `${command}-${number}`);
+      if ((await contentOf(folder)) !== null) continue;
+      await checkWritable(folder);
+      return folder;
+    }
+  }
+  const content = await contentOf(out);
+  if (content !== null && content.length > 0) {
+    throw new UsageError(
+      `${out} already exists and is not empty; nothing in it was changed. ` +
+        `Go on with what is there: pnpm trainer resume ${out}. Start anew: choose another --out`,
+    );
+  }
+  await checkWritable(out);
+  return out;
+}
+
+/** Throws unless the path, or the nearest folder above it that exists, can be written to: found out before minutes of work. */
+async function checkWritable(out: string): Promise<void> {
+  let path = resolvePath(out);
+  while ((await contentOf(path)) === null) path = dirname(path);
+  await access(path, constants.W_OK).catch((error: unknown) => {
+    throw new UsageError(`--out ${out}: cannot write to ${path} (${String(error)}); choose another`);
+  });
+}
+
+/** Names in a folder; null when nothing is there. */
+async function contentOf(path: string): Promise<string[] | null> {
+  try {
+    return (await stat(path)).isDirectory() ? await readdir(path) : [path];
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return null;
+    throw new UsageError(`--out ${path}: ${String(error)}; choose another`);
+  }
+}
+
+export function shown(path: string): string {
+  return relative('.', path) || '.';
+}

@@ -1,0 +1,59 @@
+/** `pnpm trainer train` and `pnpm trainer resume`. */
+import { RunFolder } from '@lpr/train';
+import { readComparison } from '../comparison.ts';
+import { checkFits, predictionText, predictRun } from '../prediction.ts';
+import { finishRun, readSettings, type RunResultFile } from '../runs.ts';
+import type { Session } from '../session.ts';
+import { resolveSettings } from '../settings/resolve.ts';
+import type { Settings } from '../settings/schema.ts';
+import { finishAndPrintComparison } from './compare.ts';
+import { inSession, outFolder, type RunCommandOptions, shown } from './shared.ts';
+
+export async function train(options: RunCommandOptions): Promise<void> {
+  const settings = resolveSettings(options);
+  checkFits(settings);
+  const folder = await outFolder(options.out, 'train');
+  await inSession(settings, folder, async (session, signal) => {
+    session.progress.note(predictionText(predictRun(settings)));
+    const run = await RunFolder.create(folder, settings);
+    return await finishAndPrintRun(session, run, settings, signal);
+  });
+}
+
+/** Goes on with a run or a comparison. */
+export async function resume(folder: string, { threads }: { threads?: number }): Promise<void> {
+  const withThreads = (settings: Settings): Settings => (threads === undefined ? settings : { ...settings, threads });
+  const comparison = await readComparison(folder);
+  if (comparison !== null) {
+    const runs = new Map(Array.from(comparison, ([name, settings]) => [name, withThreads(settings)]));
+    const [settings] = runs.values();
+    await inSession(settings!, folder, (session, signal) => finishAndPrintComparison(session, folder, runs, signal));
+    return;
+  }
+  const settings = withThreads(await readSettings(folder));
+  await inSession(settings, folder, async (session, signal) =>
+    finishAndPrintRun(session, await RunFolder.open(folder), settings, signal),
+  );
+}
+
+async function finishAndPrintRun(
+  session: Session,
+  run: RunFolder,
+  settings: Settings,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    const result: RunResultFile | null = await finishRun(session, run, settings, settings.router, signal);
+    session.progress.end();
+    if (result === null) return false;
+    const { testLoss, gini, minMax, worst, tokens } = result.evaluation;
+    const format = (value: number | null): string => value?.toFixed(4) ?? 'undefined';
+    console.log(
+      `${settings.router}: test loss ${testLoss.toFixed(4)} over ${tokens} held-out tokens, Gini ${format(gini)} (worst layer ${format(worst.gini)}), ` +
+        `min-max ${format(minMax)} (worst layer ${format(worst.minMax)})\n${shown(run.path)}`,
+    );
+    return true;
+  } finally {
+    await run.close();
+  }
+}

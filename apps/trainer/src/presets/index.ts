@@ -1,0 +1,94 @@
+/** Named settings of a run: how large the model is, how long it trains, on what. Files and options go over them. */
+import { PAPER_PRESETS } from './paper.ts';
+import type { Preset } from './preset.ts';
+
+/** What the small presets share: schedule, decay and clipping as the LPR paper trains (its table 8). */
+const SHARED_TRAINING = {
+  warmup: 0.05,
+  stable: 0.75,
+  minRatio: 0.05,
+  weightDecay: 0.1,
+  clipNorm: 1,
+  keepCheckpoints: 2,
+} as const;
+
+const SMALL_PRESETS = {
+  tiny: {
+    description: 'seconds: to see that everything works',
+    settings: {
+      size: {
+        vocabulary: 512,
+        hidden: 32,
+        layers: 2,
+        heads: 2,
+        keyValueHeads: 1,
+        headDim: 16,
+        experts: 8,
+        topK: 2,
+        expertWidth: 32,
+      },
+      data: { corpus: 'state-of-the-union', heldOutFraction: 0.02, batchSize: 4, sequenceLength: 64 },
+      training: { steps: 40, learningRate: 0.003, ...SHARED_TRAINING, logEvery: 10, checkpointEvery: 20 },
+      evaluation: { tokens: 8_192, batchSize: 8 },
+    },
+  },
+  quick: {
+    description: 'the comparison of three minutes on two cores',
+    settings: {
+      size: {
+        vocabulary: 4096,
+        hidden: 128,
+        layers: 4,
+        heads: 4,
+        keyValueHeads: 2,
+        headDim: 32,
+        experts: 32,
+        topK: 4,
+        expertWidth: 64,
+      },
+      data: { corpus: 'state-of-the-union', heldOutFraction: 0.05, batchSize: 16, sequenceLength: 128 },
+      training: { steps: 320, learningRate: 0.003, ...SHARED_TRAINING, logEvery: 20, checkpointEvery: 100 },
+      evaluation: { tokens: 102_400, batchSize: 16 },
+    },
+  },
+  small: {
+    description: 'a longer run of a larger model: under an hour on two cores',
+    settings: {
+      size: {
+        vocabulary: 4096,
+        hidden: 256,
+        layers: 6,
+        heads: 8,
+        keyValueHeads: 4,
+        headDim: 32,
+        experts: 64,
+        topK: 8,
+        expertWidth: 64,
+      },
+      data: { corpus: 'state-of-the-union', heldOutFraction: 0.05, batchSize: 8, sequenceLength: 256 },
+      training: { steps: 1_000, learningRate: 0.002, ...SHARED_TRAINING, logEvery: 20, checkpointEvery: 100 },
+      evaluation: { tokens: 102_400, batchSize: 8 },
+    },
+  },
+  medium: {
+    description: '43M parameters with 128 experts: hours on two cores',
+    settings: {
+      size: {
+        vocabulary: 8192,
+        hidden: 256,
+        layers: 6,
+        heads: 8,
+        keyValueHeads: 2,
+        headDim: 32,
+        experts: 128,
+        topK: 8,
+        expertWidth: 64,
+      },
+      data: { corpus: 'state-of-the-union', heldOutFraction: 0.05, batchSize: 4, sequenceLength: 256 },
+      training: { steps: 10_000, learningRate: 0.001, ...SHARED_TRAINING, logEvery: 50, checkpointEvery: 500 },
+      evaluation: { tokens: 102_400, batchSize: 4 },
+    },
+  },
+} as const satisfies Readonly<Record<string, Preset>>;
+
+export const PRESETS: Readonly<Record<string, Preset>> = { ...SMALL_PRESETS, ...PAPER_PRESETS };

@@ -1,0 +1,76 @@
+/** The names of routing methods on the command line, and which group of settings each reads. */
+import {
+  type LatentPrototypePreset,
+  latentPrototypePresets,
+  latentPrototypeRules,
+  type OptionRule,
+  type RouterKind,
+  routerMethods,
+} from '@lpr/moe';
+import { z } from 'zod';
+
+/** A method of @lpr/moe, by its name there. */
+export type MethodName = Exclude<RouterKind, 'latentPrototype' | 'topKSoftmax'>;
+
+export type RouterName = 'top-k' | 'lpr' | 'lpr-paper' | 'lpr-official' | MethodName;
+
+const METHODS = Object.keys(routerMethods).filter(
+  (kind): kind is MethodName => kind !== 'latentPrototype' && kind !== 'topKSoftmax',
+);
+
+export const ROUTERS: readonly RouterName[] = ['top-k', 'lpr', 'lpr-paper', 'lpr-official', ...METHODS];
+
+/** Which formulation of Latent Prototype Routing a router's name stands for. */
+export const FORMULATIONS: Readonly<Partial<Record<RouterName, LatentPrototypePreset>>> = {
+  lpr: 'corrected',
+  'lpr-paper': 'paper',
+  'lpr-official': 'official',
+};
+
+/** The groups of settings of which a router reads one. */
+export const ROUTER_GROUPS = ['balancing', 'lpr', 'method'] as const;
+export type RouterGroup = (typeof ROUTER_GROUPS)[number];
+
+/** Which group holds the settings of a router. */
+export function groupOf(router: RouterName): RouterGroup {
+  if (FORMULATIONS[router] !== undefined) return 'lpr';
+  return isMethod(router) ? 'method' : 'balancing';
+}
+
+export function isMethod(router: RouterName): router is MethodName {
+  return (METHODS as readonly string[]).includes(router);
+}
+
+/** Every switch of Latent Prototype Routing. */
+export const lprSchema: z.ZodObject = optionsSchema(latentPrototypePresets.corrected, latentPrototypeRules);
+
+/** The settings of a method of @lpr/moe. */
+export function methodSchema(method: MethodName): z.ZodObject {
+  const { defaults, rules = {} } = routerMethods[method];
+  const { kind: _, ...settings } = defaults;
+  return optionsSchema(settings, rules);
+}
+
+/** The same checks as those of @lpr/moe, as a schema: it gives each fault its path, and editors the allowed values. */
+function optionsSchema(defaults: object, rules: Readonly<Partial<Record<string, OptionRule>>>): z.ZodObject {
+  const fields = Object.entries(defaults).map(([field, initial]) => [field, fieldSchema(initial, rules[field])]);
+  return z.strictObject(Object.fromEntries(fields) as Record<string, z.ZodType>);
+}
+
+function fieldSchema(initial: unknown, rule: OptionRule | undefined): z.ZodType {
+  if (typeof rule === 'object') return z.enum(rule as [string, ...string[]]);
+  if (typeof initial === 'boolean') return z.boolean();
+  if (typeof initial === 'string') return z.literal(initial);
+  switch (rule) {
+    case 'count':
+      return z.int().min(1);
+    case 'countOrNull':
+      return z.int().min(1).nullable();
+    case 'positive':
+      return z.number().gt(0);
+    case 'share':
+      return z.number().min(0).max(1);
+    default:
+      return z.number().min(0);
+  }
+}

@@ -1,0 +1,121 @@
+/** The settings of a run: their shape, and what each field takes and means. */
+import type { LatentPrototypeOptions } from '@lpr/moe';
+import { z } from 'zod';
+import { lprSchema, type RouterName, ROUTERS } from './routers.ts';
+
+export const ARCHITECTURES = ['qwen3-moe', 'mixtral', 'deepseek-v3'] as const;
+export type Architecture = (typeof ARCHITECTURES)[number];
+
+export const DEVICES = ['wasm', 'auto', 'gpu', 'gpu-software'] as const;
+export type DeviceSetting = (typeof DEVICES)[number];
+
+/** Everything that decides a run; what `config.yaml` holds. The schema below says what each field means. */
+export interface Settings {
+  readonly architecture: Architecture;
+  readonly router: RouterName;
+  readonly balancing?: { readonly auxiliaryLoss: number } | undefined;
+  readonly lpr?: LatentPrototypeOptions | undefined;
+  readonly method?: Readonly<Record<string, unknown>> | undefined;
+  readonly model: Readonly<Record<string, unknown>>;
+  readonly seed: number;
+  readonly device: DeviceSetting;
+  readonly threads: number | null;
+  readonly size: {
+    readonly vocabulary: number;
+    readonly hidden: number;
+    readonly layers: number;
+    readonly heads: number;
+    readonly keyValueHeads: number;
+    readonly headDim: number;
+    readonly experts: number;
+    readonly topK: number;
+    readonly expertWidth: number;
+  };
+  readonly data: {
+    readonly corpus: 'state-of-the-union' | readonly string[];
+    readonly heldOutFraction: number;
+    readonly batchSize: number;
+    readonly sequenceLength: number;
+  };
+  readonly training: {
+    readonly steps: number;
+    readonly learningRate: number;
+    readonly warmup: number;
+    readonly stable: number;
+    readonly minRatio: number;
+    readonly weightDecay: number;
+    readonly clipNorm: number;
+    readonly logEvery: number;
+    readonly checkpointEvery: number;
+    readonly keepCheckpoints: number;
+  };
+  readonly evaluation: {
+    readonly tokens: number;
+    readonly batchSize: number;
+  };
+}
+
+const positive = (meaning: string): z.ZodType<number> => z.int().min(1).describe(meaning);
+const share = (meaning: string): z.ZodType<number> => z.number().min(0).max(1).describe(meaning);
+
+export const settingsSchema: z.ZodType<Settings> = z.strictObject({
+  architecture: z.enum(ARCHITECTURES).describe('The decoder, as Hugging Face transformers computes it'),
+  router: z.enum(ROUTERS as [RouterName]).describe("The routing method; top-k is the architecture's own"),
+  balancing: z
+    .strictObject({
+      auxiliaryLoss: z
+        .number()
+        .min(0)
+        .describe('Weight of the auxiliary load-balancing loss, pooled over layers as in Hugging Face transformers'),
+    })
+    .optional()
+    .describe("Of the architecture's own router"),
+  lpr: (lprSchema as unknown as z.ZodType<LatentPrototypeOptions>)
+    .optional()
+    .describe('Of Latent Prototype Routing: every switch of the formulation'),
+  method: z.record(z.string(), z.unknown()).optional().describe('Of the other methods: every setting of the method'),
+  model: z
+    .record(z.string(), z.unknown())
+    .default({})
+    .describe('Further keys of the Hugging Face config.json of the architecture; they win over what the sizes give'),
+  seed: z.int().min(0).describe('Decides initial weights, data order and noise'),
+  device: z
+    .enum(DEVICES)
+    .describe('wasm: the CPU. auto: a GPU where there is one. gpu-software: a GPU that the CPU plays, very slow'),
+  threads: z.int().min(0).nullable().describe('Worker threads; 0 runs in place; null: one a core'),
+  size: z.strictObject({
+    vocabulary: z.int().min(257).describe('Tokens of the tokenizer that is trained on the training text'),
+    hidden: positive('Width of the model'),
+    layers: positive('Decoder layers'),
+    heads: positive('Heads of attention'),
+    keyValueHeads: positive('Heads of keys and values; a divisor of heads'),
+    headDim: positive('Width of a head; even'),
+    experts: positive('Experts in a layer'),
+    topK: positive('Experts per token'),
+    expertWidth: positive('Inner width of an expert'),
+  }),
+  data: z.strictObject({
+    corpus: z
+      .union([z.literal('state-of-the-union'), z.array(z.string()).min(1)])
+      .describe('The addresses that come along, or the paths of text files'),
+    heldOutFraction: z.number().gt(0).lt(1).describe('Share of the text that is only evaluated on'),
+    batchSize: positive('Sequences that run through the model at once'),
+    sequenceLength: positive('Tokens of a sequence'),
+  }),
+  training: z.strictObject({
+    steps: positive('Optimiser steps'),
+    learningRate: z.number().gt(0).describe('At its peak'),
+    warmup: share('Share of the steps'),
+    stable: share('Share of the steps; what is left is the decay'),
+    minRatio: share("The schedule's smallest factor"),
+    weightDecay: z.number().min(0).describe('Decoupled decay of the weights'),
+    clipNorm: z.number().gt(0).describe('Global norm that gradients are scaled down to'),
+    logEvery: positive('Steps in a logging window'),
+    checkpointEvery: positive('Steps between checkpoints'),
+    keepCheckpoints: positive('Checkpoints that stay, the newest'),
+  }),
+  evaluation: z.strictObject({
+    tokens: positive('Held-out tokens, at most'),
+    batchSize: positive('Sequences at once'),
+  }),
+});
