@@ -6,8 +6,8 @@
  * seed and the step's number, so a trainer that was set back to a step repeats it bit for bit.
  */
 import type { Batch, BatchStream } from '@lpr/data';
-import type { Decoder, DecoderOutput, LayerLoss } from '@lpr/model';
-import { labelled } from '@lpr/moe';
+import type { Decoder, DecoderContext, DecoderOutput, LayerLoss } from '@lpr/model';
+import { labelled, mergeStatistics, type RoutingStatistics } from '@lpr/moe';
 import { add, affine, backward, cast, concatenate, RandomKey, reshape, scope, type Tensor, tensor } from '@lpr/tensor';
 import { AdamW, type AdamWOptions } from './optimizer.ts';
 import { learningRateFactor, type Schedule } from './schedule.ts';
@@ -101,14 +101,13 @@ export class Trainer {
     const learningRate = this.learningRateAt(index);
     const { device } = this.decoder;
     const reads = scope(device, () => {
-      const { values, counts, terms } = this.#accumulate(index, batches);
+      const { values, counts, terms, statistics } = this.#accumulate(index, batches);
       const gradientNorm = labelled(device, 'optimizer', () => this.optimizer.step(learningRate));
-      labelled(device, 'router', () => this.decoder.afterStep(counts));
+      labelled(device, 'router', () => this.decoder.afterStep(statistics));
       return { terms, values: joined([gradientNorm, values]).data(), counts: readCounts(counts) };
     });
     this.#checkLeaks();
-    const tokens = batches.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
-    return report(index + 1, tokens, learningRate, reads);
+    return report(index + 1, tokensOf(batches), learningRate, reads);
   }
 
   /** The micro-batches of a step, counted from 0. */
@@ -128,17 +127,17 @@ export class Trainer {
     return place === 0 ? step : step.fold(place);
   }
 
-  /** Leaves the gradients of all micro-batches in the parameters. */
+  /** Leaves the gradients of all micro-batches in the parameters: those that the whole batch would give. */
   #accumulate(index: number, batches: readonly Batch[]): StepSums {
     const { device } = this.decoder;
     const shares = labelShares(batches);
+    const contexts = this.#contextsOf(index, batches);
     return batches
       .map((batch, place) =>
         // A scope each, so that no more than one micro-batch is in memory.
         scope(device, (): StepSums => {
-          const noise = this.noiseOf(index, place);
-          const output = this.decoder.forward(uploadBatch(this.decoder, batch), { training: true, noise });
-          const part = 1 / batches.length;
+          const output = this.decoder.forward(uploadBatch(this.decoder, batch), contexts[place]!);
+          const part = batch.inputIds.length / tokensOf(batches);
           const objective = shareOfObjective(output, shares[place]!, part);
           backward(objective);
           const scalars = [
@@ -147,14 +146,33 @@ export class Trainer {
             ...output.losses.map(({ value }) => affine(value, part)),
           ];
           const terms = output.losses.map(({ name, layer, weight }) => ({ name, layer, weight }));
-          return { terms, values: joined(scalars), counts: output.counts };
+          return { terms, values: joined(scalars), counts: output.counts, statistics: output.statistics };
         }),
       )
-      .reduce((sum, { values, counts }) => ({
+      .reduce((sum, { values, counts, statistics }) => ({
         ...sum,
         values: add(sum.values, values),
         counts: counts.map((count, layer) => addCounts(sum.counts[layer]!, count)),
+        statistics: mergeStatistics([sum.statistics, statistics]),
       }));
+  }
+
+  /** How each micro-batch runs forward: where it lies in the step, and what its losses must know of the others. */
+  #contextsOf(index: number, batches: readonly Batch[]): DecoderContext[] {
+    const context = { training: true, noise: this.noiseOf(index, 0) };
+    if (batches.length === 1) return [context];
+    const tokens = tokensOf(batches);
+    const parts = batches.map((_, place) => ({ first: tokensOf(batches.slice(0, place)), tokens }));
+    const { decoder } = this;
+    if (!decoder.poolsLosses) return parts.map((part) => ({ ...context, part }));
+    const statistics = mergeStatistics(
+      batches.map((batch, place) =>
+        scope(decoder.device, () =>
+          decoder.survey(uploadBatch(decoder, batch).inputIds, { ...context, part: parts[place]! }),
+        ),
+      ),
+    );
+    return parts.map((part) => ({ ...context, part: { ...part, statistics } }));
   }
 
   /** Frees the optimiser's state; the decoder stays. */
@@ -189,6 +207,12 @@ interface StepSums {
   readonly values: Tensor;
   /** i32 `[M]` of each layer. */
   readonly counts: readonly Tensor[];
+  /** Of each layer. */
+  readonly statistics: readonly RoutingStatistics[];
+}
+
+function tokensOf(batches: readonly Batch[]): number {
+  return batches.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
 }
 
 /** The share of each micro-batch in the labels of a step: what its mean cross entropy weighs in the mean over the step. */
