@@ -2,19 +2,18 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import {
-  type Batch,
   BatchStream,
   evaluationBatches,
-  loadStateOfTheUnion,
-  loadTextFiles,
   type PreparedTokens,
   prepareTokens,
+  type SourceSpec,
+  type TokenStream,
 } from '@lpr/data';
 import { type LoadShape, mutualInformation, mutualInformationBias } from '@lpr/metrics';
 import { createDecoder, type Decoder } from '@lpr/model';
 import type { Router } from '@lpr/moe';
 import { createDevice, type Device } from '@lpr/tensor';
-import { type Evaluation, type EvaluationOptions, evaluateDomains, makeSchedule, Trainer } from '@lpr/train';
+import { type Evaluation, type EvaluationOptions, evaluate, makeSchedule, Trainer } from '@lpr/train';
 import { UsageError } from './errors.ts';
 import { decoderConfig } from './models.ts';
 import type { Progress } from './progress.ts';
@@ -46,9 +45,10 @@ export async function openDevice({ device, threads }: Pick<Settings, 'device' | 
 
 export async function loadTokens({ data, size }: Settings, progress: Progress): Promise<PreparedTokens> {
   progress.phase('reading the corpus');
-  const documents = data.corpus === 'state-of-the-union' ? loadStateOfTheUnion() : loadTextFiles(data.corpus);
+  const source: SourceSpec =
+    data.corpus === 'state-of-the-union' ? { type: 'state-of-the-union' } : { type: 'text', paths: data.corpus };
   const tokens = await prepareTokens({
-    documents,
+    sources: [source],
     heldOutFraction: data.heldOutFraction,
     // Not the run's seed: runs with other seeds must be tested on the same text.
     seed: 0,
@@ -59,9 +59,10 @@ export async function loadTokens({ data, size }: Settings, progress: Progress): 
     ['training', tokens.training],
     ['held-out', tokens.heldOut],
   ] as const) {
-    if (stream.length <= data.sequenceLength) {
+    const length = Math.min(...stream.map((part) => part.tokens.length));
+    if (length <= data.sequenceLength) {
       throw new UsageError(
-        `data.sequenceLength is ${data.sequenceLength}, but the ${name} part of the corpus has only ${stream.length} tokens; shorten the sequence or give more text`,
+        `data.sequenceLength is ${data.sequenceLength}, but the ${name} part of the corpus has only ${length} tokens; shorten the sequence or give more text`,
       );
     }
   }
@@ -112,14 +113,13 @@ export function heldOutText(
   { tokens, progress }: Session,
   { data, evaluation }: Settings,
   name: string,
-): Required<Pick<EvaluationOptions, 'domains' | 'onProgress'>> {
+): Required<Pick<EvaluationOptions, 'batches' | 'onProgress'>> {
   const limit = Math.max(evaluation.tokens, data.sequenceLength);
-  const total = Math.min(limit, tokens.heldOut.length - 1);
-  const whole = Math.floor(total / data.sequenceLength) * data.sequenceLength;
-  const batches = (): Iterable<Batch> =>
-    evaluationBatches(tokens.heldOut, evaluation.batchSize, data.sequenceLength, limit);
+  const sequencesOf = (part: TokenStream): number => Math.floor((part.tokens.length - 1) / data.sequenceLength);
+  const available = tokens.heldOut.reduce((sum, part) => sum + sequencesOf(part), 0);
+  const whole = Math.min(available, Math.floor(limit / data.sequenceLength)) * data.sequenceLength;
   return {
-    domains: new Map([['held-out', batches]]),
+    batches: () => evaluationBatches(tokens.heldOut, evaluation.batchSize, data.sequenceLength, limit),
     onProgress: (done) => progress.evaluation(name, done, whole),
   };
 }
@@ -130,9 +130,8 @@ export async function evaluateHeldOut(
   settings: Settings,
   name: string,
 ): Promise<HeldOutFigures> {
-  const { domains, onProgress } = heldOutText(session, settings, name);
-  const batches = new Map(Array.from(domains, ([domain, make]) => [domain, make()]));
-  const result = await evaluateDomains(decoder, batches, { tokenCounts: true, onProgress });
+  const { batches, onProgress } = heldOutText(session, settings, name);
+  const result = await evaluate(decoder, batches(), { tokenCounts: true, onProgress });
   const mean = (figures: readonly number[]): number => figures.reduce((a, b) => a + b, 0) / figures.length;
   return {
     ...result,

@@ -1,7 +1,9 @@
 /** Texts for property tests. */
 
 import * as fc from 'fast-check';
-import { loadStateOfTheUnion } from '../src/corpora/sotu.ts';
+import type { Document } from '../src/documents.ts';
+import { loadStateOfTheUnion } from '../src/sources/sotu.ts';
+import type { Source } from '../src/sources/source.ts';
 
 /** Any Unicode text: every plane, control characters, unassigned code points. */
 export const UNICODE: fc.Arbitrary<string> = fc.string({ unit: 'binary', maxLength: 60 });
@@ -23,3 +25,14 @@ function parts(): string[] {
 export const ADDRESSES: readonly string[] = loadStateOfTheUnion()
   .filter((_, index) => index % 25 === 0)
   .map(({ text }) => text);
+
+/** Every document of a source. */
+export async function readSource({ files }: Source): Promise<Document[]> {
+  const documents: Document[] = [];
+  for (const file of files) {
+    for await (const shard of file.shards(0)) {
+      documents.push(...shard.documents);
+    }
+  }
+  return documents;
+}

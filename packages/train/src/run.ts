@@ -233,9 +233,7 @@ class Training {
   async #measure(): Promise<Record<string, PartNorms>> {
     const { trainer } = this.#options;
     const [batch] = trainer.batchesOf(trainer.step);
-    return await this.#window.pause(() =>
-      measureGradientNorms(trainer.decoder, batch!, trainer.noiseOf(trainer.step, 0)),
-    );
+    return await this.#window.pause(() => measureGradientNorms(trainer.decoder, batch!, trainer.noiseOf(trainer.step)));
   }
 
   async #save(): Promise<void> {

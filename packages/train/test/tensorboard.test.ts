@@ -79,7 +79,7 @@ describe('event files', () => {
       { tag: 'loads/0', values: [0, 1, 1, 3] },
       { tag: 'loads', image: picture },
     ]);
-    const [{ data }] = [...readRecords(record)] as [{ data: Uint8Array }];
+    const { data } = readRecords(record).next().value!;
     const event = decode(data);
     expect(field(event, 1)).toBe(12.5);
     expect(field(event, 2)).toBe(300);
@@ -126,7 +126,9 @@ describe('event files', () => {
     );
     const flipped = Buffer.from(summaryRecord(1, 1, [{ tag: 'x', scalar: 1 }]));
     flipped[20]! ^= 4;
-    expect(eventsUntilStep(Buffer.concat([fileVersionRecord(1), flipped]), 9)).toEqual(Buffer.from(fileVersionRecord(1)));
+    expect(eventsUntilStep(Buffer.concat([fileVersionRecord(1), flipped]), 9)).toEqual(
+      Buffer.from(fileVersionRecord(1)),
+    );
   });
 
   it('frame any data so that it comes back', () => {
