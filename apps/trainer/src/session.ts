@@ -2,6 +2,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import {
+  type Batch,
   BatchStream,
   evaluationBatches,
   type PreparedTokens,
@@ -13,7 +14,7 @@ import { type LoadShape, mutualInformation, mutualInformationBias } from '@lpr/m
 import { createDecoder, type Decoder } from '@lpr/model';
 import type { Router } from '@lpr/moe';
 import { createDevice, type Device } from '@lpr/tensor';
-import { type Evaluation, evaluate, makeSchedule, Trainer } from '@lpr/train';
+import { type Evaluation, type EvaluationOptions, evaluateDomains, makeSchedule, Trainer } from '@lpr/train';
 import { UsageError } from './errors.ts';
 import { decoderConfig } from './models.ts';
 import type { Progress } from './progress.ts';
@@ -79,8 +80,12 @@ export function makeDecoder(device: Device, settings: Settings, vocabulary: numb
   return createDecoder(device, decoderConfig(settings, vocabulary), { seed: settings.seed });
 }
 
-/** @param tokens the training stream */
-export function makeTrainer(decoder: Decoder, settings: Settings, tokens: Int32Array): Trainer {
+/** @param tokens the training text, one stream or several to mix */
+export function makeTrainer(
+  decoder: Decoder,
+  settings: Settings,
+  tokens: Int32Array | readonly TokenStream[],
+): Trainer {
   const { data, training, seed } = settings;
   const { batchSize, sequenceLength } = data;
   const { schedule: kind, steps, accumulation, learningRate, weightDecay, weightDecayGroups, clipNorm } = training;
@@ -108,21 +113,37 @@ export interface HeldOutFigures extends Evaluation {
   readonly mutualInformationBias: number;
 }
 
-export async function evaluateHeldOut(
+/** The held-out text as a run evaluates it, with progress under the run's name. */
+export function heldOutText(
   { tokens, progress }: Session,
-  decoder: Decoder,
   { data, evaluation }: Settings,
   name: string,
-): Promise<HeldOutFigures> {
+): Required<Pick<EvaluationOptions, 'domains' | 'onProgress'>> {
   const limit = Math.max(evaluation.tokens, data.sequenceLength);
   const sequencesOf = (part: TokenStream): number => Math.floor((part.tokens.length - 1) / data.sequenceLength);
   const available = tokens.heldOut.reduce((sum, part) => sum + sequencesOf(part), 0);
   const whole = Math.min(available, Math.floor(limit / data.sequenceLength)) * data.sequenceLength;
-  const batches = evaluationBatches(tokens.heldOut, evaluation.batchSize, data.sequenceLength, limit);
-  const result = await evaluate(decoder, batches, {
-    tokenCounts: true,
+  // The limit is shared out among the domains, so batches are cut from all, and each domain takes its own.
+  function* batchesOf(domain: string): Generator<Batch> {
+    for (const batch of evaluationBatches(tokens.heldOut, evaluation.batchSize, data.sequenceLength, limit)) {
+      if (batch.domains[0] === domain) yield batch;
+    }
+  }
+  return {
+    domains: new Map(tokens.heldOut.map(({ domain }) => [domain, () => batchesOf(domain)])),
     onProgress: (done) => progress.evaluation(name, done, whole),
-  });
+  };
+}
+
+export async function evaluateHeldOut(
+  session: Session,
+  decoder: Decoder,
+  settings: Settings,
+  name: string,
+): Promise<HeldOutFigures> {
+  const { domains, onProgress } = heldOutText(session, settings, name);
+  const batches = new Map(Array.from(domains, ([domain, make]) => [domain, make()]));
+  const result = await evaluateDomains(decoder, batches, { tokenCounts: true, onProgress });
   const mean = (figures: readonly number[]): number => figures.reduce((a, b) => a + b, 0) / figures.length;
   return {
     ...result,

@@ -1,5 +1,5 @@
 /** `pnpm trainer tokenizer train`: a byte-level BPE of one's own text. */
-import { loadTextFiles, trainBpe } from '@lpr/data';
+import { openSource, trainBpe } from '@lpr/data';
 import { writeWhole } from '@lpr/train';
 import { createProgress } from '../progress.ts';
 import { shown } from './shared.ts';
@@ -12,7 +12,10 @@ export interface TokenizerOptions {
 export async function trainTokenizer(paths: readonly string[], { vocabulary, out }: TokenizerOptions): Promise<void> {
   const progress = createProgress(process.stderr, process.env);
   progress.phase('reading the text');
-  const texts = loadTextFiles(paths).map(({ text }) => text);
+  const texts: string[] = [];
+  for (const file of (await openSource({ type: 'text', paths: [...paths] })).files) {
+    for await (const { documents } of file.shards(0)) texts.push(...documents.map(({ text }) => text));
+  }
   progress.phase('training the tokenizer');
   const tokenizer = trainBpe(texts, { vocabularySize: vocabulary });
   await writeWhole(out, tokenizer.toJson());
