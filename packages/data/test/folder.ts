@@ -8,7 +8,7 @@ import { afterAll } from 'vitest';
 export interface Folder {
   readonly path: string;
   /** Writes a file, which may lie deeper, and gives its path. */
-  write(name: string, content: string | Uint8Array): string;
+  readonly write: (name: string, content: string | Uint8Array) => string;
 }
 
 /** Makes a folder that goes when the suite ends. */
