@@ -48,7 +48,7 @@ async function decided(run: string): Promise<unknown> {
       ...readdirSync(join(run, 'checkpoints', name)).map((file) => hash(join(run, 'checkpoints', name, file))),
     ]),
     loads: hash(join(run, 'loads.bin')),
-    metrics: (await readMetrics(run)).map((line) => ({ ...line, tokensPerSecond: null })),
+    metrics: (await readMetrics(run)).map((line) => ({ ...line, tokensPerSecond: null, phases: null, memory: null })),
     evaluation,
   };
 }

@@ -77,3 +77,10 @@ export function numberBetween(minimum: number, maximum: number): (text: string) 
     return value;
   };
 }
+
+/** Where to compute, for commands that use a finished model. */
+export function addDeviceOptions(command: Command): Command {
+  return command
+    .option('--threads <n>', 'worker threads; 0 runs in place (default: one a core)', atLeast(0))
+    .option('--device <name>', 'wasm (the CPU), gpu, auto, gpu-software', 'wasm');
+}

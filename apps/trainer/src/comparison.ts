@@ -181,7 +181,7 @@ async function drawFigures(
   const { data, training } = firstOf(runs);
   const window = referenceLevels(
     firstOf(runs),
-    data.batchSize * data.sequenceLength * Math.min(training.logEvery, training.steps),
+    data.batchSize * data.sequenceLength * training.accumulation * Math.min(training.logEvery, training.steps),
   );
   const curves = {
     runs: await Promise.all(

@@ -2,17 +2,19 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import {
+  type Batch,
   BatchStream,
   evaluationBatches,
-  loadStateOfTheUnion,
-  loadTextFiles,
   type PreparedTokens,
   prepareTokens,
+  type SourceSpec,
+  type TokenStream,
 } from '@lpr/data';
 import { type LoadShape, mutualInformation, mutualInformationBias } from '@lpr/metrics';
 import { createDecoder, type Decoder } from '@lpr/model';
+import type { Router } from '@lpr/moe';
 import { createDevice, type Device } from '@lpr/tensor';
-import { type Evaluation, evaluate, makeSchedule, Trainer } from '@lpr/train';
+import { type Evaluation, type EvaluationOptions, evaluateDomains, makeSchedule, Trainer } from '@lpr/train';
 import { UsageError } from './errors.ts';
 import { decoderConfig } from './models.ts';
 import type { Progress } from './progress.ts';
@@ -31,19 +33,23 @@ export interface Session {
  */
 export async function openSession(settings: Settings, progress: Progress): Promise<Session> {
   const tokens = await loadTokens(settings, progress);
-  const { device: name, threads } = settings;
-  const device = await createDevice(name === 'gpu-software' ? 'gpu' : name, {
+  return { device: await openDevice(settings), tokens, progress };
+}
+
+/** Starts a device by the name that settings give it. */
+export async function openDevice({ device, threads }: Pick<Settings, 'device' | 'threads'>): Promise<Device> {
+  return await createDevice(device === 'gpu-software' ? 'gpu' : device, {
     wasm: threads === null ? {} : { threads },
-    gpu: { allowSoftware: name === 'gpu-software' },
+    gpu: { allowSoftware: device === 'gpu-software' },
   });
-  return { device, tokens, progress };
 }
 
 export async function loadTokens({ data, size }: Settings, progress: Progress): Promise<PreparedTokens> {
   progress.phase('reading the corpus');
-  const documents = data.corpus === 'state-of-the-union' ? loadStateOfTheUnion() : loadTextFiles(data.corpus);
+  const source: SourceSpec =
+    data.corpus === 'state-of-the-union' ? { type: 'state-of-the-union' } : { type: 'text', paths: data.corpus };
   const tokens = await prepareTokens({
-    documents,
+    sources: [source],
     heldOutFraction: data.heldOutFraction,
     // Not the run's seed: runs with other seeds must be tested on the same text.
     seed: 0,
@@ -54,9 +60,10 @@ export async function loadTokens({ data, size }: Settings, progress: Progress): 
     ['training', tokens.training],
     ['held-out', tokens.heldOut],
   ] as const) {
-    if (stream.length <= data.sequenceLength) {
+    const length = Math.min(...stream.map((part) => part.tokens.length));
+    if (length <= data.sequenceLength) {
       throw new UsageError(
-        `data.sequenceLength is ${data.sequenceLength}, but the ${name} part of the corpus has only ${stream.length} tokens; shorten the sequence or give more text`,
+        `data.sequenceLength is ${data.sequenceLength}, but the ${name} part of the corpus has only ${length} tokens; shorten the sequence or give more text`,
       );
     }
   }
@@ -68,27 +75,35 @@ export function cacheDirectory(environment: NodeJS.ProcessEnv): string {
   return join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'lpr');
 }
 
-export function makeDecoder({ device, tokens }: Session, settings: Settings): Decoder {
-  return createDecoder(device, decoderConfig(settings, tokens.tokenizer.vocabularySize), { seed: settings.seed });
+/** @param vocabulary ids that the tokenizer gives */
+export function makeDecoder(device: Device, settings: Settings, vocabulary: number): Decoder {
+  return createDecoder(device, decoderConfig(settings, vocabulary), { seed: settings.seed });
 }
 
-export function makeTrainer(session: Session, decoder: Decoder, settings: Settings): Trainer {
+/** @param tokens the training text, one stream or several to mix */
+export function makeTrainer(
+  decoder: Decoder,
+  settings: Settings,
+  tokens: Int32Array | readonly TokenStream[],
+): Trainer {
   const { data, training, seed } = settings;
   const { batchSize, sequenceLength } = data;
-  const { warmup, stable, minRatio } = training;
+  const { schedule: kind, steps, accumulation, learningRate, weightDecay, weightDecayGroups, clipNorm } = training;
   return new Trainer({
     decoder,
-    stream: new BatchStream({ tokens: session.tokens.training, batchSize, sequenceLength, seed }),
+    stream: new BatchStream({ tokens, batchSize, sequenceLength, seed }),
+    accumulation,
     seed,
-    learningRate: training.learningRate,
-    schedule: makeSchedule({ kind: 'warmupStableDecay', decay: 'cosine', warmup, stable, minRatio }, training.steps),
-    optimizer: { weightDecay: training.weightDecay, clipNorm: training.clipNorm },
+    learningRate,
+    schedule: makeSchedule({ ...training, kind }, steps),
+    optimizer: { weightDecay, weightDecayGroups, clipNorm },
   });
 }
 
-/** Shape of a model's load records: every layer of the presets has experts. */
-export function loadShape({ size }: Settings): LoadShape {
-  return { layers: size.layers, experts: size.experts, topK: size.topK };
+/** Shape of a model's load records: its layers with experts. */
+export function loadShape({ routers }: Decoder): LoadShape {
+  const [{ experts, topK }] = routers as [Router];
+  return { layers: routers.length, experts, topK };
 }
 
 /** A model on the held-out text: loss, loads, and how much the choice of an expert says about the token. */
@@ -98,20 +113,37 @@ export interface HeldOutFigures extends Evaluation {
   readonly mutualInformationBias: number;
 }
 
-export async function evaluateHeldOut(
+/** The held-out text as a run evaluates it, with progress under the run's name. */
+export function heldOutText(
   { tokens, progress }: Session,
-  decoder: Decoder,
   { data, evaluation }: Settings,
   name: string,
-): Promise<HeldOutFigures> {
+): Required<Pick<EvaluationOptions, 'domains' | 'onProgress'>> {
   const limit = Math.max(evaluation.tokens, data.sequenceLength);
-  const total = Math.min(limit, tokens.heldOut.length - 1);
-  const whole = Math.floor(total / data.sequenceLength) * data.sequenceLength;
-  const batches = evaluationBatches(tokens.heldOut, evaluation.batchSize, data.sequenceLength, limit);
-  const result = await evaluate(decoder, batches, {
-    tokenCounts: true,
+  const sequencesOf = (part: TokenStream): number => Math.floor((part.tokens.length - 1) / data.sequenceLength);
+  const available = tokens.heldOut.reduce((sum, part) => sum + sequencesOf(part), 0);
+  const whole = Math.min(available, Math.floor(limit / data.sequenceLength)) * data.sequenceLength;
+  // The limit is shared out among the domains, so batches are cut from all, and each domain takes its own.
+  function* batchesOf(domain: string): Generator<Batch> {
+    for (const batch of evaluationBatches(tokens.heldOut, evaluation.batchSize, data.sequenceLength, limit)) {
+      if (batch.domains[0] === domain) yield batch;
+    }
+  }
+  return {
+    domains: new Map(tokens.heldOut.map(({ domain }) => [domain, () => batchesOf(domain)])),
     onProgress: (done) => progress.evaluation(name, done, whole),
-  });
+  };
+}
+
+export async function evaluateHeldOut(
+  session: Session,
+  decoder: Decoder,
+  settings: Settings,
+  name: string,
+): Promise<HeldOutFigures> {
+  const { domains, onProgress } = heldOutText(session, settings, name);
+  const batches = new Map(Array.from(domains, ([domain, make]) => [domain, make()]));
+  const result = await evaluateDomains(decoder, batches, { tokenCounts: true, onProgress });
   const mean = (figures: readonly number[]): number => figures.reduce((a, b) => a + b, 0) / figures.length;
   return {
     ...result,

@@ -78,6 +78,14 @@ describe('resolveSettings', () => {
     expect(resolveSettings({ config, set: [], preset: 'quick' }).size.hidden).toBe(128);
   });
 
+  it('reads the settings of runs from before a field was there', () => {
+    const settings = resolveSettings(options);
+    const { model: _, training, ...rest } = settings;
+    const { accumulation, schedule, decay, weightDecayGroups, ...older } = training;
+    expect([accumulation, schedule, decay, weightDecayGroups]).toEqual([1, 'warmupStableDecay', 'cosine', []]);
+    expect(checkSettings({ ...rest, training: older }, 'config.yaml')).toEqual(settings);
+  });
+
   it('reads what it wrote as a configuration file', () => {
     for (const router of ['lpr-official', 'top-k', 'sinkhorn'] as const) {
       const settings = resolveSettings({ ...options, router, set: ['size.experts=12'] });
@@ -98,6 +106,10 @@ describe('resolveSettings', () => {
     [{ router: 'sinkhorn', set: ['method.tolerence=3'] }, 'unknown setting'],
     [{ router: 'xmoe', set: ['method.projectionDim=0.5'] }, 'method.projectionDim'],
     [{ set: ['model.norm_topk_probs=true'] }, 'model.norm_topk_probs is not a key'],
+    [{ set: ['model.num_experts_per_tok=3'] }, 'model.num_experts_per_tok: is decided by size.topK'],
+    [{ set: ['training.schedule=cosin'] }, 'training.schedule: got "cosin", expected one of warmupStableDecay, cosine'],
+    [{ set: ['training.weightDecayGroups=[{names: ["*.nrm"], weightDecay: 0}]'] }, 'training.weightDecayGroups: AdamW'],
+    [{ set: ['training.weightDecayGroups=[{name: a}]'] }, 'training.weightDecayGroups.0.names'],
     [{ set: ['model.rope_theta=-1'] }, 'model.rope_theta: got -1, expected a number above 0'],
     [{ set: ['size=3'] }, 'size is a group; name one of vocabulary, hidden'],
     [{ set: ['seed.a=3'] }, 'seed is no group'],

@@ -1,6 +1,17 @@
 /** Loss and balance over the steps of one or several runs, beside the levels that routers without structure reach. */
-import type { EChartsOption, LineSeriesOption } from 'echarts';
-import { AXIS, FONT, GRID, INK, INK_SOFT, LINES } from './palette.ts';
+import type { EChartsOption } from 'echarts';
+import {
+  LEGEND_FONT,
+  LEGEND_NAME,
+  type Line,
+  type LineFigure,
+  type LinePanel,
+  lineFigureOption,
+  lineFigureSize,
+} from './lines.ts';
+import { lineColour, type ThemeName, themeOf } from './palette.ts';
+import type { Size } from './parts.ts';
+import { shortNames } from './text.ts';
 
 /** What a run recorded at one step; a figure that was not recorded then is left out. */
 export interface CurvePoint {
@@ -10,157 +21,129 @@ export interface CurvePoint {
   /** Mean over layers, of the window that ends at this step. */
   readonly gini?: number;
   readonly minMax?: number;
+  readonly maxVio?: number;
+}
+
+/** A level to compare balance with, such as the sampling floor and the isotropic null of `@lpr/metrics`. */
+export interface ReferenceLevel {
+  readonly name: string;
+  readonly gini: number;
+  readonly minMax: number;
+  /** MaxVio. */
+  readonly maxViolation?: number;
 }
 
 export interface CurvesInput {
   /** One line per panel each; names must differ. */
   readonly runs: readonly { readonly name: string; readonly points: readonly CurvePoint[] }[];
-  /** Levels to compare balance with, such as the sampling floor and the isotropic null of `@lpr/metrics`. */
-  readonly references?: readonly { readonly name: string; readonly gini: number; readonly minMax: number }[];
+  readonly references?: readonly ReferenceLevel[];
   /** CSS pixels; default 1200. */
   readonly width?: number;
 }
 
-const HEIGHT = 340;
-const TOP = 58;
-const BOTTOM = 82;
-
 const PANELS = [
-  { figure: 'loss', title: 'Training loss', subtitle: 'cross entropy, nats per token' },
-  { figure: 'gini', title: 'Gini', subtitle: '0 is perfect balance' },
-  { figure: 'minMax', title: 'Min-max', subtitle: '1 is perfect balance, 0 a dead expert' },
+  { figure: 'loss', title: 'Training loss', subtitles: ['cross entropy, nats per token'] },
+  { figure: 'gini', title: 'Gini', subtitles: ['0 is perfect balance'] },
+  { figure: 'minMax', title: 'Min-max', subtitles: ['1 is perfect balance, 0 a dead expert', '1 is perfect balance'] },
+  {
+    figure: 'maxVio',
+    title: 'MaxVio',
+    subtitles: ['excess of the busiest expert, 0 is balance', '0 is perfect balance'],
+  },
 ] as const;
 
-const REFERENCE_DASHES = [
+export const REFERENCE_DASHES = [
   [2, 3],
   [7, 4],
   [9, 3, 2, 3],
 ] as const;
 
+/** Lines after the last colour start again with these. */
+const REPEAT_DASHES = [undefined, [5, 2], [1.5, 1.5]] as const;
+
 /** Width and height in CSS pixels that `trainingCurves(input)` is drawn for. */
-export function curvesSize(input: CurvesInput): { width: number; height: number } {
-  return { width: input.width ?? 1200, height: HEIGHT };
+export function curvesSize(input: CurvesInput): Size {
+  return lineFigureSize(figureOf(input, 'light'));
 }
 
 /**
- * ECharts option of three panels over training steps: loss, Gini, min-max. A loss of more than 200 points is drawn pale, with
- * its moving average over 1% of them on top.
+ * ECharts option of panels over training steps: loss, Gini, min-max and, where a run has it, MaxVio. A loss of more than 200
+ * points is drawn pale, with its moving average over 1% of them on top.
  *
  * @throws RangeError where there is no run, or two have one name.
  */
-export function trainingCurves(input: CurvesInput): EChartsOption {
-  const { runs, references = [] } = input;
-  const names = [...runs, ...references].map(({ name }) => name);
+export function trainingCurves(input: CurvesInput, theme: ThemeName = 'light'): EChartsOption {
+  return lineFigureOption(figureOf(input, theme), theme);
+}
+
+function figureOf({ runs, references = [], width = 1200 }: CurvesInput, theme: ThemeName): LineFigure {
   if (runs.length === 0) throw new RangeError('training curves need at least one run, got none');
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined) throw new RangeError(`two lines are named "${twice}"; names tell them apart`);
-
-  const { width, height } = curvesSize(input);
-  const gap = 58;
-  const left = 58;
-  const panelWidth = (width - left - 24 - gap * (PANELS.length - 1)) / PANELS.length;
-  const leftOf = (panel: number): number => left + panel * (panelWidth + gap);
-  const lastStep = runs.reduce((last, { points }) => Math.max(last, points.at(-1)?.step ?? 0), 0);
-
-  return {
-    animation: false,
-    backgroundColor: '#ffffff',
-    textStyle: { fontFamily: FONT, color: INK },
-    color: [...LINES],
-    tooltip: { trigger: 'axis' },
-    legend: {
-      bottom: 12,
-      data: names.map((name) => ({ name })),
-      itemWidth: 26,
-      // Of no height, the dot that ECharts puts on a legend line vanishes.
-      itemHeight: 0,
-      itemGap: 22,
-      textStyle: { fontFamily: FONT, fontSize: 12, color: INK },
-    },
-    title: PANELS.map(({ title, subtitle }, panel) => ({
-      text: title,
-      subtext: subtitle,
-      left: leftOf(panel),
-      top: 12,
-      textAlign: 'left',
-      textVerticalAlign: 'top',
-      padding: 0,
-      itemGap: 6,
-      textStyle: { fontFamily: FONT, fontSize: 14, fontWeight: 600, color: INK },
-      subtextStyle: { fontFamily: FONT, fontSize: 11.5, color: INK_SOFT },
-    })),
-    grid: PANELS.map((_, panel) => ({
-      left: leftOf(panel),
-      top: TOP,
-      width: panelWidth,
-      height: height - TOP - BOTTOM,
-      outerBoundsMode: 'none',
-    })),
-    xAxis: PANELS.map((_, panel) => ({
-      type: 'value',
-      gridIndex: panel,
-      min: 0,
-      max: lastStep,
-      name: 'Step',
-      nameLocation: 'middle',
-      nameGap: 26,
-      nameTextStyle: { fontFamily: FONT, fontSize: 12, color: INK },
-      splitNumber: 4,
-      splitLine: { show: false },
-      axisLine: { lineStyle: { color: AXIS } },
-      axisTick: { show: true, lineStyle: { color: AXIS } },
-      axisLabel: { fontFamily: FONT, fontSize: 11, color: INK_SOFT, hideOverlap: true },
-    })),
-    yAxis: PANELS.map(({ figure }, panel) => ({
-      type: 'value',
-      gridIndex: panel,
-      scale: figure === 'loss',
-      splitNumber: 4,
-      axisLine: { show: false },
-      axisTick: { show: false },
-      splitLine: { lineStyle: { color: GRID } },
-      axisLabel: { fontFamily: FONT, fontSize: 11, color: INK_SOFT },
-    })),
-    series: PANELS.flatMap(({ figure }, panel) => [
-      ...runs.flatMap(({ name, points }, run) => {
+  const names = namesOf([...runs, ...references]);
+  const last = runs.reduce((step, { points }) => Math.max(step, points.at(-1)?.step ?? 0), 0);
+  const hasMaxVio = runs.some(({ points }) => points.some(({ maxVio }) => maxVio !== undefined));
+  const panels = PANELS.filter(({ figure }) => figure !== 'maxVio' || hasMaxVio).map(
+    ({ figure, title, subtitles }): LinePanel => {
+      const lines = runs.flatMap(({ points }, run): Line[] => {
         const recorded = points.flatMap((point): [number, number][] => {
           const value = point[figure];
           return value === undefined ? [] : [[point.step, value]];
         });
-        const color = LINES[run % LINES.length]!;
-        if (figure !== 'loss' || recorded.length <= 200) return [line(name, panel, recorded, color)];
+        const line = { name: names[run]!, points: recorded, ...runStyle(run, theme) };
+        if (figure !== 'loss' || recorded.length <= 200) return [line];
         // The first line of a name gives the legend its look.
         return [
-          line(name, panel, movingAverage(recorded), color),
-          { ...line(name, panel, recorded, color), z: 1, lineStyle: { color, width: 1, opacity: 0.25 } },
+          { ...line, points: movingAverage(recorded) },
+          { ...line, faint: true },
         ];
-      }),
-      ...references.flatMap((reference, i) => {
-        const level = figure === 'loss' ? undefined : reference[figure];
-        if (level === undefined) return [];
-        const data: [number, number][] = [
-          [0, level],
-          [lastStep, level],
-        ];
-        const type = [...REFERENCE_DASHES[i % REFERENCE_DASHES.length]!];
-        return [{ ...line(reference.name, panel, data, INK_SOFT), lineStyle: { color: INK_SOFT, width: 1.25, type } }];
-      }),
-    ]),
-  };
+      });
+      const levels = figure === 'loss' ? [] : references.map((reference) => reference[REFERENCE_FIGURE[figure]]);
+      return {
+        title,
+        subtitles,
+        x: { name: 'Step', min: 0, max: last },
+        y: { free: figure === 'loss' },
+        lines: [
+          ...lines,
+          ...levels.flatMap((level, i) => referenceLine(names[runs.length + i]!, i, level, [0, last], theme)),
+        ],
+      };
+    },
+  );
+  return { panels, perRow: panels.length, width, plotHeight: 200, legend: names };
 }
 
-function line(name: string, panel: number, data: [number, number][], color: string): LineSeriesOption {
-  return {
-    type: 'line',
-    name,
-    xAxisIndex: panel,
-    yAxisIndex: panel,
-    data,
-    color,
-    lineStyle: { color, width: 1.75 },
-    // A single point makes no line.
-    symbol: data.length === 1 ? 'circle' : 'none',
-  };
+const REFERENCE_FIGURE = { gini: 'gini', minMax: 'minMax', maxVio: 'maxViolation' } as const;
+
+/** Names for the legend. @throws RangeError where two are the same */
+export function namesOf(lines: readonly { readonly name: string }[]): string[] {
+  const names = lines.map(({ name }) => name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new RangeError(`two lines are named "${twice}"; names tell them apart`);
+  return shortNames(names, LEGEND_NAME, LEGEND_FONT);
+}
+
+/** How the line of run number `run` looks in every figure. */
+export function runStyle(run: number, theme: ThemeName): Pick<Line, 'colour' | 'dash'> {
+  const { lines } = themeOf(theme);
+  const dash = REPEAT_DASHES[Math.floor(run / lines.length) % REPEAT_DASHES.length];
+  return { colour: lineColour(run, themeOf(theme)), ...(dash && { dash }) };
+}
+
+/** A level across a panel; nothing where it is not known. */
+export function referenceLine(
+  name: string,
+  index: number,
+  level: number | undefined,
+  [from, to]: readonly [number, number],
+  theme: ThemeName,
+): Line[] {
+  if (level === undefined || !Number.isFinite(level)) return [];
+  const points = [
+    [from, level],
+    [to, level],
+  ] as const;
+  const dash = REFERENCE_DASHES[index % REFERENCE_DASHES.length]!;
+  return [{ name, points, colour: themeOf(theme).inkSoft, width: 1.25, dash }];
 }
 
 /** Each value averaged with its neighbours, over 1% of all points. */

@@ -1,4 +1,29 @@
 /** ECharts options of the project's figures, as pure functions of plain data; for a page or for `@lpr/charts/node`. */
-export { type CurvePoint, type CurvesInput, curvesSize, trainingCurves } from './curves.ts';
+export { type CurvePoint, type CurvesInput, curvesSize, type ReferenceLevel, trainingCurves } from './curves.ts';
+export { expertLoad, type ExpertLoadInput, expertLoadSize } from './expert-load.ts';
 export { type HeatmapInput, type HeatmapModel, heatmapSize, loadHeatmap } from './heatmap.ts';
-export { DEAD, loadColour } from './palette.ts';
+export { latentSpace, type LatentsInput, latentsSize } from './latents.ts';
+export { loadHistory, type LoadHistoryInput, loadHistorySize } from './load-history.ts';
+export { lorenzCurves, type LorenzInput, lorenzSize } from './lorenz.ts';
+export { loadColour, type ThemeName } from './palette.ts';
+export { lossBalance, type LossBalanceInput, lossBalanceSize, paretoFront } from './pareto.ts';
+export type { FigureOption, Size } from './parts.ts';
+export { routingStrip, type RoutingStripInput, routingStripSize } from './routing-strip.ts';
+export {
+  type CoActivationInput,
+  coActivationMatrix,
+  coActivationSize,
+  type DomainsInput,
+  domainSpecialisation,
+  domainsSize,
+} from './specialisation.ts';
+export { stepTime, type StepTimeInput, stepTimeSize } from './step-time.ts';
+export {
+  gradientNorms,
+  type GradientsInput,
+  gradientsSize,
+  routerSaturation,
+  type SaturationInput,
+  saturationSize,
+} from './training.ts';
+export { type VocabularyInput, vocabularySize, vocabularySpecialisation } from './vocabulary.ts';

@@ -1,4 +1,5 @@
 /** Kernels that read or write rows, or elements of rows, by index. */
+import { checkIndex } from './faults';
 import { loadTail, madd, storeTail, sumLanes } from './simd';
 
 /** x, indices, out, rows, columns, k, rows a tile */
@@ -12,7 +13,7 @@ export function takeAlongRows(args: usize, tile: i32): void {
     const x = load<usize>(args) + ((<usize>row * <usize>columns) << 2);
     for (let j = 0; j < k; j++) {
       const index = load<u32>(load<usize>(args, 4) + place);
-      if (index >= <u32>columns) unreachable();
+      checkIndex(index, columns);
       store<u32>(load<usize>(args, 8) + place, load<u32>(x + (index << 2)));
       place += 4;
     }
@@ -39,14 +40,14 @@ export function scatterAlongRows(args: usize, tile: i32): void {
     const out = load<usize>(args, 8) + ((<usize>row * <usize>columns) << 2);
     for (let j = 0; j < k; j++) {
       const index = load<u32>(load<usize>(args, 4) + place);
-      if (index >= <u32>columns) unreachable();
+      checkIndex(index, columns);
       store<u32>(out + (index << 2), load<u32>(load<usize>(args) + place));
       place += 4;
     }
   }
 }
 
-/** table, indices, weights (or 0), out, rows, columns, divisor, rows a tile */
+/** table, indices, weights (or 0), out, rows, columns, divisor, rows a tile, rows of the table */
 export function gatherRows(args: usize, tile: i32): void {
   const table = load<usize>(args);
   const indices = load<usize>(args, 4);
@@ -54,12 +55,15 @@ export function gatherRows(args: usize, tile: i32): void {
   const columns = load<i32>(args, 20);
   const divisor = load<usize>(args, 24);
   const rowsPerTile = load<i32>(args, 28);
+  const height = load<u32>(args, 32);
   const rowBytes = (<usize>columns) << 2;
   const end = min(load<i32>(args, 16), (tile + 1) * rowsPerTile);
   let to = load<usize>(args, 12) + <usize>(tile * rowsPerTile) * rowBytes;
   for (let row = tile * rowsPerTile; row < end; row++) {
     const index = load<usize>(indices + ((<usize>row) << 2));
-    const from = table + (divisor == 1 ? index : index / divisor) * rowBytes;
+    const chosen = divisor == 1 ? index : index / divisor;
+    checkIndex(chosen, height);
+    const from = table + chosen * rowBytes;
     if (weights == 0) copyRow(from, to, columns);
     else scaleRow(from, to, columns, load<f32>(weights + (index << 2)));
     to += rowBytes;
@@ -109,7 +113,7 @@ function scaleRow(from: usize, to: usize, columns: i32, weight: f32): void {
   }
 }
 
-/** x, positions, weights (or 0), out, rows, k, columns, rows a tile */
+/** x, positions, weights (or 0), out, rows, k, columns, rows a tile, rows of x */
 export function gatherSum(args: usize, tile: i32): void {
   const x = load<usize>(args);
   const positions = load<usize>(args, 4);
@@ -117,6 +121,7 @@ export function gatherSum(args: usize, tile: i32): void {
   const k = load<i32>(args, 20);
   const columns = load<i32>(args, 24);
   const rowsPerTile = load<i32>(args, 28);
+  const height = load<u32>(args, 32);
   const rowBytes = (<usize>columns) << 2;
   const end = min(load<i32>(args, 16), (tile + 1) * rowsPerTile);
   let to = load<usize>(args, 12) + <usize>(tile * rowsPerTile) * rowBytes;
@@ -124,6 +129,7 @@ export function gatherSum(args: usize, tile: i32): void {
     const list = (<usize>row * <usize>k) << 2;
     const at = positions + list;
     const weight: usize = weights == 0 ? 0 : weights + list;
+    for (let j: usize = 0; j < <usize>k; j++) checkIndex(load<u32>(at + (j << 2)), height);
     let column = 0;
     for (; column + 16 <= columns; column += 16) {
       let a = f32x4.splat(0);
@@ -163,7 +169,7 @@ export function gatherSum(args: usize, tile: i32): void {
   }
 }
 
-/** a, x, positions, out, rows, k, columns, rows a tile */
+/** a, x, positions, out, rows, k, columns, rows a tile, rows of x */
 export function gatherDot(args: usize, tile: i32): void {
   const x = load<usize>(args, 4);
   const positions = load<usize>(args, 8);
@@ -171,13 +177,16 @@ export function gatherDot(args: usize, tile: i32): void {
   const k = load<i32>(args, 20);
   const columns = load<i32>(args, 24);
   const rowsPerTile = load<i32>(args, 28);
+  const height = load<u32>(args, 32);
   const rowBytes = (<usize>columns) << 2;
   const end = min(load<i32>(args, 16), (tile + 1) * rowsPerTile);
   for (let row = tile * rowsPerTile; row < end; row++) {
     const a = load<usize>(args) + <usize>row * rowBytes;
     let place = (<usize>row * <usize>k) << 2;
     for (let j = 0; j < k; j++) {
-      store<f32>(out + place, dot(a, x + load<usize>(positions + place) * rowBytes, columns));
+      const position = load<usize>(positions + place);
+      checkIndex(position, height);
+      store<f32>(out + place, dot(a, x + position * rowBytes, columns));
       place += 4;
     }
   }

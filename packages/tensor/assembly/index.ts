@@ -1,6 +1,7 @@
 /** The module's entry: what the host calls. */
 import { runTile } from './dispatch';
 
+export { faultBound, faultIndex } from './faults';
 export { attach, currentOpcode, currentTile, drain, stop, work } from './runtime';
 export { runTile };
 

@@ -1,5 +1,6 @@
 /** Cross entropy of softmax, fused with its gradient. */
 import { COUNT_LABELS, SOFTMAX_CROSS_ENTROPY } from '../src/devices/wasm/opcodes';
+import { checkIndex } from './faults';
 import { exp4 } from './math';
 import { loadTail, storeTail, sumLanes } from './simd';
 
@@ -56,8 +57,7 @@ function softmaxCrossEntropy(args: usize, tile: i32): void {
     const label = load<i32>(labels + ((<usize>row) << 2));
     let loss: f32 = 0;
     if (label != ignoredLabel) {
-      // The labels are known to the device alone, so nobody else can stop a write beside the row.
-      if (<u32>label >= <u32>columns) unreachable();
+      checkIndex(label, columns);
       const maximum = maximumOf(x, columns);
       const labelLogit = load<f32>(x + ((<usize>label) << 2));
       const sum = scale == 0 ? sumOfExponentials(x, columns, maximum) : storeExponentials(x, columns, maximum);

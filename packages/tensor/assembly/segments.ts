@@ -1,4 +1,5 @@
 /** Sorting keys into segments, and sums over the rows of a segment. */
+import { checkIndex } from './faults';
 
 /** keys, counts, offsets, order, inverse, count, segments */
 export function segmentPlan(args: usize): void {
@@ -13,8 +14,7 @@ export function segmentPlan(args: usize): void {
   memory.fill(counts, 0, (<usize>segments) << 2);
   for (let i: usize = 0; i < count; i += 4) {
     const key = load<u32>(keys + i);
-    // The keys are known to the device alone, so nobody else can stop a write beside the counts.
-    if (key >= <u32>segments) unreachable();
+    checkIndex(key, segments);
     const at = counts + (key << 2);
     store<i32>(at, load<i32>(at) + 1);
   }
@@ -36,7 +36,7 @@ export function segmentPlan(args: usize): void {
   }
 }
 
-/** x, order, offsets, out, segments, columns, divisor, segments a tile, columns a tile */
+/** x, order, offsets, out, segments, columns, divisor, segments a tile, columns a tile, rows of x, places of order */
 export function segmentSum(args: usize, tile: i32): void {
   const x = load<usize>(args);
   const order = load<usize>(args, 4);
@@ -47,6 +47,8 @@ export function segmentSum(args: usize, tile: i32): void {
   const divisor = load<usize>(args, 24);
   const segmentsPerTile = load<i32>(args, 28);
   const columnsPerTile = load<i32>(args, 32);
+  const height = load<u32>(args, 36);
+  const places = load<u32>(args, 40) + 1;
   const columnTiles = (columns + columnsPerTile - 1) / columnsPerTile;
   const firstColumn = (tile % columnTiles) * columnsPerTile;
   const width = min(columnsPerTile, columns - firstColumn);
@@ -55,23 +57,35 @@ export function segmentSum(args: usize, tile: i32): void {
   const rowBytes = (<usize>columns) << 2;
   const block = x + ((<usize>firstColumn) << 2);
 
-  let p = order + (load<usize>(offsets + ((<usize>firstSegment) << 2)) << 2);
+  const begin = load<usize>(offsets + ((<usize>firstSegment) << 2));
+  checkIndex(begin, places);
+  let p = order + (begin << 2);
   for (let segment = firstSegment; segment < endSegment; segment++) {
     const to = out + <usize>segment * rowBytes + ((<usize>firstColumn) << 2);
-    const end = order + (load<usize>(offsets + ((<usize>segment) << 2), 4) << 2);
+    const last = load<usize>(offsets + ((<usize>segment) << 2), 4);
+    checkIndex(last, places);
+    const end = order + (last << 2);
     memory.fill(to, 0, (<usize>width) << 2);
     for (; p + 16 <= end; p += 16) {
       addFourRows(
         to,
-        block + (load<usize>(p) / divisor) * rowBytes,
-        block + (load<usize>(p, 4) / divisor) * rowBytes,
-        block + (load<usize>(p, 8) / divisor) * rowBytes,
-        block + (load<usize>(p, 12) / divisor) * rowBytes,
+        block + rowOf(p, divisor, height) * rowBytes,
+        block + rowOf(p + 4, divisor, height) * rowBytes,
+        block + rowOf(p + 8, divisor, height) * rowBytes,
+        block + rowOf(p + 12, divisor, height) * rowBytes,
         width,
       );
     }
-    for (; p < end; p += 4) addRow(to, block + (load<usize>(p) / divisor) * rowBytes, width);
+    for (; p < end; p += 4) addRow(to, block + rowOf(p, divisor, height) * rowBytes, width);
   }
+}
+
+/** The row that a place of the order names. */
+@inline
+function rowOf(place: usize, divisor: usize, height: u32): usize {
+  const row = load<usize>(place) / divisor;
+  checkIndex(row, height);
+  return row;
 }
 
 function addRow(to: usize, from: usize, width: i32): void {

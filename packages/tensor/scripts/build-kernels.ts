@@ -1,8 +1,9 @@
 /** Compiles `assembly/` twice, side by side: with plain SIMD and with relaxed SIMD, into `src/devices/wasm/generated/`. */
 import { execFile } from 'node:child_process';
-import { mkdir } from 'node:fs/promises';
+import { appendFile, mkdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
+import { SOURCES_SECTION, sourcesDigest } from '../src/devices/wasm/sources.ts';
 
 const compiler = createRequire(import.meta.url).resolve('assemblyscript/bin/asc.js');
 const outDir = 'src/devices/wasm/generated';
@@ -10,6 +11,10 @@ const binaries = [
   { name: 'kernels', features: 'simd,threads,bulk-memory' },
   { name: 'kernels-relaxed', features: 'simd,threads,bulk-memory,relaxed-simd' },
 ];
+
+/** A custom section of a module: its number (0), then its length and that of its name, each below 128, before their bytes. */
+const text = `${SOURCES_SECTION}${await sourcesDigest()}`;
+const section = Buffer.from([0, text.length + 1, SOURCES_SECTION.length, ...Buffer.from(text)]);
 
 await mkdir(outDir, { recursive: true });
 await Promise.all(
@@ -22,5 +27,6 @@ await Promise.all(
     ];
     const words = options.flatMap((option) => option.split(' '));
     await promisify(execFile)(process.execPath, [compiler, 'assembly/index.ts', ...words]);
+    await appendFile(`${outDir}/${name}.wasm`, section);
   }),
 );

@@ -13,10 +13,18 @@ import { checkShape, formatShape, type Shape, sizeOf } from './shape.ts';
 /** f32 for values, i32 for indices and counts. */
 export type DType = 'f32' | 'i32';
 
+/** The least and the greatest of some whole numbers. */
+export interface Range {
+  readonly least: number;
+  readonly greatest: number;
+}
+
 /** Device memory with a count of the tensors that use it. */
 class Storage {
   readonly buffer: DeviceBuffer;
   readonly device: Device;
+  /** Set where whole numbers came from the host. */
+  range: Range | null = null;
   #users = 0;
 
   constructor(device: Device, elements: number) {
@@ -70,6 +78,14 @@ export class Tensor {
   /** The memory, for kernels. Throws when the tensor was freed. */
   get buffer(): DeviceBuffer {
     return this.#live().buffer;
+  }
+
+  /** The range of i32 elements that came from the host, so that ops can check them; null where a kernel wrote them. */
+  get range(): Range | null {
+    return this.#live().range;
+  }
+  set range(range: Range | null) {
+    this.#live().range = range;
   }
 
   get disposed(): boolean {
@@ -139,6 +155,28 @@ export function checkDType(op: string, name: string, tensor: Tensor, expected: D
   if (tensor.dtype !== expected) {
     throw new TypeError(`${op}: ${name} must be ${expected}, got ${tensor.toString()}; convert with cast()`);
   }
+}
+
+/**
+ * Throws unless the indices are i32 and those that came from the host choose among `count` `things`; only the device knows
+ * the others (see devices/kernels.ts). `except` is a number that may stand where there is no index.
+ */
+export function checkIndices(
+  op: string,
+  name: string,
+  indices: Tensor,
+  count: number,
+  things: string,
+  except?: number,
+): void {
+  checkDType(op, name, indices, 'i32');
+  if (indices.range === null) return;
+  const { least, greatest } = indices.range;
+  const wrong = [least, greatest].find((index) => index !== except && !(index >= 0 && index < count));
+  if (wrong === undefined) return;
+  throw new RangeError(
+    `${op}: ${name} holds ${wrong}; there are ${count} ${things}, so it must lie between 0 and ${count - 1}`,
+  );
 }
 
 /** Values for a new tensor: typed arrays are taken as they are, plain numbers are rounded to the element type. */
@@ -228,6 +266,16 @@ function upload(target: Tensor, data: TensorData): void {
         ? data
         : Int32Array.from(data);
   target.device.write(target.buffer, typed);
+  if (typed instanceof Int32Array) target.range = rangeOf(typed);
+}
+
+function rangeOf(values: Int32Array): Range {
+  let [least, greatest] = [Infinity, -Infinity];
+  for (const value of values) {
+    if (value < least) least = value;
+    if (value > greatest) greatest = value;
+  }
+  return { least, greatest };
 }
 
 /** Copies equal-sized contiguous tensors on the device. */
@@ -241,4 +289,5 @@ export function copyInto(source: Tensor, target: Tensor): void {
     outStrides: [1],
     shape: [source.size],
   });
+  target.range = source.range;
 }

@@ -21,7 +21,7 @@ function asOnGpu(text: string): string {
 }
 
 const { functions } = kernelSettings(
-  { buffers: [], numbers: [], body: 'quotient(', width: 1, extents: [1] },
+  { buffers: [], integers: [], numbers: [], body: 'quotient(', width: 1, extents: [1] },
   'Array',
 ) as { functions: readonly [{ source: string }] };
 const helper = asOnGpu(functions[0].source);

@@ -1,6 +1,3 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { DeviceBuffer } from '../src/devices/device.ts';
@@ -357,39 +354,6 @@ it('refuses impossible options', async () => {
   await expect(createWasmDevice({ threads: 1.5 })).rejects.toThrow('got 1.5');
   await expect(createWasmDevice({ memoryLimit: 2 ** 33 })).rejects.toThrow('memoryLimit');
   await expect(createWasmDevice({ threads: 8, memoryLimit: 2 ** 20 })).rejects.toThrow('8 threads need');
-});
-
-describe('in a process of its own', () => {
-  const run = async (code: string): Promise<string> => {
-    const index = new URL('../src/devices/wasm/index.ts', import.meta.url).href;
-    const program = `import { createWasmDevice } from '${index}'; ${code}`;
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      ['--import', 'tsx', '--input-type=module', '--eval', program],
-      { cwd: fileURLToPath(new URL('..', import.meta.url)), timeout: 60_000 },
-    );
-    return stdout;
-  };
-
-  it('an idle device does not keep the process alive', { timeout: 60_000 }, async () => {
-    const output = await run(`
-      const device = await createWasmDevice({ threads: 2 });
-      const x = device.allocate(1);
-      device.write(x, Float32Array.of(5));
-      await device.synchronize();
-      console.log('end of program', device.threads);`);
-    expect(output).toBe('end of program 2\n');
-  });
-
-  it('a read keeps the process alive until it resolves', { timeout: 60_000 }, async () => {
-    const output = await run(`
-      const device = await createWasmDevice({ threads: 2 });
-      const x = device.allocate(2 ** 22);
-      device.kernels.fill({ out: x, value: 1, count: 2 ** 22, integer: false });
-      for (let i = 0; i < 20; i++) device.kernels.unary({ op: 'tanh', x, out: x, count: 2 ** 22 });
-      console.log(new Float32Array(await device.read(x)).length);`);
-    expect(output).toBe(`${2 ** 22}\n`);
-  });
 });
 
 it('has a layout and opcodes that fit together', () => {

@@ -1,5 +1,6 @@
 /** The settings of a run: their shape, and what each field takes and means. */
 import type { LatentPrototypeOptions } from '@lpr/moe';
+import { DECAY_SHAPES, type DecayShape, type ScheduleOptions, type WeightDecayGroup } from '@lpr/train';
 import { z } from 'zod';
 import { lprSchema, type RouterName, ROUTERS } from './routers.ts';
 
@@ -39,11 +40,15 @@ export interface Settings {
   };
   readonly training: {
     readonly steps: number;
+    readonly accumulation: number;
     readonly learningRate: number;
+    readonly schedule: ScheduleOptions['kind'];
     readonly warmup: number;
     readonly stable: number;
+    readonly decay: DecayShape;
     readonly minRatio: number;
     readonly weightDecay: number;
+    readonly weightDecayGroups: readonly WeightDecayGroup[];
     readonly clipNorm: number;
     readonly logEvery: number;
     readonly checkpointEvery: number;
@@ -104,11 +109,26 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
   }),
   training: z.strictObject({
     steps: positive('Optimiser steps'),
+    accumulation: positive('Batches whose gradients make up one step').default(1),
     learningRate: z.number().gt(0).describe('At its peak'),
+    schedule: z
+      .enum(['warmupStableDecay', 'cosine', 'linear', 'constant'])
+      .default('warmupStableDecay')
+      .describe('After a linear warm-up: constant then decay, cosine or linear decay over all that is left, constant'),
     warmup: share('Share of the steps'),
-    stable: share('Share of the steps; what is left is the decay'),
+    stable: share('Of warmupStableDecay: share of the steps; what is left is the decay'),
+    decay: z.enum(DECAY_SHAPES).default('cosine').describe('Of warmupStableDecay: the shape of the decay'),
     minRatio: share("The schedule's smallest factor"),
     weightDecay: z.number().min(0).describe('Decoupled decay of the weights'),
+    weightDecayGroups: z
+      .array(
+        z.strictObject({
+          names: z.array(z.string()).min(1).describe('Of parameters; * stands for any characters'),
+          weightDecay: z.number().min(0),
+        }),
+      )
+      .default([])
+      .describe('Parameters that decay otherwise, such as {names: ["*norm.weight"], weightDecay: 0}'),
     clipNorm: z.number().gt(0).describe('Global norm that gradients are scaled down to'),
     logEvery: positive('Steps in a logging window'),
     checkpointEvery: positive('Steps between checkpoints'),

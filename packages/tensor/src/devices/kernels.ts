@@ -6,6 +6,10 @@
  * calls; kernels check nothing. A kernel writes the whole of each output unless it says that it accumulates. An output may
  * be the same buffer as an input only where "in place" is written. Sums are taken in a fixed order that does not depend on
  * the number of threads. Extents may be 0: nothing is then written (reductions over nothing give their identity).
+ *
+ * Indices. Ops check the indices that came from the host; those that the device computed nobody else can see. The wasm
+ * device stops at one that is out of bounds with an error that names it and its bound. The gpu device cannot stop: what it
+ * then reads is any number, and it writes nothing but its outputs.
  */
 import type { DeviceBuffer } from './device.ts';
 
@@ -329,10 +333,11 @@ export interface Kernels {
   }): void;
   /**
    * `out[i] = table[floor(indices[i] / divisor)]`, rows of `columns`; indices i32 `[rows]`. With `weights`, times
-   * `weights[indices[i]]`.
+   * `weights[indices[i]]`. table has `height` rows.
    */
   gatherRows(a: {
     table: DeviceBuffer;
+    height: number;
     indices: DeviceBuffer;
     divisor: number;
     weights: DeviceBuffer | null;
@@ -340,9 +345,13 @@ export interface Kernels {
     rows: number;
     columns: number;
   }): void;
-  /** `out[t] = sum_j x[positions[t, j]]`, with `weights` `[rows, k]` times `weights[t, j]`; positions i32 `[rows, k]`, out `[rows, columns]`. */
+  /**
+   * `out[t] = sum_j x[positions[t, j]]`, with `weights` `[rows, k]` times `weights[t, j]`; x `[height, columns]`, positions i32
+   * `[rows, k]`, out `[rows, columns]`.
+   */
   gatherSum(a: {
     x: DeviceBuffer;
+    height: number;
     positions: DeviceBuffer;
     weights: DeviceBuffer | null;
     out: DeviceBuffer;
@@ -350,10 +359,11 @@ export interface Kernels {
     k: number;
     columns: number;
   }): void;
-  /** `out[t, j] = dot(a[t], x[positions[t, j]])`; a `[rows, columns]`, out `[rows, k]`. */
+  /** `out[t, j] = dot(a[t], x[positions[t, j]])`; a `[rows, columns]`, x `[height, columns]`, out `[rows, k]`. */
   gatherDot(a: {
     a: DeviceBuffer;
     x: DeviceBuffer;
+    height: number;
     positions: DeviceBuffer;
     out: DeviceBuffer;
     rows: number;
@@ -373,9 +383,13 @@ export interface Kernels {
     count: number;
     segments: number;
   }): void;
-  /** `out[s] = sum over p in [offsets[s], offsets[s+1]) of x[floor(order[p] / divisor)]`; out `[segments, columns]`. */
+  /**
+   * `out[s] = sum over p in [offsets[s], offsets[s+1]) of x[floor(order[p] / divisor)]`; x `[height, columns]`, out `[segments,
+   * columns]`.
+   */
   segmentSum(a: {
     x: DeviceBuffer;
+    height: number;
     order: DeviceBuffer;
     offsets: DeviceBuffer;
     divisor: number;

@@ -2,7 +2,7 @@
 import { needsGradient, record } from '../autograd.ts';
 import { scope } from '../scope.ts';
 import { formatShape } from '../shape.ts';
-import { checkDType, deviceOf, Tensor } from '../tensor.ts';
+import { checkIndices, deviceOf, Tensor } from '../tensor.ts';
 import { affine, divide, multiply, reciprocal } from './elementwise.ts';
 import { matmul } from './matmul.ts';
 import { slice } from './movement.ts';
@@ -28,7 +28,7 @@ export interface CrossEntropy {
 export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntropyOptions = {}): CrossEntropy {
   const { ignoredLabel = -100 } = options;
   const { rows, columns } = rowsOf('crossEntropy', logits);
-  checkLabels('crossEntropy', labels, rows, logits);
+  checkLabels('crossEntropy', labels, rows, columns, logits, ignoredLabel);
   const device = deviceOf('crossEntropy', logits, labels);
   const { loss, losses, work } = scope(
     device,
@@ -75,7 +75,7 @@ export function linearCrossEntropy(
       `linearCrossEntropy: hidden ${formatShape(hidden.shape)} and weight ${formatShape(weight.shape)}: expected [rows, width] and [classes, width]`,
     );
   }
-  checkLabels('linearCrossEntropy', labels, rows, hidden);
+  checkLabels('linearCrossEntropy', labels, rows, classes, hidden, ignoredLabel);
   const device = deviceOf('linearCrossEntropy', hidden, weight, labels);
   const tracked = needsGradient([hidden, weight]);
   const result = scope(
@@ -158,8 +158,15 @@ function countLabels(labels: Tensor, ignoredLabel: number): Tensor {
   return out;
 }
 
-function checkLabels(op: string, labels: Tensor, rows: number, of: Tensor): void {
-  checkDType(op, 'labels', labels, 'i32');
+function checkLabels(
+  op: string,
+  labels: Tensor,
+  rows: number,
+  classes: number,
+  of: Tensor,
+  ignoredLabel: number,
+): void {
+  checkIndices(op, 'labels', labels, classes, 'classes', ignoredLabel);
   if (labels.size !== rows) {
     throw new RangeError(`${op}: ${labels.size} labels for ${formatShape(of.shape)}, which has ${rows} rows`);
   }

@@ -4,7 +4,7 @@
  */
 import { record } from '../autograd.ts';
 import { formatShape, sizeOf } from '../shape.ts';
-import { checkDType, deviceOf, Tensor } from '../tensor.ts';
+import { checkDType, checkIndices, deviceOf, Tensor } from '../tensor.ts';
 import { rowsOf } from './normalization.ts';
 
 /**
@@ -22,9 +22,9 @@ export interface SegmentPlan {
   readonly segments: number;
 }
 
-/** Sorts i32 keys of any shape into segments, stably. Keys outside `[0, segments)` are an error of the device. */
+/** Sorts i32 keys of any shape into segments, stably. Throws for keys outside `[0, segments)`. */
 export function segmentPlan(keys: Tensor, segments: number): SegmentPlan {
-  checkDType('segmentPlan', 'keys', keys, 'i32');
+  checkIndices('segmentPlan', 'keys', keys, segments, 'segments');
   const { device, size: count } = keys;
   const plan = {
     keys,
@@ -47,14 +47,15 @@ export function segmentPlan(keys: Tensor, segments: number): SegmentPlan {
   return plan;
 }
 
-/** Rows of `table` `[rows, width]` by i32 `ids` of any shape: gives `[...ids, width]`. */
+/** Rows of `table` `[rows, width]` by i32 `ids` of any shape: gives `[...ids, width]`. Throws for ids outside `[0, rows)`. */
 export function embedding(table: Tensor, ids: Tensor): Tensor {
-  checkDType('embedding', 'ids', ids, 'i32');
   const { rows: tableRows, columns } = matrixOf('embedding', 'table', table);
+  checkIndices('embedding', 'ids', ids, tableRows, 'rows in the table');
   const device = deviceOf('embedding', table, ids);
   const out = new Tensor(device, [...ids.shape, columns]);
   device.kernels.gatherRows({
     table: table.buffer,
+    height: tableRows,
     indices: ids.buffer,
     divisor: 1,
     weights: null,
@@ -67,6 +68,7 @@ export function embedding(table: Tensor, ids: Tensor): Tensor {
     const gradTable = new Tensor(device, table.shape);
     device.kernels.segmentSum({
       x: gradient.buffer,
+      height: savedIds!.size,
       order: order.buffer,
       offsets: offsets.buffer,
       divisor: 1,
@@ -88,6 +90,7 @@ export function dispatchRows(x: Tensor, plan: SegmentPlan): Tensor {
   const out = new Tensor(device, [plan.count, columns]);
   device.kernels.gatherRows({
     table: x.buffer,
+    height: tokens,
     indices: plan.order.buffer,
     divisor: k,
     weights: null,
@@ -123,6 +126,7 @@ export function combineRows(x: Tensor, weights: Tensor, plan: SegmentPlan): Tens
       const gradX = new Tensor(device, x.shape);
       device.kernels.gatherRows({
         table: gradient.buffer,
+        height: tokens,
         indices: order!.buffer,
         divisor: k,
         weights: savedWeights!.buffer,
@@ -134,6 +138,7 @@ export function combineRows(x: Tensor, weights: Tensor, plan: SegmentPlan): Tens
       device.kernels.gatherDot({
         a: gradient.buffer,
         x: savedX!.buffer,
+        height: places,
         positions: inverse!.buffer,
         out: gradWeights.buffer,
         rows: tokens,
@@ -153,6 +158,7 @@ export function segmentSum(x: Tensor, plan: SegmentPlan): Tensor {
   const out = new Tensor(device, [plan.segments, columns]);
   device.kernels.segmentSum({
     x: x.buffer,
+    height: rows,
     order: plan.order.buffer,
     offsets: plan.offsets.buffer,
     divisor: k,
@@ -191,7 +197,7 @@ export function topK(x: Tensor, k: number): TopK {
 /** `out[..., j] = x[..., indices[..., j]]` along the last axis; the indices of a row are distinct. */
 export function takeAlongRows(x: Tensor, indices: Tensor): Tensor {
   const { rows, columns } = rowsOf('takeAlongRows', x);
-  const k = checkIndices('takeAlongRows', rows, indices);
+  const k = indicesPerRow('takeAlongRows', rows, columns, indices);
   const out = new Tensor(x.device, [...x.shape.slice(0, -1), k]);
   x.device.kernels.takeAlongRows({ x: x.buffer, indices: indices.buffer, out: out.buffer, rows, columns, k });
   return record('takeAlongRows', out, [x], [indices], (gradient, [savedIndices]) => [
@@ -202,7 +208,7 @@ export function takeAlongRows(x: Tensor, indices: Tensor): Tensor {
 /** `[..., columns]` filled with `fill`, but `out[..., indices[..., j]] = x[..., j]`; the indices of a row are distinct. */
 export function scatterAlongRows(x: Tensor, indices: Tensor, columns: number, fill = 0): Tensor {
   const { rows, columns: k } = rowsOf('scatterAlongRows', x);
-  if (checkIndices('scatterAlongRows', rows, indices) !== k || k > columns) {
+  if (indicesPerRow('scatterAlongRows', rows, columns, indices) !== k || k > columns) {
     throw new RangeError(
       `scatterAlongRows: x ${formatShape(x.shape)}, indices ${formatShape(indices.shape)}, ${columns} columns: expected one index an element`,
     );
@@ -223,10 +229,11 @@ export function scatterAlongRows(x: Tensor, indices: Tensor, columns: number, fi
 }
 
 function gatherSum(x: Tensor, positions: Tensor, rows: number, k: number, weights?: Tensor): Tensor {
-  const columns = x.shape[1]!;
+  const [height = 0, columns = 0] = x.shape;
   const out = new Tensor(x.device, [rows, columns]);
   x.device.kernels.gatherSum({
     x: x.buffer,
+    height,
     positions: positions.buffer,
     weights: weights?.buffer ?? null,
     out: out.buffer,
@@ -253,8 +260,8 @@ function choicesPerRow(op: string, rows: number, plan: SegmentPlan): number {
   return k;
 }
 
-function checkIndices(op: string, rows: number, indices: Tensor): number {
-  checkDType(op, 'indices', indices, 'i32');
+function indicesPerRow(op: string, rows: number, columns: number, indices: Tensor): number {
+  checkIndices(op, 'indices', indices, columns, 'columns');
   if (indices.shape.length === 0 || sizeOf(indices.shape.slice(0, -1)) !== rows) {
     throw new RangeError(`${op}: indices ${formatShape(indices.shape)} do not have ${rows} rows`);
   }

@@ -631,6 +631,7 @@ const others = {
     const table = b.noise(4 * 5);
     b.kernels.gatherRows({
       table,
+      height: 4,
       indices: b.indices(6, 4),
       divisor: 1,
       weights: null,
@@ -640,6 +641,7 @@ const others = {
     });
     b.kernels.gatherRows({
       table,
+      height: 4,
       indices: b.indices(6, 12),
       divisor: 3,
       weights: b.noise(12),
@@ -652,8 +654,8 @@ const others = {
   gatherSum: (b) => {
     const [plain, weighted] = [b.empty(3 * 5), b.empty(3 * 5)];
     const [x, positions] = [b.noise(6 * 5), b.indices(6, 6)];
-    b.kernels.gatherSum({ x, positions, weights: null, out: plain, rows: 3, k: 2, columns: 5 });
-    b.kernels.gatherSum({ x, positions, weights: b.noise(6), out: weighted, rows: 3, k: 2, columns: 5 });
+    b.kernels.gatherSum({ x, height: 6, positions, weights: null, out: plain, rows: 3, k: 2, columns: 5 });
+    b.kernels.gatherSum({ x, height: 6, positions, weights: b.noise(6), out: weighted, rows: 3, k: 2, columns: 5 });
     return { floats: { plain, weighted } };
   },
   gatherDot: (b) => {
@@ -661,6 +663,7 @@ const others = {
     b.kernels.gatherDot({
       a: b.noise(4 * 5),
       x: b.noise(12 * 5),
+      height: 12,
       positions: b.indices(12, 12),
       out: short,
       rows: 4,
@@ -670,6 +673,7 @@ const others = {
     b.kernels.gatherDot({
       a: b.noise(2 * 300),
       x: b.noise(6 * 300),
+      height: 6,
       positions: b.indices(6, 6),
       out: long,
       rows: 2,
@@ -702,6 +706,7 @@ const others = {
     const offsets = b.i32([0, 3, 3, 5, 6]);
     b.kernels.segmentSum({
       x: b.noise(6 * 5),
+      height: 6,
       order: b.i32([5, 0, 2, 1, 4, 3]),
       offsets,
       divisor: 1,
@@ -711,6 +716,7 @@ const others = {
     });
     b.kernels.segmentSum({
       x: b.noise(2 * 5),
+      height: 2,
       order: b.i32([5, 0, 2, 1, 4, 3]),
       offsets,
       divisor: 3,
@@ -720,6 +726,7 @@ const others = {
     });
     b.kernels.segmentSum({
       x: b.noise(0),
+      height: 0,
       order: b.i32([]),
       offsets: b.i32([0, 0, 0]),
       divisor: 1,
@@ -737,20 +744,22 @@ const others = {
   },
   adamW: (b) => {
     const floats: Record<string, DeviceBuffer> = {};
-    for (const [step, scale] of [
-      [1, null],
-      [7, b.f32([0.3])],
+    const segments = [5, 0, 130, 64, 1, 7, 33, 12].map((count, i) => ({
+      parameter: b.noise(count),
+      gradient: b.noise(count),
+      firstMoment: b.noise(count),
+      secondMoment: b.positive(count),
+      count,
+      weightDecay: 0.1 * i,
+    }));
+    // The second step goes on from the first, the third leaves some out.
+    for (const [step, scale, taken] of [
+      [1, null, segments],
+      [2, b.f32([0.3]), segments],
+      [7, b.f32([0.9]), segments.slice(2, 5)],
     ] as const) {
-      const segments = [5, 0, 130].map((count, i) => ({
-        parameter: b.noise(count),
-        gradient: b.noise(count),
-        firstMoment: b.noise(count),
-        secondMoment: b.positive(count),
-        count,
-        weightDecay: 0.1 * i,
-      }));
       b.kernels.adamW({
-        segments,
+        segments: taken,
         gradientScale: scale,
         learningRate: 0.01,
         beta1: 0.9,
@@ -758,13 +767,9 @@ const others = {
         epsilon: 1e-8,
         step,
       });
-      for (const [i, { parameter, firstMoment, secondMoment }] of segments.entries()) {
-        Object.assign(floats, {
-          [`p ${step} ${i}`]: parameter,
-          [`m ${step} ${i}`]: firstMoment,
-          [`v ${step} ${i}`]: secondMoment,
-        });
-      }
+    }
+    for (const [i, { parameter, firstMoment, secondMoment }] of segments.entries()) {
+      Object.assign(floats, { [`p ${i}`]: parameter, [`m ${i}`]: firstMoment, [`v ${i}`]: secondMoment });
     }
     return { floats };
   },

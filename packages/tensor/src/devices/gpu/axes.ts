@@ -57,8 +57,8 @@ function layOut(sizes: readonly number[]): Axes {
   return { extents: [product(sizes)], at: split('this.thread.x', sizes) };
 }
 
-/** The places along `sizes` of the flat index `n`. */
-function split(n: string, sizes: readonly number[]): string[] {
+/** The places along `sizes` (innermost first) of the flat index `n`. */
+export function split(n: string, sizes: readonly number[]): string[] {
   const at: string[] = [];
   let rest = n;
   let bound = product(sizes);
@@ -77,6 +77,15 @@ function split(n: string, sizes: readonly number[]): string[] {
 
 export function product(numbers: readonly number[]): number {
   return numbers.reduce((a, b) => a * b, 1);
+}
+
+export function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0);
+}
+
+/** The items in groups of at most `size`. */
+export function chunksOf<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 
 /** `offset + at[0] * strides[0] + ...`, without the terms that are zero. */

@@ -23,14 +23,14 @@ export function createCpuBackend(): Backend<Float32Array> {
     const { kernel } = gpu.createKernel(functionText(source), kernelSettings(source, 'Array'));
     return {
       building: null,
-      run(buffers, numbers, extents) {
+      run(buffers, scalars, extents) {
         kernel.setOutput(extents);
         if (!kernel.built) {
-          void kernel.build(...buffers, ...numbers);
+          void kernel.build(...buffers, ...scalars);
           checkMode(kernel, 'cpu');
           checkLoops(kernel.kernelString.replace('const LOOP_MAX', ''), source);
         }
-        const result = kernel.run(...buffers, ...numbers) as Nested;
+        const result = kernel.run(...buffers, ...scalars) as Nested;
         if (result instanceof Float32Array) return result;
         const flat = new Float32Array(extents.reduce((a, b) => a * b, source.width));
         flatten(result, flat, 0);
@@ -47,7 +47,7 @@ export function createCpuBackend(): Backend<Float32Array> {
     failure: null,
     compile,
     upload: (data) => data.slice(),
-    read: (block) => Promise.resolve(block.slice()),
+    read: (block, start, elements) => Promise.resolve(block.slice(start, start + elements)),
     release: () => {},
     finish: () => Promise.resolve(),
     dispose: () => void gpu.destroy(),

@@ -54,21 +54,22 @@ export async function createWebGpuBackend(adapter: AdapterInfo): Promise<Backend
       output: source.extents.map(() => 1),
       immutable: false,
     });
-    const built = Promise.resolve(kernel.build(...source.buffers.map(() => ({})), ...source.numbers.map(() => 0)));
+    const scalars = [...source.integers, ...source.numbers];
+    const built = Promise.resolve(kernel.build(...source.buffers.map(() => ({})), ...scalars.map(() => 0)));
     checkMode(kernel, 'webgpu');
     checkLoops(kernel.compiledSource, source);
     const program: { building: Promise<void> | null; run: Program<Block>['run'] } = {
       building: built.then(() => {
         program.building = null;
       }),
-      run(buffers, numbers, extents) {
+      run(buffers, scalars, extents) {
         (kernel.outputBuffer as WebGpuBuffer | null)?.destroy();
         const elements = extents.reduce((a, b) => a * b, source.width);
         const buffer = pool.take(4 * elements);
         kernel.outputBuffer = buffer;
         kernel.bindGroupDirty = true;
         kernel.setOutput(extents);
-        void kernel.run(...buffers.map(({ handle }) => handle), ...numbers);
+        void kernel.run(...buffers.map(({ handle }) => handle), ...scalars);
         if (kernel.outputBuffer !== buffer)
           throw new Error('gpu device: gpu.js wrote another buffer than the given one');
         kernel.outputBuffer = null;
@@ -96,12 +97,12 @@ export async function createWebGpuBackend(adapter: AdapterInfo): Promise<Backend
       return blockOf(buffer, data.length);
     },
 
-    async read({ buffer }, elements) {
+    async read({ buffer }, start, elements) {
       const size = 4 * elements;
       const staging = device.createBuffer({ size, usage: USAGE.mapRead | USAGE.copyTarget });
       try {
         const encoder = device.createCommandEncoder();
-        encoder.copyBufferToBuffer(buffer, 0, staging, 0, size);
+        encoder.copyBufferToBuffer(buffer, 4 * start, staging, 0, size);
         queue.submit([encoder.finish()]);
         await staging.mapAsync(MAP_READ);
         return new Float32Array(staging.getMappedRange().slice(0));

@@ -9,8 +9,9 @@ export type GpuMode = 'webgpu' | 'cpu';
 
 /** A gpu.js kernel, written in its subset of JavaScript. */
 export interface KernelSource {
-  /** Names of the buffer arguments, then of the number arguments. */
+  /** Names of the arguments in their order: buffers, then whole numbers, then numbers. */
   readonly buffers: readonly string[];
+  readonly integers: readonly string[];
   readonly numbers: readonly string[];
   readonly body: string;
   /** Numbers that a thread returns: 1, or 4 that lie side by side in the result. */
@@ -24,7 +25,7 @@ export interface Program<Block> {
   /** Resolves when the kernel can run; null when it can run now. */
   readonly building: Promise<void> | null;
   /** Runs one thread for each place of `extents`; gives a new block of `width` times as many numbers. */
-  run(buffers: readonly Block[], numbers: readonly number[], extents: readonly number[]): Block;
+  run(buffers: readonly Block[], scalars: readonly number[], extents: readonly number[]): Block;
 }
 
 export interface Backend<Block> {
@@ -40,8 +41,8 @@ export interface Backend<Block> {
   compile(source: KernelSource): Program<Block>;
   /** A block with these numbers; the data may be changed afterwards. */
   upload(data: Float32Array): Block;
-  /** The numbers of a block as of this call. */
-  read(block: Block, elements: number): Promise<Float32Array<ArrayBuffer>>;
+  /** `elements` numbers of a block, from `start` on, as of this call. */
+  read(block: Block, start: number, elements: number): Promise<Float32Array<ArrayBuffer>>;
   release(block: Block): void;
   /** Resolves when all launches so far have run; rejects when one of them failed. */
   finish(): Promise<void>;
@@ -49,8 +50,8 @@ export interface Backend<Block> {
 }
 
 /** The kernel function that gpu.js gets. */
-export function functionText({ buffers, numbers, body }: KernelSource): string {
-  return `function (${[...buffers, ...numbers].join(', ')}) {\n${body}\n}`;
+export function functionText({ buffers, integers, numbers, body }: KernelSource): string {
+  return `function (${[...buffers, ...integers, ...numbers].join(', ')}) {\n${body}\n}`;
 }
 
 /** Functions that kernels may call, by name. */
@@ -85,7 +86,11 @@ export function kernelSettings(source: KernelSource, bufferType: string): object
   const types = (names: readonly string[], type: string): [string, string][] => names.map((name) => [name, type]);
   return {
     output: [...source.extents],
-    argumentTypes: Object.fromEntries([...types(source.buffers, bufferType), ...types(source.numbers, 'Float')]),
+    argumentTypes: Object.fromEntries([
+      ...types(source.buffers, bufferType),
+      ...types(source.integers, 'Integer'),
+      ...types(source.numbers, 'Float'),
+    ]),
     returnType: source.width === 4 ? 'Array(4)' : 'Number',
     pipeline: true,
     immutable: true,

@@ -8,10 +8,12 @@ import { layerKernels } from './kernels/layers.ts';
 import { lossKernels } from './kernels/loss.ts';
 import { matmulKernels } from './kernels/matmul.ts';
 import { movementKernels } from './kernels/movement.ts';
+import { normalizationKernels } from './kernels/normalizations.ts';
 import { optimizerKernels } from './kernels/optimizer.ts';
 import { reduceKernels } from './kernels/reduce.ts';
 import { rowKernels } from './kernels/rows.ts';
 import { segmentKernels } from './kernels/segments.ts';
+import { softmaxKernels } from './kernels/softmax.ts';
 import type { Launcher } from './launcher.ts';
 import { Recorder } from './recorder.ts';
 
@@ -23,6 +25,8 @@ export function gpuKernels(launcher: Launcher, slotOf: (buffer: DeviceBuffer) =>
     ...movementKernels(recorder),
     ...reduceKernels(recorder),
     ...matmulKernels(recorder),
+    ...normalizationKernels(recorder),
+    ...softmaxKernels(recorder),
     ...layerKernels(recorder),
     ...attentionKernels(recorder),
     ...lossKernels(recorder),

@@ -13,10 +13,11 @@ export interface Launch {
   readonly extents: readonly number[];
   /** Arguments by their names in the body; at most 7 buffers (webgpu binds 8 with the result). */
   readonly buffers: Readonly<Record<string, Value>>;
+  readonly integers?: Readonly<Record<string, number>>;
   readonly numbers?: Readonly<Record<string, number>>;
   /** Numbers that a thread returns. */
   readonly width?: 1 | 4;
-  /** The body of the kernel function; must return on every path. */
+  /** The body of the kernel function; must return on every path. Buffers are read as `name[index]`. */
   readonly body: () => string;
 }
 
@@ -28,7 +29,19 @@ interface Waiting {
   readonly fail: (error: Error) => void;
 }
 
-const MOST_BUFFERS = 7;
+/** Buffers that one launch can read. */
+export const MOST_BUFFERS = 7;
+
+/** The argument that says where in its block a buffer begins. */
+function startOf(buffer: string): string {
+  return `${buffer}Start`;
+}
+
+/** The body with every `buffer[index]` read from where the buffer begins. */
+function readsFromStart(body: string, buffers: readonly string[]): string {
+  const reads = new RegExp(`\\b(${buffers.join('|')})\\[`, 'g');
+  return buffers.length === 0 ? body : body.replaceAll(reads, (_, name: string) => `${name}[${startOf(name)} + `);
+}
 
 export class Launcher {
   readonly backend: Backend<unknown>;
@@ -66,36 +79,53 @@ export class Launcher {
     }
   }
 
-  launch({ key, extents, buffers, numbers = {}, width = 1, body }: Launch): Value {
+  launch({ key, extents, buffers, integers = {}, numbers = {}, width = 1, body }: Launch): Value {
     const bufferNames = Object.keys(buffers);
+    const integerNames = [...bufferNames.map(startOf), ...Object.keys(integers)];
     const numberNames = Object.keys(numbers);
     const inputs = Object.values(buffers);
     if (inputs.length > MOST_BUFFERS) {
       throw new Error(`gpu device: kernel ${key} takes ${inputs.length} buffers; at most ${MOST_BUFFERS} fit`);
     }
-    const name = `${key}/${extents.length}/${bufferNames.join()}/${numberNames.join()}`;
+    const name = `${key}/${extents.length}/${integerNames.join()}/${numberNames.join()}`;
     let program = this.#programs.get(name);
     if (program === undefined) {
-      program = this.backend.compile({ buffers: bufferNames, numbers: numberNames, body: body(), width, extents });
+      program = this.backend.compile({
+        buffers: bufferNames,
+        integers: integerNames,
+        numbers: numberNames,
+        body: readsFromStart(body(), bufferNames),
+        width,
+        extents,
+      });
       this.#programs.set(name, program);
     }
     const ready = program;
-    const scalars = Object.values(numbers);
+    const scalars = [...inputs.map(({ offset }) => offset), ...Object.values(integers), ...Object.values(numbers)];
     const out = this.#own(new Value(extents.reduce((a, b) => a * b, width)));
-    for (const input of inputs) input.users++;
+    const wholes = inputs.map(({ whole }) => whole);
+    for (const whole of wholes) whole.users++;
     out.users++;
     this.launches++;
     this.#enqueue({
       building: () => ready.building,
       run: () => {
-        const blocks = inputs.map(({ block }) => block);
+        const blocks = wholes.map(({ block }) => block);
         this.#fill(out, ready.run(blocks, scalars, extents));
-        for (const input of inputs) this.release(input);
+        for (const whole of wholes) this.release(whole);
         this.release(out);
       },
       fail: () => {},
     });
     return out;
+  }
+
+  /** A part of a value, as a value of its own; it keeps the whole block alive. */
+  part(value: Value, start: number, elements: number): Value {
+    const { whole, offset } = value;
+    if (start === 0 && elements === value.elements) return value;
+    whole.users++;
+    return this.#own(new Value(elements, whole, offset + start));
   }
 
   /** A value with numbers from the host. */
@@ -114,11 +144,12 @@ export class Launcher {
 
   /** The numbers of a value, once what makes it has run. */
   async read(value: Value): Promise<Float32Array<ArrayBuffer>> {
-    value.users++;
+    const { whole, offset, elements } = value;
+    whole.users++;
     try {
-      return await this.#after(() => this.backend.read(value.block, value.elements));
+      return await this.#after(() => this.backend.read(whole.block, offset, elements));
     } finally {
-      this.release(value);
+      this.release(whole);
     }
   }
 
@@ -134,7 +165,9 @@ export class Launcher {
   }
 
   release(value: Value): void {
-    if (--value.users > 0 || value.block === null) return;
+    if (--value.users > 0) return;
+    if (value.whole !== value) this.release(value.whole);
+    if (value.block === null) return;
     this.backend.release(value.block);
     value.block = null;
     this.residentBytes -= 4 * value.elements;

@@ -1,9 +1,19 @@
 /** What the kernels are written with: the values of buffers, launches, and storing what they made. */
 import type { DeviceBuffer } from '../device.ts';
-import { axes } from './axes.ts';
+import { axes, product, split, sumOf } from './axes.ts';
 import type { GpuBuffer } from './device.ts';
 import type { Launch, Launcher } from './launcher.ts';
 import type { Value } from './value.ts';
+
+/** One of the results of a launch that makes several. */
+export interface Section {
+  /** Threads along each axis, innermost first. */
+  readonly sizes: readonly number[];
+  /** The body of its threads, from the integer expressions of a thread's place; must return on every path. */
+  readonly body: (at: readonly string[]) => string;
+  /** How many of the numbers count; all by default. */
+  readonly elements?: number;
+}
 
 export class Recorder {
   readonly #launcher: Launcher;
@@ -35,6 +45,45 @@ export class Recorder {
 
   launch(launch: Launch): Value {
     return this.#launcher.launch(launch);
+  }
+
+  /**
+   * Several results from one launch, which writes them one after the other into one block. `width` is the same for all; a section
+   * whose last thread reaches past its end gives its `elements`.
+   */
+  launchSections({
+    sections,
+    ...launch
+  }: Omit<Launch, 'extents' | 'body'> & { sections: readonly Section[] }): Value[] {
+    const threads = sections.map(({ sizes }) => product(sizes));
+    const all = sumOf(threads);
+    const made = this.launch({
+      ...launch,
+      key: `${launch.key} ${sections.map(({ sizes }) => sizes.join()).join(';')}`,
+      extents: [all],
+      body: () => {
+        let start = 0;
+        return sections
+          .map(({ sizes, body }, i) => {
+            const text = body(split(start === 0 ? 'this.thread.x' : `(this.thread.x - ${start})`, sizes));
+            start += threads[i]!;
+            return i === sections.length - 1 ? text : `if (this.thread.x < ${start}) { ${text} }`;
+          })
+          .join('\n');
+      },
+    });
+    let start = 0;
+    return sections.map(({ elements }, i) => {
+      const length = threads[i]! * (launch.width ?? 1);
+      const part = this.part(made, start, elements ?? length);
+      start += length;
+      return part;
+    });
+  }
+
+  /** A part of a value, for nothing. */
+  part(value: Value, start: number, elements: number): Value {
+    return this.#launcher.part(value, start, elements);
   }
 
   upload(data: Float32Array): Value {

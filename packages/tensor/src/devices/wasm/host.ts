@@ -3,6 +3,8 @@
  * run time, so that bundlers for browsers see no import of them.
  */
 
+import { SOURCES_SECTION, sourcesDigest } from './sources.ts';
+
 interface WasmModule {
   readonly kind?: never;
 }
@@ -17,11 +19,14 @@ export interface KernelExports {
   drain(): void;
   currentOpcode(): number;
   currentTile(): number;
+  faultIndex(): number;
+  faultBound(): number;
 }
 // The types of WebAssembly and of web workers come with TypeScript's DOM library only, which would add every browser global.
 declare const WebAssembly: {
   validate(bytes: Uint8Array): boolean;
   compile(bytes: BufferSource): Promise<WasmModule>;
+  Module: { customSections(module: WasmModule, name: string): ArrayBuffer[] };
   Memory: new (descriptor: { initial: number; maximum: number; shared: true }) => WasmMemory;
   Instance: new (module: WasmModule, imports: { env: object; runtime: object }) => { readonly exports: unknown };
 };
@@ -38,11 +43,17 @@ export type { WasmMemory, WasmModule };
 
 export const PAGE_BYTES = 65536;
 
+/** Where and how a kernel failed. `bound` is -1 unless an index was the cause: then the number of things it may choose among. */
+export interface KernelFailure {
+  readonly opcode: number;
+  readonly tile: number;
+  readonly index: number;
+  readonly bound: number;
+  readonly message: string;
+}
+
 /** What a worker says; see worker.mjs. */
-export type WorkerMessage =
-  | { kind: 'ready' }
-  | { kind: 'signal' }
-  | { kind: 'failed'; opcode: number; tile: number; message: string };
+export type WorkerMessage = { kind: 'ready' } | { kind: 'signal' } | ({ kind: 'failed' } & KernelFailure);
 
 export interface WorkerHandle {
   /** While held, the worker keeps the process alive (Node). */
@@ -100,14 +111,29 @@ export async function compileKernels(relaxedSimd: boolean): Promise<WasmModule> 
   const url = relaxedSimd
     ? new URL('./generated/kernels-relaxed.wasm', import.meta.url)
     : new URL('./generated/kernels.wasm', import.meta.url);
+  let module: WasmModule;
   try {
-    return await WebAssembly.compile(await loadBytes(url));
+    module = await WebAssembly.compile(await loadBytes(url));
   } catch (error) {
     throw new Error(
       `createWasmDevice: cannot load the kernels from ${url.href}; build them with "pnpm run kernels" in packages/tensor`,
       { cause: error },
     );
   }
+  checkKernels(module, url, await sourcesDigest());
+  return module;
+}
+
+/** Throws when the kernels were compiled from other sources than those at hand; `digest` is null where there are none. */
+function checkKernels(module: WasmModule, url: URL, digest: string | null): void {
+  const compiledFrom = WebAssembly.Module.customSections(module, SOURCES_SECTION).map((bytes) =>
+    new TextDecoder().decode(bytes),
+  );
+  if (digest === null || compiledFrom.includes(digest)) return;
+  throw new Error(
+    `createWasmDevice: the compiled kernels in ${url.href} are not those of the sources in packages/tensor/assembly; build them again ` +
+      'with "pnpm run kernels" in packages/tensor, and dist with "pnpm run build"',
+  );
 }
 
 async function loadBytes(url: URL): Promise<BufferSource> {

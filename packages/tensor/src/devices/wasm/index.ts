@@ -9,6 +9,7 @@ import {
   compileKernels,
   enableRelaxedSimd,
   instantiate,
+  type KernelFailure,
   startWorkers,
   type WorkerMessage,
 } from './host.ts';
@@ -81,7 +82,15 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
       try {
         kernels.drain();
       } catch (error) {
-        queue.fail(kernelError(kernels.currentOpcode(), kernels.currentTile(), String(error)));
+        queue.fail(
+          kernelError({
+            opcode: kernels.currentOpcode(),
+            tile: kernels.currentTile(),
+            index: kernels.faultIndex(),
+            bound: kernels.faultBound(),
+            message: String(error),
+          }),
+        );
       }
     },
     onWaiting(isWaiting) {
@@ -92,7 +101,7 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
   });
   const onMessage = (message: WorkerMessage): void => {
     if (message.kind === 'signal') queue.onSignal();
-    if (message.kind === 'failed') queue.fail(kernelError(message.opcode, message.tile, message.message));
+    if (message.kind === 'failed') queue.fail(kernelError(message));
   };
   const workers = await startWorkers(
     Array.from({ length: threads }, (_, thread) => ({
@@ -122,6 +131,25 @@ function threadCount(requested: number | undefined): number {
   return canShareMemory() ? (requested ?? availableThreads()) : 0;
 }
 
-function kernelError(opcode: number, tile: number, message: string): Error {
-  return new Error(`wasm device: kernel ${kernelName(opcode)} failed in tile ${tile}: ${message}`);
+/** What the indices of a kernel are called, and what they choose among. */
+const INDEXED: Readonly<Record<string, readonly [indices: string, things: string]>> = {
+  GROUPED_MATMUL: ['offset', 'places'],
+  GROUPED_TRANSPOSED: ['offset', 'places'],
+  SOFTMAX_CROSS_ENTROPY: ['label', 'classes'],
+  TAKE_ALONG_ROWS: ['index', 'columns'],
+  SCATTER_ALONG_ROWS: ['index', 'columns'],
+  GATHER_ROWS: ['index', 'rows in the table'],
+  GATHER_SUM: ['position', 'rows'],
+  GATHER_DOT: ['position', 'rows'],
+  SEGMENT_PLAN: ['key', 'segments'],
+  SEGMENT_SUM: ['index', 'rows or places'],
+};
+
+function kernelError({ opcode, tile, index, bound, message }: KernelFailure): Error {
+  const name = kernelName(opcode);
+  if (bound < 0) return new Error(`wasm device: kernel ${name} failed in tile ${tile}: ${message}`);
+  const [indices = 'index', things = 'elements'] = INDEXED[name] ?? [];
+  return new RangeError(
+    `wasm device: kernel ${name} met the ${indices} ${index}; there are ${bound} ${things}, so it must lie between 0 and ${bound - 1}`,
+  );
 }

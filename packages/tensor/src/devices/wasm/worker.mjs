@@ -23,6 +23,8 @@ function run({ module, memory, control, scratch, clockOrigin }) {
       kind: 'failed',
       opcode: exports.currentOpcode(),
       tile: exports.currentTile(),
+      index: exports.faultIndex(),
+      bound: exports.faultBound(),
       message: String(error?.message ?? error),
     });
     exports.stop();

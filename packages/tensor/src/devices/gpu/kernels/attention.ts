@@ -7,6 +7,7 @@ import { axes, indexOf, int, quotient } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
 import { dotLoop, eachColumn, returnTile, tileColumns, tileWidth } from './matmul.ts';
+import { join } from './movement.ts';
 
 /** Scores that are written out at once: at most 256 MiB. */
 const MOST_SCORES = 2 ** 26;
@@ -302,28 +303,4 @@ function attentionOf(run: Recorder, sizes: Sizes, { first, count }: Slab) {
       });
     },
   };
-}
-
-/** Values one after the other. */
-function join(run: Recorder, values: readonly Value[]): Value {
-  if (values.length === 1) return values[0]!;
-  const taken = values.slice(0, 7);
-  const lengths = taken.map(({ elements }) => elements);
-  const { extents, at } = axes(lengths.reduce((a, b) => a + b, 0));
-  const joined = run.launch({
-    key: `join ${lengths.join()}`,
-    extents,
-    buffers: Object.fromEntries(taken.map((value, i) => [`x${i}`, value])),
-    body: () => {
-      let start = 0;
-      const lines = lengths.map((length, i) => {
-        const place = start === 0 ? at[0]! : `${at[0]!} - ${start}`;
-        start += length;
-        const line = `return x${i}[${place}];`;
-        return i === lengths.length - 1 ? line : `if (${at[0]!} < ${start}) { ${line} }`;
-      });
-      return lines.join('\n');
-    },
-  });
-  return join(run, [joined, ...values.slice(7)]);
 }

@@ -2,7 +2,7 @@
 import type { Kernels } from '../../kernels.ts';
 import { axes, indexOf } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
-import { rowLogSumExp } from './layers.ts';
+import { rowLogSumExp } from './softmax.ts';
 import { reduceElements } from './reduce.ts';
 
 export function lossKernels(run: Recorder): Pick<Kernels, 'countLabels' | 'softmaxCrossEntropy'> {

@@ -1,8 +1,10 @@
-/** Strided copies. A copy of everything is free: both buffers then hold one value. */
+/** Strided copies. A copy of neighbours is free: the buffer then holds a part of the other's value. */
 import { stridesOf } from '../../../shape.ts';
 import type { Kernels } from '../../kernels.ts';
-import { axes, indexOf, int, LARGEST_VARIABLE, product, quotient } from '../axes.ts';
+import { axes, chunksOf, indexOf, int, LARGEST_VARIABLE, product, quotient, sumOf } from '../axes.ts';
+import { MOST_BUFFERS } from '../launcher.ts';
 import type { Recorder } from '../recorder.ts';
+import type { Value } from '../value.ts';
 
 export function movementKernels(run: Recorder): Pick<Kernels, 'stridedCopy'> {
   return {
@@ -16,8 +18,8 @@ export function movementKernels(run: Recorder): Pick<Kernels, 'stridedCopy'> {
         shape.every((size, axis) => size === 1 || strides[axis] === dense[axis]);
 
       if (count === out.elements && isDense(outStrides)) {
-        if (count === source.elements && isDense(xStrides)) {
-          run.store(out, source, integer);
+        if (isDense(xStrides)) {
+          run.store(out, run.part(source, xOffset, count), integer);
           return;
         }
         const { extents, at } = axes(...shape.toReversed());
@@ -66,4 +68,27 @@ export function movementKernels(run: Recorder): Pick<Kernels, 'stridedCopy'> {
       run.store(out, value, integer);
     },
   };
+}
+
+/** Values one after the other: seven a launch. */
+export function join(run: Recorder, values: readonly Value[]): Value {
+  if (values.length === 1) return values[0]!;
+  const joined = chunksOf(values, MOST_BUFFERS).map((taken) => {
+    if (taken.length === 1) return taken[0]!;
+    const lengths = taken.map(({ elements }) => elements);
+    return run.launch({
+      key: 'join',
+      extents: [sumOf(lengths)],
+      buffers: Object.fromEntries(taken.map((value, i) => [`x${i}`, value])),
+      integers: Object.fromEntries(lengths.map((_, i) => [`end${i}`, sumOf(lengths.slice(0, i + 1))])),
+      body: () => {
+        const lines = taken.map((_, i) => {
+          const line = `return x${i}[this.thread.x${i === 0 ? '' : ` - end${i - 1}`}];`;
+          return i === taken.length - 1 ? line : `if (this.thread.x < end${i}) { ${line} }`;
+        });
+        return lines.join('\n');
+      },
+    });
+  });
+  return join(run, joined);
 }

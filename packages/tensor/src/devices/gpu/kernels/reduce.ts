@@ -3,12 +3,16 @@
  * reduced again. So sums stay accurate, their order is fixed, and there are threads enough for a long axis alone.
  */
 import type { Kernels, ReduceOp } from '../../kernels.ts';
-import { axes, indexOf, int, isNaNText } from '../axes.ts';
+import { axes, chunksOf, indexOf, int, isNaNText, sumOf } from '../axes.ts';
+import { MOST_BUFFERS } from '../launcher.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
 
 /** The most elements that one thread adds up. */
-const LONGEST = 256;
+export const LONGEST = 256;
+
+/** Threads that are enough to keep a GPU's memory busy: sums over several arrays take no more. */
+const MOST_THREADS = 16_384;
 
 const IDENTITY: Record<ReduceOp, number> = {
   sum: 0,
@@ -58,10 +62,11 @@ export function reduceElements(run: Recorder, reduction: Reduction): Value {
         if (parts === 1) return round;
         return inner === 1 ? `(${round} * ${parts} + ${part})` : `(${part} * ${perThread} + ${round})`;
       };
-      return loop(op, perThread, finish === 'total' || !last ? 'total' : finish, (round) => ({
+      const text = reduceLoop(op, perThread, 'total', 'identity', (round) => ({
         guard: perThread * parts > length ? `${place(round)} < ${length}` : null,
         value: element(o, place(round), i),
       }));
+      return `${text}\nreturn ${last ? finish : 'total'};`;
     },
   });
   if (last) return value;
@@ -74,33 +79,38 @@ export function reduceElements(run: Recorder, reduction: Reduction): Value {
   });
 }
 
-/** A loop of `rounds` in four lanes that are reduced together at the end. */
-function loop(
+/**
+ * Statements that leave the variable `name` holding what `rounds` elements reduce to, in four lanes that are reduced together at the
+ * end. `identity` is the number to begin with.
+ */
+export function reduceLoop(
   op: ReduceOp,
   rounds: number,
-  finish: string,
+  name: string,
+  identity: string,
   element: (round: string) => { guard: string | null; value: string },
 ): string {
   const lanes = Math.min(4, Math.max(1, rounds));
   const whole = Math.floor(rounds / lanes);
-  const names = Array.from({ length: lanes }, (_, lane) => `lane${lane}`);
+  const names = Array.from({ length: lanes }, (_, lane) => `${name}Lane${lane}`);
   const take = (lane: number, round: string): string => {
     const { guard, value } = element(round);
-    const step = `const v${lane} = ${value};\n${STEP[op](names[lane]!, `v${lane}`)}`;
+    const step = `const ${name}Next${lane} = ${value};\n${STEP[op](names[lane]!, `${name}Next${lane}`)}`;
     return guard === null ? step : `if (${guard}) { ${step} }`;
   };
-  const lines = names.map((name) => `let ${name} = identity;`);
+  const lines = names.map((lane) => `let ${lane} = ${identity};`);
   const rest = Array.from({ length: rounds - whole * lanes }, (_, lane) => take(lane, `${whole * lanes + lane}`));
   if (whole > 0) {
-    const inLoop = names.map((_, lane) => take(lane, `(${int('round')} * ${lanes} + ${lane})`));
-    lines.push(`for (let round = 0; round < ${whole}; round++) {\n${inLoop.join('\n')}\n}`);
+    const round = `${name}Round`;
+    const inLoop = names.map((_, lane) => take(lane, `(${int(round)} * ${lanes} + ${lane})`));
+    lines.push(`for (let ${round} = 0; ${round} < ${whole}; ${round}++) {\n${inLoop.join('\n')}\n}`);
   }
   lines.push(...rest);
   for (let width = lanes; width > 1; width = Math.ceil(width / 2)) {
     const half = Math.ceil(width / 2);
     for (let lane = half; lane < width; lane++) lines.push(STEP[op](names[lane - half]!, names[lane]!));
   }
-  lines.push(`const total = lane0;`, `return ${finish};`);
+  lines.push(`const ${name} = ${names[0]!};`);
   return lines.join('\n');
 }
 
@@ -125,36 +135,36 @@ export function reduceKernels(run: Recorder): Pick<Kernels, 'reduce' | 'sumOfSqu
     },
 
     sumOfSquares({ xs, out }) {
-      const sums = xs.flatMap(({ x, count }) => {
-        if (count === 0) return [];
-        return [
-          reduceElements(run, {
-            op: 'sum',
-            outer: 1,
-            length: count,
-            inner: 1,
-            key: 'squares',
-            buffers: { x: run.value(x) },
-            element: (_, along) => `x[${along}] * x[${along}]`,
-          }),
-        ];
-      });
-      run.store(out, sums.length === 0 ? run.constant(1, 0) : total(run, sums));
+      const values = xs.filter(({ count }) => count > 0).map(({ x }) => run.value(x));
+      run.store(out, values.length === 0 ? run.constant(1, 0) : total(run, values, true));
     },
   };
 }
 
-/** The sum of values of one element each, six at a time. */
-function total(run: Recorder, values: readonly Value[]): Value {
-  const [first, ...rest] = values;
-  if (rest.length === 0) return first!;
-  const taken = values.slice(0, 7);
-  const names = taken.map((_, i) => `x${i}`);
-  const sum = run.launch({
-    key: `total of ${taken.length}`,
-    extents: [1],
-    buffers: Object.fromEntries(taken.map((value, i) => [names[i]!, value])),
-    body: () => `return ${names.map((name) => `${name}[0]`).join(' + ')};`,
+/** The sum of all elements of all values, or of their squares: seven values a launch, until one number is left. */
+function total(run: Recorder, values: readonly Value[], squares: boolean): Value {
+  const sums = chunksOf(values, MOST_BUFFERS).map((taken) => {
+    const counts = taken.map(({ elements }) => elements);
+    const threads = Math.min(MOST_THREADS, Math.ceil(sumOf(counts) / LONGEST));
+    return run.launch({
+      key: `total ${counts.join()} ${squares}`,
+      extents: [threads],
+      buffers: Object.fromEntries(taken.map((value, i) => [`x${i}`, value])),
+      body: () => {
+        const sumsOf = counts.map((count, i) => {
+          const rounds = Math.ceil(count / threads);
+          return reduceLoop('sum', rounds, `sum${i}`, '0.0', (round) => {
+            const place = threads === 1 ? round : `(${round} * ${threads} + this.thread.x)`;
+            const element = `x${i}[${place}]`;
+            return {
+              guard: rounds * threads > count ? `${place} < ${count}` : null,
+              value: squares ? `${element} * ${element}` : element,
+            };
+          });
+        });
+        return `${sumsOf.join('\n')}\nreturn ${counts.map((_, i) => `sum${i}`).join(' + ')};`;
+      },
+    });
   });
-  return total(run, [sum, ...values.slice(7)]);
+  return sums.length === 1 && sums[0]!.elements === 1 ? sums[0]! : total(run, sums, false);
 }

@@ -23,6 +23,7 @@ export function groupedKernels(recorder: Recorder): Pick<Kernels, 'groupedMatmul
         tiling.rows,
         tiling.columns,
         tiling.columnTiles,
+        rows,
       ]);
     },
     groupedMatmulTransposed({ a, b, offsets, out, groups, rows: total, m, n }): void {
@@ -39,6 +40,7 @@ export function groupedKernels(recorder: Recorder): Pick<Kernels, 'groupedMatmul
         columns,
         rowTiles,
         columnTiles,
+        total,
       ]);
     },
   };

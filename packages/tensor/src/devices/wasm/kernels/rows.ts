@@ -48,30 +48,33 @@ export function rowsKernels(recorder: Recorder): Pick<Kernels, RowKernels> {
       const words = [address(x), address(indices), address(out), rows, columns, k, rowsPerTile, floatBits(fill)];
       recorder.record(SCATTER_ALONG_ROWS, tiles, words);
     },
-    gatherRows({ table, indices, divisor, weights, out, rows, columns }) {
+    gatherRows({ table, height, indices, divisor, weights, out, rows, columns }) {
       const { rowsPerTile, tiles } = tileRows(rows, columns);
       const addresses = [address(table), address(indices), address(weights), address(out)];
-      recorder.record(GATHER_ROWS, tiles, [...addresses, rows, columns, divisor, rowsPerTile]);
+      recorder.record(GATHER_ROWS, tiles, [...addresses, rows, columns, divisor, rowsPerTile, height]);
     },
-    gatherSum({ x, positions, weights, out, rows, k, columns }) {
+    gatherSum({ x, height, positions, weights, out, rows, k, columns }) {
       const { rowsPerTile, tiles } = tileRows(rows, k * columns);
       const addresses = [address(x), address(positions), address(weights), address(out)];
-      recorder.record(GATHER_SUM, tiles, [...addresses, rows, k, columns, rowsPerTile]);
+      recorder.record(GATHER_SUM, tiles, [...addresses, rows, k, columns, rowsPerTile, height]);
     },
-    gatherDot({ a, x, positions, out, rows, k, columns }) {
+    gatherDot({ a, x, height, positions, out, rows, k, columns }) {
       const { rowsPerTile, tiles } = tileRows(rows, k * columns);
       const addresses = [address(a), address(x), address(positions), address(out)];
-      recorder.record(GATHER_DOT, tiles, [...addresses, rows, k, columns, rowsPerTile]);
+      recorder.record(GATHER_DOT, tiles, [...addresses, rows, k, columns, rowsPerTile, height]);
     },
     segmentPlan({ keys, counts, offsets, order, inverse, count, segments }) {
       const addresses = [address(keys), address(counts), address(offsets), address(order), address(inverse)];
       recorder.record(SEGMENT_PLAN, 1, [...addresses, count, segments]);
     },
-    segmentSum({ x, order, offsets, divisor, out, segments, columns }) {
+    segmentSum({ x, height, order, offsets, divisor, out, segments, columns }) {
       const segmentsPerTile = Math.max(1, Math.ceil(segments / SEGMENT_TILES));
       const tiles = Math.ceil(segments / segmentsPerTile) * Math.ceil(columns / SEGMENT_COLUMNS_PER_TILE);
       const words = [address(x), address(order), address(offsets), address(out), segments, columns, divisor];
-      recorder.record(SEGMENT_SUM, tiles, [...words, segmentsPerTile, SEGMENT_COLUMNS_PER_TILE]);
+      recorder.record(SEGMENT_SUM, tiles, [
+        ...words,
+        ...[segmentsPerTile, SEGMENT_COLUMNS_PER_TILE, height, order.elements],
+      ]);
     },
   };
 }

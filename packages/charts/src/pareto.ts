@@ -1,0 +1,214 @@
+/** Loss against balance of many runs: what balance costs, and which runs nobody beats in both. */
+import type { EChartsOption, LineSeriesOption, ScatterSeriesOption } from 'echarts';
+import { REFERENCE_DASHES } from './curves.ts';
+import {
+  DASH_ICON,
+  LEGEND_FONT,
+  LEGEND_NAME,
+  legendHeight,
+  legendOf,
+  LINE_ICON,
+  niceRange,
+  tooltipOf,
+  xAxis,
+  yAxis,
+} from './lines.ts';
+import { FONT, lineColour, type ThemeName, themeOf } from './palette.ts';
+import { baseOption, panelTitle, type Size } from './parts.ts';
+import { escapeHtml, shortNames } from './text.ts';
+
+/** A figure of balance with what it is called and which way is better. */
+const BALANCE = {
+  gini: { name: 'Gini', better: 'lower' },
+  minMax: { name: 'Min-max', better: 'higher' },
+  maxVio: { name: 'MaxVio', better: 'lower' },
+} as const;
+
+export interface LossBalanceInput {
+  readonly runs: readonly {
+    readonly name: string;
+    /** Runs of one group, such as a router, have one colour. Default: no group. */
+    readonly group?: string;
+    /** Cross entropy on held-out text, nats per token. */
+    readonly loss: number;
+    readonly balance: number;
+  }[];
+  readonly balance: keyof typeof BALANCE;
+  /** Levels of the same figure, such as the sampling floor. */
+  readonly references?: readonly { readonly name: string; readonly balance: number }[];
+  /** CSS pixels. Default 760. */
+  readonly width?: number;
+}
+
+/** Runs off the front are named in a figure of at most so many. */
+const FEW = 16;
+const FRONT = 'Pareto front';
+const PLOT_HEIGHT = 380;
+const TOP = 58;
+const AXIS_ROOM = 46;
+const LEFT = 62;
+const RIGHT = 34;
+
+export function lossBalanceSize(input: LossBalanceInput): Size {
+  const width = input.width ?? 760;
+  return { width, height: TOP + PLOT_HEIGHT + AXIS_ROOM + legendHeight(legendNames(input), width) };
+}
+
+/**
+ * ECharts option of loss (up) against balance (to the right) with the Pareto front as a staircase: runs on it are filled and
+ * named, others hollow and named where they are few.
+ *
+ * @throws RangeError for no run, or a figure that is not finite.
+ */
+export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light'): EChartsOption {
+  const { runs, balance, references = [] } = input;
+  for (const run of runs) {
+    if (!(Number.isFinite(run.loss) && Number.isFinite(run.balance))) {
+      throw new RangeError(`run "${run.name}" has loss ${run.loss} and balance ${run.balance}; both must be finite`);
+    }
+  }
+  const size = lossBalanceSize(input);
+  const { ink, inkSoft, axis, grid, background } = themeOf(theme);
+  const { name, better } = BALANCE[balance];
+  const rawGroups = groupsOf(input);
+  const groups = shortNames(rawGroups, LEGEND_NAME, LEGEND_FONT);
+  const front = paretoFront(runs.map((run) => [better === 'lower' ? run.balance : -run.balance, run.loss]));
+  const names = shortNames(
+    runs.map((run) => run.name),
+    220,
+    11,
+  );
+  const stairs = front
+    .toSorted((a, b) => runs[a]!.balance - runs[b]!.balance)
+    .map((run) => [runs[run]!.balance, runs[run]!.loss]);
+  const all = [...runs.map((run) => run.balance), ...references.map((level) => level.balance)];
+  const balances = niceRange(all, true);
+  const losses = niceRange(
+    runs.map((run) => run.loss),
+    false,
+  );
+  const middle = (balances.min + balances.max) / 2;
+  return {
+    ...baseOption(theme),
+    tooltip: tooltipOf('item', theme),
+    legend: legendOf(legendNames(input), size, theme, (entry) => entryIcon(entry, groups)),
+    title: [
+      panelTitle(
+        'Loss against balance',
+        [`each point is a run; ${better} ${name} and lower loss are better`],
+        { x: LEFT, y: 12, width: size.width - LEFT - RIGHT },
+        theme,
+      ),
+    ],
+    grid: { left: LEFT, top: TOP, width: size.width - LEFT - RIGHT, height: PLOT_HEIGHT, outerBoundsMode: 'none' },
+    xAxis: [{ ...xAxis({ name, ...balances }, 0, theme), splitLine: { show: true, lineStyle: { color: grid } } }],
+    yAxis: [
+      {
+        ...yAxis(losses, 0, theme),
+        name: 'Held-out loss, nats per token',
+        nameLocation: 'middle',
+        nameGap: 44,
+        nameTextStyle: { fontFamily: FONT, fontSize: 12, color: ink },
+      },
+    ],
+    series: [
+      ...groups.map((group, i): ScatterSeriesOption => {
+        const colour = group === '' ? ink : lineColour(i, themeOf(theme));
+        return {
+          type: 'scatter',
+          name: group,
+          color: colour,
+          itemStyle: { opacity: 1 },
+          symbolSize: 8,
+          z: 3,
+          labelLayout: { hideOverlap: true },
+          data: runs.flatMap((run, at) =>
+            (run.group ?? '') !== rawGroups[i]
+              ? []
+              : [
+                  {
+                    value: [run.balance, run.loss],
+                    itemStyle: {
+                      color: front.includes(at) ? colour : background,
+                      borderColor: colour,
+                      borderWidth: 1.75,
+                    },
+                    label: {
+                      show: front.includes(at) || runs.length <= FEW,
+                      formatter: names[at]!,
+                      // Towards the middle, so that no name leaves the picture.
+                      position: run.balance > middle ? ('left' as const) : ('right' as const),
+                      color: front.includes(at) ? ink : inkSoft,
+                      fontFamily: FONT,
+                      fontSize: 11,
+                      textBorderColor: background,
+                      textBorderWidth: 3,
+                      fontWeight: front.includes(at) ? (600 as const) : (400 as const),
+                    },
+                    tooltip: {
+                      formatter: `${escapeHtml(run.name)}<br>loss ${run.loss.toFixed(4)}, ${name} ${run.balance.toFixed(3)}`,
+                    },
+                  },
+                ],
+          ),
+        };
+      }),
+      {
+        type: 'line',
+        name: FRONT,
+        data: stairs,
+        step: better === 'lower' ? 'end' : 'start',
+        symbol: 'none',
+        color: axis,
+        lineStyle: { color: axis, width: 1.25 },
+        silent: true,
+        z: 1,
+      },
+      ...references.map(
+        (level, i): LineSeriesOption => ({
+          type: 'line',
+          name: level.name,
+          data: [losses.min, losses.max].map((loss) => [level.balance, loss]),
+          symbol: 'none',
+          color: inkSoft,
+          lineStyle: { color: inkSoft, width: 1.25, type: [...REFERENCE_DASHES[i % REFERENCE_DASHES.length]!] },
+          silent: true,
+          z: 1,
+        }),
+      ),
+    ],
+  };
+}
+
+function entryIcon(entry: string, groups: readonly string[]): string {
+  if (groups.includes(entry)) return 'circle';
+  return entry === FRONT ? LINE_ICON : DASH_ICON;
+}
+
+/**
+ * Indices of the points that no other point beats: none is at most as large in both coordinates and smaller in one.
+ * In the order of the first coordinate.
+ */
+export function paretoFront(points: readonly (readonly [number, number])[]): number[] {
+  const order = points
+    .map((_, i) => i)
+    .toSorted((a, b) => points[a]![0] - points[b]![0] || points[a]![1] - points[b]![1]);
+  const front: number[] = [];
+  for (const i of order) {
+    const last = points[front.at(-1) ?? -1];
+    if (last === undefined || points[i]![1] < last[1] || (points[i]![0] === last[0] && points[i]![1] === last[1]))
+      front.push(i);
+  }
+  return front;
+}
+
+function groupsOf({ runs }: LossBalanceInput): string[] {
+  return Array.from(new Set(runs.map(({ group = '' }) => group)));
+}
+
+function legendNames(input: LossBalanceInput): string[] {
+  const { runs, references = [] } = input;
+  if (runs.length === 0) throw new RangeError('loss against balance needs at least one run, got none');
+  const groups = shortNames(groupsOf(input), LEGEND_NAME, LEGEND_FONT);
+  return [...groups.filter((group) => group !== ''), FRONT, ...references.map(({ name }) => name)];
+}

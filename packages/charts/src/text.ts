@@ -1,0 +1,51 @@
+/** What must be known of text before it is drawn: how wide it is, and that it is one line of plain characters. */
+
+/** Advance widths of Inter from U+0020 to U+007E, in hundredths of an em. */
+const ADVANCES = [
+  28, 29, 47, 63, 64, 98, 64, 30, 36, 36, 50, 66, 29, 46, 29, 36, 63, 41, 61, 62, 65, 59, 62, 57, 62, 62, 29, 30, 66,
+  66, 66, 51, 97, 69, 65, 73, 72, 60, 59, 75, 74, 27, 57, 67, 57, 90, 75, 76, 64, 76, 64, 64, 65, 74, 69, 99, 68, 68,
+  63, 36, 36, 36, 47, 46, 32, 56, 61, 57, 61, 58, 37, 61, 59, 24, 24, 55, 24, 88, 59, 60, 61, 61, 38, 53, 33, 59, 56,
+  82, 55, 56, 55, 43, 33, 43, 66,
+];
+
+/** Width in CSS pixels of one line of the figures' font; for other scripts than Latin rather too much than too little. */
+export function textWidth(text: string, fontSize: number): number {
+  let hundredths = 0;
+  for (const character of text) {
+    const code = character.codePointAt(0)!;
+    hundredths += ADVANCES[code - 32] ?? (code < 0x1100 ? 78 : 105);
+  }
+  return (hundredths * fontSize) / 100;
+}
+
+/** The text where it is at most `width` pixels wide, else as much of it as is, with an ellipsis. */
+export function truncate(text: string, width: number, fontSize: number): string {
+  if (textWidth(text, fontSize) <= width) return text;
+  const characters = Array.from(text);
+  while (characters.length > 0 && textWidth(`${characters.join('')}…`, fontSize) > width) characters.pop();
+  return `${characters.join('').trimEnd()}…`;
+}
+
+/** On one line: control characters and those that turn the direction of writing become spaces. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]+/gu, ' ').trim();
+}
+
+/** Names on one line and at most `width` pixels wide that still differ from each other. */
+export function shortNames(names: readonly string[], width: number, fontSize: number): string[] {
+  const taken = new Set<string>();
+  return names.map((name) => {
+    let short = truncate(oneLine(name), width, fontSize);
+    for (let i = 2; taken.has(short); i++) {
+      const ending = ` (${i})`;
+      short = `${truncate(oneLine(name), width - textWidth(ending, fontSize), fontSize)}${ending}`;
+    }
+    taken.add(short);
+    return short;
+  });
+}
+
+/** Text for the HTML of a tooltip. */
+export function escapeHtml(text: string): string {
+  return text.replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}

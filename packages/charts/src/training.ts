@@ -1,0 +1,149 @@
+/** What happened in training besides loss and balance: saturation of the router, gradients by loss term, time by phase. */
+import type { EChartsOption } from 'echarts';
+import { namesOf, referenceLine, runStyle } from './curves.ts';
+import { type Line, type LineFigure, type LinePanel, lineFigureOption, lineFigureSize } from './lines.ts';
+import { mixColours, type ThemeName, themeOf } from './palette.ts';
+import type { Size } from './parts.ts';
+
+export interface SaturationInput {
+  /** One panel each. */
+  readonly runs: readonly {
+    readonly name: string;
+    /** Steps ascending; `layers` has the saturation of each layer at that step, from 0 to 1. */
+    readonly points: readonly { readonly step: number; readonly layers: ArrayLike<number> }[];
+  }[];
+  /** Saturation of two unrelated choices, k / M. */
+  readonly chance?: number;
+  /** CSS pixels. Default 560 per panel, three side by side at most. */
+  readonly width?: number;
+}
+
+export function saturationSize(input: SaturationInput): Size {
+  return lineFigureSize(saturationFigure(input, 'light'));
+}
+
+/**
+ * ECharts option of router saturation (Muennighoff et al. 2024, OLMoE, arXiv 2409.02060): the share of a token's experts at
+ * a step that are its experts at the end of training, one line per layer.
+ *
+ * @throws RangeError for no run.
+ */
+export function routerSaturation(input: SaturationInput, theme: ThemeName = 'light'): EChartsOption {
+  return lineFigureOption(saturationFigure(input, theme), theme);
+}
+
+/** Of more layers, the legend names so many. */
+const NAMED_LAYERS = 6;
+
+function saturationFigure({ runs, chance, width }: SaturationInput, theme: ThemeName): LineFigure {
+  if (runs.length === 0) throw new RangeError('router saturation needs at least one run, got none');
+  const layers = runs.reduce((most, { points }) => Math.max(most, points[0]?.layers.length ?? 0), 0);
+  const nameOf = (layer: number): string => `layer ${layer}`;
+  const named = Array.from({ length: Math.min(layers, NAMED_LAYERS) }, (_, i, count = Math.min(layers, NAMED_LAYERS)) =>
+    nameOf(count === 1 ? 0 : Math.round((i * (layers - 1)) / (count - 1))),
+  );
+  const chanceName = 'two unrelated choices';
+  const panels = runs.map(({ name, points }): LinePanel => {
+    const last = points.at(-1)?.step ?? 0;
+    const lines = Array.from(
+      { length: points[0]?.layers.length ?? 0 },
+      (_, layer): Line => ({
+        name: nameOf(layer),
+        points: points.map((point) => [point.step, point.layers[layer]!]),
+        colour: mixColours(layers === 1 ? 0 : layer / (layers - 1), themeOf(theme).depth),
+        width: layers > 12 ? 1 : 1.75,
+      }),
+    );
+    return {
+      title: name,
+      subtitles: ["share of a token's experts that are its last ones", 'share of final experts'],
+      x: { name: 'Step', min: 0, max: last },
+      y: { min: 0, max: 1, interval: 0.2 },
+      lines: [...lines, ...referenceLine(chanceName, 0, chance, [0, last], theme)],
+    };
+  });
+  const perRow = Math.min(3, panels.length);
+  return {
+    panels,
+    perRow,
+    width: width ?? (perRow === 1 ? 640 : perRow * 420),
+    plotHeight: 240,
+    legend: [...named, ...(chance === undefined ? [] : [chanceName])],
+  };
+}
+
+/** Parts of the model that gradients are measured at. */
+export const GRADIENT_PARTS = ['router', 'prototypes', 'trunk'] as const;
+
+export interface GradientsInput {
+  /** One line per panel each: loss terms such as `task`, `loadBalancing`, `diversity`. */
+  readonly terms: readonly {
+    readonly name: string;
+    /** Norms of the gradient of the weighted term; a part that the term does not reach has 0 or is left out. */
+    readonly points: readonly ({ readonly step: number } & {
+      readonly [part in (typeof GRADIENT_PARTS)[number]]?: number;
+    })[];
+  }[];
+  /** CSS pixels. Default 1200. */
+  readonly width?: number;
+}
+
+export function gradientsSize(input: GradientsInput): Size {
+  return lineFigureSize(gradientsFigure(input, 'light'));
+}
+
+/**
+ * ECharts option of gradient norms per loss term over steps on a logarithmic scale, a panel for each part of the model that any
+ * term reaches.
+ *
+ * @throws RangeError where no term reaches any part, or two terms have one name.
+ */
+export function gradientNorms(input: GradientsInput, theme: ThemeName = 'light'): EChartsOption {
+  return lineFigureOption(gradientsFigure(input, theme), theme);
+}
+
+const PART_TITLES = { router: 'Router', prototypes: 'Prototypes', trunk: 'Everything else' } as const;
+
+function gradientsFigure({ terms, width = 1200 }: GradientsInput, theme: ThemeName): LineFigure {
+  const names = namesOf(terms);
+  const last = terms.reduce((step, { points }) => Math.max(step, points.at(-1)?.step ?? 0), 0);
+  const panels = GRADIENT_PARTS.flatMap((part): LinePanel[] => {
+    const lines = terms.flatMap(({ points }, term): Line[] => {
+      // A logarithmic axis has no place for 0.
+      const reached = points.flatMap((point): [number, number][] => {
+        const norm = point[part] ?? 0;
+        return norm > 0 && norm < Infinity ? [[point.step, norm]] : [];
+      });
+      return reached.length === 0 ? [] : [{ name: names[term]!, points: reached, ...runStyle(term, theme) }];
+    });
+    if (lines.length === 0) return [];
+    const range = decades(lines);
+    return [
+      {
+        title: PART_TITLES[part],
+        subtitles: ['norm of the gradient of each weighted term', 'gradient norm'],
+        x: { name: 'Step', min: 0, max: last },
+        y: { type: 'log', ...range, format: range.min < 0.01 || range.max > 1000 ? powerOfTen : String },
+        lines,
+      },
+    ];
+  });
+  if (panels.length === 0) throw new RangeError('gradient norms need a term with a gradient above 0, got none');
+  return { panels, perRow: panels.length, width, plotHeight: 200, legend: names };
+}
+
+/** The powers of ten around all points. */
+function decades(lines: readonly Line[]): { min: number; max: number } {
+  const norms = lines.flatMap(({ points }) => points.map(([, norm]) => norm));
+  const low = Math.floor(Math.log10(norms.reduce((a, b) => Math.min(a, b))));
+  const high = Math.ceil(Math.log10(norms.reduce((a, b) => Math.max(a, b))));
+  // `10 ** -4` is a little less than 0.0001, and an axis from there would have other ticks.
+  return { min: Number(`1e${low}`), max: Number(`1e${Math.max(high, low + 1)}`) };
+}
+
+const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹';
+
+function powerOfTen(value: number): string {
+  const exponent = Math.round(Math.log10(value));
+  return `10${exponent < 0 ? '⁻' : ''}${Array.from(String(Math.abs(exponent)), (digit) => SUPERSCRIPTS[Number(digit)]).join('')}`;
+}

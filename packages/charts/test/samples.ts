@@ -1,0 +1,235 @@
+/** Every figure with made-up data, at whatever number of layers and experts. */
+import type { EChartsOption } from 'echarts';
+import {
+  coActivationMatrix,
+  coActivationSize,
+  curvesSize,
+  domainSpecialisation,
+  domainsSize,
+  gradientNorms,
+  gradientsSize,
+  heatmapSize,
+  latentSpace,
+  latentsSize,
+  loadHeatmap,
+  loadHistory,
+  loadHistorySize,
+  lorenzCurves,
+  lorenzSize,
+  lossBalance,
+  lossBalanceSize,
+  routerSaturation,
+  routingStrip,
+  routingStripSize,
+  saturationSize,
+  type Size,
+  stepTime,
+  stepTimeSize,
+  type ThemeName,
+  trainingCurves,
+  vocabularySize,
+  vocabularySpecialisation,
+} from '../src/index.ts';
+
+export interface Sample {
+  readonly name: string;
+  readonly size: Size;
+  readonly option: (theme?: ThemeName) => EChartsOption;
+}
+
+function sample<Input>(
+  name: string,
+  input: Input,
+  option: (input: Input, theme?: ThemeName) => EChartsOption,
+  size: (input: Input) => Size,
+): Sample {
+  return { name, size: size(input), option: (theme) => option(input, theme) };
+}
+
+/** Reproducible numbers from 0 to 1. */
+function generator(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+const TEXT =
+  'The router sends every token to a few experts; β is not a load.\nWhat an expert has not seen it cannot learn → 3 × 10⁻⁴, dé jà vu.';
+
+/** A figure of each kind for a model of so many layers and experts. */
+export function samples({ layers, experts }: { layers: number; experts: number }): Sample[] {
+  const random = generator(layers * 1000 + experts);
+  const topK = Math.min(8, experts / 4);
+  const list = <T>(length: number, of: (i: number) => T): T[] => Array.from({ length }, (_, i) => of(i));
+  const loads = (spread: number): number[] =>
+    list(experts, () => (spread > 1 && random() < 0.1 ? 0 : Math.round(1000 * Math.exp(spread * (random() - 0.5)))));
+  const models = [
+    { name: 'Qwen3-MoE', counts: list(layers, () => loads(4)) },
+    { name: 'Qwen3-MoE-LPR', counts: list(layers, () => loads(0.6)) },
+  ];
+  const references = [
+    { name: 'sampling floor', gini: 0.02, minMax: 0.93, maxViolation: 0.05 },
+    { name: 'isotropic null', gini: 0.08, minMax: 0.7, maxViolation: 0.2 },
+  ];
+  const steps = experts > 100 ? 400 : 60;
+  const run = (name: string, level: number) => ({
+    name,
+    points: list(steps, (i) => ({
+      step: 25 * (i + 1),
+      loss: 3.5 + 4 * Math.exp((-6 * i) / steps) + 0.3 * (random() - 0.5),
+      ...(i % 4 === 0 ? { gini: level + 0.05 * random(), minMax: 0.8 - level, maxVio: 6 * level + random() } : {}),
+    })),
+  });
+  const shownLayers = Array.from(new Set([0, Math.floor(layers / 2), layers - 1]));
+  const tokens = TEXT.match(/ ?[^\s]{1,6}|\s/gu)!;
+  const coActivation = (): number[][] =>
+    list(experts, (i) => list(experts, (j) => (random() ** 8 + (Math.abs(i - j) < 3 ? 0.3 : 0)) / 2));
+  return [
+    sample('heatmap', { models, footnote: 'Gini of a uniform router: 0.007 ≤ 0.02' }, loadHeatmap, heatmapSize),
+    sample('heatmap-sorted', { models: models.slice(0, 1), order: 'load' as const }, loadHeatmap, heatmapSize),
+    sample(
+      'load-history',
+      {
+        panels: shownLayers.map((layer) => ({
+          name: `Layer ${layer}`,
+          windows: list(steps, (i) => ({ step: 250 * (i + 1), counts: loads((3 * (steps - i)) / steps) })),
+        })),
+      },
+      loadHistory,
+      loadHistorySize,
+    ),
+    sample('lorenz', { models }, lorenzCurves, lorenzSize),
+    sample('curves', { runs: [run('Top-k', 0.6), run('LPR', 0.1)], references }, trainingCurves, curvesSize),
+    sample(
+      'loss-balance',
+      {
+        balance: 'gini' as const,
+        runs: list(Math.min(40, experts), (i) => ({
+          name: `${['top-k', 'lpr', 'bias'][i % 3]}-seed-${i}`,
+          group: ['top-k', 'LPR', 'aux-loss-free bias'][i % 3]!,
+          loss: 3.6 + 0.2 * random() + 0.1 * (i % 3),
+          balance: [0.6, 0.1, 0.3][i % 3]! + 0.2 * random(),
+        })),
+        references: [{ name: 'sampling floor', balance: 0.02 }],
+      },
+      lossBalance,
+      lossBalanceSize,
+    ),
+    sample(
+      'coactivation',
+      { panels: shownLayers.map((layer) => ({ name: `Layer ${layer}`, shares: coActivation() })) },
+      coActivationMatrix,
+      coActivationSize,
+    ),
+    sample(
+      'domains',
+      {
+        domains: ['C4', 'Wikipedia', 'source code', 'arXiv mathematics'],
+        topK,
+        panels: shownLayers.map((layer) => ({
+          name: `Layer ${layer}`,
+          shares: list(4, () => list(experts, () => (2 * random() * topK) / experts)),
+        })),
+      },
+      domainSpecialisation,
+      domainsSize,
+    ),
+    sample(
+      'vocabulary',
+      {
+        runs: ['Top-k', 'LPR'].map((name, i) => ({
+          name,
+          layers: list(layers, () => list(experts, () => 0.1 + 0.2 * i + 0.3 * random())),
+        })),
+        uniform: topK / experts,
+      },
+      vocabularySpecialisation,
+      vocabularySize,
+    ),
+    sample(
+      'saturation',
+      {
+        runs: ['Top-k', 'LPR'].map((name) => ({
+          name,
+          points: list(12, (i) => ({
+            step: 500 * i,
+            layers: list(layers, (layer) => 1 - (1 - i / 11) * (0.5 + (0.4 * layer) / layers)),
+          })),
+        })),
+        chance: topK / experts,
+      },
+      routerSaturation,
+      saturationSize,
+    ),
+    sample(
+      'routing-strip',
+      {
+        name: 'Qwen3-MoE-LPR: a text',
+        tokens,
+        layers: shownLayers.map((layer) => ({
+          layer,
+          experts: tokens.map((_, i) => list(topK, (slot) => (i * 7 + slot * 5 + layer) % experts)),
+          weights: tokens.map(() => list(topK, (slot) => 1 / (slot + 1.5))),
+        })),
+      },
+      routingStrip,
+      routingStripSize,
+    ),
+    sample(
+      'latents',
+      {
+        panels: shownLayers.map((layer) => ({
+          name: `Layer ${layer}`,
+          points: list(600, (i) => [
+            Math.cos(i % experts) + 0.3 * (random() - 0.5),
+            Math.sin(i % experts) + 0.3 * (random() - 0.5),
+          ]),
+          experts: list(600, (i) => (i % 5 === 0 ? i % experts : i % Math.min(experts, 12))),
+          prototypes: list(experts, (i) => [Math.cos(i), Math.sin(i)]),
+          explained: [0.31, 0.22] as const,
+        })),
+      },
+      latentSpace,
+      latentsSize,
+    ),
+    sample(
+      'gradients',
+      {
+        terms: ['task', 'loadBalancing', 'diversity'].map((name, i) => ({
+          name,
+          points: list(60, (step) => ({
+            step: 100 * step,
+            router: 10 ** (-i + 0.5 * random()),
+            ...(i !== 1 && { prototypes: 10 ** (-2 * i + 0.5 * random()) }),
+            trunk: i === 0 ? 1 + random() : 0.01 * random(),
+          })),
+        })),
+      },
+      gradientNorms,
+      gradientsSize,
+    ),
+    sample(
+      'step-time',
+      {
+        runs: ['Qwen3-MoE', 'Qwen3-MoE-LPR'].map((name, i) => ({
+          name,
+          phases: {
+            attention: 20,
+            experts: 30,
+            router: 3 + 6 * i,
+            head: 14,
+            optimizer: 4,
+            norm: 2,
+            embedding: 1,
+            other: 2,
+            idle: 11,
+          },
+        })),
+      },
+      stepTime,
+      stepTimeSize,
+    ),
+  ];
+}

@@ -1,0 +1,87 @@
+/** Softmax and logarithmic sums of exponentials over rows, stable. */
+import type { Kernels } from '../../kernels.ts';
+import { axes, indexOf } from '../axes.ts';
+import type { Recorder } from '../recorder.ts';
+import type { Value } from '../value.ts';
+import { LONGEST, reduceLoop } from './reduce.ts';
+import { overRows, rowNumber } from './rows-of.ts';
+
+export function softmaxKernels(run: Recorder): Pick<Kernels, 'softmax' | 'softmaxBackward' | 'logSumExp'> {
+  return {
+    softmax({ x: xBuffer, out, rows, columns }) {
+      if (out.elements === 0) return;
+      const shape = { rows, columns, buffers: { x: run.value(xBuffer) } };
+      const largest = rowNumber(run, { ...shape, name: 'largest', key: 'x', op: 'max', element: (at) => `x[${at}]` });
+      const sum = rowNumber(run, {
+        ...shape,
+        name: 'sum',
+        key: 'exp above',
+        buffers: { ...shape.buffers, ...largest.buffers },
+        element: (at, row) => `Math.exp(x[${at}] - ${largest.of(row)})`,
+      });
+      const { elements } = overRows(run, {
+        ...shape,
+        key: 'softmax',
+        rowNumbers: [largest, sum],
+        element: (at, row) => `Math.exp(x[${at}] - ${largest.of(row)}) / ${sum.of(row)}`,
+      });
+      run.store(out, elements);
+    },
+
+    softmaxBackward({ y, gradient, out, rows, columns }) {
+      if (out.elements === 0) return;
+      const shape = { rows, columns, buffers: { y: run.value(y), gradient: run.value(gradient) } };
+      const dot = rowNumber(run, {
+        ...shape,
+        name: 'dot',
+        key: 'softmax dot',
+        element: (at) => `y[${at}] * gradient[${at}]`,
+      });
+      const { elements } = overRows(run, {
+        ...shape,
+        key: 'softmaxBackward',
+        rowNumbers: [dot],
+        element: (at, row) => `y[${at}] * (gradient[${at}] - ${dot.of(row)})`,
+      });
+      run.store(out, elements);
+    },
+
+    logSumExp({ x, out, rows, columns }) {
+      if (rows === 0) return;
+      if (columns === 0) run.store(out, run.constant(rows, Number.NEGATIVE_INFINITY));
+      else run.store(out, rowLogSumExp(run, run.value(x), rows, columns));
+    },
+  };
+}
+
+/**
+ * One number a row. Long rows are cut into parts, whose logarithmic sums are reduced again; the part of a row that holds nothing but minus
+ * infinities gives that, and only a whole row of them NaN.
+ */
+export function rowLogSumExp(run: Recorder, x: Value, rows: number, columns: number): Value {
+  const parts = columns > LONGEST ? Math.ceil(columns / LONGEST) : 1;
+  const rounds = Math.ceil(columns / parts);
+  const { extents, at } = axes(parts, rows);
+  const sums = run.launch({
+    key: `log of sum ${columns} ${at.join()}`,
+    extents,
+    buffers: { x },
+    numbers: { lowest: Number.NEGATIVE_INFINITY },
+    body: () => {
+      const [part, row] = [at[0]!, at[1]!];
+      const overRounds = (op: 'max' | 'sum', identity: string, name: string, of: (element: string) => string): string =>
+        reduceLoop(op, rounds, name, identity, (round) => {
+          const column = parts === 1 ? round : `(${round} * ${parts} + ${part})`;
+          return {
+            guard: rounds * parts > columns ? `${column} < ${columns}` : null,
+            value: of(`x[${indexOf([column, row], [1, columns])}]`),
+          };
+        });
+      return `${overRounds('max', 'lowest', 'largest', (element) => element)}
+        ${parts === 1 ? '' : 'if (largest < -3.4e38) { return largest; }'}
+        ${overRounds('sum', '0.0', 'sum', (element) => `Math.exp(${element} - largest)`)}
+        return Math.log(sum) + largest;`;
+    },
+  });
+  return parts === 1 ? sums : rowLogSumExp(run, sums, rows, parts);
+}
