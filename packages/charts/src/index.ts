@@ -1,5 +1,6 @@
 /** ECharts options of the project's figures, as pure functions of plain data; for a page or for `@lpr/charts/node`. */
 export { type CurvePoint, type CurvesInput, curvesSize, type ReferenceLevel, trainingCurves } from './curves.ts';
+export { expertLoad, type ExpertLoadInput, expertLoadSize } from './expert-load.ts';
 export { type HeatmapInput, type HeatmapModel, heatmapSize, loadHeatmap } from './heatmap.ts';
 export { latentSpace, type LatentsInput, latentsSize } from './latents.ts';
 export { loadHistory, type LoadHistoryInput, loadHistorySize } from './load-history.ts';

@@ -59,9 +59,16 @@ export interface TrainerOptions {
   readonly optimizer?: Partial<AdamWOptions>;
 }
 
-/** Training stopped because the loss or a gradient is no longer a finite number. */
+/** Training stopped because the loss or a gradient is no longer a finite number, or the loss spiked. */
 export class DivergedError extends Error {
   override readonly name = 'DivergedError';
+  /** The step that went wrong, from 1. */
+  readonly step: number;
+
+  constructor(step: number, message: string) {
+    super(message);
+    this.step = step;
+  }
 }
 
 export class Trainer {
@@ -212,14 +219,16 @@ interface StepSums {
 
 /** The share of each micro-batch in the labels of a step: what its mean cross entropy weighs in the mean over the step. */
 function labelShares(batches: readonly Batch[]): number[] {
-  const counts = batches.map(({ labels }) => labels.reduce((sum, label) => sum + (label === IGNORED_LABEL ? 0 : 1), 0));
+  const counts = batches.map(countLabels);
   const total = counts.reduce((a, b) => a + b, 0);
   if (counts.includes(0)) throw new RangeError('Trainer: a batch has no label to learn from; each needs at least one');
   return counts.map((count) => count / total);
 }
 
-/** As `crossEntropy` leaves out. */
-const IGNORED_LABEL = -100;
+/** Labels of a batch that enter its loss: all but -100, as in `linearCrossEntropy`. */
+export function countLabels({ labels }: Batch): number {
+  return labels.reduce((sum, label) => sum + (label === -100 ? 0 : 1), 0);
+}
 
 /** What a micro-batch adds to the objective of its step: cross entropy by its share of the labels, every other term by its part of the tokens. */
 function shareOfObjective({ taskLoss, totalLoss }: DecoderOutput, share: number, part: number): Tensor {
@@ -271,6 +280,7 @@ async function report(
       .map(({ name, layer, raw }) => `${name}${layer === null ? '' : `[${layer}]`} ${raw}`)
       .join(', ');
     throw new DivergedError(
+      step,
       `training diverged at step ${step}: cross entropy ${loss}, objective ${totalLoss}, gradient norm ${gradientNorm}` +
         `${listed === '' ? '' : ` (${listed})`}. Lower the learning rate (${learningRate} at this step) or lengthen the warm-up`,
     );
