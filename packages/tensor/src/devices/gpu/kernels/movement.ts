@@ -1,10 +1,11 @@
 /** Strided copies. A copy of neighbours is free: the buffer then holds a part of the other's value. */
 import { stridesOf } from '../../../shape.ts';
 import type { Kernels } from '../../kernels.ts';
-import { axes, chunksOf, indexOf, int, LARGEST_VARIABLE, product, quotient, sumOf } from '../axes.ts';
+import { axes, chunksOf, int, LARGEST_VARIABLE, product, quotient, sumOf } from '../axes.ts';
 import { MOST_BUFFERS } from '../launcher.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
+import { operand } from './elementwise.ts';
 
 export function movementKernels(run: Recorder): Pick<Kernels, 'stridedCopy'> {
   return {
@@ -22,14 +23,8 @@ export function movementKernels(run: Recorder): Pick<Kernels, 'stridedCopy'> {
           run.store(out, run.part(source, xOffset, count), integer);
           return;
         }
-        const { extents, at } = axes(...shape.toReversed());
-        const value = run.launch({
-          key: `copy ${at.join()} ${xStrides.join()} ${xOffset}`,
-          extents,
-          buffers: { x: source },
-          body: () => `return x[${indexOf(at, xStrides.toReversed(), xOffset)}];`,
-        });
-        run.store(out, value, integer);
+        const from = operand(x, shape, xStrides, xOffset);
+        run.define(out, `copy ${from.key}`, [from], ([element]) => element!, { integer });
         return;
       }
 
