@@ -2,7 +2,6 @@
  * The queue of launches. A launch runs at once when its kernel is built and nothing waits before it; while a kernel is being
  * built (webgpu builds asynchronously), it and what follows wait in order. Values are freed when their last user is done.
  */
-import { axes } from './axes.ts';
 import type { Backend, Program } from './backend.ts';
 import { argumentsOf, declarations, inMemory, type Recipe } from './recipe.ts';
 import { Value } from './value.ts';
@@ -197,15 +196,14 @@ export class Launcher {
     const { recipe, elements } = value;
     if (recipe === null) return;
     const { buffers, numbers, element } = argumentsOf(recipe);
-    const { extents, at } = axes(elements);
     const made = this.launch({
       key: `elementwise ${recipe.key}`,
-      extents,
+      extents: [elements],
       buffers,
       numbers,
       body: () => {
         const { lines, declare } = declarations('t');
-        const result = element(at[0]!, declare);
+        const result = element('this.thread.x', declare);
         return `${lines.join('\n')}\nreturn ${result};`;
       },
     });

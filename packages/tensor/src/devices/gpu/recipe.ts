@@ -28,6 +28,9 @@ type Writer = (
   declare: (expression: string) => string,
 ) => string;
 
+/** What a function makes of an element of each operand, numbers, and the place of the result. */
+export type Expression = (operands: readonly string[], numbers: readonly string[], place: string) => string;
+
 /** An operand of a function, and where the element is that belongs to a place of the result. */
 export interface Operand {
   readonly recipe: Recipe;
@@ -54,7 +57,7 @@ export function apply(
   key: string,
   operands: readonly Operand[],
   numbers: readonly number[],
-  expression: (operands: readonly string[], numbers: readonly string[]) => string,
+  expression: Expression,
 ): Recipe | null {
   const inputs = [...new Set(operands.flatMap(({ recipe }) => recipe.inputs))];
   const length = operands.reduce((sum, { recipe }) => sum + recipe.length, 1);
@@ -76,7 +79,7 @@ export function apply(
         return declare(recipe.element(placeOf(place), own, declare));
       });
       // Rounded as if it had been written: gpu.js's cpu mode computes in float64.
-      return `Math.fround(${expression(texts, names.numbers.slice(used))})`;
+      return `Math.fround(${expression(texts, names.numbers.slice(used), place)})`;
     },
   };
 }

@@ -3,7 +3,7 @@ import type { DeviceBuffer } from '../device.ts';
 import { product, split, sumOf } from './axes.ts';
 import type { GpuBuffer } from './device.ts';
 import type { Launch, Launcher } from './launcher.ts';
-import { apply, type Recipe } from './recipe.ts';
+import { apply, type Expression, type Recipe } from './recipe.ts';
 import type { Value } from './value.ts';
 
 /** One of the results of a launch that makes several. */
@@ -114,7 +114,7 @@ export class Recorder {
     out: DeviceBuffer,
     key: string,
     operands: readonly { readonly buffer: DeviceBuffer; readonly placeOf?: (place: string) => string }[],
-    expression: (operands: readonly string[], numbers: readonly string[]) => string,
+    expression: Expression,
     { numbers = [], integer = false }: { numbers?: readonly number[]; integer?: boolean } = {},
   ): void {
     const values = operands.map(({ buffer }) => this.value(buffer));
