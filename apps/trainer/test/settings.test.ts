@@ -81,8 +81,14 @@ describe('resolveSettings', () => {
   it('reads the settings of runs from before a field was there', () => {
     const settings = resolveSettings(options);
     const { model: _, training, ...rest } = settings;
-    const { accumulation, schedule, decay, weightDecayGroups, ...older } = training;
-    expect([accumulation, schedule, decay, weightDecayGroups]).toEqual([1, 'warmupStableDecay', 'cosine', []]);
+    const { accumulation, accumulatedTerms, schedule, decay, weightDecayGroups, ...older } = training;
+    expect([accumulation, accumulatedTerms, schedule, decay, weightDecayGroups]).toEqual([
+      1,
+      'mean',
+      'warmupStableDecay',
+      'cosine',
+      [],
+    ]);
     expect(checkSettings({ ...rest, training: older }, 'config.yaml')).toEqual(settings);
   });
 
