@@ -2,19 +2,19 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import {
-  type Batch,
   BatchStream,
   evaluationBatches,
   type PreparedTokens,
+  type PrepareProgress,
   prepareTokens,
-  type SourceSpec,
+  type Tokenizer,
   type TokenStream,
 } from '@lpr/data';
 import { type LoadShape, mutualInformation, mutualInformationBias } from '@lpr/metrics';
 import { createDecoder, type Decoder } from '@lpr/model';
 import type { Router } from '@lpr/moe';
 import { createDevice, type Device } from '@lpr/tensor';
-import { type Evaluation, type EvaluationOptions, evaluateDomains, makeSchedule, Trainer } from '@lpr/train';
+import { type Evaluation, type EvaluationOptions, evaluate, makeSchedule, Trainer } from '@lpr/train';
 import { UsageError } from './errors.ts';
 import { decoderConfig } from './models.ts';
 import type { Progress } from './progress.ts';
@@ -45,29 +45,47 @@ export async function openDevice({ device, threads }: Pick<Settings, 'device' | 
 }
 
 export async function loadTokens({ data, size }: Settings, progress: Progress): Promise<PreparedTokens> {
-  progress.phase('reading the corpus');
-  const source: SourceSpec =
-    data.corpus === 'state-of-the-union' ? { type: 'state-of-the-union' } : { type: 'text', paths: data.corpus };
+  progress.phase('reading the text');
   const tokens = await prepareTokens({
-    sources: [source],
+    sources: data.sources,
     heldOutFraction: data.heldOutFraction,
     // Not the run's seed: runs with other seeds must be tested on the same text.
     seed: 0,
-    tokenizer: { vocabularySize: size.vocabulary },
+    tokenizer: data.tokenizer === 'train' ? { vocabularySize: size.vocabulary } : data.tokenizer,
     cacheDirectory: cacheDirectory(process.env),
+    onProgress: (report) => progress.phase(preparationText(report)),
   });
-  for (const [name, stream] of [
+  const { vocabularySize } = tokens.tokenizer;
+  if (vocabularySize > size.vocabulary) {
+    throw new UsageError(
+      `size.vocabulary: got ${size.vocabulary}, but the tokenizer has ${vocabularySize} tokens; raise it to at least that`,
+    );
+  }
+  for (const [part, streams] of [
     ['training', tokens.training],
     ['held-out', tokens.heldOut],
   ] as const) {
-    const length = Math.min(...stream.map((part) => part.tokens.length));
-    if (length <= data.sequenceLength) {
+    for (const { domain, tokens: stream } of streams) {
+      if (stream.length > data.sequenceLength) continue;
       throw new UsageError(
-        `data.sequenceLength is ${data.sequenceLength}, but the ${name} part of the corpus has only ${length} tokens; shorten the sequence or give more text`,
+        `data.sequenceLength is ${data.sequenceLength}, but the ${part} part of ${domain} has only ${stream.length} tokens; shorten the sequence or give more text`,
       );
     }
   }
   return tokens;
+}
+
+/** "encoding arxiv: 1.2M tokens", "tokenizer: merging 52%" */
+function preparationText(report: PrepareProgress): string {
+  const { phase, completed, total } = report;
+  const share = total === null ? '' : ` ${Math.floor((100 * completed) / total)}%`;
+  if (phase !== 'encoding') return `training the tokenizer: ${phase}${share}`;
+  return `encoding ${report.domain}: ${(completed / 1e6).toFixed(1)}M tokens${share}`;
+}
+
+/** Rows of the embedding: as many as the tokenizer that was trained has; where one was given, as many as the settings say. */
+export function vocabularyOf({ data, size }: Settings, tokenizer: Tokenizer): number {
+  return data.tokenizer === 'train' ? tokenizer.vocabularySize : size.vocabulary;
 }
 
 /** `$XDG_CACHE_HOME/lpr`, by default `~/.cache/lpr`. */
@@ -75,7 +93,7 @@ export function cacheDirectory(environment: NodeJS.ProcessEnv): string {
   return join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'lpr');
 }
 
-/** @param vocabulary ids that the tokenizer gives */
+/** @param vocabulary rows of the embedding */
 export function makeDecoder(device: Device, settings: Settings, vocabulary: number): Decoder {
   return createDecoder(device, decoderConfig(settings, vocabulary), { seed: settings.seed });
 }
@@ -118,19 +136,13 @@ export function heldOutText(
   { tokens, progress }: Session,
   { data, evaluation }: Settings,
   name: string,
-): Required<Pick<EvaluationOptions, 'domains' | 'onProgress'>> {
+): Required<Pick<EvaluationOptions, 'batches' | 'onProgress'>> {
   const limit = Math.max(evaluation.tokens, data.sequenceLength);
   const sequencesOf = (part: TokenStream): number => Math.floor((part.tokens.length - 1) / data.sequenceLength);
   const available = tokens.heldOut.reduce((sum, part) => sum + sequencesOf(part), 0);
   const whole = Math.min(available, Math.floor(limit / data.sequenceLength)) * data.sequenceLength;
-  // The limit is shared out among the domains, so batches are cut from all, and each domain takes its own.
-  function* batchesOf(domain: string): Generator<Batch> {
-    for (const batch of evaluationBatches(tokens.heldOut, evaluation.batchSize, data.sequenceLength, limit)) {
-      if (batch.domains[0] === domain) yield batch;
-    }
-  }
   return {
-    domains: new Map(tokens.heldOut.map(({ domain }) => [domain, () => batchesOf(domain)])),
+    batches: () => evaluationBatches(tokens.heldOut, evaluation.batchSize, data.sequenceLength, limit),
     onProgress: (done) => progress.evaluation(name, done, whole),
   };
 }
@@ -141,9 +153,8 @@ export async function evaluateHeldOut(
   settings: Settings,
   name: string,
 ): Promise<HeldOutFigures> {
-  const { domains, onProgress } = heldOutText(session, settings, name);
-  const batches = new Map(Array.from(domains, ([domain, make]) => [domain, make()]));
-  const result = await evaluateDomains(decoder, batches, { tokenCounts: true, onProgress });
+  const { batches, onProgress } = heldOutText(session, settings, name);
+  const result = await evaluate(decoder, batches(), { tokenCounts: true, onProgress });
   const mean = (figures: readonly number[]): number => figures.reduce((a, b) => a + b, 0) / figures.length;
   return {
     ...result,
