@@ -25,17 +25,23 @@ export interface Running {
   readonly outcome: Promise<Outcome>;
 }
 
+export interface Limits {
+  /** No file may grow beyond this, as on a full disk. */
+  readonly fileBytes?: number;
+}
+
 /** Starts `pnpm trainer ...args` (less pnpm) in a working directory of its own. */
-export function startTrainer(args: readonly string[], cwd: string = tmpdir()): Running {
-  const child = spawn(
-    process.execPath,
-    ['--import', import.meta.resolve('tsx'), join(root, 'apps/trainer/src/main.ts'), ...args],
-    {
-      cwd,
-      env: { ...process.env, XDG_CACHE_HOME: cache, NO_COLOR: '1' },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
+export function startTrainer(args: readonly string[], cwd: string = tmpdir(), { fileBytes }: Limits = {}): Running {
+  const main = ['--import', import.meta.resolve('tsx'), join(root, 'apps/trainer/src/main.ts'), ...args];
+  // The shell's unit is 512 bytes. The signal that goes with the limit would end the process before it sees the error.
+  const limited = `trap '' XFSZ; ulimit -f ${Math.ceil((fileBytes ?? 0) / 512)}; exec "$0" "$@"`;
+  const [command, parameters]: [string, string[]] =
+    fileBytes === undefined ? [process.execPath, main] : ['/bin/sh', ['-c', limited, process.execPath, ...main]];
+  const child = spawn(command, parameters, {
+    cwd,
+    env: { ...process.env, XDG_CACHE_HOME: cache, NO_COLOR: '1' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const outcome = new Promise<Outcome>((settle, fail) => {
     let stdout = '';
     let stderr = '';
