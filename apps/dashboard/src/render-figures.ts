@@ -98,7 +98,7 @@ export const RUN_FIGURES: readonly FigureKind[] = [
     name: 'heatmap',
     title: 'Expert load in training',
     caption:
-      'Load of every expert of every layer over its uniform share, in the last windows of training. White is balance.',
+      'Load of every expert of every layer over its uniform share, in the last windows of training; the palest colour, or on a dark page the darkest, is balance.',
     draw: (runs, context) => heatmap(runs, context, 'index'),
   },
   {

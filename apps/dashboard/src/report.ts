@@ -124,7 +124,8 @@ function withWorst(mean: number | undefined, worst: number | undefined): string 
 }
 
 function digits(value: number | undefined, decimals: number): string {
-  return value === undefined || Number.isNaN(value) ? '–' : value.toFixed(decimals);
+  if (value === undefined || Number.isNaN(value)) return '–';
+  return value > 0 && value < 0.5 * 10 ** -decimals ? value.toExponential(1) : value.toFixed(decimals);
 }
 
 function count(value: number | undefined): string {

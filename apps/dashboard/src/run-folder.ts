@@ -5,7 +5,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import type { CurvePoint } from '@lpr/charts';
-import { decodeLoads, type LoadFile } from '@lpr/metrics';
+import { decodeLoads, layersReport, type LoadFile } from '@lpr/metrics';
 import { hasCode, readConfig } from '@lpr/train';
 import { countsOf, fieldsOf, numberOf, numbersOf } from './json.ts';
 
@@ -183,17 +183,22 @@ function toEvaluation(
   run: Readonly<Record<string, unknown>>,
   evaluation: Readonly<Record<string, unknown>>,
 ): Evaluation {
+  const counts = countsOf(evaluation['counts']);
+  const recounted = counts && layersReport(counts);
   const { gini, minMax, maxVio, mutualInformation, mutualInformationBias, evaluatedTokens, tokens, loss, testLoss } = {
-    ...numbersOf({ ...line, tokens: undefined }),
+    ...numbersOf({ maxVio: recounted?.mean.maxViolation, ...line, tokens: undefined }),
     ...numbersOf(evaluation),
   };
   const step = numberOf(run['steps']) ?? numberOf(line['step']);
   const router = run['router'];
   const held = evaluatedTokens ?? tokens;
   const nats = testLoss ?? loss;
-  const counts = countsOf(evaluation['counts']);
   return {
-    worst: { ...numbersOf(line['worst']), ...numbersOf(evaluation['worst']) },
+    worst: {
+      ...(recounted && { maxVio: recounted.worst.maxViolation }),
+      ...numbersOf(line['worst']),
+      ...numbersOf(evaluation['worst']),
+    },
     ...(step !== undefined && { step }),
     ...(typeof router === 'string' && { router }),
     ...(held !== undefined && { tokens: held }),
