@@ -43,7 +43,8 @@ export class FollowedRun {
   #locked = false;
   #read = false;
   #updatedAt = 0;
-  #polling: Promise<boolean> | null = null;
+  #polling: Promise<void> | null = null;
+  #version = 0;
 
   constructor(folder: ServedFolder, id: string) {
     this.id = id;
@@ -59,8 +60,13 @@ export class FollowedRun {
     ]);
   }
 
-  /** Reads what is new. Calls at one time share one pass. @returns whether anything that a page shows changed */
-  poll(): Promise<boolean> {
+  /** Another number each time that anything changed that a page shows. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Reads what is new. Calls at one time share one pass. */
+  poll(): Promise<void> {
     this.#polling ??= this.#poll().finally(() => (this.#polling = null));
     return this.#polling;
   }
@@ -128,7 +134,7 @@ export class FollowedRun {
     return DOWNLOADS.includes(name) ? this.#path(name) : undefined;
   }
 
-  async #poll(): Promise<boolean> {
+  async #poll(): Promise<void> {
     const before = JSON.stringify([this.#locked, this.#read, [...this.#problems]]);
     const changed: boolean[] = [
       await this.#guarded('config.yaml', () =>
@@ -143,7 +149,8 @@ export class FollowedRun {
     this.#locked = await isLocked(await this.#folder.resolve(this.id)).catch(() => false);
     this.#updatedAt = (await this.#fileInfo(METRICS_FILE))?.modifiedAt ?? 0;
     this.#read = true;
-    return changed.includes(true) || before !== JSON.stringify([this.#locked, this.#read, [...this.#problems]]);
+    if (changed.includes(true) || before !== JSON.stringify([this.#locked, this.#read, [...this.#problems]]))
+      this.#version++;
   }
 
   /** Runs a step of a poll; what it throws becomes a problem of that file and stops nothing else. */
