@@ -26,13 +26,17 @@ export interface Running {
 }
 
 /** Starts `pnpm trainer ...args` (less pnpm) in a working directory of its own. */
-export function startTrainer(args: readonly string[], cwd: string = tmpdir()): Running {
+export function startTrainer(
+  args: readonly string[],
+  cwd: string = tmpdir(),
+  environment: Readonly<Record<string, string>> = {},
+): Running {
   const child = spawn(
     process.execPath,
     ['--import', import.meta.resolve('tsx'), join(root, 'apps/trainer/src/main.ts'), ...args],
     {
       cwd,
-      env: { ...process.env, XDG_CACHE_HOME: cache, NO_COLOR: '1' },
+      env: { ...process.env, XDG_CACHE_HOME: cache, NO_COLOR: '1', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   );
@@ -46,6 +50,10 @@ export function startTrainer(args: readonly string[], cwd: string = tmpdir()): R
   return { child, outcome };
 }
 
-export async function runTrainer(args: readonly string[], cwd?: string): Promise<Outcome> {
-  return await startTrainer(args, cwd).outcome;
+export async function runTrainer(
+  args: readonly string[],
+  cwd?: string,
+  environment?: Readonly<Record<string, string>>,
+): Promise<Outcome> {
+  return await startTrainer(args, cwd, environment).outcome;
 }

@@ -1,5 +1,6 @@
 /** Engines beside each other at the same work: who takes part, whether they agree, how long each takes. */
 import { createWasmDevice } from '@lpr/tensor';
+import type { Table } from './bench.ts';
 import { type MeasureOptions, measure, type Timing } from './measure.ts';
 import { ours } from './ours.ts';
 import { peers } from './peers/index.ts';
@@ -18,10 +19,10 @@ export async function openOurs(name: string, options: { threads: number; relaxed
   return { name, peer: ours(device), close: async () => await device.dispose() };
 }
 
-/** Starts the peers whose name begins with one of the words; those that do not start are named in the notes. */
-export async function openPeers(words: readonly string[], notes: string[]): Promise<Engine[]> {
+/** Starts all peers; those that do not start are named in the notes. */
+async function openPeers(notes: string[]): Promise<Engine[]> {
   const engines: Engine[] = [];
-  for (const name of Object.keys(peers).filter((name) => words.some((word) => name.startsWith(word)))) {
+  for (const name of Object.keys(peers)) {
     try {
       const { close, ...peer } = await openRemotePeer(name);
       engines.push({ name, peer, close: async () => close() });
@@ -36,12 +37,12 @@ export async function openPeers(words: readonly string[], notes: string[]): Prom
  * A timing for each engine, in their order; null where it has no such op. The first engine's result is the one that the others'
  * are compared with; who differs is named in the notes.
  */
-export async function contest(
-  what: string,
-  work: Work,
+async function contest(
+  { what, work }: Entry,
   engines: readonly Engine[],
   notes: string[],
-  options: MeasureOptions = {},
+  failures: Map<string, string[]>,
+  options: MeasureOptions,
 ): Promise<(Timing | null)[]> {
   const inputs = randomInputs(work);
   const prepared: (PreparedWork | null)[] = [];
@@ -54,7 +55,8 @@ export async function contest(
       if (!agree(work, expected, result)) notes.push(`${name} gives another result: ${what}`);
       prepared.push(own);
     } catch (error) {
-      notes.push(`${name} left out of ${what}: ${messageOf(error)}`);
+      const failure = `${name} left out (${messageOf(error)})`;
+      failures.set(failure, [...(failures.get(failure) ?? []), what]);
       prepared.push(null);
     }
   }
@@ -69,6 +71,63 @@ export async function contest(
 export function formatTime(milliseconds: number): string {
   if (milliseconds >= 1) return `${milliseconds.toFixed(2)} ms`;
   return milliseconds >= 1e-3 ? `${(1e3 * milliseconds).toFixed(1)} us` : `${(1e6 * milliseconds).toFixed(0)} ns`;
+}
+
+/** Ours with as many threads as the ratios are of. */
+const COMPARED = ['ours 1T', 'ours 2T'];
+
+/** How many times faster than the best of the other JavaScript engines each of COMPARED is; null where none did the work. */
+function ratiosToBestPeer(engines: readonly Engine[], timings: readonly (Timing | null)[]): (string | null)[] {
+  const medians = (wanted: (name: string) => boolean): number[] =>
+    engines.flatMap(({ name }, i) => (timings[i] && wanted(name) ? [timings[i].median] : []));
+  const best = Math.min(...medians((name) => !name.startsWith('ours') && !name.startsWith('PyTorch')));
+  return COMPARED.map((own) => {
+    const [median] = medians((name) => name === own);
+    return median === undefined || !Number.isFinite(best) ? null : (best / median).toFixed(2);
+  });
+}
+
+/** One piece of work of a contest. */
+export interface Entry {
+  readonly what: string;
+  readonly work: Work;
+}
+
+/**
+ * Engines beside each other: a row for each piece of work, a column for each engine that did any, and how ours compare with the best
+ * of the other JavaScript engines.
+ *
+ * @param cells what a row says of the timings, one cell an engine
+ * @param own ours, the first one the measure of the others
+ */
+export async function contestTable<E extends Entry>(
+  { title, head, notes }: { readonly title: string; readonly head: string; readonly notes: readonly string[] },
+  entries: readonly E[],
+  cells: (timings: readonly (Timing | null)[], entry: E) => (string | null)[],
+  own: readonly Engine[],
+  options: MeasureOptions = {},
+): Promise<Table> {
+  const allNotes = [
+    ...notes,
+    'ours / best JS: how many times faster than the best other JavaScript engine, on whatever threads.',
+  ];
+  const engines = [...own, ...(await openPeers(allNotes))];
+  const failures = new Map<string, string[]>();
+  const rows: { what: string; cells: (string | null)[]; ratios: (string | null)[] }[] = [];
+  const tookPart = new Set<number>();
+  for (const entry of entries) {
+    const timings = await contest(entry, engines, allNotes, failures, options);
+    for (const [i, timing] of timings.entries()) if (timing !== null) tookPart.add(i);
+    rows.push({ what: entry.what, cells: cells(timings, entry), ratios: ratiosToBestPeer(engines, timings) });
+  }
+  for (const engine of engines) await engine.close();
+  const shown = <Value>(perEngine: readonly Value[]): Value[] => perEngine.filter((_, i) => tookPart.has(i));
+  return {
+    title,
+    columns: [head, ...shown(engines.map(({ name }) => name)), ...COMPARED.map((name) => `${name} / best JS`)],
+    rows: rows.map((row) => [row.what, ...shown(row.cells), ...row.ratios]),
+    notes: [...allNotes, ...Array.from(failures, ([failure, what]) => `${failure}: ${what.join('; ')}`)],
+  };
 }
 
 /** Cells of a row: the first engine's time, then each one's time and how many times that of the first it is. */

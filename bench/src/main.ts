@@ -6,6 +6,7 @@ import { type Bench, formatTable, type Table } from './bench.ts';
 import { matmul } from './matmul.ts';
 import { mlp } from './mlp.ts';
 import { ops } from './ops.ts';
+import { PYTHON_VARIABLE } from './peers/torch.ts';
 import { step } from './step.ts';
 
 const benches: Readonly<Record<string, Bench>> = { matmul, ops, mlp, step };
@@ -38,6 +39,8 @@ if (values.help) {
   const machine = { node: process.version, cpu: cpus()[0]?.model ?? 'unknown', threads: availableParallelism() };
   console.log(`Node ${machine.node}, ${machine.cpu}, ${machine.threads} threads`);
   const options = { torch: values.torch, python: values.python };
+  // Peers read it in processes of their own.
+  process.env[PYTHON_VARIABLE] = values.python;
   const results: Record<string, Table[]> = {};
   for (const [name, bench] of selected()) {
     const tables: Table[] = (results[name] = []);

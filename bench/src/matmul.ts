@@ -1,20 +1,27 @@
 /** Speed of the matrix kernels on the shapes of a training step, beside other JavaScript engines. */
 import { createWasmDevice, type WasmDevice } from '@lpr/tensor';
 import type { Bench, Table } from './bench.ts';
-import { contest, openOurs, openPeers } from './contest.ts';
+import { contestTable, openOurs } from './contest.ts';
 import { type Contestant, measure, type Timing } from './measure.ts';
 import type { Product } from './work.ts';
 
-/** Products of a training step at hidden size 128 and 1,024 tokens, and the square one by which engines are compared. */
+const ONE = { batch: 1, transposeA: false, transposeB: false } as const;
+
+/** Square, tall and thin ones by which engines are compared, then products of a training step at hidden size 128 and 1,024 tokens. */
 const PRODUCTS: readonly { readonly what: string; readonly product: Product }[] = [
-  { what: 'square', product: { m: 768, n: 768, k: 768, transposeA: false, transposeB: false } },
-  { what: 'projection', product: { m: 1024, n: 128, k: 128, transposeA: false, transposeB: true } },
-  { what: 'its weight gradient', product: { m: 128, n: 128, k: 1024, transposeA: true, transposeB: false } },
-  { what: 'logits of a chunk', product: { m: 256, n: 4096, k: 128, transposeA: false, transposeB: true } },
-  { what: 'hidden gradient of a chunk', product: { m: 256, n: 128, k: 4096, transposeA: false, transposeB: false } },
-  { what: 'vocabulary gradient', product: { m: 4096, n: 128, k: 256, transposeA: true, transposeB: false } },
-  { what: 'router', product: { m: 1024, n: 32, k: 128, transposeA: false, transposeB: true } },
-  { what: 'latent', product: { m: 1024, n: 32, k: 16, transposeA: false, transposeB: true } },
+  { what: 'square', product: { ...ONE, m: 256, n: 256, k: 256 } },
+  { what: 'square', product: { ...ONE, m: 768, n: 768, k: 768 } },
+  { what: 'tall', product: { ...ONE, m: 8192, n: 64, k: 64 } },
+  { what: 'thin', product: { ...ONE, m: 64, n: 64, k: 8192 } },
+  { what: 'one row', product: { ...ONE, m: 1, n: 4096, k: 1024 } },
+  { what: 'batch of 16', product: { ...ONE, batch: 16, m: 256, n: 256, k: 64 } },
+  { what: 'projection', product: { ...ONE, m: 1024, n: 128, k: 128, transposeB: true } },
+  { what: 'its weight gradient', product: { ...ONE, m: 128, n: 128, k: 1024, transposeA: true } },
+  { what: 'logits of a chunk', product: { ...ONE, m: 256, n: 4096, k: 128, transposeB: true } },
+  { what: 'hidden gradient of a chunk', product: { ...ONE, m: 256, n: 128, k: 4096 } },
+  { what: 'vocabulary gradient', product: { ...ONE, m: 4096, n: 128, k: 256, transposeA: true } },
+  { what: 'router', product: { ...ONE, m: 1024, n: 32, k: 128, transposeB: true } },
+  { what: 'latent', product: { ...ONE, m: 1024, n: 32, k: 16, transposeB: true } },
 ];
 
 const noise = (length: number): Float32Array => Float32Array.from({ length }, () => 2 * Math.random() - 1);
@@ -29,22 +36,23 @@ function gigaflops(flops: number, timings: readonly (Timing | null)[]): (string 
 }
 
 async function products(): Promise<Table> {
-  const notes = ['GFLOP/s: median (best) of turns taken in rotation; T is threads.'];
-  const engines = [
+  const own = [
     await openOurs('ours 1T', { threads: 1 }),
     await openOurs('ours 2T', { threads: 2 }),
     await openOurs('ours 1T, no relaxed SIMD', { threads: 1, relaxedSimd: false }),
-    ...(await openPeers(['tfjs', 'jax', 'onnxruntime'], notes)),
   ];
-  const rows: (string | null)[][] = [];
-  for (const { what, product } of PRODUCTS) {
-    const { m, n, k } = product;
-    const form = `${m} x ${n} x ${k} ${product.transposeA ? 'T' : 'N'}${product.transposeB ? 'T' : 'N'}`;
-    const timings = await contest(what, { kind: 'matmul', ...product }, engines, notes);
-    rows.push([`${what}, ${form}`, ...gigaflops(2 * m * n * k, timings)]);
-  }
-  for (const engine of engines) await engine.close();
-  return { title: 'Matrix products', columns: ['product', ...engines.map(({ name }) => name)], rows, notes };
+  const entries = PRODUCTS.map(({ what, product }) => {
+    const { batch, m, n, k, transposeA, transposeB } = product;
+    const form = `${m} x ${n} x ${k} ${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'}`;
+    return { what: `${what}, ${form}`, flops: 2 * batch * m * n * k, work: { kind: 'matmul', ...product } as const };
+  });
+  const notes = ['GFLOP/s: median (best) of turns taken in rotation; T is threads.'];
+  return await contestTable(
+    { title: 'Matrix products', head: 'product', notes },
+    entries,
+    (timings, { flops }) => gigaflops(flops, timings),
+    own,
+  );
 }
 
 type Devices = Readonly<Record<'one' | 'two' | 'plain', WasmDevice>>;
@@ -166,7 +174,7 @@ function attentionCases(shape: {
 }
 
 export const matmul: Bench = {
-  about: 'matrix products, grouped products and attention, beside tfjs, jax-js and onnxruntime-web',
+  about: 'matrix products, grouped products and attention, beside other engines',
   async run(report) {
     report(await products());
     const devices: Devices = {

@@ -1,15 +1,15 @@
 /** Ops of a training step other than products: beside other engines, beside a copy of the same memory, and their fixed cost. */
 import { createWasmDevice, type WasmDevice } from '@lpr/tensor';
 import type { Bench, Table } from './bench.ts';
-import { contest, formatTime, openOurs, openPeers, timeCells } from './contest.ts';
+import { contestTable, type Entry, formatTime, openOurs, timeCells } from './contest.ts';
 import { type Contestant, measure } from './measure.ts';
 import { ours } from './ours.ts';
-import { randomInputs, type Work } from './work.ts';
+import { randomInputs } from './work.ts';
 
 const ROUNDS = { rounds: 9 };
 
 const ATTENTION = { kind: 'attention', batch: 4, sequence: 256, heads: 4, headDim: 64 } as const;
-const WORK: readonly { readonly what: string; readonly work: Work }[] = [
+const WORK: readonly Entry[] = [
   { what: 'add, 1 element', work: { kind: 'add', count: 1 } },
   { what: 'add, 1M', work: { kind: 'add', count: 1 << 20 } },
   { what: 'silu, 1M', work: { kind: 'silu', count: 1 << 20 } },
@@ -23,18 +23,9 @@ const WORK: readonly { readonly what: string; readonly work: Work }[] = [
 ];
 
 async function beside(): Promise<Table> {
+  const own = [await openOurs('ours 1T', { threads: 1 }), await openOurs('ours 2T', { threads: 2 })];
   const notes = ['Median time; in brackets: times that of ours on one thread.'];
-  const engines = [
-    await openOurs('ours 1T', { threads: 1 }),
-    await openOurs('ours 2T', { threads: 2 }),
-    ...(await openPeers(['tfjs', 'jax'], notes)),
-  ];
-  const rows: (string | null)[][] = [];
-  for (const { what, work } of WORK) {
-    rows.push([what, ...timeCells(await contest(what, work, engines, notes, ROUNDS))]);
-  }
-  for (const engine of engines) await engine.close();
-  return { title: 'Ops', columns: ['op', ...engines.map(({ name }) => name)], rows, notes };
+  return await contestTable({ title: 'Ops', head: 'op', notes }, WORK, timeCells, own, ROUNDS);
 }
 
 type Devices = Readonly<Record<'one' | 'two', WasmDevice>>;
@@ -44,7 +35,7 @@ const LARGE = 1 << 22;
 
 /** Ops on more memory than caches hold: what limits them is memory, so a copy is the measure. */
 async function besideCopy(devices: Devices): Promise<Table> {
-  const work: readonly { what: string; buffers: number; work: Work }[] = [
+  const work: readonly (Entry & { readonly buffers: number })[] = [
     { what: 'add', buffers: 3, work: { kind: 'add', count: LARGE } },
     { what: 'silu', buffers: 2, work: { kind: 'silu', count: LARGE } },
     { what: 'softmax over 1024', buffers: 2, work: { kind: 'softmax', rows: LARGE / 1024, columns: 1024 } },
@@ -128,7 +119,7 @@ async function fixedCosts(devices: Devices): Promise<Table> {
 }
 
 export const ops: Bench = {
-  about: 'softmax, norms, rows, attention, AdamW, beside tfjs, jax-js and a copy; the cost of a kernel and of a read',
+  about: 'softmax, norms, rows, attention, AdamW, beside other engines and a copy; the cost of a kernel and of a read',
   async run(report) {
     report(await beside());
     const devices: Devices = {

@@ -76,7 +76,13 @@ async function ours(size: Size, threads: number): Promise<Runner> {
         const start = (index % 8) * (batch * sequence + 1);
         const inputIds = ids.slice(start, start + batch * sequence);
         const labels = ids.slice(start + 1, start + 1 + batch * sequence);
-        return { inputIds, labels, batch, sequenceLength: sequence };
+        return {
+          inputIds,
+          labels,
+          domains: Array.from({ length: batch }, () => 'random'),
+          batch,
+          sequenceLength: sequence,
+        };
       },
     },
     seed: 0,

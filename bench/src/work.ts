@@ -1,6 +1,8 @@
 /** Pieces of work that engines are compared at, and the numbers they work on. */
 
 export interface Product {
+  /** How many products of this shape. */
+  readonly batch: number;
   readonly m: number;
   readonly n: number;
   readonly k: number;
@@ -63,12 +65,10 @@ export interface Peer {
   prepare(work: Work, inputs: readonly Input[]): Promise<PreparedWork>;
 }
 
-/** The shapes in which the operands of a product are stored. */
-export function productShapes({ m, n, k, transposeA, transposeB }: Product): {
-  a: [number, number];
-  b: [number, number];
-} {
-  return { a: transposeA ? [k, m] : [m, k], b: transposeB ? [n, k] : [k, n] };
+/** The shapes in which the operands of a product are stored, a batch of several in front. */
+export function productShapes({ batch, m, n, k, transposeA, transposeB }: Product): { a: number[]; b: number[] } {
+  const front = batch === 1 ? [] : [batch];
+  return { a: [...front, ...(transposeA ? [k, m] : [m, k])], b: [...front, ...(transposeB ? [n, k] : [k, n])] };
 }
 
 const noise = (length: number, scale = 1): Float32Array =>
@@ -80,7 +80,7 @@ const indices = (length: number, below: number): Int32Array =>
 export function randomInputs(work: Work): Input[] {
   switch (work.kind) {
     case 'matmul':
-      return [noise(work.m * work.k), noise(work.k * work.n)];
+      return [noise(work.batch * work.m * work.k), noise(work.batch * work.k * work.n)];
     case 'add':
       return [noise(work.count), noise(work.count)];
     case 'silu':

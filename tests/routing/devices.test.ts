@@ -1,5 +1,5 @@
 /** Every router on the GPU device's kernels, run by gpu.js on the CPU, does what it does on the wasm device: choices, weights, losses, gradients and updates. */
-import { createParameters, expertParameters, MoeLayer } from '@lpr/moe';
+import { createParameters, expertParameters, MoeLayer, statisticsOf } from '@lpr/moe';
 import {
   add,
   affine,
@@ -38,7 +38,7 @@ async function stepOn(device: Device, { options }: RouterCase): Promise<Map<stri
     const { output, routing } = new MoeLayer(router, weights).forward(input, contextOf(device, x, true));
     const terms = routing.losses.map(({ value, weight }) => affine(value, weight));
     backward(terms.reduce((total, term) => add(total, term), sum(multiply(output, output))));
-    router.afterStep(routing.counts);
+    router.afterStep(statisticsOf(routing));
     const named = {
       experts: routing.experts,
       weights: routing.weights,

@@ -1,15 +1,8 @@
 /**
  * Which term of a router's loss reaches which parameters: a term that should leave a group alone must give it no gradient. And how a term's gradient depends on
- * the way a batch is split into micro-batches.
+ * the size of the batch.
  */
-import {
-  latentPrototypePresets,
-  loadBalancingLosses,
-  type RouteContext,
-  type RouterOptions,
-  routerTraits,
-  type Routing,
-} from '@lpr/moe';
+import { latentPrototypePresets, type RouteContext, type RouterOptions, routerTraits, type Routing } from '@lpr/moe';
 import {
   assign,
   backward,
@@ -272,47 +265,6 @@ describe('micro-batches', () => {
       if (kind === 'intensive') expectSame(twice, once);
       else expect(difference(twice, once)).toBeGreaterThan(0.1);
     }
-  });
-
-  it.each([
-    ['globalBatch', true],
-    ['sequence', true],
-    ['layer', false],
-  ] as const)('load balancing per %s gives the gradient of the whole batch: %s', async (pooling, exact) => {
-    const routerCase = splitCases.find(({ options }) => options.kind === 'topKSoftmax')!;
-    let stepCounts: Int32Array | null = null;
-    const router = makeRouter(device, routerCase.options, shape, 3);
-    await scope(device, async () => {
-      const routing = router.route(await rowsFor('x', 'normal', shape.hidden, everyToken), contextFor(everyToken));
-      stepCounts = (await routing.counts.data()) as Int32Array;
-    });
-    disposeRouter(router);
-    const term: Term = (routing) => {
-      const context = { sequence: SEQUENCE, stepCounts: [tensor(device, stepCounts!, [shape.experts])] };
-      return loadBalancingLosses([routing], pooling, context)[0];
-    };
-    const own = (tokens: readonly number[]): Promise<Gradients> => gradientsOf(routerCase, tokens, term);
-    const [whole, split] = [await own(everyToken), mean(await own(half), await own(otherHalf))];
-    if (exact) expectSame(whole, split);
-    else expect(difference(whole, split)).toBeGreaterThan(0.01);
-  });
-
-  it.for(
-    splitCases.filter(({ traits }) => traits.reads.training === 'token').map((each) => [each.name, each] as const),
-  )('%s routes tokens alike however they are split', async ([, { options }]) => {
-    const chosen = async (tokens: readonly number[]): Promise<{ experts: number[]; weights: number[] }> => {
-      const router = makeRouter(device, options, shape, 3);
-      const read = await scope(device, async () => {
-        const context = { ...contextFor(tokens), noise: await noiseFor(options, tokens) };
-        const { experts, weights } = router.route(await rowsFor('x', 'normal', shape.hidden, tokens), context);
-        return { experts: Array.from(await experts.data()), weights: Array.from(await weights.data()) };
-      });
-      disposeRouter(router);
-      return read;
-    };
-    const [whole, first, second] = [await chosen(everyToken), await chosen(half), await chosen(otherHalf)];
-    expect([...first.experts, ...second.experts]).toEqual(whole.experts);
-    [...first.weights, ...second.weights].forEach((weight, i) => expect(weight).toBeCloseTo(whole.weights[i]!, 5));
   });
 
   /** Parameters alone: a token is in one micro-batch only. */

@@ -1,5 +1,5 @@
 /** A layer of experts behind every router: its output is the sum over slots that the routing describes, whatever the method, and it trains. */
-import { createParameters, expertParameters, MoeLayer } from '@lpr/moe';
+import { createParameters, expertParameters, MoeLayer, statisticsOf } from '@lpr/moe';
 import {
   add,
   affine,
@@ -75,7 +75,7 @@ describe.for(routerCases.map((routerCase) => [routerCase.name, routerCase] as co
           each.grad?.dispose();
           each.grad = null;
         }
-        router.afterStep(routing.counts);
+        router.afterStep(statisticsOf(routing));
         for (const buffer of [...router.parameters.values(), ...router.buffers.values()]) {
           expect((await buffer.data()).every(Number.isFinite)).toBe(true);
         }

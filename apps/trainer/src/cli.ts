@@ -1,5 +1,6 @@
 /** The command line: what can be asked for, and its help. What is done is in commands/, loaded only when it is needed. */
 import { Command } from 'commander';
+import { addModelCommands } from './cli-models.ts';
 import { addExamples, addOutOption, addRunOptions, atLeast } from './cli-options.ts';
 import type { EvalOptions } from './commands/eval.ts';
 import type { RunCommandOptions } from './commands/shared.ts';
@@ -17,6 +18,7 @@ export function createProgram(): Command {
   addResume(program);
   addEval(program);
   addConfig(program);
+  addModelCommands(program);
   program.addHelpText('after', () => optionsOf(compare));
   addExamples(program, [
     ['', 'compare top-k with LPR: loss, balance, heatmap (about 3 minutes)'],
@@ -25,6 +27,9 @@ export function createProgram(): Command {
     ['train --config my.yaml --set size.experts=64', 'with settings of a file, and one of your own'],
     ['resume runs/compare-1', 'go on after Ctrl-C, a crash or a kill'],
     ['eval runs/train-1', 'test loss and balance of a trained model'],
+    ['generate runs/train-1 --prompt "We must"', 'text of a trained model'],
+    ['export runs/train-1 exported', "a folder that Hugging Face's libraries open"],
+    ['doctor', 'what this machine can do'],
     ['<command> --help', "a command's options, with examples"],
   ]);
   return program;

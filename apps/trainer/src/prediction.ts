@@ -49,7 +49,7 @@ export function predictRun(settings: Settings): Prediction {
 
 /** Tokens that a run trains on. */
 export function tokensOfRun({ data, training }: Settings): number {
-  return training.steps * data.batchSize * data.sequenceLength;
+  return training.steps * training.accumulation * data.batchSize * data.sequenceLength;
 }
 
 /** "4.4M parameters (1.9M active), 0.12 GiB on the device, 655k tokens, 8.1 TFLOP a thousand tokens, roughly 3m05s". */

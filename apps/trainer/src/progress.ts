@@ -113,12 +113,14 @@ function secondsLeft(steps: number, { report, tokensPerSecond }: StepProgress): 
   return ((steps - report.step) * report.tokens) / tokensPerSecond;
 }
 
-/** "45s", "3m05s", "2h10m" */
+/** "45s", "3m05s", "2h10m", "9d04h" */
 export function formatSeconds(seconds: number): string {
   if (!Number.isFinite(seconds)) return '?';
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole}s`;
   const padded = (value: number): string => String(value).padStart(2, '0');
   if (whole < 3600) return `${Math.floor(whole / 60)}m${padded(whole % 60)}s`;
-  return `${Math.floor(whole / 3600)}h${padded(Math.floor((whole % 3600) / 60))}m`;
+  const hours = Math.floor(whole / 3600);
+  if (hours < 48) return `${hours}h${padded(Math.floor((whole % 3600) / 60))}m`;
+  return `${Math.floor(hours / 24)}d${padded(hours % 24)}h`;
 }

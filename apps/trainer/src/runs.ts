@@ -1,14 +1,14 @@
 /** One run from its folder to its figures: train what is left, then evaluate, once. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { layersReport } from '@lpr/metrics';
+import type { Tokenizer } from '@lpr/data';
 import type { Decoder } from '@lpr/model';
-import type { Device, Profile, ProfileTimes, WasmDevice } from '@lpr/tensor';
-import { hasCode, loadNewestWeights, readConfig, RunFolder, trainRun, writeWhole } from '@lpr/train';
+import { hasCode, loadNewestWeights, RunFolder, trainRun, writeWhole } from '@lpr/train';
 import { z } from 'zod';
 import { UsageError } from './errors.ts';
-import { evaluateHeldOut, loadShape, makeDecoder, makeTrainer, type Session } from './session.ts';
-import { checkSettings } from './settings/check.ts';
+import { TOKENIZER_FILE } from './model-source.ts';
+import { heldOutText, loadShape, makeDecoder, makeTrainer, type Session, vocabularyOf } from './session.ts';
 import type { Settings } from './settings/schema.ts';
 
 /** Means over layers; null where there was no load. */
@@ -37,8 +37,8 @@ export interface RunResultFile {
     /** The least balanced layer. */
     readonly worst: BalanceFigures;
     /** I(expert; token id) in nats, mean over layers, beside what samples without any relation would show. */
-    readonly mutualInformation: number;
-    readonly mutualInformationBias: number;
+    readonly mutualInformation: number | null;
+    readonly mutualInformationBias: number | null;
     /** Exact loads `[layers][experts]`. */
     readonly counts: readonly (readonly number[])[];
   };
@@ -60,18 +60,15 @@ const resultSchema: z.ZodType<RunResultFile> = z.strictObject({
     tokens: z.number(),
     testLoss: z.number(),
     worst: z.strictObject(balance),
-    mutualInformation: z.number(),
-    mutualInformationBias: z.number(),
+    mutualInformation: z.number().nullable(),
+    mutualInformationBias: z.number().nullable(),
     counts: z.array(z.array(z.number())),
   }),
 });
 
 const RESULT_FILE = 'evaluation.json';
-
-/** The settings of an existing run. */
-export async function readSettings(folder: string): Promise<Settings> {
-  return checkSettings(await readConfig(folder), join(folder, 'config.yaml'));
-}
+/** Tokens of each domain whose routing is kept for figures of specialisation and saturation. */
+const TRACE_TOKENS = 4096;
 
 /** The figures of a run that is finished; null when it is not. */
 export async function readResult(folder: string): Promise<RunResultFile | null> {
@@ -99,30 +96,28 @@ export async function finishRun(
 ): Promise<RunResultFile | null> {
   const known = await readResult(run.path);
   if (known !== null) return known;
-  const { device, progress } = session;
-  const decoder = makeDecoder(session, settings);
-  const trainer = makeTrainer(session, decoder, settings);
+  const { device, progress, tokens } = session;
+  await writeTokenizer(run, tokens.tokenizer);
+  const decoder = makeDecoder(device, settings, vocabularyOf(settings, tokens.tokenizer));
+  const trainer = makeTrainer(decoder, settings, tokens.training);
   try {
-    const profile = profileOf(device);
-    await profile?.start();
     const { training } = settings;
     const result = await trainRun({
       run,
       trainer,
-      loads: loadShape(settings),
+      loads: loadShape(decoder),
       steps: training.steps,
       logEvery: training.logEvery,
       checkpointEvery: training.checkpointEvery,
       keepLast: training.keepCheckpoints,
+      evaluation: { every: null, traceTokens: TRACE_TOKENS, ...heldOutText(session, settings, name) },
       onStep: (step) => progress.step(name, training.steps, step),
       onWarning: (message) => progress.note(`warning: ${message}; using the one before`),
       signal,
     });
-    const times = await profile?.stop();
-    if (!result.finished) return null;
+    if (result.evaluation === null) return null;
 
-    const { loss, tokens, counts, ...specialisation } = await evaluateHeldOut(session, decoder, settings, name);
-    const { mean, worst } = layersReport(counts);
+    const { line, counts } = result.evaluation;
     const file: RunResultFile = {
       router: settings.router,
       architecture: settings.architecture,
@@ -132,15 +127,15 @@ export async function finishRun(
       device: device.description,
       threads: device.threads,
       tokensPerSecond: result.tokensPerSecond === null ? null : Math.round(result.tokensPerSecond),
-      stepTimeShares: times === undefined ? {} : timeShares(times),
+      stepTimeShares: timeShares(result.phases ?? {}),
       evaluation: {
-        tokens,
-        testLoss: loss,
-        gini: mean.gini,
-        minMax: mean.minMax,
-        worst: { gini: worst.gini, minMax: worst.minMax },
-        mutualInformation: specialisation.mutualInformation,
-        mutualInformationBias: specialisation.mutualInformationBias,
+        tokens: line.evaluatedTokens,
+        testLoss: line.loss,
+        gini: line.gini,
+        minMax: line.minMax,
+        worst: { gini: line.worst.gini, minMax: line.worst.minMax },
+        mutualInformation: line.mutualInformation,
+        mutualInformationBias: line.mutualInformationBias,
         counts: counts.map((layer) => Array.from(layer)),
       },
     };
@@ -152,13 +147,19 @@ export async function finishRun(
   }
 }
 
+/** `tokenizer.json`, once: what reads the model's checkpoints needs it. */
+async function writeTokenizer({ path }: RunFolder, tokenizer: Tokenizer): Promise<void> {
+  const file = join(path, TOKENIZER_FILE);
+  if (!existsSync(file)) await writeWhole(file, tokenizer.toJson());
+}
+
 /** Loads the newest checkpoint of a run into a new model. Throws UsageError when there is none. */
 export async function loadRun(
   session: Session,
   folder: string,
   settings: Settings,
 ): Promise<{ readonly decoder: Decoder; readonly step: number }> {
-  const decoder = makeDecoder(session, settings);
+  const decoder = makeDecoder(session.device, settings, vocabularyOf(settings, session.tokens.tokenizer));
   const step = await loadNewestWeights(join(folder, 'checkpoints'), decoder, (message) =>
     session.progress.note(`warning: ${message}; using the one before`),
   );
@@ -168,14 +169,10 @@ export async function loadRun(
 }
 
 /** What each part of the model took of the time, and idle: waiting for work. */
-function timeShares({ labels, busy, total }: ProfileTimes): Record<string, number> {
-  const parts = Object.entries({ ...labels, idle: total - busy });
+function timeShares(phases: Readonly<Record<string, number>>): Record<string, number> {
+  const parts = Object.entries(phases);
+  const total = parts.reduce((sum, [, time]) => sum + time, 0);
   return Object.fromEntries(parts.map(([part, time]) => [part, round(time / total)]));
-}
-
-/** Only the wasm device times what it runs. */
-function profileOf(device: Device): Profile | undefined {
-  return 'profile' in device ? (device as WasmDevice).profile : undefined;
 }
 
 function round(value: number): number {

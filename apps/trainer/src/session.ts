@@ -2,17 +2,20 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import {
+  type Batch,
   BatchStream,
   evaluationBatches,
-  loadStateOfTheUnion,
-  loadTextFiles,
   type PreparedTokens,
+  type PrepareProgress,
   prepareTokens,
+  type Tokenizer,
+  type TokenStream,
 } from '@lpr/data';
 import { type LoadShape, mutualInformation, mutualInformationBias } from '@lpr/metrics';
 import { createDecoder, type Decoder } from '@lpr/model';
+import type { Router } from '@lpr/moe';
 import { createDevice, type Device } from '@lpr/tensor';
-import { type Evaluation, evaluate, makeSchedule, Trainer } from '@lpr/train';
+import { type Evaluation, type EvaluationOptions, evaluateDomains, makeSchedule, Trainer } from '@lpr/train';
 import { UsageError } from './errors.ts';
 import { decoderConfig } from './models.ts';
 import type { Progress } from './progress.ts';
@@ -31,36 +34,59 @@ export interface Session {
  */
 export async function openSession(settings: Settings, progress: Progress): Promise<Session> {
   const tokens = await loadTokens(settings, progress);
-  const { device: name, threads } = settings;
-  const device = await createDevice(name === 'gpu-software' ? 'gpu' : name, {
+  return { device: await openDevice(settings), tokens, progress };
+}
+
+/** Starts a device by the name that settings give it. */
+export async function openDevice({ device, threads }: Pick<Settings, 'device' | 'threads'>): Promise<Device> {
+  return await createDevice(device === 'gpu-software' ? 'gpu' : device, {
     wasm: threads === null ? {} : { threads },
-    gpu: { allowSoftware: name === 'gpu-software' },
+    gpu: { allowSoftware: device === 'gpu-software' },
   });
-  return { device, tokens, progress };
 }
 
 export async function loadTokens({ data, size }: Settings, progress: Progress): Promise<PreparedTokens> {
-  progress.phase('reading the corpus');
-  const documents = data.corpus === 'state-of-the-union' ? loadStateOfTheUnion() : loadTextFiles(data.corpus);
+  progress.phase('reading the text');
   const tokens = await prepareTokens({
-    documents,
+    sources: data.sources,
     heldOutFraction: data.heldOutFraction,
     // Not the run's seed: runs with other seeds must be tested on the same text.
     seed: 0,
-    tokenizer: { vocabularySize: size.vocabulary },
+    tokenizer: data.tokenizer === 'train' ? { vocabularySize: size.vocabulary } : data.tokenizer,
     cacheDirectory: cacheDirectory(process.env),
+    onProgress: (report) => progress.phase(preparationText(report)),
   });
-  for (const [name, stream] of [
+  const { vocabularySize } = tokens.tokenizer;
+  if (vocabularySize > size.vocabulary) {
+    throw new UsageError(
+      `size.vocabulary: got ${size.vocabulary}, but the tokenizer has ${vocabularySize} tokens; raise it to at least that`,
+    );
+  }
+  for (const [part, streams] of [
     ['training', tokens.training],
     ['held-out', tokens.heldOut],
   ] as const) {
-    if (stream.length <= data.sequenceLength) {
+    for (const { domain, tokens: stream } of streams) {
+      if (stream.length > data.sequenceLength) continue;
       throw new UsageError(
-        `data.sequenceLength is ${data.sequenceLength}, but the ${name} part of the corpus has only ${stream.length} tokens; shorten the sequence or give more text`,
+        `data.sequenceLength is ${data.sequenceLength}, but the ${part} part of ${domain} has only ${stream.length} tokens; shorten the sequence or give more text`,
       );
     }
   }
   return tokens;
+}
+
+/** "encoding arxiv: 1.2M tokens", "tokenizer: merging 52%" */
+function preparationText(report: PrepareProgress): string {
+  const { phase, completed, total } = report;
+  const share = total === null ? '' : ` ${Math.floor((100 * completed) / total)}%`;
+  if (phase !== 'encoding') return `training the tokenizer: ${phase}${share}`;
+  return `encoding ${report.domain}: ${(completed / 1e6).toFixed(1)}M tokens${share}`;
+}
+
+/** Rows of the embedding: as many as the tokenizer that was trained has; where one was given, as many as the settings say. */
+export function vocabularyOf({ data, size }: Settings, tokenizer: Tokenizer): number {
+  return data.tokenizer === 'train' ? tokenizer.vocabularySize : size.vocabulary;
 }
 
 /** `$XDG_CACHE_HOME/lpr`, by default `~/.cache/lpr`. */
@@ -68,27 +94,35 @@ export function cacheDirectory(environment: NodeJS.ProcessEnv): string {
   return join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'lpr');
 }
 
-export function makeDecoder({ device, tokens }: Session, settings: Settings): Decoder {
-  return createDecoder(device, decoderConfig(settings, tokens.tokenizer.vocabularySize), { seed: settings.seed });
+/** @param vocabulary rows of the embedding */
+export function makeDecoder(device: Device, settings: Settings, vocabulary: number): Decoder {
+  return createDecoder(device, decoderConfig(settings, vocabulary), { seed: settings.seed });
 }
 
-export function makeTrainer(session: Session, decoder: Decoder, settings: Settings): Trainer {
+/** @param tokens the training text, one stream or several to mix */
+export function makeTrainer(
+  decoder: Decoder,
+  settings: Settings,
+  tokens: Int32Array | readonly TokenStream[],
+): Trainer {
   const { data, training, seed } = settings;
   const { batchSize, sequenceLength } = data;
-  const { warmup, stable, minRatio } = training;
+  const { schedule: kind, steps, accumulation, learningRate, weightDecay, weightDecayGroups, clipNorm } = training;
   return new Trainer({
     decoder,
-    stream: new BatchStream({ tokens: session.tokens.training, batchSize, sequenceLength, seed }),
+    stream: new BatchStream({ tokens, batchSize, sequenceLength, seed }),
+    accumulation,
     seed,
-    learningRate: training.learningRate,
-    schedule: makeSchedule({ kind: 'warmupStableDecay', decay: 'cosine', warmup, stable, minRatio }, training.steps),
-    optimizer: { weightDecay: training.weightDecay, clipNorm: training.clipNorm },
+    learningRate,
+    schedule: makeSchedule({ ...training, kind }, steps),
+    optimizer: { weightDecay, weightDecayGroups, clipNorm },
   });
 }
 
-/** Shape of a model's load records: every layer of the presets has experts. */
-export function loadShape({ size }: Settings): LoadShape {
-  return { layers: size.layers, experts: size.experts, topK: size.topK };
+/** Shape of a model's load records: its layers with experts. */
+export function loadShape({ routers }: Decoder): LoadShape {
+  const [{ experts, topK }] = routers as [Router];
+  return { layers: routers.length, experts, topK };
 }
 
 /** A model on the held-out text: loss, loads, and how much the choice of an expert says about the token. */
@@ -98,20 +132,37 @@ export interface HeldOutFigures extends Evaluation {
   readonly mutualInformationBias: number;
 }
 
-export async function evaluateHeldOut(
+/** The held-out text as a run evaluates it, with progress under the run's name. */
+export function heldOutText(
   { tokens, progress }: Session,
-  decoder: Decoder,
   { data, evaluation }: Settings,
   name: string,
-): Promise<HeldOutFigures> {
+): Required<Pick<EvaluationOptions, 'domains' | 'onProgress'>> {
   const limit = Math.max(evaluation.tokens, data.sequenceLength);
-  const total = Math.min(limit, tokens.heldOut.length - 1);
-  const whole = Math.floor(total / data.sequenceLength) * data.sequenceLength;
-  const batches = evaluationBatches(tokens.heldOut, evaluation.batchSize, data.sequenceLength, limit);
-  const result = await evaluate(decoder, batches, {
-    tokenCounts: true,
+  const sequencesOf = (part: TokenStream): number => Math.floor((part.tokens.length - 1) / data.sequenceLength);
+  const available = tokens.heldOut.reduce((sum, part) => sum + sequencesOf(part), 0);
+  const whole = Math.min(available, Math.floor(limit / data.sequenceLength)) * data.sequenceLength;
+  // The limit is shared out among the domains, so batches are cut from all, and each domain takes its own.
+  function* batchesOf(domain: string): Generator<Batch> {
+    for (const batch of evaluationBatches(tokens.heldOut, evaluation.batchSize, data.sequenceLength, limit)) {
+      if (batch.domains[0] === domain) yield batch;
+    }
+  }
+  return {
+    domains: new Map(tokens.heldOut.map(({ domain }) => [domain, () => batchesOf(domain)])),
     onProgress: (done) => progress.evaluation(name, done, whole),
-  });
+  };
+}
+
+export async function evaluateHeldOut(
+  session: Session,
+  decoder: Decoder,
+  settings: Settings,
+  name: string,
+): Promise<HeldOutFigures> {
+  const { domains, onProgress } = heldOutText(session, settings, name);
+  const batches = new Map(Array.from(domains, ([domain, make]) => [domain, make()]));
+  const result = await evaluateDomains(decoder, batches, { tokenCounts: true, onProgress });
   const mean = (figures: readonly number[]): number => figures.reduce((a, b) => a + b, 0) / figures.length;
   return {
     ...result,

@@ -17,7 +17,9 @@ export function comparisonTable(summary: Summary, architecture: Architecture): s
     figure(model.minMax),
     figure(model.worst.gini),
     figure(model.worst.minMax),
-    (model.mutualInformation - model.mutualInformationBias).toFixed(3),
+    model.mutualInformation === null || model.mutualInformationBias === null
+      ? ''
+      : (model.mutualInformation - model.mutualInformationBias).toFixed(3),
     model.tokensPerSecond === null ? '' : String(model.tokensPerSecond),
   ]);
   const levels = [

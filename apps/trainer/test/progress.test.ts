@@ -65,6 +65,7 @@ describe('formatSeconds', () => {
     [4.4, '4s'],
     [59.7, '1m00s'],
     [3725, '1h02m'],
+    [9 * 86_400 + 4 * 3600, '9d04h'],
     [Number.POSITIVE_INFINITY, '?'],
   ])('writes %d as %s', (seconds, text) => {
     expect(formatSeconds(seconds)).toBe(text);

@@ -50,8 +50,9 @@ function job(jax: Engine, work: Work, inputs: readonly Input[]): Job {
     case 'matmul': {
       const shapes = productShapes(work);
       const [a, b] = [of(0, ...shapes.a), of(1, ...shapes.b)];
+      const turned = (x: Array_): Array_ => np.transpose(x, work.batch === 1 ? [1, 0] : [0, 2, 1]);
       const multiply = (a: Array_, b: Array_): Array_ =>
-        np.matmul(work.transposeA ? np.transpose(a) : a, work.transposeB ? np.transpose(b) : b);
+        np.matmul(work.transposeA ? turned(a) : a, work.transposeB ? turned(b) : b);
       return { once: () => [multiply(a.ref, b.ref)] };
     }
     case 'add': {

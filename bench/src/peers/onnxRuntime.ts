@@ -6,7 +6,7 @@ interface OnnxTensor {
 }
 interface OnnxRuntime {
   readonly env: { readonly wasm: { numThreads: number } };
-  readonly Tensor: new (type: 'float32', data: Float32Array, shape: [number, number]) => OnnxTensor;
+  readonly Tensor: new (type: 'float32', data: Float32Array, shape: number[]) => OnnxTensor;
   readonly InferenceSession: {
     create(
       model: Uint8Array,
@@ -24,7 +24,7 @@ export async function openOnnxRuntime(threads: number): Promise<Peer> {
   ort.env.wasm.numThreads = threads;
   return {
     async prepare(work, inputs) {
-      if (work.kind !== 'matmul') throw new Error(`${work.kind} is not built as a model here`);
+      if (work.kind !== 'matmul' || work.batch !== 1) throw new Error(`this is not built as a model here`);
       const shape = productShapes(work);
       const session = await ort.InferenceSession.create(gemmModel(work), { executionProviders: ['wasm'] });
       const feeds = {

@@ -7,7 +7,7 @@ export { loadHistory, type LoadHistoryInput, loadHistorySize } from './load-hist
 export { lorenzCurves, type LorenzInput, lorenzSize } from './lorenz.ts';
 export { loadColour, type ThemeName } from './palette.ts';
 export { lossBalance, type LossBalanceInput, lossBalanceSize, paretoFront } from './pareto.ts';
-export type { Size } from './parts.ts';
+export type { FigureOption, Size } from './parts.ts';
 export { routingStrip, type RoutingStripInput, routingStripSize } from './routing-strip.ts';
 export {
   type CoActivationInput,

@@ -2,7 +2,7 @@
  * Documents, the unit a corpus is made of, and their split into a training and a held-out part.
  */
 
-import { checkSeed, hash32 } from './random.ts';
+import { checkSeed, hash32, randomBelow } from './random.ts';
 
 /** One text of a corpus. */
 export interface Document {
@@ -37,14 +37,31 @@ export interface DocumentSplit {
  *   documents to split
  */
 export function splitDocuments(documents: readonly Document[], options: SplitOptions): DocumentSplit {
-  const { heldOutFraction, seed } = options;
-  checkSeed('splitDocuments', seed);
-  if (!(heldOutFraction >= 0 && heldOutFraction < 1)) {
-    throw new RangeError(`splitDocuments: heldOutFraction must be in [0, 1), got ${heldOutFraction}.`);
-  }
+  const heldOut = chooseHeldOut(
+    documents.map(({ id, text }) => ({ id, characters: text.length })),
+    options,
+  );
+  return {
+    training: documents.filter(({ id }) => !heldOut.has(id)),
+    heldOut: documents.filter(({ id }) => heldOut.has(id)),
+  };
+}
+
+/**
+ * What `splitDocuments` holds out, for those who keep no texts.
+ *
+ * @returns the ids of the documents to hold out
+ * @throws RangeError as `splitDocuments` does
+ */
+export function chooseHeldOut(
+  documents: readonly { readonly id: string; readonly characters: number }[],
+  { heldOutFraction, seed }: SplitOptions,
+): Set<string> {
+  checkSplit({ heldOutFraction, seed });
   checkUniqueIds(documents);
+  const heldOut = new Set<string>();
   if (heldOutFraction === 0) {
-    return { training: [...documents], heldOut: [] };
+    return heldOut;
   }
   if (documents.length < 2) {
     throw new RangeError(
@@ -54,27 +71,55 @@ export function splitDocuments(documents: readonly Document[], options: SplitOpt
   }
 
   const ranked = documents
-    .map((document) => ({ document, rank: hash32(seed, [Math.floor(seed / 2 ** 32), ...codeUnits(document.id)]) }))
-    .toSorted((a, b) => a.rank - b.rank || (a.document.id < b.document.id ? -1 : 1));
-  const target = heldOutFraction * documents.reduce((sum, document) => sum + document.text.length, 0);
-
-  const heldOutIds = new Set<string>();
+    .map((document) => ({ ...document, rank: hash32(seed, [Math.floor(seed / 2 ** 32), ...codeUnits(document.id)]) }))
+    .toSorted((a, b) => a.rank - b.rank || (a.id < b.id ? -1 : 1));
+  const target = heldOutFraction * documents.reduce((sum, { characters }) => sum + characters, 0);
   let heldOutCharacters = 0;
-  for (const { document } of ranked.slice(0, -1)) {
-    const grown = heldOutCharacters + document.text.length;
-    if (heldOutIds.size > 0 && Math.abs(grown - target) > Math.abs(heldOutCharacters - target)) {
+  for (const { id, characters } of ranked.slice(0, -1)) {
+    const grown = heldOutCharacters + characters;
+    if (heldOut.size > 0 && Math.abs(grown - target) > Math.abs(heldOutCharacters - target)) {
       break;
     }
-    heldOutIds.add(document.id);
+    heldOut.add(id);
     heldOutCharacters = grown;
   }
-  return {
-    training: documents.filter((document) => !heldOutIds.has(document.id)),
-    heldOut: documents.filter((document) => heldOutIds.has(document.id)),
+  return heldOut;
+}
+
+/** What a random place is drawn for. */
+const PLACE = 0xffff_fffe;
+
+/**
+ * The split of a corpus too large to be gone over first: of every `1 / heldOutFraction` documents in a row one is held out,
+ * at a place decided by the seed. So the share is met at any length, and where a document belongs does not depend on how many
+ * follow it.
+ *
+ * @returns says whether the document of an index from 0 is held out
+ * @throws RangeError when the fraction or the seed is out of range
+ */
+export function holdOutByPlace(options: SplitOptions): (index: number) => boolean {
+  checkSplit(options);
+  const { heldOutFraction, seed } = options;
+  if (heldOutFraction === 0) {
+    return () => false;
+  }
+  return (index) => {
+    const block = Math.floor((index + 0.5) * heldOutFraction);
+    // The indices i with floor((i + 0.5) f) = block.
+    const first = Math.ceil(block / heldOutFraction - 0.5);
+    const end = Math.ceil((block + 1) / heldOutFraction - 0.5);
+    return index === first + randomBelow(end - first, seed, PLACE, block);
   };
 }
 
-function checkUniqueIds(documents: readonly Document[]): void {
+function checkSplit({ heldOutFraction, seed }: SplitOptions): void {
+  checkSeed('splitDocuments', seed);
+  if (!(heldOutFraction >= 0 && heldOutFraction < 1)) {
+    throw new RangeError(`splitDocuments: heldOutFraction must be in [0, 1), got ${heldOutFraction}.`);
+  }
+}
+
+function checkUniqueIds(documents: readonly { readonly id: string }[]): void {
   const seen = new Set<string>();
   for (const { id } of documents) {
     if (seen.has(id)) {

@@ -1,16 +1,21 @@
 /**
- * Text for language models: corpora, tokenizers, token streams and batches. Plain typed arrays come out; there is no tensor
- * code here. Only `corpora/`, `cache.ts` and `prepare.ts` need Node; the other modules run in browsers too.
+ * Text for language models: sources, tokenizers, token streams and batches. Plain typed arrays come out; there is no tensor
+ * code here.
  */
 
 export * from './batches.ts';
 export * from './cache.ts';
-export * from './corpora/sotu.ts';
-export * from './corpora/text-files.ts';
 export * from './documents.ts';
 export * from './packing.ts';
 export * from './prepare.ts';
+export type { HubAccess } from './sources/hub.ts';
+export { type OpenOptions, openSource } from './sources/open.ts';
+export * from './sources/sotu.ts';
+export { documentSource, type Shard, type Source, type SourceFile, type SourceOptions } from './sources/source.ts';
+export * from './sources/spec.ts';
 export * from './tokenizers/bpe.ts';
 export * from './tokenizers/bpe-trainer.ts';
 export { ByteTokenizer } from './tokenizers/bytes.ts';
+export { HuggingFaceTokenizer } from './tokenizers/hugging-face.ts';
+export { loadQwenTokenizer, loadTokenizer, parseTokenizer } from './tokenizers/load.ts';
 export { END_OF_TEXT, type Tokenizer } from './tokenizers/tokenizer.ts';

@@ -1,81 +1,221 @@
 /**
- * From documents to token streams in one call: split, train the tokenizer on the training part, encode, pack. What takes
- * seconds is kept in a cache if one is given. Node only.
+ * From sources to token streams in one call: split, get the tokenizer (trained on the training part), encode, pack. What
+ * takes long is kept in a cache if one is given. Node only.
  */
 
-import { cached, contentKey } from './cache.ts';
-import { type Document, splitDocuments } from './documents.ts';
+import { createHash } from 'node:crypto';
+import type { TokenStream } from './batches.ts';
+import { cached } from './cache.ts';
+import { chooseHeldOut, holdOutByPlace, type SplitOptions } from './documents.ts';
+import { CACHE_FORMAT, encodeSource } from './encoding.ts';
 import { packTokens } from './packing.ts';
-import { BpeTokenizer } from './tokenizers/bpe.ts';
-import { type BpeTrainingProgress, trainBpe } from './tokenizers/bpe-trainer.ts';
+import type { HubAccess } from './sources/hub.ts';
+import { openSource } from './sources/open.ts';
+import type { Source } from './sources/source.ts';
+import type { SourceSpec } from './sources/spec.ts';
+import { type BpeTrainingProgress, trainBpe, WordCounts } from './tokenizers/bpe-trainer.ts';
 import { ByteTokenizer } from './tokenizers/bytes.ts';
+import { loadQwenTokenizer, loadTokenizer, parseTokenizer } from './tokenizers/load.ts';
 import type { Tokenizer } from './tokenizers/tokenizer.ts';
 
-export interface PrepareOptions {
-  readonly documents: readonly Document[];
-  /** Share of the characters to hold out for evaluation, see `splitDocuments`. */
-  readonly heldOutFraction: number;
-  /** Decides the split. */
-  readonly seed: number;
-  /** `'bytes'`, or byte-level BPE of that many tokens, trained on the training part. */
-  readonly tokenizer: 'bytes' | { readonly vocabularySize: number };
-  /** Where the trained tokenizer and the streams made with it are kept; nothing is kept without it. */
+/**
+ * Which tokenizer: bytes; byte-level BPE of so many tokens, trained on the training part; the `tokenizer.json` at a path (or
+ * in a model's folder); Qwen3's.
+ */
+export type TokenizerSpec = 'bytes' | 'qwen3' | { readonly vocabularySize: number } | { readonly path: string };
+
+export interface PrepareOptions extends SplitOptions {
+  /** What to read: specs, as a configuration has them, or sources already open. */
+  readonly sources: readonly (SourceSpec | Source)[];
+  readonly tokenizer: TokenizerSpec;
+  /** How to reach the hub, where the environment does not say it. */
+  readonly hub?: HubAccess;
+  /** Where the trained tokenizer, the encoded shards and what comes from the hub are kept; nothing is kept without it. */
   readonly cacheDirectory?: string;
-  /** Told how the training of the tokenizer comes on; not called when the cache has it. */
-  readonly onProgress?: (progress: BpeTrainingProgress) => void;
+  /** Told what is being done; not called for what the cache has. */
+  readonly onProgress?: (progress: PrepareProgress) => void;
 }
+
+/** Training of the tokenizer (characters are counted), then encoding, source by source. */
+export type PrepareProgress =
+  | BpeTrainingProgress
+  | {
+      readonly phase: 'encoding';
+      readonly domain: string;
+      /** Tokens so far. */
+      readonly completed: number;
+      /** Null where it is not known before the end. */
+      readonly total: number | null;
+    };
 
 export interface PreparedTokens {
   readonly tokenizer: Tokenizer;
-  /** Token stream of the training documents, as `packTokens` makes it. */
-  readonly training: Int32Array;
-  /** Token stream of the held-out documents; empty when nothing is held out. */
-  readonly heldOut: Int32Array;
+  /** The training documents, a stream for each source, to be mixed by `BatchStream`. */
+  readonly training: readonly TokenStream[];
+  /** The held-out documents, a stream for each domain; empty when nothing is held out. */
+  readonly heldOut: readonly TokenStream[];
 }
 
-/** Part of every cache key; to be raised when the same inputs come to give another tokenizer or stream. */
-const FORMAT = 1;
+/** Characters of the training part, of all sources together, that a tokenizer is trained on at most. */
+const TOKENIZER_CHARACTERS = 2e8;
+/** Characters read for a token wanted, when a tokenizer is trained on a source with `maxTokens`: about what a token has. */
+const CHARACTERS_PER_TOKEN = 5;
 
 /**
  * Makes the token streams that `BatchStream` and `evaluationBatches` read.
  *
- * @throws what `splitDocuments`, `trainBpe` and `cached` throw
+ * @throws RangeError when there is no source, two read the same file, or a part of one has no document; what `openSource`,
+ *   `splitDocuments`, `trainBpe`, `loadTokenizer` and `cached` throw
  */
 export async function prepareTokens(options: PrepareOptions): Promise<PreparedTokens> {
-  const { training, heldOut } = splitDocuments(options.documents, options);
-  if (options.tokenizer === 'bytes') {
-    const tokenizer = new ByteTokenizer();
-    return { tokenizer, training: encodeAll(tokenizer, training), heldOut: encodeAll(tokenizer, heldOut) };
-  }
-
-  const { vocabularySize } = options.tokenizer;
-  const keep = (name: string, settings: object, documents: readonly Document[], make: () => Uint8Array) =>
-    options.cacheDirectory === undefined
-      ? make()
-      : cached(options.cacheDirectory, `${name}-${contentKey({ FORMAT, ...settings }, documents)}`, make);
-
-  const json = new TextDecoder().decode(
-    await keep('tokenizer', { vocabularySize }, training, () => {
-      const texts = training.map(({ text }) => text);
-      const { onProgress } = options;
-      const tokenizer = trainBpe(texts, { vocabularySize, ...(onProgress === undefined ? {} : { onProgress }) });
-      return new TextEncoder().encode(tokenizer.toJson());
-    }),
+  const { cacheDirectory, onProgress } = options;
+  const sources = await Promise.all(
+    options.sources.map(async (source) => ('type' in source ? openSource(source, options) : source)),
   );
-  const tokenizer = BpeTokenizer.fromJson(json);
-  const streamOf = async (documents: readonly Document[]): Promise<Int32Array> => {
-    const bytes = await keep('tokens', { json }, documents, () => {
-      const stream = encodeAll(tokenizer, documents);
-      return new Uint8Array(stream.buffer, stream.byteOffset, stream.byteLength);
+  checkSources(sources);
+  const splits = await Promise.all(sources.map((source) => splitSource(source, options)));
+  const tokenizer = await makeTokenizer(sources, splits, options);
+
+  const training: TokenStream[] = [];
+  const heldOut = new Map<string, Int32Array[]>();
+  for (const [number, source] of sources.entries()) {
+    const { domain, weight, maxTokens } = source;
+    const streams = await encodeSource(source, {
+      tokenizer,
+      isHeldOut: splits[number]!,
+      cacheDirectory,
+      onProgress: (completed) => onProgress?.({ phase: 'encoding', domain, completed, total: maxTokens ?? null }),
     });
-    return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / Int32Array.BYTES_PER_ELEMENT);
+    checkParts(domain, streams, options.heldOutFraction);
+    training.push({ domain, tokens: streams.training, ...(weight === undefined ? {} : { weight }) });
+    heldOut.set(domain, [...(heldOut.get(domain) ?? []), streams.heldOut]);
+  }
+  return {
+    tokenizer,
+    training,
+    heldOut: Array.from(heldOut, ([domain, parts]) => ({ domain, tokens: packTokens(parts, null) })).filter(
+      ({ tokens }) => tokens.length > 0,
+    ),
   };
-  return { tokenizer, training: await streamOf(training), heldOut: await streamOf(heldOut) };
 }
 
-function encodeAll(tokenizer: Tokenizer, documents: readonly Document[]): Int32Array {
-  return packTokens(
-    documents.map(({ text }) => tokenizer.encode(text)),
-    tokenizer.endOfText,
+/** Says of each document of a source, by its index, whether it is held out. */
+type Split = (index: number) => boolean;
+
+async function splitSource(source: Source, options: SplitOptions): Promise<Split> {
+  if (source.splitBy === 'place') {
+    return holdOutByPlace(options);
+  }
+  const documents: { id: string; characters: number }[] = [];
+  for await (const { id, text } of readDocuments(source)) {
+    documents.push({ id, characters: text.length });
+  }
+  const heldOut = chooseHeldOut(documents, options);
+  const byIndex = documents.map(({ id }) => heldOut.has(id));
+  return (index) => byIndex[index]!;
+}
+
+async function* readDocuments(source: Source): AsyncGenerator<{ readonly id: string; readonly text: string }> {
+  for (const file of source.files) {
+    for await (const { documents } of file.shards(0)) {
+      yield* documents;
+    }
+  }
+}
+
+async function makeTokenizer(
+  sources: readonly Source[],
+  splits: readonly Split[],
+  { tokenizer: spec, cacheDirectory, onProgress, heldOutFraction, seed }: PrepareOptions,
+): Promise<Tokenizer> {
+  if (spec === 'bytes') {
+    return new ByteTokenizer();
+  }
+  if (spec === 'qwen3') {
+    return loadQwenTokenizer();
+  }
+  if ('path' in spec) {
+    return loadTokenizer(spec.path);
+  }
+
+  const { vocabularySize } = spec;
+  const make = async (): Promise<Uint8Array> => {
+    const words = await countSourceWords(sources, splits, onProgress);
+    const tokenizer = trainBpe(words, { vocabularySize, ...(onProgress === undefined ? {} : { onProgress }) });
+    return new TextEncoder().encode(tokenizer.toJson());
+  };
+  if (cacheDirectory === undefined) {
+    return parseTokenizer(new TextDecoder().decode(await make()));
+  }
+  const settings = {
+    CACHE_FORMAT,
+    vocabularySize,
+    heldOutFraction,
+    seed,
+    sources: sources.map(({ files, maxTokens }) => ({ files: files.map(({ key }) => key), maxTokens })),
+  };
+  const key = createHash('sha256').update(JSON.stringify(settings)).digest('hex');
+  return parseTokenizer(new TextDecoder().decode(await cached(cacheDirectory, `tokenizer-${key}`, make)));
+}
+
+/** Counts the words of the training parts, of each source an equal share of the characters at most. */
+async function countSourceWords(
+  sources: readonly Source[],
+  splits: readonly Split[],
+  onProgress: PrepareOptions['onProgress'],
+): Promise<WordCounts> {
+  const words = new WordCounts();
+  const limits = sources.map(({ maxTokens = Number.POSITIVE_INFINITY }) =>
+    Math.min(TOKENIZER_CHARACTERS / sources.length, maxTokens * CHARACTERS_PER_TOKEN),
   );
+  const total = limits.reduce((sum, limit) => sum + limit, 0);
+  let all = 0;
+  for (const [number, source] of sources.entries()) {
+    let characters = 0;
+    let index = 0;
+    for await (const { text } of readDocuments(source)) {
+      if (!splits[number]!(index++)) {
+        words.add(text);
+        characters += text.length;
+        all += text.length;
+        onProgress?.({ phase: 'counting', completed: all, total });
+      }
+      if (characters >= limits[number]!) {
+        break;
+      }
+    }
+  }
+  return words;
+}
+
+function checkSources(sources: readonly Source[]): void {
+  if (sources.length === 0) {
+    throw new RangeError('prepareTokens: got no sources; give at least one, e.g. { type: "state-of-the-union" }.');
+  }
+  const seen = new Set<string>();
+  for (const { files } of sources) {
+    for (const { name, key } of files) {
+      const identity = JSON.stringify(key);
+      if (seen.has(identity)) {
+        throw new RangeError(
+          `prepareTokens: two sources read ${name}, so a document could be trained on and held out. Name it once.`,
+        );
+      }
+      seen.add(identity);
+    }
+  }
+}
+
+function checkParts(
+  domain: string,
+  { training, heldOut }: { readonly training: Int32Array; readonly heldOut: Int32Array },
+  heldOutFraction: number,
+): void {
+  const missing = training.length === 0 ? 'training' : heldOut.length === 0 && heldOutFraction > 0 ? 'held-out' : null;
+  if (missing !== null) {
+    throw new RangeError(
+      `prepareTokens: the source of ${JSON.stringify(domain)} has no document for the ${missing} part ` +
+        `(heldOutFraction is ${heldOutFraction}). Give more documents, raise maxTokens, or change heldOutFraction.`,
+    );
+  }
 }

@@ -113,8 +113,8 @@ describe('trainBpe', () => {
     const seen: BpeTrainingProgress[] = [];
     trainBpe(['ab ab', 'abc'], { vocabularySize: 258, onProgress: (progress) => seen.push(progress) });
     expect(seen).toEqual([
-      { phase: 'counting', completed: 1, total: 2 },
-      { phase: 'counting', completed: 2, total: 2 },
+      { phase: 'counting', completed: 5, total: 8 },
+      { phase: 'counting', completed: 8, total: 8 },
       { phase: 'merging', completed: 258, total: 258 },
     ]);
   });

@@ -1,7 +1,11 @@
 /** Texts for property tests. */
 
+import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
-import { loadStateOfTheUnion } from '../src/corpora/sotu.ts';
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import type { Document } from '../src/documents.ts';
+import { loadStateOfTheUnion } from '../src/sources/sotu.ts';
+import type { Source } from '../src/sources/source.ts';
 
 /** Any Unicode text: every plane, control characters, unassigned code points. */
 export const UNICODE: fc.Arbitrary<string> = fc.string({ unit: 'binary', maxLength: 60 });
@@ -23,3 +27,30 @@ function parts(): string[] {
 export const ADDRESSES: readonly string[] = loadStateOfTheUnion()
   .filter((_, index) => index % 25 === 0)
   .map(({ text }) => text);
+
+/** Every document of a source. */
+export async function readSource({ files }: Source): Promise<Document[]> {
+  const documents: Document[] = [];
+  for (const file of files) {
+    for await (const shard of file.shards(0)) {
+      documents.push(...shard.documents);
+    }
+  }
+  return documents;
+}
+
+/** Texts as JSON lines. */
+export function jsonLines(texts: readonly string[]): string {
+  return texts.map((text) => `${JSON.stringify({ id: 7, text })}\n`).join('');
+}
+
+/** Columns as a parquet file. */
+export function parquet(
+  columns: Readonly<Record<string, readonly (string | number | null)[]>>,
+  options: { readonly rowGroupSize?: number; readonly codec?: 'SNAPPY' | 'GZIP' },
+): Uint8Array {
+  const columnData = Object.entries(columns).map(([name, data]) => ({ name, data: [...data] }));
+  return new Uint8Array(
+    parquetWriteBuffer({ columnData, ...options, compressors: { GZIP: (bytes) => gzipSync(bytes) } }),
+  );
+}

@@ -3,14 +3,20 @@
  * only shows in the plan made from its config.
  */
 import {
+  auxiliaryCounts,
+  AUXILIARY,
   below,
   createParameters,
   labelled,
   loadBalancingLosses,
   type LossTerm,
   MoeLayer,
+  type RouteContext,
   type Router,
+  routerTraits,
   type Routing,
+  type RoutingStatistics,
+  statisticsOf,
   tensorNamed,
 } from '@lpr/moe';
 import {
@@ -48,6 +54,22 @@ export interface DecoderContext {
   readonly training: boolean;
   /** For routers that draw noise in training: a stream, or the numbers for each layer. */
   readonly noise?: RandomKey | ReadonlyMap<number, Tensor>;
+  /**
+   * In training, where the batch is a part of the step's, as in gradient accumulation: which. The terms of the loss are then estimates of those of the whole; their
+   * means over the parts, weighted by tokens (the cross entropy's: by labels), are exact, and so are gradients, provided the statistics are given where `poolsLosses`
+   * says so.
+   */
+  readonly part?: DecoderPart;
+}
+
+/** The tokens of one part in the batch of a step. */
+export interface DecoderPart {
+  /** Tokens of the step before this part; noise is drawn from there on. */
+  readonly first: number;
+  /** Tokens of the step. */
+  readonly tokens: number;
+  /** Of the step, a layer each: the merged results of `Decoder.survey` for all parts. */
+  readonly statistics?: readonly RoutingStatistics[];
 }
 
 /** A term of the loss and the layer it belongs to; null when it is pooled over layers. */
@@ -64,6 +86,8 @@ export interface DecoderOutput {
   /** The exact load of each layer with experts, i32 `[M]`. */
   readonly counts: readonly Tensor[];
   readonly routings: readonly Routing[];
+  /** In training: what `afterStep` wants of each layer with experts; `mergeStatistics` makes one of several parts'. */
+  readonly statistics: readonly RoutingStatistics[];
 }
 
 export class Decoder {
@@ -119,14 +143,42 @@ export class Decoder {
       linearCrossEntropy(hidden, this.#tensor('lm_head.weight'), reshape(labels, [labels.size])),
     );
     hidden.dispose();
-    const losses = context.training ? this.#losses(routings, inputIds.shape[1]!) : [];
+    const losses = context.training ? this.#losses(routings, inputIds.shape[1]!, context.part) : [];
     return {
       taskLoss,
       totalLoss: labelled(this.device, 'router', () => weightedTotal(taskLoss, losses)),
       losses,
       counts: routings.map(({ counts }) => counts),
       routings,
+      statistics: context.training ? labelled(this.device, 'router', () => routings.map(statisticsOf)) : [],
     };
+  }
+
+  /**
+   * Whether some term of the loss reads more of the step's batch than means over tokens. Gradients of such terms do not depend on how the batch is split into
+   * parts when every part is surveyed before the first is differentiated, at the cost of one more forward pass.
+   */
+  get poolsLosses(): boolean {
+    const { loadBalancing, layers } = this.plan;
+    return (
+      (loadBalancing !== null && loadBalancing.scope !== 'sequence') ||
+      layers.some(({ feedForward }) => feedForward.kind === 'moe' && routerTraits(feedForward.router).pooledLosses)
+    );
+  }
+
+  /**
+   * What the losses of the other parts need to know of this part of a step's batch, a layer each. `context` is that of `forward`, without statistics. No gradients,
+   * no cross entropy.
+   */
+  survey(inputIds: Tensor, context: DecoderContext & { readonly part: DecoderPart }): RoutingStatistics[] {
+    return this.#withoutGradients(() => {
+      const { routings } = this.#transform(inputIds, context);
+      return routings.map((routing) => {
+        const own = statisticsOf(routing);
+        if (this.plan.loadBalancing === null) return own;
+        return { ...own, sums: { ...own.sums, [AUXILIARY]: auxiliaryCounts(routing) } };
+      });
+    });
   }
 
   /**
@@ -150,13 +202,15 @@ export class Decoder {
     });
   }
 
-  /** The routers' updates outside of the gradient; counts i32 `[M]` of each layer with experts, added up over the step's micro-batches. */
-  afterStep(counts: readonly Tensor[]): void {
+  /** The routers' updates outside of the gradient, from the statistics of all tokens of the step, a layer with experts each. */
+  afterStep(statistics: readonly RoutingStatistics[]): void {
     const { routers } = this;
-    if (counts.length !== routers.length) {
-      throw new RangeError(`Decoder.afterStep: got the counts of ${counts.length} layers, expected ${routers.length}`);
+    if (statistics.length !== routers.length) {
+      throw new RangeError(
+        `Decoder.afterStep: got the statistics of ${statistics.length} layers, expected ${routers.length}`,
+      );
     }
-    routers.forEach((router, i) => router.afterStep(counts[i]!));
+    routers.forEach((router, i) => router.afterStep(statistics[i]!));
   }
 
   /** Frees all parameters and buffers. */
@@ -194,7 +248,7 @@ export class Decoder {
       const layout = { batch, sequence, tables, past };
       // A scope a layer frees what neither backward nor the caller reads; the tape holds what it needs itself.
       const result = scope(device, () =>
-        layer.forward(hidden, layout, { ...routeContext(context, i), tokenIds, sequence }),
+        layer.forward(hidden, layout, { ...routeContext(context, i, routings.length), tokenIds, sequence }),
       );
       hidden.dispose();
       hidden = result.hidden;
@@ -214,14 +268,23 @@ export class Decoder {
     return scope(this.device, body, { gradients: false });
   }
 
-  #losses(routings: readonly Routing[], sequence: number): LayerLoss[] {
+  #losses(routings: readonly Routing[], sequence: number, part?: DecoderPart): LayerLoss[] {
     const losses: LayerLoss[] = routings.flatMap((routing, i) =>
       routing.losses.map((term) => ({ ...term, layer: this.moeLayers[i]! })),
     );
     const { loadBalancing } = this.plan;
     if (loadBalancing !== null) {
       const { scope, weight } = loadBalancing;
-      labelled(this.device, 'router', () => loadBalancingLosses(routings, scope, { sequence })).forEach((value, i) =>
+      const whole = part?.statistics;
+      if (scope === 'globalBatch' && part !== undefined && whole === undefined) {
+        throw new Error(
+          "Decoder: the load-balancing scope 'globalBatch' needs part.statistics; survey all parts first",
+        );
+      }
+      const values = labelled(this.device, 'router', () =>
+        loadBalancingLosses(routings, scope, { sequence, ...(whole && { whole }) }),
+      );
+      values.forEach((value, i) =>
         losses.push({ name: 'loadBalancing', value, weight, layer: scope === 'pooled' ? null : this.moeLayers[i]! }),
       );
     }
@@ -252,12 +315,14 @@ export function createDecoder(device: Device, config: DecoderConfig, options: { 
   return new Decoder(config, device, createParameters(device, decoderParameters(planDecoder(config)), key));
 }
 
-function routeContext(
-  { training, noise }: DecoderContext,
-  layer: number,
-): { training: boolean; noise?: RandomKey | Tensor } {
+function routeContext({ training, noise, part }: DecoderContext, layer: number, moeLayer: number): RouteContext {
   const own = noise instanceof RandomKey ? noise.fold(layer) : noise?.get(layer);
-  return own === undefined ? { training } : { training, noise: own };
+  const statistics = part?.statistics?.[moeLayer];
+  return {
+    training,
+    ...(own === undefined ? {} : { noise: own }),
+    ...(part && { part: { first: part.first, tokens: part.tokens, ...(statistics && { statistics }) } }),
+  };
 }
 
 /** Terms of one weight are added up first, so that a weight costs one kernel however many layers there are. */

@@ -43,11 +43,37 @@ export async function readConfig(folder: string): Promise<DecoderConfig> {
  */
 export async function loadHuggingFace(device: Device, folder: string, config?: DecoderConfig): Promise<Decoder> {
   const decoderConfig = config ?? (await readConfig(folder));
-  const { files, entries } = await openWeights(folder);
-  try {
-    const targets = matchWeights(decoderParameters(planDecoder(decoderConfig)), entries);
+  return await withWeights(folder, decoderParameters(planDecoder(decoderConfig)), async (fill) => {
     const decoder = createDecoder(device, decoderConfig, { seed: 0 });
     try {
+      await fill(decoder);
+    } catch (error) {
+      decoder.dispose();
+      throw error;
+    }
+    return decoder;
+  });
+}
+
+/**
+ * Overwrites all parameters and buffers of a decoder with the weights of a checkpoint folder, as `loadHuggingFace` reads them.
+ *
+ * @throws SafetensorsError or WeightsError; where it names what does not fit the decoder, nothing is overwritten.
+ */
+export async function importHuggingFace(decoder: Decoder, folder: string): Promise<void> {
+  await withWeights(folder, decoder.layout, (fill) => fill(decoder));
+}
+
+/** Opens the weights of a folder, checks that they fit a layout, and hands on what fills a decoder with them, one tensor in memory at a time. */
+async function withWeights<Result>(
+  folder: string,
+  layout: Decoder['layout'],
+  use: (fill: (decoder: Decoder) => Promise<void>) => Promise<Result>,
+): Promise<Result> {
+  const { files, entries } = await openWeights(folder);
+  try {
+    const targets = matchWeights(layout, entries);
+    return await use(async (decoder) => {
       for (const { parameter, parts } of targets) {
         const values = new Float32Array(sizeOf(parameter.shape));
         for (const { name, start } of parts) {
@@ -56,11 +82,7 @@ export async function loadHuggingFace(device: Device, folder: string, config?: D
         }
         assign(tensorOf(decoder, parameter.name), values);
       }
-    } catch (error) {
-      decoder.dispose();
-      throw error;
-    }
-    return decoder;
+    });
   } finally {
     await Promise.all(files.map((file) => file.close()));
   }
@@ -94,12 +116,15 @@ export async function saveHuggingFace(decoder: Decoder, folder: string, options:
     await writeWhole(join(folder, INDEX_FILE), (path) => writeFile(path, json(index)));
     written.add(INDEX_FILE);
   }
-  const { config } = decoder;
-  const file = { ...config, architectures: [ARCHITECTURES[config.model_type]], torch_dtype: 'float32' };
-  await writeWhole(join(folder, CONFIG_FILE), (path) => writeFile(path, json(file)));
+  await writeWhole(join(folder, CONFIG_FILE), (path) => writeFile(path, configJson(decoder.config)));
   for (const old of await readdir(folder)) {
     if (WEIGHT_FILES.test(old) && !written.has(old)) await rm(join(folder, old));
   }
+}
+
+/** The text of `config.json` for a decoder of float32 weights. */
+export function configJson(config: DecoderConfig): string {
+  return json({ ...config, architectures: [ARCHITECTURES[config.model_type]], torch_dtype: 'float32' });
 }
 
 interface PlacedEntry extends SafetensorsEntry {

@@ -1,9 +1,8 @@
 import { routerMethods, routerTraits } from '@lpr/moe';
-import { backward, createWasmDevice, type Device, RandomKey, scope, type Tensor, tensor } from '@lpr/tensor';
+import { backward, createWasmDevice, RandomKey, scope, tensor } from '@lpr/tensor';
 import { describe, expect, it } from 'vitest';
 import {
   createDecoder,
-  type DecoderConfig,
   decodeSafetensors,
   type Decoder,
   encodeSafetensors,
@@ -13,26 +12,9 @@ import {
   predictMemory,
   WeightsError,
 } from '../src/index.ts';
-import { familyConfig, releasedJson, smallConfig, smallDeepseekJson } from './support.ts';
+import { familyConfig, randomBatch, releasedJson, smallConfig, smallDeepseekJson } from './support.ts';
 
 const device = await createWasmDevice({ threads: 2 });
-
-function randomBatch(
-  on: Device,
-  config: DecoderConfig,
-  batch: number,
-  sequence: number,
-): { inputIds: Tensor; labels: Tensor } {
-  const ids = Int32Array.from({ length: batch * sequence }, (_, i) => (i * 7919) % config.vocab_size);
-  return {
-    inputIds: tensor(on, ids, [batch, sequence]),
-    labels: tensor(
-      on,
-      ids.map((id) => (id * 31) % config.vocab_size),
-      [batch, sequence],
-    ),
-  };
-}
 
 async function lossAndGradients(decoder: Decoder): Promise<{ loss: number; gradients: Map<string, Float32Array> }> {
   return scope(decoder.device, async () => {
@@ -151,7 +133,7 @@ describe('Decoder', () => {
         const batch = randomBatch(device, decoder.config, 2, 9);
         const output = decoder.forward(batch, { training: true, noise: RandomKey.fromSeed(3) });
         backward(output.totalLoss);
-        decoder.afterStep(output.counts);
+        decoder.afterStep(output.statistics);
         expect(Number.isFinite(await output.totalLoss.item())).toBe(true);
         for (const { parameters } of decoder.routers) {
           for (const [name, { grad }] of parameters) expect(grad === null, name).toBe(false);
@@ -194,7 +176,7 @@ describe('Decoder', () => {
       expect(() => decoder.forward({ inputIds, labels }, { training: true })).toThrow(
         'inputIds [2, 4] and labels [2, 3]',
       );
-      expect(() => decoder.afterStep([])).toThrow('got the counts of 0 layers, expected 2');
+      expect(() => decoder.afterStep([])).toThrow('got the statistics of 0 layers, expected 2');
     });
     decoder.dispose();
   });

@@ -1,4 +1,5 @@
 /** Small configs for the tests of this package, and those of the paper. */
+import { type Device, type Tensor, tensor } from '@lpr/tensor';
 import { type DecoderConfig, parseDecoderConfig } from '../src/index.ts';
 
 export const smallJson = {
@@ -112,3 +113,21 @@ export const releasedDeepseekJson = {
   n_group: 8,
   topk_group: 6,
 } as const;
+
+/** Some ids and labels `[batch, sequence]`, the same at every call. */
+export function randomBatch(
+  on: Device,
+  config: DecoderConfig,
+  batch: number,
+  sequence: number,
+): { inputIds: Tensor; labels: Tensor } {
+  const ids = Int32Array.from({ length: batch * sequence }, (_, i) => (i * 7919) % config.vocab_size);
+  return {
+    inputIds: tensor(on, ids, [batch, sequence]),
+    labels: tensor(
+      on,
+      ids.map((id) => (id * 31) % config.vocab_size),
+      [batch, sequence],
+    ),
+  };
+}

@@ -17,6 +17,7 @@ export {
   withPrefix,
 } from './parameters.ts';
 export { type OptionRule, resolveOptions, type RouterMethod, type RouterTraits, type RoutingReads } from './method.ts';
+export { type BatchPart, mergeStatistics, type RoutingStatistics, statisticsOf } from './statistics.ts';
 export type {
   BalanceStatistics,
   LossTerm,

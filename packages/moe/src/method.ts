@@ -12,6 +12,7 @@ import {
   type RouterShape,
   type Routing,
 } from './router.ts';
+import type { RoutingStatistics } from './statistics.ts';
 
 /** What the routing of a token depends on: the token itself, also those before it in the batch, or all of the batch. Only 'batch' is not causal. */
 export type RoutingReads = 'token' | 'earlierTokens' | 'batch';
@@ -30,6 +31,8 @@ export interface RouterTraits {
   readonly onlyTopK: number | null;
   /** Whether in training every expert gets equally many choices (up to 1 where they do not divide). */
   readonly exactBalance: boolean;
+  /** Whether a loss term reads more of the batch than means over its tokens: its gradient then needs a survey of the whole (statistics.ts). */
+  readonly pooledLosses: boolean;
   /** Tensors whose first axis counts experts: permuting them permutes the load. Empty where experts cannot be exchanged like that. */
   readonly expertTensors: readonly string[];
 }
@@ -51,7 +54,7 @@ export interface RouterMethod<Options extends { readonly kind: string }> {
   /** Throws where the settings do not fit the shape. */
   readonly check?: (options: Options, shape: RouterShape) => void;
   readonly route: (core: RouterCore<Options>, x: Tensor, context: RouteContext) => Routing;
-  readonly afterStep?: (core: RouterCore<Options>, counts: Tensor) => void;
+  readonly afterStep?: (core: RouterCore<Options>, statistics: RoutingStatistics) => void;
 }
 
 /** Throws a RangeError where a method with these settings cannot route that many experts. */
@@ -106,8 +109,8 @@ export class MethodRouter<Options extends { readonly kind: string }> implements 
     return this.#method.route(this, x, context);
   }
 
-  afterStep(counts: Tensor): void {
-    this.#method.afterStep?.(this, counts);
+  afterStep(statistics: RoutingStatistics): void {
+    this.#method.afterStep?.(this, statistics);
   }
 }
 

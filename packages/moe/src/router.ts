@@ -2,7 +2,8 @@
  * The seam between routing methods and everything else: a router gets tokens and says which experts see them, how their results are
  * weighted, and which terms it adds to the loss. Each method is one file behind this interface.
  */
-import { randomNormal, type RandomKey, randomUniform, type SegmentPlan, type Shape, Tensor } from '@lpr/tensor';
+import { randomNormal, type RandomKey, randomUniform, type SegmentPlan, type Shape, slice, Tensor } from '@lpr/tensor';
+import type { BatchPart, RoutingStatistics } from './statistics.ts';
 
 /** Where a router's random numbers come from: a stream to draw from, or the numbers themselves. */
 export type Noise = RandomKey | Tensor;
@@ -16,6 +17,9 @@ export interface RouteContext {
   readonly tokenIds?: Tensor;
   /** Tokens of one sequence; the batch is sequences one after the other. Without it, losses over sequences take all tokens as one. */
   readonly sequence?: number;
+  /** In training, where x is a part of the step's batch: which. Loss terms are then this part's estimates of those of the whole batch: their means over all
+   * parts, weighted by tokens, are those, and so are the gradients. */
+  readonly part?: BatchPart;
 }
 
 /** A term of the total loss, which grows by `weight * value`. */
@@ -74,6 +78,9 @@ export interface Routing {
   /** What the method computed on the way (mu, logvar, ...), for inspection. `selection` `[tokens, M]`: what experts were chosen by, when not by the scores
    * (plus the buffer `selection_bias`). */
   readonly details?: Readonly<Record<string, Tensor>>;
+  /** In training: what losses and `afterStep` read of all tokens of a step (statistics.ts), by name. */
+  readonly sums?: Readonly<Record<string, Tensor>>;
+  readonly rows?: Readonly<Record<string, Tensor>>;
 }
 
 export interface Router {
@@ -86,10 +93,10 @@ export interface Router {
   readonly parameters: ReadonlyMap<string, Tensor>;
   /** Untrained state that a checkpoint must hold ('selection_bias', ...). */
   readonly buffers: ReadonlyMap<string, Tensor>;
-  /** Routes x `[tokens, hidden]`. */
+  /** Routes x `[tokens, hidden]`; changes nothing. */
   route(x: Tensor, context: RouteContext): Routing;
-  /** Updates outside of the gradient, after an optimiser step; counts i32 `[M]` are the load of all micro-batches of the step. */
-  afterStep(counts: Tensor): void;
+  /** Updates outside of the gradient, after an optimiser step, from the statistics of all its tokens. */
+  afterStep(statistics: RoutingStatistics): void;
 }
 
 /** What every router needs to know. */
@@ -123,21 +130,25 @@ export function checkTokens(kind: string, x: Tensor, hidden: number): void {
   }
 }
 
-/** Random numbers of the given shape out of a noise source: standard normal, or even in [0, 1). */
+/** Random numbers of the given shape, a row a token, out of a noise source: standard normal, or even in [0, 1). A part of a batch gets its rows of the whole. */
 export function drawNoise(
   kind: string,
   distribution: 'normal' | 'uniform',
   like: Tensor,
   shape: Shape,
-  noise: Noise | undefined,
+  { noise, part }: RouteContext,
 ): Tensor {
   if (noise === undefined) {
     throw new Error(
       `${kind} router: draws noise in training; give context.noise, a RandomKey or the numbers themselves`,
     );
   }
-  if (!(noise instanceof Tensor))
-    return (distribution === 'normal' ? randomNormal : randomUniform)(like.device, shape, noise);
+  if (!(noise instanceof Tensor)) {
+    const draw = distribution === 'normal' ? randomNormal : randomUniform;
+    if (part === undefined) return draw(like.device, shape, noise);
+    const [tokens = 0, ...columns] = shape;
+    return slice(draw(like.device, [part.tokens, ...columns], noise), 0, part.first, part.first + tokens);
+  }
   if (noise.shape.length !== shape.length || noise.shape.some((extent, axis) => extent !== shape[axis])) {
     throw new RangeError(`${kind} router: noise must be [${shape.join(', ')}], got [${noise.shape.join(', ')}]`);
   }

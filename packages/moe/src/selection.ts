@@ -3,7 +3,6 @@ import {
   add,
   affine,
   assign,
-  cast,
   divide,
   full,
   minimum,
@@ -55,12 +54,11 @@ export function limitToBestGroups(scores: Tensor, { groups, keptGroups }: Expert
   });
 }
 
-/** `b += rate sign(mean load - load)` (Wang et al. 2024, arXiv 2408.15664, algorithm 1); bias f32 `[M]`, counts i32 `[M]` of the whole step. */
-export function updateSelectionBias(bias: Tensor, counts: Tensor, rate: number): void {
+/** `b += rate sign(mean load - load)` (Wang et al. 2024, arXiv 2408.15664, algorithm 1); bias and load f32 `[M]`, of the whole step. */
+export function updateSelectionBias(bias: Tensor, load: Tensor, rate: number): void {
   withoutGradients(bias.device, () => {
-    const load = cast(counts, 'f32');
     // Compared as whole numbers, M times the mean, so that rounding never moves a balanced expert.
-    const missing = sign(subtract(sum(load), affine(load, counts.size)));
+    const missing = sign(subtract(sum(load), affine(load, load.size)));
     assign(bias, add(bias, affine(missing, rate)));
   });
 }

@@ -7,6 +7,7 @@ import {
   type RouterOptions,
   routerParameters,
   type RouterShape,
+  type RoutingStatistics,
 } from '../src/index.ts';
 
 export type Matrix = readonly (readonly number[])[];
@@ -23,6 +24,11 @@ export async function toMatrix(x: Tensor): Promise<number[][]> {
   const data = Array.from(await x.data());
   const columns = x.shape[1]!;
   return Array.from({ length: x.shape[0]! }, (_, i) => data.slice(i * columns, (i + 1) * columns));
+}
+
+/** Statistics of a step in which experts had this load. */
+export function loadOf(counts: readonly number[], tokens = 0): RoutingStatistics {
+  return { tokens, sums: { counts: tensor(device, Float32Array.from(counts)) }, rows: {} };
 }
 
 export const dot = (a: readonly number[], b: readonly number[]): number =>

@@ -2,6 +2,7 @@
  * Matrix product, batched and transposed. A tile is a block of rows by a block of columns of one matrix of the batch. What
  * several tiles would pack or turn alike is packed and turned once, by commands of their own.
  */
+import { FEW_ROWS, multiplyFewRows } from './few-rows';
 import { clear, EDGE_BYTES, multiply, PANEL_BYTES, packColumns, packedBytes, packRows, transpose } from './gemm';
 import {
   MATMUL_DEPTH_BITS,
@@ -128,8 +129,10 @@ export function multiplyBlock(
   for (let p = 0; p < k; p += part) {
     const depth = min(part, k - p);
     const panel = depth * PANEL_BYTES;
+    const whole = rows <= FEW_ROWS && !packedB;
     let right = packed;
-    if (packedB) right = b + packedBytes(p, n) + (firstColumn >> 3) * panel;
+    if (whole) right = b + (transposeB ? (firstColumn * k + p) << 2 : (p * n + firstColumn) << 2);
+    else if (packedB) right = b + packedBytes(p, n) + (firstColumn >> 3) * panel;
     else if (transposeB) packColumns(b + ((firstColumn * k + p) << 2), k << 2, depth, columns, packed, panel);
     else packRows(b + ((p * n + firstColumn) << 2), n << 2, depth, columns, packed, panel);
     let left = a + ((firstRow * k + p) << 2);
@@ -142,6 +145,10 @@ export function multiplyBlock(
         transpose(a + ((p * m + firstRow) << 2), m << 2, depth, rows, turned, MATMUL_TURNED_ROW);
       }
     }
-    multiply(rows, columns, depth, left, leftRow, right, panel, to, n << 2, accumulate || p > 0, scratch);
+    const adds = accumulate || p > 0;
+    if (whole) {
+      const rightRow = (transposeB ? k : n) << 2;
+      multiplyFewRows(rows, columns, depth, left, leftRow, right, rightRow, transposeB, to, n << 2, adds);
+    } else multiply(rows, columns, depth, left, leftRow, right, panel, to, n << 2, adds, scratch);
   }
 }

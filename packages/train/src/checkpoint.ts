@@ -1,11 +1,12 @@
 /**
- * Checkpoints: a folder `step-000123` with the model under Hugging Face names, the optimiser's moments, and `state.json`. It is
+ * Checkpoints: a folder `step-000123` with the model as a Hugging Face folder, the optimiser's moments, and `state.json`. It is
  * written under a temporary name, synced and renamed, so that it is there whole or not at all; SHA-256 sums tell later damage.
+ * Contents pass in pieces, so that neither writing nor checking holds a file in memory.
  */
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { prettifyError, z } from 'zod';
-import { hasCode, sha256, syncFolder, writeSynced } from './files.ts';
+import { type FileContent, hasCode, sha256, sha256OfFile, stepName, syncFolder, writeSynced } from './files.ts';
 
 /** What a run must know besides weights and moments. */
 export interface CheckpointState {
@@ -34,11 +35,11 @@ const fileSchema = z.strictObject({
 export interface Checkpoint {
   readonly folder: string;
   readonly state: CheckpointState;
-  /** Contents by file name. */
-  readonly files: ReadonlyMap<string, Uint8Array>;
+  /** Names of the files, which were found whole. */
+  readonly files: readonly string[];
 }
 
-/** A checkpoint that cannot be used; the message names the folder and what is wrong with it. */
+/** A checkpoint that cannot be used or written; the message names the folder and what is wrong with it. */
 export class CheckpointError extends Error {
   override readonly name = 'CheckpointError';
 }
@@ -48,30 +49,40 @@ export class CheckpointError extends Error {
  *
  * @param root the folder that holds a run's checkpoints; made if need be
  * @returns the checkpoint's folder
+ * @throws CheckpointError when it cannot be written, as on a full disk; those before are left as they were, and nothing of this one stays
  */
 export async function saveCheckpoint(
   root: string,
   state: CheckpointState,
-  files: ReadonlyMap<string, Uint8Array>,
+  files: ReadonlyMap<string, FileContent>,
   keepLast: number,
 ): Promise<string> {
-  const name = folderName(state.step);
+  const name = stepName(state.step);
   const folder = join(root, name);
   const temporary = join(root, `.${name}.tmp`);
-  await mkdir(root, { recursive: true });
-  await rm(temporary, { recursive: true, force: true });
-  await mkdir(temporary);
-  const sums: Record<string, string> = { state: sha256(JSON.stringify(state)) };
-  for (const [file, content] of files) {
-    sums[file] = sha256(content);
-    await writeSynced(join(temporary, file), content);
+  try {
+    await mkdir(root, { recursive: true });
+    await rm(temporary, { recursive: true, force: true });
+    await mkdir(temporary);
+    const sums: Record<string, string> = { state: sha256(JSON.stringify(state)) };
+    for (const [file, content] of files) sums[file] = await writeSynced(join(temporary, file), content);
+    await writeSynced(join(temporary, 'state.json'), `${JSON.stringify({ state, sha256: sums }, null, 2)}\n`);
+    await syncFolder(temporary);
+    // One of this step may be there: damaged, and passed over when the run resumed.
+    await rm(folder, { recursive: true, force: true });
+    await rename(temporary, folder);
+    await syncFolder(root);
+  } catch (error) {
+    // A temporary folder that cannot be removed either is removed by the next save.
+    await rm(temporary, { recursive: true, force: true }).catch(() => {});
+    const [before] = await listCheckpoints(root).catch(() => []);
+    const isFull = ['ENOSPC', 'EDQUOT', 'EFBIG'].some((code) => hasCode(error, code));
+    throw new CheckpointError(
+      `cannot write the checkpoint ${folder} (${String(error)})${isFull ? '; there is no room on the disk' : ''}. ` +
+        `${before === undefined ? 'There is none before it' : `The one before is whole: ${before}`}. Make room, then resume`,
+      { cause: error },
+    );
   }
-  await writeSynced(join(temporary, 'state.json'), `${JSON.stringify({ state, sha256: sums }, null, 2)}\n`);
-  await syncFolder(temporary);
-  // One of this step may be there: damaged, and passed over when the run resumed.
-  await rm(folder, { recursive: true, force: true });
-  await rename(temporary, folder);
-  await syncFolder(root);
   // Newer ones can only be damaged ones that the run passed over when it resumed: they count for nothing here.
   const upToHere = (await listCheckpoints(root)).filter((other) => stepOf(other) <= state.step);
   for (const old of upToHere.slice(keepLast)) await rm(old, { recursive: true });
@@ -94,20 +105,20 @@ export async function listCheckpoints(root: string): Promise<string[]> {
 }
 
 /**
- * Reads a checkpoint and checks every sum.
+ * Reads the state of a checkpoint and checks the sum of every file.
  *
  * @throws CheckpointError when a file is missing, cut short or changed
  */
 export async function readCheckpoint(folder: string): Promise<Checkpoint> {
   const fail = (what: string): CheckpointError => new CheckpointError(`the checkpoint ${folder} is damaged: ${what}`);
-  const read = async (name: string): Promise<Buffer> => {
+  const read = async <Result>(name: string, how: (path: string) => Promise<Result>): Promise<Result> => {
     try {
-      return await readFile(join(folder, name));
+      return await how(join(folder, name));
     } catch (error) {
       throw fail(`cannot read ${name} (${String(error)})`);
     }
   };
-  const text = (await read('state.json')).toString();
+  const text = await read('state.json', (path) => readFile(path, 'utf8'));
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -118,12 +129,10 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
   if (!parsed.success) throw fail(`state.json: ${prettifyError(parsed.error)}`);
   const { state, sha256: sums } = parsed.data;
   if (sums['state'] !== sha256(JSON.stringify(state))) throw fail('state.json does not match its own checksum');
-  const files = new Map<string, Uint8Array>();
-  for (const [name, sum] of Object.entries(sums)) {
-    if (name === 'state') continue;
-    const content = await read(name);
-    if (sha256(content) !== sum) throw fail(`${name} (${content.length} bytes) does not match its checksum`);
-    files.set(name, content);
+  const files = Object.keys(sums).filter((name) => name !== 'state');
+  for (const name of files) {
+    const { sum, bytes } = await read(name, sha256OfFile);
+    if (sum !== sums[name]) throw fail(`${name} (${bytes} bytes) does not match its checksum`);
   }
   return { folder, state, files };
 }
@@ -132,17 +141,20 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
  * The newest checkpoint that is whole.
  *
  * @param onDamaged told about each newer one that is passed over
+ * @param check throws a CheckpointError for what is whole but cannot be used all the same
  * @returns null when there is no checkpoint at all
- * @throws CheckpointError when there are some, but all are damaged
+ * @throws CheckpointError when there are some, but none can be used
  */
 export async function newestCheckpoint(
   root: string,
   onDamaged: (error: CheckpointError) => void,
+  check: (checkpoint: Checkpoint) => void = () => {},
 ): Promise<Checkpoint | null> {
   const errors: CheckpointError[] = [];
   for (const folder of await listCheckpoints(root)) {
     try {
       const checkpoint = await readCheckpoint(folder);
+      check(checkpoint);
       errors.forEach(onDamaged);
       return checkpoint;
     } catch (error) {
@@ -158,8 +170,4 @@ export async function newestCheckpoint(
 
 function stepOf(folder: string): number {
   return Number(basename(folder).slice('step-'.length));
-}
-
-function folderName(step: number): string {
-  return `step-${String(step).padStart(6, '0')}`;
 }

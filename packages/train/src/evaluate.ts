@@ -1,13 +1,18 @@
 /** Evaluation: held-out cross entropy and exact loads. Neither the model nor the training state changes. */
 import type { Batch } from '@lpr/data';
-import type { Decoder } from '@lpr/model';
+import type { Decoder, DecoderOutput } from '@lpr/model';
 import { scope } from '@lpr/tensor';
-import { readCounts, uploadBatch } from './trainer.ts';
+import { countLabels, readCounts, uploadBatch } from './trainer.ts';
 
-export interface Evaluation {
-  /** Mean cross entropy over all tokens, in nats: no auxiliary term enters. */
+/** Mean cross entropy of some tokens. */
+export interface HeldOutLoss {
+  /** In nats a token: no auxiliary term enters. */
   readonly loss: number;
   readonly tokens: number;
+}
+
+export interface Evaluation extends HeldOutLoss {
+  readonly domains: ReadonlyMap<string, HeldOutLoss>;
   /** Exact loads `[layers][experts]` over all tokens. */
   readonly counts: readonly Float64Array[];
   /**
@@ -16,9 +21,24 @@ export interface Evaluation {
   readonly tokenCounts: readonly (readonly Uint32Array[])[];
 }
 
+/** How the tokens of a batch were routed. */
+export interface RoutedBatch {
+  readonly domain: string;
+  readonly tokenIds: Int32Array;
+  readonly layers: readonly {
+    /** `[tokens, slots]`; the number of experts where a slot holds none. */
+    readonly experts: Int32Array;
+    readonly weights: Float32Array;
+    /** `[tokens, D]`: what latent routers compare with their prototypes. */
+    readonly latents: Float32Array | null;
+  }[];
+}
+
 export interface EvaluateOptions {
   /** Count which token ids each expert gets. Takes 4 bytes x layers x experts x vocabulary on the host. */
   readonly tokenCounts?: boolean;
+  /** Told how the first tokens of each domain were routed: all batches until there are `tokens` of a domain. */
+  readonly routed?: { readonly tokens: number; readonly onBatch: (batch: RoutedBatch) => void };
   /** Told after each batch how many tokens are done. */
   readonly onProgress?: (tokens: number) => void;
 }
@@ -33,53 +53,130 @@ export async function evaluate(
   batches: Iterable<Batch>,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  let losses = 0;
-  let tokens = 0;
-  const counts: Float64Array[] = [];
-  const tokenCounts: Uint32Array[][] = [];
-  const vocabulary = decoder.plan.vocabulary;
+  return await evaluateDomains(decoder, new Map([['all', batches]]), options);
+}
 
-  const record = (batch: Batch) => {
+/** As `evaluate`, of text of several domains, one after the other: the loss of each, and all other figures over all. */
+export async function evaluateDomains(
+  decoder: Decoder,
+  domains: ReadonlyMap<string, Iterable<Batch>>,
+  options: EvaluateOptions = {},
+): Promise<Evaluation> {
+  const sums = new EvaluationSums(decoder.plan.vocabulary);
+  const { routed } = options;
+  const routedTokens = new Map<string, number>();
+
+  const record = (domain: string, batch: Batch) => {
+    const before = routedTokens.get(domain) ?? 0;
+    const isRouted = routed !== undefined && before < routed.tokens;
+    if (isRouted) routedTokens.set(domain, before + batch.inputIds.length);
     const reads = scope(
       decoder.device,
       () => {
         const output = decoder.forward(uploadBatch(decoder, batch), { training: false });
-        const experts = options.tokenCounts ? output.routings.map((routing) => routing.experts.data()) : [];
-        return { results: Promise.all([output.taskLoss.item(), readCounts(output.counts), Promise.all(experts)]) };
+        const wantsExperts = isRouted || options.tokenCounts === true;
+        return {
+          results: Promise.all([
+            output.taskLoss.item(),
+            readCounts(output.counts),
+            Promise.all(wantsExperts ? output.routings.map(({ experts }) => experts.data()) : []),
+            isRouted ? readRouted(output) : null,
+          ]),
+        };
       },
       { gradients: false },
     );
     // Its failure is reported when it is awaited.
     reads.results.catch(() => {});
-    return { batch, ...reads };
+    return { domain, batch, ...reads };
   };
-  const collect = async ({ batch, results }: ReturnType<typeof record>): Promise<void> => {
-    const [loss, layerCounts, chosen] = await results;
-    losses += loss * batch.inputIds.length;
-    tokens += batch.inputIds.length;
-    for (const [layer, loads] of layerCounts.entries()) {
-      const sums = (counts[layer] ??= new Float64Array(loads.length));
-      for (const [expert, load] of loads.entries()) sums[expert]! += load;
+  const collect = async ({ domain, batch, results }: ReturnType<typeof record>): Promise<void> => {
+    const [loss, counts, chosen, read] = await results;
+    sums.add(domain, batch, loss, counts);
+    if (options.tokenCounts) sums.addChoices(batch, chosen as Int32Array[]);
+    if (read !== null) {
+      const layers = read.map((layer, i) => ({ ...layer, experts: chosen[i] as Int32Array }));
+      routed?.onBatch({ domain, tokenIds: batch.inputIds, layers });
     }
-    for (const [layer, picks] of chosen.entries()) {
-      const byExpert = (tokenCounts[layer] ??= Array.from(layerCounts[layer]!, () => new Uint32Array(vocabulary)));
-      const topK = picks.length / batch.inputIds.length;
-      for (const [i, expert] of picks.entries()) {
-        // A slot without an expert holds the number of experts.
-        if (expert < byExpert.length) byExpert[expert]![batch.inputIds[Math.floor(i / topK)]!]!++;
-      }
-    }
-    options.onProgress?.(tokens);
+    options.onProgress?.(sums.tokens);
   };
 
   // The next batch is recorded before the results of one are awaited, so that the device never waits for the host.
   let pending: ReturnType<typeof record> | null = null;
-  for (const batch of batches) {
-    const next = record(batch);
-    if (pending !== null) await collect(pending);
-    pending = next;
+  for (const [domain, batches] of domains) {
+    for (const batch of batches) {
+      const next = record(domain, batch);
+      if (pending !== null) await collect(pending);
+      pending = next;
+    }
   }
   if (pending === null) throw new RangeError('evaluate: got no batches; give at least one');
   await collect(pending);
-  return { loss: losses / tokens, tokens, counts, tokenCounts };
+  return sums.result();
+}
+
+async function readRouted({
+  routings,
+}: DecoderOutput): Promise<{ readonly weights: Float32Array; readonly latents: Float32Array | null }[]> {
+  const reads = routings.map(async ({ weights, details }) => {
+    // In evaluation the latent is the mean.
+    const [read, latents] = await Promise.all([weights.data(), details?.['mu']?.data() ?? null]);
+    return { weights: read as Float32Array, latents: latents as Float32Array | null };
+  });
+  return await Promise.all(reads);
+}
+
+/** What the batches of an evaluation add up to. */
+class EvaluationSums {
+  tokens = 0;
+  readonly #vocabulary: number;
+  readonly #domains = new Map<string, { loss: number; labels: number; tokens: number }>();
+  readonly #counts: Float64Array[] = [];
+  readonly #tokenCounts: Uint32Array[][] = [];
+
+  constructor(vocabulary: number) {
+    this.#vocabulary = vocabulary;
+  }
+
+  add(domain: string, batch: Batch, loss: number, counts: readonly Int32Array[]): void {
+    const labels = countLabels(batch);
+    const before = this.#domains.get(domain) ?? { loss: 0, labels: 0, tokens: 0 };
+    this.#domains.set(domain, {
+      loss: before.loss + loss * labels,
+      labels: before.labels + labels,
+      tokens: before.tokens + batch.inputIds.length,
+    });
+    this.tokens += batch.inputIds.length;
+    for (const [layer, loads] of counts.entries()) {
+      const sums = (this.#counts[layer] ??= new Float64Array(loads.length));
+      for (const [expert, load] of loads.entries()) sums[expert]! += load;
+    }
+  }
+
+  /** The experts of each token `[tokens, slots]`, layer by layer; after `add`. */
+  addChoices({ inputIds }: Batch, chosen: readonly Int32Array[]): void {
+    for (const [layer, picks] of chosen.entries()) {
+      const experts = this.#counts[layer]!;
+      const byExpert = (this.#tokenCounts[layer] ??= Array.from(experts, () => new Uint32Array(this.#vocabulary)));
+      const slots = picks.length / inputIds.length;
+      for (const [i, expert] of picks.entries()) {
+        // A slot without an expert holds the number of experts.
+        if (expert < byExpert.length) byExpert[expert]![inputIds[Math.floor(i / slots)]!]!++;
+      }
+    }
+  }
+
+  result(): Evaluation {
+    const all = [...this.#domains.values()];
+    const total = (of: (sums: (typeof all)[number]) => number): number => all.reduce((sum, each) => sum + of(each), 0);
+    return {
+      loss: total(({ loss }) => loss) / total(({ labels }) => labels),
+      tokens: this.tokens,
+      domains: new Map(
+        Array.from(this.#domains, ([name, { loss, labels, tokens }]) => [name, { loss: loss / labels, tokens }]),
+      ),
+      counts: this.#counts,
+      tokenCounts: this.#tokenCounts,
+    };
+  }
 }

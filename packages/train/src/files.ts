@@ -1,5 +1,6 @@
 /** Writing files so that a process killed at any moment leaves the old content or the new one, never half of it. */
 import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
@@ -7,15 +8,45 @@ export function sha256(content: Uint8Array | string): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
-/** Writes a new file and waits until the disk has it. Throws when the file exists. */
-export async function writeSynced(path: string, content: Uint8Array | string): Promise<void> {
+/** What a file is to hold: all of it, or piece after piece. */
+export type FileContent = Uint8Array | string | AsyncIterable<Uint8Array>;
+
+/** Bytes that are hashed and written at once: what else waits for this thread waits no longer than for these. */
+const PIECE_BYTES = 4 * 2 ** 20;
+
+/**
+ * Writes a new file and waits until the disk has it. Throws when the file exists.
+ *
+ * @returns the SHA-256 sum of its content
+ */
+export async function writeSynced(path: string, content: FileContent): Promise<string> {
+  const hash = createHash('sha256');
   const file = await open(path, 'wx');
   try {
-    await file.writeFile(content);
+    for await (const whole of typeof content === 'string' || content instanceof Uint8Array ? [content] : content) {
+      const bytes = typeof whole === 'string' ? Buffer.from(whole) : whole;
+      for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+        const piece = bytes.subarray(at, at + PIECE_BYTES);
+        hash.update(piece);
+        await file.writeFile(piece);
+      }
+    }
     await file.sync();
   } finally {
     await file.close();
   }
+  return hash.digest('hex');
+}
+
+/** The SHA-256 sum of a file, and its size. */
+export async function sha256OfFile(path: string): Promise<{ readonly sum: string; readonly bytes: number }> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const piece of createReadStream(path, { highWaterMark: PIECE_BYTES }) as AsyncIterable<Buffer>) {
+    hash.update(piece);
+    bytes += piece.length;
+  }
+  return { sum: hash.digest('hex'), bytes };
 }
 
 /** Makes what was created, renamed or removed in a folder outlast a power failure. */
@@ -41,6 +72,11 @@ export async function writeWhole(path: string, content: Uint8Array | string): Pr
     throw error;
   }
   await syncFolder(dirname(path));
+}
+
+/** What files and folders of a step are called: "step-000123". */
+export function stepName(step: number): string {
+  return `step-${String(step).padStart(6, '0')}`;
 }
 
 /** Whether an error of the file system has this code ('ENOENT', 'EEXIST', ...). */

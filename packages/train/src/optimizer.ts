@@ -148,14 +148,20 @@ export class AdamW {
     return new Map(await Promise.all(entries));
   }
 
-  /** Takes back what `exportState` gave, after `steps` steps. Throws when a moment is missing, unknown or of another shape. */
-  importState(
-    moments: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: ArrayLike<unknown> }>,
+  /**
+   * Takes back the moments that `exportState` gave, after `steps` steps; `read` is asked for one after the other.
+   *
+   * @throws Error when a moment is missing or unknown: nothing is changed then; or when one has another size or type
+   */
+  async importState(
+    names: Iterable<string>,
+    read: (name: string) => ArrayLike<unknown> | Promise<ArrayLike<unknown>>,
     steps: number,
-  ): void {
+  ): Promise<void> {
     const expected = new Set([...this.#slots.keys()].flatMap((name) => MOMENTS.map((moment) => `${name}.${moment}`)));
-    const unknown = [...moments.keys()].filter((name) => !expected.has(name));
-    const missing = [...expected].filter((name) => !moments.has(name));
+    const given = new Set(names);
+    const unknown = [...given].filter((name) => !expected.has(name));
+    const missing = [...expected].filter((name) => !given.has(name));
     if (unknown.length > 0 || missing.length > 0) {
       throw new Error(
         `AdamW: the optimiser's state does not fit the model (missing: ${missing.join(', ') || 'none'}; unknown: ${unknown.join(', ') || 'none'})`,
@@ -163,7 +169,7 @@ export class AdamW {
     }
     for (const [name, slot] of this.#slots) {
       for (const moment of MOMENTS) {
-        const { data } = moments.get(`${name}.${moment}`)!;
+        const data = await read(`${name}.${moment}`);
         if (!(data instanceof Float32Array)) throw new TypeError(`AdamW: ${name}.${moment} must be of float32`);
         assign(slot[moment], data);
       }

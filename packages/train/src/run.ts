@@ -1,9 +1,16 @@
-/** Trains a run to its end: restores the newest checkpoint, logs every step, saves, and stops cleanly when asked to. */
-import { type LayersReport, layersReport, LoadRecorder, type LoadShape } from '@lpr/metrics';
-import { decodeSafetensors, type Decoder, encodeSafetensors, exportWeights, importWeights } from '@lpr/model';
-import { newestCheckpoint, saveCheckpoint } from './checkpoint.ts';
-import type { MetricsLine, RunFolder } from './run-folder.ts';
+/** Trains a run to its end: restores the newest checkpoint, logs every step, evaluates, saves, and stops cleanly when asked to. */
+import type { LayersReport, LoadShape } from '@lpr/metrics';
+import { CheckpointError, newestCheckpoint } from './checkpoint.ts';
+import { describeEnvironment } from './environment.ts';
+import { measureGradientNorms } from './gradient-norms.ts';
+import { type MetricsLine, type PartNorms, readEvaluations, readMetrics, type RunLogs } from './logs.ts';
+import { type EvaluationOptions, evaluateRun, isOutOfPatience, type RunEvaluation } from './run-evaluation.ts';
+import type { RunFolder } from './run-folder.ts';
+import { CheckpointWriter, restoreTrainer, snapshot } from './snapshot.ts';
+import { checkSpike, type LossSpikeOptions } from './spikes.ts';
+import { evaluationSummaries, stepSummaries, windowSummaries } from './summaries.ts';
 import type { LossTermValue, StepReport, Trainer } from './trainer.ts';
+import { LoggingWindow, type OpenWindow } from './window.ts';
 
 export interface RunOptions {
   readonly run: RunFolder;
@@ -17,8 +24,15 @@ export interface RunOptions {
   readonly checkpointEvery: number;
   /** Checkpoints that are kept. */
   readonly keepLast: number;
+  /** Held-out text; without it nothing is evaluated. */
+  readonly evaluation?: EvaluationOptions;
+  /** Logging windows from one measurement of each term's gradients to the next; null, the default: never. Each takes a forward and a backward pass a term. */
+  readonly gradientNormsEvery?: number | null;
+  /** When a loss counts as a spike, which stops the run as one that is not finite does; null, the default: never. */
+  readonly lossSpike?: LossSpikeOptions | null;
   readonly onStep?: (progress: StepProgress) => void;
-  /** Told about damaged checkpoints that were passed over. */
+  readonly onEvaluation?: (evaluation: RunEvaluation) => void;
+  /** Told about checkpoints that were passed over. */
   readonly onWarning?: (message: string) => void;
   /** When it fires, the step under way is finished, a checkpoint saved, and training stops. */
   readonly signal?: AbortSignal;
@@ -40,122 +54,234 @@ export interface RunResult {
   readonly tokens: number;
   /** false: stopped by the signal. */
   readonly finished: boolean;
+  /** Whether it finished because evaluations no longer got better. */
+  readonly outOfPatience: boolean;
   /** Mean over all windows that closed in this process; null when none did. */
   readonly tokensPerSecond: number | null;
+  /** Milliseconds that the steps of this process took by part of the model, and 'idle'; null on devices that do not time what they run. */
+  readonly phases: Readonly<Record<string, number>> | null;
+  /** Of the finished model; null when it was stopped or there is no held-out text. */
+  readonly evaluation: RunEvaluation | null;
 }
-
-const MODEL_FILE = 'model.safetensors';
-const OPTIMIZER_FILE = 'optimizer.safetensors';
 
 /**
  * Trains until `steps` steps are done. Whatever was done before, by a process that ended in whatever way, is taken up from the newest whole
  * checkpoint, and the logs are cut back to it: the run ends with the same bits as one that was never stopped.
  *
- * @throws DivergedError when the loss is no longer finite (the checkpoints before stay); CheckpointError when all checkpoints are damaged
+ * Checkpoints are written while training goes on.
+ *
+ * @throws DivergedError when the loss is no longer finite or spikes (the checkpoints before stay); CheckpointError when no checkpoint can be used, or one cannot be written
  */
 export async function trainRun(options: RunOptions): Promise<RunResult> {
-  const { run, trainer, steps, logEvery, checkpointEvery, keepLast, signal } = options;
-  const recorder = new LoadRecorder(options.loads);
-  let { tokens, windowTokens } = await restore(options, recorder);
+  const { run, trainer } = options;
+  await run.recordEnvironment(describeEnvironment(trainer.decoder.device.description));
+  const { tokens, window } = await restore(options);
   const logs = await run.openLogs(trainer.step, options.loads);
-  const clock = new Clock();
-  let balance: LayersReport | null = null;
-
-  const log = async (report: StepReport): Promise<void> => {
-    tokens += report.tokens;
-    windowTokens += report.tokens;
-    report.counts.forEach((counts, layer) => recorder.add(layer, counts));
-    clock.add(report.tokens);
-    const closes = report.step % logEvery === 0 || report.step === steps;
-    if (closes) {
-      const counts = recorder.window();
-      balance = layersReport(counts);
-      await logs.appendLoads({ step: report.step, tokens: windowTokens, counts });
-      recorder.reset();
-      windowTokens = 0;
-      clock.closeWindow();
-    }
-    await logs.appendMetrics(metricsLine(report, tokens, closes ? balance : null, clock.tokensPerSecond));
-    options.onStep?.({ report, tokens, balance, tokensPerSecond: clock.tokensPerSecond });
-  };
-  const save = async (): Promise<void> => {
-    // What the checkpoint relies on must be on disk before it.
-    await logs.sync();
-    const window = { tokens: windowTokens, counts: recorder.window().map((counts) => Array.from(counts)) };
-    const state = { format: 'lpr-checkpoint/1', step: trainer.step, tokens, window } as const;
-    await saveCheckpoint(run.checkpoints, state, await exportFiles(trainer), keepLast);
-  };
-
-  const isAborted = (): boolean => signal?.aborted ?? false;
   try {
+    return await new Training(options, logs, tokens, window).run();
+  } finally {
+    await logs.close();
+  }
+}
+
+/** Puts the trainer back to the newest checkpoint that the logs reach up to. Gives the tokens trained on, and the part of a window that was not logged yet. */
+async function restore({
+  run,
+  trainer,
+  onWarning,
+}: RunOptions): Promise<{ readonly tokens: number; readonly window: OpenWindow }> {
+  const logged = (await readMetrics(run.path)).at(-1)?.step ?? 0;
+  const checkpoint = await newestCheckpoint(
+    run.checkpoints,
+    ({ message }) => onWarning?.(message),
+    ({ folder, state }) => {
+      if (state.step <= logged) return;
+      throw new CheckpointError(
+        `the checkpoint ${folder} is of step ${state.step}, but metrics.jsonl can be read only up to step ${logged}: it is damaged after that`,
+      );
+    },
+  );
+  if (checkpoint === null) return { tokens: 0, window: { tokens: 0, counts: [] } };
+  await restoreTrainer(trainer, checkpoint);
+  return checkpoint.state;
+}
+
+/** One process's part of a run. */
+class Training {
+  readonly #options: RunOptions;
+  readonly #logs: RunLogs;
+  readonly #window: LoggingWindow;
+  readonly #writer: CheckpointWriter;
+  #tokens: number;
+  #balance: LayersReport | null = null;
+  /** Step of the newest checkpoint. */
+  #saved: number;
+  /** Of all steps so far, where spikes are looked for. */
+  #losses: number[] = [];
+  #evaluations: { readonly step: number; readonly loss: number }[] = [];
+
+  constructor(options: RunOptions, logs: RunLogs, tokens: number, window: OpenWindow) {
+    this.#options = options;
+    this.#logs = logs;
+    this.#tokens = tokens;
+    this.#saved = options.trainer.step;
+    this.#window = new LoggingWindow(options.trainer.decoder.device, options.loads, window);
+    this.#writer = new CheckpointWriter(options.run.checkpoints, options.keepLast);
+  }
+
+  async run(): Promise<RunResult> {
+    const { run, trainer, steps, evaluation } = this.#options;
+    if (this.#options.lossSpike) this.#losses = (await readMetrics(run.path)).map(({ loss }) => loss);
+    this.#evaluations = (await readEvaluations(run.path)).filter(({ final }) => !final);
+    await this.#window.start();
+    let outOfPatience = false;
+    try {
+      // What was due at the step that the run goes on from.
+      outOfPatience = await this.#evaluateIfDue();
+      if (!outOfPatience) outOfPatience = await this.#train();
+      const finished = trainer.step >= steps || outOfPatience;
+      if ((finished || this.#isAborted) && this.#saved !== trainer.step) await this.#save();
+      const final = finished && evaluation !== undefined ? await this.#evaluate(evaluation, true) : null;
+      await this.#writer.finish();
+      const phases = await this.#window.stop();
+      return {
+        step: trainer.step,
+        tokens: this.#tokens,
+        finished,
+        outOfPatience,
+        tokensPerSecond: this.#window.overallTokensPerSecond,
+        phases,
+        evaluation: final,
+      };
+    } catch (error) {
+      // What was begun is ended before the run's files are closed; the first error counts.
+      await this.#writer.finish().catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Trains to the end, or until it is asked to stop. Says whether evaluations no longer got better. */
+  async #train(): Promise<boolean> {
+    const { trainer, steps } = this.#options;
     let pending: Promise<StepReport> | null = null;
-    while (trainer.step < steps && !isAborted()) {
+    while (trainer.step < steps && !this.#isAborted) {
+      this.#writer.check();
       const next = trainer.recordStep();
       // Its failure is reported when it is awaited.
       next.catch(() => {});
       // While the device runs this step, the one before is logged.
-      if (pending !== null) await log(await pending);
+      if (pending !== null) await this.#log(await pending);
       pending = next;
-      if (trainer.step % checkpointEvery === 0 || trainer.step === steps || isAborted()) {
-        await log(await pending);
-        pending = null;
-        await save();
-      }
+      const { step } = trainer;
+      if (!this.#isPause(step)) continue;
+      const report = await pending;
+      pending = null;
+      await this.#log(report, this.#isMeasured(step) ? await this.#measure() : undefined);
+      if (this.#isSaved(step)) await this.#save();
+      if (await this.#evaluateIfDue()) return true;
     }
-  } finally {
-    await logs.close();
+    return false;
   }
-  return { step: trainer.step, tokens, finished: trainer.step >= steps, tokensPerSecond: clock.overall };
+
+  /** Whether the device must come to rest after a step. */
+  #isPause(step: number): boolean {
+    return this.#isSaved(step) || this.#isMeasured(step) || this.#isEvaluated(step);
+  }
+
+  #isSaved(step: number): boolean {
+    return step % this.#options.checkpointEvery === 0 || step === this.#options.steps || this.#isAborted;
+  }
+
+  #isMeasured(step: number): boolean {
+    const { gradientNormsEvery = null, logEvery } = this.#options;
+    return gradientNormsEvery !== null && step % (gradientNormsEvery * logEvery) === 0;
+  }
+
+  #isEvaluated(step: number): boolean {
+    const every = this.#options.evaluation?.every ?? null;
+    return every !== null && step > 0 && step % every === 0 && step < this.#options.steps;
+  }
+
+  get #isAborted(): boolean {
+    return this.#options.signal?.aborted ?? false;
+  }
+
+  async #log(report: StepReport, gradientNorms?: Readonly<Record<string, PartNorms>>): Promise<void> {
+    const { logEvery, steps, lossSpike, onStep } = this.#options;
+    if (lossSpike) checkSpike(report, this.#losses, lossSpike);
+    this.#losses.push(report.loss);
+    this.#tokens += report.tokens;
+    this.#window.add(report);
+    const closed = report.step % logEvery === 0 || report.step === steps ? this.#window.close() : null;
+    const line = {
+      ...metricsLine(report, this.#tokens),
+      ...closed?.figures,
+      ...(gradientNorms === undefined ? {} : { gradientNorms }),
+    };
+    await this.#logs.appendMetrics(line);
+    await this.#logs.appendSummaries(report.step, stepSummaries(line));
+    if (closed !== null) {
+      const { tokens, counts, balance } = closed;
+      this.#balance = balance;
+      await this.#logs.appendLoads({ step: report.step, tokens, counts });
+      await this.#logs.appendSummaries(report.step, windowSummaries(line, counts));
+    }
+    onStep?.({ report, tokens: this.#tokens, balance: this.#balance, tokensPerSecond: this.#window.tokensPerSecond });
+  }
+
+  /** Of the next step's first micro-batch. */
+  async #measure(): Promise<Record<string, PartNorms>> {
+    const { trainer } = this.#options;
+    const [batch] = trainer.batchesOf(trainer.step);
+    return await this.#window.pause(() => measureGradientNorms(trainer.decoder, batch!, trainer.noiseOf(trainer.step)));
+  }
+
+  async #save(): Promise<void> {
+    const { trainer } = this.#options;
+    this.#saved = trainer.step;
+    const state = {
+      format: 'lpr-checkpoint/1',
+      step: trainer.step,
+      tokens: this.#tokens,
+      window: this.#window.open,
+    } as const;
+    // What the checkpoint relies on must be on disk before it.
+    await this.#window.pause(() =>
+      this.#writer.begin(
+        state,
+        () => snapshot(trainer),
+        () => this.#logs.sync(),
+      ),
+    );
+  }
+
+  /** Says whether evaluations no longer get better. */
+  async #evaluateIfDue(): Promise<boolean> {
+    const { trainer, evaluation } = this.#options;
+    const { step } = trainer;
+    if (evaluation === undefined || !this.#isEvaluated(step) || this.#isAborted) return false;
+    if (!this.#evaluations.some((known) => known.step === step)) await this.#evaluate(evaluation, false);
+    return isOutOfPatience(
+      this.#evaluations.map(({ loss }) => loss),
+      evaluation.patience,
+    );
+  }
+
+  async #evaluate(evaluation: EvaluationOptions, final: boolean): Promise<RunEvaluation> {
+    const { run, trainer, onEvaluation } = this.#options;
+    const at = { step: trainer.step, tokens: this.#tokens, final };
+    const result = await this.#window.pause(() => evaluateRun(run.path, trainer.decoder, evaluation, at));
+    await this.#logs.appendEvaluation(result.line);
+    await this.#logs.appendSummaries(at.step, evaluationSummaries(result.line));
+    if (!final) this.#evaluations.push(result.line);
+    onEvaluation?.(result);
+    return result;
+  }
 }
 
-/** Loads the newest whole checkpoint of a run into a model. Gives its step; null when there is none. */
-export async function loadNewestWeights(
-  checkpoints: string,
-  decoder: Decoder,
-  onWarning: (message: string) => void = () => {},
-): Promise<number | null> {
-  const checkpoint = await newestCheckpoint(checkpoints, ({ message }) => onWarning(message));
-  if (checkpoint === null) return null;
-  importWeights(decoder, decodeSafetensors(fileOf(checkpoint.files, MODEL_FILE)));
-  return checkpoint.state.step;
-}
-
-async function restore(
-  { run, trainer, onWarning }: RunOptions,
-  recorder: LoadRecorder,
-): Promise<{ tokens: number; windowTokens: number }> {
-  const checkpoint = await newestCheckpoint(run.checkpoints, ({ message }) => onWarning?.(message));
-  if (checkpoint === null) return { tokens: 0, windowTokens: 0 };
-  const { state, files } = checkpoint;
-  importWeights(trainer.decoder, decodeSafetensors(fileOf(files, MODEL_FILE)));
-  trainer.optimizer.importState(decodeSafetensors(fileOf(files, OPTIMIZER_FILE)), state.step);
-  state.window.counts.forEach((counts, layer) => recorder.add(layer, counts));
-  return { tokens: state.tokens, windowTokens: state.window.tokens };
-}
-
-async function exportFiles(trainer: Trainer): Promise<Map<string, Uint8Array>> {
-  return new Map([
-    [MODEL_FILE, encodeSafetensors(await exportWeights(trainer.decoder))],
-    [OPTIMIZER_FILE, encodeSafetensors(await trainer.optimizer.exportState())],
-  ]);
-}
-
-function metricsLine(
-  report: StepReport,
-  tokens: number,
-  balance: LayersReport | null,
-  tokensPerSecond: number,
-): MetricsLine {
+function metricsLine(report: StepReport, tokens: number): MetricsLine {
   const { step, loss, totalLoss, learningRate, gradientNorm } = report;
-  const line = { step, tokens, loss, totalLoss, learningRate, gradientNorm, terms: termsByName(report.terms) };
-  if (balance === null) return line;
-  const figures = ({ gini, minMax }: { gini: number; minMax: number }) => ({ gini, minMax });
-  return {
-    ...line,
-    ...figures(balance.mean),
-    worst: figures(balance.worst),
-    tokensPerSecond: Math.round(tokensPerSecond),
-  };
+  return { step, tokens, loss, totalLoss, learningRate, gradientNorm, terms: termsByName(report.terms) };
 }
 
 function termsByName(terms: readonly LossTermValue[]): MetricsLine['terms'] {
@@ -166,43 +292,4 @@ function termsByName(terms: readonly LossTermValue[]): MetricsLine['terms'] {
     entry.weighted.push(weighted);
   }
   return byName;
-}
-
-/** Tokens per second: of the window under way or the one before, and of all closed windows. */
-class Clock {
-  #windowStart = performance.now();
-  #windowTokens = 0;
-  #last: number | null = null;
-  #tokens = 0;
-  #milliseconds = 0;
-
-  add(tokens: number): void {
-    this.#windowTokens += tokens;
-  }
-
-  get tokensPerSecond(): number {
-    return this.#last ?? this.#current();
-  }
-
-  get overall(): number | null {
-    return this.#tokens === 0 ? null : (1000 * this.#tokens) / this.#milliseconds;
-  }
-
-  closeWindow(): void {
-    this.#last = this.#current();
-    this.#tokens += this.#windowTokens;
-    this.#milliseconds += performance.now() - this.#windowStart;
-    this.#windowStart = performance.now();
-    this.#windowTokens = 0;
-  }
-
-  #current(): number {
-    return (1000 * this.#windowTokens) / (performance.now() - this.#windowStart);
-  }
-}
-
-function fileOf(files: ReadonlyMap<string, Uint8Array>, name: string): Uint8Array {
-  const content = files.get(name);
-  if (content === undefined) throw new Error(`the checkpoint has no ${name} (it has ${[...files.keys()].join(', ')})`);
-  return content;
 }

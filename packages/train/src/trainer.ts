@@ -6,8 +6,8 @@
  * seed and the step's number, so a trainer that was set back to a step repeats it bit for bit.
  */
 import type { Batch, BatchStream } from '@lpr/data';
-import type { Decoder, DecoderOutput, LayerLoss } from '@lpr/model';
-import { labelled } from '@lpr/moe';
+import type { Decoder, DecoderOutput, DecoderPart, LayerLoss } from '@lpr/model';
+import { labelled, mergeStatistics, type RoutingStatistics } from '@lpr/moe';
 import { add, affine, backward, cast, concatenate, RandomKey, reshape, scope, type Tensor, tensor } from '@lpr/tensor';
 import { AdamW, type AdamWOptions } from './optimizer.ts';
 import { learningRateFactor, type Schedule } from './schedule.ts';
@@ -59,9 +59,16 @@ export interface TrainerOptions {
   readonly optimizer?: Partial<AdamWOptions>;
 }
 
-/** Training stopped because the loss or a gradient is no longer a finite number. */
+/** Training stopped because the loss or a gradient is no longer a finite number, or the loss spiked. */
 export class DivergedError extends Error {
   override readonly name = 'DivergedError';
+  /** The step that went wrong, from 1. */
+  readonly step: number;
+
+  constructor(step: number, message: string) {
+    super(message);
+    this.step = step;
+  }
 }
 
 export class Trainer {
@@ -94,9 +101,9 @@ export class Trainer {
     const learningRate = this.learningRateAt(index);
     const { device } = this.decoder;
     const reads = scope(device, () => {
-      const { values, counts, terms } = this.#accumulate(index, batches);
+      const { values, counts, terms, statistics } = this.#accumulate(index, batches);
       const gradientNorm = labelled(device, 'optimizer', () => this.optimizer.step(learningRate));
-      labelled(device, 'router', () => this.decoder.afterStep(counts));
+      labelled(device, 'router', () => this.decoder.afterStep(statistics));
       return { terms, values: joined([gradientNorm, values]).data(), counts: readCounts(counts) };
     });
     this.#checkLeaks();
@@ -115,39 +122,63 @@ export class Trainer {
     return this.#options.learningRate * learningRateFactor(this.#options.schedule, index);
   }
 
-  /** The noise of a micro-batch: a stream of its own, named by the step and its place in it, both counted from 0. */
-  noiseOf(index: number, place: number): RandomKey {
-    const step = this.#noise.fold(index);
-    return place === 0 ? step : step.fold(place);
+  /** The noise of a step, counted from 0; each micro-batch draws its tokens' share of it. */
+  noiseOf(index: number): RandomKey {
+    return this.#noise.fold(index);
   }
 
   /** Leaves the gradients of all micro-batches in the parameters. */
   #accumulate(index: number, batches: readonly Batch[]): StepSums {
-    const { device } = this.decoder;
+    const { decoder } = this;
+    const { device } = decoder;
     const shares = labelShares(batches);
-    return batches
-      .map((batch, place) =>
-        // A scope each, so that no more than one micro-batch is in memory.
-        scope(device, (): StepSums => {
-          const noise = this.noiseOf(index, place);
-          const output = this.decoder.forward(uploadBatch(this.decoder, batch), { training: true, noise });
-          const part = 1 / batches.length;
-          const objective = shareOfObjective(output, shares[place]!, part);
-          backward(objective);
-          const scalars = [
-            objective,
-            affine(output.taskLoss, shares[place]!),
-            ...output.losses.map(({ value }) => affine(value, part)),
-          ];
-          const terms = output.losses.map(({ name, layer, weight }) => ({ name, layer, weight }));
-          return { terms, values: joined(scalars), counts: output.counts };
-        }),
-      )
-      .reduce((sum, { values, counts }) => ({
-        ...sum,
-        values: add(sum.values, values),
-        counts: counts.map((count, layer) => addCounts(sum.counts[layer]!, count)),
-      }));
+    const parts = this.#partsOf(index, batches);
+    const all = batches.map((batch, place) =>
+      // A scope each, so that no more than one micro-batch is in memory.
+      scope(device, (): StepSums => {
+        const part = parts?.[place];
+        const context = { training: true, noise: this.noiseOf(index), ...(part && { part }) };
+        const output = decoder.forward(uploadBatch(decoder, batch), context);
+        const ofTokens = part === undefined ? 1 : batch.inputIds.length / part.tokens;
+        const objective = shareOfObjective(output, shares[place]!, ofTokens);
+        backward(objective);
+        const scalars = [
+          objective,
+          affine(output.taskLoss, shares[place]!),
+          ...output.losses.map(({ value }) => affine(value, ofTokens)),
+        ];
+        const terms = output.losses.map(({ name, layer, weight }) => ({ name, layer, weight }));
+        return { terms, values: joined(scalars), counts: output.counts, statistics: output.statistics };
+      }),
+    );
+    return {
+      terms: all[0]!.terms,
+      values: all.map(({ values }) => values).reduce((a, b) => add(a, b)),
+      counts: all.map(({ counts }) => counts).reduce((a, b) => a.map((count, layer) => addCounts(count, b[layer]!))),
+      statistics: mergeStatistics(all.map(({ statistics }) => statistics)),
+    };
+  }
+
+  /** Where each micro-batch lies in its step, with what its losses read of the others; null for a step in one piece. */
+  #partsOf(index: number, batches: readonly Batch[]): DecoderPart[] | null {
+    if (batches.length === 1) return null;
+    const { decoder } = this;
+    const tokens = batches.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+    let first = 0;
+    const parts = batches.map(({ inputIds }): DecoderPart => {
+      const part = { first, tokens };
+      first += inputIds.length;
+      return part;
+    });
+    if (!decoder.poolsLosses) return parts;
+    const noise = this.noiseOf(index);
+    const surveys = batches.map((batch, place) =>
+      scope(decoder.device, () =>
+        decoder.survey(uploadBatch(decoder, batch).inputIds, { training: true, noise, part: parts[place]! }),
+      ),
+    );
+    const statistics = mergeStatistics(surveys);
+    return parts.map((part) => ({ ...part, statistics }));
   }
 
   /** Frees the optimiser's state; the decoder stays. */
@@ -182,18 +213,22 @@ interface StepSums {
   readonly values: Tensor;
   /** i32 `[M]` of each layer. */
   readonly counts: readonly Tensor[];
+  /** What the routers' updates read, a layer each. */
+  readonly statistics: readonly RoutingStatistics[];
 }
 
 /** The share of each micro-batch in the labels of a step: what its mean cross entropy weighs in the mean over the step. */
 function labelShares(batches: readonly Batch[]): number[] {
-  const counts = batches.map(({ labels }) => labels.reduce((sum, label) => sum + (label === IGNORED_LABEL ? 0 : 1), 0));
+  const counts = batches.map(countLabels);
   const total = counts.reduce((a, b) => a + b, 0);
   if (counts.includes(0)) throw new RangeError('Trainer: a batch has no label to learn from; each needs at least one');
   return counts.map((count) => count / total);
 }
 
-/** As `crossEntropy` leaves out. */
-const IGNORED_LABEL = -100;
+/** Labels of a batch that enter its loss: all but -100, as in `linearCrossEntropy`. */
+export function countLabels({ labels }: Batch): number {
+  return labels.reduce((sum, label) => sum + (label === -100 ? 0 : 1), 0);
+}
 
 /** What a micro-batch adds to the objective of its step: cross entropy by its share of the labels, every other term by its part of the tokens. */
 function shareOfObjective({ taskLoss, totalLoss }: DecoderOutput, share: number, part: number): Tensor {
@@ -245,6 +280,7 @@ async function report(
       .map(({ name, layer, raw }) => `${name}${layer === null ? '' : `[${layer}]`} ${raw}`)
       .join(', ');
     throw new DivergedError(
+      step,
       `training diverged at step ${step}: cross entropy ${loss}, objective ${totalLoss}, gradient norm ${gradientNorm}` +
         `${listed === '' ? '' : ` (${listed})`}. Lower the learning rate (${learningRate} at this step) or lengthen the warm-up`,
     );

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeLoads } from '@lpr/metrics';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type MetricsLine, readConfig, readMetrics, RunFolder } from '../src/run-folder.ts';
+import { type MetricsLine, readMetrics } from '../src/logs.ts';
+import { readConfig, RunFolder } from '../src/run-folder.ts';
 
 const shape = { layers: 2, experts: 3, topK: 1 };
 

@@ -6,8 +6,10 @@ import { type Decoder, exportWeights } from '@lpr/model';
 import { assign, createWasmDevice, type WasmDevice } from '@lpr/tensor';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { listCheckpoints } from '../src/checkpoint.ts';
-import { readMetrics, RunFolder } from '../src/run-folder.ts';
-import { loadNewestWeights, type RunOptions, type RunResult, trainRun } from '../src/run.ts';
+import { readMetrics } from '../src/logs.ts';
+import { RunFolder } from '../src/run-folder.ts';
+import { loadNewestWeights } from '../src/snapshot.ts';
+import { type RunOptions, type RunResult, trainRun } from '../src/run.ts';
 import { loads, makeDecoder, makeTrainer } from './models.ts';
 
 let device: WasmDevice;
@@ -59,7 +61,7 @@ async function decided(name: string): Promise<unknown> {
   const path = join(root, name);
   const [newest] = await listCheckpoints(join(path, 'checkpoints'));
   return {
-    metrics: (await readMetrics(path)).map((line) => ({ ...line, tokensPerSecond: null })),
+    metrics: (await readMetrics(path)).map((line) => ({ ...line, tokensPerSecond: null, phases: null, memory: null })),
     loads: await readFile(join(path, 'loads.bin')),
     model: await readFile(join(newest!, 'model.safetensors')),
     optimizer: await readFile(join(newest!, 'optimizer.safetensors')),

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { layersReport } from '@lpr/metrics';
 import { readComparison } from '../comparison.ts';
 import { UsageError } from '../errors.ts';
-import { loadRun, readSettings } from '../runs.ts';
+import { loadRun } from '../runs.ts';
 import { evaluateHeldOut } from '../session.ts';
+import { readSettings } from '../settings/check.ts';
 import type { Settings } from '../settings/schema.ts';
 import { inSession } from './shared.ts';
 

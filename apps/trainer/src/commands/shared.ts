@@ -2,12 +2,13 @@
 import { access, constants, readdir, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve as resolvePath } from 'node:path';
 import { hasCode } from '@lpr/train';
-import { UsageError } from '../errors.ts';
+import type { Device } from '@lpr/tensor';
+import { UsageError, unknownName } from '../errors.ts';
 import { INTERRUPTED, listenForInterrupt } from '../interrupt.ts';
 import { createProgress } from '../progress.ts';
-import { openSession, type Session } from '../session.ts';
+import { openDevice, openSession, type Session } from '../session.ts';
 import type { SettingOptions } from '../settings/resolve.ts';
-import type { Settings } from '../settings/schema.ts';
+import { DEVICES, type Settings } from '../settings/schema.ts';
 
 export interface RunCommandOptions extends SettingOptions {
   readonly out?: string;
@@ -81,4 +82,25 @@ async function contentOf(path: string): Promise<string[] | null> {
 
 export function shown(path: string): string {
   return relative('.', path) || '.';
+}
+
+/** Where to compute, for commands that use a finished model. */
+export interface DeviceOptions {
+  readonly device?: string;
+  readonly threads?: number;
+}
+
+/** Starts a device and frees it in the end. */
+export async function withDevice<Result>(
+  { device = 'wasm', threads }: DeviceOptions,
+  body: (device: Device) => Promise<Result>,
+): Promise<Result> {
+  const name = DEVICES.find((known) => known === device);
+  if (name === undefined) throw unknownName('device', device, DEVICES);
+  const opened = await openDevice({ device: name, threads: threads ?? null });
+  try {
+    return await body(opened);
+  } finally {
+    await opened.dispose();
+  }
 }

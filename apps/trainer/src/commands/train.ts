@@ -2,9 +2,10 @@
 import { RunFolder } from '@lpr/train';
 import { readComparison } from '../comparison.ts';
 import { checkFits, predictionText, predictRun } from '../prediction.ts';
-import { finishRun, readSettings, type RunResultFile } from '../runs.ts';
+import { finishRun, type RunResultFile } from '../runs.ts';
 import type { Session } from '../session.ts';
 import { resolveSettings } from '../settings/resolve.ts';
+import { readSettings } from '../settings/check.ts';
 import type { Settings } from '../settings/schema.ts';
 import { finishAndPrintComparison } from './compare.ts';
 import { inSession, outFolder, type RunCommandOptions, shown } from './shared.ts';

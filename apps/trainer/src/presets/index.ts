@@ -1,16 +1,6 @@
 /** Named settings of a run: how large the model is, how long it trains, on what. Files and options go over them. */
 import { PAPER_PRESETS } from './paper.ts';
-import type { Preset } from './preset.ts';
-
-/** What the small presets share: schedule, decay and clipping as the LPR paper trains (its table 8). */
-const SHARED_TRAINING = {
-  warmup: 0.05,
-  stable: 0.75,
-  minRatio: 0.05,
-  weightDecay: 0.1,
-  clipNorm: 1,
-  keepCheckpoints: 2,
-} as const;
+import { ADDRESSES, PAPER_TRAINING, type Preset } from './preset.ts';
 
 const SMALL_PRESETS = {
   tiny: {
@@ -27,8 +17,8 @@ const SMALL_PRESETS = {
         topK: 2,
         expertWidth: 32,
       },
-      data: { corpus: 'state-of-the-union', heldOutFraction: 0.02, batchSize: 4, sequenceLength: 64 },
-      training: { steps: 40, learningRate: 0.003, ...SHARED_TRAINING, logEvery: 10, checkpointEvery: 20 },
+      data: { ...ADDRESSES, heldOutFraction: 0.02, batchSize: 4, sequenceLength: 64 },
+      training: { steps: 40, learningRate: 0.003, ...PAPER_TRAINING, logEvery: 10, checkpointEvery: 20 },
       evaluation: { tokens: 8_192, batchSize: 8 },
     },
   },
@@ -46,8 +36,8 @@ const SMALL_PRESETS = {
         topK: 4,
         expertWidth: 64,
       },
-      data: { corpus: 'state-of-the-union', heldOutFraction: 0.05, batchSize: 16, sequenceLength: 128 },
-      training: { steps: 320, learningRate: 0.003, ...SHARED_TRAINING, logEvery: 20, checkpointEvery: 100 },
+      data: { ...ADDRESSES, heldOutFraction: 0.05, batchSize: 16, sequenceLength: 128 },
+      training: { steps: 320, learningRate: 0.003, ...PAPER_TRAINING, logEvery: 20, checkpointEvery: 100 },
       evaluation: { tokens: 102_400, batchSize: 16 },
     },
   },
@@ -65,8 +55,8 @@ const SMALL_PRESETS = {
         topK: 8,
         expertWidth: 64,
       },
-      data: { corpus: 'state-of-the-union', heldOutFraction: 0.05, batchSize: 8, sequenceLength: 256 },
-      training: { steps: 1_000, learningRate: 0.002, ...SHARED_TRAINING, logEvery: 20, checkpointEvery: 100 },
+      data: { ...ADDRESSES, heldOutFraction: 0.05, batchSize: 8, sequenceLength: 256 },
+      training: { steps: 1_000, learningRate: 0.002, ...PAPER_TRAINING, logEvery: 20, checkpointEvery: 100 },
       evaluation: { tokens: 102_400, batchSize: 8 },
     },
   },
@@ -84,8 +74,8 @@ const SMALL_PRESETS = {
         topK: 8,
         expertWidth: 64,
       },
-      data: { corpus: 'state-of-the-union', heldOutFraction: 0.05, batchSize: 4, sequenceLength: 256 },
-      training: { steps: 10_000, learningRate: 0.001, ...SHARED_TRAINING, logEvery: 50, checkpointEvery: 500 },
+      data: { ...ADDRESSES, heldOutFraction: 0.05, batchSize: 4, sequenceLength: 256 },
+      training: { steps: 10_000, learningRate: 0.001, ...PAPER_TRAINING, logEvery: 50, checkpointEvery: 500 },
       evaluation: { tokens: 102_400, batchSize: 4 },
     },
   },

@@ -2,8 +2,8 @@
  * The six 0.6B models of the LPR paper (arXiv 2506.21328, table 8), with the sizes of the released configs and their training: 4,000 steps of 270
  * sequences of 1,024 tokens.
  */
-import type { Architecture } from '../settings/schema.ts';
-import type { Preset } from './preset.ts';
+import type { Architecture, Settings } from '../settings/schema.ts';
+import { PAPER_TRAINING, type Preset } from './preset.ts';
 
 type Size = Preset['settings']['size'];
 
@@ -45,10 +45,23 @@ const MODELS: Readonly<Record<Architecture, Model>> = {
   },
 };
 
+/** A little more than the training reads. */
+const FINE_WEB = {
+  type: 'hub',
+  dataset: 'HuggingFaceFW/fineweb',
+  config: 'sample-100BT',
+  domain: 'fineweb',
+  maxTokens: 1.12e9,
+} as const;
+
+/** Both make 270 sequences a step. */
+const WIDE = { batchSize: 10, accumulation: 27 } as const;
+const LONG = { batchSize: 15, accumulation: 18 } as const;
+
 function preset(
   architecture: Architecture,
   router: 'top-k' | 'lpr-official',
-  batchSize: number,
+  { batchSize, accumulation }: Pick<Settings['data'], 'batchSize'> & Pick<Settings['training'], 'accumulation'>,
   lpr?: Preset['settings']['lpr'],
 ): Preset {
   const { title, size, model } = MODELS[architecture];
@@ -60,18 +73,14 @@ function preset(
       ...(lpr === undefined ? {} : { lpr }),
       model: { ...model },
       size,
-      data: { corpus: 'state-of-the-union', heldOutFraction: 0.05, batchSize, sequenceLength: 1024 },
+      data: { sources: [FINE_WEB], tokenizer: 'qwen3', heldOutFraction: 0.001, batchSize, sequenceLength: 1024 },
       training: {
         steps: 4_000,
         learningRate: 0.001,
-        warmup: 0.05,
-        stable: 0.75,
-        minRatio: 0.05,
-        weightDecay: 0.1,
-        clipNorm: 1,
+        ...PAPER_TRAINING,
+        accumulation,
         logEvery: 10,
         checkpointEvery: 100,
-        keepCheckpoints: 2,
       },
       evaluation: { tokens: 1_048_576, batchSize },
     },
@@ -79,10 +88,10 @@ function preset(
 }
 
 export const PAPER_PRESETS: Readonly<Record<string, Preset>> = {
-  'paper/qwen3-moe': preset('qwen3-moe', 'top-k', 15),
-  'paper/qwen3-moe-lpr': preset('qwen3-moe', 'lpr-official', 10, { alignmentWeight: 0.1 }),
-  'paper/mixtral': preset('mixtral', 'top-k', 10),
-  'paper/mixtral-lpr': preset('mixtral', 'lpr-official', 10, { alignmentWeight: 0.05 }),
-  'paper/deepseek-v3': preset('deepseek-v3', 'top-k', 15),
-  'paper/deepseek-v3-lpr': preset('deepseek-v3', 'lpr-official', 15, { alignmentWeight: 0.05 }),
+  'paper/qwen3-moe': preset('qwen3-moe', 'top-k', LONG),
+  'paper/qwen3-moe-lpr': preset('qwen3-moe', 'lpr-official', WIDE, { alignmentWeight: 0.1 }),
+  'paper/mixtral': preset('mixtral', 'top-k', WIDE),
+  'paper/mixtral-lpr': preset('mixtral', 'lpr-official', WIDE, { alignmentWeight: 0.05 }),
+  'paper/deepseek-v3': preset('deepseek-v3', 'top-k', LONG),
+  'paper/deepseek-v3-lpr': preset('deepseek-v3', 'lpr-official', LONG, { alignmentWeight: 0.05 }),
 };

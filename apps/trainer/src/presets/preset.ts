@@ -8,3 +8,20 @@ export interface Preset {
       readonly lpr?: Partial<NonNullable<Settings['lpr']>>;
     };
 }
+
+/** Schedule, decay and clipping as the LPR paper trains (arXiv 2506.21328, table 8). */
+export const PAPER_TRAINING = {
+  accumulation: 1,
+  schedule: 'warmupStableDecay',
+  warmup: 0.05,
+  stable: 0.75,
+  decay: 'cosine',
+  minRatio: 0.05,
+  weightDecay: 0.1,
+  weightDecayGroups: [],
+  clipNorm: 1,
+  keepCheckpoints: 2,
+} as const;
+
+/** The State of the Union addresses, which come along, and a tokenizer of their own. */
+export const ADDRESSES = { sources: [{ type: 'state-of-the-union' }], tokenizer: 'train' } as const;

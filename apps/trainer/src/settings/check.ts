@@ -1,5 +1,7 @@
 /** Checks whole settings, as they are put together from presets, files and options, or were read from a run's folder. */
-import { ConfigError } from '@lpr/model';
+import { join } from 'node:path';
+import { ConfigError, decoderParameters, planDecoder } from '@lpr/model';
+import { readConfig, weightDecays } from '@lpr/train';
 import { UsageError } from '../errors.ts';
 import { decoderConfig } from '../models.ts';
 import { type Fault, faultsOf, faultsText } from './faults.ts';
@@ -23,6 +25,24 @@ export function checkSettings(value: unknown, origin: string): Settings {
   if (faults.length === 0) faults.push(...modelFaults(settings));
   if (faults.length > 0) throw new UsageError(faultsText(origin, faults));
   return settings;
+}
+
+/** The settings of an existing run. */
+export async function readSettings(folder: string): Promise<Settings> {
+  return checkStoredSettings(await readConfig(folder), join(folder, 'config.yaml'));
+}
+
+/** Settings that a run wrote, perhaps before some of today's fields were there. */
+export function checkStoredSettings(value: unknown, origin: string): Settings {
+  if (!isGroup(value) || !isGroup(value['data']) || !('corpus' in value['data'])) return checkSettings(value, origin);
+  const { corpus, ...data } = value['data'];
+  if (corpus !== 'state-of-the-union') {
+    throw new UsageError(
+      `${origin}: data.corpus names text files as earlier versions read them: a document each. They are cut into documents now, so the run cannot go ` +
+        'on or be evaluated on the same text; start it anew with data.sources',
+    );
+  }
+  return checkSettings({ ...value, data: { ...data, sources: [{ type: corpus }] } }, origin);
 }
 
 /** A group that the router does not read is most likely half of what was meant, so nothing else is said then. */
@@ -69,19 +89,45 @@ function sizeFaults({ size, training }: Settings): Fault[] {
   );
   check(size.headDim % 2 === 0, 'size.headDim', `got ${size.headDim}; rotary embedding needs an even number`);
   check(
-    training.warmup + training.stable <= 1,
+    training.schedule !== 'warmupStableDecay' || training.warmup + training.stable <= 1,
     'training',
     `warmup (${training.warmup}) and stable (${training.stable}) are shares of the steps, together at most 1`,
   );
   return faults;
 }
 
-/** What the architecture's own checks say, which also see the group `model`. */
+/** Keys of `config.json` that other settings decide. */
+const DECIDED: Readonly<Record<string, string>> = {
+  model_type: 'architecture',
+  vocab_size: 'size.vocabulary',
+  hidden_size: 'size.hidden',
+  num_hidden_layers: 'size.layers',
+  num_attention_heads: 'size.heads',
+  num_key_value_heads: 'size.keyValueHeads',
+  num_experts: 'size.experts',
+  num_local_experts: 'size.experts',
+  n_routed_experts: 'size.experts',
+  num_experts_per_tok: 'size.topK',
+  moe_intermediate_size: 'size.expertWidth',
+  max_position_embeddings: 'data.sequenceLength',
+  router_type: 'router',
+  lpr_options: 'lpr',
+  router_options: 'method',
+};
+
+/** What the architecture's own checks say, which also see the group `model`, and groups of parameters that are none. */
 function modelFaults(settings: Settings): Fault[] {
+  const decided = Object.keys(settings.model).filter((key) => Object.hasOwn(DECIDED, key));
+  if (decided.length > 0) {
+    return decided.map((key) => ({ path: `model.${key}`, problem: `is decided by ${DECIDED[key]}; set that instead` }));
+  }
   try {
-    decoderConfig(settings, settings.size.vocabulary);
+    const config = decoderConfig(settings, settings.size.vocabulary);
+    const parameters = decoderParameters(planDecoder(config)).map(({ name }) => name);
+    weightDecays(parameters, settings.training);
     return [];
   } catch (error) {
+    if (error instanceof RangeError) return [{ path: 'training.weightDecayGroups', problem: error.message }];
     if (!(error instanceof ConfigError)) throw error;
     const own = Object.keys(settings.model);
     return error.message.split('\n').map((line) => {

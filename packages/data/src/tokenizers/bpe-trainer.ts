@@ -23,11 +23,49 @@ export interface BpeTrainingOptions {
 }
 
 export interface BpeTrainingProgress {
-  /** First the texts' words are counted, then tokens are made. */
+  /** First words are counted, then tokens are made. */
   readonly phase: 'counting' | 'merging';
-  /** Texts counted, or tokens in the vocabulary. */
+  /** Characters counted, or tokens in the vocabulary. */
   readonly completed: number;
   readonly total: number;
+}
+
+/** Different words kept at most, a few hundred bytes of memory each. */
+const MOST_WORDS = 2 ** 21;
+
+/**
+ * How often each word stands in texts that come one after the other. Where there are too many different words for memory,
+ * those seen least are forgotten, which leaves the counts of frequent words as they are.
+ */
+export class WordCounts {
+  readonly #counts = new Map<string, number>();
+  readonly #most: number;
+  /** Words counted this often are forgotten next. */
+  #rare = 1;
+
+  /** @param most different words to keep */
+  constructor(most: number = MOST_WORDS) {
+    this.#most = most;
+  }
+
+  /** Cuts a text into words and counts them. */
+  add(text: string): void {
+    for (const word of splitWords(text)) {
+      this.#counts.set(word, (this.#counts.get(word) ?? 0) + 1);
+    }
+    for (; this.#counts.size > this.#most; this.#rare++) {
+      for (const [word, count] of this.#counts) {
+        if (count <= this.#rare) {
+          this.#counts.delete(word);
+        }
+      }
+    }
+  }
+
+  /** Words and their counts, in the order in which they were first seen. */
+  entries(): Iterable<[string, number]> {
+    return this.#counts;
+  }
 }
 
 /** A pair of neighbouring tokens. */
@@ -60,15 +98,16 @@ interface Word {
  * characters, then the merges. Texts too small for the wanted vocabulary give a smaller one, so read `vocabularySize` from
  * the result.
  *
+ * @param texts what to train on: texts, or the words of texts already counted
  * @throws RangeError when the vocabulary has no room for the special tokens and the bytes, or an option is out of range
  */
-export function trainBpe(texts: readonly string[], options: BpeTrainingOptions): BpeTokenizer {
+export function trainBpe(texts: readonly string[] | WordCounts, options: BpeTrainingOptions): BpeTokenizer {
   const { vocabularySize, specialTokens = [END_OF_TEXT], minFrequency = 2, onProgress } = options;
   checkOptions(vocabularySize, specialTokens, minFrequency);
 
   const tokens = [...specialTokens, ...BYTE_CHARACTERS.toSorted((a, b) => (a < b ? -1 : 1))];
   const idOf = new Map(tokens.map((token, id) => [token, id]));
-  const words = countWords(texts, idOf, onProgress);
+  const words = asTokens(texts instanceof WordCounts ? texts : countWords(texts, onProgress), idOf);
   const pairs = new Map<number, Pair>();
   const pairOf = (left: number, right: number): Pair => {
     const key = left * vocabularySize + right;
@@ -120,22 +159,22 @@ export function trainBpe(texts: readonly string[], options: BpeTrainingOptions):
   });
 }
 
-/** Cuts the texts into words and counts each different one. */
-function countWords(
-  texts: readonly string[],
-  idOf: ReadonlyMap<string, number>,
-  onProgress: BpeTrainingOptions['onProgress'],
-): Word[] {
-  const counts = new Map<string, number>();
-  for (const [index, text] of texts.entries()) {
-    for (const word of splitWords(text)) {
-      counts.set(word, (counts.get(word) ?? 0) + 1);
-    }
-    onProgress?.({ phase: 'counting', completed: index + 1, total: texts.length });
+function countWords(texts: readonly string[], onProgress: BpeTrainingOptions['onProgress']): WordCounts {
+  const words = new WordCounts();
+  const total = texts.reduce((sum, text) => sum + text.length, 0);
+  let completed = 0;
+  for (const text of texts) {
+    words.add(text);
+    completed += text.length;
+    onProgress?.({ phase: 'counting', completed, total });
   }
+  return words;
+}
+
+function asTokens(words: WordCounts, idOf: ReadonlyMap<string, number>): Word[] {
   const idOfByte = BYTE_CHARACTERS.map((character) => idOf.get(character)!);
   const encoder = new TextEncoder();
-  return Array.from(counts, ([word, count]) => ({
+  return Array.from(words.entries(), ([word, count]) => ({
     tokens: Array.from(encoder.encode(word), (byte) => idOfByte[byte]!),
     count,
   }));

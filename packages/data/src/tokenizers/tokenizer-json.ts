@@ -5,6 +5,11 @@
 
 import type { BpeModel } from './bpe.ts';
 
+/** Thrown for a file that is not byte-level BPE as it is read here. */
+export class UnsupportedTokenizer extends Error {
+  override readonly name: string = 'UnsupportedTokenizer';
+}
+
 /** Writes the file's text: vocabulary in the order of ids, merges as pairs. */
 export function writeTokenizerJson(model: BpeModel): string {
   const byId = [...model.vocabulary].toSorted(([, a], [, b]) => a - b);
@@ -44,7 +49,7 @@ export function writeTokenizerJson(model: BpeModel): string {
 /**
  * Reads the file's text. Merges may be pairs or, as older files have them, one string with a space.
  *
- * @throws Error naming the field, what it holds and what is expected
+ * @throws UnsupportedTokenizer naming the field, what it holds and what is expected; Error when the text is not JSON
  */
 export function parseTokenizerJson(json: string): BpeModel {
   let parsed: unknown;
@@ -145,9 +150,9 @@ function asId(value: unknown, field: string): number {
   return value;
 }
 
-function wrong(field: string, value: unknown, expected: string): Error {
+function wrong(field: string, value: unknown, expected: string): UnsupportedTokenizer {
   const got = (JSON.stringify(value) ?? 'nothing').slice(0, 80);
-  return new Error(
+  return new UnsupportedTokenizer(
     `tokenizer.json: ${field} is ${got}, expected ${expected}. Only byte-level BPE as GPT-2 has it is read here; ` +
       'read other tokenizers with the @huggingface/tokenizers package.',
   );

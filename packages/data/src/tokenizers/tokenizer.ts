@@ -20,6 +20,8 @@ export interface Tokenizer {
    * @throws RangeError for an id that is not in the vocabulary
    */
   decode(ids: ArrayLike<number>): string;
+  /** The tokenizer as an HF `tokenizer.json`, which `loadTokenizer` and the HF libraries read. */
+  toJson(): string;
 }
 
 /** How the end of a document is written, after GPT-2. */

@@ -2,6 +2,7 @@
 import {
   type LatentPrototypeOptions,
   latentPrototypePresets,
+  type LoadBalancingScope,
   resolveLatentPrototype,
   resolveRouter,
   type RouterKind,
@@ -55,8 +56,11 @@ export interface RouterKeys {
   /** Hugging Face's name for: add the auxiliary load-balancing loss of the family's own router. */
   readonly output_router_logits: boolean;
   readonly router_aux_loss_coef: number;
-  /** 'pooled' over all layers as Hugging Face does, or one loss for each 'layer', there over all tokens or the mean over 'sequence's. */
-  readonly router_aux_loss_scope: 'pooled' | 'layer' | 'sequence';
+  /**
+   * 'pooled' over all layers as Hugging Face does, or one loss for each 'layer', there over all tokens or the mean over 'sequence's; 'globalBatch': a layer each,
+   * and always over all micro-batches of a step.
+   */
+  readonly router_aux_loss_scope: LoadBalancingScope;
 }
 
 const rivals = Object.keys(routerMethods).filter((kind): kind is RivalKind => kind !== 'latentPrototype');
@@ -81,7 +85,7 @@ export const routerFields: Readonly<Record<string, z.ZodType>> = {
   lpr_options: z.record(z.string(), z.unknown(), 'an object of LPR switches').optional(),
   output_router_logits: flag().default(false),
   router_aux_loss_coef: notNegative().default(0.001),
-  router_aux_loss_scope: oneOf('pooled', 'layer', 'sequence').default('pooled'),
+  router_aux_loss_scope: oneOf('pooled', 'layer', 'sequence', 'globalBatch').default('pooled'),
 };
 
 /**

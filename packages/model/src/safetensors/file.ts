@@ -55,35 +55,38 @@ export class SafetensorsFile {
 }
 
 /**
- * Writes a new file of float32 tensors: `data` yields them in the order of `tensors`. `metadata` as for `encodeSafetensors`.
+ * The bytes of a file of float32 tensors, piece by piece: `data` yields them in the order of `tensors`. `metadata` as for `encodeSafetensors`.
  *
- * @throws SafetensorsError when the shapes promise other sizes than `data` yields; the file is not whole then.
+ * @throws SafetensorsError when the shapes promise other sizes than `data` yields; what was written is not whole then.
  */
-export async function writeSafetensors(
-  path: string,
+export async function* safetensorsPieces(
   tensors: readonly { readonly name: string; readonly shape: Shape }[],
-  data: AsyncIterable<Float32Array>,
+  data: AsyncIterable<Float32Array> | Iterable<Float32Array>,
   metadata: Readonly<Record<string, string>> = { format: 'pt' },
-): Promise<void> {
-  const header = encodeHeader(
+): AsyncGenerator<Uint8Array> {
+  yield encodeHeader(
     tensors.map((tensor) => ({ ...tensor, dtype: 'F32' as const })),
     metadata,
   );
+  let at = 0;
+  for await (const { buffer, byteOffset, byteLength, length } of data) {
+    const expected = tensors[at]?.shape;
+    if (expected === undefined || sizeOf(expected) !== length) {
+      const wanted = expected === undefined ? 'no more' : `${sizeOf(expected)} of ${tensors[at]!.name}`;
+      throw new SafetensorsError(`safetensors: tensor ${at} holds ${length} elements, expected ${wanted}`);
+    }
+    at++;
+    yield new Uint8Array(buffer, byteOffset, byteLength);
+  }
+  if (at < tensors.length)
+    throw new SafetensorsError(`safetensors: got the data of ${at} of ${tensors.length} tensors`);
+}
+
+/** Writes a new file of `safetensorsPieces`; where that throws, the file is not whole. */
+export async function writeSafetensors(path: string, ...content: Parameters<typeof safetensorsPieces>): Promise<void> {
   const file = await open(path, 'wx');
   try {
-    await file.writeFile(header);
-    let at = 0;
-    for await (const { buffer, byteOffset, byteLength, length } of data) {
-      const expected = tensors[at]?.shape;
-      if (expected === undefined || sizeOf(expected) !== length) {
-        const wanted = expected === undefined ? 'no more' : `${sizeOf(expected)} of ${tensors[at]!.name}`;
-        throw new SafetensorsError(`safetensors: tensor ${at} holds ${length} elements, expected ${wanted}`);
-      }
-      at++;
-      await file.writeFile(new Uint8Array(buffer, byteOffset, byteLength));
-    }
-    if (at < tensors.length)
-      throw new SafetensorsError(`safetensors: got the data of ${at} of ${tensors.length} tensors`);
+    for await (const piece of safetensorsPieces(...content)) await file.writeFile(piece);
     await file.sync();
   } finally {
     await file.close();

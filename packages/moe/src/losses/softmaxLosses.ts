@@ -1,6 +1,6 @@
 /** The loss terms that several softmax routers add themselves, layer by layer. */
 import type { Tensor } from '@lpr/tensor';
-import type { BalanceStatistics, LossTerm } from '../router.ts';
+import type { BalanceStatistics, LossTerm, RouteContext } from '../router.ts';
 import { layerLoadBalancing } from './loadBalancing.ts';
 import { zLoss } from './zLoss.ts';
 
@@ -11,9 +11,9 @@ export interface SoftmaxLossOptions {
   readonly zLossWeight: number;
 }
 
-/** None in evaluation. */
+/** None in evaluation. `balance` is what the method's routing gives. */
 export function softmaxLosses(
-  training: boolean,
+  { training, part }: RouteContext,
   { loadBalancingWeight, zLossWeight }: SoftmaxLossOptions,
   balance: BalanceStatistics,
   logits: Tensor,
@@ -21,7 +21,8 @@ export function softmaxLosses(
   if (!training) return [];
   const losses: LossTerm[] = [];
   if (loadBalancingWeight > 0) {
-    losses.push({ name: 'loadBalancing', value: layerLoadBalancing(balance), weight: loadBalancingWeight });
+    const value = layerLoadBalancing(balance, part?.statistics);
+    losses.push({ name: 'loadBalancing', value, weight: loadBalancingWeight });
   }
   if (zLossWeight > 0) losses.push({ name: 'z', value: zLoss(logits), weight: zLossWeight });
   return losses;

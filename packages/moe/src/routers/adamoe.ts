@@ -39,7 +39,7 @@ export interface AdaMoEOptions {
 export const adamoe: RouterMethod<AdaMoEOptions> = {
   defaults: { kind: 'adamoe', nullExperts: 8, loadBalancingWeight: 0.01 },
   rules: { nullExperts: 'count' },
-  traits: () => ({
+  traits: ({ loadBalancingWeight }) => ({
     reads: { training: 'token', evaluation: 'token' },
     alike: true,
     fillsSlots: false,
@@ -47,13 +47,14 @@ export const adamoe: RouterMethod<AdaMoEOptions> = {
     takesLargest: false,
     onlyTopK: null,
     exactBalance: false,
+    pooledLosses: loadBalancingWeight > 0,
     expertTensors: ['weight'],
   }),
   parameters: ({ nullExperts }, { hidden, experts }) => [
     weightSpec('weight', [experts, hidden]),
     weightSpec('null.weight', [nullExperts, hidden]),
   ],
-  route({ options, experts: count, topK: k, tensor }, x, { training }) {
+  route({ options, experts: count, topK: k, tensor }, x, { training, part }) {
     const { nullExperts, loadBalancingWeight: weight } = options;
     const logits = concatenate([linear(x, tensor('weight')), linear(x, tensor('null.weight'))], 1);
     const probabilities = softmax(logits);
@@ -61,6 +62,7 @@ export const adamoe: RouterMethod<AdaMoEOptions> = {
     const experts = withoutGradients(x.device, () => cast(minimum(cast(indices, 'f32'), count), 'i32'));
     const kept = multiply(values, filledSlots(experts, count));
     const losses: LossTerm[] = [];
+    let sums = {};
     if (training && weight > 0) {
       const counts = withoutGradients(x.device, () => {
         const own = cast(segmentPlan(indices, count + nullExperts).counts, 'f32');
@@ -69,9 +71,10 @@ export const adamoe: RouterMethod<AdaMoEOptions> = {
       });
       losses.push({
         name: 'loadBalancing',
-        value: layerLoadBalancing({ probabilities, choices: indices, counts }),
+        value: layerLoadBalancing({ probabilities, choices: indices, counts }, part?.statistics),
         weight,
       });
+      sums = { balance: counts };
     }
     return {
       ...partialChoices(experts, count),
@@ -80,6 +83,7 @@ export const adamoe: RouterMethod<AdaMoEOptions> = {
       scores: affine(slice(logits, 1, 0, count), 1),
       unused: [{ reason: 'null', count: countEmpty(experts, count) }],
       losses,
+      sums,
       details: { selection: probabilities },
     };
   },

@@ -30,6 +30,7 @@ export const base: RouterMethod<BaseOptions> = {
     takesLargest: true,
     onlyTopK: 1,
     exactBalance: true,
+    pooledLosses: false,
     expertTensors: ['expert_centroids'],
   }),
   parameters: (_, { hidden, experts }) => [

@@ -48,6 +48,7 @@ export const deepSeekV3: RouterMethod<DeepSeekV3Options> = {
     takesLargest: true,
     onlyTopK: null,
     exactBalance: false,
+    pooledLosses: false,
     expertTensors: ['weight', BIAS],
   }),
   parameters: (_, { hidden, experts }) => [
@@ -82,7 +83,7 @@ export const deepSeekV3: RouterMethod<DeepSeekV3Options> = {
     };
   },
 
-  afterStep({ options, tensor }, counts) {
-    if (options.biasRate > 0) updateSelectionBias(tensor(BIAS), counts, options.biasRate);
+  afterStep({ options, tensor }, { sums }) {
+    if (options.biasRate > 0) updateSelectionBias(tensor(BIAS), sums['counts']!, options.biasRate);
   },
 };

@@ -76,6 +76,7 @@ export const dselectK: RouterMethod<DSelectKOptions> = {
     takesLargest: false,
     onlyTopK: null,
     exactBalance: false,
+    pooledLosses: false,
     expertTensors: [],
   }),
   parameters: (_, { hidden, experts, topK: k }) => [

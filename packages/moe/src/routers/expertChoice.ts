@@ -24,6 +24,7 @@ export const expertChoice: RouterMethod<ExpertChoiceOptions> = {
     takesLargest: false,
     onlyTopK: null,
     exactBalance: true,
+    pooledLosses: false,
     expertTensors: ['weight'],
   }),
   parameters: (_, { hidden, experts }) => [weightSpec('weight', [experts, hidden])],

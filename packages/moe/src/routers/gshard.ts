@@ -39,7 +39,7 @@ export interface GShardOptions extends SoftmaxLossOptions {
 export const gshard: RouterMethod<GShardOptions> = {
   defaults: { kind: 'gshard', capacityFactor: 1, randomSecond: true, loadBalancingWeight: 0.01, zLossWeight: 0 },
   rules: { capacityFactor: 'positive' },
-  traits: ({ randomSecond }) => ({
+  traits: ({ randomSecond, loadBalancingWeight }) => ({
     reads: { training: 'batch', evaluation: 'batch' },
     alike: !randomSecond,
     fillsSlots: false,
@@ -47,10 +47,11 @@ export const gshard: RouterMethod<GShardOptions> = {
     takesLargest: true,
     onlyTopK: 2,
     exactBalance: false,
+    pooledLosses: loadBalancingWeight > 0,
     expertTensors: ['weight'],
   }),
   parameters: (_, { hidden, experts }) => [weightSpec('weight', [experts, hidden])],
-  route({ options, experts: count, tensor }, x, { training, noise }) {
+  route({ options, experts: count, tensor }, x, context) {
     const { device } = x;
     const [tokens = 0] = x.shape;
     const logits = linear(x, tensor('weight'));
@@ -62,9 +63,9 @@ export const gshard: RouterMethod<GShardOptions> = {
       return { choices: first, counts: segmentPlan(first, count).counts };
     });
     const wanted =
-      training && options.randomSecond
+      context.training && options.randomSecond
         ? withoutGradients(device, () => {
-            const drawn = drawNoise('gshard', 'uniform', x, [tokens, 1], noise);
+            const drawn = drawNoise('gshard', 'uniform', x, [tokens, 1], context);
             const skipped = greater(drawn, affine(slice(weights, 1, 1, 2), 2));
             return emptySlotsWhere(concatenate([zeros(device, [tokens, 1]), skipped], 1), indices, count);
           })
@@ -83,7 +84,7 @@ export const gshard: RouterMethod<GShardOptions> = {
         { reason: 'inactive', count: inactive },
         { reason: 'dropped', count: reshape(dropped, [1]) },
       ],
-      losses: softmaxLosses(training, options, statistics, logits),
+      losses: softmaxLosses(context, options, statistics, logits),
       balance: statistics,
       details: { selection: probabilities },
     };

@@ -26,6 +26,7 @@ export const hash: RouterMethod<HashOptions> = {
     takesLargest: false,
     onlyTopK: null,
     exactBalance: false,
+    pooledLosses: false,
     expertTensors: [],
   }),
   parameters: ({ vocabulary }, { experts, topK: k }) => [

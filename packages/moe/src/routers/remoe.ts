@@ -5,26 +5,12 @@
  *
  * Causal; training and evaluation route alike.
  */
-import {
-  add,
-  affine,
-  assign,
-  cast,
-  exp,
-  greater,
-  linear,
-  multiply,
-  relu,
-  sign,
-  subtract,
-  sum,
-  type Tensor,
-  zeros,
-} from '@lpr/tensor';
+import { affine, assign, exp, greater, linear, multiply, relu, sign, sum, type Tensor } from '@lpr/tensor';
 import { compactChoices, countEmpty, partialChoices } from '../choices.ts';
 import { withoutGradients } from '../graph.ts';
 import type { RouterMethod } from '../method.ts';
 import { constantSpec, weightSpec } from '../parameters.ts';
+import { overWhole, tokensOfWhole } from '../statistics.ts';
 
 export interface ReMoEOptions {
   readonly kind: 'remoe';
@@ -44,29 +30,25 @@ export const remoe: RouterMethod<ReMoEOptions> = {
     takesLargest: false,
     onlyTopK: null,
     exactBalance: false,
+    pooledLosses: true,
     expertTensors: ['weight'],
   }),
   parameters: ({ initialPenalty }, { hidden, experts }) => [
     weightSpec('weight', [experts, hidden]),
     { ...constantSpec('penalty', [1], initialPenalty), trained: false },
-    // Tokens of the step so far, to know how many experts each got.
-    { ...constantSpec('pending_tokens', [1], 0), trained: false },
   ],
-  route({ experts: count, topK: k, tensor }, x, { training }) {
+  route({ experts: count, topK: k, tensor }, x, { training, part }) {
     const [tokens = 0] = x.shape;
     const logits = linear(x, tensor('weight'));
     const gates = relu(logits);
     const active = withoutGradients(x.device, () => greater(gates, 0));
     const { experts, weights } = compactChoices(gates, active, count);
     const penalty = (): Tensor => {
-      const fractions = withoutGradients(x.device, () => affine(sum(active, 0), count / (k * tokens)));
-      const raw = affine(sum(multiply(fractions, sum(gates, 0))), 1 / tokens);
+      const load = withoutGradients(x.device, () => overWhole(part, 'sums', 'counts', sum(active, 0)));
+      const scale = count / (k * tokensOfWhole(part, tokens) * tokens);
+      const raw = affine(sum(multiply(load, sum(gates, 0))), scale);
       return sum(multiply(raw, tensor('penalty')));
     };
-    if (training) {
-      const pending = tensor('pending_tokens');
-      withoutGradients(x.device, () => assign(pending, add(pending, tokens)));
-    }
     return {
       ...partialChoices(experts, count),
       weights,
@@ -76,12 +58,11 @@ export const remoe: RouterMethod<ReMoEOptions> = {
       losses: training ? [{ name: 'activation', value: penalty(), weight: 1 }] : [],
     };
   },
-  afterStep({ options, topK: k, tensor }, counts) {
-    const [penalty, pending] = [tensor('penalty'), tensor('pending_tokens')];
+  afterStep({ options, topK: k, tensor }, { tokens, sums }) {
+    const penalty = tensor('penalty');
     withoutGradients(penalty.device, () => {
-      const surplus = sign(subtract(sum(cast(counts, 'f32')), affine(pending, k)));
+      const surplus = sign(affine(sum(sums['counts']!), 1, -k * tokens));
       assign(penalty, multiply(penalty, exp(affine(surplus, Math.log(options.penaltyFactor)))));
-      assign(pending, zeros(penalty.device, [1]));
     });
   },
 };

@@ -52,6 +52,7 @@ export const sinkhorn: RouterMethod<SinkhornOptions> = {
     takesLargest: true,
     onlyTopK: null,
     exactBalance: false,
+    pooledLosses: false,
     expertTensors: ['weight'],
   }),
   parameters: (_, { hidden, experts }) => [weightSpec('weight', [experts, hidden])],

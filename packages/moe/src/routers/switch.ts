@@ -30,7 +30,7 @@ export const switchTransformer: RouterMethod<SwitchOptions> = {
     zLossWeight: 1e-3,
   },
   rules: { capacityFactor: 'positive', evaluationCapacityFactor: 'positive', jitter: 'share' },
-  traits: ({ capacityFactor, evaluationCapacityFactor }) => ({
+  traits: ({ capacityFactor, evaluationCapacityFactor, loadBalancingWeight }) => ({
     reads: { training: 'earlierTokens', evaluation: 'earlierTokens' },
     alike: capacityFactor === evaluationCapacityFactor,
     fillsSlots: false,
@@ -38,14 +38,16 @@ export const switchTransformer: RouterMethod<SwitchOptions> = {
     takesLargest: true,
     onlyTopK: 1,
     exactBalance: false,
+    pooledLosses: loadBalancingWeight > 0,
     expertTensors: ['weight'],
   }),
   parameters: (_, { hidden, experts }) => [weightSpec('weight', [experts, hidden])],
-  route({ options, experts: count, tensor }, x, { training, noise }) {
+  route({ options, experts: count, tensor }, x, context) {
+    const { training } = context;
     const { jitter } = options;
     const jittered =
       training && jitter > 0
-        ? multiply(x, affine(drawNoise('switch', 'uniform', x, x.shape, noise), 2 * jitter, 1 - jitter))
+        ? multiply(x, affine(drawNoise('switch', 'uniform', x, x.shape, context), 2 * jitter, 1 - jitter))
         : x;
     const logits = linear(jittered, tensor('weight'));
     const probabilities = softmax(logits);
@@ -59,7 +61,7 @@ export const switchTransformer: RouterMethod<SwitchOptions> = {
       scores: logits,
       logits,
       unused: [{ reason: 'dropped', count: countEmpty(experts, count) }],
-      losses: softmaxLosses(training, options, balance, logits),
+      losses: softmaxLosses(context, options, balance, logits),
       balance,
       details: { selection: probabilities },
     };

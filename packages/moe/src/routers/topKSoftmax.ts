@@ -26,6 +26,7 @@ export const topKSoftmax: RouterMethod<TopKSoftmaxOptions> = {
     takesLargest: true,
     onlyTopK: null,
     exactBalance: false,
+    pooledLosses: false,
     expertTensors: ['weight'],
   }),
   parameters: (_, { hidden, experts }) => [weightSpec('weight', [experts, hidden])],

@@ -23,7 +23,7 @@ export interface XMoEOptions extends SoftmaxLossOptions {
 export const xmoe: RouterMethod<XMoEOptions> = {
   defaults: { kind: 'xmoe', projectionDim: 256, renormalize: true, loadBalancingWeight: 0.01, zLossWeight: 0 },
   rules: { projectionDim: 'count' },
-  traits: ({ renormalize }) => ({
+  traits: ({ renormalize, loadBalancingWeight }) => ({
     reads: { training: 'token', evaluation: 'token' },
     alike: true,
     fillsSlots: true,
@@ -31,6 +31,7 @@ export const xmoe: RouterMethod<XMoEOptions> = {
     takesLargest: true,
     onlyTopK: null,
     exactBalance: false,
+    pooledLosses: loadBalancingWeight > 0,
     expertTensors: ['expert_embeddings'],
   }),
   parameters: ({ projectionDim }, { hidden, experts }) => [
@@ -38,7 +39,7 @@ export const xmoe: RouterMethod<XMoEOptions> = {
     { ...weightSpec('expert_embeddings', [experts, projectionDim]), initial: { kind: 'unitRows' } },
     constantSpec('temperature', [1], Math.LN2),
   ],
-  route({ options, experts: count, topK: k, tensor }, x, { training }) {
+  route({ options, experts: count, topK: k, tensor }, x, context) {
     const projected = unitRows(linear(x, tensor('projection.weight')));
     const scale = exp(minimum(tensor('temperature'), Math.log(100)));
     const logits = matmul(projected, multiply(unitRows(tensor('expert_embeddings')), scale), { transposeB: true });
@@ -51,7 +52,7 @@ export const xmoe: RouterMethod<XMoEOptions> = {
       weights: options.renormalize ? normalizeRows(values) : values,
       scores: logits,
       logits,
-      losses: softmaxLosses(training, options, balance, logits),
+      losses: softmaxLosses(context, options, balance, logits),
       balance,
       details: { selection: probabilities },
     };

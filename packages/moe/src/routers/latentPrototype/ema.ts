@@ -1,6 +1,6 @@
 /**
  * Prototypes as moving averages: after a step, each moves towards the mean of the latents assigned to it. An assignment `[tokens, M]` says how much of a token each
- * expert gets: 0 or 1 of the chosen ones (hard), or the softmax over all scores (soft). Sums over micro-batches are sums of `assignedSums`.
+ * expert gets: 0 or 1 of the chosen ones (hard), or the softmax over all scores (soft). `assignedSums` of micro-batches add up.
  */
 import {
   add,

@@ -3,18 +3,14 @@ import {
   abs,
   add,
   affine,
-  cast,
   divide,
   exp,
-  matmul,
   maximum,
   mean,
   minimum,
   multiply,
   reshape,
   scatterAlongRows,
-  segmentSum,
-  type SegmentPlan,
   softmax,
   square,
   subtract,
@@ -60,34 +56,39 @@ export function assignmentOf(
 }
 
 /**
- * What the released code computes: mean absolute difference between keys `[M, D]` and `stopgrad(R^T z)`, a sum over tokens; R `[tokens, M]` is the assignment. Only the
- * keys get a gradient.
+ * What the released code computes: mean absolute difference between keys and target, both `[M, D]`; the target is
+ * `stopgrad(R^T z)`, a sum over tokens, where R `[tokens, M]` is the assignment. Only the keys get a gradient.
  */
-export function alignmentOfSums(keys: Tensor, z: Tensor, assignment: Tensor): Tensor {
-  const target = withoutGradients(keys.device, () => matmul(assignment, z, { transposeA: true }));
+export function alignmentOfSums(keys: Tensor, target: Tensor): Tensor {
   return mean(abs(subtract(keys, target)));
+}
+
+/** What alignments compare prototypes with: sums over the tokens of each expert, `[M, D]`, and its load f32 `[M]`. */
+export interface AssignedSums {
+  readonly sums: Tensor;
+  readonly counts: Tensor;
 }
 
 /**
  * Mean over the experts that got tokens of `| k_e - c_e |^2 = 2 - 2 k_e . c_e`, where k_e is the unit prototype and c_e the unit mean of the unit
  * latents of its tokens, held constant. Does not grow with the batch, and an expert without tokens is left alone.
  *
- * unitKeys `[M, D]`, unitLatents `[tokens, D]`.
+ * unitKeys `[M, D]`; the sums are of unit latents.
  */
-export function alignmentOfAssignedMeans(unitKeys: Tensor, unitLatents: Tensor, plan: SegmentPlan): Tensor {
+export function alignmentOfAssignedMeans(unitKeys: Tensor, { sums, counts }: AssignedSums): Tensor {
   const { centres, busy } = withoutGradients(unitKeys.device, () => ({
     // The unit vector of a sum is that of the mean; without tokens it is 0, which drops the expert out of the products below.
-    centres: unitRows(segmentSum(unitLatents, plan)),
-    busy: sum(minimum(cast(plan.counts, 'f32'), 1)),
+    centres: unitRows(sums),
+    busy: sum(minimum(counts, 1)),
   }));
   return affine(divide(sum(multiply(unitKeys, centres)), busy), -2, 2);
 }
 
 /** The same without unit rows, for measures that are not about directions: mean over the experts that got tokens of the mean over D of `(k_e - c_e)^2`. */
-export function alignmentOfAssignedCentres(keys: Tensor, latents: Tensor, plan: SegmentPlan): Tensor {
+export function alignmentOfAssignedCentres(keys: Tensor, { sums, counts }: AssignedSums): Tensor {
   const { centres, present } = withoutGradients(keys.device, () => {
-    const counts = reshape(cast(plan.counts, 'f32'), [plan.segments, 1]);
-    return { centres: divide(segmentSum(latents, plan), maximum(counts, 1)), present: minimum(counts, 1) };
+    const load = reshape(counts, [counts.size, 1]);
+    return { centres: divide(sums, maximum(load, 1)), present: minimum(load, 1) };
   });
   const distances = mean(square(subtract(keys, centres)), 1, { keepAxis: true });
   return divide(sum(multiply(distances, present)), sum(present));

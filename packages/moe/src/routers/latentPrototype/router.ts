@@ -15,40 +15,29 @@ import {
   linear,
   matmul,
   multiply,
-  ones,
-  scatterAlongRows,
   silu,
   slice,
   softmax,
   takeAlongRows,
   type Tensor,
   topK,
-  zeros,
 } from '@lpr/tensor';
 import { fullChoices } from '../../choices.ts';
 import { withoutGradients } from '../../graph.ts';
 import type { RouterCore, RouterMethod } from '../../method.ts';
 import { constantSpec, type ParameterSpec, weightSpec } from '../../parameters.ts';
-import { drawNoise, type LossTerm, type RouteContext, type RouterShape } from '../../router.ts';
+import { drawNoise, type RouteContext, type RouterShape } from '../../router.ts';
 import { checkGroups, limitToBestGroups, updateSelectionBias } from '../../selection.ts';
 import { unitRows } from '../../unitRows.ts';
-import { meanCosine, negativeMeanDistance, orthogonality } from './diversity.ts';
-import { assignedSums, gaussiansOf, moments, moveDecayedSums, movePrototypes } from './ema.ts';
+import { gaussiansOf, moveDecayedSums, movePrototypes } from './ema.ts';
+import { AVERAGED, objectiveOf } from './objective.ts';
 import { type LatentPrototypeOptions, latentPrototypePresets } from './options.ts';
-import {
-  alignmentOfAssignedCentres,
-  alignmentOfAssignedMeans,
-  alignmentOfMixture,
-  alignmentOfSums,
-  assignmentOf,
-  klToStandardNormal,
-} from './regularizers.ts';
 import { comparesDistributions, keysName, measureParameters, Rows, scoresOf } from './similarity.ts';
 
 type Options = LatentPrototypeOptions & { readonly kind: 'latentPrototype' };
 type Core = RouterCore<Options>;
 
-/** Names as the released code has them below the gate; `selection_bias` and `ema_pending` are ours. */
+/** Names as the released code has them below the gate; `selection_bias` is ours. */
 function parameters(options: Options, shape: RouterShape): ParameterSpec[] {
   const { hidden, experts } = shape;
   const { latentDim } = options;
@@ -78,15 +67,8 @@ function parameters(options: Options, shape: RouterShape): ParameterSpec[] {
     buffer('ema_var', [experts, latentDim], { kind: 'constant', value: 1 });
   }
   if (options.emaBuffers || movesSums) buffer('ema_counts', [experts], zero);
-  if (options.ema !== 'off') buffer('ema_pending', [experts, 1 + averagedWidth(options)], zero);
   if (options.selectionBiasRate > 0) buffer('selection_bias', [experts], zero);
   return specs;
-}
-
-/** Width of what is averaged of a token: its latent, or its first and second moment. */
-function averagedWidth(options: Options): number {
-  const both = options.ema === 'official' && comparesDistributions(options);
-  return both ? 2 * options.latentDim : options.latentDim;
 }
 
 interface Encoded {
@@ -104,7 +86,7 @@ function encode({ options, tensor }: Core, x: Tensor, context: RouteContext): En
   const logvar = slice(both, 1, latentDim, 2 * latentDim);
   const samples = context.training && (scoreFrom === 'z' || alignment !== 'assignedMean');
   if (!samples) return { mu, logvar, z: mu };
-  const noise = drawNoise('latentPrototype', 'normal', mu, mu.shape, context.noise);
+  const noise = drawNoise('latentPrototype', 'normal', mu, mu.shape, context);
   return { mu, logvar, z: add(mu, multiply(noise, exp(affine(logvar, 0.5)))) };
 }
 
@@ -132,12 +114,6 @@ function select({ options, topK: k, tensor }: Core, scores: Tensor): Selected {
   return { experts, chosenScores: takeAlongRows(scores, experts), selection };
 }
 
-function diversityOf(rows: Rows, { diversity, diversityNormalize: unit, diversityReduce: reduce }: Options): Tensor {
-  if (diversity === 'cosine') return meanCosine(rows.unit);
-  if (diversity === 'euclidean') return negativeMeanDistance(rows.raw);
-  return orthogonality(unit ? rows.unit : rows.raw, { unit, reduce });
-}
-
 export const latentPrototype: RouterMethod<Options> = {
   defaults: { kind: 'latentPrototype', ...latentPrototypePresets.corrected },
   traits: (options) => ({
@@ -148,9 +124,10 @@ export const latentPrototype: RouterMethod<Options> = {
     takesLargest: true,
     onlyTopK: null,
     exactBalance: false,
+    pooledLosses: options.diversityTarget !== 'keys' || options.alignment !== 'paper',
     expertTensors: [
       ...['expert_keys', 'expert_keys_mu', 'expert_keys_logvar'],
-      ...['selection_bias', 'ema_sums', 'ema_mu', 'ema_var', 'ema_counts', 'ema_pending'],
+      ...['selection_bias', 'ema_sums', 'ema_mu', 'ema_var', 'ema_counts'],
     ],
   }),
   parameters,
@@ -188,77 +165,45 @@ export const latentPrototype: RouterMethod<Options> = {
       projected = details['z_decoded'] = linear(aggregate!, tensor('out_proj.weight'), tensor('out_proj.bias'));
     }
 
-    const losses: LossTerm[] = [];
-    if (context.training) {
-      const { strength, diversityTarget, diversityWeight, klWeight, alignmentWeight } = options;
-      const record = (name: string, value: Tensor, weight: number): void => {
-        losses.push({ name, value, weight: strength * weight });
-      };
-      if (diversityTarget !== 'keys') record('diversityTokens', diversityOf(latents, options), diversityWeight);
-      if (diversityTarget !== 'tokens') record('diversityKeys', diversityOf(keys, options), diversityWeight);
-      record('kl', klToStandardNormal(mu, logvar), klWeight);
-      const { alignment, ema } = options;
-      const assignment =
-        alignment === 'official' || ema === 'official'
-          ? assignmentOf(chosenScores, experts, count, options.assignment)
-          : null;
-      if (alignment === 'paper') {
-        record('alignment', alignmentOfMixture(z, aggregate!), alignmentWeight);
-      } else if (alignment === 'official') {
-        details['routing'] = assignment!;
-        record('alignment', alignmentOfSums(keys.raw, z, assignment!), alignmentWeight);
-      } else if (options.measure === 'cosine') {
-        record('alignment', alignmentOfAssignedMeans(keys.unit, latents.unit, choices.plan), alignmentWeight);
-      } else {
-        record('alignment', alignmentOfAssignedCentres(keys.raw, latents.raw, choices.plan), alignmentWeight);
-      }
-      if (ema !== 'off') {
-        withoutGradients(x.device, () => {
-          const pending = tensor('ema_pending');
-          const hard = (): Tensor => scatterAlongRows(ones(x.device, experts.shape), experts, count);
-          const shares = ema === 'hard' ? hard() : ema === 'soft' ? softmax(scores) : assignment!;
-          const values = averagedWidth(options) === options.latentDim ? z : moments({ mean: mu, logvar });
-          assign(pending, add(pending, assignedSums(shares, values)));
-        });
-      }
-    }
+    const routed = { ...encoded, keys, latents, scores, chosenScores, choices, aggregate };
+    const objective = context.training ? objectiveOf(options, routed, context.part) : null;
     const weights = softmax(chosenScores);
     return {
       ...choices,
       weights: options.weightScale === 1 ? weights : affine(weights, options.weightScale),
       scores,
-      losses,
-      details,
+      losses: [],
+      ...objective,
+      details: { ...details, ...objective?.details },
       ...(projected === null ? {} : { expertInput: add(x, projected) }),
     };
   },
 
-  /** Selection bias, moving averages of all micro-batches of the step, then the unit sphere. */
-  afterStep({ options, tensor }, counts) {
-    if (options.selectionBiasRate > 0) updateSelectionBias(tensor('selection_bias'), counts, options.selectionBiasRate);
+  /** Selection bias, moving averages, then the unit sphere. */
+  afterStep({ options, tensor }, { sums }) {
+    if (options.selectionBiasRate > 0) {
+      updateSelectionBias(tensor('selection_bias'), sums['counts']!, options.selectionBiasRate);
+    }
     const keys = tensor(keysName(options));
     withoutGradients(keys.device, () => {
-      if (options.ema !== 'off') {
-        moveByAverages(options, tensor);
-        assign(tensor('ema_pending'), zeros(keys.device, tensor('ema_pending').shape));
-      }
+      if (options.ema !== 'off') moveByAverages(options, tensor, sums[AVERAGED]!);
       if (options.unitBallConstraint) assign(keys, unitRows(keys));
     });
   },
 };
 
-function moveByAverages(options: Options, tensor: Core['tensor']): void {
+/** `averaged` `[M, 1 + width]`: sums over the step. */
+function moveByAverages(options: Options, tensor: Core['tensor'], averaged: Tensor): void {
   const keys = tensor(keysName(options));
-  const pending = tensor('ema_pending');
   if (options.ema !== 'official') {
-    assign(keys, movePrototypes(keys, pending, options.emaDecay));
+    assign(keys, movePrototypes(keys, averaged, options.emaDecay));
   } else if (!comparesDistributions(options)) {
     const state = { sums: tensor('ema_sums'), counts: tensor('ema_counts') };
-    assign(keys, moveDecayedSums(state, pending, options.emaDecay));
+    assign(keys, moveDecayedSums(state, averaged, options.emaDecay));
   } else {
     const [means, squares] = [tensor('ema_mu'), tensor('ema_var')];
     const state = { sums: concatenate([means, squares], 1), counts: tensor('ema_counts') };
-    const { mean, logvar } = gaussiansOf(moveDecayedSums(state, pending, options.emaDecay));
+    const { mean, logvar } = gaussiansOf(moveDecayedSums(state, averaged, options.emaDecay));
     assign(means, slice(state.sums, 1, 0, options.latentDim));
     assign(squares, slice(state.sums, 1, options.latentDim, 2 * options.latentDim));
     assign(keys, mean);

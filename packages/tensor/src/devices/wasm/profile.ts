@@ -53,13 +53,18 @@ export class Profile {
 
   /** Waits for what was recorded, stops and returns the times since `start`. */
   async stop(): Promise<ProfileTimes> {
-    if (this.#startedAt === null) throw new Error('profile.stop: no profile runs; call profile.start first');
     await this.#synchronize();
-    const total = now() - this.#startedAt;
+    const times = this.times();
     this.#words[PROFILING / 4] = 0;
     this.#startedAt = null;
+    return times;
+  }
+
+  /** The times since `start` of what has run by now; nothing waits, and the profile goes on. */
+  times(): ProfileTimes {
+    if (this.#startedAt === null) throw new Error('profile: none runs; call profile.start first');
     return {
-      total,
+      total: now() - this.#startedAt,
       busy: this.#labelTimes.reduce((sum, time) => sum + time, 0),
       labels: timesByName(this.#labelTimes, (id) => this.#labels[id]!),
       kernels: timesByName(this.#kernelTimes, kernelName),

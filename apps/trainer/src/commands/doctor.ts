@@ -1,0 +1,123 @@
+/** `pnpm trainer doctor`: what this machine can do, and what would run on it. */
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { createDevice, type Device, matmul, scope, tensor } from '@lpr/tensor';
+import { checkFits, predictRun } from '../prediction.ts';
+import { PRESETS } from '../presets/index.ts';
+import { formatSeconds } from '../progress.ts';
+import { cacheDirectory } from '../session.ts';
+import { resolveSettings } from '../settings/resolve.ts';
+
+/** One thing that was looked at. A failure keeps everything from working, a note does not. */
+interface Finding {
+  readonly state: 'ok' | 'note' | 'FAIL';
+  readonly text: string;
+}
+
+/** Prints the findings; the exit code is 1 when one of them is a failure. */
+export async function doctor(): Promise<void> {
+  const findings = [
+    nodeVersion(),
+    processor(),
+    memory(),
+    await cpuDevice(),
+    await gpuDevice(),
+    await writable('the cache', cacheDirectory(process.env)),
+    await writable('the working directory', '.'),
+    ...Object.keys(PRESETS).map(presetFinding),
+  ];
+  for (const { state, text } of findings) console.log(`${state.padEnd(4)}  ${text}`);
+  if (findings.some(({ state }) => state === 'FAIL')) process.exitCode = 1;
+}
+
+function nodeVersion(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const fits = major > 20 || (major === 20 && minor >= 19);
+  return { state: fits ? 'ok' : 'FAIL', text: `Node ${process.versions.node}${fits ? '' : ': needs 20.19 or newer'}` };
+}
+
+function processor(): Finding {
+  return { state: 'ok', text: `${availableParallelism()} cores: ${cpus()[0]?.model.trim() ?? 'unknown'}` };
+}
+
+function memory(): Finding {
+  const gibibytes = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
+  return { state: 'ok', text: `${gibibytes(totalmem())} GiB of memory, ${gibibytes(freemem())} GiB free` };
+}
+
+/** Threads and SIMD level, and whether it computes right. */
+async function cpuDevice(): Promise<Finding> {
+  try {
+    const device = await createDevice('wasm');
+    try {
+      const wrong = await productError(device);
+      if (wrong > 1e-3) return { state: 'FAIL', text: `${device.description}: a matrix product is wrong by ${wrong}` };
+      return { state: 'ok', text: `--device wasm: ${device.description}` };
+    } finally {
+      await device.dispose();
+    }
+  } catch (error) {
+    return { state: 'FAIL', text: `--device wasm: ${String(error)}` };
+  }
+}
+
+async function gpuDevice(): Promise<Finding> {
+  try {
+    const device = await createDevice('gpu');
+    try {
+      const wrong = await productError(device);
+      if (wrong > 1e-2) return { state: 'note', text: `${device.description}: a matrix product is wrong by ${wrong}` };
+      return { state: 'ok', text: `--device gpu: ${device.description}` };
+    } finally {
+      await device.dispose();
+    }
+  } catch (error) {
+    return { state: 'note', text: `--device gpu: ${error instanceof Error ? error.message : String(error)}` };
+  }
+}
+
+/** The largest difference of a product on the device from the same on the host. */
+async function productError(device: Device): Promise<number> {
+  const size = 48;
+  const a = Float32Array.from({ length: size * size }, (_, i) => ((i * 7919) % 101) / 101 - 0.5);
+  const b = Float32Array.from({ length: size * size }, (_, i) => ((i * 104_729) % 103) / 103 - 0.5);
+  const values = await scope(device, () =>
+    matmul(tensor(device, a, [size, size]), tensor(device, b, [size, size])).data(),
+  );
+  let largest = 0;
+  for (let row = 0; row < size; row++) {
+    for (let column = 0; column < size; column++) {
+      let sum = 0;
+      for (let i = 0; i < size; i++) sum += a[row * size + i]! * b[i * size + column]!;
+      const error = Math.abs(sum - values[row * size + column]!);
+      // A NaN must not look like no error.
+      largest = error <= largest ? largest : error;
+    }
+  }
+  return Number.isNaN(largest) ? Number.POSITIVE_INFINITY : largest;
+}
+
+async function writable(what: string, folder: string): Promise<Finding> {
+  const probe = join(folder, `.lpr-doctor-${process.pid}`);
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeFile(probe, '');
+    await rm(probe);
+    return { state: 'ok', text: `${what} can be written: ${folder}` };
+  } catch (error) {
+    return { state: 'FAIL', text: `${what} cannot be written: ${String(error)}` };
+  }
+}
+
+function presetFinding(preset: string): Finding {
+  const settings = resolveSettings({ preset, config: [], set: [] });
+  const { memory, seconds } = predictRun(settings);
+  const needs = `${(memory.total / 2 ** 30).toFixed(2)} GiB, ${seconds === null ? '' : `roughly ${formatSeconds(seconds)}`}`;
+  try {
+    checkFits(settings);
+    return { state: 'ok', text: `--preset ${preset} runs on this CPU: ${needs}` };
+  } catch {
+    return { state: 'note', text: `--preset ${preset} needs a GPU: ${needs}` };
+  }
+}

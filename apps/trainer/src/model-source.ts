@@ -1,0 +1,93 @@
+/** A model to use, from wherever it lies: a run (its newest checkpoint), one of its checkpoints, or a Hugging Face folder. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { parseTokenizer, type Tokenizer } from '@lpr/data';
+import type { Decoder, DecoderConfig } from '@lpr/model';
+import { loadHuggingFace, readConfig } from '@lpr/model/node';
+import type { Device } from '@lpr/tensor';
+import { hasCode, newestCheckpoint } from '@lpr/train';
+import { UsageError } from './errors.ts';
+import { decoderConfig } from './models.ts';
+import { readSettings } from './settings/check.ts';
+
+export const TOKENIZER_FILE = 'tokenizer.json';
+
+export interface ModelSource {
+  /** The folder with `config.json` and the weights. */
+  readonly folder: string;
+  readonly config: DecoderConfig;
+  /** What `tokenizer.json` holds; null where there is none. */
+  readonly tokenizerJson: string | null;
+}
+
+/**
+ * Finds model and tokenizer.
+ *
+ * @param path of a run, a checkpoint or a Hugging Face folder
+ * @param tokenizer a `tokenizer.json` in place of the one that lies with the model
+ * @throws UsageError when the folder is none of these, or a run without a checkpoint
+ */
+export async function findModel(path: string, tokenizer?: string): Promise<ModelSource> {
+  const holdsWeights = existsSync(join(path, 'config.json')) || existsSync(join(path, 'model.safetensors'));
+  const folder = holdsWeights ? path : await checkpointOf(path);
+  const given = tokenizer === undefined ? null : await readText(tokenizer);
+  if (tokenizer !== undefined && given === null)
+    throw new UsageError(`--tokenizer ${tokenizer}: there is no such file`);
+  // A checkpoint's tokenizer lies in the folder of the run.
+  const places = [folder, dirname(dirname(folder))];
+  const texts = await Promise.all(places.map((place) => readText(join(place, TOKENIZER_FILE))));
+  return {
+    folder,
+    config: await configOf(folder),
+    tokenizerJson: given ?? texts.find((text) => text !== null) ?? null,
+  };
+}
+
+/** The tokenizer of a model. Throws UsageError when there is none, or it does not fit the model. */
+export function tokenizerOf({ folder, config, tokenizerJson }: ModelSource): Tokenizer {
+  if (tokenizerJson === null) {
+    throw new UsageError(`${folder} has no ${TOKENIZER_FILE}; name one with --tokenizer`);
+  }
+  const tokenizer = parseTokenizer(tokenizerJson);
+  if (tokenizer.vocabularySize > config.vocab_size) {
+    throw new UsageError(
+      `the tokenizer has ${tokenizer.vocabularySize} tokens, the model in ${folder} only ${config.vocab_size}; they do not belong together`,
+    );
+  }
+  return tokenizer;
+}
+
+/** Checkpoints from before they held a `config.json` have the settings of their run. */
+async function configOf(folder: string): Promise<DecoderConfig> {
+  if (existsSync(join(folder, 'config.json'))) return await readConfig(folder);
+  const settings = await readSettings(dirname(dirname(folder)));
+  return decoderConfig(settings, settings.size.vocabulary);
+}
+
+export async function loadModel(device: Device, { folder, config }: ModelSource): Promise<Decoder> {
+  return await loadHuggingFace(device, folder, config);
+}
+
+async function checkpointOf(run: string): Promise<string> {
+  if (!existsSync(join(run, 'config.yaml'))) {
+    throw new UsageError(
+      `${run} holds no model: expected a run's folder (config.yaml), one of its checkpoints, or a Hugging Face folder (config.json)`,
+    );
+  }
+  const checkpoint = await newestCheckpoint(join(run, 'checkpoints'), ({ message }) =>
+    console.error(`warning: ${message}; using the one before`),
+  );
+  if (checkpoint === null) {
+    throw new UsageError(`${run} has no checkpoint yet; train it first (pnpm trainer resume ${run})`);
+  }
+  return checkpoint.folder;
+}
+
+/** null when there is no such file. */
+async function readText(path: string): Promise<string | null> {
+  return await readFile(path, 'utf8').catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return null;
+    throw error;
+  });
+}

@@ -1,0 +1,101 @@
+/**
+ * A source: where documents of one domain come from, in files that are read in shards, so that a corpus may be larger than
+ * memory and a read that stopped goes on where it was.
+ */
+
+import { contentKey } from '../cache.ts';
+import type { Document } from '../documents.ts';
+
+/** The documents of one file that are read, encoded and cached together. */
+export interface Shard {
+  readonly documents: readonly Document[];
+  /** Whether the file ends here. */
+  readonly last: boolean;
+}
+
+export interface SourceFile {
+  /** For messages: a path or an address. */
+  readonly name: string;
+  /** Everything that decides what the file's shards are, as plain data: a cache tells files apart by it. */
+  readonly key: object;
+  /** Reads the shards from number `first` on, which must exist; the last one says so. */
+  shards(first: number): AsyncIterable<Shard> | Iterable<Shard>;
+}
+
+export interface Source {
+  readonly domain: string;
+  /** See `TokenStream`. */
+  readonly weight?: number;
+  /** Reading stops with the document that reaches this number of tokens, both parts of the split together. */
+  readonly maxTokens?: number;
+  /**
+   * How documents are held out: `'size'` (`splitDocuments`) takes a pass over all of them first, `'place'`
+   * (`holdOutByPlace`) takes none.
+   */
+  readonly splitBy: 'size' | 'place';
+  readonly files: readonly SourceFile[];
+}
+
+/** What every source may be given. */
+export interface SourceOptions {
+  readonly domain?: string | undefined;
+  readonly weight?: number | undefined;
+  readonly maxTokens?: number | undefined;
+}
+
+/**
+ * A source of documents that are in memory.
+ *
+ * @param options the domain is that of the first document unless given, or `'text'`
+ */
+export function documentSource(documents: readonly Document[], options: SourceOptions = {}): Source {
+  const domain = options.domain ?? documents[0]?.domain ?? 'text';
+  return {
+    ...commonOptions({ ...options, domain }),
+    splitBy: 'size',
+    files: [
+      {
+        name: domain,
+        key: { documents: contentKey({}, documents) },
+        shards: () => [{ documents, last: true }],
+      },
+    ],
+  };
+}
+
+/** The options with those left out that are undefined. */
+export function commonOptions(
+  options: SourceOptions & { readonly domain: string },
+): Pick<Source, 'domain' | 'weight' | 'maxTokens'> {
+  const { domain, weight, maxTokens } = options;
+  return { domain, ...(weight === undefined ? {} : { weight }), ...(maxTokens === undefined ? {} : { maxTokens }) };
+}
+
+/** How many documents a shard has where the file itself is not cut into pieces. */
+const SHARD_DOCUMENTS = 1024;
+/** Characters after which a shard is full though it has fewer documents. */
+const SHARD_CHARACTERS = 2 ** 23;
+
+/** Gathers documents into shards and leaves out those before shard `first`. */
+export async function* gatherShards(
+  documents: AsyncIterable<Document> | Iterable<Document>,
+  first: number,
+): AsyncGenerator<Shard> {
+  let number = 0;
+  let characters = 0;
+  let gathered: Document[] = [];
+  for await (const document of documents) {
+    // Only now is it known that the shard before is not the last.
+    if (gathered.length === SHARD_DOCUMENTS || characters >= SHARD_CHARACTERS) {
+      if (number >= first) {
+        yield { documents: gathered, last: false };
+      }
+      number++;
+      gathered = [];
+      characters = 0;
+    }
+    gathered.push(document);
+    characters += document.text.length;
+  }
+  yield { documents: gathered, last: true };
+}

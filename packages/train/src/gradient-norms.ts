@@ -1,0 +1,77 @@
+/** How hard each term of the objective pulls at the parts of a model: norms of its gradient alone, from extra backward passes over one batch. */
+import type { Batch } from '@lpr/data';
+import type { Decoder, DecoderOutput } from '@lpr/model';
+import { routerTraits } from '@lpr/moe';
+import { add, affine, assign, backward, globalNorm, type RandomKey, scope, type Tensor } from '@lpr/tensor';
+import type { PartNorms } from './logs.ts';
+import { uploadBatch } from './trainer.ts';
+
+const PARTS = ['router', 'prototypes', 'trunk'] as const;
+
+/** The cross entropy among the terms. */
+const TASK = 'task';
+
+/**
+ * Norms by term ('task': the cross entropy; a further term: weighted, over all layers). A term without a gradient at a part scores 0 there. Parameters and
+ * router state are as before; no gradients may be pending.
+ */
+export async function measureGradientNorms(
+  decoder: Decoder,
+  batch: Batch,
+  noise: RandomKey,
+): Promise<Record<string, PartNorms>> {
+  const { device } = decoder;
+  const parts = partsOf(decoder);
+  // Routers that average latents count this batch too: what they hold is put back.
+  const held = scope(device, () => Array.from(decoder.buffers.values(), (buffer) => affine(buffer, 1)), {
+    gradients: false,
+  });
+  const norms: Record<string, PartNorms> = {};
+  const pending = [TASK];
+  for (let term = pending.pop(); term !== undefined; term = pending.pop()) {
+    const read = scope(device, () => {
+      const output = decoder.forward(uploadBatch(decoder, batch), { training: true, noise });
+      if (term === TASK) pending.push(...new Set(output.losses.map(({ name }) => name)));
+      const value = valueOf(term, output);
+      if (value.tracked) backward(value);
+      return { norms: Promise.all(PARTS.map((part) => normOf(parts[part]))) };
+    });
+    const [router, prototypes, trunk] = (await read.norms) as [number, number, number];
+    norms[term] = { router, prototypes, trunk };
+    for (const parameter of decoder.parameters.values()) dropGradient(parameter);
+    [...decoder.buffers.values()].forEach((buffer, i) => assign(buffer, held[i]!));
+  }
+  for (const copy of held) copy.dispose();
+  return norms;
+}
+
+function dropGradient(parameter: Tensor): void {
+  parameter.grad?.dispose();
+  parameter.grad = null;
+}
+
+function valueOf(term: string, { taskLoss, losses }: DecoderOutput): Tensor {
+  if (term === TASK) return taskLoss;
+  return losses
+    .filter(({ name }) => name === term)
+    .map(({ value, weight }) => affine(value, weight))
+    .reduce((a, b) => add(a, b));
+}
+
+async function normOf(parameters: readonly Tensor[]): Promise<number> {
+  const gradients = parameters.flatMap(({ grad }) => (grad === null ? [] : [grad]));
+  return gradients.length === 0 ? 0 : await globalNorm(gradients).item();
+}
+
+/** Every trained tensor by the part it belongs to. Prototypes are what a router holds of each expert, such as the rows of a linear router. */
+function partsOf(decoder: Decoder): Record<(typeof PARTS)[number], Tensor[]> {
+  const plans = decoder.plan.layers.flatMap(({ feedForward }) => (feedForward.kind === 'moe' ? [feedForward] : []));
+  const router = new Set<Tensor>();
+  const prototypes = new Set<Tensor>();
+  decoder.routers.forEach(({ parameters }, i) => {
+    const { expertTensors } = routerTraits(plans[i]!.router);
+    for (const [name, tensor] of parameters) (expertTensors.includes(name) ? prototypes : router).add(tensor);
+  });
+  const trunk = [...decoder.parameters.values()].filter((tensor) => !router.has(tensor) && !prototypes.has(tensor));
+  return { router: [...router], prototypes: [...prototypes], trunk };
+}

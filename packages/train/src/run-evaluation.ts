@@ -1,0 +1,150 @@
+/**
+ * Evaluations of a run on held-out text: a line of `evaluations.jsonl` each, and how the first tokens of each domain were routed:
+ *
+ * - `traces/step-000123.trace`: experts and weights (format: @lpr/metrics, traces.ts); the same tokens at every step
+ * - `latents/step-000123.safetensors`, at the end, of latent routers: `layers.I.latents` f32 `[n, D]`, `layers.I.tokens` i32 `[n]`,
+ *   `layers.I.experts` i32 `[n, k]`, `layers.I.prototypes` f32 `[M, D]`; I is the layer's number in the model
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Batch } from '@lpr/data';
+import { encodeTrace, layersReport, mutualInformation, mutualInformationBias, TraceRecorder } from '@lpr/metrics';
+import { type Decoder, encodeSafetensors } from '@lpr/model';
+import { type Evaluation, evaluateDomains, type RoutedBatch } from './evaluate.ts';
+import { stepName, writeWhole } from './files.ts';
+import type { EvaluationLine } from './logs.ts';
+import { balanceFigures } from './window.ts';
+
+export interface EvaluationOptions {
+  /** Steps from one evaluation to the next; null: only at the end. */
+  readonly every: number | null;
+  /** Held-out batches by domain, the same at every call. */
+  readonly domains: ReadonlyMap<string, () => Iterable<Batch>>;
+  /** Tokens of each domain whose routing is kept in traces and latents; 0, the default: none. */
+  readonly traceTokens?: number;
+  /** Stop when this many evaluations in a row were no better than the best before them; null, the default: never. */
+  readonly patience?: number | null;
+  /** Told how many tokens are done. */
+  readonly onProgress?: (tokens: number) => void;
+}
+
+/** An evaluation as its line and, beyond that, the exact loads `[layers][experts]`. */
+export interface RunEvaluation {
+  readonly line: EvaluationLine;
+  readonly counts: readonly Float64Array[];
+}
+
+/** What counts of expert and token id together may take on the host. */
+const MOST_COUNT_BYTES = 2 ** 29;
+
+/** Evaluates a model after `step` steps on `tokens` tokens, and writes traces and latents into the run's folder. */
+export async function evaluateRun(
+  folder: string,
+  decoder: Decoder,
+  options: EvaluationOptions,
+  at: { readonly step: number; readonly tokens: number; readonly final: boolean },
+): Promise<RunEvaluation> {
+  const { traceTokens = 0, onProgress } = options;
+  const routers = decoder.routers;
+  const experts = routers[0]?.experts ?? 0;
+  const tokenCounts = 4 * routers.length * experts * decoder.plan.vocabulary <= MOST_COUNT_BYTES;
+  const routed: RoutedBatch[] = [];
+  const domains = new Map(Array.from(options.domains, ([name, batches]) => [name, batches()]));
+  const evaluation = await evaluateDomains(decoder, domains, {
+    tokenCounts,
+    ...(traceTokens > 0 && routers.length > 0
+      ? { routed: { tokens: traceTokens, onBatch: (batch) => routed.push(batch) } }
+      : {}),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  });
+  const first = firstTokens(routed, traceTokens);
+  if (first.length > 0) {
+    const recorder = new TraceRecorder({ experts, limit: first.reduce((sum, each) => sum + each.tokenIds.length, 0) });
+    for (const batch of first) recorder.add(batch);
+    await writeBeside(folder, 'traces', `${stepName(at.step)}.trace`, encodeTrace(recorder.trace()));
+    if (at.final && first[0]!.layers.some(({ latents }) => latents !== null)) {
+      const file = encodeSafetensors(await latentsOf(decoder, first));
+      await writeBeside(folder, 'latents', `${stepName(at.step)}.safetensors`, file);
+    }
+  }
+  return { line: lineOf(evaluation, at), counts: evaluation.counts };
+}
+
+/** Whether the last `patience` evaluations were all no better than the best before them. */
+export function isOutOfPatience(losses: readonly number[], patience: number | null | undefined): boolean {
+  if (patience === null || patience === undefined || losses.length <= patience) return false;
+  const best = Math.min(...losses.slice(0, -patience));
+  return losses.slice(-patience).every((loss) => !(loss < best));
+}
+
+function lineOf(
+  { loss, tokens: evaluatedTokens, domains, counts, tokenCounts }: Evaluation,
+  at: { readonly step: number; readonly tokens: number; readonly final: boolean },
+): EvaluationLine {
+  // A model without experts has no balance.
+  const none = { gini: null, minMax: null, maxVio: null };
+  const report = counts.length === 0 ? null : layersReport(counts);
+  const mean = (figures: readonly number[]): number | null =>
+    figures.length === 0 ? null : figures.reduce((a, b) => a + b, 0) / figures.length;
+  return {
+    ...at,
+    domains: Object.fromEntries(
+      Array.from(domains, ([name, figures]) => [name, { ...figures, perplexity: Math.exp(figures.loss) }]),
+    ),
+    loss,
+    perplexity: Math.exp(loss),
+    evaluatedTokens,
+    ...(report === null ? none : balanceFigures(report.mean)),
+    worst: report === null ? none : balanceFigures(report.worst),
+    mutualInformation: mean(tokenCounts.map(mutualInformation)),
+    mutualInformationBias: mean(tokenCounts.map(mutualInformationBias)),
+  };
+}
+
+/** The first tokens of each domain: the last batch of a domain is cut. */
+function firstTokens(batches: readonly RoutedBatch[], tokens: number): RoutedBatch[] {
+  const taken = new Map<string, number>();
+  return batches.map((batch) => {
+    const before = taken.get(batch.domain) ?? 0;
+    const count = Math.min(batch.tokenIds.length, tokens - before);
+    taken.set(batch.domain, before + count);
+    const cut = <T extends Int32Array | Float32Array>(rows: T): T =>
+      rows.subarray(0, (rows.length / batch.tokenIds.length) * count) as T;
+    return {
+      domain: batch.domain,
+      tokenIds: cut(batch.tokenIds),
+      layers: batch.layers.map(({ experts, weights, latents }) => ({
+        experts: cut(experts),
+        weights: cut(weights),
+        latents: latents === null ? null : cut(latents),
+      })),
+    };
+  });
+}
+
+type StoredTensor = { readonly shape: readonly number[]; readonly data: Float32Array | Int32Array };
+
+async function latentsOf(decoder: Decoder, batches: readonly RoutedBatch[]): Promise<Map<string, StoredTensor>> {
+  const tensors = new Map<string, StoredTensor>();
+  const tokenIds = Int32Array.from(batches.flatMap((batch) => [...batch.tokenIds]));
+  for (const [i, { parameters }] of decoder.routers.entries()) {
+    // Gaussian prototypes have their means under the second name.
+    const prototypes = parameters.get('expert_keys') ?? parameters.get('expert_keys_mu');
+    const layers = batches.map(({ layers }) => layers[i]!);
+    if (prototypes === undefined || layers[0]!.latents === null) continue;
+    const rows = (values: readonly number[]): number[] => [tokenIds.length, values.length / tokenIds.length];
+    const latents = layers.flatMap((layer) => [...layer.latents!]);
+    const experts = layers.flatMap((layer) => [...layer.experts]);
+    const name = `layers.${decoder.moeLayers[i]!}`;
+    tensors.set(`${name}.latents`, { shape: rows(latents), data: Float32Array.from(latents) });
+    tensors.set(`${name}.tokens`, { shape: [tokenIds.length], data: tokenIds });
+    tensors.set(`${name}.experts`, { shape: rows(experts), data: Int32Array.from(experts) });
+    tensors.set(`${name}.prototypes`, { shape: prototypes.shape, data: await prototypes.data() });
+  }
+  return tensors;
+}
+
+async function writeBeside(run: string, folder: string, name: string, content: Uint8Array): Promise<void> {
+  await mkdir(join(run, folder), { recursive: true });
+  await writeWhole(join(run, folder, name), content);
+}

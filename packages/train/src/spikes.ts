@@ -1,0 +1,28 @@
+/** Loss spikes: a loss far above those of the steps before it. */
+import { DivergedError, type StepReport } from './trainer.ts';
+
+export interface LossSpikeOptions {
+  /** Standard deviations above the mean of the window from which on a loss is a spike. */
+  readonly sigmas: number;
+  /** Steps before it that it is compared with; no loss is judged before there are so many. */
+  readonly window: number;
+}
+
+/**
+ * @param losses of all steps before
+ * @throws DivergedError when the loss of a step is above `mean + sigmas * deviation` of those in the window before it
+ */
+export function checkSpike(report: StepReport, losses: readonly number[], { sigmas, window }: LossSpikeOptions): void {
+  if (losses.length < window) return;
+  const recent = losses.slice(-window);
+  const mean = recent.reduce((a, b) => a + b, 0) / window;
+  const deviation = Math.sqrt(recent.reduce((sum, loss) => sum + (loss - mean) ** 2, 0) / window);
+  const limit = mean + sigmas * deviation;
+  if (report.loss <= limit) return;
+  throw new DivergedError(
+    report.step,
+    `the loss spiked at step ${report.step}: ${report.loss}, where the ${window} steps before had ${mean.toFixed(4)} on average, ` +
+      `with a deviation of ${deviation.toFixed(4)}; ${limit.toFixed(4)} was the limit (${sigmas} deviations above). ` +
+      `Lower the learning rate (${report.learningRate} at this step) or raise the limit, then resume`,
+  );
+}
