@@ -107,12 +107,16 @@ export class FollowedRun {
   }
 
   async details(): Promise<RunDetails> {
-    const evaluations = this.#final === null ? this.#evaluations : [...this.#evaluations, this.#final];
+    const during = this.#evaluations.filter(({ final }) => !final);
+    const final = finalOf(
+      this.#final,
+      this.#evaluations.findLast((evaluation) => evaluation.final),
+    );
     return {
       summary: this.summary(),
       settings: flatten(this.#settings).slice(0, MAX_SETTINGS),
       loads: await this.#loadsInfo(),
-      evaluations,
+      evaluations: final === null ? during : [...during, final],
       files: (await Promise.all(DOWNLOADS.map((name) => this.#fileInfo(name)))).flatMap((file) => file ?? []),
       explorer: await checkpointOf(this.#folder, this.id).then(
         ({ step }) => ({ step, unavailable: null }),
@@ -216,6 +220,12 @@ export class FollowedRun {
   #path(file: string): string {
     return this.id === '.' ? file : join(this.id, file);
   }
+}
+
+/** The finished model's figures, which both files have: domains only in the log, counts only in the file of its own. */
+function finalOf(file: Evaluation | null, line: Evaluation | undefined): Evaluation | null {
+  if (file === null || line === undefined) return file ?? line ?? null;
+  return { ...file, maxVio: line.maxVio ?? file.maxVio, domains: line.domains };
 }
 
 /** Leaves of the settings by their path. */
