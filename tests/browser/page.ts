@@ -48,7 +48,8 @@ const [BATCH, SEQUENCE] = [4, 64];
 function batchAt(step: number) {
   const text = Array.from({ length: BATCH * SEQUENCE + 1 }, (_, i) => ((i + step) % 97) ** 2 % CONFIG.vocab_size);
   const [inputIds, labels] = [Int32Array.from(text.slice(0, -1)), Int32Array.from(text.slice(1))];
-  return { inputIds, labels, domains: Array<string>(BATCH).fill('squares'), batch: BATCH, sequenceLength: SEQUENCE };
+  const domains = Array.from({ length: BATCH }, () => 'squares');
+  return { inputIds, labels, domains, batch: BATCH, sequenceLength: SEQUENCE };
 }
 
 async function train(name: 'wasm' | 'webgpu', router: 'top-k' | 'lpr', steps: number): Promise<TrainingReport> {

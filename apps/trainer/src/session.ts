@@ -2,7 +2,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import {
-  type Batch,
   BatchStream,
   evaluationBatches,
   type PreparedTokens,
@@ -15,7 +14,7 @@ import { type LoadShape, mutualInformation, mutualInformationBias } from '@lpr/m
 import { createDecoder, type Decoder } from '@lpr/model';
 import type { Router } from '@lpr/moe';
 import { createDevice, type Device } from '@lpr/tensor';
-import { type Evaluation, type EvaluationOptions, evaluateDomains, makeSchedule, Trainer } from '@lpr/train';
+import { type Evaluation, type EvaluationOptions, evaluate, makeSchedule, Trainer } from '@lpr/train';
 import { UsageError } from './errors.ts';
 import { decoderConfig } from './models.ts';
 import type { Progress } from './progress.ts';
@@ -137,19 +136,13 @@ export function heldOutText(
   { tokens, progress }: Session,
   { data, evaluation }: Settings,
   name: string,
-): Required<Pick<EvaluationOptions, 'domains' | 'onProgress'>> {
+): Required<Pick<EvaluationOptions, 'batches' | 'onProgress'>> {
   const limit = Math.max(evaluation.tokens, data.sequenceLength);
   const sequencesOf = (part: TokenStream): number => Math.floor((part.tokens.length - 1) / data.sequenceLength);
   const available = tokens.heldOut.reduce((sum, part) => sum + sequencesOf(part), 0);
   const whole = Math.min(available, Math.floor(limit / data.sequenceLength)) * data.sequenceLength;
-  // The limit is shared out among the domains, so batches are cut from all, and each domain takes its own.
-  function* batchesOf(domain: string): Generator<Batch> {
-    for (const batch of evaluationBatches(tokens.heldOut, evaluation.batchSize, data.sequenceLength, limit)) {
-      if (batch.domains[0] === domain) yield batch;
-    }
-  }
   return {
-    domains: new Map(tokens.heldOut.map(({ domain }) => [domain, () => batchesOf(domain)])),
+    batches: () => evaluationBatches(tokens.heldOut, evaluation.batchSize, data.sequenceLength, limit),
     onProgress: (done) => progress.evaluation(name, done, whole),
   };
 }
@@ -160,9 +153,8 @@ export async function evaluateHeldOut(
   settings: Settings,
   name: string,
 ): Promise<HeldOutFigures> {
-  const { domains, onProgress } = heldOutText(session, settings, name);
-  const batches = new Map(Array.from(domains, ([domain, make]) => [domain, make()]));
-  const result = await evaluateDomains(decoder, batches, { tokenCounts: true, onProgress });
+  const { batches, onProgress } = heldOutText(session, settings, name);
+  const result = await evaluate(decoder, batches(), { tokenCounts: true, onProgress });
   const mean = (figures: readonly number[]): number => figures.reduce((a, b) => a + b, 0) / figures.length;
   return {
     ...result,

@@ -1,24 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { openSource } from '../src/sources/open.ts';
 import type { SourceSpec } from '../src/sources/spec.ts';
+import { makeFolder } from './folder.ts';
 import { ADDRESSES, jsonLines, parquet, readSource, UNICODE } from './texts.ts';
 
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'lpr-data-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
-
-function write(name: string, content: string | Uint8Array): string {
-  const path = join(folder, name);
-  writeFileSync(path, content);
-  return path;
-}
+const { path: folder, write } = makeFolder();
 const read = async (spec: SourceSpec) => readSource(await openSource(spec));
 const textsOf = async (spec: SourceSpec) => (await read(spec)).map(({ text }) => text);
 

@@ -44,7 +44,7 @@ export interface EvaluateOptions {
 }
 
 /**
- * Runs the batches through the model as it is used, not trained: routers without noise, no gradients, no updates of router state.
+ * Runs batches, of one domain each, through the model as it is used, not trained: routers without noise, no gradients, no updates of router state.
  *
  * @throws RangeError when there is no batch
  */
@@ -53,20 +53,12 @@ export async function evaluate(
   batches: Iterable<Batch>,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  return await evaluateDomains(decoder, new Map([['all', batches]]), options);
-}
-
-/** As `evaluate`, of text of several domains, one after the other: the loss of each, and all other figures over all. */
-export async function evaluateDomains(
-  decoder: Decoder,
-  domains: ReadonlyMap<string, Iterable<Batch>>,
-  options: EvaluateOptions = {},
-): Promise<Evaluation> {
   const sums = new EvaluationSums(decoder.plan.vocabulary);
   const { routed } = options;
   const routedTokens = new Map<string, number>();
 
-  const record = (domain: string, batch: Batch) => {
+  const record = (batch: Batch) => {
+    const domain = domainOf(batch);
     const before = routedTokens.get(domain) ?? 0;
     const isRouted = routed !== undefined && before < routed.tokens;
     if (isRouted) routedTokens.set(domain, before + batch.inputIds.length);
@@ -88,31 +80,34 @@ export async function evaluateDomains(
     );
     // Its failure is reported when it is awaited.
     reads.results.catch(() => {});
-    return { domain, batch, ...reads };
+    return { batch, ...reads };
   };
-  const collect = async ({ domain, batch, results }: ReturnType<typeof record>): Promise<void> => {
+  const collect = async ({ batch, results }: ReturnType<typeof record>): Promise<void> => {
     const [loss, counts, chosen, read] = await results;
-    sums.add(domain, batch, loss, counts);
+    sums.add(batch, loss, counts);
     if (options.tokenCounts) sums.addChoices(batch, chosen as Int32Array[]);
     if (read !== null) {
       const layers = read.map((layer, i) => ({ ...layer, experts: chosen[i] as Int32Array }));
-      routed?.onBatch({ domain, tokenIds: batch.inputIds, layers });
+      routed?.onBatch({ domain: domainOf(batch), tokenIds: batch.inputIds, layers });
     }
     options.onProgress?.(sums.tokens);
   };
 
   // The next batch is recorded before the results of one are awaited, so that the device never waits for the host.
   let pending: ReturnType<typeof record> | null = null;
-  for (const [domain, batches] of domains) {
-    for (const batch of batches) {
-      const next = record(domain, batch);
-      if (pending !== null) await collect(pending);
-      pending = next;
-    }
+  for (const batch of batches) {
+    const next = record(batch);
+    if (pending !== null) await collect(pending);
+    pending = next;
   }
   if (pending === null) throw new RangeError('evaluate: got no batches; give at least one');
   await collect(pending);
   return sums.result();
+}
+
+/** Batches of an evaluation are of one domain each. */
+function domainOf({ domains }: Batch): string {
+  return domains[0]!;
 }
 
 async function readRouted({
@@ -138,7 +133,8 @@ class EvaluationSums {
     this.#vocabulary = vocabulary;
   }
 
-  add(domain: string, batch: Batch, loss: number, counts: readonly Int32Array[]): void {
+  add(batch: Batch, loss: number, counts: readonly Int32Array[]): void {
+    const domain = domainOf(batch);
     const labels = countLabels(batch);
     const before = this.#domains.get(domain) ?? { loss: 0, labels: 0, tokens: 0 };
     this.#domains.set(domain, {

@@ -2,7 +2,7 @@
 import type { Batch } from '@lpr/data';
 import type { Decoder, DecoderOutput } from '@lpr/model';
 import { routerTraits } from '@lpr/moe';
-import { add, affine, assign, backward, globalNorm, type RandomKey, scope, type Tensor } from '@lpr/tensor';
+import { add, affine, backward, globalNorm, type RandomKey, scope, type Tensor } from '@lpr/tensor';
 import type { PartNorms } from './logs.ts';
 import { uploadBatch } from './trainer.ts';
 
@@ -12,8 +12,8 @@ const PARTS = ['router', 'prototypes', 'trunk'] as const;
 const TASK = 'task';
 
 /**
- * Norms by term ('task': the cross entropy; a further term: weighted, over all layers). A term without a gradient at a part scores 0 there. Parameters and
- * router state are as before; no gradients may be pending.
+ * Norms by term ('task': the cross entropy; a further term: weighted, over all layers). A term without a gradient at a part scores 0 there. Nothing
+ * else is changed; no gradients may be pending.
  */
 export async function measureGradientNorms(
   decoder: Decoder,
@@ -22,10 +22,6 @@ export async function measureGradientNorms(
 ): Promise<Record<string, PartNorms>> {
   const { device } = decoder;
   const parts = partsOf(decoder);
-  // Routers that average latents count this batch too: what they hold is put back.
-  const held = scope(device, () => Array.from(decoder.buffers.values(), (buffer) => affine(buffer, 1)), {
-    gradients: false,
-  });
   const norms: Record<string, PartNorms> = {};
   const pending = [TASK];
   for (let term = pending.pop(); term !== undefined; term = pending.pop()) {
@@ -39,9 +35,7 @@ export async function measureGradientNorms(
     const [router, prototypes, trunk] = (await read.norms) as [number, number, number];
     norms[term] = { router, prototypes, trunk };
     for (const parameter of decoder.parameters.values()) dropGradient(parameter);
-    [...decoder.buffers.values()].forEach((buffer, i) => assign(buffer, held[i]!));
   }
-  for (const copy of held) copy.dispose();
   return norms;
 }
 

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import type { Batch } from '@lpr/data';
 import { encodeTrace, layersReport, mutualInformation, mutualInformationBias, TraceRecorder } from '@lpr/metrics';
 import { type Decoder, encodeSafetensors } from '@lpr/model';
-import { type Evaluation, evaluateDomains, type RoutedBatch } from './evaluate.ts';
+import { type Evaluation, evaluate, type RoutedBatch } from './evaluate.ts';
 import { stepName, writeWhole } from './files.ts';
 import type { EvaluationLine } from './logs.ts';
 import { balanceFigures } from './window.ts';
@@ -18,8 +18,8 @@ import { balanceFigures } from './window.ts';
 export interface EvaluationOptions {
   /** Steps from one evaluation to the next; null: only at the end. */
   readonly every: number | null;
-  /** Held-out batches by domain, the same at every call. */
-  readonly domains: ReadonlyMap<string, () => Iterable<Batch>>;
+  /** Held-out batches, of one domain each; the same at every call. */
+  readonly batches: () => Iterable<Batch>;
   /** Tokens of each domain whose routing is kept in traces and latents; 0, the default: none. */
   readonly traceTokens?: number;
   /** Stop when this many evaluations in a row were no better than the best before them; null, the default: never. */
@@ -49,8 +49,7 @@ export async function evaluateRun(
   const experts = routers[0]?.experts ?? 0;
   const tokenCounts = 4 * routers.length * experts * decoder.plan.vocabulary <= MOST_COUNT_BYTES;
   const routed: RoutedBatch[] = [];
-  const domains = new Map(Array.from(options.domains, ([name, batches]) => [name, batches()]));
-  const evaluation = await evaluateDomains(decoder, domains, {
+  const evaluation = await evaluate(decoder, options.batches(), {
     tokenCounts,
     ...(traceTokens > 0 && routers.length > 0
       ? { routed: { tokens: traceTokens, onBatch: (batch) => routed.push(batch) } }

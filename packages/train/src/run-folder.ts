@@ -84,7 +84,7 @@ export async function makeEmptyFolder(path: string): Promise<void> {
     throw new Error(`cannot make the folder ${path} (${String(error)}); choose another --out`, { cause: error });
   }
   // A process that was killed before it wrote anything else may have left these.
-  if (content.some((name) => name !== LOCK_FILE && !name.endsWith('.tmp'))) {
+  if (content.some((name) => !name.startsWith(LOCK_FILE) && !name.endsWith('.tmp'))) {
     throw new Error(`${path} already exists and is not empty; nothing in it was changed`);
   }
   await syncFolder(dirname(path));

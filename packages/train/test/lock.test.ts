@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -29,6 +29,18 @@ describe('the lock of a run folder', () => {
     await writeFile(join(folder, 'lock'), '{"pid":');
     await (await lockFolder(folder))();
     expect(existsSync(join(folder, 'lock'))).toBe(false);
+  });
+
+  it('is taken over by one of many that want it at the same moment', async () => {
+    const { pid } = spawnSync(process.execPath, ['--version']);
+    for (let round = 0; round < 20; round++) {
+      await writeFile(join(folder, 'lock'), JSON.stringify({ pid, host: hostname() }));
+      const all = await Promise.allSettled(Array.from({ length: 8 }, () => lockFolder(folder)));
+      const locks = all.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+      expect(locks).toHaveLength(1);
+      await locks[0]!();
+      expect(await readdir(folder)).toEqual([]);
+    }
   });
 
   it('of another host is respected', async () => {

@@ -55,8 +55,6 @@ export interface Kernels {
   fill(a: { out: DeviceBuffer; value: number; count: number; integer: boolean }): void;
   /** `out[i] = scale * x[i] + shift`. May run in place. */
   affine(a: { x: DeviceBuffer; out: DeviceBuffer; scale: number; shift: number; count: number }): void;
-  /** `out[i] += scale * x[i]`. */
-  accumulate(a: { x: DeviceBuffer; out: DeviceBuffer; scale: number; count: number }): void;
   /** `out[i] = op(x[i])`. May run in place. */
   unary(a: { op: UnaryOp; x: DeviceBuffer; out: DeviceBuffer; count: number }): void;
   /** `out[i] = gradient[i] * op'(x[i])`; `y = op(x)` is given since many derivatives are cheapest from it. */
@@ -211,7 +209,7 @@ export interface Kernels {
     rows: number;
     columns: number;
   }): void;
-  /** `out[row] = log(sum(exp(x[row])))`, stable. */
+  /** `out[row] = log(sum(exp(x[row])))`, stable; infinite where the largest element is. */
   logSumExp(a: { x: DeviceBuffer; out: DeviceBuffer; rows: number; columns: number }): void;
   /** `out = silu(gate) * up`; x `[rows, 2 width]` holds gate, then up; out `[rows, width]`. */
   swiGlu(a: { x: DeviceBuffer; out: DeviceBuffer; rows: number; width: number }): void;
