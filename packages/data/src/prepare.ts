@@ -36,15 +36,15 @@ export interface PrepareOptions extends SplitOptions {
   readonly onProgress?: (progress: PrepareProgress) => void;
 }
 
-/** Training of the tokenizer (characters are counted), then encoding, source by source. */
+/** Training of the tokenizer, then encoding, source by source. A total that is not known before the end is null. */
 export type PrepareProgress =
   | BpeTrainingProgress
+  | { readonly phase: 'counting'; readonly completed: number; readonly total: null }
   | {
       readonly phase: 'encoding';
       readonly domain: string;
       /** Tokens so far. */
       readonly completed: number;
-      /** Null where it is not known before the end. */
       readonly total: number | null;
     };
 
@@ -168,7 +168,6 @@ async function countSourceWords(
   const limits = sources.map(({ maxTokens = Number.POSITIVE_INFINITY }) =>
     Math.min(TOKENIZER_CHARACTERS / sources.length, maxTokens * CHARACTERS_PER_TOKEN),
   );
-  const total = limits.reduce((sum, limit) => sum + limit, 0);
   let all = 0;
   for (const [number, source] of sources.entries()) {
     let characters = 0;
@@ -178,7 +177,7 @@ async function countSourceWords(
         words.add(text);
         characters += text.length;
         all += text.length;
-        onProgress?.({ phase: 'counting', completed: all, total });
+        onProgress?.({ phase: 'counting', completed: all, total: null });
       }
       if (characters >= limits[number]!) {
         break;
