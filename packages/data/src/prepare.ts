@@ -110,6 +110,12 @@ async function splitSource(source: Source, options: SplitOptions): Promise<Split
   for await (const { id, text } of readDocuments(source)) {
     documents.push({ id, characters: text.length });
   }
+  if (documents.length < 2 && options.heldOutFraction > 0) {
+    throw new RangeError(
+      `prepareTokens: the source of ${JSON.stringify(source.domain)} is a single document, so none can be held out. ` +
+        'Give more text, cut it into several (separator or documentCharacters of a text source), or set heldOutFraction to 0.',
+    );
+  }
   const heldOut = chooseHeldOut(documents, options);
   const byIndex = documents.map(({ id }) => heldOut.has(id));
   return (index) => byIndex[index]!;
