@@ -31,7 +31,12 @@ export interface Limits {
 }
 
 /** Starts `pnpm trainer ...args` (less pnpm) in a working directory of its own. */
-export function startTrainer(args: readonly string[], cwd: string = tmpdir(), { fileBytes }: Limits = {}): Running {
+export function startTrainer(
+  args: readonly string[],
+  cwd: string = tmpdir(),
+  environment: Readonly<Record<string, string>> = {},
+  { fileBytes }: Limits = {},
+): Running {
   const main = ['--import', import.meta.resolve('tsx'), join(root, 'apps/trainer/src/main.ts'), ...args];
   // The shell's unit is 512 bytes. The signal that goes with the limit would end the process before it sees the error.
   const limited = `trap '' XFSZ; ulimit -f ${Math.ceil((fileBytes ?? 0) / 512)}; exec "$0" "$@"`;
@@ -39,7 +44,7 @@ export function startTrainer(args: readonly string[], cwd: string = tmpdir(), { 
     fileBytes === undefined ? [process.execPath, main] : ['/bin/sh', ['-c', limited, process.execPath, ...main]];
   const child = spawn(command, parameters, {
     cwd,
-    env: { ...process.env, XDG_CACHE_HOME: cache, NO_COLOR: '1' },
+    env: { ...process.env, XDG_CACHE_HOME: cache, NO_COLOR: '1', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const outcome = new Promise<Outcome>((settle, fail) => {
@@ -52,6 +57,10 @@ export function startTrainer(args: readonly string[], cwd: string = tmpdir(), { 
   return { child, outcome };
 }
 
-export async function runTrainer(args: readonly string[], cwd?: string): Promise<Outcome> {
-  return await startTrainer(args, cwd).outcome;
+export async function runTrainer(
+  args: readonly string[],
+  cwd?: string,
+  environment?: Readonly<Record<string, string>>,
+): Promise<Outcome> {
+  return await startTrainer(args, cwd, environment).outcome;
 }

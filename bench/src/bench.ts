@@ -12,10 +12,12 @@ export interface Table {
 
 /** What the command line says besides the names of benchmarks. */
 export interface BenchOptions {
-  /** A PyTorch program to run beside `step`. */
+  /** A PyTorch program to run beside `step` and `gpu`. */
   readonly torch: string | undefined;
   /** The Python that runs it. */
   readonly python: string;
+  /** Whether `gpu` runs at toy sizes on a GPU that a CPU plays. */
+  readonly software: boolean;
 }
 
 export interface Bench {

@@ -5,13 +5,13 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { createDecoder, parseDecoderConfig } from '@lpr/model';
-import { createWasmDevice, RandomKey, randomUniform, scope } from '@lpr/tensor';
+import { createWasmDevice, type Device, RandomKey, randomUniform, scope } from '@lpr/tensor';
 import { makeSchedule, Trainer } from '@lpr/train';
 import type { Bench, BenchOptions } from './bench.ts';
 
 const ROUNDS = 2;
 
-interface Size {
+export interface Size {
   readonly hidden: number;
   readonly layers: number;
   readonly heads: number;
@@ -28,7 +28,7 @@ interface Size {
 }
 
 const shared = { layers: 4, keyHeads: 2, headDim: 32, expertWidth: 64, batch: 8, sequence: 128 };
-const SIZES: Readonly<Record<string, Size>> = {
+export const SIZES: Readonly<Record<string, Size>> = {
   S: { ...shared, hidden: 128, heads: 4, experts: 32, topK: 4, vocabulary: 4096, steps: 8 },
   M: { ...shared, hidden: 256, layers: 6, heads: 8, experts: 128, topK: 8, vocabulary: 8192, steps: 3 },
 };
@@ -39,15 +39,14 @@ interface Turn {
 }
 
 /** Somebody who trains; each turn is some steps. */
-interface Runner {
+export interface Runner {
   readonly name: string;
   turn(): Promise<Turn>;
   close(): Promise<void>;
 }
 
-/** Steps on random tokens by the trainer that runs use. */
-async function ours(size: Size, threads: number): Promise<Runner> {
-  const device = await createWasmDevice({ threads });
+/** Steps on random tokens by the trainer that runs use; the device goes with it. */
+export async function ours(name: string, device: Device, size: Size): Promise<Runner> {
   const config = parseDecoderConfig({
     model_type: 'qwen3_moe',
     hidden_size: size.hidden,
@@ -91,7 +90,7 @@ async function ours(size: Size, threads: number): Promise<Runner> {
   });
   const { totalLoss: firstLoss } = await trainer.recordStep();
   return {
-    name: `ours ${threads}T`,
+    name,
     async turn() {
       await trainer.recordStep();
       const start = performance.now();
@@ -112,25 +111,50 @@ async function ours(size: Size, threads: number): Promise<Runner> {
   };
 }
 
+/** What a PyTorch program is asked to train, in the words of its command line. */
+export interface TorchOptions {
+  readonly config: string;
+  readonly experts: string;
+  readonly threads?: number;
+  /** The CPU by default. */
+  readonly device?: 'cuda';
+}
+
 /** One process a turn; see the README for what the program is given and must print. */
-function torch(program: string, python: string, config: string, experts: string, threads: number): Runner {
-  const words = [program, '--config', config, '--experts', experts, '--threads', String(threads)];
+export function torch(program: string, python: string, options: TorchOptions): Runner {
+  const { experts, threads, device } = options;
   return {
-    name: `PyTorch ${experts} ${threads}T`,
+    name: ['PyTorch', experts, threads === undefined ? device : `${threads}T`].join(' '),
     async turn() {
-      const { stdout } = await promisify(execFile)(python, [...words, '--steps', String(SIZES[config]!.steps)]);
-      const line = stdout.trim().split('\n').at(-1)!;
-      const { tokens_per_s: tokensPerSecond, first_loss: firstLoss } = JSON.parse(line) as Record<string, unknown>;
-      if (typeof tokensPerSecond !== 'number' || typeof firstLoss !== 'number') {
-        throw new Error(`${program} must print JSON with the numbers tokens_per_s and first_loss, got: ${line}`);
-      }
-      return { tokensPerSecond, firstLoss };
+      const [tokensPerSecond, firstLoss] = await askTorch(
+        [python, program],
+        { ...options, steps: SIZES[options.config]!.steps },
+        ['tokens_per_s', 'first_loss'],
+      );
+      return { tokensPerSecond: tokensPerSecond!, firstLoss: firstLoss! };
     },
     async close() {},
   };
 }
 
-const median = (values: readonly number[]): number => {
+/** Numbers from the line of JSON that a PyTorch program prints last. */
+export async function askTorch(
+  [python, program]: readonly [string, string],
+  options: object,
+  names: readonly string[],
+): Promise<number[]> {
+  const words = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const { stdout } = await promisify(execFile)(python, [program, ...words]);
+  const line = stdout.trim().split('\n').at(-1)!;
+  const numbers = JSON.parse(line) as Record<string, unknown>;
+  return names.map((name) => {
+    const value = numbers[name];
+    if (typeof value === 'number') return value;
+    throw new Error(`${program} must print JSON with the numbers ${names.join(' and ')}, got: ${line}`);
+  });
+}
+
+export const median = (values: readonly number[]): number => {
   const sorted = values.toSorted((a, b) => a - b);
   return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
 };
@@ -140,9 +164,10 @@ async function compare(config: string, { torch: program, python }: BenchOptions)
   const threads = [1, 2];
   const runners: Runner[] = [];
   for (const count of threads) {
-    runners.push(await ours(size, count));
+    runners.push(await ours(`ours ${count}T`, await createWasmDevice({ threads: count }), size));
     if (program === undefined) continue;
-    for (const experts of ['official', 'grouped']) runners.push(torch(program, python, config, experts, count));
+    for (const experts of ['official', 'grouped'])
+      runners.push(torch(program, python, { config, experts, threads: count }));
   }
   const turns = new Map<Runner, Turn[]>(runners.map((runner) => [runner, []]));
   for (let round = 0; round < ROUNDS; round++) {

@@ -71,7 +71,7 @@ export function productShapes({ batch, m, n, k, transposeA, transposeB }: Produc
   return { a: [...front, ...(transposeA ? [k, m] : [m, k])], b: [...front, ...(transposeB ? [n, k] : [k, n])] };
 }
 
-const noise = (length: number, scale = 1): Float32Array =>
+export const noise = (length: number, scale = 1): Float32Array =>
   Float32Array.from({ length }, () => scale * (2 * Math.random() - 1));
 const indices = (length: number, below: number): Int32Array =>
   Int32Array.from({ length }, () => Math.floor(Math.random() * below));

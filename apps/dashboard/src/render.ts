@@ -1,137 +1,137 @@
-/** Draws the figures of one or several runs: `heatmap.png` from their loads, `curves.png` from their metrics. */
+/** Draws all figures that runs have the data for, as PNG files and as one page that needs nothing else. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  type CurvesInput,
-  curvesSize,
-  type HeatmapInput,
-  type HeatmapModel,
-  heatmapSize,
-  loadHeatmap,
-  trainingCurves,
-} from '@lpr/charts';
 import { renderPng } from '@lpr/charts/node';
-import { type BalanceReport, isotropicNull, type LoadFile, samplingFloor } from '@lpr/metrics';
+import type { ReferenceLevel, ThemeName } from '@lpr/charts';
+import { isotropicNull, samplingFloor } from '@lpr/metrics';
 import { writeWhole } from '@lpr/train';
-import { LOADS_FILE, METRICS_FILE, type Run } from './run-folder.ts';
+import { type FigureKind, type Picture, type RenderContext, RUN_FIGURES } from './render-figures.ts';
+import { type ReportFigure, reportPage } from './report.ts';
+import { messageOf, type Run } from './run-folder.ts';
+
+/** Every figure, in the order of the report. */
+export const FIGURES: readonly FigureKind[] = RUN_FIGURES;
 
 export interface RenderOptions {
-  /** Folder for the pictures; made where it is missing. */
+  /** Folder for `figures/` and `report.html`; made where it is missing. */
   readonly out: string;
   /** Windows at the end of the run that the heatmap adds up. */
   readonly windows: number;
-  /** Width of the latent space for the isotropic null. */
-  readonly latentDim: number;
+  /** Width of the latent space for the isotropic null. Default: that of the runs, else 16. */
+  readonly latentDim?: number;
+  /** What the PNG files are drawn for; the report follows its reader. Default 'light'. */
+  readonly theme?: ThemeName;
+  /** Names of the figures to draw, without a report. Default: all, with one. */
+  readonly only?: readonly string[];
 }
 
 /** What was drawn, and what could not be. */
 export interface Rendered {
-  /** Paths of the pictures. */
+  /** Paths of the pictures, and of the report. */
   readonly written: readonly string[];
-  /** One sentence for each run that is missing in a picture. */
+  /** One sentence for each figure, or run in a figure, that is missing. */
   readonly skipped: readonly string[];
 }
 
-/** Loads of the last windows of a run, and how many tokens they count. */
-interface RecentLoads {
-  readonly tokens: number;
-  readonly model: HeatmapModel;
-}
-
 /**
- * Draws what the runs allow and writes it to `out`, each picture under a temporary name first.
+ * Draws what the runs allow and writes it to `out`, each file under a temporary name first.
  *
- * @throws Error where nothing can be drawn.
+ * @throws Error where nothing can be drawn; RangeError for a name in `only` that is no figure's.
  */
 export async function renderRuns(runs: readonly Run[], options: RenderOptions): Promise<Rendered> {
-  const skipped: string[] = [];
-  const recent: RecentLoads[] = [];
-  const curves: { name: string; points: NonNullable<Run['points']> }[] = [];
-  for (const { name, folder, loads, points } of runs) {
-    if (loads && loads.windows.length > 0) recent.push(recentLoads(name, loads, options.windows));
-    else
-      skipped.push(
-        `not in heatmap.png: ${join(folder, LOADS_FILE)} ${loads ? 'holds no whole window yet' : 'is missing'}`,
-      );
-    if (points && points.length > 0) curves.push({ name, points });
-    else
-      skipped.push(`not in curves.png: ${join(folder, METRICS_FILE)} ${points ? 'holds no step yet' : 'is missing'}`);
-  }
-  if (recent.length === 0 && curves.length === 0) throw new Error(`nothing to draw:\n${skipped.join('\n')}`);
-
-  await mkdir(options.out, { recursive: true });
+  const { out, only, theme = 'light' } = options;
+  const kinds = chosenKinds(only);
+  const context: RenderContext = { windows: options.windows, levels: referenceLevels(runs, options.latentDim) };
+  const skipped = runs.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`));
   const written: string[] = [];
-  const write = async (name: string, png: Uint8Array): Promise<void> => {
-    const path = join(options.out, name);
-    await writeWhole(path, png);
-    written.push(path);
-  };
-  if (recent.length > 0) {
-    const levels = commonLevels(
-      runs,
-      recent.map(({ tokens }) => tokens),
-      options.latentDim,
-    );
-    const input: HeatmapInput = {
-      models: recent.map(({ model }) => model),
-      ...(levels && {
-        footnote:
-          `Gini without any structure, over ${levels.tokens.toLocaleString('en')} tokens: uniform router ` +
-          `${levels.floor.gini.toFixed(3)}, random latents and keys ${levels.isotropic.gini.toFixed(3)}`,
-      }),
-    };
-    await write('heatmap.png', await renderPng(loadHeatmap(input), heatmapSize(input)));
+  const figures: ReportFigure[] = [];
+  const folder = join(out, 'figures');
+  for (const kind of kinds) {
+    const { pictures, missing } = await draw(kind, runs, context);
+    skipped.push(...missing.map((sentence) => `not in ${kind.name}: ${sentence}`));
+    for (const [i, picture] of pictures.entries()) {
+      const name = pictures.length === 1 ? kind.name : `${kind.name}-${fileName(picture.of ?? String(i), i)}`;
+      try {
+        const [png, light, dark] = await drawThemes(picture, theme, only === undefined);
+        await mkdir(folder, { recursive: true });
+        const path = join(folder, `${name}.png`);
+        await writeWhole(path, png);
+        written.push(path);
+        if (light && dark) figures.push({ kind, name, of: picture.of, size: picture.size, light, dark });
+      } catch (error) {
+        skipped.push(`not in ${kind.name}: ${picture.of === undefined ? '' : `${picture.of}: `}${messageOf(error)}`);
+      }
+    }
   }
-  if (curves.length > 0) {
-    const levels = commonLevels(
-      runs,
-      runs.map(({ loads }) => loads?.windows.at(-1)?.tokens ?? 0),
-      options.latentDim,
-    );
-    const input: CurvesInput = {
-      runs: curves,
-      ...(levels && {
-        references: [
-          { name: 'sampling floor', ...levels.floor },
-          { name: 'isotropic null', ...levels.isotropic },
-        ],
-      }),
-    };
-    await write('curves.png', await renderPng(trainingCurves(input), curvesSize(input)));
+  if (written.length === 0) throw new Error(`nothing to draw:\n${skipped.join('\n')}`);
+  if (only === undefined) {
+    const path = join(out, 'report.html');
+    await writeWhole(path, reportPage({ runs, figures, skipped, levels: context.levels }));
+    written.push(path);
   }
   return { written, skipped };
+}
+
+function chosenKinds(only: readonly string[] | undefined): readonly FigureKind[] {
+  if (only === undefined) return FIGURES;
+  const names = FIGURES.map(({ name }) => name);
+  const unknown = only.find((name) => !names.includes(name));
+  if (unknown !== undefined) throw new RangeError(`there is no figure "${unknown}"; there are ${names.join(', ')}`);
+  return FIGURES.filter(({ name }) => only.includes(name));
+}
+
+/** What a kind of figure makes of the runs; data that it refuses cost this kind alone. */
+async function draw(kind: FigureKind, runs: readonly Run[], context: RenderContext) {
+  try {
+    return await kind.draw(runs, context);
+  } catch (error) {
+    return { pictures: [], missing: [messageOf(error)] };
+  }
+}
+
+/** The picture for the file, and for the report, where there is one, that for either page. */
+async function drawThemes({ option, size }: Picture, theme: ThemeName, both: boolean) {
+  const one = async (name: ThemeName) => await renderPng(option(name), size);
+  if (!both) return [await one(theme)] as const;
+  const [light, dark] = await Promise.all([one('light'), one('dark')]);
+  return [theme === 'dark' ? dark : light, light, dark] as const;
+}
+
+/** A name for a file, of a run's name that may hold anything. */
+function fileName(name: string, index: number): string {
+  return (
+    name
+      .replaceAll(/[^\p{L}\p{N}._-]+/gu, '-')
+      .replaceAll(/^[.-]+|[.-]+$/g, '')
+      .slice(0, 80) || `run-${index}`
+  );
 }
 
 /** Above so many tokens, what is left of the null's imbalance is the geometry of its keys. */
 const NULL_TOKENS = 131_072;
 
-/** The reference levels, where all runs have one number of experts, top-k and tokens, so that there is one level for all. */
-function commonLevels(
-  runs: readonly Run[],
-  tokensPerRun: readonly number[],
-  latentDim: number,
-): { tokens: number; floor: BalanceReport; isotropic: BalanceReport } | undefined {
-  const shapes = runs.flatMap(({ loads }) => (loads ? [loads.shape] : []));
+/** The reference levels, where all runs have one number of experts and one top-k, so that there is one level for all. */
+function referenceLevels(runs: readonly Run[], givenDim: number | undefined): RenderContext['levels'] {
+  const shapes = runs.flatMap(({ loads }) => (loads.value ? [loads.value.shape] : []));
   const [shape] = shapes;
-  const tokens = tokensPerRun[0] ?? 0;
-  if (shape === undefined || tokens === 0 || tokensPerRun.some((other) => other !== tokens)) return undefined;
-  if (shapes.some(({ experts, topK }) => experts !== shape.experts || topK !== shape.topK)) return undefined;
-  const { experts, topK } = shape;
-  return {
-    tokens,
-    floor: samplingFloor({ experts, topK, tokens, seed: 0 }),
-    isotropic: isotropicNull({ experts, topK, latentDim, tokens: Math.min(tokens, NULL_TOKENS), seed: 0 }),
-  };
-}
-
-function recentLoads(name: string, { shape, windows }: LoadFile, last: number): RecentLoads {
-  const counts = Array.from({ length: shape.layers }, () => new Float64Array(shape.experts));
-  let tokens = 0;
-  for (const window of windows.slice(-last)) {
-    tokens += window.tokens;
-    for (const [layer, sums] of counts.entries()) {
-      for (let expert = 0; expert < shape.experts; expert++) sums[expert]! += window.counts[layer]![expert]!;
+  const dims = new Set(runs.flatMap(({ latentDim }) => latentDim ?? []));
+  const latentDim = givenDim ?? (dims.size === 1 ? Array.from(dims)[0]! : 16);
+  const known = new Map<number, readonly ReferenceLevel[]>();
+  return (tokens) => {
+    if (shape === undefined || tokens <= 0) return [];
+    if (shapes.some(({ experts, topK }) => experts !== shape.experts || topK !== shape.topK)) return [];
+    const { experts, topK } = shape;
+    let levels = known.get(tokens);
+    if (levels === undefined) {
+      levels = [
+        { name: 'sampling floor', ...samplingFloor({ experts, topK, tokens, seed: 0 }) },
+        {
+          name: 'isotropic null',
+          ...isotropicNull({ experts, topK, latentDim, tokens: Math.min(tokens, NULL_TOKENS), seed: 0 }),
+        },
+      ];
+      known.set(tokens, levels);
     }
-  }
-  return { tokens, model: { name, counts } };
+    return levels;
+  };
 }

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { createCanvas, loadImage } from '@napi-rs/canvas';
 import { loadColour } from '@lpr/charts';
@@ -83,16 +83,24 @@ describe('the command line', () => {
     await writeRun(join(folder, 'balanced'), balanced);
     await writeRun(join(folder, 'collapsed'), collapsed);
     const { stdout, stderr } = await dashboard('render', folder);
-    expect(stdout).toBe(`${join(folder, 'heatmap.png')}\n${join(folder, 'curves.png')}\n`);
-    expect(stderr).toBe('');
+    const written = stdout.trimEnd().split('\n');
+    expect(written.every(existsSync)).toBe(true);
+    const names = ['heatmap', 'heatmap-sorted', 'curves', 'lorenz', 'load-history-balanced', 'load-history-collapsed'];
+    expect(written).toEqual([
+      ...names.map((name) => join(folder, 'figures', `${name}.png`)),
+      join(folder, 'report.html'),
+    ]);
+    expect(stderr).toContain('not in heatmap-held-out: balanced: there is no evaluation.json');
+    expect(stderr).toContain('not in loss-balance: it compares runs');
+    expect(stderr).toContain('not in step-time: collapsed: no line of metrics.jsonl has times');
     // 16 cells of the balanced run are at the uniform share, 12 of the collapsed one are dead and 4 off the scale.
-    const heatmap = join(folder, 'heatmap.png');
+    const heatmap = join(folder, 'figures/heatmap.png');
     expect(await pixelsOf(heatmap, loadColour(1, 2))).toBeGreaterThanOrEqual(16 * cellPixels);
     expect(await pixelsOf(heatmap, loadColour(0, 2))).toBeGreaterThanOrEqual(12 * cellPixels);
     expect(await pixelsOf(heatmap, loadColour(0, 2))).toBeLessThan(13 * cellPixels);
     expect(await pixelsOf(heatmap, loadColour(4, 2))).toBeGreaterThanOrEqual(4 * cellPixels);
-    expect(await pixelsOf(join(folder, 'curves.png'), '#d55e00')).toBeGreaterThan(500);
-    expect((await readdir(folder)).toSorted()).toEqual(['balanced', 'collapsed', 'curves.png', 'heatmap.png']);
+    expect(await pixelsOf(join(folder, 'figures/curves.png'), '#d55e00')).toBeGreaterThan(500);
+    expect((await readdir(folder)).toSorted()).toEqual(['balanced', 'collapsed', 'figures', 'report.html']);
   });
 
   test('says in one line what is wrong', async () => {
@@ -108,7 +116,7 @@ describe('the command line', () => {
   test('--help shows examples', async () => {
     const { stdout } = await dashboard('render', '--help');
     expect(stdout).toContain('pnpm dashboard render runs/topk runs/lpr -o out');
-    expect((await dashboard('--help')).stdout).toContain('write heatmap.png and curves.png of runs');
+    expect((await dashboard('--help')).stdout).toContain('write the figures of runs');
   });
 });
 
@@ -117,19 +125,19 @@ describe('run folders', () => {
     await writeRun(join(folder, 'run'), balanced);
     const runs = await readRuns(join(folder, 'run'));
     expect(runs.map(({ name }) => name)).toEqual(['run']);
-    expect(runs[0]!.points).toHaveLength(10);
-    expect(runs[0]!.points![9]).toEqual({ step: 40, loss: 3 + 1 / 40, gini: 0, minMax: 1 });
+    expect(runs[0]!.points.value).toHaveLength(10);
+    expect(runs[0]!.points.value![9]).toEqual({ step: 40, loss: 3 + 1 / 40, gini: 0, minMax: 1 });
     const { written, skipped } = await renderRuns(runs, { ...options, out: join(folder, 'a/b') });
     expect(written.every(existsSync)).toBe(true);
-    expect(skipped).toEqual([]);
+    expect(skipped.filter((sentence) => /heatmap:|curves:|lorenz:/.test(sentence))).toEqual([]);
   });
 
   test('the heatmap adds up the last windows', async () => {
     // The last window is on two experts, the one before on two others.
     await writeRun(join(folder, 'run'), (token) => (token < 3700 ? [0, 1] : [2, 3]));
     const runs = await readRuns(folder);
-    const one = await renderRuns(runs, { ...options, out: join(folder, 'one') });
-    const two = await renderRuns(runs, { ...options, windows: 2, out: join(folder, 'two') });
+    const one = await renderRuns(runs, { ...options, only: ['heatmap'], out: join(folder, 'one') });
+    const two = await renderRuns(runs, { ...options, only: ['heatmap'], windows: 2, out: join(folder, 'two') });
     const red = loadColour(4, 2);
     expect(await pixelsOf(one.written[0]!, red)).toBeLessThan(5 * cellPixels);
     expect(await pixelsOf(two.written[0]!, red)).toBeGreaterThanOrEqual(8 * cellPixels);
@@ -139,15 +147,15 @@ describe('run folders', () => {
     await writeRun(join(folder, 'run'), balanced);
     await rm(join(folder, 'run/loads.bin'));
     const { written, skipped } = await renderRuns(await readRuns(folder), { ...options, out: folder });
-    expect(written).toEqual([join(folder, 'curves.png')]);
-    expect(skipped).toEqual([`not in heatmap.png: ${join(folder, 'run/loads.bin')} is missing`]);
+    expect(written).toEqual([join(folder, 'figures/curves.png'), join(folder, 'report.html')]);
+    expect(skipped).toContain('not in heatmap: run: loads.bin is missing');
   });
 
   test('a run that has only begun has nothing to draw', async () => {
     await writeFile(join(folder, 'loads.bin'), encodeLoadHeader(shape));
     await writeFile(join(folder, 'metrics.jsonl'), '');
     await expect(renderRuns(await readRuns(folder), { ...options, out: folder })).rejects.toThrow(
-      /nothing to draw:\n.*loads.bin holds no whole window yet\n.*metrics.jsonl holds no step yet/,
+      /nothing to draw:\n.*loads.bin holds no whole window yet\n[^]*metrics.jsonl holds no step yet/,
     );
   });
 
@@ -156,17 +164,88 @@ describe('run folders', () => {
     await appendFile(join(folder, 'loads.bin'), new Uint8Array(20));
     await appendFile(join(folder, 'metrics.jsonl'), '{"step": 44, "lo');
     const [run] = await readRuns(folder);
-    expect(run!.points).toHaveLength(10);
-    expect(run!.loads).toMatchObject({ truncatedBytes: 20 });
-    expect(run!.loads!.windows).toHaveLength(10);
+    expect(run!.points.value).toHaveLength(10);
+    expect(run!.loads.value).toMatchObject({ truncatedBytes: 20 });
+    expect(run!.loads.value!.windows).toHaveLength(10);
   });
 
-  test('a damaged file is named', async () => {
-    await writeFile(join(folder, 'loads.bin'), 'something else that is long enough');
-    await expect(readRuns(folder)).rejects.toThrow(`${join(folder, 'loads.bin')}: not a file of expert loads`);
-    expect(() => parseMetrics('{"step": 1}\nnonsense\n{"step": 2}\n', 'm.jsonl')).toThrow(
-      'm.jsonl: line 2 is no JSON: nonsense',
+  test('a damaged file is named and costs its figures alone', async () => {
+    await writeRun(join(folder, 'whole'), balanced);
+    await writeRun(join(folder, 'broken'), balanced);
+    await writeFile(join(folder, 'broken/loads.bin'), 'something else that is long enough');
+    await writeFile(join(folder, 'broken/evaluation.json'), '{"evaluation": {"testLoss": 3');
+    await appendFile(join(folder, 'broken/metrics.jsonl'), '\0\0\0\n{"step": 44, "loss": 2.5}\n');
+    const { written, skipped } = await renderRuns(await readRuns(folder), { ...options, out: folder });
+    expect(written.map((path) => basename(path))).toEqual(
+      expect.arrayContaining(['heatmap.png', 'curves.png', 'lorenz.png', 'load-history.png', 'report.html']),
     );
+    expect(skipped).toContainEqual(
+      expect.stringMatching(/^not in heatmap: broken: loads.bin: not a file of expert loads/),
+    );
+    expect(skipped).toContainEqual(expect.stringMatching(/^not in heatmap-held-out: broken: evaluation.json: .*JSON/));
+    expect(skipped).toContainEqual(
+      expect.stringMatching(/^broken: metrics.jsonl: line 11 is no JSON and was left out/),
+    );
+    const broken = (await readRuns(join(folder, 'broken')))[0]!;
+    expect(broken.points.value!.at(-1)).toEqual({ step: 44, loss: 2.5 });
+  });
+
+  test('only some figures, for a dark page, without a report', async () => {
+    await writeRun(folder, balanced);
+    const runs = await readRuns(folder);
+    const only = { ...options, out: folder, only: ['curves'], theme: 'dark' as const };
+    expect((await renderRuns(runs, only)).written).toEqual([join(folder, 'figures/curves.png')]);
+    expect(await pixelsOf(join(folder, 'figures/curves.png'), '#0d1117')).toBeGreaterThan(100_000);
+    await expect(renderRuns(runs, { ...only, only: ['curve'] })).rejects.toThrow(
+      /there is no figure "curve"; there are heatmap, .*curves/,
+    );
+  });
+});
+
+describe('the report', () => {
+  const evaluation = {
+    router: 'top-k<script>',
+    steps: 40,
+    evaluation: {
+      tokens: 400,
+      testLoss: 2,
+      gini: 0.25,
+      minMax: 0.5,
+      worst: { gini: 0.5, minMax: 0.25 },
+      counts: [
+        [100, 100, 100, 100, 100, 100, 100, 100],
+        [0, 200, 0, 200, 0, 200, 0, 200],
+      ],
+    },
+  };
+
+  test('holds all figures for both pages, the final figures and their levels, and asks for nothing', async () => {
+    await writeRun(join(folder, 'a'), balanced);
+    await writeRun(join(folder, 'b'), collapsed);
+    for (const run of ['a', 'b']) await writeFile(join(folder, run, 'evaluation.json'), JSON.stringify(evaluation));
+    const { written } = await renderRuns(await readRuns(folder), { ...options, out: folder });
+    const page = await readFile(join(folder, 'report.html'), 'utf8');
+    const images = Array.from(page.matchAll(/(?:src|srcset)="([^"]*)"/g), ([, source]) => source!);
+    expect(images).toHaveLength(2 * (written.length - 1));
+    for (const image of images) expect(image).toMatch(/^data:image\/png;base64,iVBOR/);
+    expect(page).toContain("default-src 'none'; img-src data:; style-src 'unsafe-inline'");
+    expect(page).not.toMatch(/<script|<link|https?:|@import|url\(/);
+    for (const text of ['2.0000', '7.39', '0.250 (0.500)', '0.500 (0.250)', 'sampling floor', 'isotropic null']) {
+      expect(page).toContain(text);
+    }
+  });
+
+  test('names of runs are text, whatever they hold', async () => {
+    const hostile = `"><img src=x onerror=alert(1)><script>'&`;
+    await writeRun(join(folder, 'run'), balanced);
+    await writeFile(join(folder, 'run/evaluation.json'), JSON.stringify(evaluation));
+    const [run] = await readRuns(folder);
+    const runs = [run!, { ...run!, name: `${hostile}/../../x` }].map((run, i) => (i ? run : { ...run, name: hostile }));
+    const { written } = await renderRuns(runs, { ...options, out: folder });
+    for (const path of written) expect(dirname(path)).toMatch(/figures$|dashboard-[^/]*$/);
+    const page = await readFile(join(folder, 'report.html'), 'utf8');
+    expect(page).toContain('&#60;script&#62;');
+    expect(page).not.toMatch(/<script|<img src=x/);
   });
 });
 
@@ -179,9 +258,12 @@ describe('metrics', () => {
       { event: 'resumed' },
       { step: 2, loss: 2.6, gini: 0.1, minMax: 0.5, other: 'x' },
     ];
-    expect(parseMetrics(lines.map((line) => `${JSON.stringify(line)}\n`).join(''), 'm.jsonl')).toEqual([
-      { step: 1, loss: 3 },
-      { step: 2, loss: 2.6, gini: 0.1, minMax: 0.5 },
-    ]);
+    expect(parseMetrics(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))).toEqual({
+      points: [
+        { step: 1, loss: 3 },
+        { step: 2, loss: 2.6, gini: 0.1, minMax: 0.5 },
+      ],
+      problems: [],
+    });
   });
 });

@@ -1,6 +1,6 @@
 /** The commands that use a finished model, make a tokenizer, or look at the machine. */
 import type { Command } from 'commander';
-import { addDeviceOptions, addExamples, atLeast, numberBetween } from './cli-options.ts';
+import { addDeviceOptions, addExamples, atLeast, numberBetween, repeatable } from './cli-options.ts';
 import type { BenchOptions } from './commands/bench.ts';
 import type { GenerateCommandOptions } from './commands/generate.ts';
 import type { TokenizerOptions } from './commands/tokenizer.ts';
@@ -71,16 +71,23 @@ function addTokenizer(program: Command): void {
     .description("Byte-level BPE as Hugging Face's tokenizers library has it.");
   const train = tokenizer
     .command('train')
-    .summary('train a byte-level BPE on text files')
-    .description('Trains a byte-level BPE on text files and writes it as tokenizer.json.')
-    .argument('<files...>', 'UTF-8 text files')
+    .summary('train a byte-level BPE on text')
+    .description(
+      'Trains a byte-level BPE on text files, or any sources of a configuration file, and writes it as tokenizer.json.',
+    )
+    .addOption(repeatable('--text <path>', 'UTF-8 text file or glob; repeatable'))
+    .option('--config <file>', 'YAML file whose data.sources to read: text, jsonl, parquet, hub')
     .option('--vocabulary <n>', 'tokens, with the 256 bytes and the end of a text', atLeast(257), 4096)
+    .option('--max-characters <n>', 'to read, at most', atLeast(1), 200_000_000)
     .option('--out <file>', 'where to write it', 'tokenizer.json')
-    .action(async (files: string[], options: TokenizerOptions) => {
+    .action(async (options: TokenizerOptions) => {
       const { trainTokenizer } = await import('./commands/tokenizer.ts');
-      await trainTokenizer(files, options);
+      await trainTokenizer(options);
     });
-  const examples = [['tokenizer train book.txt --vocabulary 8192 --out tokenizer.json', '']] as const;
+  const examples = [
+    ['tokenizer train --text book.txt --vocabulary 8192 --out tokenizer.json', ''],
+    ['tokenizer train --text "notes/*.txt" --config my.yaml', 'more sources from a file'],
+  ] as const;
   addExamples(tokenizer, examples);
   addExamples(train, examples);
 }

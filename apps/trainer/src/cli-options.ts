@@ -23,6 +23,13 @@ export function addRunOptions(command: Command): Command {
       "lpr (Latent Prototype Routing, corrected), lpr-paper (its equations read literally), lpr-official (what its released code computes), top-k (the architecture's own), " +
         `or another method: ${ROUTERS.slice(4).join(', ')}. compare takes several, separated by commas, or all (default: lpr)`,
     )
+    .addOption(
+      repeatable(
+        '--text <path>',
+        'UTF-8 text file or glob to train on, and hold some out of; repeatable, each a domain of its own. Other sources: data.sources in a file ' +
+          '(text, jsonl, parquet, hub)',
+      ).default([], 'the addresses that come along'),
+    )
     .option('--steps <n>', 'training steps (default: as in the preset)', atLeast(1))
     .option('--seed <n>', 'decides initial weights, data order and noise (default: 0)', atLeast(0))
     .option('--threads <n>', 'worker threads; 0 runs in place (default: one a core)', atLeast(0))

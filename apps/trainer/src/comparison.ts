@@ -14,7 +14,7 @@ import { UsageError } from './errors.ts';
 import { modelTitle } from './models.ts';
 import { finishRun, type RunResultFile } from './runs.ts';
 import type { Session } from './session.ts';
-import { checkSettings } from './settings/check.ts';
+import { checkStoredSettings } from './settings/check.ts';
 import type { Settings } from './settings/schema.ts';
 
 const COMPARISON_FILE = 'comparison.yaml';
@@ -58,7 +58,7 @@ export async function readComparison(folder: string): Promise<Map<string, Settin
   const runs = typeof file === 'object' && file !== null && 'runs' in file ? file.runs : null;
   if (typeof runs !== 'object' || runs === null) throw new UsageError(`${path} names no runs; it is damaged`);
   return new Map(
-    Object.entries(runs).map(([name, settings]) => [name, checkSettings(settings, `${path}, run ${name}`)]),
+    Object.entries(runs).map(([name, settings]) => [name, checkStoredSettings(settings, `${path}, run ${name}`)]),
   );
 }
 

@@ -1,7 +1,8 @@
 /** A model to use, from wherever it lies: a run (its newest checkpoint), one of its checkpoints, or a Hugging Face folder. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { BpeTokenizer, type Tokenizer } from '@lpr/data';
+import { parseTokenizer, type Tokenizer } from '@lpr/data';
 import type { Decoder, DecoderConfig } from '@lpr/model';
 import { loadHuggingFace, readConfig } from '@lpr/model/node';
 import type { Device } from '@lpr/tensor';
@@ -28,7 +29,8 @@ export interface ModelSource {
  * @throws UsageError when the folder is none of these, or a run without a checkpoint
  */
 export async function findModel(path: string, tokenizer?: string): Promise<ModelSource> {
-  const folder = (await readText(join(path, 'config.json'))) === null ? await checkpointOf(path) : path;
+  const holdsWeights = existsSync(join(path, 'config.json')) || existsSync(join(path, 'model.safetensors'));
+  const folder = holdsWeights ? path : await checkpointOf(path);
   const given = tokenizer === undefined ? null : await readText(tokenizer);
   if (tokenizer !== undefined && given === null)
     throw new UsageError(`--tokenizer ${tokenizer}: there is no such file`);
@@ -37,7 +39,7 @@ export async function findModel(path: string, tokenizer?: string): Promise<Model
   const texts = await Promise.all(places.map((place) => readText(join(place, TOKENIZER_FILE))));
   return {
     folder,
-    config: await configOf(path, folder),
+    config: await configOf(folder),
     tokenizerJson: given ?? texts.find((text) => text !== null) ?? null,
   };
 }
@@ -47,7 +49,7 @@ export function tokenizerOf({ folder, config, tokenizerJson }: ModelSource): Tok
   if (tokenizerJson === null) {
     throw new UsageError(`${folder} has no ${TOKENIZER_FILE}; name one with --tokenizer`);
   }
-  const tokenizer = BpeTokenizer.fromJson(tokenizerJson);
+  const tokenizer = parseTokenizer(tokenizerJson);
   if (tokenizer.vocabularySize > config.vocab_size) {
     throw new UsageError(
       `the tokenizer has ${tokenizer.vocabularySize} tokens, the model in ${folder} only ${config.vocab_size}; they do not belong together`,
@@ -57,9 +59,9 @@ export function tokenizerOf({ folder, config, tokenizerJson }: ModelSource): Tok
 }
 
 /** Checkpoints from before they held a `config.json` have the settings of their run. */
-async function configOf(path: string, folder: string): Promise<DecoderConfig> {
-  if ((await readText(join(folder, 'config.json'))) !== null) return await readConfig(folder);
-  const settings = await readSettings(path);
+async function configOf(folder: string): Promise<DecoderConfig> {
+  if (existsSync(join(folder, 'config.json'))) return await readConfig(folder);
+  const settings = await readSettings(dirname(dirname(folder)));
   return decoderConfig(settings, settings.size.vocabulary);
 }
 
@@ -68,7 +70,7 @@ export async function loadModel(device: Device, { folder, config }: ModelSource)
 }
 
 async function checkpointOf(run: string): Promise<string> {
-  if ((await readText(join(run, 'config.yaml'))) === null) {
+  if (!existsSync(join(run, 'config.yaml'))) {
     throw new UsageError(
       `${run} holds no model: expected a run's folder (config.yaml), one of its checkpoints, or a Hugging Face folder (config.json)`,
     );

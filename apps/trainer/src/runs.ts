@@ -2,13 +2,13 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BpeTokenizer, type Tokenizer } from '@lpr/data';
+import type { Tokenizer } from '@lpr/data';
 import type { Decoder } from '@lpr/model';
 import { hasCode, loadNewestWeights, RunFolder, trainRun, writeWhole } from '@lpr/train';
 import { z } from 'zod';
 import { UsageError } from './errors.ts';
 import { TOKENIZER_FILE } from './model-source.ts';
-import { heldOutText, loadShape, makeDecoder, makeTrainer, type Session } from './session.ts';
+import { heldOutText, loadShape, makeDecoder, makeTrainer, type Session, vocabularyOf } from './session.ts';
 import type { Settings } from './settings/schema.ts';
 
 /** Means over layers; null where there was no load. */
@@ -98,7 +98,7 @@ export async function finishRun(
   if (known !== null) return known;
   const { device, progress, tokens } = session;
   await writeTokenizer(run, tokens.tokenizer);
-  const decoder = makeDecoder(device, settings, tokens.tokenizer.vocabularySize);
+  const decoder = makeDecoder(device, settings, vocabularyOf(settings, tokens.tokenizer));
   const trainer = makeTrainer(decoder, settings, tokens.training);
   try {
     const { training } = settings;
@@ -150,7 +150,7 @@ export async function finishRun(
 /** `tokenizer.json`, once: what reads the model's checkpoints needs it. */
 async function writeTokenizer({ path }: RunFolder, tokenizer: Tokenizer): Promise<void> {
   const file = join(path, TOKENIZER_FILE);
-  if (tokenizer instanceof BpeTokenizer && !existsSync(file)) await writeWhole(file, tokenizer.toJson());
+  if (!existsSync(file)) await writeWhole(file, tokenizer.toJson());
 }
 
 /** Loads the newest checkpoint of a run into a new model. Throws UsageError when there is none. */
@@ -159,7 +159,7 @@ export async function loadRun(
   folder: string,
   settings: Settings,
 ): Promise<{ readonly decoder: Decoder; readonly step: number }> {
-  const decoder = makeDecoder(session.device, settings, session.tokens.tokenizer.vocabularySize);
+  const decoder = makeDecoder(session.device, settings, vocabularyOf(settings, session.tokens.tokenizer));
   const step = await loadNewestWeights(join(folder, 'checkpoints'), decoder, (message) =>
     session.progress.note(`warning: ${message}; using the one before`),
   );

@@ -5,8 +5,9 @@ import {
   BatchStream,
   evaluationBatches,
   type PreparedTokens,
+  type PrepareProgress,
   prepareTokens,
-  type SourceSpec,
+  type Tokenizer,
   type TokenStream,
 } from '@lpr/data';
 import { type LoadShape, mutualInformation, mutualInformationBias } from '@lpr/metrics';
@@ -44,29 +45,47 @@ export async function openDevice({ device, threads }: Pick<Settings, 'device' | 
 }
 
 export async function loadTokens({ data, size }: Settings, progress: Progress): Promise<PreparedTokens> {
-  progress.phase('reading the corpus');
-  const source: SourceSpec =
-    data.corpus === 'state-of-the-union' ? { type: 'state-of-the-union' } : { type: 'text', paths: data.corpus };
+  progress.phase('reading the text');
   const tokens = await prepareTokens({
-    sources: [source],
+    sources: data.sources,
     heldOutFraction: data.heldOutFraction,
     // Not the run's seed: runs with other seeds must be tested on the same text.
     seed: 0,
-    tokenizer: { vocabularySize: size.vocabulary },
+    tokenizer: data.tokenizer === 'train' ? { vocabularySize: size.vocabulary } : data.tokenizer,
     cacheDirectory: cacheDirectory(process.env),
+    onProgress: (report) => progress.phase(preparationText(report)),
   });
-  for (const [name, stream] of [
+  const { vocabularySize } = tokens.tokenizer;
+  if (vocabularySize > size.vocabulary) {
+    throw new UsageError(
+      `size.vocabulary: got ${size.vocabulary}, but the tokenizer has ${vocabularySize} tokens; raise it to at least that`,
+    );
+  }
+  for (const [part, streams] of [
     ['training', tokens.training],
     ['held-out', tokens.heldOut],
   ] as const) {
-    const length = Math.min(...stream.map((part) => part.tokens.length));
-    if (length <= data.sequenceLength) {
+    for (const { domain, tokens: stream } of streams) {
+      if (stream.length > data.sequenceLength) continue;
       throw new UsageError(
-        `data.sequenceLength is ${data.sequenceLength}, but the ${name} part of the corpus has only ${length} tokens; shorten the sequence or give more text`,
+        `data.sequenceLength is ${data.sequenceLength}, but the ${part} part of ${domain} has only ${stream.length} tokens; shorten the sequence or give more text`,
       );
     }
   }
   return tokens;
+}
+
+/** "encoding arxiv: 1.2M tokens", "tokenizer: merging 52%" */
+function preparationText(report: PrepareProgress): string {
+  const { phase, completed, total } = report;
+  const share = total === null ? '' : ` ${Math.floor((100 * completed) / total)}%`;
+  if (phase !== 'encoding') return `training the tokenizer: ${phase}${share}`;
+  return `encoding ${report.domain}: ${(completed / 1e6).toFixed(1)}M tokens${share}`;
+}
+
+/** Rows of the embedding: as many as the tokenizer that was trained has; where one was given, as many as the settings say. */
+export function vocabularyOf({ data, size }: Settings, tokenizer: Tokenizer): number {
+  return data.tokenizer === 'train' ? tokenizer.vocabularySize : size.vocabulary;
 }
 
 /** `$XDG_CACHE_HOME/lpr`, by default `~/.cache/lpr`. */
@@ -74,13 +93,17 @@ export function cacheDirectory(environment: NodeJS.ProcessEnv): string {
   return join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'lpr');
 }
 
-/** @param vocabulary ids that the tokenizer gives */
+/** @param vocabulary rows of the embedding */
 export function makeDecoder(device: Device, settings: Settings, vocabulary: number): Decoder {
   return createDecoder(device, decoderConfig(settings, vocabulary), { seed: settings.seed });
 }
 
-/** @param tokens the training stream */
-export function makeTrainer(decoder: Decoder, settings: Settings, tokens: Int32Array): Trainer {
+/** @param tokens the training text, one stream or several to mix */
+export function makeTrainer(
+  decoder: Decoder,
+  settings: Settings,
+  tokens: Int32Array | readonly TokenStream[],
+): Trainer {
   const { data, training, seed } = settings;
   const { batchSize, sequenceLength } = data;
   const { schedule: kind, steps, accumulation, learningRate, weightDecay, weightDecayGroups, clipNorm } = training;

@@ -5,7 +5,7 @@ import { latentPrototypePresets } from '@lpr/moe';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { PRESETS } from '../src/presets/index.ts';
-import { checkSettings } from '../src/settings/check.ts';
+import { checkSettings, checkStoredSettings } from '../src/settings/check.ts';
 import { resolveSettings, type SettingOptions } from '../src/settings/resolve.ts';
 import { groupOf, ROUTERS } from '../src/settings/routers.ts';
 
@@ -44,14 +44,19 @@ describe('resolveSettings', () => {
   });
 
   it('puts options and --set over the preset, and leaves the preset alone', () => {
-    const set = ['size.experts=16', 'training.learningRate=5e-3', 'lpr.temperature=2.5', 'data.corpus=[a.txt, b.txt]'];
+    const set = [
+      'size.experts=16',
+      'training.learningRate=5e-3',
+      'lpr.temperature=2.5',
+      'data.tokenizer={path: t.json}',
+    ];
     const settings = resolveSettings({ ...options, steps: 7, threads: 1, set });
     expect(settings.training.steps).toBe(7);
     expect(settings.threads).toBe(1);
     expect(settings.size.experts).toBe(16);
     expect(settings.training.learningRate).toBe(0.005);
     expect(settings.lpr?.temperature).toBe(2.5);
-    expect(settings.data.corpus).toEqual(['a.txt', 'b.txt']);
+    expect(settings.data.tokenizer).toEqual({ path: 't.json' });
     expect(resolveSettings(options).size.experts).toBe(PRESETS['tiny']?.settings.size.experts);
     // The same command line serves the other run of a comparison.
     expect(resolveSettings({ ...options, router: 'top-k', set }, ['top-k', 'lpr']).lpr).toBeUndefined();
@@ -80,10 +85,25 @@ describe('resolveSettings', () => {
 
   it('reads the settings of runs from before a field was there', () => {
     const settings = resolveSettings(options);
-    const { model: _, training, ...rest } = settings;
+    const { model: _, training, data, ...rest } = settings;
     const { accumulation, schedule, decay, weightDecayGroups, ...older } = training;
     expect([accumulation, schedule, decay, weightDecayGroups]).toEqual([1, 'warmupStableDecay', 'cosine', []]);
-    expect(checkSettings({ ...rest, training: older }, 'config.yaml')).toEqual(settings);
+    const { sources: _sources, tokenizer: _tokenizer, ...sizes } = data;
+    const stored = (corpus: unknown) => ({ ...rest, training: older, data: { ...sizes, corpus } });
+    expect(checkStoredSettings(stored('state-of-the-union'), 'config.yaml')).toEqual(settings);
+    expect(() => checkStoredSettings(stored(['a.txt']), 'config.yaml')).toThrow('start it anew with data.sources');
+  });
+
+  it('takes text files in place of what the preset trains on', () => {
+    expect(resolveSettings({ ...options, text: ['a.txt', 'b/*.md'] }).data.sources).toEqual([
+      { type: 'text', paths: ['a.txt'] },
+      { type: 'text', paths: ['b/*.md'] },
+    ]);
+    const set = ['data.sources.0.weight=2', 'data.sources.1.domain=notes'];
+    expect(resolveSettings({ ...options, text: ['a.txt', 'b/*.md'], set }).data.sources).toEqual([
+      { type: 'text', paths: ['a.txt'], weight: 2 },
+      { type: 'text', paths: ['b/*.md'], domain: 'notes' },
+    ]);
   });
 
   it('reads what it wrote as a configuration file', () => {
@@ -122,7 +142,19 @@ describe('resolveSettings', () => {
     [{ set: ['lpr.temperature=0'] }, 'lpr.temperature: got 0, expected a number above 0'],
     [{ set: ['lpr.alignment=official2'] }, 'lpr.alignment: got "official2", expected one of paper, official'],
     [{ set: ['training.warmup=0.9'] }, 'together at most 1'],
-    [{ set: ['data.corpus.0=a.txt'] }, 'data.corpus is no group'],
+    [{ set: ['data.corpus=a.txt'] }, 'unknown setting "data.corpus". Known: data.sources, data.tok'],
+    [{ set: ['data.sources.1.weight=2'] }, 'data.sources is a list of 1; 1 is no place in it'],
+    [
+      { set: ['data.sources.0.wieght=2'] },
+      'unknown setting "data.sources.0.wieght". Did you mean data.sources.0.weight?',
+    ],
+    [
+      { set: ['data.sources=[{type: txt, paths: [a]}]'] },
+      'data.sources.0.type: got "txt", expected one of state-of-the',
+    ],
+    [{ set: ['data.sources=[{type: hub, dataset: a/b}]'] }, 'data.sources.0.maxTokens: got nothing'],
+    [{ set: ['data.sources=[]'] }, 'data.sources: got [], expected a list of at least 1 entries'],
+    [{ set: ['data.tokenizer=byte'] }, 'data.tokenizer: got "byte", expected one of train, bytes, qwen3, or'],
     [{ config: ['/no/such/file.yaml'] }, '--config /no/such/file.yaml: ENOENT'],
     [{ config: [configFile('broken.yaml', 'size: {experts: 3')] }, 'broken.yaml'],
     [{ config: [configFile('list.yaml', '[1, 2]')] }, 'expected settings such as "seed: 1", got [1,2]'],

@@ -1,12 +1,13 @@
 /** ECharts options of the project's figures, as pure functions of plain data; for a page or for `@lpr/charts/node`. */
 export { type CurvePoint, type CurvesInput, curvesSize, type ReferenceLevel, trainingCurves } from './curves.ts';
+export { expertLoad, type ExpertLoadInput, expertLoadSize } from './expert-load.ts';
 export { type HeatmapInput, type HeatmapModel, heatmapSize, loadHeatmap } from './heatmap.ts';
 export { latentSpace, type LatentsInput, latentsSize } from './latents.ts';
 export { loadHistory, type LoadHistoryInput, loadHistorySize } from './load-history.ts';
 export { lorenzCurves, type LorenzInput, lorenzSize } from './lorenz.ts';
 export { loadColour, type ThemeName } from './palette.ts';
 export { lossBalance, type LossBalanceInput, lossBalanceSize, paretoFront } from './pareto.ts';
-export type { Size } from './parts.ts';
+export type { FigureOption, Size } from './parts.ts';
 export { routingStrip, type RoutingStripInput, routingStripSize } from './routing-strip.ts';
 export {
   type CoActivationInput,

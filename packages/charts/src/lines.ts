@@ -160,13 +160,16 @@ export function niceRange(
   const low = fromZero && least >= 0 && least < 0.4 * most ? 0 : least;
   const spread = most - low || Math.abs(most) || 1;
   const interval = roundStep(spread);
-  const min = Math.floor(low / interval) * interval;
-  return { min, max: Math.max(min + interval, Math.ceil(most / interval) * interval), interval };
+  const first = Math.floor(low / interval);
+  const last = Math.max(first + 1, Math.ceil(most / interval));
+  // Without the last digits, which multiplication gets wrong and a label would show.
+  const [min, max] = [first, last].map((tick) => Number((tick * interval).toPrecision(12)));
+  return { min: min!, max: max!, interval };
 }
 
 /** Distance between ticks, at most five of them: one, two or five times a power of ten. */
 function roundStep(spread: number): number {
-  const power = 10 ** Math.floor(Math.log10(spread / 5));
+  const power = Number(`1e${Math.floor(Math.log10(spread / 5))}`);
   return power * [1, 2, 5, 10].find((factor) => factor * power >= (spread / 5) * (1 - 1e-9))!;
 }
 

@@ -22,7 +22,7 @@ export interface LoadHistoryInput {
 }
 
 /** So many columns at most: windows are added up where there are more. */
-const MAX_COLUMNS = 200;
+const MAX_COLUMNS = 120;
 
 const STYLE: MatrixStyle = {
   ...LAYERS_BY_EXPERTS,
@@ -81,7 +81,7 @@ function panelOf({ name, windows }: LoadHistoryInput['panels'][number]): MatrixP
     title: name,
     subtitles: [perColumn === 1 ? 'each column is a window of steps' : `each column is ${perColumn} windows of steps`],
     rows: Array.from({ length: experts }, (_, expert) => String(expert)),
-    columns: columns.map(({ step }) => String(step)),
+    columns: columns.map(({ step }) => step.toLocaleString('en')),
     values: Array.from({ length: experts }, (_, expert) => columns.map(({ loads }) => loads[expert]!)),
     describe: (expert, column) => `expert ${expert}, until step ${columns[column]!.step}`,
   };

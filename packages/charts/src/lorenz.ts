@@ -10,7 +10,7 @@ import type { Size } from './parts.ts';
 export interface LorenzInput {
   /** One line each; names must differ. `counts` is `[layers][experts]`, loads >= 0. */
   readonly models: readonly { readonly name: string; readonly counts: readonly Counts[] }[];
-  /** CSS pixels. Default 560. */
+  /** CSS pixels. Default 640. */
   readonly width?: number;
 }
 
@@ -28,7 +28,7 @@ export function lorenzCurves(input: LorenzInput, theme: ThemeName = 'light'): EC
   return lineFigureOption(figureOf(input, theme), theme);
 }
 
-function figureOf({ models, width = 560 }: LorenzInput, theme: ThemeName): LineFigure {
+function figureOf({ models, width = 640 }: LorenzInput, theme: ThemeName): LineFigure {
   if (models.length === 0) throw new RangeError('Lorenz curves need at least one model, got none');
   namesOf(models);
   const names = namesOf(

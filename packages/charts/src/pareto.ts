@@ -15,7 +15,7 @@ import {
 } from './lines.ts';
 import { FONT, lineColour, type ThemeName, themeOf } from './palette.ts';
 import { baseOption, panelTitle, type Size } from './parts.ts';
-import { escapeHtml, shortNames } from './text.ts';
+import { escapeHtml, shortNames, textWidth } from './text.ts';
 
 /** A figure of balance with what it is called and which way is better. */
 const BALANCE = {
@@ -41,7 +41,7 @@ export interface LossBalanceInput {
 }
 
 /** Runs off the front are named in a figure of at most so many. */
-const FEW = 16;
+const FEW = 8;
 const FRONT = 'Pareto front';
 const PLOT_HEIGHT = 380;
 const TOP = 58;
@@ -87,7 +87,13 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
     runs.map((run) => run.loss),
     false,
   );
-  const middle = (balances.min + balances.max) / 2;
+  // Towards better balance from a run on the front there is none, so its name covers no other; unless it would leave the picture.
+  const sideOf = (run: number): 'left' | 'right' => {
+    const room = ((runs[run]!.balance - balances.min) / (balances.max - balances.min)) * (size.width - LEFT - RIGHT);
+    const needed = textWidth(names[run]!, 11) * 1.06 + 12;
+    if (better === 'lower') return room > needed ? 'left' : 'right';
+    return size.width - LEFT - RIGHT - room > needed ? 'right' : 'left';
+  };
   return {
     ...baseOption(theme),
     tooltip: tooltipOf('item', theme),
@@ -136,8 +142,7 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
                     label: {
                       show: front.includes(at) || runs.length <= FEW,
                       formatter: names[at]!,
-                      // Towards the middle, so that no name leaves the picture.
-                      position: run.balance > middle ? ('left' as const) : ('right' as const),
+                      position: sideOf(at),
                       color: front.includes(at) ? ink : inkSoft,
                       fontFamily: FONT,
                       fontSize: 11,

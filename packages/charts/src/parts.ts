@@ -3,6 +3,9 @@ import type { EChartsOption } from 'echarts';
 import { FONT, type ThemeName, themeOf } from './palette.ts';
 import { oneLine, textWidth, truncate } from './text.ts';
 
+/** What every figure is a function to. */
+export type FigureOption = EChartsOption;
+
 /** CSS pixels. */
 export interface Size {
   readonly width: number;

@@ -168,6 +168,8 @@ function domainsFigure({ panels, domains, topK, clip = 2, maxWidth = 1200 }: Dom
     style: {
       ...LAYERS_BY_EXPERTS,
       maxWidth,
+      // More than two are easier to compare one above the other, on one axis of experts.
+      panelsPerRow: panels.length > 2 ? 1 : undefined,
       rowAxis: Math.min(200, Math.ceil(longest) + 16),
       rowLabel: 14,
       panelHeight: { target: 24 * domains.length, minCell: 16, maxCell: 24 },

@@ -30,7 +30,8 @@ describe('renderPng', () => {
     const size = { width: 90, height: 90, pixelRatio: 1 };
     const glyph = async (character: string) => Buffer.from(await renderPng(text(character), size)).toString('base64');
     const missing = await glyph('\uE123');
-    const signs = Array.from('αβγδλμσΣ≥≤×÷·−√∞');
+    // Greek, mathematics, arrows, powers of ten, and what stands for spaces, tabs, ends of lines and empty tokens.
+    const signs = Array.from('αβγδλμσΣ≥≤×÷·−√∞→←↑↓⁰¹²³⁴⁵⁶⁷⁸⁹⁻…–␣⇥↵∅');
     const drawn = await Promise.all(signs.map(glyph));
     expect(signs.filter((_, i) => drawn[i] === missing)).toEqual([]);
     expect(new Set(drawn).size).toBe(signs.length);

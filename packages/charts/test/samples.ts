@@ -58,19 +58,26 @@ function generator(seed: number): () => number {
 const TEXT =
   'The router sends every token to a few experts; β is not a load.\nWhat an expert has not seen it cannot learn → 3 × 10⁻⁴, dé jà vu.';
 
+export interface SampleSettings {
+  readonly layers: number;
+  readonly experts: number;
+  /** What all names start with. */
+  readonly name?: string;
+}
+
 /** A figure of each kind for a model of so many layers and experts. */
-export function samples({ layers, experts }: { layers: number; experts: number }): Sample[] {
+export function samples({ layers, experts, name: prefix = '' }: SampleSettings): Sample[] {
   const random = generator(layers * 1000 + experts);
-  const topK = Math.min(8, experts / 4);
+  const topK = Math.max(1, Math.min(8, experts / 4));
   const list = <T>(length: number, of: (i: number) => T): T[] => Array.from({ length }, (_, i) => of(i));
   const loads = (spread: number): number[] =>
     list(experts, () => (spread > 1 && random() < 0.1 ? 0 : Math.round(1000 * Math.exp(spread * (random() - 0.5)))));
   const models = [
-    { name: 'Qwen3-MoE', counts: list(layers, () => loads(4)) },
-    { name: 'Qwen3-MoE-LPR', counts: list(layers, () => loads(0.6)) },
+    { name: `${prefix}Qwen3-MoE`, counts: list(layers, () => loads(4)) },
+    { name: `${prefix}Qwen3-MoE-LPR`, counts: list(layers, () => loads(0.6)) },
   ];
   const references = [
-    { name: 'sampling floor', gini: 0.02, minMax: 0.93, maxViolation: 0.05 },
+    { name: `${prefix}sampling floor`, gini: 0.02, minMax: 0.93, maxViolation: 0.05 },
     { name: 'isotropic null', gini: 0.08, minMax: 0.7, maxViolation: 0.2 },
   ];
   const steps = experts > 100 ? 400 : 60;
@@ -87,13 +94,18 @@ export function samples({ layers, experts }: { layers: number; experts: number }
   const coActivation = (): number[][] =>
     list(experts, (i) => list(experts, (j) => (random() ** 8 + (Math.abs(i - j) < 3 ? 0.3 : 0)) / 2));
   return [
-    sample('heatmap', { models, footnote: 'Gini of a uniform router: 0.007 ≤ 0.02' }, loadHeatmap, heatmapSize),
+    sample(
+      'heatmap',
+      { models, footnote: `${prefix}Gini of a uniform router: 0.007 ≤ 0.02` },
+      loadHeatmap,
+      heatmapSize,
+    ),
     sample('heatmap-sorted', { models: models.slice(0, 1), order: 'load' as const }, loadHeatmap, heatmapSize),
     sample(
       'load-history',
       {
         panels: shownLayers.map((layer) => ({
-          name: `Layer ${layer}`,
+          name: `${prefix}Layer ${layer}`,
           windows: list(steps, (i) => ({ step: 250 * (i + 1), counts: loads((3 * (steps - i)) / steps) })),
         })),
       },
@@ -101,14 +113,19 @@ export function samples({ layers, experts }: { layers: number; experts: number }
       loadHistorySize,
     ),
     sample('lorenz', { models }, lorenzCurves, lorenzSize),
-    sample('curves', { runs: [run('Top-k', 0.6), run('LPR', 0.1)], references }, trainingCurves, curvesSize),
+    sample(
+      'curves',
+      { runs: [run(`${prefix}Top-k`, 0.6), run(`${prefix}LPR`, 0.1)], references },
+      trainingCurves,
+      curvesSize,
+    ),
     sample(
       'loss-balance',
       {
         balance: 'gini' as const,
         runs: list(Math.min(40, experts), (i) => ({
-          name: `${['top-k', 'lpr', 'bias'][i % 3]}-seed-${i}`,
-          group: ['top-k', 'LPR', 'aux-loss-free bias'][i % 3]!,
+          name: `${prefix}${['top-k', 'lpr', 'bias'][i % 3]}-seed-${i}`,
+          group: `${prefix}${['top-k', 'LPR', 'aux-loss-free bias'][i % 3]}`,
           loss: 3.6 + 0.2 * random() + 0.1 * (i % 3),
           balance: [0.6, 0.1, 0.3][i % 3]! + 0.2 * random(),
         })),
@@ -119,17 +136,17 @@ export function samples({ layers, experts }: { layers: number; experts: number }
     ),
     sample(
       'coactivation',
-      { panels: shownLayers.map((layer) => ({ name: `Layer ${layer}`, shares: coActivation() })) },
+      { panels: shownLayers.map((layer) => ({ name: `${prefix}Layer ${layer}`, shares: coActivation() })) },
       coActivationMatrix,
       coActivationSize,
     ),
     sample(
       'domains',
       {
-        domains: ['C4', 'Wikipedia', 'source code', 'arXiv mathematics'],
+        domains: ['C4', 'Wikipedia', 'source code', 'arXiv mathematics'].map((domain) => prefix + domain),
         topK,
         panels: shownLayers.map((layer) => ({
-          name: `Layer ${layer}`,
+          name: `${prefix}Layer ${layer}`,
           shares: list(4, () => list(experts, () => (2 * random() * topK) / experts)),
         })),
       },
@@ -140,7 +157,7 @@ export function samples({ layers, experts }: { layers: number; experts: number }
       'vocabulary',
       {
         runs: ['Top-k', 'LPR'].map((name, i) => ({
-          name,
+          name: prefix + name,
           layers: list(layers, () => list(experts, () => 0.1 + 0.2 * i + 0.3 * random())),
         })),
         uniform: topK / experts,
@@ -152,7 +169,7 @@ export function samples({ layers, experts }: { layers: number; experts: number }
       'saturation',
       {
         runs: ['Top-k', 'LPR'].map((name) => ({
-          name,
+          name: prefix + name,
           points: list(12, (i) => ({
             step: 500 * i,
             layers: list(layers, (layer) => 1 - (1 - i / 11) * (0.5 + (0.4 * layer) / layers)),
@@ -166,7 +183,7 @@ export function samples({ layers, experts }: { layers: number; experts: number }
     sample(
       'routing-strip',
       {
-        name: 'Qwen3-MoE-LPR: a text',
+        name: `${prefix}Qwen3-MoE-LPR: a text`,
         tokens,
         layers: shownLayers.map((layer) => ({
           layer,
@@ -181,7 +198,7 @@ export function samples({ layers, experts }: { layers: number; experts: number }
       'latents',
       {
         panels: shownLayers.map((layer) => ({
-          name: `Layer ${layer}`,
+          name: `${prefix}Layer ${layer}`,
           points: list(600, (i) => [
             Math.cos(i % experts) + 0.3 * (random() - 0.5),
             Math.sin(i % experts) + 0.3 * (random() - 0.5),
@@ -198,7 +215,7 @@ export function samples({ layers, experts }: { layers: number; experts: number }
       'gradients',
       {
         terms: ['task', 'loadBalancing', 'diversity'].map((name, i) => ({
-          name,
+          name: prefix + name,
           points: list(60, (step) => ({
             step: 100 * step,
             router: 10 ** (-i + 0.5 * random()),
@@ -214,7 +231,7 @@ export function samples({ layers, experts }: { layers: number; experts: number }
       'step-time',
       {
         runs: ['Qwen3-MoE', 'Qwen3-MoE-LPR'].map((name, i) => ({
-          name,
+          name: prefix + name,
           phases: {
             attention: 20,
             experts: 30,

@@ -4,8 +4,8 @@
  */
 
 import { createHash } from 'node:crypto';
-import { cached } from './cache.ts';
 import { packTokens } from './packing.ts';
+import { type ShardCacheOptions, shardEntries } from './sources/shard-cache.ts';
 import type { Shard, Source, SourceFile } from './sources/source.ts';
 import type { Tokenizer } from './tokenizers/tokenizer.ts';
 
@@ -33,10 +33,15 @@ export async function encodeSource(
 ): Promise<{ readonly training: Int32Array; readonly heldOut: Int32Array }> {
   const parts: Record<'training' | 'heldOut', Int32Array[]> = { training: [], heldOut: [] };
   const { maxTokens = Number.POSITIVE_INFINITY } = source;
+  const { tokenizer, cacheDirectory } = options;
+  const cache = {
+    cacheDirectory,
+    settings: { CACHE_FORMAT, tokenizer: createHash('sha256').update(tokenizer.toJson()).digest('hex') },
+  };
   let tokens = 0;
   let index = 0;
   read: for (const file of source.files) {
-    for await (const { documents, fresh } of encodedShards(file, options)) {
+    for await (const { documents, fresh } of encodedShards(file, tokenizer, cache)) {
       for (const document of documents) {
         parts[options.isHeldOut(index) ? 'heldOut' : 'training'].push(document);
         index++;
@@ -61,47 +66,18 @@ interface EncodedShard {
 
 async function* encodedShards(
   file: SourceFile,
-  { tokenizer, cacheDirectory }: EncodeOptions,
+  tokenizer: Tokenizer,
+  options: Pick<ShardCacheOptions, 'cacheDirectory' | 'settings'>,
 ): AsyncGenerator<EncodedShard & { readonly fresh: boolean }> {
-  const identity = createHash('sha256')
-    .update(JSON.stringify({ CACHE_FORMAT, file: file.key, tokenizer: tokenizer.toJson() }))
-    .digest('hex');
-  // Opened at the first shard that the cache does not have, and anew wherever it has the one before.
-  let opened: { readonly shards: AsyncGenerator<Shard>; next: number } | null = null;
-  const makeShard = async (number: number): Promise<Uint8Array> => {
-    if (opened?.next !== number) {
-      await opened?.shards.return(undefined);
-      opened = { shards: readShards(file, number), next: number };
-    }
-    opened.next++;
-    const { value, done } = await opened.shards.next();
-    if (done === true) {
-      throw new Error(`${file.name} ended before its shard ${number}; it may have changed while it was read.`);
-    }
-    return writeShard(value, tokenizer);
-  };
-  try {
-    for (let number = 0, last = false; !last; number++) {
-      let fresh = false;
-      const make = (): Promise<Uint8Array> => {
-        fresh = true;
-        return makeShard(number);
-      };
-      const bytes = await (cacheDirectory === undefined
-        ? make()
-        : cached(cacheDirectory, `tokens-${identity}-${number}`, make));
-      const shard = parseShard(bytes);
-      yield { ...shard, fresh };
-      last = shard.last;
-    }
-  } finally {
-    // The cast: the compiler does not see that makeShard assigns it.
-    await (opened as { readonly shards: AsyncGenerator<Shard> } | null)?.shards.return(undefined);
+  const entries = shardEntries(file, 0, {
+    ...options,
+    name: 'tokens',
+    make: (shard) => writeShard(shard, tokenizer),
+    isLast: (content) => parseShard(content).last,
+  });
+  for await (const { content, fresh } of entries) {
+    yield { ...parseShard(content), fresh };
   }
-}
-
-async function* readShards(file: SourceFile, first: number): AsyncGenerator<Shard> {
-  yield* file.shards(first);
 }
 
 /** 32-bit words: whether it is the last, how many documents, the length of each, then their tokens. */

@@ -9,6 +9,7 @@ import { cached } from './cache.ts';
 import { chooseHeldOut, holdOutByPlace, type SplitOptions } from './documents.ts';
 import { CACHE_FORMAT, encodeSource } from './encoding.ts';
 import { packTokens } from './packing.ts';
+import type { HubAccess } from './sources/hub.ts';
 import { openSource } from './sources/open.ts';
 import type { Source } from './sources/source.ts';
 import type { SourceSpec } from './sources/spec.ts';
@@ -27,7 +28,9 @@ export interface PrepareOptions extends SplitOptions {
   /** What to read: specs, as a configuration has them, or sources already open. */
   readonly sources: readonly (SourceSpec | Source)[];
   readonly tokenizer: TokenizerSpec;
-  /** Where the trained tokenizer and the encoded shards are kept; nothing is kept without it. */
+  /** How to reach the hub, where the environment does not say it. */
+  readonly hub?: HubAccess;
+  /** Where the trained tokenizer, the encoded shards and what comes from the hub are kept; nothing is kept without it. */
   readonly cacheDirectory?: string;
   /** Told what is being done; not called for what the cache has. */
   readonly onProgress?: (progress: PrepareProgress) => void;
@@ -67,7 +70,7 @@ const CHARACTERS_PER_TOKEN = 5;
 export async function prepareTokens(options: PrepareOptions): Promise<PreparedTokens> {
   const { cacheDirectory, onProgress } = options;
   const sources = await Promise.all(
-    options.sources.map(async (source) => ('type' in source ? openSource(source) : source)),
+    options.sources.map(async (source) => ('type' in source ? openSource(source, options) : source)),
   );
   checkSources(sources);
   const splits = await Promise.all(sources.map((source) => splitSource(source, options)));

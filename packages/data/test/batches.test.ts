@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Batch, BatchStream, evaluationBatches } from '../src/batches.ts';
+import { type Batch, BatchStream, evaluationBatches, type TokenStream } from '../src/batches.ts';
 
 /** A stream whose tokens are their own positions, so that every id says where it was cut. */
 const positions = (length: number): Int32Array => Int32Array.from({ length }, (_, index) => index);
@@ -118,6 +118,114 @@ describe('BatchStream', () => {
   });
 });
 
+/** Streams whose tokens are their own positions, 100,000 apart, and may have weights. */
+const STREAMS = fc
+  .record({
+    lengths: fc.array(fc.integer({ min: 8, max: 80 }), { minLength: 1, maxLength: 4 }),
+    weights: fc.option(fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 4, maxLength: 4 })),
+    batchSize: fc.integer({ min: 1, max: 7 }),
+    sequenceLength: fc.integer({ min: 1, max: 7 }),
+    seed: fc.nat({ max: Number.MAX_SAFE_INTEGER }),
+  })
+  .map(({ lengths, weights, ...sizes }) => ({
+    ...sizes,
+    tokens: lengths.map(
+      (length, number): TokenStream => ({
+        domain: `domain ${number}`,
+        tokens: positions(length).map((place) => place + 100_000 * number),
+        ...(weights === null ? {} : { weight: weights[number]! }),
+      }),
+    ),
+  }));
+const STREAM_PAIR: TokenStream[] = ['a', 'b'].map((domain) => ({ domain, tokens: positions(40) }));
+const streamOf = (token: number): number => Math.floor(token / 100_000);
+
+describe('BatchStream of several streams', () => {
+  it('says which domain each sequence is of, and cuts it from that stream alone', () => {
+    fc.assert(
+      fc.property(STREAMS, fc.nat({ max: 500 }), (sizes, index) => {
+        const batch = new BatchStream(sizes).batchAt(index);
+        expect(batch.domains).toEqual(rowsOf(batch).map(([first]) => `domain ${streamOf(first!)}`));
+        batch.labels.forEach((label, place) => {
+          const input = batch.inputIds[place]!;
+          const { length } = sizes.tokens[streamOf(input)]!.tokens;
+          expect(label).toBe(streamOf(input) * 100_000 + (((input % 100_000) + 1) % length));
+        });
+      }),
+    );
+  });
+
+  it('takes from each stream what it would give alone: every sequence of an epoch once', () => {
+    fc.assert(
+      fc.property(STREAMS, (sizes) => {
+        const sequences = firstSequences(new BatchStream(sizes), 600);
+        for (const [number, { tokens }] of sizes.tokens.entries()) {
+          const own = sequences.filter(([first]) => streamOf(first!) === number);
+          const perEpoch = Math.floor(tokens.length / sizes.sequenceLength);
+          for (let start = 0; start + perEpoch <= own.length; start += perEpoch) {
+            const epoch = own.slice(start, start + perEpoch).flat();
+            expect(new Set(epoch).size).toBe(epoch.length);
+          }
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('keeps to the weights in every thousand sequences, by default to the sizes', () => {
+    fc.assert(
+      fc.property(STREAMS, (sizes) => {
+        const sequences = firstSequences(new BatchStream(sizes), 2000);
+        const weights = sizes.tokens.map(({ weight, tokens }) => weight ?? tokens.length);
+        const total = weights.reduce((sum, weight) => sum + weight, 0);
+        for (const part of [sequences.slice(0, 1000), sequences.slice(1000)]) {
+          for (const [number, weight] of weights.entries()) {
+            const share = part.filter(([first]) => streamOf(first!) === number).length;
+            expect(Math.abs(share - (1000 * weight) / total)).toBeLessThan(1);
+          }
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('resumes anywhere, whatever the batch size', () => {
+    fc.assert(
+      fc.property(STREAMS, fc.nat({ max: 400 }), (sizes, position) => {
+        const resumed = new BatchStream(sizes);
+        resumed.position = position;
+        const first = position * sizes.batchSize;
+        expect(rowsOf(resumed.next())).toEqual(
+          firstSequences(new BatchStream({ ...sizes, batchSize: 1 }), first + sizes.batchSize).slice(first),
+        );
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('orders one stream as it does bare tokens', () => {
+    fc.assert(
+      fc.property(SIZES, (sizes) => {
+        const named = new BatchStream({ ...sizes, tokens: [{ domain: 'text', tokens: sizes.tokens, weight: 3 }] });
+        expect(named.batchAt(5)).toEqual(new BatchStream(sizes).batchAt(5));
+      }),
+    );
+  });
+
+  it('says what is wrong', () => {
+    const stream = { domain: 'c4', tokens: positions(40) };
+    const sizes = { batchSize: 2, sequenceLength: 10, seed: 0 };
+    expect(() => new BatchStream({ ...sizes, tokens: [] })).toThrow(/got no token streams/);
+    expect(() => new BatchStream({ ...sizes, tokens: [{ ...stream, weight: 1 }, stream] })).toThrow(
+      /"c4" has no weight, but others have\. Give every source a weight, or none/,
+    );
+    expect(() => new BatchStream({ ...sizes, tokens: [{ ...stream, weight: 0 }] })).toThrow(/positive number, got 0/);
+    expect(() => new BatchStream({ ...sizes, tokens: [{ ...stream, tokens: positions(4) }] })).toThrow(
+      /take 11 tokens, but the stream of "c4" has 4/,
+    );
+  });
+});
+
 describe('evaluationBatches', () => {
   it('goes through the stream in order, each token once, the last incomplete sequence left out', () => {
     fc.assert(
@@ -148,7 +256,30 @@ describe('evaluationBatches', () => {
     expect(rowsOf(batch!).map((row) => row[0])).toEqual([0, 20, 50, 70]);
   });
 
+  it('goes through several streams, an equal share of each as far as it goes, a domain a batch', () => {
+    fc.assert(
+      fc.property(STREAMS, fc.integer({ min: 4, max: 60 }), ({ tokens, batchSize, sequenceLength }, sequences) => {
+        const batches = [...evaluationBatches(tokens, batchSize, sequenceLength, sequences * sequenceLength)];
+        expect(batches.every(({ domains }) => new Set(domains).size === 1)).toBe(true);
+        const inputs = batches.flatMap(({ inputIds }) => [...inputIds]);
+        expect(new Set(inputs).size).toBe(inputs.length);
+        const available = tokens.map((stream) => Math.floor((stream.tokens.length - 1) / sequenceLength));
+        const used = tokens.map(
+          (_, number) => inputs.filter((input) => streamOf(input) === number).length / sequenceLength,
+        );
+        const sum = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0);
+        expect(sum(used)).toBe(Math.min(sequences, sum(available)));
+        // No stream has fewer than another, but for one sequence, unless it is used up.
+        for (const [number, count] of used.entries()) {
+          expect(count === available[number] || count >= Math.max(...used) - 1).toBe(true);
+        }
+        expect(batches.map(({ domains }) => domains[0]!)).toEqual(batches.map(({ domains }) => domains[0]!).toSorted());
+      }),
+    );
+  });
+
   it('says what is wrong at once', () => {
+    expect(() => evaluationBatches(STREAM_PAIR, 1, 10, 19)).toThrow(/maxTokens is 19, .* of each of 2 domains/);
     expect(() => evaluationBatches(positions(10), 1, 10)).toThrow(/take 11 tokens, but the stream has 10/);
     expect(() => evaluationBatches(positions(11), 1, 10, 9)).toThrow(/maxTokens is 9, less than one sequence of 10/);
     expect(() => evaluationBatches(positions(11), 1, 10, Number.NaN)).toThrow(/maxTokens is NaN/);

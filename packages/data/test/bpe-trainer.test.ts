@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { BPE, byteLevelPreTokenizer, Tokenizer as NativeTokenizer } from 'tokenizers';
 import { describe, expect, it } from 'vitest';
-import { type BpeTrainingProgress, trainBpe } from '../src/tokenizers/bpe-trainer.ts';
+import { type BpeTrainingProgress, trainBpe, WordCounts } from '../src/tokenizers/bpe-trainer.ts';
 import { splitWords, writeBytes } from '../src/tokenizers/byte-level.ts';
 import { ADDRESSES, PROSE } from './texts.ts';
 
@@ -128,5 +128,28 @@ describe('trainBpe', () => {
       /specialTokens must differ/,
     );
     expect(() => trainBpe([], { vocabularySize: 300, specialTokens: ['a'] })).toThrow(/two characters/);
+  });
+});
+
+describe('WordCounts', () => {
+  it('counts texts one by one as all at once', () => {
+    const words = new WordCounts();
+    for (const text of ADDRESSES) {
+      words.add(text);
+    }
+    const options = { vocabularySize: 600 };
+    expect(trainBpe(words, options).toJson()).toBe(trainBpe(ADDRESSES, options).toJson());
+  });
+
+  it('keeps to its size, and keeps the words that matter', () => {
+    const words = new WordCounts(100);
+    for (let text = 0; text < 2000; text++) {
+      words.add(`often${'a'.repeat(text % 10)}! rare${text}`);
+      expect([...words.entries()].length).toBeLessThanOrEqual(100);
+    }
+    const counts = new Map(words.entries());
+    for (let length = 0; length < 10; length++) {
+      expect(counts.get(`often${'a'.repeat(length)}`)).toBe(200);
+    }
   });
 });

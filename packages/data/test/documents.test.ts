@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { splitDocuments } from '../src/documents.ts';
+import { holdOutByPlace, splitDocuments } from '../src/documents.ts';
 
 const DOCUMENTS = fc
   .array(fc.nat({ max: 300 }), { minLength: 2, maxLength: 40 })
@@ -73,5 +73,39 @@ describe('splitDocuments', () => {
     expect(() => split([document], 1)).toThrow(/heldOutFraction must be in \[0, 1\), got 1/);
     expect(() => split([document], Number.NaN)).toThrow(/heldOutFraction/);
     expect(() => split([document], 0, -1)).toThrow(/seed must be a non-negative integer/);
+  });
+});
+
+describe('holdOutByPlace', () => {
+  const FRACTION = fc.double({ min: 0.001, max: 0.999, noNaN: true });
+
+  it('meets the share at any length, decided by the seed alone', () => {
+    fc.assert(
+      fc.property(FRACTION, fc.nat(), fc.nat({ max: 3000 }), (heldOutFraction, seed, length) => {
+        const isHeldOut = holdOutByPlace({ heldOutFraction, seed });
+        const places = Array.from({ length }, (_, index) => isHeldOut(index));
+        const count = places.filter(Boolean).length;
+        expect(Math.abs(count - heldOutFraction * length)).toBeLessThanOrEqual(2);
+        const again = holdOutByPlace({ heldOutFraction, seed });
+        expect(places.toReversed()).toEqual(places.map((_, index) => again(length - 1 - index)));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('holds out other places with another seed, none where nothing is to be held out', () => {
+    const placesOf = (seed: number, heldOutFraction: number): number[] => {
+      const isHeldOut = holdOutByPlace({ heldOutFraction, seed });
+      return Array.from({ length: 200 }, (_, index) => index).filter(isHeldOut);
+    };
+    expect(placesOf(0, 0.1)).toHaveLength(20);
+    expect(placesOf(1, 0.1)).not.toEqual(placesOf(0, 0.1));
+    expect(new Set(placesOf(0, 0.1).map((place) => place % 10)).size).toBeGreaterThan(3);
+    expect(placesOf(0, 0)).toEqual([]);
+  });
+
+  it('says what is wrong', () => {
+    expect(() => holdOutByPlace({ heldOutFraction: 1, seed: 0 })).toThrow(/heldOutFraction must be in \[0, 1\), got 1/);
+    expect(() => holdOutByPlace({ heldOutFraction: 0.5, seed: 0.5 })).toThrow(/seed must be/);
   });
 });

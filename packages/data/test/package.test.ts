@@ -5,8 +5,13 @@ import * as data from '../src/index.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
+const SNIPPETS = Array.from(
+  readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g),
+  (match) => match[1]!,
+);
+
 it('does what the README shows', async () => {
-  const snippet = /```ts\n([\s\S]*?)```/.exec(readFileSync(join(ROOT, 'README.md'), 'utf8'))![1]!;
+  const snippet = SNIPPETS[0]!;
   const [, names, body] = /^import (\{.*\}) from '@lpr\/data';\n([\s\S]*)$/.exec(snippet)!;
   const printed: unknown[][] = [];
   const record = { log: (...values: unknown[]): unknown => printed.push(values) };
@@ -14,9 +19,18 @@ it('does what the README shows', async () => {
   const run = new Function('data', 'console', `const ${names} = data; return (async () => {${body}})();`);
   await run(data, record);
   expect(printed[0]).toEqual([2048, true]);
-  expect(printed.slice(1).map(([batch]) => batch)).toEqual(Array.from({ length: 8 }, () => 8));
+  expect(printed.slice(1).map(([domain]) => domain)).toEqual(Array.from({ length: 8 }, () => 'sotu'));
   expect(printed.every((values) => values.length === 2)).toBe(true);
 }, 60_000);
+
+it('takes the sources that the README shows', () => {
+  // oxlint-disable-next-line typescript/no-implied-eval -- the snippet is the text under test
+  const lists: unknown[][] = new Function(`${SNIPPETS[1]} return [file, fineWeb, mixture];`)();
+  expect(lists.map((list) => list.length)).toEqual([1, 1, 3]);
+  for (const spec of lists.flat()) {
+    expect(data.sourceSpecSchema.parse(spec)).toEqual(spec);
+  }
+});
 
 it('keeps Node out of what browsers can use', () => {
   const needNode = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })

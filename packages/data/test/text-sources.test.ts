@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { loadStateOfTheUnion } from '../src/sources/sotu.ts';
 import type { TextSpec } from '../src/sources/spec.ts';
 import { cutText, openText } from '../src/sources/text.ts';
+import { makeFolder } from './folder.ts';
 import { ADDRESSES, PROSE, readSource, UNICODE } from './texts.ts';
 
 describe('loadStateOfTheUnion', () => {
@@ -21,17 +20,8 @@ describe('loadStateOfTheUnion', () => {
 });
 
 describe('openText', () => {
-  let folder: string;
-  beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), 'lpr-data-'));
-  });
-  afterAll(() => rmSync(folder, { recursive: true }));
+  const { path: folder, write } = makeFolder();
 
-  const write = (name: string, content: string | Uint8Array): string => {
-    const path = join(folder, name);
-    writeFileSync(path, content);
-    return path;
-  };
   const read = (spec: Omit<TextSpec, 'type'>) => openText({ type: 'text', ...spec }).then(readSource);
 
   it('reads short files as a document each', async () => {

@@ -1,6 +1,8 @@
 /** Texts for property tests. */
 
+import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import type { Document } from '../src/documents.ts';
 import { loadStateOfTheUnion } from '../src/sources/sotu.ts';
 import type { Source } from '../src/sources/source.ts';
@@ -35,4 +37,20 @@ export async function readSource({ files }: Source): Promise<Document[]> {
     }
   }
   return documents;
+}
+
+/** Texts as JSON lines. */
+export function jsonLines(texts: readonly string[]): string {
+  return texts.map((text) => `${JSON.stringify({ id: 7, text })}\n`).join('');
+}
+
+/** Columns as a parquet file. */
+export function parquet(
+  columns: Readonly<Record<string, readonly (string | number | null)[]>>,
+  options: { readonly rowGroupSize?: number; readonly codec?: 'SNAPPY' | 'GZIP' },
+): Uint8Array {
+  const columnData = Object.entries(columns).map(([name, data]) => ({ name, data: [...data] }));
+  return new Uint8Array(
+    parquetWriteBuffer({ columnData, ...options, compressors: { GZIP: (bytes) => gzipSync(bytes) } }),
+  );
 }

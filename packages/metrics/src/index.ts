@@ -1,7 +1,11 @@
-/** Load-balance and specialisation figures from plain count arrays; what they are worth; exact records of loads. */
+/** Load-balance, router-health and specialisation figures from plain arrays; what they are worth; exact records of loads and routing. */
 export * from './balance.ts';
 export * from './ema.ts';
+export * from './health.ts';
 export * from './loads.ts';
+export { type Matrix, symmetricEigenvalues } from './matrix.ts';
+export * from './placement.ts';
 export * from './references.ts';
 export * from './specialisation.ts';
+export * from './traceFigures.ts';
 export * from './traces.ts';

@@ -92,12 +92,14 @@ export class LoadRecorder {
 
 const MAGIC = 'LPRLOADS';
 const VERSION = 1;
-const HEADER_BYTES = 24;
-const RECORD_HEADER_BYTES = 16;
+/** Bytes before the first record. */
+export const LOAD_HEADER_BYTES = 24;
+/** Bytes of a record before its counts. */
+export const LOAD_RECORD_HEADER_BYTES = 16;
 
 /** The bytes that a file of loads starts with. */
 export function encodeLoadHeader(shape: LoadShape): Uint8Array {
-  const bytes = new Uint8Array(HEADER_BYTES);
+  const bytes = new Uint8Array(LOAD_HEADER_BYTES);
   const view = new DataView(bytes.buffer);
   bytes.set(new TextEncoder().encode(MAGIC));
   view.setUint32(8, VERSION, true);
@@ -113,11 +115,11 @@ export function encodeLoadWindow(shape: LoadShape, window: LoadWindow): Uint8Arr
   if (window.counts.length !== shape.layers) {
     throw new RangeError(`the window has counts of ${window.counts.length} layers; the file has ${shape.layers}`);
   }
-  const bytes = new Uint8Array(recordBytes(shape));
+  const bytes = new Uint8Array(loadRecordBytes(shape));
   const view = new DataView(bytes.buffer);
   view.setBigUint64(0, BigInt(window.step), true);
   view.setBigUint64(8, BigInt(window.tokens), true);
-  let offset = RECORD_HEADER_BYTES;
+  let offset = LOAD_RECORD_HEADER_BYTES;
   for (const [layer, counts] of window.counts.entries()) {
     checkIntegers(counts, shape.experts, `counts of layer ${layer}`);
     for (let expert = 0; expert < shape.experts; expert++) {
@@ -138,9 +140,9 @@ export function encodeLoadWindow(shape: LoadShape, window: LoadWindow): Uint8Arr
 export function decodeLoads(bytes: Uint8Array): LoadFile {
   const shape = decodeHeader(bytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const size = recordBytes(shape);
+  const size = loadRecordBytes(shape);
   const windows: LoadWindow[] = [];
-  let start = HEADER_BYTES;
+  let start = LOAD_HEADER_BYTES;
   for (; start + size <= bytes.length; start += size) {
     const step = Number(view.getBigUint64(start, true));
     const previous = windows.at(-1)?.step ?? -1;
@@ -150,7 +152,7 @@ export function decodeLoads(bytes: Uint8Array): LoadFile {
       );
     }
     const counts = Array.from({ length: shape.layers }, (_, layer) => {
-      const offset = start + RECORD_HEADER_BYTES + 4 * layer * shape.experts;
+      const offset = start + LOAD_RECORD_HEADER_BYTES + 4 * layer * shape.experts;
       return Uint32Array.from({ length: shape.experts }, (_, expert) => view.getUint32(offset + 4 * expert, true));
     });
     windows.push({ step, tokens: Number(view.getBigUint64(start + 8, true)), counts });
@@ -165,16 +167,16 @@ export function decodeLoads(bytes: Uint8Array): LoadFile {
 export function loadsUntilStep(bytes: Uint8Array, step: number): Uint8Array {
   const { shape, windows } = decodeLoads(bytes);
   const kept = windows.filter((window) => window.step <= step).length;
-  return bytes.subarray(0, HEADER_BYTES + kept * recordBytes(shape));
+  return bytes.subarray(0, LOAD_HEADER_BYTES + kept * loadRecordBytes(shape));
 }
 
 function decodeHeader(bytes: Uint8Array): LoadShape {
-  if (bytes.length < HEADER_BYTES || new TextDecoder().decode(bytes.subarray(0, MAGIC.length)) !== MAGIC) {
+  if (bytes.length < LOAD_HEADER_BYTES || new TextDecoder().decode(bytes.subarray(0, MAGIC.length)) !== MAGIC) {
     throw new Error(
-      `not a file of expert loads: it must start with a header of ${HEADER_BYTES} bytes that opens with "${MAGIC}"`,
+      `not a file of expert loads: it must start with a header of ${LOAD_HEADER_BYTES} bytes that opens with "${MAGIC}"`,
     );
   }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_BYTES);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, LOAD_HEADER_BYTES);
   const version = view.getUint32(8, true);
   if (version !== VERSION)
     throw new Error(`the loads have format version ${version}; this program reads version ${VERSION}`);
@@ -185,8 +187,9 @@ function decodeHeader(bytes: Uint8Array): LoadShape {
   return shape;
 }
 
-function recordBytes({ layers, experts }: LoadShape): number {
-  return RECORD_HEADER_BYTES + 4 * layers * experts;
+/** Bytes of one record: those of a file that only grows can be read by their place. */
+export function loadRecordBytes({ layers, experts }: Pick<LoadShape, 'layers' | 'experts'>): number {
+  return LOAD_RECORD_HEADER_BYTES + 4 * layers * experts;
 }
 
 function checkIntegers(counts: Counts, experts: number, name: string): void {

@@ -4,13 +4,13 @@
  * The **sampling floor** is a perfectly uniform router, seen through a finite number of tokens: a measured Gini below it is
  * luck, one near it is as good as balance gets. The **isotropic null** is latent routing where nothing was learnt: Gaussian
  * latents, random unit keys, cosine top-k. It is close to balanced by symmetry alone, so a trained latent router has to be
- * read against it.
+ * read against it. **Hash routing** is balance by token id alone: what a fixed table makes of the text's own frequencies.
  */
 import { type BalanceReport, balanceReport, meanReport } from './balance.ts';
 import { checkPositiveInteger } from './checks.ts';
 import { Random } from './random.ts';
 
-/** What both levels are simulated for. */
+/** What the levels without a text are simulated for. */
 export interface ReferenceSettings {
   /** Number of experts, M. */
   readonly experts: number;
@@ -43,20 +43,11 @@ export function samplingFloor(settings: SamplingFloorSettings): BalanceReport {
   checkSettings(settings);
   checkPositiveInteger('trials', trials);
   const random = new Random(seed);
-  // The first k entries after a partial Fisher-Yates shuffle are a uniform k-subset, whatever order the array started in.
-  const order = Uint32Array.from({ length: experts }, (_, expert) => expert);
+  const draw = distinctExperts(random, experts, topK);
   const reports: BalanceReport[] = [];
   for (let trial = 0; trial < trials; trial++) {
     const counts = new Float64Array(experts);
-    for (let token = 0; token < tokens; token++) {
-      for (let slot = 0; slot < topK; slot++) {
-        const other = slot + random.below(experts - slot);
-        const expert = order[other]!;
-        order[other] = order[slot]!;
-        order[slot] = expert;
-        counts[expert]! += 1;
-      }
-    }
+    for (let token = 0; token < tokens; token++) for (const expert of draw()) counts[expert]! += 1;
     reports.push(balanceReport(counts));
   }
   return meanReport(reports);
@@ -97,6 +88,55 @@ export function isotropicNull(settings: IsotropicNullSettings): BalanceReport {
     for (const expert of bestExperts) counts[expert]! += 1;
   }
   return balanceReport(counts);
+}
+
+/** Settings of `hashRouting`. */
+export interface HashRoutingSettings {
+  readonly experts: number;
+  readonly topK: number;
+  /** The token ids of the window that the measured figure comes from. */
+  readonly tokenIds: ArrayLike<number>;
+  readonly seed: number;
+  /** Random tables that the figures are averaged over. Default 8. */
+  readonly trials?: number;
+}
+
+/**
+ * Figures of routing by token id alone (Roller et al. 2021, Hash layers, arXiv 2106.04426): each id goes to `topK` distinct experts drawn once. The mean over random
+ * tables. The load is as even as the frequencies of ids allow, which is often worse than what learned routers reach: a few ids make up much of a text.
+ */
+export function hashRouting(settings: HashRoutingSettings): BalanceReport {
+  const { experts, topK, tokenIds, seed, trials = 8 } = settings;
+  checkSettings({ experts, topK, tokens: tokenIds.length, seed });
+  checkPositiveInteger('trials', trials);
+  const occurrences = new Map<number, number>();
+  for (let token = 0; token < tokenIds.length; token++) {
+    occurrences.set(tokenIds[token]!, (occurrences.get(tokenIds[token]!) ?? 0) + 1);
+  }
+  const random = new Random(seed);
+  const draw = distinctExperts(random, experts, topK);
+  const reports = Array.from({ length: trials }, () => {
+    const counts = new Float64Array(experts);
+    for (const tokens of occurrences.values()) for (const expert of draw()) counts[expert]! += tokens;
+    return balanceReport(counts);
+  });
+  return meanReport(reports);
+}
+
+/** Draws `topK` of the experts at each call, uniformly; the array is reused. */
+function distinctExperts(random: Random, experts: number, topK: number): () => Uint32Array {
+  // The first k entries after a partial Fisher-Yates shuffle are a uniform k-subset, whatever order the array started in.
+  const order = Uint32Array.from({ length: experts }, (_, expert) => expert);
+  const drawn = order.subarray(0, topK);
+  return () => {
+    for (let slot = 0; slot < topK; slot++) {
+      const other = slot + random.below(experts - slot);
+      const expert = order[other]!;
+      order[other] = order[slot]!;
+      order[slot] = expert;
+    }
+    return drawn;
+  };
 }
 
 /** `[rows, width]` in row-major order: each row a normal vector divided by its length. */

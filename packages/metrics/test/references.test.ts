@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isotropicNull, samplingFloor } from '../src/index.ts';
+import { hashRouting, isotropicNull, samplingFloor } from '../src/index.ts';
 import { Random } from '../src/random.ts';
 
 describe('random numbers', () => {
@@ -121,4 +121,32 @@ test('settings that make no sense are refused by name', () => {
   }
   expect(() => isotropicNull({ ...good, latentDim: 0 })).toThrow('latentDim is 0');
   expect(() => samplingFloor({ ...good, trials: 0 })).toThrow('trials is 0');
+});
+
+describe('hash routing', () => {
+  const tokenIds = Int32Array.from({ length: 4000 }, (_, t) => Math.floor(Math.sqrt(t)));
+
+  test('is as balanced as the frequencies of the ids allow', () => {
+    // Every id once: random tables, which is the sampling floor.
+    const distinct = Int32Array.from({ length: 4000 }, (_, t) => t);
+    const settings = { experts: 16, topK: 2, seed: 5 };
+    const hashed = hashRouting({ ...settings, tokenIds: distinct });
+    expect(hashed.gini).toBeCloseTo(samplingFloor({ ...settings, tokens: 4000 }).gini, 2);
+    // A single id: its k experts get all.
+    expect(hashRouting({ ...settings, tokenIds: new Int32Array(50) })).toMatchObject({
+      deadFraction: 14 / 16,
+      minMax: 0,
+      gini: 14 / 16,
+    });
+    expect(hashRouting({ ...settings, tokenIds }).gini).toBeGreaterThan(2 * hashed.gini);
+  });
+
+  test('gives the same figures for the same seed, whatever the order of the tokens', () => {
+    const settings = { experts: 8, topK: 1, seed: 9 };
+    const figures = hashRouting({ ...settings, tokenIds });
+    expect(hashRouting({ ...settings, tokenIds: [...tokenIds] })).toEqual(figures);
+    expect(hashRouting({ ...settings, seed: 10, tokenIds })).not.toEqual(figures);
+    expect(() => hashRouting({ ...settings, tokenIds: [] })).toThrow('tokens is 0');
+    expect(() => hashRouting({ ...settings, trials: 0, tokenIds })).toThrow('trials is 0');
+  });
 });

@@ -8,6 +8,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly maxNewTokens: number;
   /** Of the draws; 0 unless given. */
   readonly seed?: number;
+  /** Only ids below this are drawn, where the tokenizer has fewer than the model has rows; all unless given. */
+  readonly vocabulary?: number;
   /** Tokens that end the text; they are not given. */
   readonly stopTokens?: Iterable<number>;
 }
@@ -24,8 +26,8 @@ export async function* generate(
   prompt: ArrayLike<number>,
   options: GenerateOptions,
 ): AsyncGenerator<number, void, undefined> {
-  const { maxNewTokens, seed = 0 } = options;
   const { device, plan } = decoder;
+  const { maxNewTokens, seed = 0, vocabulary = plan.vocabulary } = options;
   checkSampling(options);
   // The last token is never read.
   if (!(prompt.length >= 1 && prompt.length + maxNewTokens - 1 <= plan.positions)) {
@@ -41,7 +43,7 @@ export async function* generate(
     let input = Int32Array.from(prompt);
     for (let step = 0; step < maxNewTokens; step++) {
       const logits = scope(device, () => decoder.nextLogits(tensor(device, input, [1, input.length]), cache));
-      const values = await logits.data();
+      const values = (await logits.data()).subarray(0, vocabulary);
       logits.dispose();
       const token = sampleToken(values, options, key.fold(step).low / 2 ** 32);
       if (stop.has(token)) return;

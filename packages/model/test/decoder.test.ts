@@ -8,11 +8,9 @@ import {
   encodeSafetensors,
   exportWeights,
   importWeights,
-  parseDecoderConfig,
-  predictMemory,
   WeightsError,
 } from '../src/index.ts';
-import { familyConfig, randomBatch, releasedJson, smallConfig, smallDeepseekJson } from './support.ts';
+import { familyConfig, randomBatch, smallConfig } from './support.ts';
 
 const device = await createWasmDevice({ threads: 2 });
 
@@ -238,83 +236,5 @@ describe('weights', () => {
     );
     expect(await exportWeights(decoder)).toEqual(before);
     decoder.dispose();
-  });
-});
-
-describe('predictMemory', () => {
-  const medium = {
-    ...releasedJson,
-    vocab_size: 2048,
-    hidden_size: 128,
-    num_hidden_layers: 4,
-    num_attention_heads: 4,
-    num_key_value_heads: 2,
-    head_dim: 32,
-    moe_intermediate_size: 64,
-    num_experts: 16,
-    num_experts_per_tok: 4,
-  };
-
-  const mediumDeepseek = {
-    ...smallDeepseekJson,
-    vocab_size: 2048,
-    hidden_size: 128,
-    num_hidden_layers: 4,
-    max_position_embeddings: 1024,
-    q_lora_rank: 96,
-    kv_lora_rank: 64,
-    qk_nope_head_dim: 32,
-    qk_rope_head_dim: 16,
-    v_head_dim: 32,
-    intermediate_size: 256,
-    moe_intermediate_size: 64,
-    n_routed_experts: 16,
-    num_experts_per_tok: 4,
-    n_group: 4,
-  };
-
-  const cases: [string, Readonly<Record<string, unknown>>, number, number][] = [
-    ['own router, 4 x 128', medium, 4, 128],
-    ['LPR, 4 x 128', { ...medium, router_type: 'lpr' }, 4, 128],
-    ['dense layers, 2 x 256', { ...medium, mlp_only_layers: [1, 2], intermediate_size: 256 }, 2, 256],
-    ['many experts, 1 x 64', { ...medium, num_experts: 64, num_experts_per_tok: 8 }, 1, 64],
-    ['latent attention, 4 x 128', mediumDeepseek, 4, 128],
-    ['latent attention without a latent of queries, 2 x 256', { ...mediumDeepseek, q_lora_rank: null }, 2, 256],
-  ];
-  it.each(cases)('is within a tenth of what an evaluation takes: %s', async (_, json, batch, sequence) => {
-    const config = parseDecoderConfig(json);
-    const own = await createWasmDevice({ threads: 1 });
-    const decoder = createDecoder(own, config, { seed: 0 });
-    await scope(
-      own,
-      () => decoder.forward(randomBatch(own, config, batch, sequence), { training: false }).taskLoss.item(),
-      {
-        gradients: false,
-      },
-    );
-    const { peakBytes } = own.memory;
-    await own.dispose();
-    const { total } = predictMemory(config, { batch, sequence, training: false });
-    expect(Math.abs(total / peakBytes - 1)).toBeLessThan(0.1);
-  });
-
-  it.each(cases)('is within a tenth of what a step takes: %s', async (_, json, batch, sequence) => {
-    const config = parseDecoderConfig(json);
-    const own = await createWasmDevice({ threads: 1 });
-    const decoder = createDecoder(own, config, { seed: 0 });
-    // Two micro-batches: the second finds the gradients of the first.
-    for (let microBatch = 0; microBatch < 2; microBatch++) {
-      await scope(own, async () => {
-        const context = { training: true, noise: RandomKey.fromSeed(1) };
-        const { totalLoss } = decoder.forward(randomBatch(own, config, batch, sequence), context);
-        backward(totalLoss);
-        await totalLoss.item();
-      });
-    }
-    const { peakBytes } = own.memory;
-    await own.dispose();
-    const { total, optimizer } = predictMemory(config, { batch, sequence, training: true });
-    // No optimiser ran here.
-    expect(Math.abs((total - optimizer) / peakBytes - 1)).toBeLessThan(0.1);
   });
 });

@@ -100,6 +100,17 @@ describe('generate', () => {
     },
   );
 
+  it('draws no id that the tokenizer does not have', async () => {
+    const decoder = createDecoder(device, familyConfig('mixtral'), { seed: 9 });
+    const options = { maxNewTokens: 20, temperature: 1 };
+    // 61 rows, and logits of a fresh model hardly differ.
+    expect(Math.max(...(await collect(decoder, [3], options)))).toBeGreaterThan(9);
+    const tokens = await collect(decoder, [3], { ...options, vocabulary: 10 });
+    expect(Math.max(...tokens)).toBeLessThan(10);
+    expect(tokens).toHaveLength(20);
+    decoder.dispose();
+  });
+
   it('repeats itself with a seed, differs with another, and may be left at any token', async () => {
     const decoder = createDecoder(device, familyConfig('qwen3_moe'), { seed: 9 });
     const options = { maxNewTokens: 12, temperature: 1 };

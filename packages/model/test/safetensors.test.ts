@@ -105,6 +105,17 @@ describe('safetensors', () => {
       'needs 4 bytes, its offsets span 8',
     ],
     ['a gap', file(entry({ data_offsets: [4, 8] }), new Uint8Array(8)), 'begin at 4, expected 0'],
+    [
+      'an overlap',
+      file(
+        JSON.stringify({
+          a: { dtype: 'F32', shape: [2], data_offsets: [0, 8] },
+          b: { dtype: 'F32', shape: [1], data_offsets: [4, 8] },
+        }),
+        new Uint8Array(8),
+      ),
+      'data of b begin at 4, expected 8: tensors may neither overlap nor leave gaps',
+    ],
     ['a cut file', file(entry({}), new Uint8Array(3)), 'tensors fill 4 bytes, the file holds 3'],
     ['trailing bytes', file(entry({}), new Uint8Array(5)), 'tensors fill 4 bytes, the file holds 5'],
   ])('refuses %s', (_, bytes, message) => {
@@ -142,6 +153,34 @@ describe('safetensors', () => {
     fc.assert(
       fc.property(fc.json(), fc.uint8Array({ maxLength: 16 }), (json, data) => readOrRefused(file(json, data))),
       { numRuns: 300 },
+    );
+  });
+
+  it('reads a header of well-formed lies only where it is true after all', () => {
+    const number = fc.oneof(fc.nat({ max: 12 }), fc.constantFrom(2 ** 31, 2 ** 53 - 1, 2 ** 53, 1e300, -1, 0.5));
+    const lie = fc.record({
+      dtype: fc.constantFrom('F32', 'I32', 'I64', 'F16', 'BF16', 'F64'),
+      shape: fc.array(number, { maxLength: 3 }),
+      data_offsets: fc.array(number, { minLength: 2, maxLength: 2 }),
+    });
+    const bytesOf: Readonly<Record<string, number>> = { F32: 4, I32: 4, I64: 8, F16: 2, BF16: 2 };
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), lie, { maxKeys: 3 }), fc.nat({ max: 24 }), (entries, size) => {
+        let tensors: ReturnType<typeof decodeSafetensors>;
+        try {
+          tensors = decodeSafetensors(file(JSON.stringify(entries), new Uint8Array(size)));
+        } catch (error) {
+          expect(error).toBeInstanceOf(SafetensorsError);
+          return;
+        }
+        const held = [...tensors].map(([name, { shape: extents, data }]) => {
+          expect(extents).toEqual(entries[name]!.shape);
+          expect(data.length).toBe(extents.reduce((a, b) => a * b, 1));
+          return data.length * bytesOf[entries[name]!.dtype]!;
+        });
+        expect(held.reduce((a, b) => a + b, 0)).toBe(size);
+      }),
+      { numRuns: 500 },
     );
   });
 

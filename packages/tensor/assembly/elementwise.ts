@@ -1,6 +1,5 @@
 /** Elementwise kernels: those over flat buffers here, the others in unary.ts, binary.ts and copy.ts. */
 import {
-  ACCUMULATE,
   AFFINE,
   BINARY,
   CAST,
@@ -23,9 +22,6 @@ export function run(kernel: i32, args: usize, tile: i32, scratch: usize): void {
       break;
     case AFFINE & 255:
       affine(args, tile);
-      break;
-    case ACCUMULATE & 255:
-      accumulate(args, tile);
       break;
     case UNARY & 255:
       unary(args, tile);
@@ -70,23 +66,6 @@ function affine(args: usize, tile: i32): void {
   const bytes = (<usize>count >> 2) << 4;
   for (let i: usize = 0; i < bytes; i += 16) v128.store(out + i, madd(v128.load(x + i), scale, shift));
   if (count & 3) storeTail(out + bytes, madd(loadTail(x + bytes, count & 3, shift), scale, shift), count & 3);
-}
-
-function accumulate(args: usize, tile: i32): void {
-  const offset = chunkOffset(args, tile);
-  const x = load<usize>(args, 8) + offset;
-  const out = load<usize>(args, 12) + offset;
-  const scale = v128.load32_splat(args + 16);
-  const count = chunkCount(args, tile);
-  const bytes = (<usize>count >> 2) << 4;
-  for (let i: usize = 0; i < bytes; i += 16) {
-    v128.store(out + i, madd(v128.load(x + i), scale, v128.load(out + i)));
-  }
-  const rest = count & 3;
-  if (rest) {
-    const sum = madd(loadTail(x + bytes, rest, scale), scale, loadTail(out + bytes, rest, scale));
-    storeTail(out + bytes, sum, rest);
-  }
 }
 
 /** The word behind the addresses is 1 for f32 to i32, 0 for i32 to f32. */

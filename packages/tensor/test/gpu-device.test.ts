@@ -60,7 +60,7 @@ describe('buffers', () => {
     // A copy is the same value, until one of both changes.
     device.kernels.affine({ x: a, out: b, scale: 1, shift: 0, count: 10 });
     expect(device.resident.bytes).toBe(40);
-    device.kernels.accumulate({ x: a, out: b, scale: 2, count: 10 });
+    device.kernels.affine({ x: b, out: b, scale: 2, shift: 0, count: 10 });
     expect(device.resident.bytes).toBe(80);
     device.kernels.softmax({ x: a, out: b, rows: 2, columns: 5 });
     expect(device.resident.bytes).toBe(80);

@@ -74,6 +74,15 @@ async function removeOld(turn: string): Promise<void> {
   if (Date.now() - made > TAKEOVER_TIMEOUT) await rm(turn, { force: true });
 }
 
+/**
+ * Whether a process works on a run: its folder has a lock whose process runs. Of a process on another host nobody here can tell;
+ * its lock counts.
+ */
+export async function isLocked(folder: string): Promise<boolean> {
+  const holder = await readHolder(join(folder, LOCK_FILE));
+  return holder !== null && (holder.host !== hostname() || isRunning(holder.pid));
+}
+
 /** null when the lock is gone or was never written whole. */
 async function readHolder(path: string): Promise<Holder | null> {
   try {

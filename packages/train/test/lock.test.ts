@@ -4,7 +4,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { lockFolder } from '../src/lock.ts';
+import { isLocked, lockFolder } from '../src/lock.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -46,5 +46,18 @@ describe('the lock of a run folder', () => {
   it('of another host is respected', async () => {
     await writeFile(join(folder, 'lock'), JSON.stringify({ pid: 1, host: 'elsewhere' }));
     await expect(lockFolder(folder)).rejects.toThrow(/process 1 on elsewhere/);
+  });
+
+  it('can be asked about: it counts while its process runs, and where nobody can tell', async () => {
+    expect(await isLocked(folder)).toBe(false);
+    const unlock = await lockFolder(folder);
+    expect(await isLocked(folder)).toBe(true);
+    await unlock();
+    expect(await isLocked(folder)).toBe(false);
+    const { pid } = spawnSync(process.execPath, ['--version']);
+    await writeFile(join(folder, 'lock'), JSON.stringify({ pid, host: hostname() }));
+    expect(await isLocked(folder)).toBe(false);
+    await writeFile(join(folder, 'lock'), JSON.stringify({ pid, host: 'elsewhere' }));
+    expect(await isLocked(folder)).toBe(true);
   });
 });

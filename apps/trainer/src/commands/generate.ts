@@ -42,6 +42,7 @@ export async function generateText(path: string, options: GenerateCommandOptions
     for await (const token of generate(decoder, ids, {
       maxNewTokens,
       seed,
+      vocabulary: tokenizer.vocabularySize,
       temperature: greedy ? 0 : temperature,
       ...(topK === undefined ? {} : { topK }),
       ...(topP === undefined ? {} : { topP }),

@@ -1,25 +1,69 @@
 /** `pnpm trainer tokenizer train`: a byte-level BPE of one's own text. */
-import { loadTextFiles, trainBpe } from '@lpr/data';
+import { openSource, type SourceSpec, sourceSpecSchema, trainBpe, WordCounts } from '@lpr/data';
 import { writeWhole } from '@lpr/train';
+import { z } from 'zod';
+import { UsageError } from '../errors.ts';
 import { createProgress } from '../progress.ts';
+import { faultsOf, faultsText } from '../settings/faults.ts';
+import { isGroup, readConfigFile } from '../settings/merge.ts';
+import { textSources } from '../settings/resolve.ts';
 import { shown } from './shared.ts';
 
 export interface TokenizerOptions {
+  readonly text: readonly string[];
+  readonly config?: string;
   readonly vocabulary: number;
+  readonly maxCharacters: number;
   readonly out: string;
 }
 
-export async function trainTokenizer(paths: readonly string[], { vocabulary, out }: TokenizerOptions): Promise<void> {
+const sourcesSchema = z.array(sourceSpecSchema).min(1);
+
+export async function trainTokenizer({
+  text,
+  config,
+  vocabulary,
+  maxCharacters,
+  out,
+}: TokenizerOptions): Promise<void> {
+  const sources = [...textSources(text), ...(config === undefined ? [] : sourcesOf(config))];
+  if (sources.length === 0)
+    throw new UsageError('name text to train on: --text FILE, or --config FILE with data.sources');
   const progress = createProgress(process.stderr, process.env);
-  progress.phase('reading the text');
-  const texts = loadTextFiles(paths).map(({ text }) => text);
+  const words = new WordCounts();
+  let characters = 0;
+  for (const spec of sources) {
+    for await (const part of textsOf(spec)) {
+      progress.phase(`counting words: ${(characters / 1e6).toFixed(1)}M characters`);
+      words.add(part);
+      characters += part.length;
+      if (characters >= maxCharacters) break;
+    }
+  }
   progress.phase('training the tokenizer');
-  const tokenizer = trainBpe(texts, { vocabularySize: vocabulary });
+  const tokenizer = trainBpe(words, { vocabularySize: vocabulary });
   await writeWhole(out, tokenizer.toJson());
   progress.end();
-  const characters = texts.reduce((sum, { length }) => sum + length, 0);
-  const tokens = texts.reduce((sum, text) => sum + tokenizer.encode(text).length, 0);
   console.log(
-    `${tokenizer.vocabularySize} tokens; ${(characters / tokens).toFixed(2)} characters a token\n${shown(out)}`,
+    `${tokenizer.vocabularySize} tokens, trained on ${characters.toLocaleString('en')} characters\n${shown(out)}`,
   );
+}
+
+/** The sources of a configuration file; whatever else it holds is no matter here. */
+function sourcesOf(config: string): SourceSpec[] {
+  const { data } = readConfigFile(config);
+  const given = isGroup(data) ? data['sources'] : undefined;
+  const parsed = sourcesSchema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const faults = faultsOf(parsed.error, sourcesSchema, given);
+  throw new UsageError(faultsText(`--config ${config}: data.sources`, faults));
+}
+
+async function* textsOf(spec: SourceSpec): AsyncGenerator<string> {
+  const { files } = await openSource(spec);
+  for (const file of files) {
+    for await (const { documents } of file.shards(0)) {
+      for (const { text } of documents) yield text;
+    }
+  }
 }

@@ -1,6 +1,6 @@
 /** Named settings of a run: how large the model is, how long it trains, on what. Files and options go over them. */
 import { PAPER_PRESETS } from './paper.ts';
-import { PAPER_TRAINING, type Preset } from './preset.ts';
+import { ADDRESSES, PAPER_TRAINING, type Preset } from './preset.ts';
 
 const SMALL_PRESETS = {
   tiny: {
@@ -17,7 +17,7 @@ const SMALL_PRESETS = {
         topK: 2,
         expertWidth: 32,
       },
-      data: { corpus: 'state-of-the-union', heldOutFraction: 0.02, batchSize: 4, sequenceLength: 64 },
+      data: { ...ADDRESSES, heldOutFraction: 0.02, batchSize: 4, sequenceLength: 64 },
       training: { steps: 40, learningRate: 0.003, ...PAPER_TRAINING, logEvery: 10, checkpointEvery: 20 },
       evaluation: { tokens: 8_192, batchSize: 8 },
     },
@@ -36,7 +36,7 @@ const SMALL_PRESETS = {
         topK: 4,
         expertWidth: 64,
       },
-      data: { corpus: 'state-of-the-union', heldOutFraction: 0.05, batchSize: 16, sequenceLength: 128 },
+      data: { ...ADDRESSES, heldOutFraction: 0.05, batchSize: 16, sequenceLength: 128 },
       training: { steps: 320, learningRate: 0.003, ...PAPER_TRAINING, logEvery: 20, checkpointEvery: 100 },
       evaluation: { tokens: 102_400, batchSize: 16 },
     },
@@ -55,7 +55,7 @@ const SMALL_PRESETS = {
         topK: 8,
         expertWidth: 64,
       },
-      data: { corpus: 'state-of-the-union', heldOutFraction: 0.05, batchSize: 8, sequenceLength: 256 },
+      data: { ...ADDRESSES, heldOutFraction: 0.05, batchSize: 8, sequenceLength: 256 },
       training: { steps: 1_000, learningRate: 0.002, ...PAPER_TRAINING, logEvery: 20, checkpointEvery: 100 },
       evaluation: { tokens: 102_400, batchSize: 8 },
     },
@@ -74,7 +74,7 @@ const SMALL_PRESETS = {
         topK: 8,
         expertWidth: 64,
       },
-      data: { corpus: 'state-of-the-union', heldOutFraction: 0.05, batchSize: 4, sequenceLength: 256 },
+      data: { ...ADDRESSES, heldOutFraction: 0.05, batchSize: 4, sequenceLength: 256 },
       training: { steps: 10_000, learningRate: 0.001, ...PAPER_TRAINING, logEvery: 50, checkpointEvery: 500 },
       evaluation: { tokens: 102_400, batchSize: 4 },
     },

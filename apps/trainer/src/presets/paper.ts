@@ -45,6 +45,15 @@ const MODELS: Readonly<Record<Architecture, Model>> = {
   },
 };
 
+/** A little more than the training reads. */
+const FINE_WEB = {
+  type: 'hub',
+  dataset: 'HuggingFaceFW/fineweb',
+  config: 'sample-100BT',
+  domain: 'fineweb',
+  maxTokens: 1.12e9,
+} as const;
+
 /** Both make 270 sequences a step. */
 const WIDE = { batchSize: 10, accumulation: 27 } as const;
 const LONG = { batchSize: 15, accumulation: 18 } as const;
@@ -64,7 +73,7 @@ function preset(
       ...(lpr === undefined ? {} : { lpr }),
       model: { ...model },
       size,
-      data: { corpus: 'state-of-the-union', heldOutFraction: 0.05, batchSize, sequenceLength: 1024 },
+      data: { sources: [FINE_WEB], tokenizer: 'qwen3', heldOutFraction: 0.001, batchSize, sequenceLength: 1024 },
       training: {
         steps: 4_000,
         learningRate: 0.001,

@@ -22,3 +22,6 @@ export const PAPER_TRAINING = {
   clipNorm: 1,
   keepCheckpoints: 2,
 } as const;
+
+/** The State of the Union addresses, which come along, and a tokenizer of their own. */
+export const ADDRESSES = { sources: [{ type: 'state-of-the-union' }], tokenizer: 'train' } as const;

@@ -29,7 +29,20 @@ export function checkSettings(value: unknown, origin: string): Settings {
 
 /** The settings of an existing run. */
 export async function readSettings(folder: string): Promise<Settings> {
-  return checkSettings(await readConfig(folder), join(folder, 'config.yaml'));
+  return checkStoredSettings(await readConfig(folder), join(folder, 'config.yaml'));
+}
+
+/** Settings that a run wrote, perhaps before some of today's fields were there. */
+export function checkStoredSettings(value: unknown, origin: string): Settings {
+  if (!isGroup(value) || !isGroup(value['data']) || !('corpus' in value['data'])) return checkSettings(value, origin);
+  const { corpus, ...data } = value['data'];
+  if (corpus !== 'state-of-the-union') {
+    throw new UsageError(
+      `${origin}: data.corpus names text files as earlier versions read them: a document each. They are cut into documents now, so the run cannot go ` +
+        'on or be evaluated on the same text; start it anew with data.sources',
+    );
+  }
+  return checkSettings({ ...value, data: { ...data, sources: [{ type: corpus }] } }, origin);
 }
 
 /** A group that the router does not read is most likely half of what was meant, so nothing else is said then. */

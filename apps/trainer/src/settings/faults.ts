@@ -31,26 +31,33 @@ function faultsOfIssue(issue: Issue, schema: z.ZodType, value: unknown, above: P
       problem: unknownNameText('setting', pathText([...path, key]), known),
     }));
   }
-  return [{ path: pathText(path), problem: `got ${shown(valueAt(value, path))}, expected ${expectedOf(issue)}` }];
+  // A list of alternatives that differ by a word, and the word is none of theirs.
+  const words = nodesAt(schema, path).flatMap((node) => (node.const === undefined ? [] : [node.const]));
+  const isUnknownWord = issue.code === 'invalid_union' && issue.errors.length === 0 && words.length > 0;
+  const expected = isUnknownWord ? `one of ${words.join(', ')}` : expectedOf(issue);
+  return [{ path: pathText(path), problem: `got ${shown(valueAt(value, path))}, expected ${expected}` }];
 }
 
-/** The names that are known at a path, as the schema's JSON form lists them; where alternatives differ by `kind`, those of the value's kind. */
+/** The names that are known at a path, as the schema's JSON form lists them; where alternatives differ by `type`, those of the value's type. */
 function knownKeys(schema: z.ZodType, path: Path, value: unknown): string[] {
+  const type = valueAt(value, [...path, 'type']);
+  const fitting = nodesAt(schema, path).filter(({ properties }) => {
+    const expected = properties?.['type']?.const;
+    return expected === undefined || type === undefined || expected === type;
+  });
+  return [...new Set(fitting.flatMap(({ properties = {} }) => Object.keys(properties)))];
+}
+
+/** All alternatives that the schema's JSON form has at a path. */
+function nodesAt(schema: z.ZodType, path: Path): JsonSchema[] {
   let nodes = [z.toJSONSchema(schema, { unrepresentable: 'any', io: 'input' }) as JsonSchema];
-  let at = value;
   for (const key of path) {
     nodes = nodes.flatMap(alternatives).flatMap((node) => {
       const child = typeof key === 'number' ? node.items : node.properties?.[String(key)];
       return child === undefined ? [] : [child];
     });
-    at = valueAt(at, [key]);
   }
-  const kind = valueAt(at, ['kind']);
-  const fitting = nodes.flatMap(alternatives).filter(({ properties }) => {
-    const expected = properties?.['kind']?.const;
-    return expected === undefined || kind === undefined || expected === kind;
-  });
-  return [...new Set(fitting.flatMap(({ properties = {} }) => Object.keys(properties)))];
+  return nodes.flatMap(alternatives);
 }
 
 interface JsonSchema {
@@ -58,7 +65,8 @@ interface JsonSchema {
   readonly items?: JsonSchema;
   readonly anyOf?: readonly JsonSchema[];
   readonly oneOf?: readonly JsonSchema[];
-  readonly const?: unknown;
+  /** Only words tell alternatives apart here. */
+  readonly const?: string;
 }
 
 function alternatives(node: JsonSchema): JsonSchema[] {

@@ -1,4 +1,5 @@
 /** From a preset, files and options to the settings of a run. */
+import type { SourceSpec } from '@lpr/data';
 import { latentPrototypePresets, resolveRouter, routerTraits } from '@lpr/moe';
 import { unknownName } from '../errors.ts';
 import { PRESETS } from '../presets/index.ts';
@@ -13,6 +14,8 @@ export interface SettingOptions {
   readonly config: readonly string[];
   /** `path=value` each, such as `size.experts=64`; over everything else. */
   readonly set: readonly string[];
+  /** Paths or globs of text, in place of what files and preset train on. */
+  readonly text?: readonly string[];
   readonly preset?: string;
   readonly arch?: string;
   readonly router?: string;
@@ -67,11 +70,16 @@ export function routerNames(options: SettingOptions): string {
 }
 
 /** What files and options say, without the preset. */
-function writtenSettings({ config, preset, arch, router, seed, device, threads, steps }: SettingOptions): Partials {
+function writtenSettings(options: SettingOptions): Partials {
+  const { config, text = [], preset, arch, router, seed, device, threads, steps } = options;
   const files = config.map(readConfigFile).reduce<Partials>(merge, {});
   const given = { preset, architecture: arch, router, seed, device, threads };
   const written = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  return merge(merge(files, written), steps === undefined ? {} : { training: { steps } });
+  const groups = {
+    ...(steps === undefined ? {} : { training: { steps } }),
+    ...(text.length === 0 ? {} : { data: { sources: textSources(text) } }),
+  };
+  return merge(merge(files, written), groups);
 }
 
 function presetNamed(name: unknown): Partials {
@@ -113,4 +121,9 @@ function known<Name extends string>(kind: string, given: unknown, names: readonl
 /** A name as it was written; what a file has in its place otherwise, as JSON. */
 function nameText(given: unknown): string {
   return typeof given === 'string' ? given : JSON.stringify(given);
+}
+
+/** Each path or glob a source of its own, whose domain is named after it. */
+export function textSources(paths: readonly string[]): SourceSpec[] {
+  return paths.map((path) => ({ type: 'text', paths: [path] }));
 }

@@ -1,4 +1,5 @@
 /** The settings of a run: their shape, and what each field takes and means. */
+import { type SourceSpec, sourceSpecSchema, type TokenizerSpec } from '@lpr/data';
 import type { LatentPrototypeOptions } from '@lpr/moe';
 import { DECAY_SHAPES, type DecayShape, type ScheduleOptions, type WeightDecayGroup } from '@lpr/train';
 import { z } from 'zod';
@@ -9,6 +10,9 @@ export type Architecture = (typeof ARCHITECTURES)[number];
 
 export const DEVICES = ['wasm', 'auto', 'gpu', 'gpu-software'] as const;
 export type DeviceSetting = (typeof DEVICES)[number];
+
+/** 'train': byte-level BPE of `size.vocabulary` tokens, trained on the training text. */
+export type TokenizerSetting = 'train' | Exclude<TokenizerSpec, { readonly vocabularySize: number }>;
 
 /** Everything that decides a run; what `config.yaml` holds. The schema below says what each field means. */
 export interface Settings {
@@ -33,7 +37,8 @@ export interface Settings {
     readonly expertWidth: number;
   };
   readonly data: {
-    readonly corpus: 'state-of-the-union' | readonly string[];
+    readonly sources: readonly SourceSpec[];
+    readonly tokenizer: TokenizerSetting;
     readonly heldOutFraction: number;
     readonly batchSize: number;
     readonly sequenceLength: number;
@@ -89,7 +94,7 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
     .describe('wasm: the CPU. auto: a GPU where there is one. gpu-software: a GPU that the CPU plays, very slow'),
   threads: z.int().min(0).nullable().describe('Worker threads; 0 runs in place; null: one a core'),
   size: z.strictObject({
-    vocabulary: z.int().min(257).describe('Tokens of the tokenizer that is trained on the training text'),
+    vocabulary: z.int().min(257).describe('Tokens of the tokenizer, where it is trained; otherwise room for so many'),
     hidden: positive('Width of the model'),
     layers: positive('Decoder layers'),
     heads: positive('Heads of attention'),
@@ -100,9 +105,14 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
     expertWidth: positive('Inner width of an expert'),
   }),
   data: z.strictObject({
-    corpus: z
-      .union([z.literal('state-of-the-union'), z.array(z.string()).min(1)])
-      .describe('The addresses that come along, or the paths of text files'),
+    sources: z
+      .array(sourceSpecSchema)
+      .min(1)
+      .describe('What to train on and hold some out of; each with a weight and a domain, where given'),
+    tokenizer: z
+      .union([z.enum(['train', 'bytes', 'qwen3']), z.strictObject({ path: z.string().min(1) })])
+      .default('train')
+      .describe('train: byte-level BPE, trained on the training text. path: of a tokenizer.json'),
     heldOutFraction: z.number().gt(0).lt(1).describe('Share of the text that is only evaluated on'),
     batchSize: positive('Sequences that run through the model at once'),
     sequenceLength: positive('Tokens of a sequence'),

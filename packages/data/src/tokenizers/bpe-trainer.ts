@@ -34,8 +34,9 @@ export interface BpeTrainingProgress {
 const MOST_WORDS = 2 ** 21;
 
 /**
- * How often each word stands in texts that come one after the other. Where there are too many different words for memory,
- * those seen least are forgotten, which leaves the counts of frequent words as they are.
+ * How often each word stands in texts that come one after the other, without keeping the texts. Where there are too many
+ * different words for memory, those seen least so far are forgotten, and counted anew should they come again; so the counts
+ * of rare words may be too low.
  */
 export class WordCounts {
   readonly #counts = new Map<string, number>();

@@ -55,8 +55,6 @@ export interface Kernels {
   fill(a: { out: DeviceBuffer; value: number; count: number; integer: boolean }): void;
   /** `out[i] = scale * x[i] + shift`. May run in place. */
   affine(a: { x: DeviceBuffer; out: DeviceBuffer; scale: number; shift: number; count: number }): void;
-  /** `out[i] += scale * x[i]`. */
-  accumulate(a: { x: DeviceBuffer; out: DeviceBuffer; scale: number; count: number }): void;
   /** `out[i] = op(x[i])`. May run in place. */
   unary(a: { op: UnaryOp; x: DeviceBuffer; out: DeviceBuffer; count: number }): void;
   /** `out[i] = gradient[i] * op'(x[i])`; `y = op(x)` is given since many derivatives are cheapest from it. */

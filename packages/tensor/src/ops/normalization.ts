@@ -1,9 +1,11 @@
 /** Normalisations over the last axis: RMSNorm, LayerNorm, softmax and its relatives. */
 import { record } from '../autograd.ts';
+import { scope } from '../scope.ts';
 import { formatShape, type Shape, sizeOf } from '../shape.ts';
 import { checkDType, deviceOf, Tensor } from '../tensor.ts';
-import { multiply, subtract } from './elementwise.ts';
+import { exp, multiply, subtract } from './elementwise.ts';
 import { reshape } from './movement.ts';
+import { max, sum } from './reduce.ts';
 
 /** `weight * x / sqrt(mean(x^2) + epsilon)` over the last axis (Zhang and Sennrich 2019); weight has its extent. */
 export function rmsNorm(x: Tensor, weight: Tensor, epsilon = 1e-6): Tensor {
@@ -118,10 +120,22 @@ export function logSumExp(x: Tensor): Tensor {
   ]);
 }
 
-/** `x - logSumExp(x)` over the last axis. */
+/** `x - logSumExp(x)` over the last axis; NaN in rows without a finite largest element. */
 export function logSoftmax(x: Tensor): Tensor {
-  const total = logSumExp(x);
-  return subtract(x, reshape(total, [...total.shape, 1]));
+  rowsOf('logSoftmax', x);
+  const { device } = x;
+  const out = scope(
+    device,
+    () => {
+      // Shifted first: next to a large logit, the logarithm would lose its digits.
+      const shifted = subtract(x, max(x, -1, { keepAxis: true }));
+      return subtract(shifted, reshape(logSumExp(shifted), [...x.shape.slice(0, -1), 1]));
+    },
+    { gradients: false },
+  );
+  return record('logSoftmax', out, [x], [out], (gradient, [y]) => [
+    subtract(gradient, multiply(exp(y!), sum(gradient, -1, { keepAxis: true }))),
+  ]);
 }
 
 /** Splits a shape into rows and the last axis. Throws for scalars. */

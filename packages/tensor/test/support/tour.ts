@@ -116,11 +116,6 @@ const elementwise = {
     b.kernels.affine({ x, out: x, scale: 3, shift: 0, count: 100 });
     return { floats: { x, out, same } };
   },
-  accumulate: (b) => {
-    const [x, out] = [b.noise(70), b.noise(70)];
-    b.kernels.accumulate({ x, out, scale: -2, count: 70 });
-    return { floats: { out } };
-  },
   unary: (b) => {
     const x = b.f32([0.5, 2, 0.001, 30, nan, infinity, ...numbers(20, 7).map((v) => v + 1.1)]);
     const floats = Object.fromEntries(UNARY.map((op) => [op, b.empty(26)]));

@@ -18,13 +18,12 @@ export const RUNTIME = 15;
 // Elementwise.
 export const FILL = 0x100;
 export const AFFINE = 0x101;
-export const ACCUMULATE = 0x102;
-export const UNARY = 0x103;
-export const UNARY_BACKWARD = 0x104;
-export const BINARY = 0x105;
-export const CAST = 0x106;
-export const COPY_ROWS = 0x107;
-export const COPY_TRANSPOSED = 0x108;
+export const UNARY = 0x102;
+export const UNARY_BACKWARD = 0x103;
+export const BINARY = 0x104;
+export const CAST = 0x105;
+export const COPY_ROWS = 0x106;
+export const COPY_TRANSPOSED = 0x107;
 
 // Reduce.
 export const REDUCE_ROWS = 0x200;

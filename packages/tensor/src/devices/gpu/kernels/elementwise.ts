@@ -57,7 +57,7 @@ const BINARY: Record<BinaryOp, string> = {
   equal: 'p === q ? 1.0 : 0.0',
 };
 
-type Elementwise = Pick<Kernels, 'fill' | 'affine' | 'accumulate' | 'unary' | 'unaryBackward' | 'binary' | 'cast'>;
+type Elementwise = Pick<Kernels, 'fill' | 'affine' | 'unary' | 'unaryBackward' | 'binary' | 'cast'>;
 
 export function elementwiseKernels(run: Recorder): Elementwise {
   /** `out[i]` = an expression of the elements i of the inputs. */
@@ -86,10 +86,6 @@ export function elementwiseKernels(run: Recorder): Elementwise {
       if (out.elements === 0) return;
       if (scale === 1 && shift === 0) run.store(out, run.value(x));
       else map('affine', out, { x }, 'x * scale + shift', { scale, shift });
-    },
-
-    accumulate({ x, out, scale }) {
-      map('accumulate', out, { x, old: out }, 'old + scale * x', { scale });
     },
 
     unary({ op, x, out }) {

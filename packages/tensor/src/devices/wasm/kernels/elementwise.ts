@@ -80,7 +80,7 @@ function boxTiles(rows: number, inner: number): { tiles: number; words: number[]
 
 export function elementwiseKernels(
   recorder: Recorder,
-): Pick<Kernels, 'fill' | 'affine' | 'accumulate' | 'unary' | 'unaryBackward' | 'binary' | 'cast' | 'stridedCopy'> {
+): Pick<Kernels, 'fill' | 'affine' | 'unary' | 'unaryBackward' | 'binary' | 'cast' | 'stridedCopy'> {
   const address = (buffer: DeviceBuffer): number => recorder.address(buffer);
   const recordFlat = (opcode: number, count: number, words: readonly number[]): void =>
     recorder.record(opcode, Math.ceil(count / CHUNK), [count, CHUNK, ...words]);
@@ -91,9 +91,6 @@ export function elementwiseKernels(
 
     affine: ({ x, out, scale, shift, count }) =>
       recordFlat(opcodes.AFFINE, count, [address(x), address(out), floatBits(scale), floatBits(shift)]),
-
-    accumulate: ({ x, out, scale, count }) =>
-      recordFlat(opcodes.ACCUMULATE, count, [address(x), address(out), floatBits(scale)]),
 
     unary: ({ op, x, out, count }) => recordFlat(opcodes.UNARY, count, [address(x), address(out), UNARY_OPS[op]]),
 

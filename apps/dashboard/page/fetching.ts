@@ -1,0 +1,96 @@
+/** Asks the server, and keeps showing the last answer while the next one comes. */
+import { decodeLoads, type LoadFile } from '@lpr/metrics';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { ApiError } from '../src/api.ts';
+
+export interface Fetched<T> {
+  readonly data: T | undefined;
+  /** Why the newest answer is missing. */
+  readonly error: string | undefined;
+}
+
+/** An address below `/api` with a query. */
+export function api(path: string, query: Readonly<Record<string, string | number>>): string {
+  const text = Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]);
+  return `/api/${path}?${new URLSearchParams(text)}`;
+}
+
+/** The JSON at an address. Of one that changes, the old answer is forgotten; of `version`, it stays until the new one is there. */
+export function useJson<T>(url: string | null, version?: unknown): Fetched<T> {
+  return useAnswer(url, version, async (response) => (await response.json()) as T);
+}
+
+/** The JSON at several addresses, as `useJson`; the list of them must not change while the component lives. */
+export function useAll<T>(urls: readonly string[], versions: readonly unknown[]): readonly Fetched<T>[] {
+  return urls.map((url, i) => useJson<T>(url, versions[i]));
+}
+
+/** The loads at an address; as `useJson`. `keep` shows the old ones also while the address changes. */
+export function useLoads(url: string | null, version?: unknown, keep = false): Fetched<LoadFile> {
+  return useAnswer(url, version, async (response) => decodeLoads(new Uint8Array(await response.arrayBuffer())), keep);
+}
+
+/** Sends JSON, and gives the JSON that comes back. @throws Error with what the server says is wrong */
+export async function postJson<T>(url: string, body: unknown, signal: AbortSignal): Promise<T> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+    signal,
+  });
+  await check(response);
+  return (await response.json()) as T;
+}
+
+function useAnswer<T>(
+  url: string | null,
+  version: unknown,
+  read: (response: Response) => Promise<T>,
+  keep = false,
+): Fetched<T> {
+  const [shown, show] = useState<Fetched<T> & { readonly url: string | null }>({
+    url: null,
+    data: undefined,
+    error: undefined,
+  });
+  const flight = useRef<{ readonly url: string; stale: boolean } | null>(null);
+  useEffect(() => {
+    if (url === null) return;
+    // Of the versions that come while one is under way, the newest is enough.
+    if (flight.current?.url === url) {
+      flight.current.stale = true;
+      return;
+    }
+    const own = { url, stale: false };
+    flight.current = own;
+    const wanted = (): boolean => flight.current === own;
+    void (async () => {
+      do {
+        own.stale = false;
+        try {
+          const response = await fetch(url);
+          await check(response);
+          const data = await read(response);
+          if (wanted()) show({ url, data, error: undefined });
+        } catch (error) {
+          const message = error instanceof Error ? error.message : String(error);
+          if (wanted()) show((before) => ({ url, data: before.url === url ? before.data : undefined, error: message }));
+        }
+      } while (wanted() && own.stale);
+      if (wanted()) flight.current = null;
+    })();
+  }, [url, version]);
+  useEffect(
+    () => () => {
+      flight.current = null;
+    },
+    [],
+  );
+  return keep || shown.url === url ? shown : { data: undefined, error: undefined };
+}
+
+async function check(response: Response): Promise<void> {
+  if (response.ok) return;
+  const { error } = (await response.json().catch(() => ({ error: response.statusText }))) as ApiError;
+  throw new Error(error);
+}

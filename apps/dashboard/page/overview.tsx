@@ -1,0 +1,155 @@
+/** All runs at a glance. */
+import type { JSX } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import type { RunSummary } from '../src/api.ts';
+import { ago, figure, whole } from './format.ts';
+import { useRuns } from './live.ts';
+import { Link, navigate, pageOf } from './navigation.tsx';
+import { Sparkline, Status } from './parts.tsx';
+
+const ORDERS: Readonly<Record<string, (a: RunSummary, b: RunSummary) => number>> = {
+  newest: (a, b) => b.updatedAt - a.updatedAt,
+  name: (a, b) => (a.id < b.id ? -1 : 1),
+  'best balance': (a, b) => (a.figures.gini ?? Infinity) - (b.figures.gini ?? Infinity),
+  'lowest loss': (a, b) =>
+    (a.figures.testLoss ?? a.figures.loss ?? Infinity) - (b.figures.testLoss ?? b.figures.loss ?? Infinity),
+};
+
+export function Overview(): JSX.Element {
+  const { runs, folder } = useRuns();
+  const [filter, setFilter] = useState('');
+  const [order, setOrder] = useState('newest');
+  const [chosen, setChosen] = useState<readonly string[]>([]);
+  useEffect(() => {
+    document.title = 'Runs · LPR dashboard';
+  }, []);
+  if (runs === undefined) return <p class="soft waiting">Reading the runs…</p>;
+  if (runs.length === 0) return <Empty folder={folder} />;
+  const shown = runs.filter((run) =>
+    `${run.id} ${run.router} ${run.architecture}`.toLowerCase().includes(filter.toLowerCase()),
+  );
+  const groups = groupsOf(shown.toSorted(ORDERS[order]));
+  const toggle = (id: string): void =>
+    setChosen((before) => (before.includes(id) ? before.filter((other) => other !== id) : [...before, id]));
+  return (
+    <>
+      <div class="heading">
+        <h1>Runs</h1>
+        <label>
+          <span class="soft">Filter</span>{' '}
+          <input
+            type="search"
+            value={filter}
+            onInput={({ currentTarget }) => setFilter(currentTarget.value)}
+            placeholder="name, router, architecture"
+          />
+        </label>
+        <label>
+          <span class="soft">Order</span>{' '}
+          <select value={order} onChange={({ currentTarget }) => setOrder(currentTarget.value)}>
+            {Object.keys(ORDERS).map((name) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+        </label>
+        <button type="button" disabled={chosen.length < 2} onClick={() => navigate(pageOf('compare', chosen))}>
+          Compare{chosen.length > 0 ? ` ${chosen.length}` : ''}
+        </button>
+      </div>
+      {groups.length === 0 && <p class="soft">No run matches “{filter}”.</p>}
+      {groups.map(([group, members]) => (
+        <section key={group} aria-label={group === '' ? 'Runs' : `Runs of ${group}`}>
+          {group !== '' && (
+            <h2 class="group">
+              <Link
+                href={pageOf(
+                  'compare',
+                  members.map(({ id }) => id),
+                )}
+              >
+                {group}
+              </Link>
+              <span class="soft"> {members.length === 1 ? '1 run' : `${members.length} runs`}</span>
+            </h2>
+          )}
+          <ul class="cards">
+            {members.map((run) => (
+              <Card key={run.id} run={run} chosen={chosen.includes(run.id)} toggle={() => toggle(run.id)} />
+            ))}
+          </ul>
+        </section>
+      ))}
+    </>
+  );
+}
+
+function Card({ run, chosen, toggle }: { run: RunSummary; chosen: boolean; toggle: () => void }): JSX.Element {
+  const { figures, sparklines } = run;
+  const progress = run.totalSteps === null ? '' : ` of ${whole(run.totalSteps)}`;
+  return (
+    <li class={`card ${run.problems.length > 0 ? 'troubled' : ''}`}>
+      <div class="card-top">
+        <Link href={pageOf('run', [run.id])} class="name">
+          {run.name}
+        </Link>
+        <Status run={run} />
+        <input type="checkbox" checked={chosen} onChange={toggle} aria-label={`Choose ${run.name} for a comparison`} />
+      </div>
+      <p class="soft line">
+        {[run.router, run.architecture, run.seed === null ? null : `seed ${run.seed}`].filter(Boolean).join(' · ') ||
+          'no settings'}
+      </p>
+      <dl class="pair">
+        <div>
+          <dt>{figures.testLoss === null ? 'Loss' : 'Test loss'}</dt>
+          <dd>{figure(figures.testLoss ?? figures.loss)}</dd>
+          <Sparkline values={sparklines.loss} label={`loss of ${run.name} over its steps`} />
+        </div>
+        <div>
+          <dt>Gini</dt>
+          <dd>{figure(figures.gini)}</dd>
+          <Sparkline values={sparklines.gini} label={`Gini of ${run.name} over its steps`} floor={0} />
+        </div>
+      </dl>
+      <p class="soft line">
+        step {whole(run.step)}
+        {progress} · {run.updatedAt === 0 ? 'no metrics yet' : ago(run.updatedAt)}
+      </p>
+      {run.problems.length > 0 && (
+        <p class="problem line" title={run.problems.join('\n')}>
+          {run.problems[0]}
+        </p>
+      )}
+    </li>
+  );
+}
+
+function Empty({ folder }: { folder: string }): JSX.Element {
+  return (
+    <div class="empty">
+      <h1>No runs yet</h1>
+      <p>
+        <code>{folder}</code> holds no run. Train something, and it appears here while it trains:
+      </p>
+      <pre>
+        pnpm trainer compare --preset tiny <span class="soft"># top-k beside LPR, in seconds</span>
+        {'\n'}pnpm trainer <span class="soft"># the same, worth looking at: about three minutes</span>
+        {'\n'}pnpm trainer train --router lpr <span class="soft"># one model</span>
+      </pre>
+      <p class="soft">
+        The trainer writes to <code>runs</code>. Runs elsewhere: <code>pnpm dashboard serve FOLDER</code>.
+      </p>
+    </div>
+  );
+}
+
+/** Runs by the folder that they lie in, in the order of the first of each. */
+function groupsOf(runs: readonly RunSummary[]): [string, RunSummary[]][] {
+  const groups = new Map<string, RunSummary[]>();
+  for (const run of runs) {
+    const members = groups.get(run.group);
+    if (members === undefined) groups.set(run.group, [run]);
+    else members.push(run);
+  }
+  return [...groups];
+}

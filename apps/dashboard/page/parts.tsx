@@ -1,0 +1,76 @@
+/** Small pieces that several pages show. */
+import type { JSX } from 'preact';
+import type { RunSummary } from '../src/api.ts';
+
+export function Status({ run }: { run: RunSummary }): JSX.Element {
+  const state = run.problems.length > 0 ? 'problem' : run.read ? run.status : 'reading';
+  return <span class={`status ${state}`}>{state}</span>;
+}
+
+/** A line without axes: the course of a figure. `floor` is a value that its bottom stands for. */
+export function Sparkline({
+  values,
+  label,
+  floor,
+}: {
+  values: readonly number[];
+  label: string;
+  floor?: number;
+}): JSX.Element {
+  const [width, height] = [120, 32];
+  const low = Math.min(...values, floor ?? Infinity);
+  const high = Math.max(...values, floor ?? -Infinity);
+  const points = values.map((value, i) => {
+    const x = values.length === 1 ? width / 2 : (i / (values.length - 1)) * width;
+    const y = high === low ? height / 2 : 2 + (1 - (value - low) / (high - low)) * (height - 4);
+    return `${x.toFixed(1)},${y.toFixed(1)}`;
+  });
+  return (
+    <svg class="sparkline" viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" role="img" aria-label={label}>
+      {values.length > 1 && <polyline points={points.join(' ')} vector-effect="non-scaling-stroke" />}
+    </svg>
+  );
+}
+
+/** Named figures, side by side. */
+export function Tiles({ tiles }: { tiles: readonly { name: string; value: string; note?: string }[] }): JSX.Element {
+  return (
+    <dl class="tiles">
+      {tiles.map(({ name, value, note }) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+          <dd class="soft note">{note ?? '\u00a0'}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+export function Problems({ problems }: { problems: readonly string[] }): JSX.Element | null {
+  if (problems.length === 0) return null;
+  return (
+    <ul class="problems" role="alert">
+      {problems.map((problem) => (
+        <li key={problem} class="problem">
+          {problem}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** The head of a table; columns of words, not numbers, stand in `words`. */
+export function Head({ names, words = [] }: { names: readonly string[]; words?: readonly string[] }): JSX.Element {
+  return (
+    <thead>
+      <tr>
+        {names.map((name) => (
+          <th key={name} scope="col" class={words.includes(name) ? 'text' : ''}>
+            {name}
+          </th>
+        ))}
+      </tr>
+    </thead>
+  );
+}

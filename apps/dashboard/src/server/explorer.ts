@@ -1,0 +1,120 @@
+/** Routes a text through a run's newest checkpoint: one text at a time, with the last model kept in memory. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path/posix';
+import { BpeTokenizer, type Tokenizer } from '@lpr/data';
+import type { Decoder } from '@lpr/model';
+import { loadHuggingFace } from '@lpr/model/node';
+import { createWasmDevice, scope, tensor, type WasmDevice } from '@lpr/tensor';
+import { MAX_TEXT_CHARACTERS, type RoutedText } from '../api.ts';
+import { checkpointOf, type ExplorableCheckpoint } from './checkpoint.ts';
+import type { ServedFolder } from './paths.ts';
+import { messageOf } from './values.ts';
+
+/** More waiting texts than this are refused: each takes a forward pass. */
+const MAX_WAITING = 4;
+
+/** Too many texts at once. */
+export class BusyError extends Error {
+  override readonly name = 'BusyError';
+}
+
+/** A text or a run that cannot be explored; the message says why. */
+export class ExploreError extends Error {
+  override readonly name = 'ExploreError';
+}
+
+interface Loaded {
+  readonly folder: string;
+  readonly decoder: Decoder;
+  readonly tokenizer: Tokenizer;
+}
+
+export class RouterExplorer {
+  readonly #served: ServedFolder;
+  #device: WasmDevice | null = null;
+  #loaded: Loaded | null = null;
+  #waiting = 0;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(served: ServedFolder) {
+    this.#served = served;
+  }
+
+  /**
+   * @param run id of the run
+   * @throws BusyError; ExploreError where the run has nothing to explore or the text is empty or too long
+   */
+  async route(run: string, text: string): Promise<RoutedText> {
+    if (text === '') throw new ExploreError('The text is empty; type a few words.');
+    if (text.length > MAX_TEXT_CHARACTERS) {
+      throw new ExploreError(
+        `The text has ${text.length} characters; the explorer takes up to ${MAX_TEXT_CHARACTERS}.`,
+      );
+    }
+    if (this.#waiting >= MAX_WAITING) throw new BusyError('Too many texts at once; try again in a moment.');
+    this.#waiting++;
+    const result = this.#last.then(() => this.#route(run, text)).finally(() => this.#waiting--);
+    this.#last = result.catch(() => undefined);
+    return await result;
+  }
+
+  /** Waits for the text that is under way and frees the memory. */
+  async close(): Promise<void> {
+    await this.#last;
+    this.#loaded?.decoder.dispose();
+    this.#loaded = null;
+    await this.#device?.dispose();
+    this.#device = null;
+  }
+
+  async #route(run: string, text: string): Promise<RoutedText> {
+    const checkpoint = await checkpointOf(this.#served, run).catch((error: unknown) => {
+      throw new ExploreError(messageOf(error));
+    });
+    const { decoder, tokenizer } = await this.#load(checkpoint);
+    const all = tokenizer.encode(text);
+    const ids = all.subarray(0, decoder.plan.positions);
+    const device = decoder.device;
+    return await scope(
+      device,
+      async () => {
+        const inputIds = tensor(device, ids, [1, ids.length], 'i32');
+        const { routings } = decoder.forward({ inputIds, labels: inputIds }, { training: false });
+        const read = routings.map(async ({ experts, weights }) => ({
+          chosen: Array.from(await experts.data()),
+          weights: Array.from(await weights.data()),
+        }));
+        const layers = await Promise.all(read);
+        return {
+          step: checkpoint.step,
+          layers: decoder.moeLayers,
+          experts: decoder.routers[0]?.experts ?? 0,
+          slots: (layers[0]?.chosen.length ?? 0) / ids.length,
+          tokens: Array.from(ids, (id) => ({ id, text: tokenizer.decode([id]) })),
+          chosen: layers.map(({ chosen }) => chosen),
+          weights: layers.map(({ weights }) => weights),
+          cutTokens: all.length - ids.length,
+        };
+      },
+      { gradients: false },
+    );
+  }
+
+  async #load({ folder, tokenizer }: ExplorableCheckpoint): Promise<Loaded> {
+    if (this.#loaded?.folder === folder) return this.#loaded;
+    this.#loaded?.decoder.dispose();
+    this.#loaded = null;
+    try {
+      // The loader follows links; none of them may lead out.
+      const below = folder.slice(this.#served.root.length + 1).replaceAll('\\', '/');
+      for (const name of await readdir(folder)) await this.#served.resolve(join(below, name));
+      const read = BpeTokenizer.fromJson(await readFile(tokenizer, 'utf8'));
+      this.#device ??= await createWasmDevice();
+      const decoder = await loadHuggingFace(this.#device, folder);
+      this.#loaded = { folder, decoder, tokenizer: read };
+      return this.#loaded;
+    } catch (error) {
+      throw new ExploreError(`The newest checkpoint cannot be opened: ${messageOf(error)}`);
+    }
+  }
+}

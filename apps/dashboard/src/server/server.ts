@@ -1,0 +1,291 @@
+/** The web server of the dashboard: the page, what it asks for, and nothing else. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { type AddressInfo, isIP } from 'node:net';
+import { pipeline } from 'node:stream/promises';
+import { hasCode } from '@lpr/train';
+import type { ApiError, RouteRequest } from '../api.ts';
+import { RunEvents } from './events.ts';
+import { BusyError, ExploreError, RouterExplorer } from './explorer.ts';
+import { type PageFile, pageFiles } from './page-files.ts';
+import { PathError, ServedFolder } from './paths.ts';
+import type { FollowedRun } from './run.ts';
+import { RunStore } from './store.ts';
+import { fieldsOf, messageOf } from './values.ts';
+
+export interface ServeOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+}
+
+export interface Dashboard {
+  readonly url: string;
+  /** Pages that listen for changes. */
+  readonly listeners: () => number;
+  /** Ends all connections and frees everything. */
+  close(): Promise<void>;
+}
+
+/** Says no to a request, with a status and a sentence for the reader. */
+class HttpError extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+const HEADERS = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; connect-src 'self'; " +
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+};
+
+/** Addresses that the page itself answers; the rest of its files are by their names. */
+const PAGES = ['/', '/run', '/compare', '/explore'];
+const MAX_BODY_BYTES = 2 ** 16;
+const MAX_POINTS = 2000;
+
+/**
+ * Serves the runs below a folder.
+ *
+ * @throws Error where there is no such folder, or the port is taken
+ */
+export async function serveDashboard(folder: string, options: ServeOptions): Promise<Dashboard> {
+  const served = await ServedFolder.at(folder);
+  const store = new RunStore(served, folder);
+  const explorer = new RouterExplorer(served);
+  const events = new RunEvents(store);
+  const handler = new Handler({ served, store, explorer, events, files: await pageFiles(), host: options.host });
+  const server = createServer((request, response) => void handler.handle(request, response));
+  await listen(server, options);
+  await store.discover();
+  const { port } = server.address() as AddressInfo;
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host;
+  return {
+    url: `http://${host}:${port}/`,
+    listeners: () => events.clients,
+    close: async () => {
+      events.close();
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+      await explorer.close();
+    },
+  };
+}
+
+function listen(server: Server, { host, port }: ServeOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+interface Parts {
+  readonly served: ServedFolder;
+  readonly store: RunStore;
+  readonly explorer: RouterExplorer;
+  readonly events: RunEvents;
+  readonly files: ReadonlyMap<string, PageFile>;
+  readonly host: string;
+}
+
+class Handler {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
+    try {
+      checkHost(request, this.#parts.host);
+      await this.#answer(request, response);
+    } catch (error) {
+      const status = statusOf(error);
+      if (response.headersSent) response.destroy();
+      else if (!response.destroyed) sendJson(response, { error: messageOf(error) } satisfies ApiError, status);
+    }
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = '', url = '' } = request;
+    const written = `http://page${url}`;
+    if (!url.startsWith('/') || !URL.canParse(written)) throw new HttpError(400, 'the address is no path');
+    const { pathname, searchParams: query } = new URL(written);
+    if (pathname === '/api/route') {
+      if (method !== 'POST') throw new HttpError(405, 'a text is sent with POST');
+      return sendJson(response, await this.#route(request));
+    }
+    if (method !== 'GET' && method !== 'HEAD') throw new HttpError(405, `${method} does nothing here; use GET`);
+    switch (pathname) {
+      case '/api/runs':
+        return sendJson(response, this.#parts.store.list());
+      case '/api/events':
+        return this.#parts.events.add(request, response);
+      case '/api/run':
+        return sendJson(response, await (await this.#run(query)).details());
+      case '/api/series':
+        return sendJson(
+          response,
+          (await this.#run(query)).series(
+            integer(query, 'points', 1, MAX_POINTS, 1000),
+            numberIn(query, 'from', -Infinity),
+            numberIn(query, 'to', Infinity),
+          ),
+        );
+      case '/api/loads':
+        return sendBytes(response, 'application/octet-stream', await this.#loads(query));
+      case '/api/file':
+        return await this.#download(query, response);
+      default:
+        return this.#page(pathname, response);
+    }
+  }
+
+  async #route(request: IncomingMessage): Promise<unknown> {
+    const { origin, host } = request.headers;
+    if (origin !== undefined && origin !== `http://${host}`)
+      throw new HttpError(403, 'texts come from the page itself');
+    if (request.headers['content-type'] !== 'application/json') throw new HttpError(415, 'the body must be JSON');
+    const { run, text } = fieldsOf(parseJson(await bodyOf(request))) as Partial<Record<keyof RouteRequest, unknown>>;
+    if (typeof run !== 'string' || typeof text !== 'string') throw new HttpError(400, 'the body needs run and text');
+    if ((await this.#parts.store.run(run)) === undefined) throw new HttpError(404, noRun(run));
+    return await this.#parts.explorer.route(run, text);
+  }
+
+  async #run(query: URLSearchParams): Promise<FollowedRun> {
+    const id = query.get('run') ?? '';
+    const run = await this.#parts.store.run(id);
+    if (run === undefined) throw new HttpError(404, noRun(id));
+    return run;
+  }
+
+  async #loads(query: URLSearchParams): Promise<Uint8Array> {
+    const run = await this.#run(query);
+    const from = integer(query, 'from', 0, 2 ** 32, 0);
+    const to = integer(query, 'to', 0, 2 ** 32, from);
+    const points = integer(query, 'points', 1, MAX_POINTS, 1);
+    return await run.windows({
+      from,
+      to,
+      points,
+      ...(query.has('layer') && { layer: integer(query, 'layer', 0, 2 ** 32, 0) }),
+    });
+  }
+
+  async #download(query: URLSearchParams, response: ServerResponse): Promise<void> {
+    const run = await this.#run(query);
+    const name = query.get('name') ?? '';
+    const path = run.download(name);
+    if (path === undefined) throw new HttpError(404, `a run has no file ${JSON.stringify(name)} to download`);
+    const file = await this.#parts.served.open(path);
+    // Only what is there now: of a file that grows, the length that was promised.
+    const { size } = await file.stat();
+    response.writeHead(200, {
+      'content-type': 'application/octet-stream',
+      'content-length': size,
+      'content-disposition': `attachment; filename="${name}"`,
+      'cache-control': 'no-store',
+    });
+    if (size === 0 || response.req.method === 'HEAD') {
+      await file.close();
+      response.end();
+      return;
+    }
+    await pipeline(file.createReadStream({ start: 0, end: size - 1 }), response);
+  }
+
+  #page(pathname: string, response: ServerResponse): void {
+    const name = PAGES.includes(pathname) ? 'index.html' : pathname.slice(1);
+    const file = this.#parts.files.get(name);
+    if (file === undefined) throw new HttpError(404, `nothing is at ${pathname}`);
+    sendBytes(response, file.type, file.content, file.type.startsWith('font/') ? 'max-age=86400' : 'no-cache');
+  }
+}
+
+/**
+ * A page of another site may point its own name at this machine (DNS rebinding) to read what is served here; its requests carry
+ * that name. Addresses and localhost cannot be pointed elsewhere.
+ */
+function checkHost(request: IncomingMessage, served: string): void {
+  const { host = '' } = request.headers;
+  const name = /^(?:\[([^\]]+)\]|([^:]+))(?::\d+)?$/.exec(host);
+  const hostname = (name?.[1] ?? name?.[2] ?? '').toLowerCase();
+  if (hostname === 'localhost' || isIP(hostname) !== 0 || hostname === served.toLowerCase()) return;
+  throw new HttpError(403, `this dashboard does not answer to the name ${JSON.stringify(host)}; open it as localhost`);
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof HttpError) return error.status;
+  if (error instanceof RangeError) return 400;
+  if (error instanceof PathError) return 403;
+  if (error instanceof ExploreError) return 422;
+  if (error instanceof BusyError) return 429;
+  if (hasCode(error, 'ENOENT')) return 404;
+  if (hasCode(error, 'ELOOP')) return 403;
+  return 500;
+}
+
+function noRun(id: string): string {
+  return `there is no run ${JSON.stringify(id)} in this folder`;
+}
+
+function integer(query: URLSearchParams, name: string, minimum: number, maximum: number, otherwise: number): number {
+  const value = numberIn(query, name, otherwise);
+  if (Number.isInteger(value) && value >= minimum && value <= maximum) return value;
+  throw new HttpError(400, `${name} is ${query.get(name)}; it must be a whole number from ${minimum} to ${maximum}`);
+}
+
+function numberIn(query: URLSearchParams, name: string, otherwise: number): number {
+  const text = query.get(name);
+  if (text === null) return otherwise;
+  const value = Number(text);
+  if (text.trim() === '' || Number.isNaN(value)) throw new HttpError(400, `${name} is ${text}; it must be a number`);
+  return value;
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > MAX_BODY_BYTES) throw new HttpError(413, `the body is longer than ${MAX_BODY_BYTES} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new HttpError(400, 'the body is no JSON');
+  }
+}
+
+function sendJson(response: ServerResponse, value: unknown, status = 200): void {
+  sendBytes(response, 'application/json', Buffer.from(JSON.stringify(value)), 'no-store', status);
+}
+
+function sendBytes(
+  response: ServerResponse,
+  type: string,
+  content: Uint8Array,
+  cache: string = 'no-store',
+  status: number = 200,
+): void {
+  response.writeHead(status, { 'content-type': type, 'content-length': content.length, 'cache-control': cache });
+  response.end(response.req.method === 'HEAD' ? undefined : content);
+}

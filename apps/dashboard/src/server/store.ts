@@ -1,0 +1,78 @@
+/** All runs below the served folder, found anew at each poll. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path/posix';
+import type { RunList } from '../api.ts';
+import { LOADS_FILE, METRICS_FILE } from '../run-folder.ts';
+import type { ServedFolder } from './paths.ts';
+import { FollowedRun } from './run.ts';
+
+/** Runs lie directly in the folder, or in a comparison or series inside it. */
+const MAX_DEPTH = 3;
+const MARKS = ['config.yaml', METRICS_FILE, LOADS_FILE];
+
+export class RunStore {
+  readonly #folder: ServedFolder;
+  /** As the command line named it. */
+  readonly #name: string;
+  readonly #runs = new Map<string, FollowedRun>();
+  #discovering: Promise<string[]> | null = null;
+
+  constructor(folder: ServedFolder, name: string) {
+    this.#folder = folder;
+    this.#name = name;
+  }
+
+  /** A run by its id, with what its files hold by now; undefined where there is no such run. */
+  async run(id: string): Promise<FollowedRun | undefined> {
+    if (!this.#runs.has(id)) await this.discover();
+    const run = this.#runs.get(id);
+    await run?.poll();
+    return run;
+  }
+
+  list(): RunList {
+    return { folder: this.#name, runs: Array.from(this.#runs.values(), (run) => run.summary()), gone: [] };
+  }
+
+  /** Looks for runs; @returns ids of those that are gone. Calls at one time share one pass. */
+  discover(): Promise<string[]> {
+    this.#discovering ??= this.#discover().finally(() => (this.#discovering = null));
+    return this.#discovering;
+  }
+
+  /** Looks for runs and reads what is new in each. @param changed is told what changed as soon as it is read */
+  async poll(changed: (list: RunList) => void): Promise<void> {
+    const gone = await this.discover();
+    if (gone.length > 0) changed({ folder: this.#name, runs: [], gone });
+    for (const run of [...this.#runs.values()]) {
+      if (await run.poll()) changed({ folder: this.#name, runs: [run.summary()], gone: [] });
+    }
+  }
+
+  async #discover(): Promise<string[]> {
+    const found = new Set<string>();
+    await this.#search('.', 0, found);
+    const gone = [...this.#runs.keys()].filter((id) => !found.has(id));
+    for (const id of gone) this.#runs.delete(id);
+    for (const id of found) if (!this.#runs.has(id)) this.#runs.set(id, new FollowedRun(this.#folder, id));
+    return gone;
+  }
+
+  async #search(path: string, depth: number, found: Set<string>): Promise<void> {
+    // A folder that cannot be read, that leaves the served one or that vanished meanwhile holds no runs.
+    const entries = await this.#folder
+      .resolve(path)
+      .then((real) => readdir(real, { withFileTypes: true }))
+      .catch(() => []);
+    if (entries.some((entry) => entry.isFile() && MARKS.includes(entry.name))) {
+      found.add(path);
+      return;
+    }
+    if (depth === MAX_DEPTH) return;
+    for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+      if (!entry.name.startsWith('.') && (entry.isDirectory() || entry.isSymbolicLink())) {
+        await this.#search(path === '.' ? entry.name : join(path, entry.name), depth + 1, found);
+      }
+    }
+  }
+}

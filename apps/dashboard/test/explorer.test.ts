@@ -1,0 +1,83 @@
+/** The router explorer against the decoder itself. */
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MAX_TEXT_CHARACTERS } from '../src/api.ts';
+import { BusyError, ExploreError, RouterExplorer } from '../src/server/explorer.ts';
+import { ServedFolder } from '../src/server/paths.ts';
+import { temporaryFolder } from './folders.ts';
+import { writeModel } from './models.ts';
+
+let path: string;
+let folder: ServedFolder;
+let explorer: RouterExplorer;
+let remove: () => Promise<void>;
+beforeEach(async () => {
+  ({ path, remove } = await temporaryFolder());
+  folder = await ServedFolder.at(path);
+  explorer = new RouterExplorer(folder);
+});
+afterEach(async () => {
+  await explorer.close();
+  await remove();
+});
+
+describe('the router explorer', () => {
+  it('shows what the newest checkpoint does with a text', async () => {
+    await writeModel(join(path, 'run'), { step: 20, seed: 1 });
+    const expected = await writeModel(join(path, 'run'), { step: 40, seed: 2 });
+    const routed = await explorer.route('run', expected.text);
+    expect(routed).toMatchObject({ step: 40, experts: 8, slots: 2, layers: [0, 1], cutTokens: 0 });
+    expect(routed.tokens.map(({ text }) => text).join('')).toBe(expected.text);
+    expect(routed.chosen).toEqual(expected.chosen);
+    expect(routed.weights).toEqual(expected.weights);
+  });
+
+  it('cuts a text that is longer than the model reads, and says so', async () => {
+    await writeModel(join(path, 'run'), { step: 20, seed: 1 });
+    const { tokens, cutTokens, chosen } = await explorer.route('run', 'union '.repeat(100));
+    expect(tokens).toHaveLength(64);
+    expect(cutTokens).toBeGreaterThan(0);
+    expect(chosen[0]).toHaveLength(128);
+  });
+
+  it('takes one text at a time and few that wait', async () => {
+    await writeModel(join(path, 'run'), { step: 20, seed: 1 });
+    const asked = await Promise.allSettled(Array.from({ length: 6 }, () => explorer.route('run', 'the union')));
+    expect(asked.map(({ status }) => status)).toEqual([...Array(4).fill('fulfilled'), 'rejected', 'rejected']);
+    expect(asked[5]).toMatchObject({ reason: expect.any(BusyError) as unknown });
+    await explorer.route('run', 'again');
+  });
+
+  it('says why it cannot', async () => {
+    await expect(explorer.route('run', '')).rejects.toThrow('The text is empty');
+    await expect(explorer.route('run', 'x'.repeat(MAX_TEXT_CHARACTERS + 1))).rejects.toThrow('takes up to 2000');
+    await mkdir(join(path, 'run'), { recursive: true });
+    await expect(explorer.route('run', 'a')).rejects.toThrow('no checkpoint yet');
+    await mkdir(join(path, 'run', 'checkpoints', 'step-000010'), { recursive: true });
+    await expect(explorer.route('run', 'a')).rejects.toThrow('no tokenizer.json');
+    await writeFile(join(path, 'run', 'tokenizer.json'), '{}');
+    await expect(explorer.route('run', 'a')).rejects.toThrow('no config.json');
+    await writeFile(join(path, 'run', 'checkpoints', 'step-000010', 'config.json'), '{}');
+    await expect(explorer.route('run', 'a')).rejects.toThrow(/cannot be opened: tokenizer.json/);
+    await expect(explorer.route('run', 'a')).rejects.toThrow(ExploreError);
+  });
+
+  it.skipIf(process.platform === 'win32')('opens no weights outside of the folder', async () => {
+    const outside = await temporaryFolder();
+    try {
+      await writeModel(join(outside.path, 'run'), { step: 20, seed: 1 });
+      await writeModel(join(path, 'run'), { step: 20, seed: 1 });
+      const weights = join('run', 'checkpoints', 'step-000040');
+      await mkdir(join(path, weights));
+      await writeFile(join(path, weights, 'config.json'), '{}');
+      await symlink(
+        join(outside.path, 'run', 'checkpoints', 'step-000020', 'model.safetensors'),
+        join(path, weights, 'model.safetensors'),
+      );
+      await expect(explorer.route('run', 'a')).rejects.toThrow('leads out of the served folder');
+    } finally {
+      await outside.remove();
+    }
+  });
+});

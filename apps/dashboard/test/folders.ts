@@ -1,0 +1,43 @@
+/** Run folders for tests, written as the trainer writes them. */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { encodeLoadHeader, encodeLoadWindow, type LoadShape, type LoadWindow } from '@lpr/metrics';
+
+/** An empty folder, and a function that removes it. */
+export async function temporaryFolder(): Promise<{ path: string; remove: () => Promise<void> }> {
+  const path = await mkdtemp(join(tmpdir(), 'lpr-dashboard-'));
+  return { path, remove: () => rm(path, { recursive: true, force: true }) };
+}
+
+export const SHAPE: LoadShape = { layers: 2, experts: 8, topK: 2 };
+
+/** Window number `i`: counts that tell window, layer and expert apart. */
+export function windowOf(i: number, { layers, experts }: LoadShape = SHAPE): LoadWindow {
+  const counts = Array.from({ length: layers }, (_, layer) =>
+    Array.from({ length: experts }, (_, expert) => 1000 * i + 100 * layer + expert),
+  );
+  return { step: 10 * (i + 1), tokens: 2560, counts };
+}
+
+export function loadsFile(windows: number, shape: LoadShape = SHAPE): Buffer {
+  const records = Array.from({ length: windows }, (_, i) => encodeLoadWindow(shape, windowOf(i, shape)));
+  return Buffer.concat([encodeLoadHeader(shape), ...records]);
+}
+
+/** A line of metrics of a step; every tenth closes a window. */
+export function metricsLine(step: number): string {
+  const window = step % 10 === 0 ? { gini: 0.5 / step, minMax: 0.5, worst: { gini: 0.6, minMax: 0.1 } } : {};
+  const terms = { diversity: { raw: [1, 2], weighted: [0.1, 0.2] } };
+  return `${JSON.stringify({ step, tokens: 256 * step, loss: 6 - step / 100, totalLoss: 6.3, terms, ...window })}\n`;
+}
+
+/** Writes a run of some steps. */
+export async function writeRun(folder: string, steps = 40): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const lines = Array.from({ length: steps }, (_, i) => metricsLine(i + 1)).join('');
+  const config = 'architecture: mixtral\nrouter: lpr\nseed: 3\ntraining:\n  steps: 100\n';
+  await writeFile(join(folder, 'config.yaml'), config);
+  await writeFile(join(folder, 'metrics.jsonl'), lines);
+  await writeFile(join(folder, 'loads.bin'), loadsFile(Math.floor(steps / 10)));
+}

@@ -1,0 +1,141 @@
+/**
+ * Datasets of the Hugging Face hub as a source: parquet and JSON lines, streamed by ranges of bytes, never downloaded whole.
+ * Node only.
+ */
+
+import { createHash } from 'node:crypto';
+import type { HubApiError } from '@huggingface/hub';
+import picomatch from 'picomatch';
+import { cached } from '../cache.ts';
+import type { ByteFile } from './bytes.ts';
+import { findDataFiles } from './hub-card.ts';
+import { type HttpOptions, persistentFetch, readRange } from './http.ts';
+import { jsonLinesFile } from './jsonl.ts';
+import { parquetFile } from './parquet.ts';
+import { cachedFile } from './shard-cache.ts';
+import { commonOptions, type Source, type SourceFile } from './source.ts';
+import type { HubSpec } from './spec.ts';
+
+/** Where the hub is and how it is asked. */
+export interface HubAccess extends HttpOptions {
+  /** Default: what the environment has as `HF_ENDPOINT`, or `https://huggingface.co`. */
+  readonly endpoint?: string | undefined;
+  /** Default: what the environment has as `HF_TOKEN`, if anything. */
+  readonly token?: string | undefined;
+}
+
+/** A dataset's files at one commit. */
+interface Listing {
+  readonly commit: string;
+  readonly files: readonly { readonly path: string; readonly size: number }[];
+}
+
+/**
+ * Opens a dataset of the hub.
+ *
+ * With a cache the list of files, and each shard's text once it was read, are kept. So a second start asks the network for
+ * nothing, and what a branch held at the first start stays what it is read as.
+ *
+ * @throws Error naming the dataset, configuration, split or file that is missing, and what there is instead
+ */
+export async function openHub(
+  spec: HubSpec,
+  {
+    access = {},
+    cacheDirectory,
+  }: { readonly access?: HubAccess | undefined; readonly cacheDirectory?: string | undefined } = {},
+): Promise<Source> {
+  const endpoint = (access.endpoint ?? (process.env['HF_ENDPOINT'] || 'https://huggingface.co')).replace(/\/+$/, '');
+  const token = access.token ?? (process.env['HF_TOKEN'] || undefined);
+  const http = { ...access, token };
+  const list = (): Promise<Listing> => listDataset(spec, endpoint, http);
+  const { commit, files } =
+    cacheDirectory === undefined ? await list() : await cachedListing(spec, cacheDirectory, list);
+
+  const open = ({ path, size }: Listing['files'][number]): SourceFile => {
+    const address = `${endpoint}/datasets/${spec.dataset}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`;
+    const file: ByteFile = {
+      name: `${spec.dataset}/${path}`,
+      key: { dataset: spec.dataset, commit, path },
+      byteLength: size,
+      slice: async (start, end = size) => (end > start ? readRange(address, start, end, http) : new ArrayBuffer(0)),
+    };
+    const column = spec.column ?? 'text';
+    const read = path.endsWith('.parquet') ? parquetFile(file, column) : jsonLinesFile(file, column);
+    return cacheDirectory === undefined ? read : cachedFile(read, cacheDirectory);
+  };
+  return {
+    ...commonOptions({ ...spec, domain: spec.domain ?? spec.dataset.replace(/^.*\//, '') }),
+    splitBy: 'place',
+    files: files.map(open),
+  };
+}
+
+async function cachedListing(spec: HubSpec, cacheDirectory: string, list: () => Promise<Listing>): Promise<Listing> {
+  const { dataset, revision, config, split, paths } = spec;
+  const key = createHash('sha256').update(JSON.stringify({ dataset, revision, config, split, paths })).digest('hex');
+  const bytes = await cached(cacheDirectory, `listing-${key}`, async () =>
+    new TextEncoder().encode(JSON.stringify(await list())),
+  );
+  return JSON.parse(new TextDecoder().decode(bytes));
+}
+
+async function listDataset(spec: HubSpec, endpoint: string, http: HttpOptions): Promise<Listing> {
+  const { dataset, revision = 'main' } = spec;
+  const api = {
+    hubUrl: endpoint,
+    fetch: persistentFetch(http),
+    ...(http.token === undefined ? {} : { accessToken: http.token }),
+  };
+  // Loaded here, not at the top: users of other sources need not wait for it.
+  const hub = await import('@huggingface/hub');
+  const files: { path: string; size: number }[] = [];
+  let commit: string;
+  let patterns: readonly string[];
+  try {
+    const info = await hub.datasetInfo({ ...api, name: dataset, revision, additionalFields: ['sha', 'cardData'] });
+    commit = info.sha;
+    patterns = spec.paths ?? findDataFiles(spec, info.cardData);
+    const folders = new Set(patterns.map(fixedFolder));
+    const matches = picomatch([...patterns]);
+    for (const path of folders) {
+      const repo = { type: 'dataset', name: dataset } as const;
+      for await (const file of hub.listFiles({ ...api, repo, path, revision: commit, recursive: true })) {
+        if (file.type === 'file' && matches(file.path) && READABLE.test(file.path)) {
+          files.push({ path: file.path, size: file.size });
+        }
+      }
+    }
+  } catch (error) {
+    throw error instanceof hub.HubApiError ? explain(error, spec, endpoint) : error;
+  }
+  if (files.length === 0) {
+    throw new Error(
+      `hub: ${dataset} at ${revision} has no parquet or JSON lines file that matches ${patterns.join(', ')}. ` +
+        'Look at its files on the hub and name them by "paths".',
+    );
+  }
+  const unique = new Map(files.map((file) => [file.path, file]));
+  return { commit, files: [...unique.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1)) };
+}
+
+const READABLE = /\.(parquet|(json|jsonl|ndjson)(\.gz)?)$/;
+
+/** The folder that all matches of a glob are in, empty for the dataset's own. */
+function fixedFolder(pattern: string): string {
+  const { base } = picomatch.scan(pattern);
+  return base === pattern ? base.replace(/(^|\/)[^/]*$/, '') : base;
+}
+
+function explain(error: HubApiError, { dataset, revision = 'main' }: HubSpec, endpoint: string): Error {
+  const { statusCode } = error;
+  const reasons: Record<number, string> = {
+    401: 'It does not exist, or is private: set HF_TOKEN to a token that may read it.',
+    403: 'It is gated: accept its conditions on the hub, then set HF_TOKEN to your token.',
+    404: 'Check its name, which is owner/name, its revision and its paths.',
+  };
+  return new Error(
+    `hub: cannot read ${dataset} at ${revision} from ${endpoint}: the server answered ${statusCode}. ${reasons[statusCode] ?? error.message}`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,125 @@
+/**
+ * JSON lines as a source: an object a line, one of its fields the text; plain or, where the name ends in `.gz`, gzipped. Node
+ * only.
+ */
+
+import { pipeline } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import type { Document } from '../documents.ts';
+import { type ByteFile, readChunks } from './bytes.ts';
+import { gatherShards, type SourceFile } from './source.ts';
+
+/**
+ * One file of JSON lines. Blank lines, and lines whose text is empty or null, are passed over. Documents' ids are the file's
+ * name and the number of the line, from 1. Reading throws an Error that names the file, line and field that is wrong.
+ */
+export function jsonLinesFile(file: ByteFile, field: string): SourceFile {
+  return {
+    name: file.name,
+    key: { ...file.key, format: 'jsonl', field },
+    shards: (first) => gatherShards(readDocuments(file, field), first),
+  };
+}
+
+async function* readDocuments(file: ByteFile, field: string): AsyncGenerator<Document> {
+  let number = 0;
+  for await (const line of readLines(decompressed(file))) {
+    number++;
+    const place = `${file.name} line ${number}`;
+    const text = parseLine(line, field, place);
+    if (text !== '') {
+      yield { id: `${file.name}#${number}`, text };
+    }
+  }
+}
+
+async function* decompressed(file: ByteFile): AsyncGenerator<Uint8Array> {
+  if (!file.name.endsWith('.gz')) {
+    yield* readChunks(file);
+    return;
+  }
+  const gunzip = createGunzip();
+  // An error on either side reaches the loop below through the stream it ends in.
+  pipeline(readChunks(file), gunzip, () => {});
+  try {
+    yield* gunzip;
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && String(cause.code).startsWith('Z_')) {
+      throw new Error(`jsonl: ${file.name} is not whole gzip data (${cause.message}); get the file again.`, { cause });
+    }
+    throw cause;
+  }
+}
+
+const NEWLINE = 0x0a;
+
+async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  let begun: Uint8Array[] = [];
+  for await (const chunk of chunks) {
+    let start = 0;
+    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
+      yield Buffer.concat([...begun, chunk.subarray(start, end)]);
+      begun = [];
+      start = end + 1;
+    }
+    begun.push(chunk.subarray(start));
+  }
+  const rest = Buffer.concat(begun);
+  if (rest.length > 0) {
+    yield rest;
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** @returns the text of a line, empty where there is none */
+function parseLine(line: Uint8Array, field: string, place: string): string {
+  let json: string;
+  try {
+    json = utf8.decode(line).trim();
+  } catch (cause) {
+    throw new Error(`jsonl: ${place} is not UTF-8 text; convert the file to UTF-8 first.`, { cause });
+  }
+  if (json === '') {
+    return '';
+  }
+  let record: unknown;
+  try {
+    record = JSON.parse(json);
+  } catch (cause) {
+    throw new Error(`jsonl: ${place} is not JSON: ${excerpt(json)}. Each line must be one whole JSON object.`, {
+      cause,
+    });
+  }
+  if (typeof record !== 'object' || record === null || Array.isArray(record)) {
+    throw new Error(`jsonl: ${place} is ${excerpt(json)}, expected an object with the field ${JSON.stringify(field)}.`);
+  }
+  if (!Object.hasOwn(record, field)) {
+    throw new Error(
+      `jsonl: ${place} has no field ${JSON.stringify(field)}; it has: ${Object.keys(record).join(', ')}. ` +
+        'Name the one that holds the text.',
+    );
+  }
+  return asText(Reflect.get(record, field), `jsonl: ${place}: the field ${JSON.stringify(field)}`);
+}
+
+/**
+ * Takes a value for the text of a document; null is no text.
+ *
+ * @param what names the value in the message
+ * @throws Error when it is neither
+ */
+export function asText(value: unknown, what: string): string {
+  if (value === null || value === undefined) {
+    return '';
+  }
+  if (typeof value !== 'string') {
+    const written = JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? String(part) : part));
+    throw new Error(`${what} holds ${excerpt(written)}, expected text. Name a field or column of text.`);
+  }
+  return value;
+}
+
+function excerpt(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
+}

@@ -1,0 +1,166 @@
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { openSource } from '../src/sources/open.ts';
+import type { SourceSpec } from '../src/sources/spec.ts';
+import { makeFolder } from './folder.ts';
+import { ADDRESSES, jsonLines, parquet, readSource, UNICODE } from './texts.ts';
+
+const { path: folder, write } = makeFolder();
+const read = async (spec: SourceSpec) => readSource(await openSource(spec));
+const textsOf = async (spec: SourceSpec) => (await read(spec)).map(({ text }) => text);
+
+describe('jsonl', () => {
+  it('reads the field of every line, plain and gzipped', async () => {
+    const lines = jsonLines(['Größe 🙂', 'two\nlines', '', 'last']);
+    const paths = [write('a.jsonl', lines), write('b.jsonl.gz', gzipSync(lines.trimEnd()))];
+    expect(await read({ type: 'jsonl', paths: paths.slice(0, 1) })).toEqual([
+      { id: `${paths[0]}#1`, text: 'Größe 🙂' },
+      { id: `${paths[0]}#2`, text: 'two\nlines' },
+      { id: `${paths[0]}#4`, text: 'last' },
+    ]);
+    expect(await textsOf({ type: 'jsonl', paths: paths.slice(1) })).toEqual(['Größe 🙂', 'two\nlines', 'last']);
+    const other = write(
+      'c.jsonl',
+      '{"id":1,"content":"one"}\r\n\r\n{"id":2,"content":null}\n{"id":3,"content":"three"}',
+    );
+    expect(await textsOf({ type: 'jsonl', paths: [other], field: 'content' })).toEqual(['one', 'three']);
+  });
+
+  it('reads gzip files made of several members, and lines longer than what is read at once', async () => {
+    const long = 'x🙂'.repeat(2 ** 20);
+    const members = [['a', long], ['b']].map((texts) => gzipSync(jsonLines(texts)));
+    const path = write('members.jsonl.gz', Buffer.concat(members));
+    expect(await textsOf({ type: 'jsonl', paths: [path] })).toEqual(['a', long, 'b']);
+    expect(await textsOf({ type: 'jsonl', paths: [write('long.jsonl', jsonLines(['a', long, 'b']))] })).toEqual([
+      'a',
+      long,
+      'b',
+    ]);
+  });
+
+  it('gives the same shards from any one on', async () => {
+    const texts = Array.from({ length: 3000 }, (_, index) => `document ${index}`);
+    const source = await openSource({ type: 'jsonl', paths: [write('many.jsonl', jsonLines(texts))] });
+    const shardsFrom = async (first: number) => {
+      const shards: string[][] = [];
+      for await (const { documents, last } of source.files[0]!.shards(first)) {
+        shards.push([...documents.map(({ text }) => text), String(last)]);
+      }
+      return shards;
+    };
+    const all = await shardsFrom(0);
+    expect(all.map((shard) => shard.at(-1))).toEqual(['false', 'false', 'true']);
+    expect(all.flatMap((shard) => shard.slice(0, -1))).toEqual(texts);
+    expect(await shardsFrom(1)).toEqual(all.slice(1));
+    expect(await shardsFrom(2)).toEqual(all.slice(2));
+  });
+
+  it('says which file, line and field is wrong', async () => {
+    const failure = (content: string | Uint8Array, name = 'wrong.jsonl') =>
+      textsOf({ type: 'jsonl', paths: [write(name, content)] }).then(
+        () => 'no error',
+        (error: unknown) => String(error),
+      );
+    const good = jsonLines(Array.from({ length: 16 }, () => 'good'));
+    expect(await failure(`${good}{"id": 3, "content": "x"}\n`)).toMatch(
+      /wrong\.jsonl line 17 has no field "text"; it has: id, content\. Name the one/,
+    );
+    expect(await failure('{"text": 12}')).toMatch(/line 1: the field "text" holds 12, expected text/);
+    expect(await failure(`${good}{"text": "cut sh`)).toMatch(/line 17 is not JSON: {"text": "cut sh\. Each line/);
+    expect(await failure('["text"]')).toMatch(/line 1 is \["text"\], expected an object/);
+    expect(await failure(Uint8Array.of(0x22, 0xf6, 0x22))).toMatch(/line 1 is not UTF-8/);
+    const whole = gzipSync(jsonLines([ADDRESSES[0]!]));
+    expect(await failure(whole.subarray(0, -100), 'cut.jsonl.gz')).toMatch(
+      /cut\.jsonl\.gz is not whole gzip data \(unexpected end/,
+    );
+    expect(await failure('plain', 'plain.jsonl.gz')).toMatch(
+      /plain\.jsonl\.gz is not whole gzip data \(incorrect header/,
+    );
+  });
+});
+
+describe('parquet', () => {
+  it('reads a column by row group', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(UNICODE, { minLength: 1 }),
+        fc.integer({ min: 1, max: 7 }),
+        async (texts, rowGroupSize) => {
+          const path = write('any.parquet', parquet({ url: texts.map(() => 'u'), body: texts }, { rowGroupSize }));
+          const source = await openSource({ type: 'parquet', paths: [path], column: 'body' });
+          const expected = texts
+            .map((text, row) => ({
+              id: `${path}#${row}`,
+              text: new TextDecoder().decode(new TextEncoder().encode(text)),
+            }))
+            .filter(({ text }) => text !== '');
+          expect(await readSource(source)).toEqual(expected);
+          const groups = Math.ceil(texts.length / rowGroupSize);
+          for (let first = 0; first < groups; first++) {
+            const rest: string[] = [];
+            for await (const shard of source.files[0]!.shards(first)) {
+              rest.push(...shard.documents.map(({ id }) => id));
+            }
+            expect(rest).toEqual(
+              expected.map(({ id }) => id).filter((id) => Number(id.split('#')[1]) >= first * rowGroupSize),
+            );
+          }
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it('reads compressed files, and rows without text', async () => {
+    const path = write('nulls.parquet', parquet({ text: ['one', null, '', 'four'] }, { codec: 'GZIP' }));
+    expect(await textsOf({ type: 'parquet', paths: [path] })).toEqual(['one', 'four']);
+  });
+
+  it('says which file, row and column is wrong', async () => {
+    const failure = (bytes: Uint8Array, column?: string) =>
+      textsOf({ type: 'parquet', paths: [write('wrong.parquet', bytes)], column }).then(
+        () => 'no error',
+        (error: unknown) => String(error),
+      );
+    const good = parquet({ url: ['a', 'b'], content: ['c', 'd'], count: [1, 2] }, {});
+    expect(await failure(good)).toMatch(
+      /wrong\.parquet has no column "text"; it has: url, content, count\. Name the one/,
+    );
+    expect(await failure(good, 'count')).toMatch(/wrong\.parquet row 0: the column "count" holds 1, expected text/);
+    expect(await failure(good.subarray(0, -5), 'url')).toMatch(/wrong\.parquet is not a whole parquet file \(/);
+    expect(await failure(new Uint8Array(0), 'url')).toMatch(/wrong\.parquet is not a whole parquet file \(/);
+  });
+});
+
+describe('openSource', () => {
+  it('says which field of a spec is wrong', async () => {
+    const failure = (spec: object) =>
+      // The cast: what a configuration file says may be anything.
+      openSource(spec as SourceSpec).then(
+        () => 'no error',
+        (error: unknown) => String(error),
+      );
+    expect(await failure({ type: 'txt' })).toMatch(/Invalid/);
+    expect(await failure({ type: 'text', paths: [] })).toMatch(/→ at paths/);
+    expect(await failure({ type: 'text', path: 'a.txt' })).toMatch(/Unrecognized key: "path"/);
+    expect(await failure({ type: 'jsonl', paths: ['a'], weight: 0 })).toMatch(/→ at weight/);
+    expect(await failure({ type: 'hub', dataset: 'a/b' })).toMatch(/→ at maxTokens/);
+    expect(await failure({ type: 'hub', dataset: 'a b', maxTokens: 1 })).toMatch(/expected owner\/name/);
+    expect(await failure({ type: 'parquet', paths: [join(folder, 'none-*.parquet')] })).toMatch(
+      /none-\*\.parquet: no file has this name or matches it/,
+    );
+  });
+
+  it('names the domain after the only file', async () => {
+    const path = write('news.en.jsonl', jsonLines(['a']));
+    expect(await openSource({ type: 'jsonl', paths: [path] })).toMatchObject({ domain: 'news', splitBy: 'place' });
+    expect(await openSource({ type: 'jsonl', paths: [path], domain: 'n', weight: 2, maxTokens: 3 })).toMatchObject({
+      domain: 'n',
+      weight: 2,
+      maxTokens: 3,
+    });
+    expect(await openSource({ type: 'state-of-the-union' })).toMatchObject({ domain: 'sotu' });
+  });
+});

@@ -1,0 +1,1 @@
+export { withWebGpu as default } from '../../scripts/vitest.mjs';
