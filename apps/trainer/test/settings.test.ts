@@ -86,8 +86,15 @@ describe('resolveSettings', () => {
   it('reads the settings of runs from before a field was there', () => {
     const settings = resolveSettings(options);
     const { model: _, training, data, evaluation, ...rest } = settings;
-    const { accumulation, schedule, decay, weightDecayGroups, gradientNormsEvery, lossSpike, ...older } = training;
-    expect([accumulation, schedule, decay, weightDecayGroups]).toEqual([1, 'warmupStableDecay', 'cosine', []]);
+    const { accumulation, accumulatedTerms, schedule, decay, weightDecayGroups, ...others } = training;
+    const { gradientNormsEvery, lossSpike, ...older } = others;
+    expect([accumulation, accumulatedTerms, schedule, decay, weightDecayGroups]).toEqual([
+      1,
+      'mean',
+      'warmupStableDecay',
+      'cosine',
+      [],
+    ]);
     expect([gradientNormsEvery, lossSpike]).toEqual([null, null]);
     const { sources: _sources, tokenizer: _tokenizer, ...sizes } = data;
     const stored = (corpus: unknown) => ({

@@ -19,7 +19,7 @@ export async function locateDivergence(trainer: Trainer, index: number): Promise
     activations.push([name, probe(activation)]);
   });
   const gradients: Probes = [...decoder.parameters]
-    .reverse()
+    .toReversed()
     .flatMap(([name, { grad }]) => (grad === null ? [] : [[name, probe(grad)] as const]));
   dropGradients(decoder);
   const activation = await firstBroken(activations);
