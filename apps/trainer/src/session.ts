@@ -107,11 +107,21 @@ export function makeTrainer(
 ): Trainer {
   const { data, training, seed } = settings;
   const { batchSize, sequenceLength } = data;
-  const { schedule: kind, steps, accumulation, learningRate, weightDecay, weightDecayGroups, clipNorm } = training;
+  const {
+    schedule: kind,
+    steps,
+    accumulation,
+    accumulatedTerms,
+    learningRate,
+    weightDecay,
+    weightDecayGroups,
+    clipNorm,
+  } = training;
   return new Trainer({
     decoder,
     stream: new BatchStream({ tokens, batchSize, sequenceLength, seed }),
     accumulation,
+    accumulatedTerms,
     seed,
     learningRate,
     schedule: makeSchedule({ ...training, kind }, steps),

@@ -86,9 +86,14 @@ describe('resolveSettings', () => {
   it('reads the settings of runs from before a field was there', () => {
     const settings = resolveSettings(options);
     const { model: _, training, data, evaluation, ...rest } = settings;
-    const { accumulation, schedule, decay, weightDecayGroups, gradientNormsEvery, lossSpike, ...older } = training;
-    expect([accumulation, schedule, decay, weightDecayGroups]).toEqual([1, 'warmupStableDecay', 'cosine', []]);
-    expect([gradientNormsEvery, lossSpike]).toEqual([null, null]);
+    const { accumulation, accumulatedTerms, schedule, decay, weightDecayGroups, ...older } = training;
+    expect([accumulation, accumulatedTerms, schedule, decay, weightDecayGroups]).toEqual([
+      1,
+      'mean',
+      'warmupStableDecay',
+      'cosine',
+      [],
+    ]);
     const { sources: _sources, tokenizer: _tokenizer, ...sizes } = data;
     const stored = (corpus: unknown) => ({
       ...rest,

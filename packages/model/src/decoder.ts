@@ -18,6 +18,7 @@ import {
   type RoutingStatistics,
   statisticsOf,
   tensorNamed,
+  zLoss,
 } from '@lpr/moe';
 import {
   add,
@@ -272,7 +273,13 @@ export class Decoder {
     const losses: LayerLoss[] = routings.flatMap((routing, i) =>
       routing.losses.map((term) => ({ ...term, layer: this.moeLayers[i]! })),
     );
-    const { loadBalancing } = this.plan;
+    const { loadBalancing, zLossWeight } = this.plan;
+    if (zLossWeight > 0) {
+      routings.forEach(({ logits }, i) => {
+        const value = labelled(this.device, 'router', () => zLoss(logits!));
+        losses.push({ name: 'z', value, weight: zLossWeight, layer: this.moeLayers[i]! });
+      });
+    }
     if (loadBalancing !== null) {
       const { scope, weight } = loadBalancing;
       const whole = part?.statistics;

@@ -1,9 +1,8 @@
 /** Predictions of memory against the peak of a device. */
-import { routerMethods, type RouterOptions, routerTraits } from '@lpr/moe';
 import { backward, createWasmDevice, RandomKey, scope } from '@lpr/tensor';
 import { describe, expect, it } from 'vitest';
 import { createDecoder, type DecoderConfig, parseDecoderConfig, predictMemory } from '../src/index.ts';
-import { randomBatch, releasedJson, smallDeepseekJson } from './support.ts';
+import { methods, randomBatch, releasedJson, routerKeys, smallDeepseekJson } from './support.ts';
 
 describe('predictMemory', () => {
   const medium = {
@@ -98,10 +97,7 @@ describe('predictMemory', () => {
   });
 
   it.each([
-    ...Object.values(routerMethods).map(({ defaults }) => ({
-      router_type: defaults.kind === 'latentPrototype' ? 'lpr' : defaults.kind,
-      num_experts_per_tok: onlyTopK(defaults) ?? 4,
-    })),
+    ...methods.map((options) => routerKeys(options, 4)),
     { router_type: 'lpr', lpr_formulation: 'paper' },
     { router_type: 'lpr', lpr_formulation: 'official' },
   ])('is within a tenth with every method: %j', async (router) => {
@@ -109,7 +105,3 @@ describe('predictMemory', () => {
     expect(Math.abs(predicted(config, 2, 128) / (await peakOfStep(config, 2, 128)) - 1)).toBeLessThan(0.1);
   });
 });
-
-function onlyTopK(options: RouterOptions): number | null {
-  return routerTraits(options).onlyTopK;
-}

@@ -196,18 +196,31 @@ export function tensor(device: Device, data: TensorData, shape: Shape = [data.le
 
 /** A tensor filled with one value. */
 export function full(device: Device, shape: Shape, value: number, dtype: DType = 'f32'): Tensor {
-  checkShape('full', shape);
-  const out = new Tensor(device, shape, dtype);
+  return filled('full', device, shape, value, dtype);
+}
+
+/** A tensor of zeros. */
+export function zeros(device: Device, shape: Shape, dtype: DType = 'f32'): Tensor {
+  return filled('zeros', device, shape, 0, dtype);
+}
+
+/** A tensor of ones. */
+export function ones(device: Device, shape: Shape, dtype: DType = 'f32'): Tensor {
+  return filled('ones', device, shape, 1, dtype);
+}
+
+function filled(
+  op: string,
+  device: Device,
+  shape: Shape,
+  value: number,
+  dtype: DType,
+  options: { readonly persistent?: boolean } = {},
+): Tensor {
+  checkShape(op, shape);
+  const out = new Tensor(device, shape, dtype, options);
   device.kernels.fill({ out: out.buffer, value, count: out.size, integer: dtype === 'i32' });
   return out;
-}
-
-export function zeros(device: Device, shape: Shape, dtype: DType = 'f32'): Tensor {
-  return full(device, shape, 0, dtype);
-}
-
-export function ones(device: Device, shape: Shape, dtype: DType = 'f32'): Tensor {
-  return full(device, shape, 1, dtype);
 }
 
 /**
@@ -233,10 +246,7 @@ export function parameter(source: Tensor | Device, data?: TensorData, shape?: Sh
 
 /** State that is updated in place and not trained (moments, biases, statistics): belongs to no scope. Starts as zeros. */
 export function state(device: Device, shape: Shape, dtype: DType = 'f32'): Tensor {
-  checkShape('state', shape);
-  const out = new Tensor(device, shape, dtype, { persistent: true });
-  device.kernels.fill({ out: out.buffer, value: 0, count: out.size, integer: dtype === 'i32' });
-  return out;
+  return filled('state', device, shape, 0, dtype, { persistent: true });
 }
 
 /** Overwrites a tensor's values in place: with another tensor's (same shape and type) or with numbers from the host. */

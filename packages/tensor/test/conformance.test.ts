@@ -39,7 +39,9 @@ onEveryDevice((device) => {
   });
 
   describe.each(opNames)('%s', (name) => {
-    it.each(checks(name))('$title', async ({ run }) => await run(device()));
+    it.each(checks(name, 6))('$title', async ({ run }) => {
+      await expect(run(device())).resolves.toBeUndefined();
+    });
   });
 
   it('has run every kernel of the list', () => {
@@ -47,7 +49,7 @@ onEveryDevice((device) => {
   });
 });
 
-describe.each(['auto', false] as const)('wasm with relaxed SIMD %s', (relaxedSimd) => {
+describe.each(['auto', false] as const)('wasm with relaxed SIMD %s', { timeout: 60_000 }, (relaxedSimd) => {
   const devices: Device[] = [];
   beforeAll(async () => {
     for (const threads of [0, 1, 2, 3]) devices.push(await createWasmDevice({ threads, relaxedSimd }));
@@ -60,7 +62,9 @@ describe.each(['auto', false] as const)('wasm with relaxed SIMD %s', (relaxedSim
     const { awkward, gradients } = suites[name];
     for (const testCase of awkward) {
       const [inPlace, ...others] = await Promise.all(devices.map((device) => bitsOf(device, testCase, gradients)));
-      for (const bits of others) expect(bits).toEqual(inPlace);
+      for (const bits of others) {
+        expect(bits.map((part, i) => Buffer.from(part).equals(inPlace![i]!))).toEqual(inPlace!.map(() => true));
+      }
     }
   });
 });

@@ -51,6 +51,11 @@ export interface TrainerOptions {
    * one micro-batch.
    */
   readonly accumulation?: number;
+  /**
+   * Whether the loss terms besides cross entropy are those of the whole step ('mean', unless given) or are added up over its micro-batches ('sum'), which makes their
+   * weight `accumulation` times as large: what the code released with the LPR paper does, where only the cross entropy is divided by the number of micro-batches.
+   */
+  readonly accumulatedTerms?: 'mean' | 'sum';
   /** Decides the noise of variational routers. */
   readonly seed: number;
   /** Peak learning rate. */
@@ -137,7 +142,12 @@ export class Trainer {
       // A scope each, so that no more than one micro-batch is in memory.
       scope(device, (): StepSums => {
         const part = parts?.[place];
-        const context = { training: true, noise: this.noiseOf(index), ...(part && { part }) };
+        const noise = this.noiseOf(index);
+        // A micro-batch that stands for itself has noise of its own.
+        const context = {
+          training: true,
+          ...(part ? { noise, part } : { noise: place === 0 ? noise : noise.fold(place) }),
+        };
         const output = decoder.forward(uploadBatch(decoder, batch), context);
         const ofTokens = part === undefined ? 1 : batch.inputIds.length / part.tokens;
         const objective = shareOfObjective(output, shares[place]!, ofTokens);
@@ -159,9 +169,9 @@ export class Trainer {
     };
   }
 
-  /** Where each micro-batch lies in its step, with what its losses read of the others; null for a step in one piece. */
+  /** Where each micro-batch lies in its step, with what its losses read of the others; null where each stands for itself. */
   #partsOf(index: number, batches: readonly Batch[]): DecoderPart[] | null {
-    if (batches.length === 1) return null;
+    if (batches.length === 1 || this.#options.accumulatedTerms === 'sum') return null;
     const { decoder } = this;
     const tokens = batches.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
     let first = 0;
@@ -230,10 +240,9 @@ export function countLabels({ labels }: Batch): number {
   return labels.reduce((sum, label) => sum + (label === -100 ? 0 : 1), 0);
 }
 
-/** What a micro-batch adds to the objective of its step: cross entropy by its share of the labels, every other term by its part of the tokens. */
+/** What a micro-batch adds to the objective of its step: cross entropy by its share of the labels, every other term by `part`. */
 function shareOfObjective({ taskLoss, totalLoss }: DecoderOutput, share: number, part: number): Tensor {
-  if (part === 1) return totalLoss;
-  const scaled = affine(totalLoss, part);
+  const scaled = part === 1 ? totalLoss : affine(totalLoss, part);
   return share === part ? scaled : add(scaled, affine(taskLoss, share - part));
 }
 

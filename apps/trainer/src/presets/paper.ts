@@ -79,6 +79,8 @@ function preset(
         learningRate: 0.001,
         ...PAPER_TRAINING,
         accumulation,
+        // The released code adds the regularisers up over micro-batches.
+        accumulatedTerms: 'sum',
         logEvery: 10,
         checkpointEvery: 100,
       },

@@ -12,6 +12,7 @@ export interface Preset {
 /** Schedule, decay and clipping as the LPR paper trains (arXiv 2506.21328, table 8). */
 export const PAPER_TRAINING = {
   accumulation: 1,
+  accumulatedTerms: 'mean',
   schedule: 'warmupStableDecay',
   warmup: 0.05,
   stable: 0.75,

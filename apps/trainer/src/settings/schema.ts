@@ -52,6 +52,7 @@ export interface Settings {
   readonly training: {
     readonly steps: number;
     readonly accumulation: number;
+    readonly accumulatedTerms: 'mean' | 'sum';
     readonly learningRate: number;
     readonly schedule: ScheduleOptions['kind'];
     readonly warmup: number;
@@ -131,6 +132,12 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
   training: z.strictObject({
     steps: positive('Optimiser steps'),
     accumulation: positive('Batches whose gradients make up one step').default(1),
+    accumulatedTerms: z
+      .enum(['mean', 'sum'])
+      .default('mean')
+      .describe(
+        "Of the loss terms besides cross entropy: those of the whole step, or the sum over its batches, as LPR's released code has it",
+      ),
     learningRate: z.number().gt(0).describe('At its peak'),
     schedule: z
       .enum(['warmupStableDecay', 'cosine', 'linear', 'constant'])

@@ -2,8 +2,17 @@
  * One pre-norm layer: `h += Attention(RMSNorm(h))`, then `h += FeedForward(RMSNorm(h))`, where the latter is a plain MLP or has experts, beside which
  * there may be an MLP for all tokens.
  */
-import { below, createRouter, labelled, MoeLayer, type RouteContext, type Routing, tensorNamed } from '@lpr/moe';
-import { add, affine, multiply, RandomKey, randomUniform, rmsNorm, scope, type Tensor } from '@lpr/tensor';
+import {
+  below,
+  createRouter,
+  drawNoise,
+  labelled,
+  MoeLayer,
+  type RouteContext,
+  type Routing,
+  tensorNamed,
+} from '@lpr/moe';
+import { add, affine, multiply, RandomKey, rmsNorm, scope, type Tensor } from '@lpr/tensor';
 import type { DecoderPlan, LayerPlan } from '../plan.ts';
 import { type Attention, createAttention, type SequenceLayout } from './attention.ts';
 import { GatedMlp } from './gatedMlp.ts';
@@ -64,13 +73,15 @@ export class DecoderLayer {
     return { hidden: labelled(device, 'mlp', () => add(routed, shared.forward(x))), routing };
   }
 
-  #jittered(x: Tensor, { training, noise }: RouteContext): Tensor {
+  #jittered(x: Tensor, context: RouteContext): Tensor {
+    const { training, noise } = context;
     const jitter = this.#inputJitter;
     if (!training || jitter === 0) return x;
     if (!(noise instanceof RandomKey)) {
       throw new Error('Decoder: jittered inputs draw noise in training; give context.noise, a RandomKey');
     }
-    const factors = randomUniform(x.device, x.shape, noise.fold('inputJitter'));
+    const own = { ...context, noise: noise.fold('inputJitter') };
+    const factors = drawNoise('jittered', 'uniform', x, x.shape, own);
     return multiply(x, affine(factors, 2 * jitter, 1 - jitter));
   }
 }

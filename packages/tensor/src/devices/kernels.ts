@@ -209,7 +209,7 @@ export interface Kernels {
     rows: number;
     columns: number;
   }): void;
-  /** `out[row] = log(sum(exp(x[row])))`, stable. */
+  /** `out[row] = log(sum(exp(x[row])))`, stable; infinite where the largest element is. */
   logSumExp(a: { x: DeviceBuffer; out: DeviceBuffer; rows: number; columns: number }): void;
   /** `out = silu(gate) * up`; x `[rows, 2 width]` holds gate, then up; out `[rows, width]`. */
   swiGlu(a: { x: DeviceBuffer; out: DeviceBuffer; rows: number; width: number }): void;

@@ -77,8 +77,17 @@ function lastTwo(x: Tensor, transposed: boolean): [number, number] {
   return transposed ? [columns, rows] : [rows, columns];
 }
 
-/** `x weight^T + bias`: x `[..., in]`, weight `[out, in]`, bias `[out]`. */
+/** `x weight^T + bias`: x `[..., in]`, weight `[out, in]`, bias `[out]`. Gives `[..., out]`. */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
+  const [out, inner] = weight.shape;
+  const biasFits = bias === undefined || sameShape(bias.shape, [out!]);
+  if (weight.shape.length !== 2 || x.shape.length < 2 || x.shape.at(-1) !== inner || !biasFits) {
+    const ofBias = bias === undefined ? '' : `, bias ${formatShape(bias.shape)}`;
+    throw new RangeError(
+      `linear: x ${formatShape(x.shape)}, weight ${formatShape(weight.shape)}${ofBias}: expected x [..., in] of at least two axes, ` +
+        'weight [out, in], bias [out]',
+    );
+  }
   const product = matmul(x, weight, { transposeB: true });
   return bias === undefined ? product : add(product, bias);
 }

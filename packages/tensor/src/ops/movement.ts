@@ -19,7 +19,7 @@ import { sumToShape } from './reduce.ts';
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const known = shape.reduce((size, extent) => (extent === -1 ? size : size * extent), 1);
   const target = shape.map((extent) => (extent === -1 ? x.size / Math.max(known, 1) : extent));
-  if (sizeOf(target) !== x.size || !target.every(Number.isInteger)) {
+  if (sizeOf(target) !== x.size || !target.every((extent) => Number.isInteger(extent) && extent >= 0)) {
     throw new RangeError(
       `reshape: ${formatShape(x.shape)} has ${x.size} elements, which do not fill ${formatShape(shape)}`,
     );

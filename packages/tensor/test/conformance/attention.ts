@@ -112,7 +112,7 @@ const gated = (shape: Shape, x: Input = noise(shape, 1, 4)): OpCase => ({
   reference: (input) => {
     const width = shape.at(-1)! / 2;
     return ndarray([...shape.slice(0, -1), width], (index) => {
-      const up = index.with(-1, index.at(-1)! + width);
+      const up = index.with(shape.length - 1, index.at(-1)! + width);
       return silu(at(input, index)) * at(input, up);
     });
   },
@@ -180,7 +180,7 @@ export const attentionOps = {
   swiGlu: {
     awkward: [gated([2]), gated([3, 8]), gated([2, 3, 34]), gated([0, 4]), gated([5, 0]), gated([3, 5002])],
     any: fc.tuple(anyShape(1, 3), anySeed).map(([shape, seed]) => {
-      const doubled = shape.with(-1, 2 * shape.at(-1)!);
+      const doubled = shape.with(shape.length - 1, 2 * shape.at(-1)!);
       return gated(doubled, noise(doubled, seed, 4));
     }),
     extreme: [

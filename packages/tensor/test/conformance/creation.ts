@@ -110,26 +110,26 @@ function stepped(values: readonly Input[], { clip, weightDecay = 0.1, ...changes
   return {
     inputs: values,
     op: (parameter, gradient, firstMoment, secondMoment) => {
-      const { device } = parameter!;
+      const { device } = parameter;
       const slots = [
         {
-          parameter: parameter!,
-          gradient: gradient!,
-          firstMoment: firstMoment!,
-          secondMoment: secondMoment!,
+          parameter: parameter,
+          gradient: gradient,
+          firstMoment: firstMoment,
+          secondMoment: secondMoment,
           weightDecay,
         },
       ];
       const gradientScale = clip === undefined ? {} : { gradientScale: full(device, [], clip) };
       adamWStep(device, slots, { ...settings, ...gradientScale });
-      return concatenate([parameter!, firstMoment!, secondMoment!], 0);
+      return concatenate([parameter, firstMoment, secondMoment], 0);
     },
     reference: (parameter, gradient, firstMoment, secondMoment) => {
       const { learningRate, beta1, beta2, epsilon, step } = settings;
-      const g = gradient!.data.map((x) => x * (clip ?? 1));
-      const m = firstMoment!.data.map((x, i) => beta1 * x + (1 - beta1) * g[i]!);
-      const v = secondMoment!.data.map((x, i) => beta2 * x + (1 - beta2) * g[i]! ** 2);
-      const p = parameter!.data.map((x, i) => {
+      const g = gradient.data.map((x) => x * (clip ?? 1));
+      const m = firstMoment.data.map((x, i) => beta1 * x + (1 - beta1) * g[i]!);
+      const v = secondMoment.data.map((x, i) => beta2 * x + (1 - beta2) * g[i]! ** 2);
+      const p = parameter.data.map((x, i) => {
         const root = Math.sqrt(v[i]! / (1 - beta2 ** step)) + epsilon;
         return x * (1 - learningRate * weightDecay) - (learningRate * (m[i]! / (1 - beta1 ** step))) / root;
       });

@@ -66,7 +66,7 @@ export const losses = {
           fromLogits(noise([rows, classes], seed, 4), someLabels(rows, classes, seed))[which]!,
       ),
     extreme: [
-      ...fromLogits(real([1e4, 0, -1e4, -1e4, 0, 1e4, 3e4, 3e4, 3e4], [3, 3]), whole([0, 0, 2])),
+      ...fromLogits(real([1e4, 0, -1e4, -1e4, 0, 1e4, 64, 64, 64], [3, 3]), whole([0, 0, 2])),
       ...fromLogits(real([NONE, 0, 0, 1, NONE, 2], [2, 3]), whole([2, 0])),
       ...fromLogits(real([NONE, 0, 0, 1, NONE, 2], [2, 3]), whole([0, 0])),
       ...fromLogits(real([NaN, 0, 0, 1, 3, 2], [2, 3]), whole([2, 0])),

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { layerNorm, logSoftmax, logSumExp, rmsNorm, softmax } from '../../src/ops/normalization.ts';
 import type { Shape } from '../../src/shape.ts';
 import { fromFlat, map, type NdArray, noise, range, total } from '../support/array.ts';
-import { anySeed, anyShape, DENORMAL, type Input, type OpCase, type OpSuite, real } from './suite.ts';
+import { anyExtent, anySeed, anyShape, DENORMAL, type Input, type OpCase, type OpSuite, real } from './suite.ts';
 
 /** Applies a function to each row along the last axis. */
 function onRows(x: NdArray, f: (row: Float64Array) => ArrayLike<number>): NdArray {
@@ -30,22 +30,23 @@ export function logSumExpRow(row: Float64Array): number {
 }
 
 const SHAPES: readonly Shape[] = [[1], [1, 1], [3, 5], [2, 3, 32], [5, 67], [0, 4], [2, 8195], [701, 13]];
-const anyRows: fc.Arbitrary<number[]> = anyShape(1, 3).map((shape) => shape.with(-1, shape.at(-1)! + 1));
+const anyRows: fc.Arbitrary<number[]> = fc
+  .tuple(anyShape(0, 2), anyExtent)
+  .map(([lead, columns]) => [...lead, columns]);
 
 const NONE = -Infinity;
-/** Rows of logits: far apart, without any mass, infinite, NaN. */
+/** Rows of logits: far apart, without any mass, NaN. */
 const LOGITS: Input = real(
   [
     ...[1e4, 0, -1e4, 3, 1e4],
     ...[NONE, 0, 0, NONE, 1],
     ...[NONE, NONE, NONE, NONE, NONE],
-    ...[1, Infinity, 2, 3, 4],
     ...[NaN, 1, 2, 3, 4],
     ...[1, 2, 3, 4, NaN],
     ...[-3e38, 3e38, 0, -0, 1],
     ...[1, 2, 3, 4, 5],
   ],
-  [8, 5],
+  [7, 5],
 );
 
 /** An op whose only argument are logits. */
@@ -56,6 +57,7 @@ function ofLogits(op: OpCase['op'], reference: (x: NdArray) => NdArray): OpSuite
     any: fc.tuple(anyRows, anySeed).map(([shape, seed]) => of(shape, seed, 2)),
     extreme: [
       { ...of([]), inputs: [LOGITS] },
+      { ...of([]), inputs: [real([1, Infinity, 2, 3, 4, 0], [2, 3])], strict: true },
       { ...of([]), inputs: [real([...DENORMAL, 0], [1, 4])] },
     ],
     gradients: 'checked',

@@ -21,6 +21,8 @@ export interface OpCase {
   readonly tolerance?: number;
   /** For gradients; ten times the tolerance by default. */
   readonly gradientTolerance?: number;
+  /** Rests on arithmetic with NaN or infinities that shading languages do not promise. */
+  readonly strict?: true;
   /** Of an op that has gradients, a result without. */
   readonly untracked?: true;
 }
@@ -33,7 +35,10 @@ export interface OpSuite {
   readonly awkward: readonly OpCase[];
   /** Cases that fast-check makes up: values, gradients, memory. */
   readonly any: fc.Arbitrary<OpCase>;
-  /** Zeros, denormals, huge numbers, infinities and NaN: each value as IEEE says. Devices without denormals skip cases that have some. */
+  /**
+   * Zeros, denormals, huge numbers, infinities and NaN: each value as IEEE says. GPUs may take denormals as zero: they skip cases
+   * that have some, and strict ones.
+   */
   readonly extreme: readonly OpCase[];
   /**
    * checked: every f32 input gets a gradient, which is compared. none: the result of tracked inputs is not tracked. in place: the

@@ -55,8 +55,7 @@ export function softmaxKernels(run: Recorder): Pick<Kernels, 'softmax' | 'softma
 }
 
 /**
- * One number a row. Long rows are cut into parts, whose logarithmic sums are reduced again; the part of a row that holds nothing but minus
- * infinities gives that, and only a whole row of them NaN.
+ * One number a row, infinite where its largest element is. Long rows are cut into parts, whose logarithmic sums are reduced again.
  */
 export function rowLogSumExp(run: Recorder, x: Value, rows: number, columns: number): Value {
   const parts = columns > LONGEST ? Math.ceil(columns / LONGEST) : 1;
@@ -78,7 +77,7 @@ export function rowLogSumExp(run: Recorder, x: Value, rows: number, columns: num
           };
         });
       return `${overRounds('max', 'lowest', 'largest', (element) => element)}
-        ${parts === 1 ? '' : 'if (largest < -3.4e38) { return largest; }'}
+        if (Math.abs(largest) > 3.4e38) { return largest; }
         ${overRounds('sum', '0.0', 'sum', (element) => `Math.exp(${element} - largest)`)}
         return Math.log(sum) + largest;`;
     },
