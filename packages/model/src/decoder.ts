@@ -11,6 +11,7 @@ import {
   loadBalancingLosses,
   type LossTerm,
   MoeLayer,
+  type RecordedRouting,
   type RouteContext,
   type Router,
   routerTraits,
@@ -61,6 +62,8 @@ export interface DecoderContext {
    * says so.
    */
   readonly part?: DecoderPart;
+  /** In evaluation: recorded choices for each layer with experts, which are followed in place of the routers' own. */
+  readonly replay?: readonly RecordedRouting[];
 }
 
 /** The tokens of one part in the batch of a step. */
@@ -322,12 +325,17 @@ export function createDecoder(device: Device, config: DecoderConfig, options: { 
   return new Decoder(config, device, createParameters(device, decoderParameters(planDecoder(config)), key));
 }
 
-function routeContext({ training, noise, part }: DecoderContext, layer: number, moeLayer: number): RouteContext {
+function routeContext(
+  { training, noise, part, replay }: DecoderContext,
+  layer: number,
+  moeLayer: number,
+): RouteContext {
   const own = noise instanceof RandomKey ? noise.fold(layer) : noise?.get(layer);
   const statistics = part?.statistics?.[moeLayer];
   return {
     training,
     ...(own === undefined ? {} : { noise: own }),
+    ...(replay && { replay: replay[moeLayer]! }),
     ...(part && { part: { first: part.first, tokens: part.tokens, ...(statistics && { statistics }) } }),
   };
 }
