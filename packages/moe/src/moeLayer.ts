@@ -40,7 +40,7 @@ export class MoeLayer {
   }
 
   /** Recorded choices in place of the router's; its scores and details stay. */
-  #replayed({ unused: _, ...own }: Routing, { training, replay }: RouteContext): Routing {
+  #replayed(own: Routing, { training, replay }: RouteContext): Routing {
     const { experts, weights } = replay!;
     const { kind, experts: count } = this.router;
     if (training) throw new Error(`${kind} router: recorded routing is for evaluation; it has no gradient`);
@@ -50,6 +50,6 @@ export class MoeLayer {
         `${kind} router: replay.experts and replay.weights must be [${tokens}, slots], got [${experts.shape.join(', ')}] and [${weights.shape.join(', ')}]`,
       );
     }
-    return { ...own, ...partialChoices(experts, count), weights };
+    return { ...own, ...partialChoices(experts, count), weights, unused: [] };
   }
 }
