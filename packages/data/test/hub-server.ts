@@ -10,6 +10,7 @@ export type Fault =
   | 'reset'
   | 'truncated'
   | 'silent'
+  | 'slow'
   | 'wrong range'
   | 'no range'
   | 'not found'
@@ -117,6 +118,14 @@ export async function startHubServer(dataset: HubDataset): Promise<HubServer> {
           setTimeout(() => response.destroy(), 20);
         }
         return;
+      case 'slow': {
+        response.writeHead(206, { 'content-range': range, 'content-length': part.length });
+        const piece = Math.ceil(part.length / 5);
+        for (let number = 0; number < 5; number++) {
+          setTimeout(() => send(part.subarray(number * piece, (number + 1) * piece)), 400 * number);
+        }
+        return;
+      }
       case 'truncated':
         // Chunked, so that only the number of bytes tells.
         response.writeHead(206, { 'content-range': range });

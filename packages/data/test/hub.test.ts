@@ -119,6 +119,12 @@ describe('a dataset of the hub', () => {
     },
   );
 
+  it('lets a slow server take its time', async () => {
+    const source = await open({ paths: ['sample/1/000.jsonl'] }, 1, IDLE);
+    server.faults.push('slow');
+    expect((await readSource(source)).map(({ text }) => text)).toEqual(['tiny']);
+  });
+
   it('goes on after faults of the listing', async () => {
     server.faults.push('unavailable', null, 'unavailable', 'unavailable', null, 'unavailable');
     expect(await read()).toEqual(ALL);

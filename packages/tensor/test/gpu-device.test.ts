@@ -60,7 +60,7 @@ describe('buffers', () => {
     // A copy is the same value, until one of both changes.
     device.kernels.affine({ x: a, out: b, scale: 1, shift: 0, count: 10 });
     expect(device.resident.bytes).toBe(40);
-    device.kernels.affine({ x: b, out: b, scale: 2, shift: 0, count: 10 });
+    device.kernels.softmax({ x: a, out: b, rows: 1, columns: 10 });
     expect(device.resident.bytes).toBe(80);
     device.kernels.softmax({ x: a, out: b, rows: 2, columns: 5 });
     expect(device.resident.bytes).toBe(80);
@@ -121,8 +121,41 @@ describe('launches', () => {
   it('are compiled once for each kernel', () => {
     const buffer = device.allocate(4);
     device.write(buffer, new Float32Array(4));
-    for (let i = 0; i < 5; i++) device.kernels.affine({ x: buffer, out: buffer, scale: i, shift: 1, count: 4 });
+    for (let i = 0; i < 5; i++) device.kernels.softmax({ x: buffer, out: buffer, rows: 1, columns: 4 });
     expect(device.statistics).toEqual({ launches: 5, programs: 1 });
+  });
+
+  it('are one for a chain of elementwise functions, when it is read', async () => {
+    const [x, row, out] = [device.allocate(6), device.allocate(3), device.allocate(6)];
+    device.write(x, Float32Array.of(1, 2, 3, 4, 5, 6));
+    device.write(row, Float32Array.of(10, 20, 30));
+    const rowStrides = { shape: [2, 3], aStrides: [3, 1], bStrides: [0, 1] };
+    device.kernels.unary({ op: 'square', x, out, count: 6 });
+    device.kernels.affine({ x: out, out, scale: 2, shift: 1, count: 6 });
+    device.kernels.binary({ op: 'add', a: out, b: row, out, ...rowStrides });
+    device.write(row, new Float32Array(3));
+    expect(device.statistics.launches).toBe(0);
+    expect(await floats(device, out)).toEqual([13, 29, 49, 43, 71, 103]);
+    expect(await floats(device, out)).toEqual([13, 29, 49, 43, 71, 103]);
+    expect(device.statistics.launches).toBe(1);
+    // A sum computes what it adds up.
+    const [doubled, sum] = [device.allocate(6), device.allocate(2)];
+    device.kernels.affine({ x: out, out: doubled, scale: 2, shift: 0, count: 6 });
+    device.kernels.reduce({ op: 'sum', x: doubled, out: sum, outer: 2, length: 3, inner: 1 });
+    expect(await floats(device, sum)).toEqual([182, 434]);
+    expect(device.statistics.launches).toBe(2);
+    for (const buffer of [x, row, out, doubled, sum]) device.free(buffer);
+    expect(device.resident.bytes).toBe(0);
+  });
+
+  it('stay few and bounded where a chain never ends', async () => {
+    const buffer = device.allocate(1);
+    device.write(buffer, Float32Array.of(1));
+    for (let i = 0; i < 100; i++) device.kernels.affine({ x: buffer, out: buffer, scale: 1, shift: 1, count: 1 });
+    expect(await floats(device, buffer)).toEqual([101]);
+    expect(device.statistics.launches).toBeLessThan(10);
+    device.free(buffer);
+    expect(device.resident.bytes).toBe(0);
   });
 
   it('refuse loops whose end is not constant', () => {
@@ -138,7 +171,7 @@ describe('launches', () => {
   it('refuse more buffers than WebGPU binds', () => {
     const some = launcher();
     some.frame(() => {
-      const value = some.constant(1, 1);
+      const value = some.upload(Float32Array.of(1));
       const buffers = Object.fromEntries('abcdefgh'.split('').map((name) => [name, value]));
       expect(() => some.launch({ key: 'many', extents: [1], buffers, body: () => 'return a[0];' })).toThrow(
         'takes 8 buffers; at most 7 fit',

@@ -1,5 +1,6 @@
 /** Softmax cross entropy, from logits or straight from hidden states without ever holding all logits. */
 import { needsGradient, record } from '../autograd.ts';
+import type { Device } from '../devices/device.ts';
 import { scope } from '../scope.ts';
 import { formatShape } from '../shape.ts';
 import { checkIndices, deviceOf, Tensor } from '../tensor.ts';
@@ -9,8 +10,15 @@ import { slice } from './movement.ts';
 import { rowsOf } from './normalization.ts';
 import { sum } from './reduce.ts';
 
-/** Rows of logits that exist at once: at a vocabulary of 4,096 a block of 4 MiB. */
+/** Rows of logits that exist at once: at a vocabulary of 4,096 a block of 4 MiB, which the caches of a CPU keep near. */
 const ROWS_PER_CHUNK = 256;
+
+/** Logits that exist at once on a GPU, which has no use for small blocks, while each costs launches: 64 MiB. */
+const GPU_LOGITS = 2 ** 24;
+
+function rowsPerChunk({ kind }: Device, classes: number): number {
+  return kind === 'gpu' ? Math.max(ROWS_PER_CHUNK, Math.floor(GPU_LOGITS / classes)) : ROWS_PER_CHUNK;
+}
 
 export interface CrossEntropyOptions {
   /** Rows with this label count neither in the sum nor in the mean (-100, as in PyTorch). */
@@ -86,8 +94,9 @@ export function linearCrossEntropy(
       const losses = new Tensor(device, [rows]);
       const gradHidden = tracked ? new Tensor(device, hidden.shape) : null;
       const gradWeight = tracked ? new Tensor(device, weight.shape) : null;
-      for (let start = 0; start < rows; start += ROWS_PER_CHUNK) {
-        const size = Math.min(ROWS_PER_CHUNK, rows - start);
+      const most = rowsPerChunk(device, classes);
+      for (let start = 0; start < rows; start += most) {
+        const size = Math.min(most, rows - start);
         scope(device, () => {
           const chunk = slice(hidden, 0, start, start + size);
           const logits = matmul(chunk, weight, { transposeB: true });

@@ -2,8 +2,8 @@
  * The queue of launches. A launch runs at once when its kernel is built and nothing waits before it; while a kernel is being
  * built (webgpu builds asynchronously), it and what follows wait in order. Values are freed when their last user is done.
  */
-import { axes } from './axes.ts';
 import type { Backend, Program } from './backend.ts';
+import { argumentsOf, declarations, inMemory, type Recipe } from './recipe.ts';
 import { Value } from './value.ts';
 
 export interface Launch {
@@ -80,6 +80,7 @@ export class Launcher {
   }
 
   launch({ key, extents, buffers, integers = {}, numbers = {}, width = 1, body }: Launch): Value {
+    for (const input of Object.values(buffers)) this.#compute(input);
     const bufferNames = Object.keys(buffers);
     const integerNames = [...bufferNames.map(startOf), ...Object.keys(integers)];
     const numberNames = Object.keys(numbers);
@@ -122,10 +123,11 @@ export class Launcher {
 
   /** A part of a value, as a value of its own; it keeps the whole block alive. */
   part(value: Value, start: number, elements: number): Value {
-    const { whole, offset } = value;
     if (start === 0 && elements === value.elements) return value;
+    this.#compute(value);
+    const { whole, offset } = value;
     whole.users++;
-    return this.#own(new Value(elements, whole, offset + start));
+    return this.#own(new Value(elements, { whole, offset: offset + start }));
   }
 
   /** A value with numbers from the host. */
@@ -136,14 +138,26 @@ export class Launcher {
     return value;
   }
 
-  /** A value of equal numbers. */
-  constant(elements: number, value: number): Value {
-    const { extents } = axes(elements);
-    return this.launch({ key: 'constant', extents, buffers: {}, numbers: { value }, body: () => 'return value;' });
+  /** A value that is computed when a launch or read needs it in memory. */
+  defer(elements: number, recipe: Recipe): Value {
+    for (const input of recipe.inputs) input.users++;
+    return this.#own(new Value(elements, { recipe }));
+  }
+
+  /** How to compute an element of a value; of one in memory: by reading it. */
+  recipeOf(value: Value): Recipe {
+    return value.recipe ?? inMemory(value);
+  }
+
+  /** As recipeOf, of the value in memory. */
+  computed(value: Value): Recipe {
+    this.#compute(value);
+    return inMemory(value);
   }
 
   /** The numbers of a value, once what makes it has run. */
   async read(value: Value): Promise<Float32Array<ArrayBuffer>> {
+    this.frame(() => this.#compute(value));
     const { whole, offset, elements } = value;
     whole.users++;
     try {
@@ -166,11 +180,37 @@ export class Launcher {
 
   release(value: Value): void {
     if (--value.users > 0) return;
+    if (value.recipe !== null) {
+      for (const input of value.recipe.inputs) this.release(input);
+      return;
+    }
     if (value.whole !== value) this.release(value.whole);
     if (value.block === null) return;
     this.backend.release(value.block);
     value.block = null;
     this.residentBytes -= 4 * value.elements;
+  }
+
+  /** Brings a value into memory: it becomes the whole of what a launch makes. */
+  #compute(value: Value): void {
+    const { recipe, elements } = value;
+    if (recipe === null) return;
+    const { buffers, numbers, element } = argumentsOf(recipe);
+    const made = this.launch({
+      key: `elementwise ${recipe.key}`,
+      extents: [elements],
+      buffers,
+      numbers,
+      body: () => {
+        const { lines, declare } = declarations('t');
+        const result = element('this.thread.x', declare);
+        return `${lines.join('\n')}\nreturn ${result};`;
+      },
+    });
+    made.users++;
+    value.whole = made;
+    value.recipe = null;
+    for (const input of recipe.inputs) this.release(input);
   }
 
   /** What `work` gives once everything recorded so far has been launched. */

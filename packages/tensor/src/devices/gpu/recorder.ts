@@ -1,8 +1,9 @@
 /** What the kernels are written with: the values of buffers, launches, and storing what they made. */
 import type { DeviceBuffer } from '../device.ts';
-import { axes, product, split, sumOf } from './axes.ts';
+import { product, split, sumOf } from './axes.ts';
 import type { GpuBuffer } from './device.ts';
 import type { Launch, Launcher } from './launcher.ts';
+import { apply, type Expression, type Recipe } from './recipe.ts';
 import type { Value } from './value.ts';
 
 /** One of the results of a launch that makes several. */
@@ -26,7 +27,7 @@ export class Recorder {
 
   /** What a buffer holds now. Zeros when it was never written or has no elements, so that kernels have something to bind. */
   value(buffer: DeviceBuffer): Value {
-    return this.#slotOf(buffer).value ?? this.#launcher.constant(Math.max(1, buffer.elements), 0);
+    return this.#slotOf(buffer).value ?? this.constant(Math.max(1, buffer.elements), 0);
   }
 
   /** Whether the buffer was written. */
@@ -90,8 +91,40 @@ export class Recorder {
     return this.#launcher.upload(data);
   }
 
+  /** A value of equal numbers. */
   constant(elements: number, value: number): Value {
-    return this.#launcher.constant(elements, value);
+    return this.#launcher.defer(elements, apply('constant', [], [value], (_, [number]) => number!)!);
+  }
+
+  /** How to compute an element of what a buffer holds. */
+  recipe(buffer: DeviceBuffer): Recipe {
+    return this.#launcher.recipeOf(this.value(buffer));
+  }
+
+  /** As recipe, of what is in memory. */
+  computed(buffer: DeviceBuffer): Recipe {
+    return this.#launcher.computed(this.value(buffer));
+  }
+
+  /**
+   * Lets the buffer hold a function of the elements of others, to be computed when it is needed. `places` maps a place of the result to
+   * that of an operand, and is named in `key`.
+   */
+  define(
+    out: DeviceBuffer,
+    key: string,
+    operands: readonly { readonly buffer: DeviceBuffer; readonly placeOf?: (place: string) => string }[],
+    expression: Expression,
+    { numbers = [], integer = false }: { numbers?: readonly number[]; integer?: boolean } = {},
+  ): void {
+    const values = operands.map(({ buffer }) => this.value(buffer));
+    const build = (recipeOf: (value: Value) => Recipe): Recipe | null => {
+      const given = operands.map((operand, i) => ({ ...operand, recipe: recipeOf(values[i]!) }));
+      return apply(key, given, numbers, expression);
+    };
+    const recipe =
+      build((value) => this.#launcher.recipeOf(value)) ?? build((value) => this.#launcher.computed(value))!;
+    this.store(out, this.#launcher.defer(out.elements, recipe), integer);
   }
 
   /** Lets the buffer hold the value from now on. */
@@ -104,11 +137,5 @@ export class Recorder {
     if (slot.value !== null) this.#launcher.release(slot.value);
     slot.value = value;
     slot.integer = integer;
-  }
-
-  /** A launch over a whole buffer, one thread an element, stored in it. */
-  map(out: DeviceBuffer, launch: Omit<Launch, 'extents'>, integer = false): void {
-    const { extents } = axes(out.elements);
-    this.store(out, this.#launcher.launch({ ...launch, extents }), integer);
   }
 }

@@ -4,7 +4,8 @@
  */
 import type { DeviceBuffer } from '../../device.ts';
 import type { BinaryOp, Kernels, UnaryOp } from '../../kernels.ts';
-import { axes, indexOf, isNaNText } from '../axes.ts';
+import { stridesOf } from '../../../shape.ts';
+import { indexOf, isNaNText, split } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
 
 const SIGMOID = '(x === x ? 1 / (1 + Math.exp(-x)) : x)';
@@ -60,23 +61,6 @@ const BINARY: Record<BinaryOp, string> = {
 type Elementwise = Pick<Kernels, 'fill' | 'affine' | 'unary' | 'unaryBackward' | 'binary' | 'cast'>;
 
 export function elementwiseKernels(run: Recorder): Elementwise {
-  /** `out[i]` = an expression of the elements i of the inputs. */
-  const map = (
-    key: string,
-    out: DeviceBuffer,
-    inputs: Readonly<Record<string, DeviceBuffer>>,
-    expression: string,
-    numbers: Readonly<Record<string, number>> = {},
-    integer = false,
-  ): void => {
-    if (out.elements === 0) return;
-    const names = Object.keys(inputs);
-    const buffers = Object.fromEntries(names.map((name) => [`${name}s`, run.value(inputs[name]!)]));
-    const body = (): string =>
-      `${names.map((name) => `const ${name} = ${name}s[this.thread.x];`).join('\n')}\nreturn ${expression};`;
-    run.map(out, { key, buffers, numbers, body }, integer);
-  };
-
   return {
     fill({ out, value, integer }) {
       if (out.elements > 0) run.store(out, run.constant(out.elements, value), integer);
@@ -85,39 +69,65 @@ export function elementwiseKernels(run: Recorder): Elementwise {
     affine({ x, out, scale, shift }) {
       if (out.elements === 0) return;
       if (scale === 1 && shift === 0) run.store(out, run.value(x));
-      else map('affine', out, { x }, 'x * scale + shift', { scale, shift });
+      else {
+        const numbers = [scale, shift];
+        run.define(out, 'affine', [{ buffer: x }], ([p], [by, plus]) => `${p!} * ${by!} + ${plus!}`, { numbers });
+      }
     },
 
     unary({ op, x, out }) {
-      map(`unary ${op}`, out, { x }, UNARY[op]);
+      if (out.elements > 0) run.define(out, op, [{ buffer: x }], ([p]) => withNames(UNARY[op], { x: p! }));
     },
 
     unaryBackward({ op, x, y, gradient, out }) {
+      if (out.elements === 0) return;
       const derivative = DERIVATIVE[op];
-      const uses = (name: string): boolean => new RegExp(`\\b${name}\\b`).test(derivative);
-      const inputs = { ...(uses('x') && { x }), ...(uses('y') && { y }), gradient };
-      map(`unaryBackward ${op}`, out, inputs, `gradient * (${derivative})`);
+      const inputs = { x, y };
+      const names = (['x', 'y'] as const).filter((name) => new RegExp(`\\b${name}\\b`).test(derivative));
+      const operands = [gradient, ...names.map((name) => inputs[name])].map((buffer) => ({ buffer }));
+      run.define(out, `derivative of ${op}`, operands, ([g, ...rest]) => {
+        const texts = Object.fromEntries(names.map((name, i) => [name, rest[i]!]));
+        return `${g!} * (${withNames(derivative, texts)})`;
+      });
     },
 
     binary({ op, a, b, out, shape, aStrides, bStrides }) {
       if (out.elements === 0) return;
-      const { extents, at } = axes(...shape.toReversed());
-      const value = run.launch({
-        key: `binary ${op} ${at.join()} ${aStrides.join()} ${bStrides.join()}`,
-        extents,
-        buffers: { a: run.value(a), b: run.value(b) },
-        body: () => `const p = a[${indexOf(at, aStrides.toReversed())}];
-          const q = b[${indexOf(at, bStrides.toReversed())}];
-          return ${BINARY[op]};`,
-      });
-      run.store(out, value);
+      const operands = [operand(a, shape, aStrides), operand(b, shape, bStrides)];
+      const key = `${op} ${operands.map(({ key }) => key).join(' ')}`;
+      run.define(out, key, operands, ([p, q]) => withNames(BINARY[op], { p: p!, q: q! }));
     },
 
     cast({ x, out, to }) {
       if (out.elements === 0) return;
       // Integers are kept as f32, so they become numbers by being called so.
       if (to === 'f32') run.store(out, run.value(x));
-      else map('truncate', out, { x }, 'x < 0.0 ? Math.ceil(x) : Math.floor(x)', {}, true);
+      else {
+        const toward = ([p]: readonly string[]): string => `${p!} < 0.0 ? Math.ceil(${p!}) : Math.floor(${p!})`;
+        run.define(out, 'truncate', [{ buffer: x }], toward, { integer: true });
+      }
     },
   };
+}
+
+/** An operand that is read along strides from `offset` on, for results of `shape`. */
+export function operand(
+  buffer: DeviceBuffer,
+  shape: readonly number[],
+  strides: readonly number[],
+  offset = 0,
+): { buffer: DeviceBuffer; key: string; placeOf?: (place: string) => string } {
+  const dense = stridesOf(shape);
+  if (offset === 0 && shape.every((size, axis) => size === 1 || strides[axis] === dense[axis]))
+    return { buffer, key: 'all' };
+  return {
+    buffer,
+    key: `${shape.join()}:${strides.join()}:${offset}`,
+    placeOf: (place) => indexOf(split(place, shape.toReversed()), strides.toReversed(), offset),
+  };
+}
+
+/** The expression with variables replaced. */
+function withNames(expression: string, names: Readonly<Record<string, string>>): string {
+  return expression.replaceAll(/\b[xypq]\b/g, (name) => names[name] ?? name);
 }

@@ -1,17 +1,18 @@
 /** Strided copies. A copy of neighbours is free: the buffer then holds a part of the other's value. */
 import { stridesOf } from '../../../shape.ts';
 import type { Kernels } from '../../kernels.ts';
-import { axes, chunksOf, indexOf, int, LARGEST_VARIABLE, product, quotient, sumOf } from '../axes.ts';
+import { chunksOf, indexOf, product, quotient, sumOf } from '../axes.ts';
 import { MOST_BUFFERS } from '../launcher.ts';
 import type { Recorder } from '../recorder.ts';
+import type { Expression } from '../recipe.ts';
 import type { Value } from '../value.ts';
+import { operand } from './elementwise.ts';
 
 export function movementKernels(run: Recorder): Pick<Kernels, 'stridedCopy'> {
   return {
     stridedCopy({ x, xOffset, xStrides, out, outOffset, outStrides, shape }) {
       const count = product(shape);
       if (count === 0) return;
-      const source = run.value(x);
       const integer = run.isInteger(x);
       const dense = stridesOf(shape);
       const isDense = (strides: readonly number[]): boolean =>
@@ -19,53 +20,40 @@ export function movementKernels(run: Recorder): Pick<Kernels, 'stridedCopy'> {
 
       if (count === out.elements && isDense(outStrides)) {
         if (isDense(xStrides)) {
-          run.store(out, run.part(source, xOffset, count), integer);
+          run.store(out, run.part(run.value(x), xOffset, count), integer);
           return;
         }
-        const { extents, at } = axes(...shape.toReversed());
-        const value = run.launch({
-          key: `copy ${at.join()} ${xStrides.join()} ${xOffset}`,
-          extents,
-          buffers: { x: source },
-          body: () => `return x[${indexOf(at, xStrides.toReversed(), xOffset)}];`,
-        });
-        run.store(out, value, integer);
+        const from = operand(x, shape, xStrides, xOffset);
+        run.define(out, `copy ${from.key}`, [from], ([element]) => element!, { integer });
         return;
       }
 
       // Every element of the result looks whether the box reaches it: its place along each axis, from the largest stride on.
-      const old = run.isWritten(out) ? { old: run.value(out) } : {};
       const order = shape.map((_, axis) => axis).filter((axis) => shape[axis]! > 1);
       order.sort((p, q) => outStrides[q]! - outStrides[p]!);
-      const { extents, at } = axes(out.elements);
-      const value = run.launch({
-        key: `copy into ${out.elements} ${outStrides.join()} ${outOffset} ${shape.join()} ${xStrides.join()} ${xOffset} ${old.old !== undefined}`,
-        extents,
-        buffers: { x: source, ...old },
-        body: () => {
-          const outside = old.old === undefined ? 'return 0.0;' : `return old[${at[0]!}];`;
-          const lines = [`if (${at[0]!} < ${outOffset}) { ${outside} }`];
-          let rest = `(${at[0]!} - ${outOffset})`;
-          let bound = out.elements;
-          const terms: string[] = [];
-          for (const axis of order) {
-            const stride = outStrides[axis]!;
-            let place = quotient(rest, stride, bound);
-            if (bound / stride < LARGEST_VARIABLE) {
-              lines.push(`const at${axis} = ${place};`);
-              place = int(`at${axis}`);
-            }
-            lines.push(`if (${place} >= ${shape[axis]!}) { ${outside} }`);
-            if (xStrides[axis] !== 0) terms.push(`${place} * ${xStrides[axis]!}`);
-            rest = `(${rest} - ${place} * ${stride})`;
-            bound = stride;
-          }
-          if (bound > 1) lines.push(`if (${rest} > 0) { ${outside} }`);
-          if (xOffset > 0) terms.push(`${xOffset}`);
-          return `${lines.join('\n')}\nreturn x[${terms.length > 0 ? terms.join(' + ') : '0'}];`;
-        },
-      });
-      run.store(out, value, integer);
+      const placesIn = (place: string): { axes: string[]; rest: string; bound: number } => {
+        let rest = `(${place} - ${outOffset})`;
+        let bound = out.elements;
+        const axes = order.map((axis) => {
+          const at = quotient(rest, outStrides[axis]!, bound);
+          rest = `(${rest} - ${at} * ${outStrides[axis]!})`;
+          bound = outStrides[axis]!;
+          return at;
+        });
+        return { axes, rest, bound };
+      };
+      const inside = (place: string): string => {
+        const { axes, rest, bound } = placesIn(place);
+        const conditions = axes.map((at, i) => `${at} < ${shape[order[i]!]!}`);
+        if (bound > 1) conditions.push(`${rest} < 1`);
+        return [`${place} >= ${outOffset}`, ...conditions].join(' && ');
+      };
+      const strides = order.map((axis) => xStrides[axis]!);
+      const copied = { buffer: x, placeOf: (place: string) => indexOf(placesIn(place).axes, strides, xOffset) };
+      const box = [outStrides, outOffset, shape, xStrides, xOffset].join(':');
+      const operands = run.isWritten(out) ? [copied, { buffer: out }] : [copied];
+      const choose: Expression = ([element, old = '0.0'], _, place) => `(${inside(place)}) ? ${element!} : ${old}`;
+      run.define(out, `into ${out.elements} ${operands.length} ${box}`, operands, choose, { integer });
     },
   };
 }

@@ -5,6 +5,7 @@
 import type { Kernels, ReduceOp } from '../../kernels.ts';
 import { axes, chunksOf, indexOf, int, isNaNText, sumOf } from '../axes.ts';
 import { MOST_BUFFERS } from '../launcher.ts';
+import { argumentsOf, declarations } from '../recipe.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
 
@@ -38,7 +39,7 @@ export interface Reduction {
   readonly buffers: Readonly<Record<string, Value>>;
   readonly numbers?: Readonly<Record<string, number>>;
   /** The expression of one element, from integer expressions of its place. */
-  readonly element: (outer: string, along: string, inner: string) => string;
+  readonly element: (outer: string, along: string, inner: string, declare: (text: string) => string) => string;
   /** What the last launch makes of the result, an expression in `total` and the numbers; may use `finishBuffers`. */
   readonly finish?: string;
 }
@@ -62,10 +63,12 @@ export function reduceElements(run: Recorder, reduction: Reduction): Value {
         if (parts === 1) return round;
         return inner === 1 ? `(${round} * ${parts} + ${part})` : `(${part} * ${perThread} + ${round})`;
       };
-      const text = reduceLoop(op, perThread, 'total', 'identity', (round) => ({
-        guard: perThread * parts > length ? `${place(round)} < ${length}` : null,
-        value: element(o, place(round), i),
-      }));
+      let calls = 0;
+      const text = reduceLoop(op, perThread, 'total', 'identity', (round) => {
+        const { lines, declare } = declarations(`call${calls++}Value`);
+        const value = element(o, place(round), i, declare);
+        return { guard: perThread * parts > length ? `${place(round)} < ${length}` : null, value, before: lines };
+      });
       return `${text}\nreturn ${last ? finish : 'total'};`;
     },
   });
@@ -88,14 +91,15 @@ export function reduceLoop(
   rounds: number,
   name: string,
   identity: string,
-  element: (round: string) => { guard: string | null; value: string },
+  element: (round: string) => { guard: string | null; value: string; before?: readonly string[] },
 ): string {
   const lanes = Math.min(4, Math.max(1, rounds));
   const whole = Math.floor(rounds / lanes);
   const names = Array.from({ length: lanes }, (_, lane) => `${name}Lane${lane}`);
   const take = (lane: number, round: string): string => {
-    const { guard, value } = element(round);
-    const step = `const ${name}Next${lane} = ${value};\n${STEP[op](names[lane]!, `${name}Next${lane}`)}`;
+    const { guard, value, before = [] } = element(round);
+    const step = `${before.join('\n')}
+      const ${name}Next${lane} = ${value};\n${STEP[op](names[lane]!, `${name}Next${lane}`)}`;
     return guard === null ? step : `if (${guard}) { ${step} }`;
   };
   const lines = names.map((lane) => `let ${lane} = ${identity};`);
@@ -122,14 +126,13 @@ export function reduceKernels(run: Recorder): Pick<Kernels, 'reduce' | 'sumOfSqu
         run.store(out, run.constant(out.elements, IDENTITY[op]));
         return;
       }
+      // Extremes are looked for in the numbers that others will see: computed twice, they might be rounded differently.
+      const recipe = op === 'sum' ? run.recipe(x) : run.computed(x);
+      const { buffers, numbers, element } = argumentsOf(recipe);
       const value = reduceElements(run, {
-        op,
-        outer,
-        length,
-        inner,
-        key: 'x',
-        buffers: { x: run.value(x) },
-        element: (o, along, i) => `x[${indexOf([i, along, o], [1, inner, inner * length])}]`,
+        ...{ op, outer, length, inner, buffers, numbers },
+        key: recipe.key,
+        element: (o, along, i, declare) => element(`(${indexOf([i, along, o], [1, inner, inner * length])})`, declare),
       });
       run.store(out, value);
     },

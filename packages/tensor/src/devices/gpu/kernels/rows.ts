@@ -32,37 +32,33 @@ export function rowKernels(run: Recorder): Rows {
   return {
     topK({ x: xBuffer, values, indices, rows, columns, k }) {
       if (indices.elements === 0) return;
-      const x = run.value(xBuffer);
-      // The rank of an element is the number of those before it; the thread of place j then looks for rank j.
-      const whole = axes(columns, rows);
-      const ranks = run.launch({
-        key: `ranks ${columns} ${whole.at.join()}`,
-        extents: whole.extents,
-        buffers: { x },
-        body: () => {
-          const [column, row] = [whole.at[0]!, whole.at[1]!];
-          return `const v = x[${indexOf(whole.at, [1, columns])}];
-            let rank = 0.0;
-            for (let other = 0; other < ${columns}; other++) {
-              const w = x[${indexOf([int('other'), row], [1, columns])}];
-              if (${precedes('w', int('other'), 'v', column)}) { rank = rank + 1; }
+      // The thread of place j passes over the row j + 1 times, each time for the first of those behind the last one.
+      const chosen = (at: readonly string[], result: string): string => `let value = 0.0;
+        let column = -1.0;
+        for (let pass = 0; pass < ${k}; pass++) {
+          if (${int('pass')} > ${at[0]!}) { break; }
+          let best = 0.0;
+          let bestColumn = -1.0;
+          for (let c = 0; c < ${columns}; c++) {
+            const v = x[${indexOf([int('c'), at[1]!], [1, columns])}];
+            let open = 1.0;
+            if (column >= 0.0) { if (!${precedes('value', 'column', 'v', int('c'))}) { open = 0.0; } }
+            if (open > 0.5) {
+              if (bestColumn < 0.0) { best = v; bestColumn = c; }
+              else { if (${precedes('v', int('c'), 'best', 'bestColumn')}) { best = v; bestColumn = c; } }
             }
-            return rank;`;
-        },
-      });
-      const { extents, at } = axes(k, rows);
-      const chosen = run.launch({
-        key: `of rank ${columns} ${at.join()}`,
-        extents,
-        buffers: { ranks },
-        body: () => `let found = 0.0;
-          for (let column = 0; column < ${columns}; column++) {
-            if (ranks[${indexOf([int('column'), at[1]!], [1, columns])}] === ${at[0]!}) { found = column; }
           }
-          return found;`,
+          value = best;
+          column = bestColumn;
+        }
+        return ${result};`;
+      const [taken, largest] = run.launchSections({
+        key: `topK ${columns} ${k}`,
+        buffers: { x: run.value(xBuffer) },
+        sections: ['column', 'value'].map((result) => ({ sizes: [k, rows], body: (at) => chosen(at, result) })),
       });
-      run.store(indices, chosen, true);
-      run.store(values, takeAlongRows(x, chosen, rows, columns, k));
+      run.store(indices, taken!, true);
+      run.store(values, largest!);
     },
 
     takeAlongRows({ x, indices, out, rows, columns, k }) {

@@ -28,39 +28,12 @@ export function segmentKernels(run: Recorder): Pick<Kernels, 'segmentPlan' | 'se
         );
       }
       const keys = run.value(keysBuffer);
-      let sorted: Value | null = null;
-      for (let unit = 1; unit === 1 || unit < segments; unit *= RADIX) {
-        sorted = sortByDigit(run, keys, sorted, count, unit, Math.min(RADIX, Math.ceil(segments / unit)));
-      }
-      const plan = { keys, sorted: sorted! };
-      // Offsets count the keys below: a search in the sorted keys.
-      const starts = run.launch({
-        key: `segment offsets ${count}`,
-        extents: axes(segments + 1).extents,
-        buffers: plan,
-        body: () =>
-          lowerBound(count, (place) => `keys[${int(`sorted[${place}]`)}] < this.thread.x`, '0') + 'return low;',
-      });
-      const sizes = run.launch({
-        key: 'segment counts',
-        extents: axes(segments).extents,
-        buffers: { starts },
-        body: () => 'return starts[this.thread.x + 1] - starts[this.thread.x];',
-      });
-      // Inside a segment, sorted indices ascend.
-      const places = run.launch({
-        key: `segment places ${count}`,
-        extents: axes(count).extents,
-        buffers: { ...plan, starts },
-        body: () => `const key = keys[this.thread.x];
-          const end = starts[${int('key')} + 1];
-          ${lowerBound(count, (place) => `${place} < end && sorted[${place}] < this.thread.x`, `starts[${int('key')}]`)}
-          return low;`,
-      });
-      run.store(order, sorted!, true);
-      run.store(offsets, starts, true);
-      run.store(counts, sizes, true);
-      run.store(inverse, places, true);
+      const plan =
+        segments <= RADIX ? planOfDigits(run, keys, count, segments) : planOfKeys(run, keys, count, segments);
+      run.store(order, plan.order, true);
+      run.store(inverse, plan.inverse, true);
+      run.store(offsets, plan.offsets, true);
+      run.store(counts, plan.counts, true);
     },
 
     segmentSum({ x, order, offsets, divisor, out, segments, columns }) {
@@ -104,78 +77,180 @@ function lowerBound(size: number, isBelow: (place: string) => string, start: str
   return `${lines.join('\n')}\n`;
 }
 
+interface Plan {
+  readonly order: Value;
+  readonly inverse: Value;
+  readonly offsets: Value;
+  readonly counts: Value;
+}
+
+/** Where the keys are digits: all of the plan follows from where each block's share of each digit ends. */
+function planOfDigits(run: Recorder, keys: Value, count: number, segments: number): Plan {
+  const digits: Digits = { keys, order: null, count, unit: 1, digits: segments };
+  const { blocks, ends } = shareEnds(run, digits);
+  const end = (cell: string): string => `ends[${cell}]`;
+  const [order, inverse, offsets, counts] = run.launchSections({
+    key: `segment plan ${count} ${segments}`,
+    buffers: { keys, ends },
+    sections: [
+      { sizes: [count], body: ([target]) => sortedIndex(digits, blocks, target!) },
+      {
+        // The place of a key: behind the earlier shares, and the keys of its block that are equal and before it.
+        sizes: [count],
+        body: ([own]) => `const key = keys[${own!}];
+          const block = ${quotient(own!, BLOCK, count)};
+          const cell = ${int('key')} * ${blocks} + ${int('block')};
+          let place = 0.0;
+          if (cell > 0.5) { place = ${end(`${int('cell')} - 1`)}; }
+          for (let i = 0; i < ${Math.min(BLOCK, count)}; i++) {
+            const other = ${int('block')} * ${BLOCK} + ${int('i')};
+            if (other >= ${own!}) { break; }
+            if (keys[${int('other')}] === key) { place = place + 1; }
+          }
+          return place;`,
+      },
+      {
+        sizes: [segments + 1],
+        body: ([segment]) => `if (${segment!} < 1) { return 0.0; }
+          return ${end(`${segment!} * ${blocks} - 1`)};`,
+      },
+      {
+        sizes: [segments],
+        body: ([segment]) => `const last = ${end(`${segment!} * ${blocks} + ${blocks - 1}`)};
+          if (${segment!} < 1) { return last; }
+          return last - ${end(`${segment!} * ${blocks} - 1`)};`,
+      },
+    ],
+  });
+  return { order: order!, inverse: inverse!, offsets: offsets!, counts: counts! };
+}
+
+/** Where keys have several digits: sorted one by one; the rest is searched for in the sorted keys. */
+function planOfKeys(run: Recorder, keys: Value, count: number, segments: number): Plan {
+  let sorted: Value | null = null;
+  for (let unit = 1; unit < segments; unit *= RADIX) {
+    const digits: Digits = { keys, order: sorted, count, unit, digits: Math.min(RADIX, Math.ceil(segments / unit)) };
+    const { blocks, ends } = shareEnds(run, digits);
+    sorted = run.launch({
+      key: `by digit ${keyOf(digits)}`,
+      extents: axes(count).extents,
+      buffers: { ...digitBuffers(digits), ends },
+      body: () => sortedIndex(digits, blocks, 'this.thread.x'),
+    });
+  }
+  const order = sorted!;
+  const below = (segment: string): string =>
+    lowerBound(count, (place) => `keys[${int(`order[${place}]`)}] < ${segment}`, '0');
+  const [offsets, counts] = run.launchSections({
+    key: `segment offsets ${count} ${segments}`,
+    buffers: { keys, order },
+    sections: [
+      { sizes: [segments + 1], body: ([segment]) => `${below(segment!)} return low;` },
+      {
+        sizes: [segments],
+        body: ([segment]) => `${below(segment!)}
+          const first = low;
+          ${below(`${segment!} + 1`).replace('let low', 'low')}
+          return low - first;`,
+      },
+    ],
+  });
+  // Inside a segment, sorted indices ascend.
+  const inverse = run.launch({
+    key: `segment places ${count}`,
+    extents: axes(count).extents,
+    buffers: { keys, order, starts: offsets! },
+    body: () => `const key = keys[this.thread.x];
+      const end = starts[${int('key')} + 1];
+      ${lowerBound(count, (place) => `${place} < end && order[${place}] < this.thread.x`, `starts[${int('key')}]`)}
+      return low;`,
+  });
+  return { order, inverse, offsets: offsets!, counts: counts! };
+}
+
+/** A digit of the keys, `floor(key / unit) mod RADIX` and below `digits`, taken in the given order (null: as they are). */
+interface Digits {
+  readonly keys: Value;
+  readonly order: Value | null;
+  readonly count: number;
+  readonly unit: number;
+  readonly digits: number;
+}
+
+function keyOf({ count, unit, digits, order }: Digits): string {
+  return `${unit} ${digits} ${count} ${order !== null}`;
+}
+
+function digitBuffers({ keys, order }: Digits): Record<string, Value> {
+  return { keys, ...(order !== null && { order }) };
+}
+
+function indexAt({ order }: Digits, place: string): string {
+  return order === null ? place : int(`order[${place}]`);
+}
+
+function digitAt(of: Digits, place: string): string {
+  const above = dividedIndex(`keys[${indexAt(of, place)}]`, of.unit);
+  return of.digits === RADIX ? `(${above} & ${RADIX - 1})` : above;
+}
+
 /**
- * One pass of a stable radix sort: `order` (null: as given) rearranged by the digit `floor(key / unit) mod RADIX`, below `digits`. Counts of each
- * digit in each block of keys, laid out digit by digit and summed up, say where each block's share of a digit begins; each
- * sorted place then finds its digit and block by bisection and its key by a look through the block.
+ * Where the share of each block of keys in each digit ends among the sorted: how often the digit is in the block, laid out digit by digit
+ * and summed up.
  */
-function sortByDigit(
-  run: Recorder,
-  keys: Value,
-  order: Value | null,
-  count: number,
-  unit: number,
-  digits: number,
-): Value {
+function shareEnds(run: Recorder, of: Digits): { blocks: number; ends: Value } {
+  const { count, digits } = of;
   const blocks = Math.ceil(count / BLOCK);
-  const buffers = { keys, ...(order !== null && { order }) };
-  const index = (place: string): string => (order === null ? place : int(`order[${place}]`));
-  const digit = (place: string): string => {
-    const above = dividedIndex(`keys[${index(place)}]`, unit);
-    return digits === RADIX ? `(${above} & ${RADIX - 1})` : above;
-  };
-  const key = `${unit} ${digits} ${count} ${order !== null}`;
-  const histogram = axes(blocks, digits);
+  const { extents, at } = axes(blocks, digits);
   const shares = run.launch({
-    key: `digit counts ${key} ${histogram.at.join()}`,
-    extents: histogram.extents,
-    buffers,
+    key: `digit counts ${keyOf(of)} ${at.join()}`,
+    extents,
+    buffers: digitBuffers(of),
     body: () => {
-      const [block, wanted] = [histogram.at[0]!, histogram.at[1]!];
+      const [block, wanted] = [at[0]!, at[1]!];
       const place = `(${indexOf([block], [BLOCK])} + ${int('i')})`;
       return `let found = 0.0;
         for (let i = 0; i < ${Math.min(BLOCK, count)}; i++) {
           if (${place} >= ${count}) { break; }
-          const own = ${digit(place)};
+          const own = ${digitAt(of, place)};
           if (own === ${wanted}) { found = found + 1; }
         }
         return found;`;
     },
   });
-  const cells = blocks * digits;
-  const ends = runningSum(run, shares, cells);
-  const { extents, at } = axes(count);
-  return run.launch({
-    key: `by digit ${key}`,
-    extents,
-    buffers: { ...buffers, ends },
-    body: () => {
-      const target = at[0]!;
-      const place = `(${int('begin')} + ${int('i')})`;
-      return `${lowerBound(cells, (cell) => `ends[${cell}] <= ${target}`, '0')}
-        const wanted = ${quotient(int('low'), blocks, cells)};
-        const begin = (${int('low')} - ${int('wanted')} * ${blocks}) * ${BLOCK};
-        let rank = ${target};
-        if (low > 0.5) { rank = rank - ends[${int('low')} - 1]; }
-        let found = 0.0;
-        for (let i = 0; i < ${Math.min(BLOCK, count)}; i++) {
-          if (${place} >= ${count}) { break; }
-          const own = ${digit(place)};
-          if (own === wanted) {
-            if (rank < 0.5) { found = ${index(place)}; break; }
-            rank = rank - 1;
-          }
-        }
-        return found;`;
-    },
-  });
+  return { blocks, ends: runningSum(run, shares, blocks * digits) };
 }
 
-/** Inclusive running sums of whole numbers: inside chunks, of the chunks, and both together. */
+/**
+ * Statements that return which key is at a place of the stable order by digit: digit and block are found by bisection of the shares' `ends`,
+ * the key by a look through the block.
+ */
+function sortedIndex(of: Digits, blocks: number, target: string): string {
+  const { count, digits } = of;
+  const cells = blocks * digits;
+  const place = `(${int('begin')} + ${int('i')})`;
+  return `${lowerBound(cells, (cell) => `ends[${cell}] <= ${target}`, '0')}
+    const wanted = ${quotient(int('low'), blocks, cells)};
+    const begin = (${int('low')} - ${int('wanted')} * ${blocks}) * ${BLOCK};
+    let rank = ${target};
+    if (low > 0.5) { rank = rank - ends[${int('low')} - 1]; }
+    let found = 0.0;
+    for (let i = 0; i < ${Math.min(BLOCK, count)}; i++) {
+      if (${place} >= ${count}) { break; }
+      const own = ${digitAt(of, place)};
+      if (own === wanted) {
+        if (rank < 0.5) { found = ${indexAt(of, place)}; break; }
+        rank = rank - 1;
+      }
+    }
+    return found;`;
+}
+
+/** Inclusive running sums of whole numbers: the sums of chunks, then for each place those of the chunks before it and its own up to it. */
 function runningSum(run: Recorder, x: Value, length: number): Value {
   const chunk = Math.ceil(Math.sqrt(length));
   const chunks = Math.ceil(length / chunk);
-  const sumUpTo = (rounds: number, begin: string, end: string, source: string): string => `
+  const add = (rounds: number, begin: string, end: string, source: string): string => `
     for (let i = 0; i < ${rounds}; i++) {
       if (${begin} + ${int('i')} >= ${end}) { break; }
       sum = sum + ${source}[${begin} + ${int('i')}];
@@ -186,25 +261,18 @@ function runningSum(run: Recorder, x: Value, length: number): Value {
     buffers: { x },
     body: () => `let sum = 0.0;
       const begin = this.thread.x * ${chunk};
-      ${sumUpTo(chunk, int('begin'), `${length}`, 'x')}
-      return sum;`,
-  });
-  const before = run.launch({
-    key: `sums before chunks ${chunks}`,
-    extents: axes(chunks).extents,
-    buffers: { totals },
-    body: () => `let sum = 0.0;
-      ${sumUpTo(chunks, '0', 'this.thread.x', 'totals')}
+      ${add(chunk, int('begin'), `${length}`, 'x')}
       return sum;`,
   });
   return run.launch({
     key: `running sums ${length}`,
     extents: axes(length).extents,
-    buffers: { x, before },
+    buffers: { x, totals },
     body: () => `const own = ${quotient('this.thread.x', chunk, length)};
-      let sum = before[${int('own')}];
+      let sum = 0.0;
+      ${add(chunks, '0', int('own'), 'totals')}
       const begin = ${int('own')} * ${chunk};
-      ${sumUpTo(chunk, int('begin'), 'this.thread.x + 1', 'x')}
+      ${add(chunk, int('begin'), 'this.thread.x + 1', 'x')}
       return sum;`,
   });
 }
