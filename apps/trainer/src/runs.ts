@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Tokenizer } from '@lpr/data';
-import type { Decoder } from '@lpr/model';
+import { type Decoder, resetDecoder } from '@lpr/model';
 import { hasCode, loadNewestWeights, RunFolder, trainRun, writeWhole } from '@lpr/train';
 import { z } from 'zod';
 import { UsageError } from './errors.ts';
@@ -67,8 +67,6 @@ const resultSchema: z.ZodType<RunResultFile> = z.strictObject({
 });
 
 const RESULT_FILE = 'evaluation.json';
-/** Tokens of each domain whose routing is kept for figures of specialisation and saturation. */
-const TRACE_TOKENS = 4096;
 
 /** The figures of a run that is finished; null when it is not. */
 export async function readResult(folder: string): Promise<RunResultFile | null> {
@@ -101,7 +99,8 @@ export async function finishRun(
   const decoder = makeDecoder(device, settings, vocabularyOf(settings, tokens.tokenizer));
   const trainer = makeTrainer(decoder, settings, tokens.training);
   try {
-    const { training } = settings;
+    const { training, evaluation } = settings;
+    const { every, patience, traceTokens } = evaluation;
     const result = await trainRun({
       run,
       trainer,
@@ -110,7 +109,11 @@ export async function finishRun(
       logEvery: training.logEvery,
       checkpointEvery: training.checkpointEvery,
       keepLast: training.keepCheckpoints,
-      evaluation: { every: null, traceTokens: TRACE_TOKENS, ...heldOutText(session, settings, name) },
+      gradientNormsEvery: training.gradientNormsEvery,
+      lossSpike: training.lossSpike,
+      evaluation: { every, patience, traceTokens, ...heldOutText(session, settings, name) },
+      resetModel: () => resetDecoder(decoder, settings.seed),
+      onEvaluation: ({ line }) => progress.evaluated(name, line),
       onStep: (step) => progress.step(name, training.steps, step),
       onWarning: (message) => progress.note(`warning: ${message}; using the one before`),
       signal,

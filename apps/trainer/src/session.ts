@@ -53,7 +53,7 @@ export async function loadTokens({ data, size }: Settings, progress: Progress): 
     seed: 0,
     tokenizer: data.tokenizer === 'train' ? { vocabularySize: size.vocabulary } : data.tokenizer,
     cacheDirectory: cacheDirectory(process.env),
-    onProgress: (report) => progress.phase(preparationText(report)),
+    onProgress: (report) => progress.phase(...preparationTexts(report)),
   });
   const { vocabularySize } = tokens.tokenizer;
   if (vocabularySize > size.vocabulary) {
@@ -75,12 +75,12 @@ export async function loadTokens({ data, size }: Settings, progress: Progress): 
   return tokens;
 }
 
-/** "encoding arxiv: 1.2M tokens", "tokenizer: merging 52%" */
-function preparationText(report: PrepareProgress): string {
+/** Such as "encoding arxiv" and "1.2M tokens", "training the tokenizer" and "merging 52%". */
+function preparationTexts(report: PrepareProgress): [phase: string, detail: string] {
   const { phase, completed, total } = report;
   const share = total === null ? '' : ` ${Math.floor((100 * completed) / total)}%`;
-  if (phase !== 'encoding') return `training the tokenizer: ${phase}${share}`;
-  return `encoding ${report.domain}: ${(completed / 1e6).toFixed(1)}M tokens${share}`;
+  if (phase !== 'encoding') return ['training the tokenizer', `${phase}${share}`];
+  return [`encoding ${report.domain}`, `${(completed / 1e6).toFixed(1)}M tokens${share}`];
 }
 
 /** Rows of the embedding: as many as the tokenizer that was trained has; where one was given, as many as the settings say. */

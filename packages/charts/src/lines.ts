@@ -73,7 +73,12 @@ export function lineFigureSize(figure: LineFigure): Size {
 
 /** Legend icons of lines beside entries of other shapes, which would give a plain line a dot. */
 export const LINE_ICON = 'path://M0,0h26v1.6h-26z';
-export const DASH_ICON = 'path://M0,0h5v1.6h-5zM7,0h5v1.6h-5zM14,0h5v1.6h-5zM21,0h5v1.6h-5z';
+/** In the order of `REFERENCE_DASHES`. */
+export const DASH_ICONS = [
+  'path://M0,0h2v1.6h-2zM4,0h2v1.6h-2zM8,0h2v1.6h-2zM12,0h2v1.6h-2zM16,0h2v1.6h-2zM20,0h2v1.6h-2zM24,0h2v1.6h-2z',
+  'path://M0,0h6v1.6h-6zM10,0h6v1.6h-6zM20,0h6v1.6h-6z',
+  'path://M0,0h8v1.6h-8zM11,0h2v1.6h-2zM16,0h8v1.6h-8z',
+] as const;
 
 /** Entries are placed as ECharts does, from left to right and then on the next row. */
 export function legendHeight(names: readonly string[], width: number): number {

@@ -3,7 +3,7 @@
  * sequences of 1,024 tokens.
  */
 import type { Architecture, Settings } from '../settings/schema.ts';
-import { PAPER_TRAINING, type Preset } from './preset.ts';
+import { AT_THE_END, PAPER_TRAINING, type Preset } from './preset.ts';
 
 type Size = Preset['settings']['size'];
 
@@ -84,7 +84,7 @@ function preset(
         logEvery: 10,
         checkpointEvery: 100,
       },
-      evaluation: { tokens: 1_048_576, batchSize },
+      evaluation: { tokens: 1_048_576, batchSize, ...AT_THE_END },
     },
   };
 }
