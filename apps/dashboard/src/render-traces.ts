@@ -205,7 +205,7 @@ function latentPanel({ layer, latents, prototypes, experts }: LayerLatents, byAn
   const [points, keys] = byAngle ? [onSphere(latents), onSphere(prototypes)] : [latents, prototypes];
   const components = principalComponents(points, 2);
   const every = Math.ceil(points.rows / MOST_POINTS);
-  const shown = <T>(_: T, token: number): boolean => token % every === 0;
+  const shown = (_: unknown, token: number): boolean => token % every === 0;
   return {
     name: `Layer ${layer}`,
     points: projectPoints(points, components).filter(shown),

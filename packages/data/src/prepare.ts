@@ -27,7 +27,7 @@ export type TokenizerSpec = 'bytes' | 'qwen3' | { readonly vocabularySize: numbe
 export interface PrepareOptions extends SplitOptions {
   /** What to read: specs, as a configuration has them, or sources already open. */
   readonly sources: readonly (SourceSpec | Source)[];
-  readonly tokenizer: TokenizerSpec;
+  readonly tokenizer: TokenizerSpec | Tokenizer;
   /** How to reach the hub, where the environment does not say it. */
   readonly hub?: HubAccess;
   /** Where the trained tokenizer, the encoded shards and what comes from the hub are kept; nothing is kept without it. */
@@ -139,6 +139,9 @@ async function makeTokenizer(
   }
   if (spec === 'qwen3') {
     return loadQwenTokenizer();
+  }
+  if ('encode' in spec) {
+    return spec;
   }
   if ('path' in spec) {
     return loadTokenizer(spec.path);
