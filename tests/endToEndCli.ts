@@ -25,7 +25,9 @@ export interface Running {
   readonly outcome: Promise<Outcome>;
 }
 
-export interface Limits {
+export interface ChildOptions {
+  /** Variables beside those of this process. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** No file may grow beyond this, as on a full disk. */
   readonly fileBytes?: number;
 }
@@ -34,8 +36,7 @@ export interface Limits {
 export function startTrainer(
   args: readonly string[],
   cwd: string = tmpdir(),
-  environment: Readonly<Record<string, string>> = {},
-  { fileBytes }: Limits = {},
+  { fileBytes, environment }: ChildOptions = {},
 ): Running {
   const main = ['--import', import.meta.resolve('tsx'), join(root, 'apps/trainer/src/main.ts'), ...args];
   // The shell's unit is 512 bytes. The signal that goes with the limit would end the process before it sees the error.
@@ -62,5 +63,5 @@ export async function runTrainer(
   cwd?: string,
   environment?: Readonly<Record<string, string>>,
 ): Promise<Outcome> {
-  return await startTrainer(args, cwd, environment).outcome;
+  return await startTrainer(args, cwd, environment && { environment }).outcome;
 }

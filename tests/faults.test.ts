@@ -32,7 +32,7 @@ it('a full disk is a clear error that leaves the checkpoint before, and no part 
   expect((await runTrainer([...args, '--out', whole])).code).toBe(0);
   const full = join(work, 'full');
   // More than the model takes, less than the optimiser's moments.
-  const { code, stderr } = await startTrainer([...args, '--out', full], tmpdir(), {}, { fileBytes: 600_000 }).outcome;
+  const { code, stderr } = await startTrainer([...args, '--out', full], tmpdir(), { fileBytes: 600_000 }).outcome;
   expect(code).toBe(1);
   expect(stderr).toMatch(
     /error: cannot write the checkpoint .*step-000006 .*no room on the disk.*Make room, then resume/,

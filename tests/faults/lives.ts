@@ -79,7 +79,7 @@ async function live(run: string, disturbed: () => boolean, random: Random, summa
     // Any number of threads gives the same bits.
     args.push('--threads', String(below(3, random)));
     const isFull = disturbed() && isStarted && random() < 0.15;
-    const trainer = startTrainer(args, tmpdir(), {}, isFull ? { fileBytes: FULL_DISK_BYTES } : {});
+    const trainer = startTrainer(args, tmpdir(), isFull ? { fileBytes: FULL_DISK_BYTES } : {});
     const isKilled = !isFull && disturbed() && (await killAtRandom(run, trainer, random, summary));
     const { code, stderr } = await trainer.outcome;
     if (code === 0) return;

@@ -87,7 +87,6 @@ describe('resolveSettings', () => {
     const settings = resolveSettings(options);
     const { model: _, training, data, evaluation, ...rest } = settings;
     const { accumulation, accumulatedTerms, schedule, decay, weightDecayGroups, ...others } = training;
-    const { gradientNormsEvery, lossSpike, ...older } = others;
     expect([accumulation, accumulatedTerms, schedule, decay, weightDecayGroups]).toEqual([
       1,
       'mean',
@@ -95,6 +94,7 @@ describe('resolveSettings', () => {
       'cosine',
       [],
     ]);
+    const { gradientNormsEvery, lossSpike, ...older } = others;
     expect([gradientNormsEvery, lossSpike]).toEqual([null, null]);
     const { sources: _sources, tokenizer: _tokenizer, ...sizes } = data;
     const stored = (corpus: unknown) => ({
