@@ -126,7 +126,12 @@ export async function contestTable<E extends Entry>(
     title,
     columns: [head, ...shown(engines.map(({ name }) => name)), ...COMPARED.map((name) => `${name} / best JS`)],
     rows: rows.map((row) => [row.what, ...shown(row.cells), ...row.ratios]),
-    notes: [...allNotes, ...Array.from(failures, ([failure, what]) => `${failure}: ${what.join('; ')}`)],
+    notes: [
+      ...allNotes,
+      ...Array.from(failures, ([failure, what]) =>
+        what.length === entries.length ? failure : `${failure}: ${what.join('; ')}`,
+      ),
+    ],
   };
 }
 

@@ -8,6 +8,7 @@ import { JsonLines } from '../src/server/json-lines.ts';
 import { loadsInfo, readWindows } from '../src/server/loads.ts';
 import { RecordedMetrics } from '../src/server/metrics.ts';
 import { ServedFolder } from '../src/server/paths.ts';
+import { FollowedRun } from '../src/server/run.ts';
 import { RecordedSeries } from '../src/server/series.ts';
 import { RunStore } from '../src/server/store.ts';
 import { loadsFile, metricsLine, SHAPE, temporaryFolder, windowOf, writeRun } from './folders.ts';
@@ -248,6 +249,16 @@ describe('the runs of a folder', () => {
     ]);
   });
 
+  it('may vanish while they are read', async () => {
+    await writeRun(join(folder.root, 'a'));
+    const run = new FollowedRun(folder, 'a');
+    await run.poll();
+    await remove();
+    await run.poll();
+    expect(run.summary()).toMatchObject({ status: 'stopped', step: 0 });
+    expect(await run.details()).toMatchObject({ loads: null, files: [], traces: [] });
+  });
+
   it('are told of when they change, and when they are gone', async () => {
     await writeRun(join(folder.root, 'a'), 10);
     const store = new RunStore(folder, 'runs');
@@ -260,6 +271,8 @@ describe('the runs of a folder', () => {
     await poll();
     expect(told).toEqual(['a 10']);
     await appendFile(join(folder.root, 'a', 'metrics.jsonl'), metricsLine(11));
+    // A page that asks for the run takes no news from the others.
+    await store.run('a');
     await poll();
     await remove();
     await poll();

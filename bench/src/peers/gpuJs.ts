@@ -46,12 +46,14 @@ export async function openGpuJs(threads: number): Promise<Peer> {
   };
 }
 
+const NOT_BUILT = 'not built as a kernel here';
+
 /** Kernels are given as text: their language is a part of JavaScript that no type checker knows. Loops have constant bounds. */
 function kernelOf(work: Work): { readonly body: string; readonly output: readonly number[] } {
   switch (work.kind) {
     case 'matmul': {
       const { m, n, k, batch, transposeA, transposeB } = work;
-      if (batch !== 1) throw new Error('batches are not built as a kernel here');
+      if (batch !== 1) throw new Error(NOT_BUILT);
       const a = transposeA ? `i * ${m} + this.thread.y` : `this.thread.y * ${k} + i`;
       const b = transposeB ? `this.thread.x * ${k} + i` : `i * ${n} + this.thread.x`;
       return {
@@ -64,6 +66,6 @@ function kernelOf(work: Work): { readonly body: string; readonly output: readonl
     case 'silu':
       return { body: 'return a[this.thread.x] / (1 + Math.exp(-a[this.thread.x]));', output: [work.count] };
     default:
-      throw new Error(`${work.kind} is not built as a kernel here`);
+      throw new Error(NOT_BUILT);
   }
 }

@@ -24,7 +24,7 @@ export async function openOnnxRuntime(threads: number): Promise<Peer> {
   ort.env.wasm.numThreads = threads;
   return {
     async prepare(work, inputs) {
-      if (work.kind !== 'matmul' || work.batch !== 1) throw new Error(`this is not built as a model here`);
+      if (work.kind !== 'matmul' || work.batch !== 1) throw new Error('not built as a model here');
       const shape = productShapes(work);
       const session = await ort.InferenceSession.create(gemmModel(work), { executionProviders: ['wasm'] });
       const feeds = {

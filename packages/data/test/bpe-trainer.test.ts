@@ -12,7 +12,9 @@ import { ADDRESSES, PROSE } from './texts.ts';
 function trainNaively(texts: readonly string[], mergeCount: number, minFrequency: number): string[] {
   const alphabet = Array.from({ length: 256 }, (_, byte) => writeBytes(Uint8Array.of(byte))).toSorted();
   const ids = new Map(alphabet.map((token, id) => [token, id]));
-  let words = texts.flatMap(splitWords).map((word) => writeBytes(new TextEncoder().encode(word)).split(''));
+  let words = texts
+    .flatMap((text) => splitWords(text))
+    .map((word) => writeBytes(new TextEncoder().encode(word)).split(''));
   const merges: string[] = [];
   while (ids.size < 256 + mergeCount) {
     const counts = new Map<string, number>();

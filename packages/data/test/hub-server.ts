@@ -7,9 +7,11 @@ import type { AddressInfo } from 'node:net';
 export type Fault =
   | 'unavailable'
   | 'too many'
+  | 'over the limit'
   | 'reset'
   | 'truncated'
   | 'silent'
+  | 'slow'
   | 'wrong range'
   | 'no range'
   | 'not found'
@@ -117,6 +119,14 @@ export async function startHubServer(dataset: HubDataset): Promise<HubServer> {
           setTimeout(() => response.destroy(), 20);
         }
         return;
+      case 'slow': {
+        response.writeHead(206, { 'content-range': range, 'content-length': part.length });
+        const piece = Math.ceil(part.length / 5);
+        for (let number = 0; number < 5; number++) {
+          setTimeout(() => send(part.subarray(number * piece, (number + 1) * piece)), 400 * number);
+        }
+        return;
+      }
       case 'truncated':
         // Chunked, so that only the number of bytes tells.
         response.writeHead(206, { 'content-range': range });
@@ -144,11 +154,14 @@ export async function startHubServer(dataset: HubDataset): Promise<HubServer> {
     const statuses: Partial<Record<Fault, number>> = {
       unavailable: 503,
       'too many': 429,
+      'over the limit': 429,
       'not found': 404,
       forbidden: 403,
     };
     if (fault === 'too many') {
       response.setHeader('retry-after', '1');
+    } else if (fault === 'over the limit') {
+      response.setHeader('ratelimit', '"resolvers";r=0;t=1');
     }
     json(response, statuses[fault] ?? 500, { error: fault });
     return true;

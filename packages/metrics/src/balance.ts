@@ -143,6 +143,31 @@ export function maxViolation(counts: Counts): number {
   return (max - mean) / mean;
 }
 
+/** MaxVio of a layer over several batches. */
+export interface MaxViolations {
+  /** Of each batch by itself, the mean over batches: MaxVio_batch. What a step waits for. */
+  readonly batch: number;
+  /** Of the worst batch. */
+  readonly worstBatch: number;
+  /** Of all batches together: MaxVio_global, at most `batch` where batches have equally many tokens. What an expert sees of the data. */
+  readonly global: number;
+}
+
+/** MaxVio per batch and over all of them (Wang et al. 2024, section 4); each array of loads is one batch. OLMo logs these figures plus 1. */
+export function maxViolations(batches: readonly Counts[]): MaxViolations {
+  const [first] = batches;
+  if (first === undefined) throw new RangeError('batches is empty; it needs the loads of at least one batch');
+  const all = new Float64Array(first.length);
+  const each = batches.map((counts, i) => {
+    if (counts.length !== all.length) {
+      throw new RangeError(`batches[${i}] has ${counts.length} entries, but batches[0] has ${all.length}`);
+    }
+    for (let expert = 0; expert < all.length; expert++) all[expert]! += counts[expert]!;
+    return maxViolation(counts);
+  });
+  return { batch: sum(each) / each.length, worstBatch: Math.max(...each), global: maxViolation(all) };
+}
+
 /** Every figure of one layer; the functions of the same names say what each is. */
 export interface BalanceReport {
   readonly gini: number;

@@ -10,6 +10,15 @@ export function traceLoads(trace: RoutingTrace, layer: number): Float64Array {
   return loads;
 }
 
+/** Gate mass of a layer's experts, `[M]`: the sum of the weights with which they were chosen. Kept apart from loads: an expert may be busy and hardly heard. */
+export function traceGateMass(trace: RoutingTrace, layer: number): Float64Array {
+  const mass = new Float64Array(trace.experts);
+  eachToken(trace, layer, (_, token) =>
+    weightsOf(trace, layer, token).forEach((weight, expert) => (mass[expert]! += weight)),
+  );
+  return mass;
+}
+
 /** Joint counts of experts and domains, `[M][domains]`, as `mutualInformation` takes them. */
 export function expertDomainCounts(trace: RoutingTrace, layer: number): Float64Array[] {
   const joint = table(trace.experts, trace.domains.length);

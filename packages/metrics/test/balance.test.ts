@@ -11,6 +11,7 @@ import {
   klToUniform,
   layersReport,
   maxViolation,
+  maxViolations,
   minMax,
   variance,
 } from '../src/index.ts';
@@ -204,6 +205,26 @@ describe('no load, and loads that are none', () => {
   test('layersReport names the layer', () => {
     expect(() => layersReport([])).toThrow('at least one layer');
     expect(() => layersReport([[1], [-2]])).toThrow('countsPerLayer[1][0] is -2');
+  });
+});
+
+describe('MaxVio over batches', () => {
+  test('of equally large batches is at most their mean, since busy experts change', () => {
+    const batch = fc
+      .array(fc.nat({ max: 100 }), { minLength: 5, maxLength: 5 })
+      .map((counts) => [...counts, 500 - counts.reduce((a, b) => a + b)]);
+    fc.assert(
+      fc.property(fc.array(batch, { minLength: 1, maxLength: 6 }), (batches) => {
+        const { batch, worstBatch, global } = maxViolations(batches);
+        const each = batches.map(maxViolation);
+        expect(batch).toBeCloseTo(each.reduce((a, b) => a + b) / each.length, 10);
+        expect(worstBatch).toBe(Math.max(...each));
+        expect(global).toBeLessThanOrEqual(batch + 1e-9);
+      }),
+    );
+    expect(maxViolations([[4, 0], [0, 4]])).toEqual({ batch: 1, worstBatch: 1, global: 0 }); // biome-ignore format: a matrix
+    expect(() => maxViolations([])).toThrow('batches is empty');
+    expect(() => maxViolations([[1], [1, 2]])).toThrow('batches[1] has 2 entries, but batches[0] has 1');
   });
 });
 

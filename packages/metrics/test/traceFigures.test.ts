@@ -10,6 +10,7 @@ import {
   mutualInformation,
   type RoutingTrace,
   saturation,
+  traceGateMass,
   traceLoads,
   TraceRecorder,
   vocabularySpecialisation,
@@ -50,6 +51,19 @@ describe('counts', () => {
     );
     const trace = traceOf(2, [[0, 'a', [1]]]);
     expect(() => traceLoads(trace, 1)).toThrow('layer is 1; the trace has layers 0 to 0');
+  });
+
+  test('and gate mass, which is another thing', () => {
+    fc.assert(
+      fc.property(someTrace, (trace) => {
+        const masses = layersOf(trace).map((layer) => sum(traceGateMass(trace, layer)));
+        const total = sum(trace.weights);
+        expect(Math.abs(sum(masses) - total)).toBeLessThan(1e-9 * Math.max(1, total));
+      }),
+    );
+    const trace = traceOf(3, [[1, 'a', [0, 1]], [2, 'a', [1]]]); // biome-ignore format: a table
+    expect([...traceGateMass(trace, 0)]).toEqual([0.5, 1.5, 0]);
+    expect([...traceLoads(trace, 0)]).toEqual([1, 2, 0]);
   });
 
   test('give the mutual information of experts and domains', () => {

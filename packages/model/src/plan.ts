@@ -88,4 +88,6 @@ export interface DecoderPlan {
   readonly layers: readonly LayerPlan[];
   /** The auxiliary loss over the routers' probabilities; null: none. */
   readonly loadBalancing: { readonly scope: LoadBalancingScope; readonly weight: number } | null;
+  /** Of the z-loss of each layer's router, where the family's own logits are a softmax's or sigmoid's; 0: none. */
+  readonly zLossWeight: number;
 }

@@ -163,6 +163,32 @@ describe('Decoder', () => {
     [changed, plain].forEach((decoder) => decoder.dispose());
   });
 
+  it.each(['qwen3_moe', 'deepseek_v3'] as const)(
+    '%s keeps its logits small where the z-loss is asked for',
+    async (family) => {
+      const decoder = createDecoder(device, familyConfig(family, { router_z_loss_coef: 0.25 }), { seed: 5 });
+      await scope(device, async () => {
+        const output = decoder.forward(randomBatch(device, decoder.config, 2, 9), { training: true });
+        const terms = output.losses.filter(({ name }) => name === 'z');
+        expect(terms.map(({ layer, weight }) => [layer, weight])).toEqual(
+          decoder.moeLayers.map((layer) => [layer, 0.25]),
+        );
+        let added = 0;
+        for (const [i, { value }] of terms.entries()) {
+          const logits = await output.routings[i]!.logits!.data();
+          const rows = Array.from({ length: 18 }, (_, t) => Array.from(logits.slice(6 * t, 6 * (t + 1)), Math.exp));
+          const squares = rows.map((row) => Math.log(row.reduce((a, b) => a + b)) ** 2);
+          expect(await value.item()).toBeCloseTo(squares.reduce((a, b) => a + b) / 18, 4);
+          added += 0.25 * (await value.item());
+        }
+        const others = output.losses.filter(({ name }) => name !== 'z');
+        for (const { value, weight } of others) added += weight * (await value.item());
+        expect(await output.totalLoss.item()).toBeCloseTo((await output.taskLoss.item()) + added, 4);
+      });
+      decoder.dispose();
+    },
+  );
+
   it('says what is wrong with a batch', () => {
     const decoder = createDecoder(device, smallConfig(), { seed: 0 });
     scope(device, () => {

@@ -1,3 +1,4 @@
+import { routerTraits } from '@lpr/moe';
 import { createWasmDevice, scope, tensor } from '@lpr/tensor';
 import * as fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -9,7 +10,7 @@ import {
   KeyValueCache,
   sampleToken,
 } from '../src/index.ts';
-import { familyConfig } from './support.ts';
+import { familyConfig, methods, routerKeys } from './support.ts';
 
 const device = await createWasmDevice({ threads: 2 });
 afterAll(() => device.dispose());
@@ -45,27 +46,30 @@ async function inParts(decoder: Decoder, ids: Int32Array, batch: number, cuts: r
 }
 
 describe('a key-value cache', () => {
-  it.each(families.flatMap((family) => [[family, 'vanilla'] as const, [family, 'lpr'] as const]))(
-    'of %s with the router %s gives the logits of the whole forward pass',
-    async (family, router_type) => {
-      const decoder = createDecoder(device, familyConfig(family, { router_type }), { seed: 8 });
-      const before = device.memory.liveBuffers;
-      const [batch, sequence] = [2, 12];
-      const ids = Int32Array.from({ length: batch * sequence }, (_, i) => (i * 17) % 61);
-      const whole = await inParts(decoder, ids, batch, [0]);
-      for (const cuts of [
-        [0, 5, 6, 7, 8, 11],
-        [0, 1, 4],
-      ]) {
-        const parts = await inParts(decoder, ids, batch, cuts);
-        const worst = Math.max(...parts.flatMap((row, t) => row.map((x, i) => Math.abs(x - whole[t]![i]!))));
-        expect(worst).toBeLessThan(2e-6);
-      }
-      // The rotary tables stay with the decoder.
-      expect(device.memory.liveBuffers - before).toBeLessThanOrEqual(2);
-      decoder.dispose();
-    },
-  );
+  it.each([
+    ...families.flatMap((family) => [[family, {}] as const, [family, { router_type: 'lpr' }] as const]),
+    // With methods that look at other tokens, it matters how many run at once.
+    ...methods
+      .filter((options) => routerTraits(options).reads.evaluation === 'token')
+      .map((options) => ['qwen3_moe', routerKeys(options, 2)] as const),
+  ])('of %s with %j gives the logits of the whole forward pass', async (family, router) => {
+    const decoder = createDecoder(device, familyConfig(family, router), { seed: 8 });
+    const before = device.memory.liveBuffers;
+    const [batch, sequence] = [2, 12];
+    const ids = Int32Array.from({ length: batch * sequence }, (_, i) => (i * 17) % 61);
+    const whole = await inParts(decoder, ids, batch, [0]);
+    for (const cuts of [
+      [0, 5, 6, 7, 8, 11],
+      [0, 1, 4],
+    ]) {
+      const parts = await inParts(decoder, ids, batch, cuts);
+      const worst = Math.max(...parts.flatMap((row, t) => row.map((x, i) => Math.abs(x - whole[t]![i]!))));
+      expect(worst).toBeLessThan(2e-6);
+    }
+    // The rotary tables stay with the decoder.
+    expect(device.memory.liveBuffers - before).toBeLessThanOrEqual(2);
+    decoder.dispose();
+  });
 
   it('says when it is full', async () => {
     const decoder = createDecoder(device, familyConfig('mixtral'), { seed: 0 });

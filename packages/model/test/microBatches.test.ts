@@ -76,6 +76,7 @@ describe('a step in parts', () => {
     ['deepseek_v3', { router_type: 'lpr', lpr_formulation: 'official' }],
     ['deepseek_v3', { router_type: 'quantileBalancing' }],
     ['mixtral', { router_type: 'remoe' }],
+    ['mixtral', { ...auxiliary, router_jitter_noise: 0.1, router_z_loss_coef: 0.1 }],
   ] as const)('%s with %j has the gradients of the whole', async (family, changes) => {
     const before = device.memory.liveBuffers;
     const decoders = [1, 2].map(() => createDecoder(device, familyConfig(family, changes), { seed: 5 }));

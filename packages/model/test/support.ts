@@ -1,4 +1,5 @@
 /** Small configs for the tests of this package, and those of the paper. */
+import { routerMethods, type RouterOptions, routerTraits } from '@lpr/moe';
 import { type Device, type Tensor, tensor } from '@lpr/tensor';
 import { type DecoderConfig, parseDecoderConfig } from '../src/index.ts';
 
@@ -113,6 +114,17 @@ export const releasedDeepseekJson = {
   n_group: 8,
   topk_group: 6,
 } as const;
+
+/** Every method of @lpr/moe with its defaults. */
+export const methods: readonly RouterOptions[] = Object.values(routerMethods).map(({ defaults }) => defaults);
+
+/** The keys of a config that ask for a method, with `topK` experts a token where it lets one choose. */
+export function routerKeys(options: RouterOptions, topK: number): Readonly<Record<string, unknown>> {
+  return {
+    router_type: options.kind === 'latentPrototype' ? 'lpr' : options.kind,
+    num_experts_per_tok: routerTraits(options).onlyTopK ?? topK,
+  };
+}
 
 /** Some ids and labels `[batch, sequence]`, the same at every call. */
 export function randomBatch(

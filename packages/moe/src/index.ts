@@ -18,10 +18,12 @@ export {
 } from './parameters.ts';
 export { type OptionRule, resolveOptions, type RouterMethod, type RouterTraits, type RoutingReads } from './method.ts';
 export { type BatchPart, mergeStatistics, type RoutingStatistics, statisticsOf } from './statistics.ts';
+export { drawNoise } from './router.ts';
 export type {
   BalanceStatistics,
   LossTerm,
   Noise,
+  RecordedRouting,
   RouteContext,
   Router,
   RouterShape,

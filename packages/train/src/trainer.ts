@@ -6,7 +6,7 @@
  * seed and the step's number, so a trainer that was set back to a step repeats it bit for bit.
  */
 import type { Batch, BatchStream } from '@lpr/data';
-import type { Decoder, DecoderOutput, DecoderPart, LayerLoss } from '@lpr/model';
+import type { Decoder, DecoderOutput, DecoderPart, LayerLoss, Observer } from '@lpr/model';
 import { labelled, mergeStatistics, type RoutingStatistics } from '@lpr/moe';
 import { add, affine, backward, cast, concatenate, RandomKey, reshape, scope, type Tensor, tensor } from '@lpr/tensor';
 import { AdamW, type AdamWOptions } from './optimizer.ts';
@@ -51,6 +51,11 @@ export interface TrainerOptions {
    * one micro-batch.
    */
   readonly accumulation?: number;
+  /**
+   * Whether the loss terms besides cross entropy are those of the whole step ('mean', unless given) or are added up over its micro-batches ('sum'), which makes their
+   * weight `accumulation` times as large: what the code released with the LPR paper does, where only the cross entropy is divided by the number of micro-batches.
+   */
+  readonly accumulatedTerms?: 'mean' | 'sum';
   /** Decides the noise of variational routers. */
   readonly seed: number;
   /** Peak learning rate. */
@@ -61,7 +66,7 @@ export interface TrainerOptions {
 
 /** Training stopped because the loss or a gradient is no longer a finite number, or the loss spiked. */
 export class DivergedError extends Error {
-  override readonly name = 'DivergedError';
+  override readonly name: string = 'DivergedError';
   /** The step that went wrong, from 1. */
   readonly step: number;
 
@@ -127,8 +132,19 @@ export class Trainer {
     return this.#noise.fold(index);
   }
 
+  /**
+   * Computes a step, counted from 0, as far as its gradients and leaves them in the parameters; nothing is updated. To look into a step that went wrong.
+   *
+   * @param observe told of the activations of its forward passes
+   */
+  inspectStep(index: number, observe: Observer): void {
+    scope(this.decoder.device, () => {
+      this.#accumulate(index, this.batchesOf(index), observe);
+    });
+  }
+
   /** Leaves the gradients of all micro-batches in the parameters. */
-  #accumulate(index: number, batches: readonly Batch[]): StepSums {
+  #accumulate(index: number, batches: readonly Batch[], observe?: Observer): StepSums {
     const { decoder } = this;
     const { device } = decoder;
     const shares = labelShares(batches);
@@ -137,10 +153,17 @@ export class Trainer {
       // A scope each, so that no more than one micro-batch is in memory.
       scope(device, (): StepSums => {
         const part = parts?.[place];
-        const context = { training: true, noise: this.noiseOf(index), ...(part && { part }) };
+        const noise = this.noiseOf(index);
+        // A micro-batch that stands for itself has noise of its own.
+        const context = {
+          training: true,
+          ...(part ? { noise, part } : { noise: place === 0 ? noise : noise.fold(place) }),
+          ...(observe && { observe }),
+        };
         const output = decoder.forward(uploadBatch(decoder, batch), context);
         const ofTokens = part === undefined ? 1 : batch.inputIds.length / part.tokens;
         const objective = shareOfObjective(output, shares[place]!, ofTokens);
+        observe?.('the loss', objective);
         backward(objective);
         const scalars = [
           objective,
@@ -159,9 +182,9 @@ export class Trainer {
     };
   }
 
-  /** Where each micro-batch lies in its step, with what its losses read of the others; null for a step in one piece. */
+  /** Where each micro-batch lies in its step, with what its losses read of the others; null where each stands for itself. */
   #partsOf(index: number, batches: readonly Batch[]): DecoderPart[] | null {
-    if (batches.length === 1) return null;
+    if (batches.length === 1 || this.#options.accumulatedTerms === 'sum') return null;
     const { decoder } = this;
     const tokens = batches.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
     let first = 0;
@@ -194,6 +217,14 @@ export class Trainer {
       );
     }
     this.#liveBuffers = liveBuffers;
+  }
+}
+
+/** Frees the gradients that `backward` left in the parameters. */
+export function dropGradients({ parameters }: Decoder): void {
+  for (const parameter of parameters.values()) {
+    parameter.grad?.dispose();
+    parameter.grad = null;
   }
 }
 
@@ -230,10 +261,9 @@ export function countLabels({ labels }: Batch): number {
   return labels.reduce((sum, label) => sum + (label === -100 ? 0 : 1), 0);
 }
 
-/** What a micro-batch adds to the objective of its step: cross entropy by its share of the labels, every other term by its part of the tokens. */
+/** What a micro-batch adds to the objective of its step: cross entropy by its share of the labels, every other term by `part`. */
 function shareOfObjective({ taskLoss, totalLoss }: DecoderOutput, share: number, part: number): Tensor {
-  if (part === 1) return totalLoss;
-  const scaled = affine(totalLoss, part);
+  const scaled = part === 1 ? totalLoss : affine(totalLoss, part);
   return share === part ? scaled : add(scaled, affine(taskLoss, share - part));
 }
 

@@ -109,7 +109,12 @@ describe.each(['vanilla', 'lpr'] as const)('training with the router %s', (route
 
 describe('gradient accumulation', () => {
   /** Gradients and loads of one step over the same six sequences, split into micro-batches. */
-  async function stepOf(router: Parameters<typeof makeDecoder>[1], accumulation: number, seed: number) {
+  async function stepOf(
+    router: Parameters<typeof makeDecoder>[1],
+    accumulation: number,
+    seed: number,
+    options: Parameters<typeof makeTrainer>[1] = {},
+  ) {
     const decoder = makeDecoder(device, router, seed);
     const gradients: Record<string, Float32Array> = {};
     const trainer = makeTrainer(decoder, {
@@ -118,6 +123,7 @@ describe('gradient accumulation', () => {
       learningRate: 1,
       // A plain step: without momentum, the first moment is the gradient.
       optimizer: { beta1: 0, clipNorm: 1e9 },
+      ...options,
     });
     const report = await trainer.recordStep();
     for (const [name, { data }] of await trainer.optimizer.exportState()) {
@@ -161,6 +167,16 @@ describe('gradient accumulation', () => {
       whole.terms.map(({ name, layer }) => [name, layer]),
     );
     for (const [i, { raw }] of report.terms.entries()) expect(raw).toBeCloseTo(whole.terms[i]!.raw, 5);
+  });
+
+  it('adds the terms of micro-batches up where asked to, as the released code does', async () => {
+    const mean = await stepOf('lpr', 3, 3);
+    const sum = await stepOf('lpr', 3, 3, { accumulatedTerms: 'sum' });
+    expect(sum.report.loss).toBeCloseTo(mean.report.loss, 5);
+    const kl = ({ terms }: StepReport): number[] => terms.filter(({ name }) => name === 'kl').map(({ raw }) => raw);
+    for (const [i, value] of kl(sum.report).entries()) expect(value / kl(mean.report)[i]!).toBeCloseTo(3, 4);
+    const weighted = sum.report.terms.reduce((total, term) => total + term.weighted, 0);
+    expect(sum.report.totalLoss).toBeCloseTo(sum.report.loss + weighted, 5);
   });
 
   it('weighs a micro-batch by its labels, of which some may be left out', async () => {

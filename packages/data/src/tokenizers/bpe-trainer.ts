@@ -157,6 +157,7 @@ export function trainBpe(texts: readonly string[] | WordCounts, options: BpeTrai
     vocabulary: idOf,
     merges,
     specialTokens: new Map(specialTokens.map((token, id) => [token, id])),
+    words: 'gpt2',
   });
 }
 

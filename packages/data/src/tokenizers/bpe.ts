@@ -4,7 +4,7 @@
  */
 
 import TinyQueue from 'tinyqueue';
-import { BYTE_CHARACTERS, readBytes, splitWords } from './byte-level.ts';
+import { BYTE_CHARACTERS, readBytes, splitWords, type WordRule } from './byte-level.ts';
 import { decodeBytes, END_OF_TEXT, specialTokenSplitter, type TextPart, type Tokenizer } from './tokenizer.ts';
 import { parseTokenizerJson, writeTokenizerJson } from './tokenizer-json.ts';
 
@@ -16,6 +16,10 @@ export interface BpeModel {
   readonly merges: readonly (readonly [string, string])[];
   /** Ids of special tokens, by how they are written in plain text. */
   readonly specialTokens: ReadonlyMap<string, number>;
+  /** How a text is cut into words before anything is merged. Default `'gpt2'`. */
+  readonly words?: WordRule;
+  /** The special token that ends a document, if there is one of this name. Default `<|endoftext|>`. */
+  readonly endOfText?: string;
 }
 
 /** Words up to this many characters are remembered with their ids; longer ones hardly ever come back. */
@@ -34,11 +38,14 @@ export class BpeTokenizer implements Tokenizer {
   readonly #mergedId: Int32Array;
   readonly #split: (text: string) => Iterable<TextPart>;
   readonly #cache = new Map<string, Int32Array>();
+  readonly #json: string | null;
 
   /**
+   * @param json the `tokenizer.json` that the model was read from, which `toJson` gives back
    * @throws RangeError when the vocabulary lacks a byte, or a merge names a token that is not in the vocabulary
    */
-  constructor(model: BpeModel) {
+  constructor(model: BpeModel, json: string | null = null) {
+    this.#json = json;
     const { vocabulary, merges, specialTokens } = model;
     const idOf = (token: string): number => {
       const id = vocabulary.get(token);
@@ -51,7 +58,7 @@ export class BpeTokenizer implements Tokenizer {
       return id;
     };
     this.model = model;
-    this.endOfText = specialTokens.get(END_OF_TEXT) ?? null;
+    this.endOfText = specialTokens.get(model.endOfText ?? END_OF_TEXT) ?? null;
     this.#split = specialTokenSplitter(specialTokens);
 
     this.#bytesOf = [];
@@ -71,17 +78,17 @@ export class BpeTokenizer implements Tokenizer {
   }
 
   /**
-   * Reads a `tokenizer.json` of byte-level BPE: one written by `toJson`, or GPT-2's.
+   * Reads a `tokenizer.json` of byte-level BPE: one written by `toJson`, GPT-2's, or Qwen's.
    *
-   * @throws Error naming the field when the file is of another kind
+   * @throws UnsupportedTokenizer naming the field when the file is of another kind
    */
   static fromJson(json: string): BpeTokenizer {
-    return new BpeTokenizer(parseTokenizerJson(json));
+    return new BpeTokenizer(parseTokenizerJson(json), json);
   }
 
-  /** The tokenizer as an HF `tokenizer.json`. */
+  /** The tokenizer as an HF `tokenizer.json`: the very text it was read from, if it was. */
   toJson(): string {
-    return writeTokenizerJson(this.model);
+    return this.#json ?? writeTokenizerJson(this.model);
   }
 
   encode(text: string): Int32Array {
@@ -91,7 +98,7 @@ export class BpeTokenizer implements Tokenizer {
         ids.push(part.special);
         continue;
       }
-      for (const word of splitWords(part.text)) {
+      for (const word of splitWords(part.text, this.model.words)) {
         for (const id of this.#encodeWord(word)) {
           ids.push(id);
         }

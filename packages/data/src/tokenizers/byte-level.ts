@@ -1,6 +1,6 @@
 /**
  * What byte-level BPE takes from GPT-2 (Radford et al. 2019): an alphabet that writes each byte as one visible character,
- * and the pattern that cuts text into words before anything is merged.
+ * and the pattern that cuts text into words before anything is merged; and the pattern that Qwen2 has instead.
  */
 
 /**
@@ -14,9 +14,27 @@
 const WORD =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 
-/** Cuts a text into words; joined again they are the text. */
-export function splitWords(text: string): string[] {
-  return text.match(WORD) ?? [];
+/**
+ * Qwen2's pattern, as its `tokenizer.json` writes it: contractions of any case, letters with one other character before
+ * them, single digits, other characters with the line ends after them, and white space.
+ */
+export const QWEN2_PATTERN: string = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
+
+/** The same without what JavaScript has not or takes otherwise: case folding for a part (ſ folds to s), and `\s`. */
+const QWEN2_WORD = new RegExp(
+  QWEN2_PATTERN.replace(/^\(.*?\)/, "'(?:[sSſ]|[tT]|[rR][eE]|[vV][eE]|[mM]|[lL]{2}|[dD])")
+    .replaceAll(String.raw`[^\s`, String.raw`[^\p{White_Space}`)
+    .replaceAll(String.raw`\s`, String.raw`\p{White_Space}`)
+    .replaceAll(String.raw`\S`, String.raw`\P{White_Space}`),
+  'gu',
+);
+
+/** How a text is cut into words: by GPT-2's pattern, or normalised to NFC and by Qwen2's. */
+export type WordRule = 'gpt2' | 'qwen2';
+
+/** Cuts a text into words; joined again they are the text, or its NFC. */
+export function splitWords(text: string, rule: WordRule = 'gpt2'): string[] {
+  return (rule === 'gpt2' ? text.match(WORD) : text.normalize('NFC').match(QWEN2_WORD)) ?? [];
 }
 
 /**

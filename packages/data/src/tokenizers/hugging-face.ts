@@ -3,13 +3,7 @@
  */
 
 import { Tokenizer as Implementation } from '@huggingface/tokenizers';
-import { END_OF_TEXT, type Tokenizer } from './tokenizer.ts';
-
-/**
- * How models write the end of a document. They go before the configuration's `eos_token`, which for models that chat ends a
- * turn.
- */
-const KNOWN_ENDS: readonly string[] = [END_OF_TEXT, '</s>', '<|end_of_text|>', '<eos>', '<｜end▁of▁sentence｜>'];
+import { findEndOfText, type Tokenizer } from './tokenizer.ts';
 
 export class HuggingFaceTokenizer implements Tokenizer {
   readonly vocabularySize: number;
@@ -32,9 +26,9 @@ export class HuggingFaceTokenizer implements Tokenizer {
     }
     const ids = [...this.#implementation.get_vocab(true).values()];
     this.vocabularySize = 1 + ids.reduce((largest, id) => Math.max(largest, id), -1);
-    const ends = [...KNOWN_ENDS, ...('eos_token' in config ? [contentOf(config.eos_token)] : [])];
-    this.endOfText =
-      ends.map((end) => this.#implementation.token_to_id(end)).find((id): id is number => id !== undefined) ?? null;
+    const idOf = (token: string): number | undefined => this.#implementation.token_to_id(token);
+    const end = findEndOfText((token) => idOf(token) !== undefined, config);
+    this.endOfText = end === null ? null : idOf(end)!;
   }
 
   encode(text: string): Int32Array {
@@ -55,10 +49,4 @@ export class HuggingFaceTokenizer implements Tokenizer {
   toJson(): string {
     return this.#json;
   }
-}
-
-/** A token is written as a string or as an object with its content. */
-function contentOf(token: unknown): string {
-  const content = typeof token === 'object' && token !== null && 'content' in token ? token.content : token;
-  return typeof content === 'string' ? content : '';
 }

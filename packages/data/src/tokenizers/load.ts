@@ -8,11 +8,11 @@ import { dirname, join } from 'node:path';
 import { type BpeModel, BpeTokenizer } from './bpe.ts';
 import { ByteTokenizer } from './bytes.ts';
 import { HuggingFaceTokenizer } from './hugging-face.ts';
-import type { Tokenizer } from './tokenizer.ts';
+import { findEndOfText, type Tokenizer } from './tokenizer.ts';
 import { parseTokenizerJson, UnsupportedTokenizer } from './tokenizer-json.ts';
 
 /**
- * Reads a Hugging Face `tokenizer.json`: byte-level BPE as GPT-2 has it by our own code, every other kind by
+ * Reads a Hugging Face `tokenizer.json`: byte-level BPE as GPT-2 and Qwen have it by our own code, every other kind by
  * `@huggingface/tokenizers`.
  *
  * @param path the file, or the folder of a model
@@ -45,7 +45,10 @@ export function parseTokenizer(json: string, config: object = {}): Tokenizer {
     }
     return new HuggingFaceTokenizer(json, config);
   }
-  return ByteTokenizer.equals(model) ? new ByteTokenizer() : new BpeTokenizer(model);
+  const endOfText = findEndOfText((token) => model.specialTokens.has(token), config);
+  return ByteTokenizer.equals(model)
+    ? new ByteTokenizer()
+    : new BpeTokenizer({ ...model, ...(endOfText === null ? {} : { endOfText }) }, json);
 }
 
 /** What only those install who ask for it. */

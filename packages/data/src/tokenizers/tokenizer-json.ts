@@ -1,14 +1,31 @@
 /**
- * The HF `tokenizer.json` of byte-level BPE: model `BPE`, pre-tokenizer and decoder `ByteLevel`, special tokens in
- * `added_tokens`. Settings that would change the ids in a way we do not follow are refused by name, never passed over.
+ * The HF `tokenizer.json` of byte-level BPE: model `BPE`, pre-tokenizer and decoder `ByteLevel`, or what Qwen2 has before
+ * that, special tokens in `added_tokens`. Settings that would change the ids in a way we do not follow are refused by name,
+ * never passed over.
  */
 
 import type { BpeModel } from './bpe.ts';
+import { QWEN2_PATTERN, type WordRule } from './byte-level.ts';
 
 /** Thrown for a file that is not byte-level BPE as it is read here. */
 export class UnsupportedTokenizer extends Error {
   override readonly name: string = 'UnsupportedTokenizer';
 }
+
+const GPT2_WORDS = {
+  normalizer: null,
+  pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
+};
+const QWEN2_WORDS = {
+  normalizer: { type: 'NFC' },
+  pre_tokenizer: {
+    type: 'Sequence',
+    pretokenizers: [
+      { type: 'Split', pattern: { Regex: QWEN2_PATTERN }, behavior: 'Isolated', invert: false },
+      { type: 'ByteLevel', add_prefix_space: false, trim_offsets: false, use_regex: false },
+    ],
+  },
+};
 
 /** Writes the file's text: vocabulary in the order of ids, merges as pairs. */
 export function writeTokenizerJson(model: BpeModel): string {
@@ -26,8 +43,7 @@ export function writeTokenizerJson(model: BpeModel): string {
       normalized: false,
       special: true,
     })),
-    normalizer: null,
-    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
+    ...(model.words === 'qwen2' ? QWEN2_WORDS : GPT2_WORDS),
     post_processor: null,
     decoder: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
     model: {
@@ -60,14 +76,10 @@ export function parseTokenizerJson(json: string): BpeModel {
   }
   const file = asObject(parsed, 'the file');
   const model = asObject(file['model'], 'model');
-  const preTokenizer = asObject(file['pre_tokenizer'], 'pre_tokenizer');
+  const words = parseWords(file);
   const decoder = asObject(file['decoder'], 'decoder');
   expect('model.type', model['type'], ['BPE']);
-  expect('pre_tokenizer.type', preTokenizer['type'], ['ByteLevel']);
-  expect('pre_tokenizer.add_prefix_space', preTokenizer['add_prefix_space'], [false]);
-  expect('pre_tokenizer.use_regex', preTokenizer['use_regex'], [true, undefined]);
   expect('decoder.type', decoder['type'], ['ByteLevel']);
-  expect('normalizer', file['normalizer'], [null, undefined]);
   expect('truncation', file['truncation'], [null, undefined]);
   expect('padding', file['padding'], [null, undefined]);
   expect('model.dropout', model['dropout'], [null, undefined, 0]);
@@ -80,6 +92,7 @@ export function parseTokenizerJson(json: string): BpeModel {
     expect('post_processor.type', asObject(postProcessor, 'post_processor')['type'], ['ByteLevel']);
   }
   return {
+    words,
     vocabulary: new Map(
       Object.entries(asObject(model['vocab'], 'model.vocab')).map(([token, id]) => [
         token,
@@ -95,12 +108,37 @@ export function parseTokenizerJson(json: string): BpeModel {
   };
 }
 
+function parseWords(file: Record<string, unknown>): WordRule {
+  const preTokenizer = asObject(file['pre_tokenizer'], 'pre_tokenizer');
+  if (preTokenizer['type'] !== 'Sequence') {
+    expect('pre_tokenizer.type', preTokenizer['type'], ['ByteLevel']);
+    expect('pre_tokenizer.add_prefix_space', preTokenizer['add_prefix_space'], [false]);
+    expect('pre_tokenizer.use_regex', preTokenizer['use_regex'], [true, undefined]);
+    expect('normalizer', file['normalizer'], [null, undefined]);
+    return 'gpt2';
+  }
+  expect('normalizer.type', asObject(file['normalizer'], 'normalizer')['type'], ['NFC']);
+  const steps = asArray(preTokenizer['pretokenizers'], 'pre_tokenizer.pretokenizers');
+  expect('pre_tokenizer.pretokenizers.length', steps.length, [2]);
+  const [split, bytes] = steps.map((step, index) => asObject(step, `pre_tokenizer.pretokenizers[${index}]`));
+  const pattern = asObject(split!['pattern'], 'pre_tokenizer.pretokenizers[0].pattern');
+  expect('pre_tokenizer.pretokenizers[0].type', split!['type'], ['Split']);
+  expect('pre_tokenizer.pretokenizers[0].pattern.Regex', pattern['Regex'], [QWEN2_PATTERN]);
+  expect('pre_tokenizer.pretokenizers[0].behavior', split!['behavior'], ['Isolated']);
+  expect('pre_tokenizer.pretokenizers[0].invert', split!['invert'], [false, undefined]);
+  expect('pre_tokenizer.pretokenizers[1].type', bytes!['type'], ['ByteLevel']);
+  expect('pre_tokenizer.pretokenizers[1].add_prefix_space', bytes!['add_prefix_space'], [false]);
+  expect('pre_tokenizer.pretokenizers[1].use_regex', bytes!['use_regex'], [false]);
+  return 'qwen2';
+}
+
 function asSpecialToken(value: unknown, field: string): [string, number] {
   const token = asObject(value, field);
   for (const option of ['single_word', 'lstrip', 'rstrip']) {
     expect(`${field}.${option}`, token[option], [false, undefined]);
   }
-  expect(`${field}.special`, token['special'], [true]);
+  // A token that is not special is matched in the same way, as long as that is before the text is normalised.
+  expect(`${field}.special`, token['special'], token['normalized'] === false ? [true, false] : [true]);
   return [asString(token['content'], `${field}.content`), asId(token['id'], `${field}.id`)];
 }
 
@@ -153,7 +191,7 @@ function asId(value: unknown, field: string): number {
 function wrong(field: string, value: unknown, expected: string): UnsupportedTokenizer {
   const got = (JSON.stringify(value) ?? 'nothing').slice(0, 80);
   return new UnsupportedTokenizer(
-    `tokenizer.json: ${field} is ${got}, expected ${expected}. Only byte-level BPE as GPT-2 has it is read here; ` +
+    `tokenizer.json: ${field} is ${got}, expected ${expected}. Only byte-level BPE as GPT-2 or Qwen has it is read here; ` +
       'read other tokenizers with the @huggingface/tokenizers package.',
   );
 }

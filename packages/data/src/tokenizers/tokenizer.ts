@@ -27,6 +27,25 @@ export interface Tokenizer {
 /** How the end of a document is written, after GPT-2. */
 export const END_OF_TEXT = '<|endoftext|>';
 
+/**
+ * How models write the end of a document, the likeliest first. They go before the configuration's `eos_token`, which for
+ * models that chat ends a turn.
+ */
+const KNOWN_ENDS: readonly string[] = [END_OF_TEXT, '</s>', '<|end_of_text|>', '<eos>', '<｜end▁of▁sentence｜>'];
+
+/**
+ * The token that ends a document.
+ *
+ * @param has whether the tokenizer has a token
+ * @param config what a `tokenizer_config.json` holds
+ */
+export function findEndOfText(has: (token: string) => boolean, config: object): string | null {
+  const eos: unknown = 'eos_token' in config ? config.eos_token : null;
+  // A token is written as a string or as an object with its content.
+  const content = typeof eos === 'object' && eos !== null && 'content' in eos ? eos.content : eos;
+  return [...KNOWN_ENDS, content].find((token): token is string => typeof token === 'string' && has(token)) ?? null;
+}
+
 /** A part of a text: either plain, or a special token. */
 export type TextPart = { readonly text: string; readonly special: null } | { readonly special: number };
 

@@ -52,6 +52,7 @@ export function commonPlan(config: CommonKeys): Omit<DecoderPlan, 'layers' | 'ro
     hidden: config.hidden_size,
     positions: config.max_position_embeddings,
     normEpsilon: config.rms_norm_eps,
+    zLossWeight: config.router_type === 'vanilla' ? config.router_z_loss_coef : 0,
     loadBalancing: balanced ? { scope: config.router_aux_loss_scope, weight: config.router_aux_loss_coef } : null,
   };
 }

@@ -61,6 +61,8 @@ export interface RouterKeys {
    * and always over all micro-batches of a step.
    */
   readonly router_aux_loss_scope: LoadBalancingScope;
+  /** Weight of the z-loss of the family's own router in each layer; 0: none. Ours. */
+  readonly router_z_loss_coef: number;
 }
 
 const rivals = Object.keys(routerMethods).filter((kind): kind is RivalKind => kind !== 'latentPrototype');
@@ -86,6 +88,7 @@ export const routerFields: Readonly<Record<string, z.ZodType>> = {
   output_router_logits: flag().default(false),
   router_aux_loss_coef: notNegative().default(0.001),
   router_aux_loss_scope: oneOf('pooled', 'layer', 'sequence', 'globalBatch').default('pooled'),
+  router_z_loss_coef: notNegative().default(0),
 };
 
 /**
