@@ -31,7 +31,8 @@ export function Figure({ label, inputs, draw, table, onPick }: Props): JSX.Eleme
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<ECharts | null>(null);
   const [ready, setReady] = useState(false);
-  const width = useWidth(place);
+  const [shown, setShown] = useState(false);
+  const width = useWidthOnceNear(place);
   const theme = useTheme();
   const { drawn, problem } = useMemo((): { drawn: Drawn | null; problem: string | null } => {
     try {
@@ -61,6 +62,7 @@ export function Figure({ label, inputs, draw, table, onPick }: Props): JSX.Eleme
     if (instance.getWidth() !== across || instance.getHeight() !== height) instance.resize({ width: across, height });
     // The panel around it is the background.
     instance.setOption({ ...textTooltips(drawn.option), backgroundColor: 'transparent' }, { notMerge: true });
+    setShown(true);
   }, [drawn, ready]);
   const picked = useRef(onPick);
   picked.current = onPick;
@@ -76,7 +78,7 @@ export function Figure({ label, inputs, draw, table, onPick }: Props): JSX.Eleme
   };
   const csv = (): void => download(`${label}.csv`, new Blob([toCsv(table())], { type: 'text/csv' }));
   return (
-    <figure class="figure">
+    <figure class="figure" aria-busy={!shown}>
       {problem !== null && <p class="problem">This figure cannot be drawn: {problem}</p>}
       <div class="canvas-scroll">
         <div
@@ -106,14 +108,26 @@ export function useTheme(): ThemeName {
   return theme;
 }
 
-function useWidth(place: { readonly current: HTMLElement | null }): number {
+/** How wide the place is; 0 until the reader has come near it, so that a long page opens without drawing all of it. */
+function useWidthOnceNear(place: { readonly current: HTMLElement | null }): number {
   const [width, set] = useState(0);
   useEffect(() => {
     const box = place.current?.parentElement;
     if (!box) return undefined;
-    const observer = new ResizeObserver(() => set(Math.floor(box.clientWidth)));
-    observer.observe(box);
-    return () => observer.disconnect();
+    const resized = new ResizeObserver(() => set(Math.floor(box.clientWidth)));
+    const near = new IntersectionObserver(
+      ([entry]) => {
+        if (entry?.isIntersecting !== true) return;
+        near.disconnect();
+        resized.observe(box);
+      },
+      { rootMargin: '600px' },
+    );
+    near.observe(box);
+    return () => {
+      near.disconnect();
+      resized.disconnect();
+    };
   }, []);
   return width;
 }

@@ -252,7 +252,7 @@ function NumberChoice({
   return (
     <label>
       {name}{' '}
-      <select value={value} onChange={({ currentTarget }) => onChange(Number(currentTarget.value))}>
+      <select aria-label={name} value={value} onChange={({ currentTarget }) => onChange(Number(currentTarget.value))}>
         {Array.from({ length: count }, (_, i) => (
           <option key={i} value={i}>
             {i}

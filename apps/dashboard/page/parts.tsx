@@ -4,7 +4,7 @@ import type { RunSummary } from '../src/api.ts';
 
 export function Status({ run }: { run: RunSummary }): JSX.Element {
   const state = run.problems.length > 0 ? 'problem' : run.read ? run.status : 'reading';
-  return <span class={`status ${state}`}>{state}</span>;
+  return <span class={`status is-${state}`}>{state}</span>;
 }
 
 /** A line without axes: the course of a figure. `floor` is a value that its bottom stands for. */

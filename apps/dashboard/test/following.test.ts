@@ -260,6 +260,8 @@ describe('the runs of a folder', () => {
     await poll();
     expect(told).toEqual(['a 10']);
     await appendFile(join(folder.root, 'a', 'metrics.jsonl'), metricsLine(11));
+    // A page that asks for the run takes no news from the others.
+    await store.run('a');
     await poll();
     await remove();
     await poll();

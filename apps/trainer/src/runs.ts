@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Tokenizer } from '@lpr/data';
+import { resetDecoder } from '@lpr/model';
 import { hasCode, type RunFolder, trainRun, writeWhole } from '@lpr/train';
 import { z } from 'zod';
 import { UsageError } from './errors.ts';
@@ -111,6 +112,7 @@ export async function finishRun(
       gradientNormsEvery: training.gradientNormsEvery,
       lossSpike: training.lossSpike,
       evaluation: { every, patience, traceTokens, ...heldOutText(session, settings, name) },
+      resetModel: () => resetDecoder(decoder, settings.seed),
       onEvaluation: ({ line }) => progress.evaluated(name, line),
       onStep: (step) => progress.step(name, training.steps, step),
       onWarning: (message) => progress.note(`warning: ${message}; using the one before`),

@@ -86,7 +86,7 @@ describe('resolveSettings', () => {
   it('reads the settings of runs from before a field was there', () => {
     const settings = resolveSettings(options);
     const { model: _, training, data, evaluation, ...rest } = settings;
-    const { accumulation, accumulatedTerms, schedule, decay, weightDecayGroups, ...older } = training;
+    const { accumulation, accumulatedTerms, schedule, decay, weightDecayGroups, ...others } = training;
     expect([accumulation, accumulatedTerms, schedule, decay, weightDecayGroups]).toEqual([
       1,
       'mean',
@@ -94,6 +94,8 @@ describe('resolveSettings', () => {
       'cosine',
       [],
     ]);
+    const { gradientNormsEvery, lossSpike, ...older } = others;
+    expect([gradientNormsEvery, lossSpike]).toEqual([null, null]);
     const { sources: _sources, tokenizer: _tokenizer, ...sizes } = data;
     const stored = (corpus: unknown) => ({
       ...rest,

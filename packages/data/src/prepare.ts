@@ -36,15 +36,15 @@ export interface PrepareOptions extends SplitOptions {
   readonly onProgress?: (progress: PrepareProgress) => void;
 }
 
-/** Training of the tokenizer (characters are counted), then encoding, source by source. */
+/** Training of the tokenizer, then encoding, source by source. A total that is not known before the end is null. */
 export type PrepareProgress =
   | BpeTrainingProgress
+  | { readonly phase: 'counting'; readonly completed: number; readonly total: null }
   | {
       readonly phase: 'encoding';
       readonly domain: string;
       /** Tokens so far. */
       readonly completed: number;
-      /** Null where it is not known before the end. */
       readonly total: number | null;
     };
 
@@ -110,6 +110,12 @@ async function splitSource(source: Source, options: SplitOptions): Promise<Split
   for await (const { id, text } of readDocuments(source)) {
     documents.push({ id, characters: text.length });
   }
+  if (documents.length < 2 && options.heldOutFraction > 0) {
+    throw new RangeError(
+      `prepareTokens: the source of ${JSON.stringify(source.domain)} is a single document, so none can be held out. ` +
+        'Give more text, cut it into several (separator or documentCharacters of a text source), or set heldOutFraction to 0.',
+    );
+  }
   const heldOut = chooseHeldOut(documents, options);
   const byIndex = documents.map(({ id }) => heldOut.has(id));
   return (index) => byIndex[index]!;
@@ -171,7 +177,6 @@ async function countSourceWords(
   const limits = sources.map(({ maxTokens = Number.POSITIVE_INFINITY }) =>
     Math.min(TOKENIZER_CHARACTERS / sources.length, maxTokens * CHARACTERS_PER_TOKEN),
   );
-  const total = limits.reduce((sum, limit) => sum + limit, 0);
   let all = 0;
   for (const [number, source] of sources.entries()) {
     let characters = 0;
@@ -181,7 +186,7 @@ async function countSourceWords(
         words.add(text);
         characters += text.length;
         all += text.length;
-        onProgress?.({ phase: 'counting', completed: all, total });
+        onProgress?.({ phase: 'counting', completed: all, total: null });
       }
       if (characters >= limits[number]!) {
         break;

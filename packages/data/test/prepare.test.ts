@@ -172,6 +172,8 @@ describe('prepareTokens of several sources', () => {
     await expect(prepare([lines!])).rejects.toThrow(
       /the source of "web" has no document for the held-out part \(heldOutFraction is 0\.001\)\. Give more/,
     );
-    await expect(prepare([{ type: 'text', paths: [write('short.txt', 'short')] }])).rejects.toThrow(/takes at least 2/);
+    await expect(prepare([{ type: 'text', paths: [write('short.txt', 'short')] }])).rejects.toThrow(
+      /the source of "short" is a single document, so none can be held out\. Give more text, cut it/,
+    );
   });
 });

@@ -3,7 +3,7 @@
  * function of plain numbers of one layer; over layers, look at each.
  */
 import { checkCounts, effectiveExperts } from './balance.ts';
-import { checkMatrix, type Matrix, symmetricEigenvalues } from './matrix.ts';
+import { checkMatrix, covarianceOf, type Matrix, symmetricEigen } from './matrix.ts';
 
 /** How decided a router is about its tokens. Each figure is a mean over tokens unless it says otherwise. */
 export interface ScoreReport {
@@ -91,26 +91,13 @@ export interface LatentReport {
 export function latentReport(latents: Matrix): LatentReport {
   checkMatrix('latents', latents);
   const { rows, columns: width, values } = latents;
-  const mean = new Float64Array(width);
   let norm = 0;
   for (let row = 0; row < rows; row++) {
     let square = 0;
-    for (let d = 0; d < width; d++) {
-      const value = values[row * width + d]!;
-      mean[d]! += value / rows;
-      square += value ** 2;
-    }
+    for (let d = 0; d < width; d++) square += values[row * width + d]! ** 2;
     norm += Math.sqrt(square) / rows;
   }
-  const covariance = new Float64Array(width * width);
-  for (let row = 0; row < rows; row++) {
-    for (let i = 0; i < width; i++) {
-      const x = (values[row * width + i]! - mean[i]!) / rows;
-      for (let j = 0; j < width; j++) covariance[i * width + j]! += x * (values[row * width + j]! - mean[j]!);
-    }
-  }
-  for (let i = 0; i < width; i++) for (let j = 0; j < i; j++) covariance[i * width + j] = covariance[j * width + i]!;
-  const eigenvalues = symmetricEigenvalues({ rows: width, columns: width, values: covariance });
+  const { values: eigenvalues } = symmetricEigen(covarianceOf(latents).covariance);
   return { norm, eigenvalues, effectiveRank: effectiveRank(eigenvalues) };
 }
 
@@ -181,5 +168,5 @@ export function squaredSingularValues(matrix: Matrix): Float64Array {
       gram[b * size + a] = sum;
     }
   }
-  return symmetricEigenvalues({ rows: size, columns: size, values: gram });
+  return symmetricEigen({ rows: size, columns: size, values: gram }).values;
 }

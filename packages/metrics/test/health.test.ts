@@ -8,7 +8,7 @@ import {
   type Matrix,
   scoreReport,
   squaredSingularValues,
-  symmetricEigenvalues,
+  symmetricEigen,
 } from '../src/index.ts';
 import { Random } from '../src/random.ts';
 
@@ -112,16 +112,25 @@ describe('eigenvalues', () => {
         const made = product(scaled, transposed(q));
         // Exactly symmetric, as a covariance is.
         const symmetric = made.map((row, i) => row.map((x, j) => (x + made[j]![i]!) / 2));
-        const found = symmetricEigenvalues(matrix(symmetric));
+        const { values: found, vectors } = symmetricEigen(matrix(symmetric));
         eigenvalues.toSorted((a, b) => b - a).forEach((expected, i) => expect(found[i]).toBeCloseTo(expected, 9));
+        // A v = lambda v, with unit vectors at right angles.
+        for (const [i, vector] of vectors.entries()) {
+          const image = symmetric.map((row) => row.reduce((sum, x, j) => sum + x * vector[j]!, 0));
+          image.forEach((x, j) => expect(x).toBeCloseTo(found[i]! * vector[j]!, 8));
+          for (const [j, other] of vectors.entries()) {
+            const dot = vector.reduce((sum, x, d) => sum + x * other[d]!, 0);
+            expect(dot).toBeCloseTo(i === j ? 1 : 0, 9);
+          }
+        }
       }),
     );
   });
 
   test('what is not symmetric is refused', () => {
-    expect(() => symmetricEigenvalues(matrix([[1, 2], [3, 4]]))).toThrow('must be symmetric'); // biome-ignore format: a matrix
-    expect(() => symmetricEigenvalues(matrix([[1, 2]]))).toThrow('must be symmetric');
-    expect([...symmetricEigenvalues(matrix([[2, 1], [1, 2]]))].map((x) => Number(x.toFixed(12)))).toEqual([3, 1]); // biome-ignore format: a matrix
+    expect(() => symmetricEigen(matrix([[1, 2], [3, 4]]))).toThrow('must be symmetric'); // biome-ignore format: a matrix
+    expect(() => symmetricEigen(matrix([[1, 2]]))).toThrow('must be symmetric');
+    expect([...symmetricEigen(matrix([[2, 1], [1, 2]])).values].map((x) => Number(x.toFixed(12)))).toEqual([3, 1]); // biome-ignore format: a matrix
   });
 });
 

@@ -23,6 +23,7 @@ import {
 import {
   add,
   affine,
+  assign,
   type Device,
   embedding,
   keep,
@@ -38,7 +39,7 @@ import {
   type Tensor,
 } from '@lpr/tensor';
 import { type DecoderConfig, planDecoder } from './families/index.ts';
-import { DecoderLayer } from './layers/decoderLayer.ts';
+import { DecoderLayer, type Observer } from './layers/decoderLayer.ts';
 import type { KeyValueCache } from './layers/keyValueCache.ts';
 import { decoderParameters, type ModelParameter } from './parameters.ts';
 import type { DecoderPlan } from './plan.ts';
@@ -61,6 +62,8 @@ export interface DecoderContext {
    * says so.
    */
   readonly part?: DecoderPart;
+  /** Told of activations as they are computed, by the names of what made them: "model.layers.3.self_attn", "model.layers.3.mlp.gate", "model.norm". */
+  readonly observe?: Observer;
 }
 
 /** The tokens of one part in the batch of a step. */
@@ -241,7 +244,10 @@ export class Decoder {
     const tokenIds = reshape(inputIds, [inputIds.size]);
     const routings: Routing[] = [];
     let hidden = labelled(device, 'embedding', () => embedding(this.#tensor('model.embed_tokens.weight'), tokenIds));
+    const { observe } = context;
+    observe?.('model.embed_tokens', hidden);
     this.#layers.forEach((layer, i) => {
+      const within = observe && ((name: string, x: Tensor): void => observe(`model.layers.${i}.${name}`, x));
       const past =
         cache === undefined
           ? null
@@ -249,8 +255,9 @@ export class Decoder {
       const layout = { batch, sequence, tables, past };
       // A scope a layer frees what neither backward nor the caller reads; the tape holds what it needs itself.
       const result = scope(device, () =>
-        layer.forward(hidden, layout, { ...routeContext(context, i, routings.length), tokenIds, sequence }),
+        layer.forward(hidden, layout, { ...routeContext(context, i, routings.length), tokenIds, sequence }, within),
       );
+      observe?.(`model.layers.${i}`, result.hidden);
       hidden.dispose();
       hidden = result.hidden;
       if (result.routing !== null) routings.push(result.routing);
@@ -258,6 +265,7 @@ export class Decoder {
     const last = hidden;
     hidden = labelled(device, 'norm', () => rmsNorm(last, this.#tensor('model.norm.weight'), plan.normEpsilon));
     last.dispose();
+    observe?.('model.norm', hidden);
     return { hidden, routings };
   }
 
@@ -317,9 +325,20 @@ export class Decoder {
 }
 
 /** A decoder with fresh weights: N(0, 0.02), norms 1, each parameter from a stream of its own named by the seed and the parameter. */
-export function createDecoder(device: Device, config: DecoderConfig, options: { readonly seed: number }): Decoder {
-  const key = RandomKey.fromSeed(options.seed).fold('parameters');
-  return new Decoder(config, device, createParameters(device, decoderParameters(planDecoder(config)), key));
+export function createDecoder(device: Device, config: DecoderConfig, { seed }: { readonly seed: number }): Decoder {
+  return new Decoder(config, device, freshTensors(device, decoderParameters(planDecoder(config)), seed));
+}
+
+/** Puts all parameters and buffers back to what `createDecoder` starts with. Takes the memory of a second model meanwhile. */
+export function resetDecoder({ device, layout, parameters, buffers }: Decoder, seed: number): void {
+  for (const [name, fresh] of freshTensors(device, layout, seed)) {
+    assign((parameters.get(name) ?? buffers.get(name))!, fresh);
+    fresh.dispose();
+  }
+}
+
+function freshTensors(device: Device, layout: readonly ModelParameter[], seed: number): ReadonlyMap<string, Tensor> {
+  return createParameters(device, layout, RandomKey.fromSeed(seed).fold('parameters'));
 }
 
 function routeContext({ training, noise, part }: DecoderContext, layer: number, moeLayer: number): RouteContext {

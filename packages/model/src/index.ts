@@ -9,6 +9,7 @@ export type { Qwen3MoeConfig } from './families/qwen3Moe.ts';
 export { type RouterKeys, routerOf } from './families/routing.ts';
 export * from './flops.ts';
 export * from './generate.ts';
+export type { Observer } from './layers/decoderLayer.ts';
 export { KeyValueCache } from './layers/keyValueCache.ts';
 export { decoderParameters, type ModelParameter, type Piece } from './parameters.ts';
 export type * from './plan.ts';

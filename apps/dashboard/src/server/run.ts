@@ -43,7 +43,8 @@ export class FollowedRun {
   #locked = false;
   #read = false;
   #updatedAt = 0;
-  #polling: Promise<boolean> | null = null;
+  #polling: Promise<void> | null = null;
+  #version = 0;
 
   constructor(folder: ServedFolder, id: string) {
     this.id = id;
@@ -59,8 +60,13 @@ export class FollowedRun {
     ]);
   }
 
-  /** Reads what is new. Calls at one time share one pass. @returns whether anything that a page shows changed */
-  poll(): Promise<boolean> {
+  /** Another number each time that anything changed that a page shows. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Reads what is new. Calls at one time share one pass. */
+  poll(): Promise<void> {
     this.#polling ??= this.#poll().finally(() => (this.#polling = null));
     return this.#polling;
   }
@@ -101,12 +107,16 @@ export class FollowedRun {
   }
 
   async details(): Promise<RunDetails> {
-    const evaluations = this.#final === null ? this.#evaluations : [...this.#evaluations, this.#final];
+    const during = this.#evaluations.filter(({ final }) => !final);
+    const final = finalOf(
+      this.#final,
+      this.#evaluations.findLast((evaluation) => evaluation.final),
+    );
     return {
       summary: this.summary(),
       settings: flatten(this.#settings).slice(0, MAX_SETTINGS),
       loads: await this.#loadsInfo(),
-      evaluations,
+      evaluations: final === null ? during : [...during, final],
       files: (await Promise.all(DOWNLOADS.map((name) => this.#fileInfo(name)))).flatMap((file) => file ?? []),
       explorer: await checkpointOf(this.#folder, this.id).then(
         ({ step }) => ({ step, unavailable: null }),
@@ -128,7 +138,7 @@ export class FollowedRun {
     return DOWNLOADS.includes(name) ? this.#path(name) : undefined;
   }
 
-  async #poll(): Promise<boolean> {
+  async #poll(): Promise<void> {
     const before = JSON.stringify([this.#locked, this.#read, [...this.#problems]]);
     const changed: boolean[] = [
       await this.#guarded('config.yaml', () =>
@@ -143,7 +153,8 @@ export class FollowedRun {
     this.#locked = await isLocked(await this.#folder.resolve(this.id)).catch(() => false);
     this.#updatedAt = (await this.#fileInfo(METRICS_FILE))?.modifiedAt ?? 0;
     this.#read = true;
-    return changed.includes(true) || before !== JSON.stringify([this.#locked, this.#read, [...this.#problems]]);
+    if (changed.includes(true) || before !== JSON.stringify([this.#locked, this.#read, [...this.#problems]]))
+      this.#version++;
   }
 
   /** Runs a step of a poll; what it throws becomes a problem of that file and stops nothing else. */
@@ -209,6 +220,12 @@ export class FollowedRun {
   #path(file: string): string {
     return this.id === '.' ? file : join(this.id, file);
   }
+}
+
+/** The finished model's figures, which both files have: domains only in the log, counts only in the file of its own. */
+function finalOf(file: Evaluation | null, line: Evaluation | undefined): Evaluation | null {
+  if (file === null || line === undefined) return file ?? line ?? null;
+  return { ...file, maxVio: line.maxVio ?? file.maxVio, domains: line.domains };
 }
 
 /** Leaves of the settings by their path. */

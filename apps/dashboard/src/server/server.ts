@@ -66,6 +66,8 @@ export async function serveDashboard(folder: string, options: ServeOptions): Pro
   const server = createServer((request, response) => void handler.handle(request, response));
   await listen(server, options);
   await store.discover();
+  // What a page will ask for first is read by the time that it is opened.
+  void store.poll(() => {});
   const { port } = server.address() as AddressInfo;
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
   return {

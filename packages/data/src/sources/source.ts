@@ -19,7 +19,7 @@ export interface SourceFile {
   /** Everything that decides what the file's shards are, as plain data: a cache tells files apart by it. */
   readonly key: object;
   /** Reads the shards from number `first` on, which must exist; the last one says so. */
-  shards(first: number): AsyncIterable<Shard> | Iterable<Shard>;
+  shards(first: number): AsyncIterable<Shard>;
 }
 
 export interface Source {
@@ -57,7 +57,7 @@ export function documentSource(documents: readonly Document[], options: SourceOp
       {
         name: domain,
         key: { documents: contentKey({}, documents) },
-        shards: () => [{ documents, last: true }],
+        shards: (first) => gatherShards(documents, first),
       },
     ],
   };
@@ -71,8 +71,8 @@ export function commonOptions(
   return { domain, ...(weight === undefined ? {} : { weight }), ...(maxTokens === undefined ? {} : { maxTokens }) };
 }
 
-/** How many documents a shard has where the file itself is not cut into pieces. */
-const SHARD_DOCUMENTS = 1024;
+/** How many documents a shard has at most. */
+export const SHARD_DOCUMENTS = 1024;
 /** Characters after which a shard is full though it has fewer documents. */
 const SHARD_CHARACTERS = 2 ** 23;
 
