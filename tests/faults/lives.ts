@@ -83,7 +83,7 @@ async function live(run: string, disturbed: () => boolean, random: Random, summa
     const isKilled = !isFull && disturbed() && (await killAtRandom(run, trainer, random, summary));
     const { code, stderr } = await trainer.outcome;
     if (code === 0) return;
-    if (isFull && stderr.includes('cannot write the checkpoint')) count(summary, 'disk full');
+    if (isFull && stderr.includes('cannot write')) count(summary, 'disk full');
     else if (!isKilled) throw new Error(`the trainer ended by itself with ${code}: ${stderr}`);
     if (!existsSync(join(run, 'config.yaml')) || random() < 0.4) continue;
     const kind = pick(Object.keys(DAMAGES), random);
