@@ -45,17 +45,26 @@ export async function openDevice({ device, threads }: Pick<Settings, 'device' | 
   });
 }
 
-export async function loadTokens({ data, size }: Settings, progress: Progress): Promise<PreparedTokens> {
+export async function loadTokens({ data, size, evaluation }: Settings, progress: Progress): Promise<PreparedTokens> {
   progress.phase('reading the text');
-  const tokens = await prepareTokens({
-    sources: data.sources,
-    heldOutFraction: data.heldOutFraction,
+  const shared = {
     // Not the run's seed: runs with other seeds must be tested on the same text.
     seed: 0,
-    tokenizer: data.tokenizer === 'train' ? { vocabularySize: size.vocabulary } : data.tokenizer,
     cacheDirectory: cacheDirectory(process.env),
-    onProgress: (report) => progress.phase(...preparationTexts(report)),
+    onProgress: (report: PrepareProgress): void => progress.phase(...preparationTexts(report)),
+  };
+  const own = await prepareTokens({
+    ...shared,
+    sources: data.sources,
+    heldOutFraction: data.heldOutFraction,
+    tokenizer: data.tokenizer === 'train' ? { vocabularySize: size.vocabulary } : data.tokenizer,
   });
+  const { tokenizer } = own;
+  const other =
+    evaluation.sources.length === 0
+      ? []
+      : (await prepareTokens({ ...shared, sources: evaluation.sources, heldOutFraction: 0, tokenizer })).training;
+  const tokens = { ...own, heldOut: [...own.heldOut, ...other] };
   const { vocabularySize } = tokens.tokenizer;
   if (vocabularySize > size.vocabulary) {
     throw new UsageError(
