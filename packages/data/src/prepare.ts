@@ -27,7 +27,7 @@ export type TokenizerSpec = 'bytes' | 'qwen3' | { readonly vocabularySize: numbe
 export interface PrepareOptions extends SplitOptions {
   /** What to read: specs, as a configuration has them, or sources already open. */
   readonly sources: readonly (SourceSpec | Source)[];
-  readonly tokenizer: TokenizerSpec;
+  readonly tokenizer: TokenizerSpec | Tokenizer;
   /** How to reach the hub, where the environment does not say it. */
   readonly hub?: HubAccess;
   /** Where the trained tokenizer, the encoded shards and what comes from the hub are kept; nothing is kept without it. */
@@ -64,7 +64,7 @@ const CHARACTERS_PER_TOKEN = 5;
 /**
  * Makes the token streams that `BatchStream` and `evaluationBatches` read.
  *
- * @throws RangeError when there is no source, two read the same file, or a part of one has no document; what `openSource`,
+ * @throws RangeError when there is no source, they name a file twice, or a part of one has no document; what `openSource`,
  *   `splitDocuments`, `trainBpe`, `loadTokenizer` and `cached` throw
  */
 export async function prepareTokens(options: PrepareOptions): Promise<PreparedTokens> {
@@ -140,6 +140,9 @@ async function makeTokenizer(
   if (spec === 'qwen3') {
     return loadQwenTokenizer();
   }
+  if ('encode' in spec) {
+    return spec;
+  }
   if ('path' in spec) {
     return loadTokenizer(spec.path);
   }
@@ -198,16 +201,13 @@ function checkSources(sources: readonly Source[]): void {
     throw new RangeError('prepareTokens: got no sources; give at least one, e.g. { type: "state-of-the-union" }.');
   }
   const seen = new Set<string>();
-  for (const { files } of sources) {
-    for (const { name, key } of files) {
-      const identity = JSON.stringify(key);
-      if (seen.has(identity)) {
-        throw new RangeError(
-          `prepareTokens: two sources read ${name}, so a document could be trained on and held out. Name it once.`,
-        );
-      }
-      seen.add(identity);
+  for (const { name, origin } of sources.flatMap(({ files }) => files)) {
+    if (seen.has(origin)) {
+      throw new RangeError(
+        `prepareTokens: the sources name ${name} twice, so a document could be trained on and held out. Name it once.`,
+      );
     }
+    seen.add(origin);
   }
 }
 

@@ -11,6 +11,7 @@ import {
   loadBalancingLosses,
   type LossTerm,
   MoeLayer,
+  type RecordedRouting,
   type RouteContext,
   type Router,
   routerTraits,
@@ -64,6 +65,8 @@ export interface DecoderContext {
   readonly part?: DecoderPart;
   /** Told of activations as they are computed, by the names of what made them: "model.layers.3.self_attn", "model.layers.3.mlp.gate", "model.norm". */
   readonly observe?: Observer;
+  /** In evaluation: recorded choices for each layer with experts, which are followed in place of the routers' own. */
+  readonly replay?: readonly RecordedRouting[];
 }
 
 /** The tokens of one part in the batch of a step. */
@@ -341,12 +344,17 @@ function freshTensors(device: Device, layout: readonly ModelParameter[], seed: n
   return createParameters(device, layout, RandomKey.fromSeed(seed).fold('parameters'));
 }
 
-function routeContext({ training, noise, part }: DecoderContext, layer: number, moeLayer: number): RouteContext {
+function routeContext(
+  { training, noise, part, replay }: DecoderContext,
+  layer: number,
+  moeLayer: number,
+): RouteContext {
   const own = noise instanceof RandomKey ? noise.fold(layer) : noise?.get(layer);
   const statistics = part?.statistics?.[moeLayer];
   return {
     training,
     ...(own === undefined ? {} : { noise: own }),
+    ...(replay && { replay: replay[moeLayer]! }),
     ...(part && { part: { first: part.first, tokens: part.tokens, ...(statistics && { statistics }) } }),
   };
 }
