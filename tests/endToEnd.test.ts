@@ -205,11 +205,15 @@ describe('eval', () => {
       const run = join(work, 'evaluated');
       await runTrainer(['train', '--preset', 'tiny', '--steps', '5', '--router', 'top-k', '--out', run]);
       const before = filesIn(run);
-      const { code, stdout } = await runTrainer(['eval', run]);
+      const { code, stdout } = await runTrainer(['eval', run, '--json']);
       expect(code).toBe(0);
-      const printed = JSON.parse(stdout) as { step: number; testLoss: number; counts: unknown };
-      const { evaluation } = readJson(run, 'evaluation.json') as { evaluation: { testLoss: number; counts: unknown } };
-      expect(printed).toMatchObject({ step: 5, testLoss: evaluation.testLoss, counts: evaluation.counts });
+      const printed = JSON.parse(stdout) as { loss: number; counts: number[][]; mean: { gini: number } };
+      const { evaluation } = readJson(run, 'evaluation.json') as {
+        evaluation: { testLoss: number; counts: number[][]; gini: number; mutualInformation: number };
+      };
+      expect(printed.counts).toEqual(evaluation.counts);
+      expect(printed.loss).toBeCloseTo(evaluation.testLoss, 6);
+      expect(printed.mean.gini).toBe(evaluation.gini);
       expect(filesIn(run)).toEqual(before);
     },
     TIMEOUT,

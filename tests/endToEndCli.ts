@@ -32,20 +32,27 @@ export interface ChildOptions {
   readonly fileBytes?: number;
 }
 
+/** What `pnpm trainer` runs, as words of a command line and variables. */
+export function trainerCommand(): { words: readonly [string, ...string[]]; env: NodeJS.ProcessEnv } {
+  return {
+    words: [process.execPath, '--import', import.meta.resolve('tsx'), join(root, 'apps/trainer/src/main.ts')],
+    env: { ...process.env, XDG_CACHE_HOME: cache, NO_COLOR: '1' },
+  };
+}
+
 /** Starts `pnpm trainer ...args` (less pnpm) in a working directory of its own. */
 export function startTrainer(
   args: readonly string[],
   cwd: string = tmpdir(),
   { fileBytes, environment }: ChildOptions = {},
 ): Running {
-  const main = ['--import', import.meta.resolve('tsx'), join(root, 'apps/trainer/src/main.ts'), ...args];
+  const { words, env } = trainerCommand();
   // The shell's unit is 512 bytes. The signal that goes with the limit would end the process before it sees the error.
   const limited = `trap '' XFSZ; ulimit -f ${Math.ceil((fileBytes ?? 0) / 512)}; exec "$0" "$@"`;
-  const [command, parameters]: [string, string[]] =
-    fileBytes === undefined ? [process.execPath, main] : ['/bin/sh', ['-c', limited, process.execPath, ...main]];
-  const child = spawn(command, parameters, {
+  const [command, ...parameters] = fileBytes === undefined ? words : (['/bin/sh', '-c', limited, ...words] as const);
+  const child = spawn(command, [...parameters, ...args], {
     cwd,
-    env: { ...process.env, XDG_CACHE_HOME: cache, NO_COLOR: '1', ...environment },
+    env: { ...env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const outcome = new Promise<Outcome>((settle, fail) => {

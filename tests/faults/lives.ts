@@ -15,6 +15,7 @@ import { decided } from './decided.ts';
 const SETTINGS = [
   ['--preset', 'tiny', '--router', 'lpr', '--steps', '120'],
   ['training.checkpointEvery=6', 'training.logEvery=4', 'training.accumulation=2', 'data.batchSize=2'],
+  ['training.gradientNormsEvery=3', 'evaluation.every=24', 'evaluation.tokens=1024'],
   ['lpr.scoreFrom=z', 'lpr.ema=hard', 'lpr.selectionBiasRate=0.001'],
 ].flatMap((values, i) => (i === 0 ? values : values.flatMap((value) => ['--set', value])));
 

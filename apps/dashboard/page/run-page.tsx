@@ -10,6 +10,7 @@ import { Loads } from './loads.tsx';
 import { Link, pageOf } from './navigation.tsx';
 import { Head, Problems, Status, Tiles } from './parts.tsx';
 import { referenceLevels } from './references.ts';
+import { Traces } from './traces.tsx';
 
 /** Points of a curve: about as many as a wide page has pixels for. */
 const POINTS = 1000;
@@ -70,6 +71,7 @@ export function RunPage({ id }: { id: string }): JSX.Element {
       ) : (
         <Loads run={run} loads={details.loads} evaluation={finished} />
       )}
+      <Traces run={run} steps={details.traces} />
       <GradientNorms run={named} />
       <StepTime runs={[named]} />
       <Evaluations evaluations={details.evaluations} />

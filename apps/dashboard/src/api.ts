@@ -74,6 +74,8 @@ export interface RunDetails {
   readonly settings: readonly (readonly [path: string, value: string])[];
   readonly loads: LoadsInfo | null;
   readonly evaluations: readonly Evaluation[];
+  /** Steps at which a routing trace was written, ascending; `/api/trace?run=ID&step=STEP` is its file. */
+  readonly traces: readonly number[];
   /** Files that can be downloaded, with their bytes. */
   readonly files: readonly { readonly name: string; readonly bytes: number }[];
   /** Why the router explorer cannot open this run; null where it can. */

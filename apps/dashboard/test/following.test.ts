@@ -8,6 +8,7 @@ import { JsonLines } from '../src/server/json-lines.ts';
 import { loadsInfo, readWindows } from '../src/server/loads.ts';
 import { RecordedMetrics } from '../src/server/metrics.ts';
 import { ServedFolder } from '../src/server/paths.ts';
+import { FollowedRun } from '../src/server/run.ts';
 import { RecordedSeries } from '../src/server/series.ts';
 import { RunStore } from '../src/server/store.ts';
 import { loadsFile, metricsLine, SHAPE, temporaryFolder, windowOf, writeRun } from './folders.ts';
@@ -246,6 +247,16 @@ describe('the runs of a folder', () => {
       'loads.bin',
       'metrics.jsonl',
     ]);
+  });
+
+  it('may vanish while they are read', async () => {
+    await writeRun(join(folder.root, 'a'));
+    const run = new FollowedRun(folder, 'a');
+    await run.poll();
+    await remove();
+    await run.poll();
+    expect(run.summary()).toMatchObject({ status: 'stopped', step: 0 });
+    expect(await run.details()).toMatchObject({ loads: null, files: [], traces: [] });
   });
 
   it('are told of when they change, and when they are gone', async () => {

@@ -154,6 +154,11 @@ describe('resolveSettings', () => {
     [{ set: ['size.headDim=15'] }, 'even number'],
     [{ set: ['lpr.temperature=0'] }, 'lpr.temperature: got 0, expected a number above 0'],
     [{ set: ['lpr.alignment=official2'] }, 'lpr.alignment: got "official2", expected one of paper, official'],
+    [{ set: ['data.heldOutFraction=0'] }, 'data.heldOutFraction: got 0, so there is nothing to evaluate on'],
+    [
+      { set: ['evaluation.sources=[{type: text, path: a}]'] },
+      'evaluation.sources.0.paths: got nothing, expected a list',
+    ],
     [{ set: ['evaluation.patience=3'] }, 'evaluation.patience: needs evaluations to wait for; set evaluation.every'],
     [{ set: ['training.lossSpike={sigma: 3}'] }, 'unknown setting "training.lossSpike.sigma". Did you mean'],
     [{ set: ['training.warmup=0.9'] }, 'together at most 1'],

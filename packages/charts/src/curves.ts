@@ -149,8 +149,11 @@ export function referenceLine(
 /** Each value averaged with its neighbours, over 1% of all points. */
 function movingAverage(points: readonly [number, number][]): [number, number][] {
   const reach = Math.round(points.length / 200);
+  // Sums up to each point, so that long runs take no longer a point than short ones.
+  const sums = [0];
+  for (const [, value] of points) sums.push(sums.at(-1)! + value);
   return points.map(([step], i) => {
-    const near = points.slice(Math.max(0, i - reach), i + reach + 1);
-    return [step, near.reduce((sum, [, value]) => sum + value, 0) / near.length];
+    const [from, to] = [Math.max(0, i - reach), Math.min(points.length, i + reach + 1)];
+    return [step, (sums[to]! - sums[from]!) / (to - from)];
   });
 }

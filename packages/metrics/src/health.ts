@@ -148,3 +148,25 @@ export function keyReport(keys: Matrix): KeyReport {
     welchFloor: rows <= width ? 0 : Math.sqrt((rows - width) / (width * (rows - 1))),
   };
 }
+
+/**
+ * Squares of a matrix's singular values, the largest first, min(rows, columns) of them: the eigenvalues of its smaller Gram matrix. Their `effectiveRank` says how many directions
+ * the rows span.
+ */
+export function squaredSingularValues(matrix: Matrix): Float64Array {
+  checkMatrix('matrix', matrix);
+  const { rows, columns, values } = matrix;
+  const byRows = rows <= columns;
+  const [size, length] = byRows ? [rows, columns] : [columns, rows];
+  const at = (i: number, j: number): number => values[byRows ? i * columns + j : j * columns + i]!;
+  const gram = new Float64Array(size * size);
+  for (let a = 0; a < size; a++) {
+    for (let b = 0; b <= a; b++) {
+      let sum = 0;
+      for (let j = 0; j < length; j++) sum += at(a, j) * at(b, j);
+      gram[a * size + b] = sum;
+      gram[b * size + a] = sum;
+    }
+  }
+  return symmetricEigen({ rows: size, columns: size, values: gram }).values;
+}

@@ -7,6 +7,7 @@ import {
   latentReport,
   type Matrix,
   scoreReport,
+  squaredSingularValues,
   symmetricEigen,
 } from '../src/index.ts';
 import { Random } from '../src/random.ts';
@@ -190,5 +191,38 @@ describe('prototypes', () => {
     for (const figure of [star.rms, star.largest, star.welchFloor]) expect(figure).toBeCloseTo(0.5, 12);
     expect(keyReport(matrix([[1, 0], [0, 2]]))).toEqual({ mean: 0, rms: 0, largest: 0, welchFloor: 0 }); // biome-ignore format: a matrix
     expect(keyReport(matrix([[1, 2]])).rms).toBeNaN();
+  });
+});
+
+describe('squaredSingularValues', () => {
+  test('are those of rows that are orthogonal: their squared lengths', () => {
+    const values = [0, 3, 0, 0, 0, 0, -2, 0, 0, 0, 0, 1];
+    expect([...squaredSingularValues({ rows: 3, columns: 4, values })].map((x) => Math.round(x * 1e9) / 1e9)).toEqual([
+      9, 4, 1,
+    ]);
+  });
+
+  test('add up to the sum of squares, and are the same for the transposed matrix', () => {
+    const entry = fc.double({ min: -2, max: 2, noNaN: true });
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 6 }),
+        fc.integer({ min: 1, max: 6 }),
+        fc.array(entry, { minLength: 36 }),
+        (rows, columns, all) => {
+          const values = all.slice(0, rows * columns);
+          const transposed = Array.from(
+            { length: rows * columns },
+            (_, i) => values[(i % rows) * columns + Math.floor(i / rows)]!,
+          );
+          const own = squaredSingularValues({ rows, columns, values });
+          const other = squaredSingularValues({ rows: columns, columns: rows, values: transposed });
+          expect(own).toHaveLength(Math.min(rows, columns));
+          for (const [i, value] of own.entries()) expect(value).toBeCloseTo(other[i]!, 8);
+          const squares = values.reduce((sum, value) => sum + value ** 2, 0);
+          expect(own.reduce((sum, value) => sum + value, 0)).toBeCloseTo(squares, 8);
+        },
+      ),
+    );
   });
 });

@@ -21,6 +21,7 @@ import {
 import {
   add,
   affine,
+  assign,
   type Device,
   embedding,
   keep,
@@ -199,7 +200,10 @@ export class Decoder {
     const tokenIds = reshape(inputIds, [inputIds.size]);
     const routings: Routing[] = [];
     let hidden = labelled(device, 'embedding', () => embedding(this.#tensor('model.embed_tokens.weight'), tokenIds));
+    const { observe } = context;
+    observe?.('model.embed_tokens', hidden);
     this.#layers.forEach((layer, i) => {
+      const within = observe && ((name: string, x: Tensor): void => observe(`model.layers.${i}.${name}`, x));
       const past =
         cache === undefined
           ? null
@@ -207,8 +211,9 @@ export class Decoder {
       const layout = { batch, sequence, tables, past };
       // A scope a layer frees what neither backward nor the caller reads; the tape holds what it needs itself.
       const result = scope(device, () =>
-        layer.forward(hidden, layout, { ...routeContext(context, i, routings.length), tokenIds, sequence }),
+        layer.forward(hidden, layout, { ...routeContext(context, i, routings.length), tokenIds, sequence }, within),
       );
+      observe?.(`model.layers.${i}`, result.hidden);
       hidden.dispose();
       hidden = result.hidden;
       if (result.routing !== null) routings.push(result.routing);
@@ -216,6 +221,7 @@ export class Decoder {
     const last = hidden;
     hidden = labelled(device, 'norm', () => rmsNorm(last, this.#tensor('model.norm.weight'), plan.normEpsilon));
     last.dispose();
+    observe?.('model.norm', hidden);
     return { hidden, routings };
   }
 
@@ -275,9 +281,20 @@ export class Decoder {
 }
 
 /** A decoder with fresh weights: N(0, 0.02), norms 1, each parameter from a stream of its own named by the seed and the parameter. */
-export function createDecoder(device: Device, config: DecoderConfig, options: { readonly seed: number }): Decoder {
-  const key = RandomKey.fromSeed(options.seed).fold('parameters');
-  return new Decoder(config, device, createParameters(device, decoderParameters(planDecoder(config)), key));
+export function createDecoder(device: Device, config: DecoderConfig, { seed }: { readonly seed: number }): Decoder {
+  return new Decoder(config, device, freshTensors(device, decoderParameters(planDecoder(config)), seed));
+}
+
+/** Puts all parameters and buffers back to what `createDecoder` starts with. Takes the memory of a second model meanwhile. */
+export function resetDecoder({ device, layout, parameters, buffers }: Decoder, seed: number): void {
+  for (const [name, fresh] of freshTensors(device, layout, seed)) {
+    assign((parameters.get(name) ?? buffers.get(name))!, fresh);
+    fresh.dispose();
+  }
+}
+
+function freshTensors(device: Device, layout: readonly ModelParameter[], seed: number): ReadonlyMap<string, Tensor> {
+  return createParameters(device, layout, RandomKey.fromSeed(seed).fold('parameters'));
 }
 
 /** Terms of one weight are added up first, so that a weight costs one kernel however many layers there are. */

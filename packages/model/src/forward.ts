@@ -1,6 +1,7 @@
 /** What a decoder's forward pass gets and gives. */
 import type { LossTerm, RecordedRouting, RouteContext, Routing, RoutingStatistics } from '@lpr/moe';
 import { RandomKey, type Tensor } from '@lpr/tensor';
+import type { Observer } from './layers/decoderLayer.ts';
 
 export interface DecoderBatch {
   /** i32 `[batch, sequence]`. */
@@ -20,6 +21,8 @@ export interface DecoderContext {
    * says so.
    */
   readonly part?: DecoderPart;
+  /** Told of activations as they are computed, by the names of what made them: "model.layers.3.self_attn", "model.layers.3.mlp.gate", "model.norm". */
+  readonly observe?: Observer;
   /** In evaluation: recorded choices for each layer with experts, which are followed in place of the routers' own. */
   readonly replay?: readonly RecordedRouting[];
 }

@@ -10,6 +10,7 @@ export { type RouterKeys, routerOf } from './families/routing.ts';
 export * from './flops.ts';
 export type * from './forward.ts';
 export * from './generate.ts';
+export type { Observer } from './layers/decoderLayer.ts';
 export { KeyValueCache } from './layers/keyValueCache.ts';
 export { decoderParameters, type ModelParameter, type Piece } from './parameters.ts';
 export type * from './plan.ts';

@@ -30,4 +30,4 @@ export const PAPER_TRAINING = {
 export const ADDRESSES = { sources: [{ type: 'state-of-the-union' }], tokenizer: 'train' } as const;
 
 /** Evaluation at the end alone, with traces for figures of specialisation. */
-export const AT_THE_END = { every: null, patience: null, traceTokens: 4096 } as const;
+export const AT_THE_END = { sources: [], every: null, patience: null, traceTokens: 4096 } as const;

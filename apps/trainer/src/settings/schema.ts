@@ -69,6 +69,7 @@ export interface Settings {
     readonly lossSpike: LossSpikeOptions | null;
   };
   readonly evaluation: {
+    readonly sources: readonly SourceSpec[];
     readonly tokens: number;
     readonly batchSize: number;
     readonly every: number | null;
@@ -125,7 +126,11 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
       .union([z.enum(['train', 'bytes', 'qwen3']), z.strictObject({ path: z.string().min(1) })])
       .default('train')
       .describe('train: byte-level BPE, trained on the training text. path: of a tokenizer.json'),
-    heldOutFraction: z.number().gt(0).lt(1).describe('Share of the text that is only evaluated on'),
+    heldOutFraction: z
+      .number()
+      .min(0)
+      .lt(1)
+      .describe('Share of the text that is only evaluated on; 0 where evaluation.sources gives other text'),
     batchSize: positive('Sequences that run through the model at once'),
     sequenceLength: positive('Tokens of a sequence'),
   }),
@@ -177,6 +182,10 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
       .describe('When a loss stops the run as one that is not finite does; null: never'),
   }),
   evaluation: z.strictObject({
+    sources: z
+      .array(sourceSpecSchema)
+      .default([])
+      .describe('Text that is evaluated on whole, besides what is held out of data.sources'),
     tokens: positive('Held-out tokens, at most'),
     batchSize: positive('Sequences at once'),
     every: z.int().min(1).nullable().default(null).describe('Steps between evaluations; null: only at the end'),
