@@ -72,7 +72,7 @@ async function conform(name: 'wasm' | 'webgpu'): Promise<ConformanceReport> {
   const device = await open(name);
   const failures: string[] = [];
   for (const op of opNames) {
-    for (const { title, run } of checks(op, 2)) {
+    for (const { title, run } of checks(op, 3)) {
       await run(device).catch((error: unknown) => failures.push(`${op}, ${title}: ${String(error)}`));
     }
   }

@@ -127,8 +127,8 @@ export class FollowedRun {
     };
   }
 
-  series(points: number, from?: number, to?: number): SeriesFile {
-    return this.#metrics.file(points, from, to);
+  series(points: number, from?: number): SeriesFile {
+    return this.#metrics.file(points, from);
   }
 
   windows(range: WindowRange): Promise<Uint8Array> {
