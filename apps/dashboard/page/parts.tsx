@@ -74,3 +74,29 @@ export function Head({ names, words = [] }: { names: readonly string[]; words?: 
     </thead>
   );
 }
+
+/** Chooses one of `count` things that are numbered from 0. */
+export function NumberChoice({
+  name,
+  count,
+  value,
+  onChange,
+}: {
+  name: string;
+  count: number;
+  value: number;
+  onChange: (value: number) => void;
+}): JSX.Element {
+  return (
+    <label>
+      {name}{' '}
+      <select aria-label={name} value={value} onChange={({ currentTarget }) => onChange(Number(currentTarget.value))}>
+        {Array.from({ length: count }, (_, i) => (
+          <option key={i} value={i}>
+            {i}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}

@@ -8,7 +8,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Dashboard, serveDashboard } from '../src/server/server.ts';
 import { launchBrowser, noBrowser } from './browser.ts';
-import { metricsLine, temporaryFolder, writeRun } from './folders.ts';
+import { metricsLine, temporaryFolder, traceFile, writeRun } from './folders.ts';
 import { writeModel } from './models.ts';
 
 const HOSTILE = `"><img src=x onerror=alert(1)><script>alert(2)</script>{a|b}`;
@@ -43,6 +43,10 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     for (const name of ['good', 'compare-1/lpr', 'compare-1/top-k']) {
       await writeRun(join(root, name));
       await writeFile(join(root, name, 'evaluation.json'), JSON.stringify(evaluation));
+    }
+    await mkdir(join(root, 'good', 'traces'));
+    for (const step of [20, 40]) {
+      await writeFile(join(root, 'good', 'traces', `step-0000${step}.trace`), traceFile(step / 20));
     }
     routed = await writeModel(join(root, 'good'), { step: 40, seed: 1 });
     await writeRun(join(root, 'hostile', HOSTILE.replaceAll('/', '\u2215')));
@@ -127,6 +131,26 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2 - 20);
     expect(await page.getByLabel('Expert', { exact: true }).inputValue()).not.toBe('0');
     expect(await page.locator('.problem').count()).toBe(0);
+  });
+
+  it('shows what experts are chosen for', async () => {
+    const page = await open('/run?run=good');
+    await page.getByText('What experts are chosen for').click();
+    const details = page.locator('details', { hasText: 'What experts are chosen for' });
+    await expect.poll(() => details.locator('figure').count()).toBe(4);
+    const before = await page.locator('figure').count();
+    for (let i = before - 4; i < before; i++) await drawn(page, i);
+    const [csv] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Router saturation of good: save as CSV' }).click(),
+    ]);
+    // Moved by one, a token keeps one of its two experts.
+    expect((await readFile(await csv.path(), 'utf8')).split('\r\n').slice(1, 5)).toEqual([
+      '20,0,0.5',
+      '20,1,0.5',
+      '40,0,1',
+      '40,1,1',
+    ]);
   });
 
   it('sets runs beside each other', async () => {

@@ -64,7 +64,7 @@ const CHARACTERS_PER_TOKEN = 5;
 /**
  * Makes the token streams that `BatchStream` and `evaluationBatches` read.
  *
- * @throws RangeError when there is no source, two read the same file, or a part of one has no document; what `openSource`,
+ * @throws RangeError when there is no source, they name a file twice, or a part of one has no document; what `openSource`,
  *   `splitDocuments`, `trainBpe`, `loadTokenizer` and `cached` throw
  */
 export async function prepareTokens(options: PrepareOptions): Promise<PreparedTokens> {
@@ -201,16 +201,13 @@ function checkSources(sources: readonly Source[]): void {
     throw new RangeError('prepareTokens: got no sources; give at least one, e.g. { type: "state-of-the-union" }.');
   }
   const seen = new Set<string>();
-  for (const { files } of sources) {
-    for (const { name, key } of files) {
-      const identity = JSON.stringify(key);
-      if (seen.has(identity)) {
-        throw new RangeError(
-          `prepareTokens: two sources read ${name}, so a document could be trained on and held out. Name it once.`,
-        );
-      }
-      seen.add(identity);
+  for (const { name, origin } of sources.flatMap(({ files }) => files)) {
+    if (seen.has(origin)) {
+      throw new RangeError(
+        `prepareTokens: the sources name ${name} twice, so a document could be trained on and held out. Name it once.`,
+      );
     }
+    seen.add(origin);
   }
 }
 

@@ -131,9 +131,9 @@ describe('a dataset of the hub', () => {
     expect(await read()).toEqual(ALL);
   });
 
-  it('waits as long as the server asks', async () => {
+  it.each<Fault>(['too many', 'over the limit'])('waits as long as the server asks: %s', async (fault) => {
     const source = await open();
-    server.faults.push('too many');
+    server.faults.push(fault);
     const start = performance.now();
     expect((await readSource(source)).map(({ text }) => text)).toEqual(ALL);
     expect(performance.now() - start).toBeGreaterThan(990);

@@ -1,5 +1,5 @@
 /**
- * The WGSL that gpu.js makes of every kernel, checked on any machine by Dawn's null backend, which validates shaders, layouts and
+ * The WGSL that gpu.js makes for every op, checked on any machine by Dawn's null backend, which validates shaders, layouts and
  * launches but computes nothing. And what gpu.js would get silently wrong: loops that end after 1000 rounds, and indices that pass
  * through f32.
  */
@@ -7,9 +7,8 @@ import { afterAll, beforeAll, describe, expect, it, type MockInstance, vi } from
 import { create } from 'webgpu';
 import { WebGPUContext } from '../src/devices/gpu/gpujs.ts';
 import { type GpuDevice, createGpuDevice } from '../src/devices/gpu/index.ts';
-import { Bench, tour } from './support/tour.ts';
-
-const names = Object.keys(tour) as (keyof typeof tour)[];
+import { opNames, suites } from './conformance/index.ts';
+import { bitsOf } from './support/check.ts';
 
 let device: GpuDevice;
 let compiled: MockInstance<(descriptor: { code: string }) => unknown>;
@@ -26,13 +25,12 @@ afterAll(async () => {
   await device.dispose();
 });
 
-describe.each(names)('%s', (name) => {
+describe.each(opNames)('%s', (name) => {
   it('is valid WGSL with constant loops and integer indices', async () => {
     const start = compiled.mock.calls.length;
-    const bench = new Bench(device);
-    tour[name](bench);
+    const { awkward, gradients } = suites[name];
+    for (const testCase of awkward) await bitsOf(device, testCase, gradients);
     await device.synchronize();
-    bench.free();
     for (const [{ code: shader }] of compiled.mock.calls.slice(start)) {
       expect(shader).not.toContain('LOOP_MAX');
       expect(floatIndices(shader), shader).toEqual([]);

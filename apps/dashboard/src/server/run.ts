@@ -1,4 +1,5 @@
 /** One run that the server follows: its files read once, and again only where they grew. */
+import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path/posix';
 import { hasCode, isLocked } from '@lpr/train';
 import { parse } from 'yaml';
@@ -117,6 +118,7 @@ export class FollowedRun {
       settings: flatten(this.#settings).slice(0, MAX_SETTINGS),
       loads: await this.#loadsInfo(),
       evaluations: final === null ? during : [...during, final],
+      traces: await this.#traceSteps(),
       files: (await Promise.all(DOWNLOADS.map((name) => this.#fileInfo(name)))).flatMap((file) => file ?? []),
       explorer: await checkpointOf(this.#folder, this.id).then(
         ({ step }) => ({ step, unavailable: null }),
@@ -125,17 +127,34 @@ export class FollowedRun {
     };
   }
 
-  series(points: number, from?: number, to?: number): SeriesFile {
-    return this.#metrics.file(points, from, to);
+  series(points: number, from?: number): SeriesFile {
+    return this.#metrics.file(points, from);
   }
 
   windows(range: WindowRange): Promise<Uint8Array> {
     return readWindows(this.#folder, this.#path(LOADS_FILE), range);
   }
 
+  /** Path below the served folder of the routing trace that was written at a step. */
+  trace(step: number): string {
+    return this.#path(`traces/step-${String(step).padStart(6, '0')}.trace`);
+  }
+
   /** Path below the served folder of a file that may be downloaded; undefined for any other name. */
   download(name: string): string | undefined {
     return DOWNLOADS.includes(name) ? this.#path(name) : undefined;
+  }
+
+  /** Steps of the files that `trace` names; none where there is no such folder. */
+  async #traceSteps(): Promise<number[]> {
+    const names = await this.#folder
+      .resolve(this.#path('traces'))
+      .then((path) => readdir(path))
+      .catch(() => []);
+    return names
+      .flatMap((name) => /^step-(\d{6,})\.trace$/.exec(name)?.[1] ?? [])
+      .map(Number)
+      .toSorted((a, b) => a - b);
   }
 
   async #poll(): Promise<void> {
@@ -150,7 +169,10 @@ export class FollowedRun {
     ];
     for (const [file, log] of this.#logs) changed.push(await this.#guarded(file, () => log.poll()));
     await this.#loadsInfo();
-    this.#locked = await isLocked(await this.#folder.resolve(this.id)).catch(() => false);
+    this.#locked = await this.#folder
+      .resolve(this.id)
+      .then(isLocked)
+      .catch(() => false);
     this.#updatedAt = (await this.#fileInfo(METRICS_FILE))?.modifiedAt ?? 0;
     this.#read = true;
     if (changed.includes(true) || before !== JSON.stringify([this.#locked, this.#read, [...this.#problems]]))

@@ -57,6 +57,7 @@ export async function openHub(
     const address = `${endpoint}/datasets/${spec.dataset}/resolve/${commit}/${escaped}`;
     const file: ByteFile = {
       name: `${spec.dataset}/${path}`,
+      origin: `${endpoint}/datasets/${spec.dataset}/${path}`,
       key: { dataset: spec.dataset, commit, path },
       byteLength: size,
       slice: async (start, end = size) => (end > start ? readRange(address, start, end, http) : new ArrayBuffer(0)),

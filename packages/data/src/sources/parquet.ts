@@ -16,6 +16,7 @@ import { SHARD_DOCUMENTS, type Shard, type SourceFile } from './source.ts';
 export function parquetFile(file: ByteFile, column: string): SourceFile {
   return {
     name: file.name,
+    origin: file.origin,
     key: { ...file.key, format: 'parquet', column },
     shards: (first) => readRowGroups(file, column, first),
   };

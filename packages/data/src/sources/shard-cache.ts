@@ -99,8 +99,7 @@ export function cachedFile(file: SourceFile, cacheDirectory: string): SourceFile
     isLast: (content) => content[0] === 1,
   };
   return {
-    name: file.name,
-    key: file.key,
+    ...file,
     async *shards(first) {
       for await (const { content } of shardEntries(file, first, options)) {
         yield {

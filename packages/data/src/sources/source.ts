@@ -16,6 +16,8 @@ export interface Shard {
 export interface SourceFile {
   /** For messages: a path or an address. */
   readonly name: string;
+  /** Where the text is, the same however a path is written: no two sources may have the same. */
+  readonly origin: string;
   /** Everything that decides what the file's shards are, as plain data: a cache tells files apart by it. */
   readonly key: object;
   /** Reads the shards from number `first` on, which must exist; the last one says so. */
@@ -49,6 +51,7 @@ export interface SourceOptions {
  * @param options the domain is that of the first document unless given, or `'text'`
  */
 export function documentSource(documents: readonly Document[], options: SourceOptions = {}): Source {
+  const key = contentKey({}, documents);
   const domain = options.domain ?? documents[0]?.domain ?? 'text';
   return {
     ...commonOptions({ ...options, domain }),
@@ -56,7 +59,8 @@ export function documentSource(documents: readonly Document[], options: SourceOp
     files: [
       {
         name: domain,
-        key: { documents: contentKey({}, documents) },
+        origin: key,
+        key: { documents: key },
         shards: (first) => gatherShards(documents, first),
       },
     ],

@@ -3,7 +3,8 @@ import type { Kernels } from '../../kernels.ts';
 import { axes, indexOf } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
 import { rowLogSumExp } from './softmax.ts';
-import { reduceElements } from './reduce.ts';
+import { reduceElements, reduceLoop } from './reduce.ts';
+import { SHORT_ROW } from './rows-of.ts';
 
 export function lossKernels(run: Recorder): Pick<Kernels, 'countLabels' | 'softmaxCrossEntropy'> {
   return {
@@ -29,30 +30,33 @@ export function lossKernels(run: Recorder): Pick<Kernels, 'countLabels' | 'softm
       if (rows === 0) return;
       const x = run.value(logits);
       const labelsValue = run.value(labels);
-      const logSums = rowLogSumExp(run, x, rows, columns);
+      const short = columns <= SHORT_ROW;
+      const needsGradient = scale !== null && logits.elements > 0;
+      const logSums = needsGradient || !short ? rowLogSumExp(run, x, rows, columns) : null;
       const all = axes(losses.elements);
       const place = all.at[0]!;
       const lossValue = run.launch({
         key: `crossEntropy losses ${losses.elements} ${rows} ${columns} ${labelOffset} ${lossOffset}`,
         extents: all.extents,
-        buffers: { x, labels: labelsValue, logSums, old: run.value(losses) },
-        numbers: { ignored: ignoredLabel },
+        buffers: { x, labels: labelsValue, old: run.value(losses), ...(!short && { logSums: logSums! }) },
+        numbers: { ignored: ignoredLabel, lowest: Number.NEGATIVE_INFINITY },
         body: () => {
           const row = `(${place} - ${lossOffset})`;
           return `if (${place} < ${lossOffset}) { return old[${place}]; }
             if (${place} >= ${lossOffset + rows}) { return old[${place}]; }
             const label = labels[${row} + ${labelOffset}];
             if (label === ignored) { return 0.0; }
-            return logSums[${row}] - x[${indexOf([row], [columns])} + (label | 0)];`;
+            const own = x[${indexOf([row], [columns])} + (label | 0)];
+            ${short ? shortRowLoss(row, columns) : `return logSums[${row}] - own;`}`;
         },
       });
       run.store(losses, lossValue);
-      if (scale === null || logits.elements === 0) return;
+      if (!needsGradient) return;
       const { extents, at } = axes(columns, rows);
       const gradient = run.launch({
         key: `crossEntropy gradient ${columns} ${at.join()} ${labelOffset}`,
         extents,
-        buffers: { x, labels: labelsValue, logSums, scale: run.value(scale) },
+        buffers: { x, labels: labelsValue, logSums: logSums!, scale: run.value(scale) },
         numbers: { ignored: ignoredLabel },
         body: () => {
           const [column, row] = [at[0]!, at[1]!];
@@ -65,4 +69,21 @@ export function lossKernels(run: Recorder): Pick<Kernels, 'countLabels' | 'softm
       run.store(logits, gradient);
     },
   };
+}
+
+/**
+ * Returns the loss of a row whose label's logit is `own`. The largest logit is kept out of the sum, so that a small loss is as exact as a
+ * large one: `log(1 + others) + largest - own`.
+ */
+function shortRowLoss(row: string, columns: number): string {
+  const loop = (op: 'max' | 'sum', name: string, identity: string, of: (x: string) => string): string =>
+    reduceLoop(op, columns, name, identity, (column) => ({
+      guard: null,
+      value: of(`x[${indexOf([column, row], [1, columns])}]`),
+    }));
+  return `${loop('max', 'largest', 'lowest', (x) => x)}
+    ${loop('sum', 'below', '0.0', (x) => `(${x} < largest ? Math.exp(${x} - largest) : 0.0)`)}
+    ${loop('sum', 'equal', '0.0', (x) => `(${x} < largest ? 0.0 : 1.0)`)}
+    const others = below + (equal - 1);
+    return largest - own + (others < 1 ? logOnePlus(others) : Math.log(1 + others));`;
 }

@@ -10,7 +10,7 @@ import { eachColumn, returnTile, tileColumns, tileWidth } from './matmul.ts';
 import { reduceElements, reduceLoop } from './reduce.ts';
 
 /** The most columns for which threads compute the numbers of their row themselves. */
-const SHORT_ROW = 256;
+export const SHORT_ROW = 256;
 
 /** From this many rows on, sums over rows are taken in parts, whose sums are added up by another launch. */
 const ROWS_WORTH_PARTS = 64;
