@@ -22,6 +22,9 @@ const SETTINGS = [
 /** Bytes that a file may have where the disk is to be full: less than a checkpoint takes, more than the logs do. */
 const FULL_DISK_BYTES = 300_000;
 
+/** Of a process before it is killed: some 30 steps. */
+const MOST_LOGGED_BYTES = 20_000;
+
 export interface Summary {
   /** Runs that were brought to their end. */
   lives: number;
@@ -83,7 +86,7 @@ async function live(run: string, disturbed: () => boolean, random: Random, summa
     const isKilled = !isFull && disturbed() && (await killAtRandom(run, trainer, random, summary));
     const { code, stderr } = await trainer.outcome;
     if (code === 0) return;
-    if (isFull && stderr.includes('cannot write the checkpoint')) count(summary, 'disk full');
+    if (isFull && stderr.includes('cannot write')) count(summary, 'disk full');
     else if (!isKilled) throw new Error(`the trainer ended by itself with ${code}: ${stderr}`);
     if (!existsSync(join(run, 'config.yaml')) || random() < 0.4) continue;
     const kind = pick(Object.keys(DAMAGES), random);
@@ -102,11 +105,11 @@ async function killAtRandom(run: string, { child }: Running, random: Random, sum
   if (moment === 'start') {
     await setTimeout(random() * 1500);
   } else {
-    const before = logged(run);
-    while (isRunning() && logged(run) === before) await setTimeout(2);
-    if (moment === 'steps') await setTimeout(random() * 1000);
+    // By what was logged, so that a slow machine gets as far as a fast one.
+    const until = logged(run) + 1 + random() * MOST_LOGGED_BYTES;
+    while (isRunning() && logged(run) < until) await setTimeout(2);
+    if (moment === 'steps') await setTimeout(random() * 50);
     else {
-      await setTimeout(random() * 300);
       while (isRunning() && !isWriting(run)) await setTimeout(0);
       await setTimeout(random() * 5);
     }

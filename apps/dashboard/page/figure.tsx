@@ -3,7 +3,8 @@ import type { ThemeName } from '@lpr/charts';
 import type { ECharts, EChartsOption } from 'echarts';
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { download, type Table, toCsv } from './export.ts';
+import { type Table, toCsv } from './csv.ts';
+import { download } from './download.ts';
 import { currentTheme, onTheme } from './theme.ts';
 import { textTooltips } from './tooltips.ts';
 
@@ -32,6 +33,7 @@ export function Figure({ label, inputs, draw, table, onPick }: Props): JSX.Eleme
   const chart = useRef<ECharts | null>(null);
   const [ready, setReady] = useState(false);
   const [shown, setShown] = useState(false);
+  const [pointed, setPointed] = useState(false);
   const width = useWidthOnceNear(place);
   const theme = useTheme();
   const { drawn, problem } = useMemo((): { drawn: Drawn | null; problem: string | null } => {
@@ -57,13 +59,14 @@ export function Figure({ label, inputs, draw, table, onPick }: Props): JSX.Eleme
   }, []);
   useEffect(() => {
     const instance = chart.current;
-    if (instance === null || drawn === null) return;
+    // Under the pointer a figure that is fed live stands still, or its values could not be read.
+    if (instance === null || drawn === null || (pointed && shown)) return;
     const { width: across, height } = drawn.size;
     if (instance.getWidth() !== across || instance.getHeight() !== height) instance.resize({ width: across, height });
     // The panel around it is the background.
     instance.setOption({ ...textTooltips(drawn.option), backgroundColor: 'transparent' }, { notMerge: true });
     setShown(true);
-  }, [drawn, ready]);
+  }, [drawn, ready, pointed]);
   const picked = useRef(onPick);
   picked.current = onPick;
   useEffect(() => {
@@ -86,6 +89,8 @@ export function Figure({ label, inputs, draw, table, onPick }: Props): JSX.Eleme
           class="canvas"
           role="img"
           aria-label={label}
+          onPointerEnter={({ pointerType }) => setPointed(pointerType === 'mouse')}
+          onPointerLeave={() => setPointed(false)}
           hidden={problem !== null}
           style={{ height: `${drawn?.size.height ?? 320}px`, width: drawn === null ? '100%' : `${drawn.size.width}px` }}
         />

@@ -13,7 +13,7 @@ import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import type { Evaluation, LoadsInfo, RunSummary } from '../src/api.ts';
 import { ExpertLoad } from './expert.tsx';
-import type { Table } from './export.ts';
+import type { Table } from './csv.ts';
 import { api, useLoads } from './fetching.ts';
 import { Figure } from './figure.tsx';
 import { figure, whole } from './format.ts';

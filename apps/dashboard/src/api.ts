@@ -88,7 +88,7 @@ export interface Series {
   readonly values: readonly number[];
 }
 
-/** `/api/series?run=ID&points=N&from=STEP&to=STEP` */
+/** `/api/series?run=ID&points=N&from=STEP` */
 export interface SeriesFile {
   /** Recorded values that one point is the mean of, at most; 1 where every value is there. */
   readonly valuesPerPoint: number;

@@ -4,6 +4,8 @@ import {
   coActivationSize,
   domainSpecialisation as domainFigure,
   domainsSize,
+  latentGeometry,
+  latentGeometrySize,
   latentSpace,
   latentsSize,
   routerSaturation,
@@ -16,6 +18,8 @@ import {
 import {
   coActivation,
   domainSpecialisation,
+  keyReport,
+  latentReport,
   type Matrix,
   principalComponents,
   projectPoints,
@@ -132,18 +136,23 @@ export const TRACE_FIGURES: readonly FigureKind[] = [
     title: 'Latent space',
     caption:
       'Latents of held-out tokens and the prototypes on the two directions in which the latents differ most; where only angles count, all on the unit sphere.',
-    draw: async (runs) => {
-      const latents = new Map<Run, Part<readonly LayerLatents[]>>();
-      for (const run of runs) latents.set(run, await readLatents(run));
-      return perRun(
-        runs,
-        (run) => latents.get(run)!,
-        (layers, { byAngle }) => {
-          const shown = someLayers(layers.length).map((at) => layers[at]!);
-          return picture({ panels: shown.map((layer) => latentPanel(layer, byAngle)) }, latentSpace, latentsSize);
-        },
-      );
-    },
+    draw: async (runs) =>
+      await perLatents(runs, (layers, { byAngle }) => {
+        const shown = someLayers(layers.length).map((at) => layers[at]!);
+        return picture({ panels: shown.map((layer) => latentPanel(layer, byAngle)) }, latentSpace, latentsSize);
+      }),
+  },
+  {
+    name: 'latent-geometry',
+    title: 'Geometry of the latent space',
+    caption:
+      'Left, the angles between prototypes: the closer to the Welch bound, the better they share the space. Right, how many directions the latents use.',
+    draw: async (runs) =>
+      await perLatents(runs, (layers) => {
+        const { welchFloor } = keyReport(layers[0]!.prototypes);
+        const input = { layers: layers.map(geometryOf), welchFloor };
+        return picture(input, latentGeometry, latentGeometrySize);
+      }),
   },
 ];
 
@@ -170,6 +179,29 @@ async function perTrace(
     },
     draw,
   );
+}
+
+/** A figure of the latents of each run. */
+async function perLatents(
+  runs: readonly Run[],
+  draw: (layers: readonly LayerLatents[], run: Run) => ReturnType<typeof picture>,
+): Promise<Drawn> {
+  const latents = new Map<Run, Part<readonly LayerLatents[]>>();
+  for (const run of runs) latents.set(run, await readLatents(run));
+  return perRun(runs, (run) => latents.get(run)!, draw);
+}
+
+function geometryOf({ layer, latents, prototypes }: LayerLatents) {
+  const { rows, columns, values } = onSphere(prototypes);
+  const cosines: number[] = [];
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < i; j++) {
+      let cosine = 0;
+      for (let d = 0; d < columns; d++) cosine += values[i * columns + d]! * values[j * columns + d]!;
+      cosines.push(cosine);
+    }
+  }
+  return { layer, cosines, eigenvalues: latentReport(latents).eigenvalues };
 }
 
 function panelsOf<T>(trace: RoutingTrace, sharesOf: (layer: number) => T): { name: string; shares: T }[] {

@@ -70,7 +70,7 @@ async function writeRun(): Promise<void> {
 test('every figure of traces and latents is drawn', async () => {
   await writeRun();
   const { written, skipped } = await renderRuns(await readRuns(folder), { out: folder, windows: 1 });
-  const names = ['routing-strip', 'saturation', 'coactivation', 'domains', 'vocabulary', 'latents'];
+  const names = ['routing-strip', 'saturation', 'coactivation', 'domains', 'vocabulary', 'latents', 'latent-geometry'];
   expect(written.map((path) => basename(path, '.png'))).toEqual(expect.arrayContaining(names));
   expect(skipped.filter((sentence) => names.some((name) => sentence.startsWith(`not in ${name}:`)))).toEqual([]);
 });

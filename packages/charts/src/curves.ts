@@ -37,6 +37,8 @@ export interface CurvesInput {
   /** One line per panel each; names must differ. */
   readonly runs: readonly { readonly name: string; readonly points: readonly CurvePoint[] }[];
   readonly references?: readonly ReferenceLevel[];
+  /** Where the steps begin; default 0. */
+  readonly firstStep?: number;
   /** CSS pixels; default 1200. */
   readonly width?: number;
 }
@@ -76,7 +78,7 @@ export function trainingCurves(input: CurvesInput, theme: ThemeName = 'light'): 
   return lineFigureOption(figureOf(input, theme), theme);
 }
 
-function figureOf({ runs, references = [], width = 1200 }: CurvesInput, theme: ThemeName): LineFigure {
+function figureOf({ runs, references = [], firstStep = 0, width = 1200 }: CurvesInput, theme: ThemeName): LineFigure {
   if (runs.length === 0) throw new RangeError('training curves need at least one run, got none');
   const names = namesOf([...runs, ...references]);
   const last = runs.reduce((step, { points }) => Math.max(step, points.at(-1)?.step ?? 0), 0);
@@ -100,11 +102,11 @@ function figureOf({ runs, references = [], width = 1200 }: CurvesInput, theme: T
       return {
         title,
         subtitles,
-        x: { name: 'Step', min: 0, max: last },
+        x: { name: 'Step', min: firstStep, max: last },
         y: { free: figure === 'loss' },
         lines: [
           ...lines,
-          ...levels.flatMap((level, i) => referenceLine(names[runs.length + i]!, i, level, [0, last], theme)),
+          ...levels.flatMap((level, i) => referenceLine(names[runs.length + i]!, i, level, [firstStep, last], theme)),
         ],
       };
     },

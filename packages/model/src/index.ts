@@ -8,6 +8,7 @@ export type { MixtralConfig } from './families/mixtral.ts';
 export type { Qwen3MoeConfig } from './families/qwen3Moe.ts';
 export { type RouterKeys, routerOf } from './families/routing.ts';
 export * from './flops.ts';
+export type * from './forward.ts';
 export * from './generate.ts';
 export type { Observer } from './layers/decoderLayer.ts';
 export { KeyValueCache } from './layers/keyValueCache.ts';

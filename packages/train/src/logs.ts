@@ -120,19 +120,19 @@ export class RunLogs {
   }
 
   async appendMetrics(line: MetricsLine): Promise<void> {
-    await this.#metrics.appendFile(`${JSON.stringify(line)}\n`);
+    await append(METRICS_FILE, this.#metrics, `${JSON.stringify(line)}\n`);
   }
 
   async appendEvaluation(line: EvaluationLine): Promise<void> {
-    await this.#evaluations.appendFile(`${JSON.stringify(line)}\n`);
+    await append(EVALUATIONS_FILE, this.#evaluations, `${JSON.stringify(line)}\n`);
   }
 
   async appendLoads(window: LoadWindow): Promise<void> {
-    await this.#loads.appendFile(encodeLoadWindow(this.#shape, window));
+    await append(LOADS_FILE, this.#loads, encodeLoadWindow(this.#shape, window));
   }
 
   async appendSummaries(step: number, summaries: readonly Summary[]): Promise<void> {
-    await this.#events.appendFile(summaryRecord(wallTime(), step, summaries));
+    await append(EVENTS_FILE, this.#events, summaryRecord(wallTime(), step, summaries));
   }
 
   /** Waits until the disk has all. */
@@ -185,6 +185,15 @@ function* wholeLines(content: Buffer): Generator<{ readonly line: { readonly ste
     }
     start = next + 1;
     yield { line, end: start };
+  }
+}
+
+/** A part that a full disk leaves of it is cut off when the run goes on. */
+async function append(name: string, file: FileHandle, content: Uint8Array | string): Promise<void> {
+  try {
+    await file.appendFile(content);
+  } catch (error) {
+    throw new Error(`cannot write ${name} (${String(error)}). Make room on the disk, then resume`, { cause: error });
   }
 }
 

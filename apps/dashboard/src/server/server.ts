@@ -144,7 +144,6 @@ class Handler {
           (await this.#run(query)).series(
             integer(query, 'points', 1, MAX_POINTS, 1000),
             numberIn(query, 'from', -Infinity),
-            numberIn(query, 'to', Infinity),
           ),
         );
       case '/api/loads':
