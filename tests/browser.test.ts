@@ -1,4 +1,4 @@
-/** The packages in a real browser: a page that Vite bundles trains a decoder on WebGPU and runs every kernel. */
+/** The packages in a real browser: a page that Vite bundles trains a decoder on WebGPU and runs the conformance suite. */
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { type Browser, chromium, type Page as BrowserPage } from 'playwright-core';
 import { build, preview, type PreviewServer } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { KernelReport, Page, TrainingReport } from './browser/page.ts';
+import { opNames } from '../packages/tensor/test/conformance/index.ts';
+import type { Page, TrainingReport } from './browser/page.ts';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 const note = CHROMIUM === undefined ? ' (skipped: no Chromium is installed)' : '';
@@ -29,7 +30,7 @@ const FLAGS = [
 
 type Window = { readonly lpr: Page };
 
-describe.skipIf(CHROMIUM === undefined)(`in Chromium${note}`, { timeout: 4 * MINUTE }, () => {
+describe.skipIf(CHROMIUM === undefined)(`in Chromium${note}`, { timeout: 6 * MINUTE }, () => {
   let folder: string;
   let server: PreviewServer;
   let browser: Browser;
@@ -70,10 +71,13 @@ describe.skipIf(CHROMIUM === undefined)(`in Chromium${note}`, { timeout: 4 * MIN
     expect(gpu.losses.at(-1)!).toBeLessThan(gpu.losses[0]! - 0.1);
   });
 
-  it('runs every kernel on WebGPU as on wasm', async () => {
-    const reports: KernelReport[] = await page.evaluate(() => (globalThis as unknown as Window).lpr.compareKernels());
-    expect(reports.length).toBeGreaterThan(30);
-    expect(reports.filter(({ error, tolerance }) => !(error <= tolerance))).toEqual([]);
+  it.each(['wasm', 'webgpu'] as const)('runs the conformance suite on %s', async (device) => {
+    expect(opNames.length).toBeGreaterThan(40);
+    const failures = await page.evaluate(
+      ([device, ops]) => (globalThis as unknown as Window).lpr.conform(device, ops),
+      [device, opNames] as const,
+    );
+    expect(failures).toEqual([]);
     expect(complaints).toEqual([]);
   });
 });

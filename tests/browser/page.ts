@@ -1,26 +1,19 @@
-/** The page of ../browser.test.ts: a decoder trained, and every kernel run, on the devices of a browser. */
+/** The page of ../browser.test.ts: a decoder trained, and the conformance suite run, on the devices of a browser. */
 import { createDecoder, parseDecoderConfig } from '@lpr/model';
 import { createGpuDevice, createWasmDevice, type Device } from '@lpr/tensor';
 import { makeSchedule, Trainer } from '@lpr/train/browser';
-import { Bench, tour } from '../../packages/tensor/test/support/tour.ts';
+import { checks, opNames } from '../../packages/tensor/test/conformance/index.ts';
 
 export interface TrainingReport {
   readonly device: string;
   readonly losses: readonly number[];
 }
 
-/** How far a kernel of the GPU device is from the wasm device. */
-export interface KernelReport {
-  readonly name: string;
-  /** Relative to the largest number of a result; infinite when a NaN or an integer differs. */
-  readonly error: number;
-  readonly tolerance: number;
-}
-
 /** What the page offers to the test that drives it. */
 export interface Page {
   train(device: 'wasm' | 'webgpu', router: 'top-k' | 'lpr', steps: number): Promise<TrainingReport>;
-  compareKernels(): Promise<KernelReport[]>;
+  /** Runs the conformance suite of some ops; what failed. */
+  conform(device: 'wasm' | 'webgpu', ops: readonly string[]): Promise<string[]>;
 }
 
 const open = (name: 'wasm' | 'webgpu'): Promise<Device> =>
@@ -69,40 +62,17 @@ async function train(name: 'wasm' | 'webgpu', router: 'top-k' | 'lpr', steps: nu
   return report;
 }
 
-/** The largest difference relative to the largest number. */
-function errorOf(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
-  let [largest, worst] = [1e-3, 0];
-  for (let i = 0; i < expected.length; i++) {
-    const [a, b] = [actual[i]!, expected[i]!];
-    if (Number.isFinite(b)) largest = Math.max(largest, Math.abs(b));
-    if (!Object.is(a, b))
-      worst = Number.isFinite(b) && Number.isFinite(a) ? Math.max(worst, Math.abs(a - b)) : Infinity;
+async function conform(name: 'wasm' | 'webgpu', ops: readonly string[]): Promise<string[]> {
+  const device = await open(name);
+  const failures: string[] = [];
+  for (const op of opNames.filter((each) => ops.includes(each))) {
+    // Shapes that fast-check makes up are for Node: each makes SwiftShader build kernels, which takes most of the time here.
+    for (const { title, run } of checks(op).filter(({ title }) => !title.startsWith('any shape'))) {
+      await run(device).catch((error: unknown) => failures.push(`${op}, ${title}: ${String(error)}`));
+    }
   }
-  return actual.length === expected.length ? worst / largest : Infinity;
+  await device.dispose();
+  return failures;
 }
 
-async function compareKernels(): Promise<KernelReport[]> {
-  const [wasm, gpu] = [await open('wasm'), await open('webgpu')];
-  const reports: KernelReport[] = [];
-  for (const name of Object.keys(tour) as (keyof typeof tour)[]) {
-    const [expected, actual] = [new Bench(wasm), new Bench(gpu)];
-    const [wanted, got] = [tour[name](expected), tour[name](actual)];
-    let error = 0;
-    for (const [key, buffer] of Object.entries(got.floats ?? {})) {
-      const of = [await actual.read(buffer, false), await expected.read(wanted.floats![key]!, false)] as const;
-      error = Math.max(error, errorOf(...of));
-    }
-    for (const [key, buffer] of Object.entries(got.integers ?? {})) {
-      const of = [await actual.read(buffer, true), await expected.read(wanted.integers![key]!, true)] as const;
-      if (errorOf(...of) > 0) error = Infinity;
-    }
-    expected.free();
-    actual.free();
-    reports.push({ name, error, tolerance: got.tolerance ?? 3e-6 });
-  }
-  await wasm.dispose();
-  await gpu.dispose();
-  return reports;
-}
-
-(globalThis as unknown as { lpr: Page }).lpr = { train, compareKernels };
+(globalThis as unknown as { lpr: Page }).lpr = { train, conform };
