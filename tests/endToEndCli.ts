@@ -25,21 +25,36 @@ export interface Running {
   readonly outcome: Promise<Outcome>;
 }
 
+export interface ChildOptions {
+  /** Variables beside those of this process. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** No file may grow beyond this, as on a full disk. */
+  readonly fileBytes?: number;
+}
+
+/** What `pnpm trainer` runs, as words of a command line and variables. */
+export function trainerCommand(): { words: readonly [string, ...string[]]; env: NodeJS.ProcessEnv } {
+  return {
+    words: [process.execPath, '--import', import.meta.resolve('tsx'), join(root, 'apps/trainer/src/main.ts')],
+    env: { ...process.env, XDG_CACHE_HOME: cache, NO_COLOR: '1' },
+  };
+}
+
 /** Starts `pnpm trainer ...args` (less pnpm) in a working directory of its own. */
 export function startTrainer(
   args: readonly string[],
   cwd: string = tmpdir(),
-  environment: Readonly<Record<string, string>> = {},
+  { fileBytes, environment }: ChildOptions = {},
 ): Running {
-  const child = spawn(
-    process.execPath,
-    ['--import', import.meta.resolve('tsx'), join(root, 'apps/trainer/src/main.ts'), ...args],
-    {
-      cwd,
-      env: { ...process.env, XDG_CACHE_HOME: cache, NO_COLOR: '1', ...environment },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
+  const { words, env } = trainerCommand();
+  // The shell's unit is 512 bytes. The signal that goes with the limit would end the process before it sees the error.
+  const limited = `trap '' XFSZ; ulimit -f ${Math.ceil((fileBytes ?? 0) / 512)}; exec "$0" "$@"`;
+  const [command, ...parameters] = fileBytes === undefined ? words : (['/bin/sh', '-c', limited, ...words] as const);
+  const child = spawn(command, [...parameters, ...args], {
+    cwd,
+    env: { ...env, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const outcome = new Promise<Outcome>((settle, fail) => {
     let stdout = '';
     let stderr = '';
@@ -55,5 +70,5 @@ export async function runTrainer(
   cwd?: string,
   environment?: Readonly<Record<string, string>>,
 ): Promise<Outcome> {
-  return await startTrainer(args, cwd, environment).outcome;
+  return await startTrainer(args, cwd, environment && { environment }).outcome;
 }

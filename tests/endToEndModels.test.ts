@@ -79,6 +79,94 @@ describe('a model trained on two text files with a tokenizer of their own', () =
   );
 });
 
+interface Figures {
+  readonly tokens: number;
+  readonly loss: number;
+  readonly domains: Record<string, { loss: number; tokens: number }>;
+  readonly layers: { gini: number }[];
+  readonly specialisation: { mutualInformation: number; domainInformation: number | null }[];
+  readonly counts: number[][];
+}
+
+async function figures(args: readonly string[]): Promise<Figures> {
+  return JSON.parse(await succeed([...args, '--json'])) as Figures;
+}
+
+describe('eval', () => {
+  it(
+    'gives loss by domain, balance and specialisation, on either split, some domains, or any text',
+    async () => {
+      const heldOut = await figures(['eval', run]);
+      const { evaluation } = JSON.parse(readFileSync(join(run, 'evaluation.json'), 'utf8')) as {
+        evaluation: { counts: number[][]; testLoss: number; mutualInformation: number };
+      };
+      expect(heldOut.counts).toEqual(evaluation.counts);
+      expect(heldOut.loss).toBeCloseTo(evaluation.testLoss, 5);
+      expect(Object.keys(heldOut.domains)).toEqual(['prose', 'code']);
+      const { prose: first, code: second } = heldOut.domains;
+      expect(first!.tokens + second!.tokens).toBe(heldOut.tokens);
+      expect((first!.loss * first!.tokens + second!.loss * second!.tokens) / heldOut.tokens).toBeCloseTo(
+        heldOut.loss,
+        5,
+      );
+      const information = heldOut.specialisation.map(({ mutualInformation }) => mutualInformation);
+      expect(information.reduce((sum, value) => sum + value / 2, 0)).toBeCloseTo(evaluation.mutualInformation, 9);
+      for (const { domainInformation } of heldOut.specialisation) expect(domainInformation).toBeGreaterThan(0);
+
+      const one = await figures(['eval', run, '--domain', 'code']);
+      expect(one.domains).toEqual({ code: second });
+      expect(one.specialisation[0]!.domainInformation).toBeNull();
+
+      const training = await figures(['eval', run, '--split', 'training', '--tokens', '1280']);
+      expect(training.tokens).toBe(1280);
+      expect(training.loss).not.toBe(heldOut.loss);
+
+      const own = await figures([
+        'eval',
+        join(run, 'checkpoints', 'step-000040'),
+        '--text',
+        'code.txt',
+        '--tokens',
+        '640',
+      ]);
+      expect(own.tokens).toBe(640);
+      // Every token goes to two experts, in both layers.
+      expect(own.counts.map((layer) => layer.reduce((a, b) => a + b))).toEqual([1280, 1280]);
+
+      const tables = await succeed(['eval', run]);
+      for (const word of ['perplexity', 'sampling floor', 'isotropic null', 'MaxVio', 'I(expert; domain)', 'layer 1']) {
+        expect(tables).toContain(word);
+      }
+    },
+    TIMEOUT,
+  );
+});
+
+describe('inspect', () => {
+  it(
+    'shows how prototypes lie, and where the tokens of a text go',
+    async () => {
+      const geometry = await succeed(['inspect', run]);
+      expect(geometry).toMatch(/^layer 1 +latentPrototype +8 x 16 /m);
+      expect(geometry).not.toContain('perplexity');
+      const { layers, text } = JSON.parse(await succeed(['inspect', run, '--json', '--text', prose])) as {
+        layers: { effectiveRank: number; largest: number; norm: { mean: number } }[];
+        text: Figures;
+      };
+      expect(layers).toHaveLength(2);
+      for (const { effectiveRank, largest, norm } of layers) {
+        expect(effectiveRank).toBeGreaterThan(1);
+        expect(effectiveRank).toBeLessThanOrEqual(8);
+        expect(largest).toBeLessThan(1);
+        // They start on the unit sphere, and forty steps do not take them far.
+        expect(norm.mean).toBeCloseTo(1, 0);
+      }
+      expect(text.layers).toHaveLength(2);
+    },
+    TIMEOUT,
+  );
+});
+
 describe('the machine', () => {
   it(
     'is looked at by doctor, and timed by bench',

@@ -3,7 +3,7 @@ import { curvesSize, gradientNorms, gradientsSize, stepTime, stepTimeSize, train
 import type { CurvePoint, ReferenceLevel } from '@lpr/charts';
 import type { JSX } from 'preact';
 import type { Series, SeriesFile } from '../src/api.ts';
-import type { Table } from './export.ts';
+import type { Table } from './csv.ts';
 import { Figure } from './figure.tsx';
 
 export interface NamedSeries {
@@ -16,10 +16,13 @@ const CURVES = ['loss', 'gini', 'minMax', 'maxVio'] as const;
 /** Loss and balance over the steps. */
 export function Curves({
   runs,
+  from = 0,
   references = [],
   label,
 }: {
   runs: readonly NamedSeries[];
+  /** Step that the axis begins at. */
+  from?: number;
   references?: readonly ReferenceLevel[];
   label: string;
 }): JSX.Element {
@@ -27,9 +30,11 @@ export function Curves({
   return (
     <Figure
       label={label}
-      inputs={[...runs.flatMap(({ name, file }) => [name, file]), references]}
+      inputs={[...runs.flatMap(({ name, file }) => [name, file]), references, from]}
       draw={(width, theme) => {
-        const input = { runs: lines, references, width };
+        // A run may have the name of a level, and names tell lines apart.
+        const levels = references.filter(({ name }) => lines.every((line) => line.name !== name));
+        const input = { runs: lines, references: levels, firstStep: from, width };
         return { option: trainingCurves(input, theme), size: curvesSize(input) };
       }}
       table={() => seriesTable(runs, [...CURVES])}

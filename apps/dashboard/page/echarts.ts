@@ -1,5 +1,5 @@
 /** The parts of ECharts that the figures use. Loaded when the first figure is drawn. */
-import { BarChart, CustomChart, LineChart, ScatterChart } from 'echarts/charts';
+import { BarChart, BoxplotChart, CustomChart, LineChart, ScatterChart } from 'echarts/charts';
 import {
   DatasetComponent,
   GraphicComponent,
@@ -15,6 +15,7 @@ import { CanvasRenderer } from 'echarts/renderers';
 
 use([
   BarChart,
+  BoxplotChart,
   CustomChart,
   LineChart,
   ScatterChart,

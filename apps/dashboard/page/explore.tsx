@@ -154,13 +154,13 @@ function Routed({ routed, run }: { routed: RoutedText; run: string }): JSX.Eleme
               class="token"
               tabIndex={i === at ? 0 : -1}
               aria-pressed={i === at}
-              aria-label={`token ${i + 1}, ${JSON.stringify(text)}, expert ${first(i)}`}
               style={{ '--hue': String(hueOf(first(i), experts)) }}
               onClick={() => setToken(i)}
               onMouseEnter={() => setToken(i)}
               onFocus={() => setToken(i)}
             >
               {text.replaceAll('\n', '↵') || '·'}
+              <span class="unseen">, expert </span>
               <sub>{first(i) < experts ? first(i) : '–'}</sub>
             </button>
           ))}

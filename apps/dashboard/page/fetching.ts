@@ -1,5 +1,5 @@
 /** Asks the server, and keeps showing the last answer while the next one comes. */
-import { decodeLoads, type LoadFile } from '@lpr/metrics';
+import { decodeLoads, decodeTrace, type LoadFile, type RoutingTrace } from '@lpr/metrics';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ApiError } from '../src/api.ts';
 
@@ -17,7 +17,7 @@ export function api(path: string, query: Readonly<Record<string, string | number
 
 /** The JSON at an address. Of one that changes, the old answer is forgotten; of `version`, it stays until the new one is there. */
 export function useJson<T>(url: string | null, version?: unknown): Fetched<T> {
-  return useAnswer(url, version, async (response) => (await response.json()) as T);
+  return useAnswer(url, version, async (address) => (await (await get(address)).json()) as T);
 }
 
 /** The JSON at several addresses, as `useJson`; the list of them must not change while the component lives. */
@@ -27,7 +27,14 @@ export function useAll<T>(urls: readonly string[], versions: readonly unknown[])
 
 /** The loads at an address; as `useJson`. `keep` shows the old ones also while the address changes. */
 export function useLoads(url: string | null, version?: unknown, keep = false): Fetched<LoadFile> {
-  return useAnswer(url, version, async (response) => decodeLoads(new Uint8Array(await response.arrayBuffer())), keep);
+  return useAnswer(url, version, async (address) => decodeLoads(await bytesAt(address)), keep);
+}
+
+/** The routing traces at some addresses, in their order; as `useJson`. */
+export function useTraces(urls: readonly string[]): Fetched<readonly RoutingTrace[]> {
+  return useAnswer(urls.length === 0 ? null : urls.join(' '), undefined, async () =>
+    Promise.all(urls.map(async (url) => decodeTrace(await bytesAt(url)))),
+  );
 }
 
 /** Sends JSON, and gives the JSON that comes back. @throws Error with what the server says is wrong */
@@ -45,7 +52,7 @@ export async function postJson<T>(url: string, body: unknown, signal: AbortSigna
 function useAnswer<T>(
   url: string | null,
   version: unknown,
-  read: (response: Response) => Promise<T>,
+  read: (url: string) => Promise<T>,
   keep = false,
 ): Fetched<T> {
   const [shown, show] = useState<Fetched<T> & { readonly url: string | null }>({
@@ -68,9 +75,7 @@ function useAnswer<T>(
       do {
         own.stale = false;
         try {
-          const response = await fetch(url);
-          await check(response);
-          const data = await read(response);
+          const data = await read(url);
           if (wanted()) show({ url, data, error: undefined });
         } catch (error) {
           const message = error instanceof Error ? error.message : String(error);
@@ -87,6 +92,16 @@ function useAnswer<T>(
     [],
   );
   return keep || shown.url === url ? shown : { data: undefined, error: undefined };
+}
+
+async function get(url: string): Promise<Response> {
+  const response = await fetch(url);
+  await check(response);
+  return response;
+}
+
+async function bytesAt(url: string): Promise<Uint8Array> {
+  return new Uint8Array(await (await get(url)).arrayBuffer());
 }
 
 async function check(response: Response): Promise<void> {

@@ -3,7 +3,8 @@ import type { ThemeName } from '@lpr/charts';
 import type { ECharts, EChartsOption } from 'echarts';
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { download, type Table, toCsv } from './export.ts';
+import { type Table, toCsv } from './csv.ts';
+import { download } from './download.ts';
 import { currentTheme, onTheme } from './theme.ts';
 import { textTooltips } from './tooltips.ts';
 
@@ -31,7 +32,9 @@ export function Figure({ label, inputs, draw, table, onPick }: Props): JSX.Eleme
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<ECharts | null>(null);
   const [ready, setReady] = useState(false);
-  const width = useWidth(place);
+  const [shown, setShown] = useState(false);
+  const [pointed, setPointed] = useState(false);
+  const width = useWidthOnceNear(place);
   const theme = useTheme();
   const { drawn, problem } = useMemo((): { drawn: Drawn | null; problem: string | null } => {
     try {
@@ -56,12 +59,14 @@ export function Figure({ label, inputs, draw, table, onPick }: Props): JSX.Eleme
   }, []);
   useEffect(() => {
     const instance = chart.current;
-    if (instance === null || drawn === null) return;
+    // Under the pointer a figure that is fed live stands still, or its values could not be read.
+    if (instance === null || drawn === null || (pointed && shown)) return;
     const { width: across, height } = drawn.size;
     if (instance.getWidth() !== across || instance.getHeight() !== height) instance.resize({ width: across, height });
     // The panel around it is the background.
     instance.setOption({ ...textTooltips(drawn.option), backgroundColor: 'transparent' }, { notMerge: true });
-  }, [drawn, ready]);
+    setShown(true);
+  }, [drawn, ready, pointed]);
   const picked = useRef(onPick);
   picked.current = onPick;
   useEffect(() => {
@@ -76,7 +81,7 @@ export function Figure({ label, inputs, draw, table, onPick }: Props): JSX.Eleme
   };
   const csv = (): void => download(`${label}.csv`, new Blob([toCsv(table())], { type: 'text/csv' }));
   return (
-    <figure class="figure">
+    <figure class="figure" aria-busy={!shown}>
       {problem !== null && <p class="problem">This figure cannot be drawn: {problem}</p>}
       <div class="canvas-scroll">
         <div
@@ -84,6 +89,8 @@ export function Figure({ label, inputs, draw, table, onPick }: Props): JSX.Eleme
           class="canvas"
           role="img"
           aria-label={label}
+          onPointerEnter={({ pointerType }) => setPointed(pointerType === 'mouse')}
+          onPointerLeave={() => setPointed(false)}
           hidden={problem !== null}
           style={{ height: `${drawn?.size.height ?? 320}px`, width: drawn === null ? '100%' : `${drawn.size.width}px` }}
         />
@@ -106,14 +113,26 @@ export function useTheme(): ThemeName {
   return theme;
 }
 
-function useWidth(place: { readonly current: HTMLElement | null }): number {
+/** How wide the place is; 0 until the reader has come near it, so that a long page opens without drawing all of it. */
+function useWidthOnceNear(place: { readonly current: HTMLElement | null }): number {
   const [width, set] = useState(0);
   useEffect(() => {
     const box = place.current?.parentElement;
     if (!box) return undefined;
-    const observer = new ResizeObserver(() => set(Math.floor(box.clientWidth)));
-    observer.observe(box);
-    return () => observer.disconnect();
+    const resized = new ResizeObserver(() => set(Math.floor(box.clientWidth)));
+    const near = new IntersectionObserver(
+      ([entry]) => {
+        if (entry?.isIntersecting !== true) return;
+        near.disconnect();
+        resized.observe(box);
+      },
+      { rootMargin: '600px' },
+    );
+    near.observe(box);
+    return () => {
+      near.disconnect();
+      resized.disconnect();
+    };
   }, []);
   return width;
 }

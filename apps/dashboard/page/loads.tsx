@@ -13,11 +13,11 @@ import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import type { Evaluation, LoadsInfo, RunSummary } from '../src/api.ts';
 import { ExpertLoad } from './expert.tsx';
-import type { Table } from './export.ts';
+import type { Table } from './csv.ts';
 import { api, useLoads } from './fetching.ts';
 import { Figure } from './figure.tsx';
 import { figure, whole } from './format.ts';
-import { Head, Problems } from './parts.tsx';
+import { Head, NumberChoice, Problems } from './parts.tsx';
 
 /** Columns of a layer's history: no more than there are pixels for, and no more cells than a page draws at once. */
 function historyPoints({ experts }: LoadsInfo): number {
@@ -235,31 +235,6 @@ function LayerNow({
         </div>
       </div>
     </div>
-  );
-}
-
-function NumberChoice({
-  name,
-  count,
-  value,
-  onChange,
-}: {
-  name: string;
-  count: number;
-  value: number;
-  onChange: (value: number) => void;
-}): JSX.Element {
-  return (
-    <label>
-      {name}{' '}
-      <select value={value} onChange={({ currentTarget }) => onChange(Number(currentTarget.value))}>
-        {Array.from({ length: count }, (_, i) => (
-          <option key={i} value={i}>
-            {i}
-          </option>
-        ))}
-      </select>
-    </label>
   );
 }
 

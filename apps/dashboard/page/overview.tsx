@@ -102,13 +102,17 @@ function Card({ run, chosen, toggle }: { run: RunSummary; chosen: boolean; toggl
       <dl class="pair">
         <div>
           <dt>{figures.testLoss === null ? 'Loss' : 'Test loss'}</dt>
-          <dd>{figure(figures.testLoss ?? figures.loss)}</dd>
-          <Sparkline values={sparklines.loss} label={`loss of ${run.name} over its steps`} />
+          <dd>
+            {figure(figures.testLoss ?? figures.loss)}
+            <Sparkline values={sparklines.loss} label={`loss of ${run.name} over its steps`} />
+          </dd>
         </div>
         <div>
           <dt>Gini</dt>
-          <dd>{figure(figures.gini)}</dd>
-          <Sparkline values={sparklines.gini} label={`Gini of ${run.name} over its steps`} floor={0} />
+          <dd>
+            {figure(figures.gini)}
+            <Sparkline values={sparklines.gini} label={`Gini of ${run.name} over its steps`} floor={0} />
+          </dd>
         </div>
       </dl>
       <p class="soft line">

@@ -4,7 +4,7 @@ import type { RunSummary } from '../src/api.ts';
 
 export function Status({ run }: { run: RunSummary }): JSX.Element {
   const state = run.problems.length > 0 ? 'problem' : run.read ? run.status : 'reading';
-  return <span class={`status ${state}`}>{state}</span>;
+  return <span class={`status is-${state}`}>{state}</span>;
 }
 
 /** A line without axes: the course of a figure. `floor` is a value that its bottom stands for. */
@@ -72,5 +72,31 @@ export function Head({ names, words = [] }: { names: readonly string[]; words?: 
         ))}
       </tr>
     </thead>
+  );
+}
+
+/** Chooses one of `count` things that are numbered from 0. */
+export function NumberChoice({
+  name,
+  count,
+  value,
+  onChange,
+}: {
+  name: string;
+  count: number;
+  value: number;
+  onChange: (value: number) => void;
+}): JSX.Element {
+  return (
+    <label>
+      {name}{' '}
+      <select aria-label={name} value={value} onChange={({ currentTarget }) => onChange(Number(currentTarget.value))}>
+        {Array.from({ length: count }, (_, i) => (
+          <option key={i} value={i}>
+            {i}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }

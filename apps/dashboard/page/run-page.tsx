@@ -1,6 +1,6 @@
 /** Everything about one run, kept up to date while it trains. */
 import type { JSX } from 'preact';
-import { useEffect, useMemo } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { Evaluation, RunDetails, RunSummary, SeriesFile } from '../src/api.ts';
 import { Curves, GradientNorms, StepTime } from './curves.tsx';
 import { api, useJson } from './fetching.ts';
@@ -10,15 +10,31 @@ import { Loads } from './loads.tsx';
 import { Link, pageOf } from './navigation.tsx';
 import { Head, Problems, Status, Tiles } from './parts.tsx';
 import { referenceLevels } from './references.ts';
+import { Traces } from './traces.tsx';
 
 /** Points of a curve: about as many as a wide page has pixels for. */
 const POINTS = 1000;
+
+/** Parts of the run, up to its newest step, that its curves can show. */
+const SHARES = [
+  ['All steps', 1],
+  ['Last half', 0.5],
+  ['Last tenth', 0.1],
+  ['Last hundredth', 0.01],
+] as const;
 
 export function RunPage({ id }: { id: string }): JSX.Element {
   const { runs } = useRuns();
   const live = runs?.find((run) => run.id === id);
   const { data: details, error } = useJson<RunDetails>(api('run', { run: id }), live);
+  const [share, setShare] = useState<number>(1);
   const { data: file } = useJson<SeriesFile>(api('series', { run: id, points: POINTS }), live);
+  // In hundreds, so that a run under way does not ask for another part at each step.
+  const from = Math.floor(((1 - share) * (live?.step ?? 0)) / 100) * 100;
+  const { data: part } = useJson<SeriesFile>(
+    share === 1 ? null : api('series', { run: id, points: POINTS, from }),
+    live,
+  );
   const run = live ?? details?.summary;
   useEffect(() => {
     document.title = `${run?.name ?? id} · LPR dashboard`;
@@ -38,6 +54,7 @@ export function RunPage({ id }: { id: string }): JSX.Element {
   }
   const finished = details.evaluations.findLast(({ final }) => final);
   const named = { name: run.name, file };
+  const curves = (share === 1 ? file : part) ?? file;
   return (
     <>
       <div class="heading">
@@ -56,9 +73,23 @@ export function RunPage({ id }: { id: string }): JSX.Element {
         {run.step === 0 ? (
           <p class="soft">No step is written yet.</p>
         ) : (
-          <Curves runs={[named]} references={levels} label={`Loss and balance of ${run.name}`} />
+          <>
+            <div class="controls" hidden={run.step < 100}>
+              {SHARES.map(([name, value]) => (
+                <button key={name} type="button" aria-pressed={share === value} onClick={() => setShare(value)}>
+                  {name}
+                </button>
+              ))}
+            </div>
+            <Curves
+              runs={[{ name: run.name, file: curves }]}
+              from={share === 1 ? 0 : from}
+              references={levels}
+              label={`Loss and balance of ${run.name}`}
+            />
+          </>
         )}
-        {file.valuesPerPoint > 1 && <p class="soft hint">Each point is the mean of {file.valuesPerPoint} steps.</p>}
+        {curves.valuesPerPoint > 1 && <p class="soft hint">Each point is the mean of {curves.valuesPerPoint} steps.</p>}
       </section>
       {details.loads === null ? (
         <section class="panel">
@@ -70,6 +101,7 @@ export function RunPage({ id }: { id: string }): JSX.Element {
       ) : (
         <Loads run={run} loads={details.loads} evaluation={finished} />
       )}
+      <Traces run={run} steps={details.traces} />
       <GradientNorms run={named} />
       <StepTime runs={[named]} />
       <Evaluations evaluations={details.evaluations} />

@@ -74,6 +74,8 @@ export interface RunDetails {
   readonly settings: readonly (readonly [path: string, value: string])[];
   readonly loads: LoadsInfo | null;
   readonly evaluations: readonly Evaluation[];
+  /** Steps at which a routing trace was written, ascending; `/api/trace?run=ID&step=STEP` is its file. */
+  readonly traces: readonly number[];
   /** Files that can be downloaded, with their bytes. */
   readonly files: readonly { readonly name: string; readonly bytes: number }[];
   /** Why the router explorer cannot open this run; null where it can. */
@@ -86,7 +88,7 @@ export interface Series {
   readonly values: readonly number[];
 }
 
-/** `/api/series?run=ID&points=N&from=STEP&to=STEP` */
+/** `/api/series?run=ID&points=N&from=STEP` */
 export interface SeriesFile {
   /** Recorded values that one point is the mean of, at most; 1 where every value is there. */
   readonly valuesPerPoint: number;

@@ -6,11 +6,12 @@ import type { ReferenceLevel, ThemeName } from '@lpr/charts';
 import { isotropicNull, samplingFloor } from '@lpr/metrics';
 import { writeWhole } from '@lpr/train';
 import { type FigureKind, type Picture, type RenderContext, RUN_FIGURES } from './render-figures.ts';
+import { TRACE_FIGURES } from './render-traces.ts';
 import { type ReportFigure, reportPage } from './report.ts';
 import { messageOf, type Run } from './run-folder.ts';
 
 /** Every figure, in the order of the report. */
-export const FIGURES: readonly FigureKind[] = RUN_FIGURES;
+export const FIGURES: readonly FigureKind[] = [...RUN_FIGURES, ...TRACE_FIGURES];
 
 export interface RenderOptions {
   /** Folder for `figures/` and `report.html`; made where it is missing. */

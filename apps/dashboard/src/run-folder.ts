@@ -53,6 +53,8 @@ export interface Run {
   readonly evaluation: Part<Evaluation>;
   /** Width of the latent space, where the router has one. */
   readonly latentDim: number | undefined;
+  /** Whether the router compares directions alone, not lengths. */
+  readonly byAngle: boolean;
   /** What is wrong with files that could be read all the same, a sentence each. */
   readonly problems: readonly string[];
 }
@@ -81,7 +83,7 @@ export async function readRuns(folder: string): Promise<Run[]> {
 async function readRun(folder: string): Promise<Run> {
   const metrics = await readPart(folder, METRICS_FILE, (bytes) => parseMetrics(bytes.toString('utf8')));
   const loads = await readPart(folder, LOADS_FILE, decodeLoads);
-  const config = fieldsOf(await readConfig(folder).catch(() => undefined));
+  const lpr = fieldsOf(fieldsOf(await readConfig(folder).catch(() => undefined))['lpr']);
   return {
     name: basename(resolve(folder)),
     folder,
@@ -92,7 +94,8 @@ async function readRun(folder: string): Promise<Run> {
     ),
     loads: nonEmpty(loads, ({ windows }) => windows.length, `${LOADS_FILE} holds no whole window yet`),
     evaluation: await readEvaluation(folder),
-    latentDim: numberOf(fieldsOf(config['lpr'])['latentDim']),
+    latentDim: numberOf(lpr['latentDim']),
+    byAngle: lpr['measure'] === 'cosine',
     problems: metrics.value?.problems.map((problem) => `${METRICS_FILE}: ${problem}`) ?? [],
   };
 }

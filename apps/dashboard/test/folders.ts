@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { encodeLoadHeader, encodeLoadWindow, type LoadShape, type LoadWindow } from '@lpr/metrics';
+import { encodeLoadHeader, encodeLoadWindow, encodeTrace, type LoadShape, type LoadWindow } from '@lpr/metrics';
 
 /** An empty folder, and a function that removes it. */
 export async function temporaryFolder(): Promise<{ path: string; remove: () => Promise<void> }> {
@@ -40,4 +40,25 @@ export async function writeRun(folder: string, steps = 40): Promise<void> {
   await writeFile(join(folder, 'config.yaml'), config);
   await writeFile(join(folder, 'metrics.jsonl'), lines);
   await writeFile(join(folder, 'loads.bin'), loadsFile(Math.floor(steps / 10)));
+}
+
+/** A trace of 64 tokens of two domains; each goes to the expert of its number plus `shift`, and to the next. */
+export function traceFile(shift: number): Uint8Array {
+  const tokens = 64;
+  const { layers, experts, topK } = SHAPE;
+  const chosen = Array.from(
+    { length: layers * tokens * topK },
+    (_, i) => (Math.floor(i / topK) + (i % topK) + shift) % experts,
+  );
+  return encodeTrace({
+    layers,
+    experts,
+    slots: topK,
+    tokens,
+    tokenIds: Int32Array.from({ length: tokens }, (_, token) => token % 5),
+    domains: ['news', '<b>code'],
+    domainOf: Uint16Array.from({ length: tokens }, (_, token) => token % 2),
+    chosen: Uint16Array.from(chosen),
+    weights: new Float32Array(chosen.length).fill(1 / topK),
+  });
 }

@@ -8,6 +8,7 @@ import { JsonLines } from '../src/server/json-lines.ts';
 import { loadsInfo, readWindows } from '../src/server/loads.ts';
 import { RecordedMetrics } from '../src/server/metrics.ts';
 import { ServedFolder } from '../src/server/paths.ts';
+import { FollowedRun } from '../src/server/run.ts';
 import { RecordedSeries } from '../src/server/series.ts';
 import { RunStore } from '../src/server/store.ts';
 import { loadsFile, metricsLine, SHAPE, temporaryFolder, windowOf, writeRun } from './folders.ts';
@@ -33,7 +34,7 @@ describe('JSON lines that another process appends', () => {
     const value = fc.oneof(
       fc.integer(),
       fc.string(),
-      fc.record({ step: fc.nat(), name: fc.string({ unit: 'binary' }) }),
+      fc.record({ step: fc.nat(), name: fc.string({ unit: fc.constantFrom('a', '"', '\\', '\n', 'é', '😀') }) }),
     );
     await fc.assert(
       fc.asyncProperty(
@@ -141,9 +142,9 @@ describe('a recorded series', () => {
       steps: [10, 20, 30, 40, 50, 60, 70, 80, 90, 100],
       values: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
     });
-    expect(series.points(10, 20, 40)).toEqual({ steps: [20, 30, 40], values: [2, 3, 4] });
-    expect(series.points(10, 25, 39)).toEqual({ steps: [30], values: [3] });
-    expect(series.count(101, 200)).toBe(0);
+    expect(series.points(10, 80)).toEqual({ steps: [80, 90, 100], values: [8, 9, 10] });
+    expect(series.points(1, 85)).toEqual({ steps: [95], values: [9.5] });
+    expect(series.count(101)).toBe(0);
   });
 
   it('forgets what a resumed run does again', () => {
@@ -248,6 +249,16 @@ describe('the runs of a folder', () => {
     ]);
   });
 
+  it('may vanish while they are read', async () => {
+    await writeRun(join(folder.root, 'a'));
+    const run = new FollowedRun(folder, 'a');
+    await run.poll();
+    await remove();
+    await run.poll();
+    expect(run.summary()).toMatchObject({ status: 'stopped', step: 0 });
+    expect(await run.details()).toMatchObject({ loads: null, files: [], traces: [] });
+  });
+
   it('are told of when they change, and when they are gone', async () => {
     await writeRun(join(folder.root, 'a'), 10);
     const store = new RunStore(folder, 'runs');
@@ -260,6 +271,8 @@ describe('the runs of a folder', () => {
     await poll();
     expect(told).toEqual(['a 10']);
     await appendFile(join(folder.root, 'a', 'metrics.jsonl'), metricsLine(11));
+    // A page that asks for the run takes no news from the others.
+    await store.run('a');
     await poll();
     await remove();
     await poll();

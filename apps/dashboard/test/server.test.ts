@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunDetails, RunList, SeriesFile } from '../src/api.ts';
 import { PathError, ServedFolder } from '../src/server/paths.ts';
 import { type Dashboard, serveDashboard } from '../src/server/server.ts';
-import { loadsFile, metricsLine, temporaryFolder, writeRun } from './folders.ts';
+import { loadsFile, metricsLine, temporaryFolder, traceFile, writeRun } from './folders.ts';
 
 const SECRET = 'what no page may ever see';
 const HOSTILE = `"><img src=x onerror=alert(1)>'{a|b}%2e%2e`;
@@ -26,6 +26,8 @@ beforeAll(async () => {
   await writeFile(join(outside, 'config.yaml'), SECRET);
   await writeFile(join(temporary.path, 'config.yaml'), SECRET);
   await writeRun(join(root, 'good'));
+  await mkdir(join(root, 'good', 'traces'));
+  for (const step of [20, 40]) await writeFile(join(root, 'good', 'traces', `step-0000${step}.trace`), traceFile(step));
   await writeRun(join(root, 'compare', HOSTILE));
   await mkdir(join(root, 'sly'));
   await writeFile(join(root, 'sly', 'metrics.jsonl'), metricsLine(1));
@@ -91,6 +93,9 @@ describe('the server', () => {
     const file = await ask('/api/file?run=good&name=loads.bin');
     expect(file.headers['content-disposition']).toBe('attachment; filename="loads.bin"');
     expect(file.body).toEqual(loadsFile(4));
+    expect(details.traces).toEqual([20, 40]);
+    expect((await ask('/api/trace?run=good&step=40')).body).toEqual(Buffer.from(traceFile(40)));
+    expect((await ask('/api/trace?run=good&step=30')).status).toBe(404);
   });
 
   it('answers a run of any name', async () => {
@@ -275,7 +280,7 @@ describe('files outside of the folder', () => {
         '%2e%2e',
         basename(outside),
       ),
-      fc.string({ unit: 'binary', maxLength: 4 }),
+      fc.string({ unit: fc.constantFrom('.', '/', '\\', '\0', '%', ':', 'é', '😀'), maxLength: 4 }),
     );
     await fc.assert(
       fc.asyncProperty(fc.array(part, { minLength: 1, maxLength: 6 }), async (parts) => {

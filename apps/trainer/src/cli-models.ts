@@ -2,17 +2,76 @@
 import type { Command } from 'commander';
 import { addDeviceOptions, addExamples, atLeast, numberBetween, repeatable } from './cli-options.ts';
 import type { BenchOptions } from './commands/bench.ts';
+import type { EvalOptions } from './commands/eval.ts';
 import type { GenerateCommandOptions } from './commands/generate.ts';
+import type { InspectOptions } from './commands/inspect.ts';
 import type { TokenizerOptions } from './commands/tokenizer.ts';
 
 const MODEL = 'folder of a run, of one of its checkpoints, or a Hugging Face folder';
 
 export function addModelCommands(program: Command): void {
+  addEval(program);
+  addInspect(program);
   addGenerate(program);
   addExport(program);
   addTokenizer(program);
   addBench(program);
   addDoctor(program);
+}
+
+function addEval(program: Command): void {
+  const command = addDeviceOptions(program.command('eval'))
+    .summary('evaluate a model: loss, balance, specialisation')
+    .description(
+      'Prints loss and perplexity by domain, every figure of balance for each layer beside what routers without structure would score, and what\n' +
+        "experts specialise in; on a run's held-out text, its training text, or any other. Changes nothing.",
+    )
+    .argument('<model>', MODEL)
+    .option('--split <name>', "of the run's text: held-out or training", 'held-out')
+    .addOption(repeatable('--domain <name>', 'only these; repeatable').default([], 'all'))
+    .addOption(
+      repeatable(
+        '--text <path>',
+        "UTF-8 text file or glob in place of the run's text; repeatable, each a domain of its own",
+      ),
+    )
+    .option('--tokens <n>', 'at most (default: as in the run; all of --text)', atLeast(1))
+    .option('--batch-size <n>', 'sequences at once', atLeast(1), 8)
+    .option('--tokenizer <file>', 'a tokenizer.json in place of the one that lies with the model')
+    .option('--json', 'print one JSON object, with the loads of every expert')
+    .action(async (model: string, options: EvalOptions) => {
+      const { printEvaluation } = await import('./commands/eval.ts');
+      await printEvaluation(model, options);
+    });
+  addExamples(command, [
+    ['eval runs/train-1', 'the held-out text of the run'],
+    ['eval runs/compare-1/lpr --tokens 500000 --json', 'more of it, for programs'],
+    ['eval runs/train-1 --split training --domain arxiv', 'one domain of the training text'],
+    ['eval exported --text "notes/*.txt"', 'any model on any text'],
+  ]);
+}
+
+function addInspect(program: Command): void {
+  const command = addDeviceOptions(program.command('inspect'))
+    .summary("look at a model's routers: how their prototypes lie, and their loads on a text")
+    .description(
+      'Prints for each layer how many directions the prototypes (rows of the router) span and how alike they are, beside the least that is possible\n' +
+        '(Welch bound). Reads only the routers, so a model may be larger than memory; with --text it is loaded, and its loads on the text are shown.',
+    )
+    .argument('<model>', MODEL)
+    .addOption(repeatable('--text <path>', 'UTF-8 text file or glob to route; repeatable, each a domain of its own'))
+    .option('--tokens <n>', 'of the text, at most', atLeast(1), 16_384)
+    .option('--batch-size <n>', 'sequences at once', atLeast(1), 8)
+    .option('--tokenizer <file>', 'a tokenizer.json in place of the one that lies with the model')
+    .option('--json', 'print one JSON object')
+    .action(async (model: string, options: InspectOptions) => {
+      const { inspectModel } = await import('./commands/inspect.ts');
+      await inspectModel(model, options);
+    });
+  addExamples(command, [
+    ['inspect Qwen3-30B-A3B', 'a folder from the Hugging Face hub'],
+    ['inspect runs/train-1 --text book.txt', 'and where the tokens of a text go'],
+  ]);
 }
 
 function addGenerate(program: Command): void {

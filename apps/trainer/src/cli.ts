@@ -2,7 +2,6 @@
 import { Command } from 'commander';
 import { addModelCommands } from './cli-models.ts';
 import { addExamples, addOutOption, addRunOptions, atLeast } from './cli-options.ts';
-import type { EvalOptions } from './commands/eval.ts';
 import type { RunCommandOptions } from './commands/shared.ts';
 import type { SettingOptions } from './settings/resolve.ts';
 
@@ -16,7 +15,6 @@ export function createProgram(): Command {
   const compare = addCompare(program);
   addTrain(program);
   addResume(program);
-  addEval(program);
   addConfig(program);
   addModelCommands(program);
   program.addHelpText('after', () => optionsOf(compare));
@@ -84,24 +82,6 @@ function addResume(program: Command): void {
       await resume(folder, options);
     });
   addExamples(command, [['resume runs/compare-1', 'after Ctrl-C, a crash or a kill']]);
-}
-
-function addEval(program: Command): void {
-  const command = program
-    .command('eval')
-    .summary('evaluate the newest checkpoint of a run')
-    .description('Prints test loss and balance of a run on held-out text, as one JSON object. Changes nothing.')
-    .argument('<run>', 'folder of a run, such as runs/train-1 or runs/compare-1/lpr')
-    .option('--tokens <n>', 'held-out tokens, at most (default: as in the run)', atLeast(1))
-    .option('--threads <n>', 'worker threads; 0 runs in place (default: one a core)', atLeast(0))
-    .action(async (run: string, options: EvalOptions) => {
-      const { evaluateRun } = await import('./commands/eval.ts');
-      await evaluateRun(run, options);
-    });
-  addExamples(command, [
-    ['eval runs/train-1', ''],
-    ['eval runs/compare-1/lpr --tokens 500000', 'on more text'],
-  ]);
 }
 
 function addConfig(program: Command): void {

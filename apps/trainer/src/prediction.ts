@@ -28,11 +28,12 @@ export interface Prediction {
 
 /** Sizes and costs of a run, from its settings alone. */
 export function predictRun(settings: Settings): Prediction {
-  const { data, evaluation, size, device, threads } = settings;
+  const { data, training, evaluation, size, device, threads } = settings;
   const config = decoderConfig(settings, size.vocabulary);
   const { sequenceLength: sequence } = data;
+  const { accumulation } = training;
   const counts = countParameters(config);
-  const step = predictMemory(config, { batch: data.batchSize, sequence, training: true });
+  const step = predictMemory(config, { batch: data.batchSize, sequence, training: true, accumulation });
   const held = predictMemory(config, { batch: evaluation.batchSize, sequence, training: false });
   const tokens = tokensOfRun(settings);
   const flops = tokens * predictFlops(config, { sequence }).training;

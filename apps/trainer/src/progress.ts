@@ -2,13 +2,15 @@
  * Live progress on stderr: on a terminal one status line that is rewritten, elsewhere plain `key=value` lines, so that logs stay
  * readable and stdout is left to results.
  */
-import type { StepProgress } from '@lpr/train';
+import type { EvaluationLine, StepProgress } from '@lpr/train';
 
 export interface Progress {
-  /** Something that lasts begins: "training the tokenizer". */
-  phase(text: string): void;
+  /** Something that lasts begins: "training the tokenizer"; the detail says how far it has come. */
+  phase(text: string, detail?: string): void;
   step(run: string, steps: number, progress: StepProgress): void;
   evaluation(run: string, done: number, total: number): void;
+  /** The figures of an evaluation. */
+  evaluated(run: string, line: EvaluationLine): void;
   /** A message that stays. */
   note(text: string): void;
   /** Leaves the terminal clean. */
@@ -47,7 +49,7 @@ function terminalProgress(stream: ProgressStream, { NO_COLOR }: NodeJS.ProcessEn
     shown = true;
   };
   return {
-    phase: (text) => show([text], true),
+    phase: (text, detail) => show(detail === undefined ? [text] : [text, detail], detail === undefined),
     step(run, steps, progress) {
       show(
         [
@@ -63,6 +65,10 @@ function terminalProgress(stream: ProgressStream, { NO_COLOR }: NodeJS.ProcessEn
       );
     },
     evaluation: (run, done, total) => show([run, `evaluating ${Math.round((100 * done) / total)}%`], done >= total),
+    evaluated(run, line) {
+      clear();
+      stream.write(`${evaluationText(run, line)}\n`);
+    },
     note(text) {
       clear();
       stream.write(`${text}\n`);
@@ -76,8 +82,12 @@ function plainProgress(stream: ProgressStream): Progress {
     stream.write(`${text}\n`);
   };
   let lastBalance: StepProgress['balance'] = null;
+  let lastPhase = '';
   return {
-    phase: line,
+    phase(text) {
+      if (text !== lastPhase) line(text);
+      lastPhase = text;
+    },
     step(run, steps, progress) {
       // A line for each logging window.
       if (progress.balance === null || progress.balance === lastBalance) return;
@@ -93,12 +103,26 @@ function plainProgress(stream: ProgressStream): Progress {
       ];
       line(fields.map(([key, value]) => `${key}=${value}`).join(' '));
     },
-    evaluation(run, done, total) {
-      if (done >= total) line(`run=${run} evaluated=${done}`);
-    },
+    // What comes of it is said at its end.
+    evaluation() {},
+    evaluated: (run, figures) => line(evaluationText(run, figures)),
     note: line,
     end() {},
   };
+}
+
+function evaluationText(run: string, { step, loss, domains, evaluatedTokens, gini, minMax }: EvaluationLine): string {
+  const names = Object.entries(domains);
+  const fields: [string, string][] = [
+    ['run', run],
+    ['step', String(step)],
+    ['held-out-loss', loss.toFixed(4)],
+    ...(names.length < 2 ? [] : names.map(([name, each]): [string, string] => [`loss/${name}`, each.loss.toFixed(4)])),
+    ['tokens', String(evaluatedTokens)],
+    ['gini', gini?.toFixed(3) ?? 'none'],
+    ['min-max', minMax?.toFixed(3) ?? 'none'],
+  ];
+  return fields.map(([key, value]) => `${key}=${value}`).join(' ');
 }
 
 function balanceOf({ balance }: StepProgress): [string, string][] {

@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Tokenizer } from '@lpr/data';
-import type { Decoder } from '@lpr/model';
-import { hasCode, loadNewestWeights, RunFolder, trainRun, writeWhole } from '@lpr/train';
+import { resetDecoder } from '@lpr/model';
+import { hasCode, type RunFolder, trainRun, writeWhole } from '@lpr/train';
 import { z } from 'zod';
 import { UsageError } from './errors.ts';
 import { TOKENIZER_FILE } from './model-source.ts';
@@ -67,8 +67,6 @@ const resultSchema: z.ZodType<RunResultFile> = z.strictObject({
 });
 
 const RESULT_FILE = 'evaluation.json';
-/** Tokens of each domain whose routing is kept for figures of specialisation and saturation. */
-const TRACE_TOKENS = 4096;
 
 /** The figures of a run that is finished; null when it is not. */
 export async function readResult(folder: string): Promise<RunResultFile | null> {
@@ -101,7 +99,8 @@ export async function finishRun(
   const decoder = makeDecoder(device, settings, vocabularyOf(settings, tokens.tokenizer));
   const trainer = makeTrainer(decoder, settings, tokens.training);
   try {
-    const { training } = settings;
+    const { training, evaluation } = settings;
+    const { every, patience, traceTokens } = evaluation;
     const result = await trainRun({
       run,
       trainer,
@@ -110,7 +109,11 @@ export async function finishRun(
       logEvery: training.logEvery,
       checkpointEvery: training.checkpointEvery,
       keepLast: training.keepCheckpoints,
-      evaluation: { every: null, traceTokens: TRACE_TOKENS, ...heldOutText(session, settings, name) },
+      gradientNormsEvery: training.gradientNormsEvery,
+      lossSpike: training.lossSpike,
+      evaluation: { every, patience, traceTokens, ...heldOutText(session, settings, name) },
+      resetModel: () => resetDecoder(decoder, settings.seed),
+      onEvaluation: ({ line }) => progress.evaluated(name, line),
       onStep: (step) => progress.step(name, training.steps, step),
       onWarning: (message) => progress.note(`warning: ${message}; using the one before`),
       signal,
@@ -151,21 +154,6 @@ export async function finishRun(
 async function writeTokenizer({ path }: RunFolder, tokenizer: Tokenizer): Promise<void> {
   const file = join(path, TOKENIZER_FILE);
   if (!existsSync(file)) await writeWhole(file, tokenizer.toJson());
-}
-
-/** Loads the newest checkpoint of a run into a new model. Throws UsageError when there is none. */
-export async function loadRun(
-  session: Session,
-  folder: string,
-  settings: Settings,
-): Promise<{ readonly decoder: Decoder; readonly step: number }> {
-  const decoder = makeDecoder(session.device, settings, vocabularyOf(settings, session.tokens.tokenizer));
-  const step = await loadNewestWeights(join(folder, 'checkpoints'), decoder, (message) =>
-    session.progress.note(`warning: ${message}; using the one before`),
-  );
-  if (step === null)
-    throw new UsageError(`${folder} has no checkpoint yet; train it first (pnpm trainer resume ${folder})`);
-  return { decoder, step };
 }
 
 /** What each part of the model took of the time, and idle: waiting for work. */

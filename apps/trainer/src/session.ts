@@ -2,6 +2,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import {
+  type Batch,
   BatchStream,
   evaluationBatches,
   type PreparedTokens,
@@ -10,11 +11,11 @@ import {
   type Tokenizer,
   type TokenStream,
 } from '@lpr/data';
-import { type LoadShape, mutualInformation, mutualInformationBias } from '@lpr/metrics';
+import type { LoadShape } from '@lpr/metrics';
 import { createDecoder, type Decoder } from '@lpr/model';
 import type { Router } from '@lpr/moe';
 import { createDevice, type Device } from '@lpr/tensor';
-import { type Evaluation, type EvaluationOptions, evaluate, makeSchedule, Trainer } from '@lpr/train';
+import { type EvaluationOptions, makeSchedule, Trainer } from '@lpr/train';
 import { UsageError } from './errors.ts';
 import { decoderConfig } from './models.ts';
 import type { Progress } from './progress.ts';
@@ -44,17 +45,26 @@ export async function openDevice({ device, threads }: Pick<Settings, 'device' | 
   });
 }
 
-export async function loadTokens({ data, size }: Settings, progress: Progress): Promise<PreparedTokens> {
+export async function loadTokens({ data, size, evaluation }: Settings, progress: Progress): Promise<PreparedTokens> {
   progress.phase('reading the text');
-  const tokens = await prepareTokens({
-    sources: data.sources,
-    heldOutFraction: data.heldOutFraction,
+  const shared = {
     // Not the run's seed: runs with other seeds must be tested on the same text.
     seed: 0,
-    tokenizer: data.tokenizer === 'train' ? { vocabularySize: size.vocabulary } : data.tokenizer,
     cacheDirectory: cacheDirectory(process.env),
-    onProgress: (report) => progress.phase(preparationText(report)),
+    onProgress: (report: PrepareProgress): void => progress.phase(...preparationTexts(report)),
+  };
+  const own = await prepareTokens({
+    ...shared,
+    sources: data.sources,
+    heldOutFraction: data.heldOutFraction,
+    tokenizer: data.tokenizer === 'train' ? { vocabularySize: size.vocabulary } : data.tokenizer,
   });
+  const { tokenizer } = own;
+  const other =
+    evaluation.sources.length === 0
+      ? []
+      : (await prepareTokens({ ...shared, sources: evaluation.sources, heldOutFraction: 0, tokenizer })).training;
+  const tokens = { ...own, heldOut: [...own.heldOut, ...other] };
   const { vocabularySize } = tokens.tokenizer;
   if (vocabularySize > size.vocabulary) {
     throw new UsageError(
@@ -75,12 +85,12 @@ export async function loadTokens({ data, size }: Settings, progress: Progress): 
   return tokens;
 }
 
-/** "encoding arxiv: 1.2M tokens", "tokenizer: merging 52%" */
-function preparationText(report: PrepareProgress): string {
+/** Such as "encoding arxiv" and "1.2M tokens", "training the tokenizer" and "merging 52%". */
+function preparationTexts(report: PrepareProgress): [phase: string, detail: string] {
   const { phase, completed, total } = report;
   const share = total === null ? '' : ` ${Math.floor((100 * completed) / total)}%`;
-  if (phase !== 'encoding') return `training the tokenizer: ${phase}${share}`;
-  return `encoding ${report.domain}: ${(completed / 1e6).toFixed(1)}M tokens${share}`;
+  if (phase !== 'encoding') return ['training the tokenizer', `${phase}${share}`];
+  return [`encoding ${report.domain}`, `${(completed / 1e6).toFixed(1)}M tokens${share}`];
 }
 
 /** Rows of the embedding: as many as the tokenizer that was trained has; where one was given, as many as the settings say. */
@@ -134,41 +144,27 @@ export function loadShape({ routers }: Decoder): LoadShape {
   return { layers: routers.length, experts, topK };
 }
 
-/** A model on the held-out text: loss, loads, and how much the choice of an expert says about the token. */
-export interface HeldOutFigures extends Evaluation {
-  /** I(expert; token id) in nats, mean over layers, beside what an estimate from so few samples shows without any relation. */
-  readonly mutualInformation: number;
-  readonly mutualInformationBias: number;
-}
-
 /** The held-out text as a run evaluates it, with progress under the run's name. */
 export function heldOutText(
   { tokens, progress }: Session,
   { data, evaluation }: Settings,
   name: string,
 ): Required<Pick<EvaluationOptions, 'batches' | 'onProgress'>> {
-  const limit = Math.max(evaluation.tokens, data.sequenceLength);
-  const sequencesOf = (part: TokenStream): number => Math.floor((part.tokens.length - 1) / data.sequenceLength);
-  const available = tokens.heldOut.reduce((sum, part) => sum + sequencesOf(part), 0);
-  const whole = Math.min(available, Math.floor(limit / data.sequenceLength)) * data.sequenceLength;
-  return {
-    batches: () => evaluationBatches(tokens.heldOut, evaluation.batchSize, data.sequenceLength, limit),
-    onProgress: (done) => progress.evaluation(name, done, whole),
-  };
+  const { batches, total } = evaluationText(tokens.heldOut, data.sequenceLength, evaluation);
+  return { batches, onProgress: (done) => progress.evaluation(name, done, total) };
 }
 
-export async function evaluateHeldOut(
-  session: Session,
-  decoder: Decoder,
-  settings: Settings,
-  name: string,
-): Promise<HeldOutFigures> {
-  const { batches, onProgress } = heldOutText(session, settings, name);
-  const result = await evaluate(decoder, batches(), { tokenCounts: true, onProgress });
-  const mean = (figures: readonly number[]): number => figures.reduce((a, b) => a + b, 0) / figures.length;
+/** Streams as an evaluation reads them: the batches, the same at every call, and how many tokens they are. */
+export function evaluationText(
+  streams: readonly TokenStream[],
+  sequenceLength: number,
+  { tokens, batchSize }: Pick<Settings['evaluation'], 'tokens' | 'batchSize'>,
+): { readonly batches: () => Iterable<Batch>; readonly total: number } {
+  // At least a sequence of each domain.
+  const limit = Math.max(tokens, sequenceLength * streams.length);
+  const available = streams.reduce((sum, part) => sum + Math.floor((part.tokens.length - 1) / sequenceLength), 0);
   return {
-    ...result,
-    mutualInformation: mean(result.tokenCounts.map(mutualInformation)),
-    mutualInformationBias: mean(result.tokenCounts.map(mutualInformationBias)),
+    batches: () => evaluationBatches(streams, batchSize, sequenceLength, limit),
+    total: Math.min(available, Math.floor(limit / sequenceLength)) * sequenceLength,
   };
 }

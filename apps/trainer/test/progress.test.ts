@@ -1,5 +1,5 @@
 import { layersReport } from '@lpr/metrics';
-import type { StepProgress } from '@lpr/train';
+import type { EvaluationLine, StepProgress } from '@lpr/train';
 import { describe, expect, it } from 'vitest';
 import { createProgress, formatSeconds } from '../src/progress.ts';
 
@@ -22,20 +22,41 @@ function stepAt(step: number, balance: StepProgress['balance']): StepProgress {
   return { report, tokens: 100 * step, balance, tokensPerSecond: 1000 };
 }
 
+function evaluationOf(domains: readonly string[]): EvaluationLine {
+  const balance = { gini: 0.125, minMax: null, maxVio: null };
+  return {
+    step: 20,
+    tokens: 2000,
+    final: true,
+    domains: Object.fromEntries(domains.map((name) => [name, { loss: 2, perplexity: Math.exp(2), tokens: 50 }])),
+    loss: 2.25,
+    perplexity: Math.exp(2.25),
+    evaluatedTokens: 100,
+    ...balance,
+    worst: balance,
+    mutualInformation: null,
+    mutualInformationBias: null,
+  };
+}
+
 const balance = layersReport([[1, 3]]);
 
 describe('progress', () => {
   it('writes a plain line for each logging window where there is no terminal', () => {
     const { stream, written } = capture(false);
     const progress = createProgress(stream, {});
+    for (const detail of ['1M tokens', '2M tokens']) progress.phase('encoding c4', detail);
     progress.step('lpr', 20, stepAt(9, null));
     progress.step('lpr', 20, stepAt(10, balance));
     progress.step('lpr', 20, stepAt(11, balance));
     progress.evaluation('lpr', 50, 100);
-    progress.evaluation('lpr', 100, 100);
+    progress.evaluated('lpr', evaluationOf(['c4', 'arxiv']));
+    progress.evaluated('lpr', evaluationOf(['c4']));
     expect(written).toEqual([
+      'encoding c4\n',
       'run=lpr step=10/20 loss=2.5000 gini=0.250 min-max=0.333 tokens/s=1000 left=1s\n',
-      'run=lpr evaluated=100\n',
+      'run=lpr step=20 held-out-loss=2.2500 loss/c4=2.0000 loss/arxiv=2.0000 tokens=100 gini=0.125 min-max=none\n',
+      'run=lpr step=20 held-out-loss=2.2500 tokens=100 gini=0.125 min-max=none\n',
     ]);
   });
 

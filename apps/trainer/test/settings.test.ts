@@ -85,8 +85,8 @@ describe('resolveSettings', () => {
 
   it('reads the settings of runs from before a field was there', () => {
     const settings = resolveSettings(options);
-    const { model: _, training, data, ...rest } = settings;
-    const { accumulation, accumulatedTerms, schedule, decay, weightDecayGroups, ...older } = training;
+    const { model: _, training, data, evaluation, ...rest } = settings;
+    const { accumulation, accumulatedTerms, schedule, decay, weightDecayGroups, ...others } = training;
     expect([accumulation, accumulatedTerms, schedule, decay, weightDecayGroups]).toEqual([
       1,
       'mean',
@@ -94,8 +94,15 @@ describe('resolveSettings', () => {
       'cosine',
       [],
     ]);
+    const { gradientNormsEvery, lossSpike, ...older } = others;
+    expect([gradientNormsEvery, lossSpike]).toEqual([null, null]);
     const { sources: _sources, tokenizer: _tokenizer, ...sizes } = data;
-    const stored = (corpus: unknown) => ({ ...rest, training: older, data: { ...sizes, corpus } });
+    const stored = (corpus: unknown) => ({
+      ...rest,
+      training: older,
+      data: { ...sizes, corpus },
+      evaluation: { tokens: evaluation.tokens, batchSize: evaluation.batchSize },
+    });
     expect(checkStoredSettings(stored('state-of-the-union'), 'config.yaml')).toEqual(settings);
     expect(() => checkStoredSettings(stored(['a.txt']), 'config.yaml')).toThrow('start it anew with data.sources');
   });
@@ -147,6 +154,13 @@ describe('resolveSettings', () => {
     [{ set: ['size.headDim=15'] }, 'even number'],
     [{ set: ['lpr.temperature=0'] }, 'lpr.temperature: got 0, expected a number above 0'],
     [{ set: ['lpr.alignment=official2'] }, 'lpr.alignment: got "official2", expected one of paper, official'],
+    [{ set: ['data.heldOutFraction=0'] }, 'data.heldOutFraction: got 0, so there is nothing to evaluate on'],
+    [
+      { set: ['evaluation.sources=[{type: text, path: a}]'] },
+      'evaluation.sources.0.paths: got nothing, expected a list',
+    ],
+    [{ set: ['evaluation.patience=3'] }, 'evaluation.patience: needs evaluations to wait for; set evaluation.every'],
+    [{ set: ['training.lossSpike={sigma: 3}'] }, 'unknown setting "training.lossSpike.sigma". Did you mean'],
     [{ set: ['training.warmup=0.9'] }, 'together at most 1'],
     [{ set: ['data.corpus=a.txt'] }, 'unknown setting "data.corpus". Known: data.sources, data.tok'],
     [{ set: ['data.sources.1.weight=2'] }, 'data.sources is a list of 1; 1 is no place in it'],

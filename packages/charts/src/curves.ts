@@ -37,6 +37,8 @@ export interface CurvesInput {
   /** One line per panel each; names must differ. */
   readonly runs: readonly { readonly name: string; readonly points: readonly CurvePoint[] }[];
   readonly references?: readonly ReferenceLevel[];
+  /** Where the steps begin; default 0. */
+  readonly firstStep?: number;
   /** CSS pixels; default 1200. */
   readonly width?: number;
 }
@@ -76,7 +78,7 @@ export function trainingCurves(input: CurvesInput, theme: ThemeName = 'light'): 
   return lineFigureOption(figureOf(input, theme), theme);
 }
 
-function figureOf({ runs, references = [], width = 1200 }: CurvesInput, theme: ThemeName): LineFigure {
+function figureOf({ runs, references = [], firstStep = 0, width = 1200 }: CurvesInput, theme: ThemeName): LineFigure {
   if (runs.length === 0) throw new RangeError('training curves need at least one run, got none');
   const names = namesOf([...runs, ...references]);
   const last = runs.reduce((step, { points }) => Math.max(step, points.at(-1)?.step ?? 0), 0);
@@ -100,11 +102,11 @@ function figureOf({ runs, references = [], width = 1200 }: CurvesInput, theme: T
       return {
         title,
         subtitles,
-        x: { name: 'Step', min: 0, max: last },
+        x: { name: 'Step', min: firstStep, max: last },
         y: { free: figure === 'loss' },
         lines: [
           ...lines,
-          ...levels.flatMap((level, i) => referenceLine(names[runs.length + i]!, i, level, [0, last], theme)),
+          ...levels.flatMap((level, i) => referenceLine(names[runs.length + i]!, i, level, [firstStep, last], theme)),
         ],
       };
     },
@@ -149,8 +151,11 @@ export function referenceLine(
 /** Each value averaged with its neighbours, over 1% of all points. */
 function movingAverage(points: readonly [number, number][]): [number, number][] {
   const reach = Math.round(points.length / 200);
+  // Sums up to each point, so that long runs take no longer a point than short ones.
+  const sums = [0];
+  for (const [, value] of points) sums.push(sums.at(-1)! + value);
   return points.map(([step], i) => {
-    const near = points.slice(Math.max(0, i - reach), i + reach + 1);
-    return [step, near.reduce((sum, [, value]) => sum + value, 0) / near.length];
+    const [from, to] = [Math.max(0, i - reach), Math.min(points.length, i + reach + 1)];
+    return [step, (sums[to]! - sums[from]!) / (to - from)];
   });
 }

@@ -3,6 +3,7 @@ export { type CurvePoint, type CurvesInput, curvesSize, type ReferenceLevel, tra
 export { expertLoad, type ExpertLoadInput, expertLoadSize } from './expert-load.ts';
 export { type HeatmapInput, type HeatmapModel, heatmapSize, loadHeatmap } from './heatmap.ts';
 export { latentSpace, type LatentsInput, latentsSize } from './latents.ts';
+export { latentGeometry, type LatentGeometryInput, latentGeometrySize } from './latent-geometry.ts';
 export { loadHistory, type LoadHistoryInput, loadHistorySize } from './load-history.ts';
 export { lorenzCurves, type LorenzInput, lorenzSize } from './lorenz.ts';
 export { loadColour, type ThemeName } from './palette.ts';

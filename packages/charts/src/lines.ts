@@ -35,7 +35,7 @@ export interface LinePanel {
 
 export interface LineFigure {
   readonly panels: readonly LinePanel[];
-  /** Panels side by side, CSS pixels of the whole figure and of the height of a panel's axes. */
+  /** Panels side by side where there is room, CSS pixels of the whole figure and of the height of a panel's axes. */
   readonly perRow: number;
   readonly width: number;
   readonly plotHeight: number;
@@ -56,8 +56,15 @@ const ITEM_LINE = 26;
 export const LEGEND_NAME = 260;
 export const LEGEND_FONT = 12;
 
+/** A panel that is narrower than this moves to the next row. */
+const MIN_PANEL = 170;
+
+function panelsPerRow({ perRow, width }: LineFigure): number {
+  return Math.max(1, Math.min(perRow, Math.floor((width - LEFT - RIGHT + GAP) / (MIN_PANEL + GAP))));
+}
+
 export function lineFigureSize(figure: LineFigure): Size {
-  const rows = Math.ceil(figure.panels.length / figure.perRow);
+  const rows = Math.ceil(figure.panels.length / panelsPerRow(figure));
   return {
     width: figure.width,
     height: rows * (TOP + figure.plotHeight + AXIS_ROOM) + legendHeight(figure.legend, figure.width),
@@ -66,7 +73,12 @@ export function lineFigureSize(figure: LineFigure): Size {
 
 /** Legend icons of lines beside entries of other shapes, which would give a plain line a dot. */
 export const LINE_ICON = 'path://M0,0h26v1.6h-26z';
-export const DASH_ICON = 'path://M0,0h5v1.6h-5zM7,0h5v1.6h-5zM14,0h5v1.6h-5zM21,0h5v1.6h-5z';
+/** In the order of `REFERENCE_DASHES`. */
+export const DASH_ICONS = [
+  'path://M0,0h2v1.6h-2zM4,0h2v1.6h-2zM8,0h2v1.6h-2zM12,0h2v1.6h-2zM16,0h2v1.6h-2zM20,0h2v1.6h-2zM24,0h2v1.6h-2z',
+  'path://M0,0h6v1.6h-6zM10,0h6v1.6h-6zM20,0h6v1.6h-6z',
+  'path://M0,0h8v1.6h-8zM11,0h2v1.6h-2zM16,0h8v1.6h-8z',
+] as const;
 
 /** Entries are placed as ECharts does, from left to right and then on the next row. */
 export function legendHeight(names: readonly string[], width: number): number {
@@ -122,7 +134,8 @@ export function tooltipOf(trigger: 'axis' | 'item', theme: ThemeName): TooltipCo
 }
 
 export function lineFigureOption(figure: LineFigure, theme: ThemeName): EChartsOption {
-  const { panels, perRow, width, plotHeight, legend } = figure;
+  const { panels, width, plotHeight, legend } = figure;
+  const perRow = panelsPerRow(figure);
   const panelWidth = (width - LEFT - RIGHT - GAP * (perRow - 1)) / perRow;
   const placeOf = (panel: number): { x: number; y: number } => ({
     x: LEFT + (panel % perRow) * (panelWidth + GAP),

@@ -29,7 +29,8 @@ const STYLE: MatrixStyle = {
   ownLabels: true,
   rowAxis: 50,
   columnLabel: 56,
-  maxCell: 24,
+  // A run of few windows has wide cells.
+  maxCell: 90,
   comfortable: 2,
   panelHeight: { target: 256, minCell: 0.5, maxCell: 24 },
 };

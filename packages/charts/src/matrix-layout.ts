@@ -79,7 +79,9 @@ const COLUMN_GAP = 28;
 const ROW_GAP = 18;
 const LEGEND = 44;
 const FOOTNOTE = 20;
-const MIN_WIDTH = 540;
+/** What the legend needs on one line. */
+export const LEGEND_WIDTH = 540;
+const LEGEND_LINE = 20;
 const MIN_PANEL_WIDTH = 260;
 
 /** Lays out one panel per matrix. */
@@ -104,7 +106,7 @@ export function layoutMatrices(sizes: readonly PanelSize[], style: MatrixStyle):
   const rowAxes = style.rowAxis * (sameRows ? 1 : perRow);
   // A single small panel gives its title the room that the figure has anyway.
   const naturalWidth = 2 * MARGIN + rowAxes + perRow * panelWidth + (perRow - 1) * COLUMN_GAP;
-  const width = Math.max(MIN_WIDTH, naturalWidth);
+  const width = Math.max(Math.min(LEGEND_WIDTH, style.maxWidth), naturalWidth);
   const slack = width - naturalWidth;
 
   const panels: MatrixPanelLayout[] = [];
@@ -140,7 +142,12 @@ export function layoutMatrices(sizes: readonly PanelSize[], style: MatrixStyle):
     y += cellHeight * Math.max(...row.map(({ rows }) => rows)) + (labelled ? COLUMN_AXIS : 0) + ROW_GAP;
   }
   const legendY = y;
-  return { width, height: legendY + LEGEND + (style.footnote ? FOOTNOTE : 0), panels, legendY };
+  return {
+    width,
+    height: legendY + LEGEND + (width < LEGEND_WIDTH ? LEGEND_LINE : 0) + (style.footnote ? FOOTNOTE : 0),
+    panels,
+    legendY,
+  };
 }
 
 function heightOfCells({ panelHeight }: MatrixStyle, cellWidth: number, rows: number): number {

@@ -1,7 +1,13 @@
 /** Matrices as coloured cells with labelled axes, titles and one colour bar: what all figures of experts by something share. */
 import type { Counts } from '@lpr/metrics';
 import type { CustomSeriesOption, CustomSeriesRenderItem, EChartsOption } from 'echarts';
-import { layoutMatrices, type MatrixLayout, type MatrixPanelLayout, type MatrixStyle } from './matrix-layout.ts';
+import {
+  LEGEND_WIDTH,
+  layoutMatrices,
+  type MatrixLayout,
+  type MatrixPanelLayout,
+  type MatrixStyle,
+} from './matrix-layout.ts';
 import { baseOption, figureText, type GraphicPart, type Part, panelTitle, type Size } from './parts.ts';
 import { FONT, loadColour, mixColours, type ThemeName, themeOf } from './palette.ts';
 import { escapeHtml, textWidth, truncate } from './text.ts';
@@ -245,11 +251,14 @@ function colourBar(
   theme: ThemeName,
 ): GraphicPart[] {
   const { ink, inkSoft, dead, frame } = themeOf(theme);
-  const barWidth = 220;
+  // Where it is too wide, its name is a line of its own.
+  const narrow = width < LEGEND_WIDTH;
+  const barWidth = narrow ? 120 : 220;
   const barHeight = 10;
   const after = scale.kind === 'relative' ? 28 + barHeight + 7 + textWidth(scale.zero, 12) : 16;
-  const x = (width - barWidth + textWidth(scale.name, 12) + 12 - after) / 2;
-  const y = legendY + 4;
+  const before = narrow ? 16 : textWidth(scale.name, 12) + 12;
+  const x = (width - barWidth + before - after) / 2;
+  const y = legendY + (narrow ? 24 : 4);
   const end = scale.kind === 'relative' ? scale.clip : scale.max;
   const label = (share: number, text: string): GraphicPart =>
     figureText(text, x + share * barWidth, y + barHeight + 5, { size: 11, colour: inkSoft, align: 'center' });
@@ -261,7 +270,9 @@ function colourBar(
     shape: { x: left, y, width: boxWidth, height: barHeight },
   });
   return [
-    note(scale.name, x - 12, 'right'),
+    narrow
+      ? figureText(scale.name, width / 2, legendY, { size: 12, colour: ink, align: 'center' })
+      : note(scale.name, x - 12, 'right'),
     {
       ...box(x, barWidth),
       style: {

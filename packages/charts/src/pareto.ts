@@ -2,7 +2,7 @@
 import type { EChartsOption, LineSeriesOption, ScatterSeriesOption } from 'echarts';
 import { REFERENCE_DASHES } from './curves.ts';
 import {
-  DASH_ICON,
+  DASH_ICONS,
   LEGEND_FONT,
   LEGEND_NAME,
   legendHeight,
@@ -83,10 +83,10 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
     .map((run) => [runs[run]!.balance, runs[run]!.loss]);
   const all = [...runs.map((run) => run.balance), ...references.map((level) => level.balance)];
   const balances = niceRange(all, true);
-  const losses = niceRange(
-    runs.map((run) => run.loss),
-    false,
-  );
+  const least = runs.reduce((loss, run) => Math.min(loss, run.loss), Infinity);
+  const most = runs.reduce((loss, run) => Math.max(loss, run.loss), -Infinity);
+  // Some room, so that no point lies on the frame.
+  const losses = niceRange([least - 0.04 * (most - least), most + 0.04 * (most - least)], false);
   // Towards better balance from a run on the front there is none, so its name covers no other; unless it would leave the picture.
   const sideOf = (run: number): 'left' | 'right' => {
     const room = ((runs[run]!.balance - balances.min) / (balances.max - balances.min)) * (size.width - LEFT - RIGHT);
@@ -97,7 +97,7 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
   return {
     ...baseOption(theme),
     tooltip: tooltipOf('item', theme),
-    legend: legendOf(legendNames(input), size, theme, (entry) => entryIcon(entry, groups)),
+    legend: legendOf(legendNames(input), size, theme, (entry) => iconOf(entry, groups, input)),
     title: [
       panelTitle(
         'Loss against balance',
@@ -185,9 +185,10 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
   };
 }
 
-function entryIcon(entry: string, groups: readonly string[]): string {
+function iconOf(entry: string, groups: readonly string[], { references = [] }: LossBalanceInput): string {
   if (groups.includes(entry)) return 'circle';
-  return entry === FRONT ? LINE_ICON : DASH_ICON;
+  const reference = references.findIndex(({ name }) => name === entry);
+  return reference < 0 ? LINE_ICON : DASH_ICONS[reference % DASH_ICONS.length]!;
 }
 
 /**

@@ -1,8 +1,9 @@
 /** What happened in training besides loss and balance: saturation of the router, gradients by loss term, time by phase. */
 import type { EChartsOption } from 'echarts';
 import { namesOf, referenceLine, runStyle } from './curves.ts';
+import { layerName, layerStyle, namedLayers } from './layers.ts';
 import { type Line, type LineFigure, type LinePanel, lineFigureOption, lineFigureSize } from './lines.ts';
-import { mixColours, type ThemeName, themeOf } from './palette.ts';
+import type { ThemeName } from './palette.ts';
 import type { Size } from './parts.ts';
 
 export interface SaturationInput {
@@ -32,26 +33,18 @@ export function routerSaturation(input: SaturationInput, theme: ThemeName = 'lig
   return lineFigureOption(saturationFigure(input, theme), theme);
 }
 
-/** Of more layers, the legend names so many. */
-const NAMED_LAYERS = 6;
-
 function saturationFigure({ runs, chance, width }: SaturationInput, theme: ThemeName): LineFigure {
   if (runs.length === 0) throw new RangeError('router saturation needs at least one run, got none');
   const layers = runs.reduce((most, { points }) => Math.max(most, points[0]?.layers.length ?? 0), 0);
-  const nameOf = (layer: number): string => `layer ${layer}`;
-  const named = Array.from({ length: Math.min(layers, NAMED_LAYERS) }, (_, i, count = Math.min(layers, NAMED_LAYERS)) =>
-    nameOf(count === 1 ? 0 : Math.round((i * (layers - 1)) / (count - 1))),
-  );
   const chanceName = 'two unrelated choices';
   const panels = runs.map(({ name, points }): LinePanel => {
     const last = points.at(-1)?.step ?? 0;
     const lines = Array.from(
       { length: points[0]?.layers.length ?? 0 },
       (_, layer): Line => ({
-        name: nameOf(layer),
+        name: layerName(layer),
         points: points.map((point) => [point.step, point.layers[layer]!]),
-        colour: mixColours(layers === 1 ? 0 : layer / (layers - 1), themeOf(theme).depth),
-        width: layers > 12 ? 1 : 1.75,
+        ...layerStyle(layer, layers, theme),
       }),
     );
     return {
@@ -68,7 +61,7 @@ function saturationFigure({ runs, chance, width }: SaturationInput, theme: Theme
     perRow,
     width: width ?? (perRow === 1 ? 640 : perRow * 420),
     plotHeight: 240,
-    legend: [...named, ...(chance === undefined ? [] : [chanceName])],
+    legend: [...namedLayers(layers).map(layerName), ...(chance === undefined ? [] : [chanceName])],
   };
 }
 

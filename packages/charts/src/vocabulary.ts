@@ -1,7 +1,7 @@
 /** How much experts keep to tokens of their own, layer by layer. */
 import type { BoxplotSeriesOption, EChartsOption, LineSeriesOption } from 'echarts';
 import { namesOf, REFERENCE_DASHES } from './curves.ts';
-import { DASH_ICON, legendHeight, legendOf, tooltipOf, yAxis } from './lines.ts';
+import { DASH_ICONS, legendHeight, legendOf, tooltipOf, yAxis } from './lines.ts';
 import { FONT, lineColour, type ThemeName, themeOf } from './palette.ts';
 import { baseOption, panelTitle, type Size } from './parts.ts';
 
@@ -51,7 +51,7 @@ export function vocabularySpecialisation(input: VocabularyInput, theme: ThemeNam
   return {
     ...baseOption(theme),
     tooltip: tooltipOf('item', theme),
-    legend: legendOf(legendNames(input), size, theme, (name) => (name === UNIFORM ? DASH_ICON : 'rect')),
+    legend: legendOf(legendNames(input), size, theme, (name) => (name === UNIFORM ? DASH_ICONS[0] : 'rect')),
     title: [
       panelTitle(
         'Vocabulary specialisation',

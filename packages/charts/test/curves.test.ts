@@ -90,3 +90,15 @@ test('is pure, and names what it cannot draw', () => {
   expect(() => trainingCurves({ runs: [] })).toThrow('at least one run');
   expect(() => trainingCurves({ runs: [run('a', 3, 0), run('a', 3, 0)] })).toThrow('two lines are named "a"');
 });
+
+test('the steps begin where they are told to, and panels that have no room side by side stand below each other', () => {
+  const { xAxis, series } = trainingCurves({ ...input, firstStep: 300, width: 320 });
+  expect((xAxis as { min: number; max: number }[]).map(({ min, max }) => [min, max])).toEqual(
+    Array(3).fill([300, 600]),
+  );
+  const level = (series as Series[]).find(({ name }) => name === 'sampling floor')!;
+  expect(level.data.map(([step]) => step)).toEqual([300, 600]);
+  const { grid } = trainingCurves({ ...input, width: 320 });
+  expect(new Set((grid as { left: number }[]).map(({ left }) => left)).size).toBe(1);
+  expect(curvesSize({ ...input, width: 320 }).height).toBeGreaterThan(2 * curvesSize(input).height);
+});

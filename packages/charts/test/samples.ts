@@ -9,6 +9,8 @@ import {
   gradientNorms,
   gradientsSize,
   heatmapSize,
+  latentGeometry,
+  latentGeometrySize,
   latentSpace,
   latentsSize,
   loadHeatmap,
@@ -210,6 +212,19 @@ export function samples({ layers, experts, name: prefix = '' }: SampleSettings):
       },
       latentSpace,
       latentsSize,
+    ),
+    sample(
+      'latent-geometry',
+      {
+        layers: list(layers, (layer) => ({
+          layer,
+          cosines: list(500, () => (random() + random() + random()) / 1.5 - 1),
+          eigenvalues: list(16, (i) => Math.exp(-i * (0.05 + (0.3 * layer) / layers))),
+        })),
+        welchFloor: 0.2,
+      },
+      latentGeometry,
+      latentGeometrySize,
     ),
     sample(
       'gradients',

@@ -112,7 +112,10 @@ export class BatchStream {
     return cutBatch(cuts, sequenceLength);
   }
 
-  /** How many epochs, over all streams together, are over when `batches` batches have been taken; the fraction says how far the next has come. */
+  /**
+   * How many epochs, over all streams together, are over when `batches` batches have been taken; the fraction says how far
+   * the next has come.
+   */
   epochsAfter(batches: number): number {
     return (batches * this.#options.batchSize) / this.sequencesPerEpoch;
   }

@@ -83,7 +83,7 @@ async function* encodedShards(
 /** 32-bit words: whether it is the last, how many documents, the length of each, then their tokens. */
 function writeShard({ documents, last }: Shard, tokenizer: Tokenizer): Uint8Array {
   const encoded = documents.map(({ text }) => packTokens([tokenizer.encode(text)], tokenizer.endOfText));
-  const header = Int32Array.of(last ? 1 : 0, encoded.length, ...encoded.map(({ length }) => length));
+  const header = Int32Array.from([last ? 1 : 0, encoded.length, ...encoded.map(({ length }) => length)]);
   return new Uint8Array(packTokens([header, ...encoded], null).buffer);
 }
 

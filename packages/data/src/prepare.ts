@@ -27,7 +27,7 @@ export type TokenizerSpec = 'bytes' | 'qwen3' | { readonly vocabularySize: numbe
 export interface PrepareOptions extends SplitOptions {
   /** What to read: specs, as a configuration has them, or sources already open. */
   readonly sources: readonly (SourceSpec | Source)[];
-  readonly tokenizer: TokenizerSpec;
+  readonly tokenizer: TokenizerSpec | Tokenizer;
   /** How to reach the hub, where the environment does not say it. */
   readonly hub?: HubAccess;
   /** Where the trained tokenizer, the encoded shards and what comes from the hub are kept; nothing is kept without it. */
@@ -36,15 +36,15 @@ export interface PrepareOptions extends SplitOptions {
   readonly onProgress?: (progress: PrepareProgress) => void;
 }
 
-/** Training of the tokenizer (characters are counted), then encoding, source by source. */
+/** Training of the tokenizer, then encoding, source by source. A total that is not known before the end is null. */
 export type PrepareProgress =
   | BpeTrainingProgress
+  | { readonly phase: 'counting'; readonly completed: number; readonly total: null }
   | {
       readonly phase: 'encoding';
       readonly domain: string;
       /** Tokens so far. */
       readonly completed: number;
-      /** Null where it is not known before the end. */
       readonly total: number | null;
     };
 
@@ -64,7 +64,7 @@ const CHARACTERS_PER_TOKEN = 5;
 /**
  * Makes the token streams that `BatchStream` and `evaluationBatches` read.
  *
- * @throws RangeError when there is no source, two read the same file, or a part of one has no document; what `openSource`,
+ * @throws RangeError when there is no source, they name a file twice, or a part of one has no document; what `openSource`,
  *   `splitDocuments`, `trainBpe`, `loadTokenizer` and `cached` throw
  */
 export async function prepareTokens(options: PrepareOptions): Promise<PreparedTokens> {
@@ -110,6 +110,12 @@ async function splitSource(source: Source, options: SplitOptions): Promise<Split
   for await (const { id, text } of readDocuments(source)) {
     documents.push({ id, characters: text.length });
   }
+  if (documents.length < 2 && options.heldOutFraction > 0) {
+    throw new RangeError(
+      `prepareTokens: the source of ${JSON.stringify(source.domain)} is a single document, so none can be held out. ` +
+        'Give more text, cut it into several (separator or documentCharacters of a text source), or set heldOutFraction to 0.',
+    );
+  }
   const heldOut = chooseHeldOut(documents, options);
   const byIndex = documents.map(({ id }) => heldOut.has(id));
   return (index) => byIndex[index]!;
@@ -133,6 +139,9 @@ async function makeTokenizer(
   }
   if (spec === 'qwen3') {
     return loadQwenTokenizer();
+  }
+  if ('encode' in spec) {
+    return spec;
   }
   if ('path' in spec) {
     return loadTokenizer(spec.path);
@@ -168,7 +177,6 @@ async function countSourceWords(
   const limits = sources.map(({ maxTokens = Number.POSITIVE_INFINITY }) =>
     Math.min(TOKENIZER_CHARACTERS / sources.length, maxTokens * CHARACTERS_PER_TOKEN),
   );
-  const total = limits.reduce((sum, limit) => sum + limit, 0);
   let all = 0;
   for (const [number, source] of sources.entries()) {
     let characters = 0;
@@ -178,7 +186,7 @@ async function countSourceWords(
         words.add(text);
         characters += text.length;
         all += text.length;
-        onProgress?.({ phase: 'counting', completed: all, total });
+        onProgress?.({ phase: 'counting', completed: all, total: null });
       }
       if (characters >= limits[number]!) {
         break;
@@ -193,16 +201,13 @@ function checkSources(sources: readonly Source[]): void {
     throw new RangeError('prepareTokens: got no sources; give at least one, e.g. { type: "state-of-the-union" }.');
   }
   const seen = new Set<string>();
-  for (const { files } of sources) {
-    for (const { name, key } of files) {
-      const identity = JSON.stringify(key);
-      if (seen.has(identity)) {
-        throw new RangeError(
-          `prepareTokens: two sources read ${name}, so a document could be trained on and held out. Name it once.`,
-        );
-      }
-      seen.add(identity);
+  for (const { name, origin } of sources.flatMap(({ files }) => files)) {
+    if (seen.has(origin)) {
+      throw new RangeError(
+        `prepareTokens: the sources name ${name} twice, so a document could be trained on and held out. Name it once.`,
+      );
     }
+    seen.add(origin);
   }
 }
 

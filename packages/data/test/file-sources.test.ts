@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openSource } from '../src/sources/open.ts';
+import type { Shard } from '../src/sources/source.ts';
 import type { SourceSpec } from '../src/sources/spec.ts';
 import { makeFolder } from './folder.ts';
 import { ADDRESSES, jsonLines, parquet, readSource, UNICODE } from './texts.ts';
@@ -111,6 +112,23 @@ describe('parquet', () => {
       ),
       { numRuns: 40 },
     );
+  });
+
+  it('cuts row groups of many rows into several shards', async () => {
+    const texts = Array.from({ length: 5000 }, (_, index) => (index % 10 === 3 ? '' : `row ${index}`));
+    const path = write('large groups.parquet', parquet({ text: texts }, { rowGroupSize: 2500 }));
+    const [file] = (await openSource({ type: 'parquet', paths: [path] })).files;
+    for (let first = 0; first < 6; first++) {
+      const shards: Shard[] = [];
+      for await (const shard of file!.shards(first)) {
+        shards.push(shard);
+      }
+      expect(shards.map(({ last }) => last)).toEqual([false, false, false, false, false, true].slice(first));
+      const start = [0, 1024, 2048, 2500, 3524, 4548][first]!;
+      expect(shards.flatMap(({ documents }) => documents.map(({ text }) => text))).toEqual(
+        texts.slice(start).filter((text) => text !== ''),
+      );
+    }
   });
 
   it('reads compressed files, and rows without text', async () => {

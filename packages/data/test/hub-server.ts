@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 export type Fault =
   | 'unavailable'
   | 'too many'
+  | 'over the limit'
   | 'reset'
   | 'truncated'
   | 'silent'
@@ -153,11 +154,14 @@ export async function startHubServer(dataset: HubDataset): Promise<HubServer> {
     const statuses: Partial<Record<Fault, number>> = {
       unavailable: 503,
       'too many': 429,
+      'over the limit': 429,
       'not found': 404,
       forbidden: 403,
     };
     if (fault === 'too many') {
       response.setHeader('retry-after', '1');
+    } else if (fault === 'over the limit') {
+      response.setHeader('ratelimit', '"resolvers";r=0;t=1');
     }
     json(response, statuses[fault] ?? 500, { error: fault });
     return true;

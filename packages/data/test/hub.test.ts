@@ -7,6 +7,7 @@ import { prepareTokens } from '../src/prepare.ts';
 import { findDataFiles } from '../src/sources/hub-card.ts';
 import { openSource } from '../src/sources/open.ts';
 import type { HubSpec } from '../src/sources/spec.ts';
+import { ByteTokenizer } from '../src/tokenizers/bytes.ts';
 import { type Fault, type HubDataset, type HubServer, startHubServer } from './hub-server.ts';
 import { jsonLines, parquet, readSource } from './texts.ts';
 
@@ -130,9 +131,9 @@ describe('a dataset of the hub', () => {
     expect(await read()).toEqual(ALL);
   });
 
-  it('waits as long as the server asks', async () => {
+  it.each<Fault>(['too many', 'over the limit'])('waits as long as the server asks: %s', async (fault) => {
     const source = await open();
-    server.faults.push('too many');
+    server.faults.push(fault);
     const start = performance.now();
     expect((await readSource(source)).map(({ text }) => text)).toEqual(ALL);
     expect(performance.now() - start).toBeGreaterThan(990);
@@ -243,6 +244,21 @@ describe('prepareTokens from the hub', () => {
       expect(before - 1 + (fileRequests().length - before)).toBeLessThanOrEqual(inOneGo + 1);
       expect(text).toBeLessThan(6);
     }
+  });
+
+  it('stops in the middle of a compressed file', async () => {
+    const { training } = await prepareTokens({
+      sources: [{ ...SPEC, split: 'validation', maxTokens: 500 }],
+      tokenizer: 'bytes',
+      heldOutFraction: 0,
+      seed: 0,
+      hub: access(),
+    });
+    expect(new ByteTokenizer().decode(training[0]!.tokens)).toBe(
+      VALIDATION.slice(0, 3)
+        .map((text) => `${text}<|endoftext|>`)
+        .join(''),
+    );
   });
 
   it('stops reading at the wanted number of tokens', async () => {

@@ -1,6 +1,6 @@
 import { mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { TokenStream } from '../src/batches.ts';
@@ -168,10 +168,15 @@ describe('prepareTokens of several sources', () => {
       prepareTokens({ sources, tokenizer: 'bytes', heldOutFraction: 0.001, seed: 1 });
     const [text, lines] = sourcesOf([20, 9, 20]);
     await expect(prepare([])).rejects.toThrow(/got no sources; give at least one/);
-    await expect(prepare([text!, text!])).rejects.toThrow(/two sources read .*plain\.txt, so a document could/);
+    await expect(prepare([text!, text!])).rejects.toThrow(/the sources name .*plain\.txt twice, so a document could/);
+    // However it is written, and however it is cut.
+    const again: SourceSpec = { type: 'text', paths: [`${folder}/../${basename(folder)}/plain.txt`], separator: ' ' };
+    await expect(prepare([text!, again])).rejects.toThrow(/the sources name .*plain\.txt twice/);
     await expect(prepare([lines!])).rejects.toThrow(
       /the source of "web" has no document for the held-out part \(heldOutFraction is 0\.001\)\. Give more/,
     );
-    await expect(prepare([{ type: 'text', paths: [write('short.txt', 'short')] }])).rejects.toThrow(/takes at least 2/);
+    await expect(prepare([{ type: 'text', paths: [write('short.txt', 'short')] }])).rejects.toThrow(
+      /the source of "short" is a single document, so none can be held out\. Give more text, cut it/,
+    );
   });
 });

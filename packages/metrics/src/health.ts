@@ -3,7 +3,7 @@
  * function of plain numbers of one layer; over layers, look at each.
  */
 import { checkCounts, effectiveExperts } from './balance.ts';
-import { checkMatrix, type Matrix, symmetricEigenvalues } from './matrix.ts';
+import { checkMatrix, covarianceOf, type Matrix, symmetricEigen } from './matrix.ts';
 
 /** How decided a router is about its tokens. Each figure is a mean over tokens unless it says otherwise. */
 export interface ScoreReport {
@@ -91,26 +91,13 @@ export interface LatentReport {
 export function latentReport(latents: Matrix): LatentReport {
   checkMatrix('latents', latents);
   const { rows, columns: width, values } = latents;
-  const mean = new Float64Array(width);
   let norm = 0;
   for (let row = 0; row < rows; row++) {
     let square = 0;
-    for (let d = 0; d < width; d++) {
-      const value = values[row * width + d]!;
-      mean[d]! += value / rows;
-      square += value ** 2;
-    }
+    for (let d = 0; d < width; d++) square += values[row * width + d]! ** 2;
     norm += Math.sqrt(square) / rows;
   }
-  const covariance = new Float64Array(width * width);
-  for (let row = 0; row < rows; row++) {
-    for (let i = 0; i < width; i++) {
-      const x = (values[row * width + i]! - mean[i]!) / rows;
-      for (let j = 0; j < width; j++) covariance[i * width + j]! += x * (values[row * width + j]! - mean[j]!);
-    }
-  }
-  for (let i = 0; i < width; i++) for (let j = 0; j < i; j++) covariance[i * width + j] = covariance[j * width + i]!;
-  const eigenvalues = symmetricEigenvalues({ rows: width, columns: width, values: covariance });
+  const { values: eigenvalues } = symmetricEigen(covarianceOf(latents).covariance);
   return { norm, eigenvalues, effectiveRank: effectiveRank(eigenvalues) };
 }
 
@@ -160,4 +147,26 @@ export function keyReport(keys: Matrix): KeyReport {
     largest: pairs === 0 ? Number.NaN : Math.min(1, largest),
     welchFloor: rows <= width ? 0 : Math.sqrt((rows - width) / (width * (rows - 1))),
   };
+}
+
+/**
+ * Squares of a matrix's singular values, the largest first, min(rows, columns) of them: the eigenvalues of its smaller Gram matrix. Their `effectiveRank` says how many directions
+ * the rows span.
+ */
+export function squaredSingularValues(matrix: Matrix): Float64Array {
+  checkMatrix('matrix', matrix);
+  const { rows, columns, values } = matrix;
+  const byRows = rows <= columns;
+  const [size, length] = byRows ? [rows, columns] : [columns, rows];
+  const at = (i: number, j: number): number => values[byRows ? i * columns + j : j * columns + i]!;
+  const gram = new Float64Array(size * size);
+  for (let a = 0; a < size; a++) {
+    for (let b = 0; b <= a; b++) {
+      let sum = 0;
+      for (let j = 0; j < length; j++) sum += at(a, j) * at(b, j);
+      gram[a * size + b] = sum;
+      gram[b * size + a] = sum;
+    }
+  }
+  return symmetricEigen({ rows: size, columns: size, values: gram }).values;
 }

@@ -1,4 +1,4 @@
-/** Matrices as plain arrays, and the eigenvalues of symmetric ones. */
+/** Matrices as plain arrays, and the eigenvalues and eigenvectors of symmetric ones. */
 import { checkPositiveInteger } from './checks.ts';
 
 /** `[rows, columns]` in row-major order. */
@@ -25,11 +25,19 @@ export function checkMatrix(name: string, { rows, columns, values }: Matrix): vo
 /** Sweeps of rotations; each about squares what is left off the diagonal, so a few do. */
 const SWEEPS = 60;
 
+/** What `symmetricEigen` finds. */
+export interface SymmetricEigen {
+  /** `[n]`, the largest first. */
+  readonly values: Float64Array;
+  /** `[n][n]`: the unit vector of each value. Its sign is that which makes its largest entry positive. */
+  readonly vectors: Float64Array[];
+}
+
 /**
- * Eigenvalues of a symmetric matrix `[n, n]`, the largest first, by cyclic Jacobi rotations (Golub and Van Loan, Matrix Computations, section 8.5): each turns one pair of axes
+ * Eigenvalues and eigenvectors of a symmetric matrix `[n, n]`, by cyclic Jacobi rotations (Golub and Van Loan, Matrix Computations, section 8.5): each turns one pair of axes
  * so that their entry off the diagonal becomes 0. Exact to rounding; O(n^3) a sweep.
  */
-export function symmetricEigenvalues(matrix: Matrix): Float64Array {
+export function symmetricEigen(matrix: Matrix): SymmetricEigen {
   checkMatrix('matrix', matrix);
   const { rows: n } = matrix;
   const a = Float64Array.from(matrix.values);
@@ -40,28 +48,54 @@ export function symmetricEigenvalues(matrix: Matrix): Float64Array {
       throw new RangeError('matrix must be symmetric: as many rows as columns, and equal values across the diagonal');
     }
   }
+  const axes = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) axes[i * n + i] = 1;
   for (let sweep = 0; sweep < SWEEPS; sweep++) {
     let rest = 0;
     for (let p = 0; p < n; p++) for (let q = p + 1; q < n; q++) rest = Math.max(rest, Math.abs(a[p * n + q]!));
     if (rest <= 1e-15 * scale) break;
-    for (let p = 0; p < n; p++) for (let q = p + 1; q < n; q++) rotate(a, n, p, q);
+    for (let p = 0; p < n; p++) for (let q = p + 1; q < n; q++) rotate(a, axes, n, p, q);
   }
-  return Float64Array.from({ length: n }, (_, i) => a[i * n + i]!).sort((x, y) => y - x);
+  const order = Array.from({ length: n }, (_, i) => i).toSorted((i, j) => a[j * n + j]! - a[i * n + i]!);
+  return {
+    values: Float64Array.from(order, (i) => a[i * n + i]!),
+    vectors: order.map((i) => {
+      const vector = Float64Array.from({ length: n }, (_, row) => axes[row * n + i]!);
+      const largest = vector.reduce((most, value) => (Math.abs(value) > Math.abs(most) ? value : most), 0);
+      return largest < 0 ? vector.map((value) => -value) : vector;
+    }),
+  };
 }
 
-/** Turns axes p and q so that `a[p][q]` becomes 0. */
-function rotate(a: Float64Array, n: number, p: number, q: number): void {
+/** Mean of the rows `[columns]`, and their covariance `[columns, columns]`, divided by the number of rows. */
+export function covarianceOf({ rows, columns: width, values }: Matrix): { mean: Float64Array; covariance: Matrix } {
+  const mean = new Float64Array(width);
+  for (let i = 0; i < rows * width; i++) mean[i % width]! += values[i]! / rows;
+  const covariance = new Float64Array(width * width);
+  for (let row = 0; row < rows; row++) {
+    for (let i = 0; i < width; i++) {
+      const x = (values[row * width + i]! - mean[i]!) / rows;
+      for (let j = 0; j < width; j++) covariance[i * width + j]! += x * (values[row * width + j]! - mean[j]!);
+    }
+  }
+  for (let i = 0; i < width; i++) for (let j = 0; j < i; j++) covariance[i * width + j] = covariance[j * width + i]!;
+  return { mean, covariance: { rows: width, columns: width, values: covariance } };
+}
+
+/** Turns axes p and q so that `a[p][q]` becomes 0; `axes` has the axes as columns. */
+function rotate(a: Float64Array, axes: Float64Array, n: number, p: number, q: number): void {
   const off = a[p * n + q]!;
   if (off === 0) return;
   const slope = (a[q * n + q]! - a[p * n + p]!) / (2 * off);
   const tangent = (slope >= 0 ? 1 : -1) / (Math.abs(slope) + Math.hypot(slope, 1));
   const cosine = 1 / Math.hypot(tangent, 1);
   const sine = tangent * cosine;
-  const turn = (at: number, bt: number): void => {
-    const [x, y] = [a[at]!, a[bt]!];
-    a[at] = cosine * x - sine * y;
-    a[bt] = sine * x + cosine * y;
+  const turn = (of: Float64Array, at: number, bt: number): void => {
+    const [x, y] = [of[at]!, of[bt]!];
+    of[at] = cosine * x - sine * y;
+    of[bt] = sine * x + cosine * y;
   };
-  for (let i = 0; i < n; i++) turn(i * n + p, i * n + q);
-  for (let i = 0; i < n; i++) turn(p * n + i, q * n + i);
+  for (let i = 0; i < n; i++) turn(a, i * n + p, i * n + q);
+  for (let i = 0; i < n; i++) turn(a, p * n + i, q * n + i);
+  for (let i = 0; i < n; i++) turn(axes, i * n + p, i * n + q);
 }

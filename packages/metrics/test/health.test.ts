@@ -7,7 +7,8 @@ import {
   latentReport,
   type Matrix,
   scoreReport,
-  symmetricEigenvalues,
+  squaredSingularValues,
+  symmetricEigen,
 } from '../src/index.ts';
 import { Random } from '../src/random.ts';
 
@@ -111,16 +112,25 @@ describe('eigenvalues', () => {
         const made = product(scaled, transposed(q));
         // Exactly symmetric, as a covariance is.
         const symmetric = made.map((row, i) => row.map((x, j) => (x + made[j]![i]!) / 2));
-        const found = symmetricEigenvalues(matrix(symmetric));
+        const { values: found, vectors } = symmetricEigen(matrix(symmetric));
         eigenvalues.toSorted((a, b) => b - a).forEach((expected, i) => expect(found[i]).toBeCloseTo(expected, 9));
+        // A v = lambda v, with unit vectors at right angles.
+        for (const [i, vector] of vectors.entries()) {
+          const image = symmetric.map((row) => row.reduce((sum, x, j) => sum + x * vector[j]!, 0));
+          image.forEach((x, j) => expect(x).toBeCloseTo(found[i]! * vector[j]!, 8));
+          for (const [j, other] of vectors.entries()) {
+            const dot = vector.reduce((sum, x, d) => sum + x * other[d]!, 0);
+            expect(dot).toBeCloseTo(i === j ? 1 : 0, 9);
+          }
+        }
       }),
     );
   });
 
   test('what is not symmetric is refused', () => {
-    expect(() => symmetricEigenvalues(matrix([[1, 2], [3, 4]]))).toThrow('must be symmetric'); // biome-ignore format: a matrix
-    expect(() => symmetricEigenvalues(matrix([[1, 2]]))).toThrow('must be symmetric');
-    expect([...symmetricEigenvalues(matrix([[2, 1], [1, 2]]))].map((x) => Number(x.toFixed(12)))).toEqual([3, 1]); // biome-ignore format: a matrix
+    expect(() => symmetricEigen(matrix([[1, 2], [3, 4]]))).toThrow('must be symmetric'); // biome-ignore format: a matrix
+    expect(() => symmetricEigen(matrix([[1, 2]]))).toThrow('must be symmetric');
+    expect([...symmetricEigen(matrix([[2, 1], [1, 2]])).values].map((x) => Number(x.toFixed(12)))).toEqual([3, 1]); // biome-ignore format: a matrix
   });
 });
 
@@ -181,5 +191,38 @@ describe('prototypes', () => {
     for (const figure of [star.rms, star.largest, star.welchFloor]) expect(figure).toBeCloseTo(0.5, 12);
     expect(keyReport(matrix([[1, 0], [0, 2]]))).toEqual({ mean: 0, rms: 0, largest: 0, welchFloor: 0 }); // biome-ignore format: a matrix
     expect(keyReport(matrix([[1, 2]])).rms).toBeNaN();
+  });
+});
+
+describe('squaredSingularValues', () => {
+  test('are those of rows that are orthogonal: their squared lengths', () => {
+    const values = [0, 3, 0, 0, 0, 0, -2, 0, 0, 0, 0, 1];
+    expect([...squaredSingularValues({ rows: 3, columns: 4, values })].map((x) => Math.round(x * 1e9) / 1e9)).toEqual([
+      9, 4, 1,
+    ]);
+  });
+
+  test('add up to the sum of squares, and are the same for the transposed matrix', () => {
+    const entry = fc.double({ min: -2, max: 2, noNaN: true });
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 6 }),
+        fc.integer({ min: 1, max: 6 }),
+        fc.array(entry, { minLength: 36 }),
+        (rows, columns, all) => {
+          const values = all.slice(0, rows * columns);
+          const transposed = Array.from(
+            { length: rows * columns },
+            (_, i) => values[(i % rows) * columns + Math.floor(i / rows)]!,
+          );
+          const own = squaredSingularValues({ rows, columns, values });
+          const other = squaredSingularValues({ rows: columns, columns: rows, values: transposed });
+          expect(own).toHaveLength(Math.min(rows, columns));
+          for (const [i, value] of own.entries()) expect(value).toBeCloseTo(other[i]!, 8);
+          const squares = values.reduce((sum, value) => sum + value ** 2, 0);
+          expect(own.reduce((sum, value) => sum + value, 0)).toBeCloseTo(squares, 8);
+        },
+      ),
+    );
   });
 });

@@ -9,9 +9,7 @@ import {
   createParameters,
   labelled,
   loadBalancingLosses,
-  type LossTerm,
   MoeLayer,
-  type RouteContext,
   type Router,
   routerTraits,
   type Routing,
@@ -23,6 +21,7 @@ import {
 import {
   add,
   affine,
+  assign,
   type Device,
   embedding,
   keep,
@@ -38,58 +37,18 @@ import {
   type Tensor,
 } from '@lpr/tensor';
 import { type DecoderConfig, planDecoder } from './families/index.ts';
+import {
+  type DecoderBatch,
+  type DecoderContext,
+  type DecoderOutput,
+  type DecoderPart,
+  type LayerLoss,
+  routeContext,
+} from './forward.ts';
 import { DecoderLayer } from './layers/decoderLayer.ts';
 import type { KeyValueCache } from './layers/keyValueCache.ts';
 import { decoderParameters, type ModelParameter } from './parameters.ts';
 import type { DecoderPlan } from './plan.ts';
-
-export interface DecoderBatch {
-  /** i32 `[batch, sequence]`. */
-  readonly inputIds: Tensor;
-  /** i32 `[batch, sequence]`: the token that follows each input, already shifted; -100 is ignored. */
-  readonly labels: Tensor;
-}
-
-export interface DecoderContext {
-  /** false: no noise, no terms of the loss besides cross entropy. */
-  readonly training: boolean;
-  /** For routers that draw noise in training: a stream, or the numbers for each layer. */
-  readonly noise?: RandomKey | ReadonlyMap<number, Tensor>;
-  /**
-   * In training, where the batch is a part of the step's, as in gradient accumulation: which. The terms of the loss are then estimates of those of the whole; their
-   * means over the parts, weighted by tokens (the cross entropy's: by labels), are exact, and so are gradients, provided the statistics are given where `poolsLosses`
-   * says so.
-   */
-  readonly part?: DecoderPart;
-}
-
-/** The tokens of one part in the batch of a step. */
-export interface DecoderPart {
-  /** Tokens of the step before this part; noise is drawn from there on. */
-  readonly first: number;
-  /** Tokens of the step. */
-  readonly tokens: number;
-  /** Of the step, a layer each: the merged results of `Decoder.survey` for all parts. */
-  readonly statistics?: readonly RoutingStatistics[];
-}
-
-/** A term of the loss and the layer it belongs to; null when it is pooled over layers. */
-export interface LayerLoss extends LossTerm {
-  readonly layer: number | null;
-}
-
-export interface DecoderOutput {
-  /** Mean cross entropy in nats, a scalar; the test loss. */
-  readonly taskLoss: Tensor;
-  /** `taskLoss + sum of weight * value` of all terms. */
-  readonly totalLoss: Tensor;
-  readonly losses: readonly LayerLoss[];
-  /** The exact load of each layer with experts, i32 `[M]`. */
-  readonly counts: readonly Tensor[];
-  readonly routings: readonly Routing[];
-  /** In training: what `afterStep` wants of each layer with experts; `mergeStatistics` makes one of several parts'. */
-  readonly statistics: readonly RoutingStatistics[];
-}
 
 export class Decoder {
   readonly config: DecoderConfig;
@@ -241,7 +200,10 @@ export class Decoder {
     const tokenIds = reshape(inputIds, [inputIds.size]);
     const routings: Routing[] = [];
     let hidden = labelled(device, 'embedding', () => embedding(this.#tensor('model.embed_tokens.weight'), tokenIds));
+    const { observe } = context;
+    observe?.('model.embed_tokens', hidden);
     this.#layers.forEach((layer, i) => {
+      const within = observe && ((name: string, x: Tensor): void => observe(`model.layers.${i}.${name}`, x));
       const past =
         cache === undefined
           ? null
@@ -249,8 +211,9 @@ export class Decoder {
       const layout = { batch, sequence, tables, past };
       // A scope a layer frees what neither backward nor the caller reads; the tape holds what it needs itself.
       const result = scope(device, () =>
-        layer.forward(hidden, layout, { ...routeContext(context, i, routings.length), tokenIds, sequence }),
+        layer.forward(hidden, layout, { ...routeContext(context, i, routings.length), tokenIds, sequence }, within),
       );
+      observe?.(`model.layers.${i}`, result.hidden);
       hidden.dispose();
       hidden = result.hidden;
       if (result.routing !== null) routings.push(result.routing);
@@ -258,6 +221,7 @@ export class Decoder {
     const last = hidden;
     hidden = labelled(device, 'norm', () => rmsNorm(last, this.#tensor('model.norm.weight'), plan.normEpsilon));
     last.dispose();
+    observe?.('model.norm', hidden);
     return { hidden, routings };
   }
 
@@ -317,19 +281,20 @@ export class Decoder {
 }
 
 /** A decoder with fresh weights: N(0, 0.02), norms 1, each parameter from a stream of its own named by the seed and the parameter. */
-export function createDecoder(device: Device, config: DecoderConfig, options: { readonly seed: number }): Decoder {
-  const key = RandomKey.fromSeed(options.seed).fold('parameters');
-  return new Decoder(config, device, createParameters(device, decoderParameters(planDecoder(config)), key));
+export function createDecoder(device: Device, config: DecoderConfig, { seed }: { readonly seed: number }): Decoder {
+  return new Decoder(config, device, freshTensors(device, decoderParameters(planDecoder(config)), seed));
 }
 
-function routeContext({ training, noise, part }: DecoderContext, layer: number, moeLayer: number): RouteContext {
-  const own = noise instanceof RandomKey ? noise.fold(layer) : noise?.get(layer);
-  const statistics = part?.statistics?.[moeLayer];
-  return {
-    training,
-    ...(own === undefined ? {} : { noise: own }),
-    ...(part && { part: { first: part.first, tokens: part.tokens, ...(statistics && { statistics }) } }),
-  };
+/** Puts all parameters and buffers back to what `createDecoder` starts with. Takes the memory of a second model meanwhile. */
+export function resetDecoder({ device, layout, parameters, buffers }: Decoder, seed: number): void {
+  for (const [name, fresh] of freshTensors(device, layout, seed)) {
+    assign((parameters.get(name) ?? buffers.get(name))!, fresh);
+    fresh.dispose();
+  }
+}
+
+function freshTensors(device: Device, layout: readonly ModelParameter[], seed: number): ReadonlyMap<string, Tensor> {
+  return createParameters(device, layout, RandomKey.fromSeed(seed).fold('parameters'));
 }
 
 /** Terms of one weight are added up first, so that a weight costs one kernel however many layers there are. */

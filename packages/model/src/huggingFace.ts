@@ -11,7 +11,7 @@ import { type DecoderConfig, planDecoder } from './families/index.ts';
 import { decoderParameters, type Piece } from './parameters.ts';
 import { SafetensorsFile, writeSafetensors } from './safetensors/file.ts';
 import type { SafetensorsEntry } from './safetensors/header.ts';
-import { eachWeight, matchWeights, tensorOf, WeightsError } from './weights.ts';
+import { eachWeight, matchWeights, tensorOf, type Weight, WeightsError } from './weights.ts';
 
 const CONFIG_FILE = 'config.json';
 const WEIGHTS_FILE = 'model.safetensors';
@@ -62,6 +62,25 @@ export async function loadHuggingFace(device: Device, folder: string, config?: D
  */
 export async function importHuggingFace(decoder: Decoder, folder: string): Promise<void> {
   await withWeights(folder, decoder.layout, (fill) => fill(decoder));
+}
+
+/**
+ * Some weights of a checkpoint folder, under the names that they have there, without reading the others: a folder may be larger than any memory.
+ *
+ * @throws SafetensorsError or WeightsError that says what is wrong with which file
+ */
+export async function readWeights(folder: string, isWanted: (name: string) => boolean): Promise<Map<string, Weight>> {
+  const { files, entries } = await openWeights(folder);
+  try {
+    const weights = new Map<string, Weight>();
+    for (const entry of entries.values()) {
+      if (!isWanted(entry.name)) continue;
+      weights.set(entry.name, { shape: entry.shape, data: (await entry.file.read(entry)) as Float32Array });
+    }
+    return weights;
+  } finally {
+    await Promise.all(files.map((file) => file.close()));
+  }
 }
 
 /** Opens the weights of a folder, checks that they fit a layout, and hands on what fills a decoder with them, one tensor in memory at a time. */

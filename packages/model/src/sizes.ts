@@ -44,38 +44,88 @@ export interface MemoryPrediction {
   readonly total: number;
 }
 
+export interface StepSize {
+  /** Sequences of a micro-batch. */
+  readonly batch: number;
+  readonly sequence: number;
+  /** false: an evaluation, without gradients and optimiser. */
+  readonly training: boolean;
+  /** Micro-batches in a step, 1 unless given: with several, the gradients of earlier ones are there while the next is computed. */
+  readonly accumulation?: number;
+}
+
 /**
- * Bytes that a step on `[batch, sequence]` tokens takes on the device when the gradients of earlier micro-batches are already there (the first takes less);
- * without training, those of an evaluation. Right to some percent with the families' own routers and LPR, to about a quarter with others.
+ * Bytes that a micro-batch of `[batch, sequence]` tokens takes on the device at most. Right to some percent with the families' own routers and LPR, to about a quarter
+ * with others.
  */
-export function predictMemory(
-  config: DecoderConfig,
-  { batch, sequence, training }: { readonly batch: number; readonly sequence: number; readonly training: boolean },
-): MemoryPrediction {
+export function predictMemory(config: DecoderConfig, step: StepSize): MemoryPrediction {
+  const { batch, sequence, training, accumulation = 1 } = step;
   const plan = planDecoder(config);
   const { total, buffers } = countParameters(config);
-  const tokens = batch * sequence;
-  const parts = [
-    ...plan.layers.flatMap(({ attention, feedForward }) => [
-      attentionNumbers(attention, plan.hidden, tokens),
-      feedForwardNumbers(feedForward, plan.hidden, tokens),
-    ]),
-    headNumbers(plan, tokens, training),
-  ];
-  // A training step is fullest while one of its parts runs forward or backward and all before it wait for their turn backward.
+  const parts = partsOf(plan, batch * sequence, training);
+  // A step is fullest while one of its parts runs forward or backward and all before it wait for their turn backward.
   let waiting = 0;
-  let activations = 0;
-  for (const { kept, forward, backward } of parts) {
+  let behind = total;
+  let fullest = { gradients: 0, activations: 0 };
+  const consider = (gradients: number, activations: number): void => {
+    if (gradients + activations > fullest.gradients + fullest.activations) fullest = { gradients, activations };
+  };
+  for (const { kept, forward, backward, weights, largestWeight } of parts) {
+    behind -= weights;
     waiting = training ? waiting + kept : kept;
-    activations = Math.max(activations, waiting + (training ? Math.max(forward, backward) : forward));
+    if (!training) {
+      consider(0, waiting + forward);
+    } else if (accumulation > 1) {
+      // While a gradient is added to the one that is there, its new part and the sum live besides.
+      consider(total, waiting + Math.max(forward, backward, 2 * largestWeight));
+    } else {
+      consider(0, waiting + forward);
+      // Behind this part all gradients are there; its own come after what they are made from was widest.
+      consider(behind, waiting + backward);
+      consider(behind + weights, waiting);
+    }
   }
   const bytes = {
     parameters: 4 * (total + buffers),
-    gradients: training ? 4 * total : 0,
+    gradients: 4 * fullest.gradients,
     optimizer: training ? 8 * total : 0,
-    activations: 4 * activations,
+    activations: 4 * fullest.activations,
   };
   return { ...bytes, total: Object.values(bytes).reduce((sum, part) => sum + part, 0) };
+}
+
+/** The parts of a decoder in the order of the forward pass. */
+function partsOf(plan: DecoderPlan, tokens: number, training: boolean): Part[] {
+  const { hidden, vocabulary } = plan;
+  const trained = decoderParameters(plan).filter((spec) => spec.trained);
+  const part = (numbers: Numbers, belongs: (name: string) => boolean): Part => {
+    const sizes = trained.filter(({ name }) => belongs(name)).map(({ shape }) => sizeOf(shape));
+    return { ...numbers, weights: sizes.reduce((sum, size) => sum + size, 0), largestWeight: Math.max(...sizes) };
+  };
+  const ofAttention = (name: string): boolean => name.includes('.self_attn.') || name.includes('.input_layernorm.');
+  return [
+    {
+      kept: 0,
+      forward: 0,
+      backward: tokens * hidden,
+      weights: vocabulary * hidden,
+      largestWeight: vocabulary * hidden,
+    },
+    ...plan.layers.flatMap(({ attention, feedForward }, i) => {
+      const inLayer = (name: string): boolean => name.startsWith(`model.layers.${i}.`);
+      return [
+        part(attentionNumbers(attention, hidden, tokens), (name) => inLayer(name) && ofAttention(name)),
+        part(feedForwardNumbers(feedForward, hidden, tokens), (name) => inLayer(name) && !ofAttention(name)),
+      ];
+    }),
+    part(headNumbers(plan, tokens, training), (name) => name === 'lm_head.weight' || name === 'model.norm.weight'),
+  ];
+}
+
+interface Part extends Numbers {
+  /** Trained numbers, and those of the largest tensor among them. */
+  readonly weights: number;
+  readonly largestWeight: number;
 }
 
 interface Numbers {
@@ -134,12 +184,8 @@ function feedForwardNumbers(plan: DensePlan | MoePlan, hidden: number, tokens: n
   return {
     kept: tokens * routerKept + expertsKept + shared.kept,
     forward: shared.forward,
-    // The gradients of the widest tensors, before the first of them is used up; twice those of the experts' weights.
-    backward: Math.max(
-      rows * (hidden + 3 * width) + tokens * 3 * hidden,
-      shared.backward,
-      2 * experts * 2 * width * hidden,
-    ),
+    // The gradients of the widest tensors, before the first of them is used up.
+    backward: Math.max(rows * (hidden + 3 * width) + tokens * 3 * hidden, shared.backward),
   };
 }
 
@@ -152,14 +198,13 @@ function mlpNumbers(width: number, hidden: number, tokens: number): Numbers {
   };
 }
 
-/** The embedding's gradient, which comes last, is as large as the head's. */
 function headNumbers({ hidden, vocabulary }: DecoderPlan, tokens: number, training: boolean): Numbers {
   const chunk = Math.min(tokens, 256);
   return {
     // The head's gradient is computed in the forward pass.
     kept: training ? tokens * 3 * hidden + vocabulary * hidden : 0,
     forward: chunk * vocabulary + (training ? chunk * hidden : tokens * 2 * hidden),
-    // While it is added to, a gradient is there three times.
-    backward: 2 * vocabulary * hidden,
+    // It is scaled.
+    backward: vocabulary * hidden,
   };
 }

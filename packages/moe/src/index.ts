@@ -23,6 +23,7 @@ export type {
   BalanceStatistics,
   LossTerm,
   Noise,
+  RecordedRouting,
   RouteContext,
   Router,
   RouterShape,

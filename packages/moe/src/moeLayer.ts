@@ -1,5 +1,6 @@
 /** The Mixture-of-Experts layer: a router and its experts. */
 import { add, multiply, type Tensor } from '@lpr/tensor';
+import { partialChoices } from './choices.ts';
 import { runExperts } from './experts.ts';
 import { labelled } from './graph.ts';
 import { tensorNamed } from './parameters.ts';
@@ -26,12 +27,29 @@ export class MoeLayer {
   /** x `[tokens, hidden]`. */
   forward(x: Tensor, context: RouteContext): MoeResult {
     const { device } = x;
-    const routing = labelled(device, 'router', () => this.router.route(x, context));
+    const routing = labelled(device, 'router', () => {
+      const own = this.router.route(x, context);
+      return context.replay === undefined ? own : this.#replayed(own, context);
+    });
     const { expertInput = x, weights, plan, passThrough } = routing;
     const output = labelled(device, 'experts', () => {
       const mixed = runExperts(expertInput, this.#gateUp, this.#down, weights, plan);
       return passThrough === undefined ? mixed : add(mixed, multiply(x, passThrough));
     });
     return { output, routing };
+  }
+
+  /** Recorded choices in place of the router's; its scores and details stay. */
+  #replayed(own: Routing, { training, replay }: RouteContext): Routing {
+    const { experts, weights } = replay!;
+    const { kind, experts: count } = this.router;
+    if (training) throw new Error(`${kind} router: recorded routing is for evaluation; it has no gradient`);
+    const [tokens = 0] = own.experts.shape;
+    if (experts.shape.length !== 2 || experts.shape[0] !== tokens || String(weights.shape) !== String(experts.shape)) {
+      throw new RangeError(
+        `${kind} router: replay.experts and replay.weights must be [${tokens}, slots], got [${experts.shape.join(', ')}] and [${weights.shape.join(', ')}]`,
+      );
+    }
+    return { ...own, ...partialChoices(experts, count), weights, unused: [] };
   }
 }

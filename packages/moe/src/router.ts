@@ -20,6 +20,16 @@ export interface RouteContext {
   /** In training, where x is a part of the step's batch: which. Loss terms are then this part's estimates of those of the whole batch: their means over all
    * parts, weighted by tokens, are those, and so are the gradients. */
   readonly part?: BatchPart;
+  /** Recorded choices that a layer follows in place of its router's, in evaluation. */
+  readonly replay?: RecordedRouting;
+}
+
+/** Where tokens went before: as `Routing` says it. */
+export interface RecordedRouting {
+  /** i32 `[tokens, slots]`; M where a slot holds none. */
+  readonly experts: Tensor;
+  /** f32 `[tokens, slots]`; 0 where a slot holds none. */
+  readonly weights: Tensor;
 }
 
 /** A term of the total loss, which grows by `weight * value`. */

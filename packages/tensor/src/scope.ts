@@ -51,6 +51,7 @@ export function gradientsEnabled(device: Device): boolean {
   return currentScope(device)?.gradients ?? true;
 }
 
+/** What a scope does besides freeing. */
 export interface ScopeOptions {
   /** false: ops inside record nothing for `backward` (evaluation). By default as in the scope around it. */
   readonly gradients?: boolean;

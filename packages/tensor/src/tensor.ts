@@ -41,6 +41,7 @@ class Storage {
   }
 }
 
+/** Numbers on a device, contiguous and row-major. Made by creation functions and ops. */
 export class Tensor {
   readonly shape: Shape;
   readonly dtype: DType;

@@ -1,5 +1,5 @@
 /**
- * The WGSL that gpu.js makes of every kernel, checked on any machine by Dawn's null backend, which validates shaders, layouts and
+ * The WGSL that gpu.js makes for every op, checked on any machine by Dawn's null backend, which validates shaders, layouts and
  * launches but computes nothing. And what gpu.js would get silently wrong: loops that end after 1000 rounds, and indices that pass
  * through f32.
  */
@@ -7,9 +7,9 @@ import { afterAll, beforeAll, describe, expect, it, type MockInstance, vi } from
 import { create } from 'webgpu';
 import { WebGPUContext } from '../src/devices/gpu/gpujs.ts';
 import { type GpuDevice, createGpuDevice } from '../src/devices/gpu/index.ts';
-import { Bench, tour } from './support/tour.ts';
-
-const names = Object.keys(tour) as (keyof typeof tour)[];
+import { concatenate, multiply, ones, scope, square, sum, tensor, transpose } from '../src/index.ts';
+import { opNames, suites } from './conformance/index.ts';
+import { bitsOf } from './support/check.ts';
 
 let device: GpuDevice;
 let compiled: MockInstance<(descriptor: { code: string }) => unknown>;
@@ -26,18 +26,37 @@ afterAll(async () => {
   await device.dispose();
 });
 
-describe.each(names)('%s', (name) => {
+/** What WGSL must not hold, of the shaders that the work compiles; gives their number. */
+async function checkShaders(work: () => Promise<unknown>): Promise<number> {
+  const start = compiled.mock.calls.length;
+  await work();
+  await device.synchronize();
+  const shaders = compiled.mock.calls.slice(start);
+  for (const [{ code: shader }] of shaders) {
+    expect(shader).not.toContain('LOOP_MAX');
+    expect(floatIndices(shader), shader).toEqual([]);
+  }
+  return shaders.length;
+}
+
+describe.each(opNames)('%s', (name) => {
   it('is valid WGSL with constant loops and integer indices', async () => {
-    const start = compiled.mock.calls.length;
-    const bench = new Bench(device);
-    tour[name](bench);
-    await device.synchronize();
-    bench.free();
-    for (const [{ code: shader }] of compiled.mock.calls.slice(start)) {
-      expect(shader).not.toContain('LOOP_MAX');
-      expect(floatIndices(shader), shader).toEqual([]);
-    }
+    const { awkward, gradients } = suites[name];
+    await checkShaders(async () => {
+      for (const testCase of awkward) await bitsOf(device, testCase, gradients);
+    });
   });
+});
+
+it('fuses a sum over a broadcast, permuted, joined chain', async () => {
+  const shaders = await checkShaders(() =>
+    scope(device, () => {
+      const [x, row] = [ones(device, [15, 7]), tensor(device, [1, 2, 3, 4, 5, 6, 7])];
+      const turned = transpose(multiply(x, row));
+      return sum(concatenate([turned, square(turned)], 1), 1).data();
+    }),
+  );
+  expect(shaders).toBe(1);
 });
 
 it('has seen shaders', () => {

@@ -1,7 +1,7 @@
 /** The published package: packed, installed into an empty project, and used by plain Node and by a page that Vite has built. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -123,6 +123,24 @@ describe('the packed package', { timeout: MINUTE }, () => {
     const compiler = join(import.meta.dirname, '../../../node_modules/typescript/bin/tsc');
     const options = '--noEmit --strict --module nodenext --target es2023 --types --lib es2023,dom'.split(' ');
     await expect(run(project, process.execPath, compiler, ...options, 'typed.ts')).resolves.toBe('');
+  });
+
+  it.each([
+    ['philox4x32', [], ['WebAssembly', 'worker', 'softmax', 'gpu.js', 'createShaderModule']],
+    [
+      'createWasmDevice, scope, softmax, tensor',
+      ['WebAssembly', 'worker', 'softmax'],
+      ['gpu.js', 'createShaderModule'],
+    ],
+    ['createDevice', ['WebAssembly', 'worker', 'softmax'], []],
+  ])('leaves out of a bundle what is not imported beside %s', async (names, within, without) => {
+    await writeFile(join(project, 'part.js'), `export { ${names} } from '@lpr/tensor';\n`);
+    const lib = { entry: join(project, 'part.js'), formats: ['es' as const], fileName: 'part' };
+    await build({ root: project, logLevel: 'error', build: { target: 'esnext', outDir: 'part', lib } });
+    const files = (await readdir(join(project, 'part'), { recursive: true })).filter((name) => name.endsWith('.js'));
+    const code = (await Promise.all(files.map((name) => readFile(join(project, 'part', name), 'utf8')))).join('\n');
+    expect(within.filter((word) => !code.includes(word))).toEqual([]);
+    expect(without.filter((word) => code.includes(word))).toEqual([]);
   });
 
   const title = CHROMIUM === undefined ? ' (left out: no Chromium is installed)' : '';

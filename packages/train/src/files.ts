@@ -1,7 +1,7 @@
 /** Writing files so that a process killed at any moment leaves the old content or the new one, never half of it. */
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 export function sha256(content: Uint8Array | string): string {
@@ -61,8 +61,14 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Writes a file whole: under a temporary name, synced, then renamed over what was there. */
+/**
+ * Writes a file whole: under a temporary name, synced, then renamed over the file that was there.
+ *
+ * @throws Error when what is there is no file, such as a folder or a device: nothing replaces those
+ */
 export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
+  const before = await stat(path).catch(() => null);
+  if (before !== null && !before.isFile()) throw new Error(`${path} is there and is no file; choose another name`);
   const temporary = join(dirname(path), `.${randomUUID()}.tmp`);
   try {
     await writeSynced(temporary, content);

@@ -4,7 +4,7 @@ import type { Decoder, DecoderOutput } from '@lpr/model';
 import { routerTraits } from '@lpr/moe';
 import { add, affine, backward, globalNorm, type RandomKey, scope, type Tensor } from '@lpr/tensor';
 import type { PartNorms } from './logs.ts';
-import { uploadBatch } from './trainer.ts';
+import { dropGradients, uploadBatch } from './trainer.ts';
 
 const PARTS = ['router', 'prototypes', 'trunk'] as const;
 
@@ -34,14 +34,9 @@ export async function measureGradientNorms(
     });
     const [router, prototypes, trunk] = (await read.norms) as [number, number, number];
     norms[term] = { router, prototypes, trunk };
-    for (const parameter of decoder.parameters.values()) dropGradient(parameter);
+    dropGradients(decoder);
   }
   return norms;
-}
-
-function dropGradient(parameter: Tensor): void {
-  parameter.grad?.dispose();
-  parameter.grad = null;
 }
 
 function valueOf(term: string, { taskLoss, losses }: DecoderOutput): Tensor {

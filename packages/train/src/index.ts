@@ -19,5 +19,5 @@ export { type EvaluationOptions, type RunEvaluation } from './run-evaluation.ts'
 export * from './run.ts';
 export * from './schedule.ts';
 export { loadNewestWeights } from './snapshot.ts';
-export type { LossSpikeOptions } from './spikes.ts';
+export { LossSpikeError, type LossSpikeOptions } from './spikes.ts';
 export { DivergedError, type LossTermValue, type StepReport, Trainer, type TrainerOptions } from './trainer.ts';

@@ -75,8 +75,11 @@ export interface EvaluationLine extends BalanceFigures {
   readonly mutualInformationBias: number | null;
 }
 
-export const METRICS_FILE = 'metrics.jsonl';
-export const EVALUATIONS_FILE = 'evaluations.jsonl';
+/** What tags of an evaluation's events begin with. */
+export const EVALUATION_GROUP = 'evaluation';
+
+const METRICS_FILE = 'metrics.jsonl';
+const EVALUATIONS_FILE = 'evaluations.jsonl';
 const LOADS_FILE = 'loads.bin';
 /** TensorBoard takes every file with "tfevents" in its name; one name, so that a run that goes on appends to its own file. */
 const EVENTS_FILE = 'events.out.tfevents.run';
@@ -94,7 +97,9 @@ export class RunLogs {
     [this.#metrics, this.#evaluations, this.#loads, this.#events] = handles;
   }
 
-  /** Opens all for appending, cut back to what they held after `step` steps; started where they are not there. */
+  /**
+   * Opens all for appending, cut back to what they held right after `step` steps, before an evaluation at that step; started where they are not there.
+   */
   static async open(folder: string, step: number, shape: LoadShape): Promise<RunLogs> {
     const header = encodeLoadHeader(shape);
     // A process killed right after it made the file may have left less than a header.
@@ -102,11 +107,11 @@ export class RunLogs {
       content.length < header.length ? content.subarray(0, 0) : loadsUntilStep(content, step);
     const handles = [
       await openCutBack(join(folder, METRICS_FILE), (content) => linesUntilStep(content, step)),
-      await openCutBack(join(folder, EVALUATIONS_FILE), (content) => linesUntilStep(content, step)),
+      await openCutBack(join(folder, EVALUATIONS_FILE), (content) => linesUntilStep(content, step - 1)),
       await openCutBack(join(folder, LOADS_FILE), loadsKept, header),
       await openCutBack(
         join(folder, EVENTS_FILE),
-        (content) => eventsUntilStep(content, step),
+        (content) => eventsUntilStep(content, step, EVALUATION_GROUP),
         fileVersionRecord(wallTime()),
       ),
     ] as const;
@@ -115,19 +120,19 @@ export class RunLogs {
   }
 
   async appendMetrics(line: MetricsLine): Promise<void> {
-    await this.#metrics.appendFile(`${JSON.stringify(line)}\n`);
+    await append(METRICS_FILE, this.#metrics, `${JSON.stringify(line)}\n`);
   }
 
   async appendEvaluation(line: EvaluationLine): Promise<void> {
-    await this.#evaluations.appendFile(`${JSON.stringify(line)}\n`);
+    await append(EVALUATIONS_FILE, this.#evaluations, `${JSON.stringify(line)}\n`);
   }
 
   async appendLoads(window: LoadWindow): Promise<void> {
-    await this.#loads.appendFile(encodeLoadWindow(this.#shape, window));
+    await append(LOADS_FILE, this.#loads, encodeLoadWindow(this.#shape, window));
   }
 
   async appendSummaries(step: number, summaries: readonly Summary[]): Promise<void> {
-    await this.#events.appendFile(summaryRecord(wallTime(), step, summaries));
+    await append(EVENTS_FILE, this.#events, summaryRecord(wallTime(), step, summaries));
   }
 
   /** Waits until the disk has all. */
@@ -180,6 +185,15 @@ function* wholeLines(content: Buffer): Generator<{ readonly line: { readonly ste
     }
     start = next + 1;
     yield { line, end: start };
+  }
+}
+
+/** A part that a full disk leaves of it is cut off when the run goes on. */
+async function append(name: string, file: FileHandle, content: Uint8Array | string): Promise<void> {
+  try {
+    await file.appendFile(content);
+  } catch (error) {
+    throw new Error(`cannot write ${name} (${String(error)}). Make room on the disk, then resume`, { cause: error });
   }
 }
 

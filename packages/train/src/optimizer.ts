@@ -177,6 +177,14 @@ export class AdamW {
     this.steps = steps;
   }
 
+  /** Forgets all steps. */
+  reset(): void {
+    for (const { firstMoment, secondMoment } of this.#slots.values()) {
+      for (const moment of [firstMoment, secondMoment]) assign(moment, new Float32Array(moment.size));
+    }
+    this.steps = 0;
+  }
+
   /** Frees the moments; the parameters stay. */
   dispose(): void {
     for (const { firstMoment, secondMoment } of this.#slots.values()) {

@@ -54,7 +54,7 @@ export class RunFolder {
     return join(this.path, 'checkpoints');
   }
 
-  /** Opens all logs for appending, cut back to what they held after `step` steps; started if they are not there. */
+  /** Opens all logs for appending, cut back to what they held after `step` steps and before an evaluation there; started if they are not there. */
   async openLogs(step: number, shape: LoadShape): Promise<RunLogs> {
     return await RunLogs.open(this.path, step, shape);
   }

@@ -2,14 +2,15 @@
 import type { LayersReport, LoadShape } from '@lpr/metrics';
 import { CheckpointError, newestCheckpoint } from './checkpoint.ts';
 import { describeEnvironment } from './environment.ts';
+import { locateDivergence } from './divergence.ts';
 import { measureGradientNorms } from './gradient-norms.ts';
 import { type MetricsLine, type PartNorms, readEvaluations, readMetrics, type RunLogs } from './logs.ts';
 import { type EvaluationOptions, evaluateRun, isOutOfPatience, type RunEvaluation } from './run-evaluation.ts';
 import type { RunFolder } from './run-folder.ts';
 import { CheckpointWriter, restoreTrainer, snapshot } from './snapshot.ts';
-import { checkSpike, type LossSpikeOptions } from './spikes.ts';
+import { checkSpike, LossSpikeError, type LossSpikeOptions } from './spikes.ts';
 import { evaluationSummaries, stepSummaries, windowSummaries } from './summaries.ts';
-import type { LossTermValue, StepReport, Trainer } from './trainer.ts';
+import { DivergedError, type LossTermValue, type StepReport, type Trainer } from './trainer.ts';
 import { LoggingWindow, type OpenWindow } from './window.ts';
 
 export interface RunOptions {
@@ -30,6 +31,8 @@ export interface RunOptions {
   readonly gradientNormsEvery?: number | null;
   /** When a loss counts as a spike, which stops the run as one that is not finite does; null, the default: never. */
   readonly lossSpike?: LossSpikeOptions | null;
+  /** Puts the model back to how it began: needed to say where a divergence before the first checkpoint started. */
+  readonly resetModel?: () => void;
   readonly onStep?: (progress: StepProgress) => void;
   readonly onEvaluation?: (evaluation: RunEvaluation) => void;
   /** Told about checkpoints that were passed over. */
@@ -118,7 +121,8 @@ class Training {
   #saved: number;
   /** Of all steps so far, where spikes are looked for. */
   #losses: number[] = [];
-  #evaluations: { readonly step: number; readonly loss: number }[] = [];
+  /** Held-out losses of the evaluations at intervals. */
+  #evaluations: number[] = [];
 
   constructor(options: RunOptions, logs: RunLogs, tokens: number, window: OpenWindow) {
     this.#options = options;
@@ -132,7 +136,7 @@ class Training {
   async run(): Promise<RunResult> {
     const { run, trainer, steps, evaluation } = this.#options;
     if (this.#options.lossSpike) this.#losses = (await readMetrics(run.path)).map(({ loss }) => loss);
-    this.#evaluations = (await readEvaluations(run.path)).filter(({ final }) => !final);
+    this.#evaluations = (await readEvaluations(run.path)).map(({ loss }) => loss);
     await this.#window.start();
     let outOfPatience = false;
     try {
@@ -156,8 +160,35 @@ class Training {
     } catch (error) {
       // What was begun is ended before the run's files are closed; the first error counts.
       await this.#writer.finish().catch(() => {});
-      throw error;
+      const isExplained = error instanceof DivergedError && !(error instanceof LossSpikeError);
+      throw isExplained ? await this.#explained(error) : error;
     }
+  }
+
+  /** The same error with where it began, found by repeating the steps since the newest checkpoint. */
+  async #explained(error: DivergedError): Promise<DivergedError> {
+    const { run, trainer, resetModel } = this.#options;
+    const where = async (): Promise<string> => {
+      const checkpoint = await newestCheckpoint(run.checkpoints, () => {});
+      if (checkpoint !== null) {
+        await restoreTrainer(trainer, checkpoint);
+      } else if (resetModel !== undefined) {
+        resetModel();
+        trainer.optimizer.reset();
+      } else {
+        return 'There is no checkpoint before it from which to find out where it began';
+      }
+      const from = trainer.step;
+      while (trainer.step < error.step - 1) await trainer.recordStep();
+      const found = await locateDivergence(trainer, trainer.step);
+      return found === null
+        ? `Repeated from step ${from} on, all weights, activations and gradients of that step are finite`
+        : `It began in ${found}`;
+    };
+    return new DivergedError(
+      error.step,
+      `${error.message}. ${await where().catch((second: unknown) => `Where it began could not be found out (${String(second)})`)}`,
+    );
   }
 
   /** Trains to the end, or until it is asked to stop. Says whether evaluations no longer got better. */
@@ -260,11 +291,8 @@ class Training {
     const { trainer, evaluation } = this.#options;
     const { step } = trainer;
     if (evaluation === undefined || !this.#isEvaluated(step) || this.#isAborted) return false;
-    if (!this.#evaluations.some((known) => known.step === step)) await this.#evaluate(evaluation, false);
-    return isOutOfPatience(
-      this.#evaluations.map(({ loss }) => loss),
-      evaluation.patience,
-    );
+    await this.#evaluate(evaluation, false);
+    return isOutOfPatience(this.#evaluations, evaluation.patience);
   }
 
   async #evaluate(evaluation: EvaluationOptions, final: boolean): Promise<RunEvaluation> {
@@ -273,7 +301,7 @@ class Training {
     const result = await this.#window.pause(() => evaluateRun(run.path, trainer.decoder, evaluation, at));
     await this.#logs.appendEvaluation(result.line);
     await this.#logs.appendSummaries(at.step, evaluationSummaries(result.line));
-    if (!final) this.#evaluations.push(result.line);
+    if (!final) this.#evaluations.push(result.line.loss);
     onEvaluation?.(result);
     return result;
   }

@@ -8,9 +8,14 @@ export interface LossSpikeOptions {
   readonly window: number;
 }
 
+/** Training stopped because the loss of a step was far above those before it. */
+export class LossSpikeError extends DivergedError {
+  override readonly name = 'LossSpikeError';
+}
+
 /**
  * @param losses of all steps before
- * @throws DivergedError when the loss of a step is above `mean + sigmas * deviation` of those in the window before it
+ * @throws LossSpikeError when the loss of a step is above `mean + sigmas * deviation` of those in the window before it
  */
 export function checkSpike(report: StepReport, losses: readonly number[], { sigmas, window }: LossSpikeOptions): void {
   if (losses.length < window) return;
@@ -19,7 +24,7 @@ export function checkSpike(report: StepReport, losses: readonly number[], { sigm
   const deviation = Math.sqrt(recent.reduce((sum, loss) => sum + (loss - mean) ** 2, 0) / window);
   const limit = mean + sigmas * deviation;
   if (report.loss <= limit) return;
-  throw new DivergedError(
+  throw new LossSpikeError(
     report.step,
     `the loss spiked at step ${report.step}: ${report.loss}, where the ${window} steps before had ${mean.toFixed(4)} on average, ` +
       `with a deviation of ${deviation.toFixed(4)}; ${limit.toFixed(4)} was the limit (${sigmas} deviations above). ` +

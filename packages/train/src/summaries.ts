@@ -1,6 +1,6 @@
 /** What TensorBoard shows of a run: the figures of its logs under tags by group. */
 import type { Counts } from '@lpr/metrics';
-import type { EvaluationLine, MetricsLine } from './logs.ts';
+import { EVALUATION_GROUP, type EvaluationLine, type MetricsLine } from './logs.ts';
 import type { Summary } from './tensorboard/events.ts';
 import { loadPicture } from './tensorboard/png.ts';
 
@@ -40,7 +40,7 @@ export function windowSummaries(line: MetricsLine, counts: readonly Counts[]): S
 export function evaluationSummaries(line: EvaluationLine): Summary[] {
   const domains = Object.entries(line.domains).map(([name, { loss }]) => [`loss/${name}`, loss] as const);
   const { loss, perplexity, gini, minMax, maxVio, mutualInformation } = line;
-  return scalars('evaluation', [
+  return scalars(EVALUATION_GROUP, [
     ...Object.entries({ loss, perplexity, gini, minMax, maxVio, mutualInformation }),
     ...domains,
   ]);

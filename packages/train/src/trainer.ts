@@ -6,7 +6,7 @@
  * seed and the step's number, so a trainer that was set back to a step repeats it bit for bit.
  */
 import type { Batch, BatchStream } from '@lpr/data';
-import type { Decoder, DecoderOutput, DecoderPart, LayerLoss } from '@lpr/model';
+import type { Decoder, DecoderOutput, DecoderPart, LayerLoss, Observer } from '@lpr/model';
 import { labelled, mergeStatistics, type RoutingStatistics } from '@lpr/moe';
 import { add, affine, backward, cast, concatenate, RandomKey, reshape, scope, type Tensor, tensor } from '@lpr/tensor';
 import { AdamW, type AdamWOptions } from './optimizer.ts';
@@ -66,7 +66,7 @@ export interface TrainerOptions {
 
 /** Training stopped because the loss or a gradient is no longer a finite number, or the loss spiked. */
 export class DivergedError extends Error {
-  override readonly name = 'DivergedError';
+  override readonly name: string = 'DivergedError';
   /** The step that went wrong, from 1. */
   readonly step: number;
 
@@ -132,8 +132,19 @@ export class Trainer {
     return this.#noise.fold(index);
   }
 
+  /**
+   * Computes a step, counted from 0, as far as its gradients and leaves them in the parameters; nothing is updated. To look into a step that went wrong.
+   *
+   * @param observe told of the activations of its forward passes
+   */
+  inspectStep(index: number, observe: Observer): void {
+    scope(this.decoder.device, () => {
+      this.#accumulate(index, this.batchesOf(index), observe);
+    });
+  }
+
   /** Leaves the gradients of all micro-batches in the parameters. */
-  #accumulate(index: number, batches: readonly Batch[]): StepSums {
+  #accumulate(index: number, batches: readonly Batch[], observe?: Observer): StepSums {
     const { decoder } = this;
     const { device } = decoder;
     const shares = labelShares(batches);
@@ -147,10 +158,12 @@ export class Trainer {
         const context = {
           training: true,
           ...(part ? { noise, part } : { noise: place === 0 ? noise : noise.fold(place) }),
+          ...(observe && { observe }),
         };
         const output = decoder.forward(uploadBatch(decoder, batch), context);
         const ofTokens = part === undefined ? 1 : batch.inputIds.length / part.tokens;
         const objective = shareOfObjective(output, shares[place]!, ofTokens);
+        observe?.('the loss', objective);
         backward(objective);
         const scalars = [
           objective,
@@ -204,6 +217,14 @@ export class Trainer {
       );
     }
     this.#liveBuffers = liveBuffers;
+  }
+}
+
+/** Frees the gradients that `backward` left in the parameters. */
+export function dropGradients({ parameters }: Decoder): void {
+  for (const parameter of parameters.values()) {
+    parameter.grad?.dispose();
+    parameter.grad = null;
   }
 }
 

@@ -1,16 +1,22 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { decodeLoads } from '@lpr/metrics';
-import { type Decoder, exportWeights } from '@lpr/model';
+import { type Batch, evaluationBatches } from '@lpr/data';
+import { decodeLoads, decodeTrace } from '@lpr/metrics';
+import { type Decoder, decodeSafetensors, exportWeights, resetDecoder } from '@lpr/model';
+import { loadHuggingFace } from '@lpr/model/node';
 import { assign, createWasmDevice, type WasmDevice } from '@lpr/tensor';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { listCheckpoints } from '../src/checkpoint.ts';
-import { readMetrics } from '../src/logs.ts';
+import { measureGradientNorms } from '../src/gradient-norms.ts';
+import { readEvaluations, readMetrics } from '../src/logs.ts';
+import { isOutOfPatience } from '../src/run-evaluation.ts';
 import { RunFolder } from '../src/run-folder.ts';
 import { loadNewestWeights } from '../src/snapshot.ts';
 import { type RunOptions, type RunResult, trainRun } from '../src/run.ts';
-import { loads, makeDecoder, makeTrainer } from './models.ts';
+import { LossSpikeError } from '../src/spikes.ts';
+import { DivergedError, type TrainerOptions } from '../src/trainer.ts';
+import { loads, makeDecoder, makeTrainer, tokens } from './models.ts';
 
 let device: WasmDevice;
 let root: string;
@@ -28,6 +34,7 @@ async function train(
   name: string,
   options: Partial<RunOptions> = {},
   inspect: (decoder: Decoder) => Promise<void> | void = () => {},
+  training: Partial<TrainerOptions> = {},
 ): Promise<RunResult> {
   const path = join(root, name);
   const exists = await readFile(join(path, 'config.yaml')).then(
@@ -36,7 +43,7 @@ async function train(
   );
   const run = exists ? await RunFolder.open(path) : await RunFolder.create(path, {});
   const decoder = makeDecoder(device, 'lpr');
-  const trainer = makeTrainer(decoder);
+  const trainer = makeTrainer(decoder, training);
   try {
     await inspect(decoder);
     return await trainRun({
@@ -62,6 +69,7 @@ async function decided(name: string): Promise<unknown> {
   const [newest] = await listCheckpoints(join(path, 'checkpoints'));
   return {
     metrics: (await readMetrics(path)).map((line) => ({ ...line, tokensPerSecond: null, phases: null, memory: null })),
+    evaluations: await readEvaluations(path),
     loads: await readFile(join(path, 'loads.bin')),
     model: await readFile(join(newest!, 'model.safetensors')),
     optimizer: await readFile(join(newest!, 'optimizer.safetensors')),
@@ -139,5 +147,217 @@ describe('trainRun', () => {
     expect(names).toContain('model.layers.1.mlp.experts.5.up_proj.weight');
     expect(names).toContain('model.layers.0.mlp.gate.expert_keys');
     decoder.dispose();
+  });
+
+  it('says in which tensor and layer a divergence began, before the first checkpoint and after it', async () => {
+    const diverging = (atStep: number): Partial<TrainerOptions> => ({
+      learningRate: 1e30,
+      schedule: { warmupSteps: 0, stableSteps: atStep, decaySteps: 0, decay: 'linear', minRatio: 0 },
+    });
+    let reset = (): void => {};
+    const failed = train(
+      'early',
+      { resetModel: () => reset() },
+      (decoder) => {
+        reset = () => resetDecoder(decoder, 0);
+      },
+      diverging(3),
+    );
+    // The first step makes weights so large that their products are no longer finite where the first router computes with them.
+    await expect(failed).rejects.toThrow(
+      /diverged at step 2.*It began in the activations of model\.layers\.0\.mlp\.gate/s,
+    );
+    await expect(failed).rejects.toThrow(DivergedError);
+    await expect(train('blind', {}, () => {}, diverging(3))).rejects.toThrow(/no checkpoint before it/);
+    expect(await listCheckpoints(join(root, 'early', 'checkpoints'))).toEqual([]);
+    await expect(train('late', { checkpointEvery: 1 }, () => {}, diverging(3))).rejects.toThrow(
+      /It began in the activations of model\.layers\.0\.mlp\.gate/,
+    );
+    expect((await listCheckpoints(join(root, 'late', 'checkpoints'))).map((path) => path.slice(-6))).toEqual([
+      '000001',
+    ]);
+  });
+
+  it('stops at a loss spike', async () => {
+    const failed = train('run', { lossSpike: { sigmas: -100, window: 6 } });
+    await expect(failed).rejects.toThrow(LossSpikeError);
+    await expect(failed).rejects.toThrow(/spiked at step 7: .* the 6 steps before/);
+    const kept = await listCheckpoints(join(root, 'run', 'checkpoints'));
+    expect(kept.map((path) => path.slice(-6))).toEqual(['000005']);
+    expect((await train('run', { lossSpike: { sigmas: 100, window: 6 } })).finished).toBe(true);
+  });
+});
+
+describe('evaluations of a run', () => {
+  const batches = (): Iterable<Batch> =>
+    evaluationBatches(
+      [
+        { domain: 'first', tokens: tokens.subarray(0, 400) },
+        { domain: 'second', tokens: tokens.subarray(400, 700) },
+      ],
+      4,
+      8,
+      160,
+    );
+  const evaluation = { every: 3, batches, traceTokens: 20 };
+
+  it('come at intervals and at the end, by domain, with traces of the same tokens and the latents at the end', async () => {
+    const result = await train('run', { evaluation });
+    const path = join(root, 'run');
+    const lines = await readEvaluations(path);
+    expect(lines.map(({ step, final }) => [step, final])).toEqual([
+      [3, false],
+      [6, false],
+      [9, false],
+      [12, true],
+    ]);
+    expect(result.evaluation?.line).toEqual(lines.at(-1));
+    for (const { domains, loss, perplexity, evaluatedTokens, gini, maxVio, mutualInformation } of lines) {
+      expect(Object.keys(domains)).toEqual(['first', 'second']);
+      expect((domains['first']!.loss + domains['second']!.loss) / 2).toBeCloseTo(loss, 10);
+      expect(perplexity).toBeCloseTo(Math.exp(loss), 10);
+      expect(evaluatedTokens).toBe(160);
+      for (const figure of [gini, maxVio, mutualInformation]) expect(figure).toBeGreaterThan(0);
+    }
+    const total = result.evaluation!.counts.map((layer) => layer.reduce((a, b) => a + b));
+    expect(total).toEqual([160 * loads.topK, 160 * loads.topK]);
+
+    const traces = await Promise.all(
+      ['000003', '000012'].map(async (step) => decodeTrace(await readFile(join(path, 'traces', `step-${step}.trace`)))),
+    );
+    for (const trace of traces) {
+      expect(trace).toMatchObject({ layers: 2, experts: loads.experts, slots: loads.topK, tokens: 40 });
+      expect(trace.domains).toEqual(['first', 'second']);
+      expect([...trace.domainOf].filter((domain) => domain === 0)).toHaveLength(20);
+      expect(trace.tokenIds).toEqual(traces[0]!.tokenIds);
+    }
+    expect(traces[0]!.weights).not.toEqual(traces[1]!.weights);
+    const latents = decodeSafetensors(await readFile(join(path, 'latents', 'step-000012.safetensors')));
+    expect(Object.fromEntries(Array.from(latents, ([name, { shape }]) => [name, shape]))).toEqual(
+      Object.fromEntries(
+        [0, 1].flatMap((layer) => [
+          [`layers.${layer}.latents`, [40, 4]],
+          [`layers.${layer}.tokens`, [40]],
+          [`layers.${layer}.experts`, [40, 2]],
+          [`layers.${layer}.prototypes`, [6, 4]],
+        ]),
+      ),
+    );
+    expect(Uint16Array.from(latents.get('layers.1.experts')!.data as Int32Array)).toEqual(
+      traces[1]!.chosen.subarray(80),
+    );
+  });
+
+  it('change nothing in the training, and are taken up where a run is stopped', async () => {
+    await train('plain');
+    await train('evaluated', { evaluation, gradientNormsEvery: 1 });
+    const weights = async (name: string): Promise<Buffer> =>
+      await readFile(join(root, name, 'checkpoints', 'step-000012', 'model.safetensors'));
+    expect(await weights('evaluated')).toEqual(await weights('plain'));
+    for (const stopAt of [3, 8]) {
+      const controller = new AbortController();
+      const onStep: RunOptions['onStep'] = ({ report }) => {
+        if (report.step === stopAt) controller.abort();
+      };
+      const name = `stopped-${stopAt}`;
+      await train(name, { evaluation, gradientNormsEvery: 1, onStep, signal: controller.signal });
+      expect((await train(name, { evaluation, gradientNormsEvery: 1 })).finished).toBe(true);
+      expect(await decided(name)).toEqual(await decided('evaluated'));
+    }
+  });
+
+  it('end a run that no longer gets better, and a resumed one too', async () => {
+    // Without learning, no evaluation is better than the first.
+    const still = { learningRate: 1e-30, optimizer: { weightDecay: 0 } };
+    const options = { evaluation: { ...evaluation, patience: 2 } };
+    expect(await train('run', options, () => {}, still)).toMatchObject({
+      step: 9,
+      finished: true,
+      outOfPatience: true,
+    });
+    expect((await readEvaluations(join(root, 'run'))).map(({ step, final }) => [step, final])).toEqual([
+      [3, false],
+      [6, false],
+      [9, false],
+      [9, true],
+    ]);
+    const before = await decided('run');
+    expect(await train('run', options, () => {}, still)).toMatchObject({
+      step: 9,
+      finished: true,
+      outOfPatience: true,
+    });
+    expect(await decided('run')).toEqual(before);
+  });
+
+  it('wait for the best of all: patience counts evaluations in a row that were no better', () => {
+    expect(isOutOfPatience([3, 2, 2.5, 1.9], 2)).toBe(false);
+    expect(isOutOfPatience([3, 2, 2.5, 2], 2)).toBe(true);
+    expect(isOutOfPatience([3, 2], 2)).toBe(false);
+    expect(isOutOfPatience([3, 4, 5], null)).toBe(false);
+  });
+});
+
+describe('what a run logs of a window', () => {
+  it('is balance, phases, memory, and the norms of each gradient by term and part', async () => {
+    await train('run', { gradientNormsEvery: 2 });
+    const windows = (await readMetrics(join(root, 'run'))).filter(({ gini }) => gini !== undefined);
+    for (const { maxVio, worst, phases, memory } of windows) {
+      expect(maxVio).toBeGreaterThan(0);
+      expect(worst!.maxVio).toBeGreaterThanOrEqual(maxVio!);
+      expect(Object.keys(phases!)).toEqual(
+        expect.arrayContaining(['attention', 'experts', 'router', 'optimizer', 'idle']),
+      );
+      expect(Object.values(phases!).every((time) => time >= -1e-3)).toBe(true);
+      expect(memory!.host).toBeGreaterThan(1e6);
+      expect(memory!.device).toBeGreaterThan(1e4);
+    }
+    expect(windows.map(({ step, gradientNorms }) => [step, gradientNorms !== undefined])).toEqual([
+      [4, false],
+      [8, true],
+      [12, false],
+    ]);
+    const { gradientNorms } = windows[1]!;
+    const { task, kl, diversityKeys } = gradientNorms!;
+    for (const norm of Object.values(task!)) expect(norm).toBeGreaterThan(0);
+    // The divergence from the prior pulls at the encoder; at prototypes only by what the layers after them read.
+    expect(kl!.router).toBeGreaterThan(1000 * kl!.prototypes);
+    // The diversity of the prototypes is a matter of theirs alone.
+    expect([diversityKeys!.router, diversityKeys!.trunk]).toEqual([0, 0]);
+    expect(diversityKeys!.prototypes).toBeGreaterThan(0);
+  });
+
+  it('adds up to the norm of the whole gradient where there is one term', async () => {
+    const decoder = makeDecoder(device, 'plain');
+    const trainer = makeTrainer(decoder);
+    const { task } = await measureGradientNorms(decoder, trainer.batchesOf(0)[0]!, trainer.noiseOf(0));
+    const { gradientNorm } = await trainer.recordStep();
+    expect(Math.hypot(task!.router, task!.prototypes, task!.trunk)).toBeCloseTo(gradientNorm, 5);
+    trainer.dispose();
+    decoder.dispose();
+  });
+});
+
+describe('a checkpoint of a run', () => {
+  it('is a Hugging Face model folder', async () => {
+    await train('run');
+    const folder = join(root, 'run', 'checkpoints', 'step-000012');
+    const decoder = await loadHuggingFace(device, folder);
+    const other = makeDecoder(device, 'lpr', 5);
+    await loadNewestWeights(join(root, 'run', 'checkpoints'), other);
+    expect(await exportWeights(decoder)).toEqual(await exportWeights(other));
+    for (const each of [decoder, other]) each.dispose();
+  });
+
+  it('does not count when the log does not reach up to it', async () => {
+    await train('run');
+    const path = join(root, 'run', 'metrics.jsonl');
+    const before = await decided('run');
+    const lines = (await readFile(path, 'utf8')).split('\n');
+    await writeFile(path, `${lines.slice(0, 11).join('\n')}\n{"step": 12, "lo`);
+    const warnings: string[] = [];
+    await train('run', { onWarning: (message) => warnings.push(message) });
+    expect(warnings).toEqual([expect.stringMatching(/step-000012 is of step 12, but metrics\.jsonl .* up to step 11/)]);
+    expect(await decided('run')).toEqual(before);
   });
 });

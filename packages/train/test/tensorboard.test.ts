@@ -64,7 +64,7 @@ describe('event files', () => {
     // 24 bytes, the masked checksum of that length, the time as a double, and the version.
     expect(Buffer.from(file.subarray(0, 12)).toString('hex')).toBe('1800000000000000a37f4b22');
     expect(Buffer.from(file.subarray(12, 36)).toString('hex')).toBe(
-      `09${'00000040fc54d941'}1a0d${Buffer.from('brain.Event:2').toString('hex')}`,
+      `0900000040fc54d9411a0d${Buffer.from('brain.Event:2').toString('hex')}`,
     );
     expect(file.length).toBe(12 + 24 + 4);
   });

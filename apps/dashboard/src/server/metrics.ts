@@ -51,13 +51,13 @@ export class RecordedMetrics {
     return this.series.get(name)?.last ?? null;
   }
 
-  /** Every figure between two steps, at most `points` points each. */
-  file(points: number, from: number = -Infinity, to: number = Infinity): SeriesFile {
+  /** Every figure from a step on, at most `points` points each. */
+  file(points: number, from: number = -Infinity): SeriesFile {
     let most = 0;
     const series: Record<string, Series> = {};
     for (const [name, recorded] of this.series) {
-      most = Math.max(most, recorded.count(from, to));
-      series[name] = recorded.points(points, from, to);
+      most = Math.max(most, recorded.count(from));
+      series[name] = recorded.points(points, from);
     }
     return { valuesPerPoint: Math.max(1, Math.ceil(most / points)), series };
   }

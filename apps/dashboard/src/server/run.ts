@@ -1,4 +1,5 @@
 /** One run that the server follows: its files read once, and again only where they grew. */
+import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path/posix';
 import { hasCode, isLocked } from '@lpr/train';
 import { parse } from 'yaml';
@@ -43,7 +44,8 @@ export class FollowedRun {
   #locked = false;
   #read = false;
   #updatedAt = 0;
-  #polling: Promise<boolean> | null = null;
+  #polling: Promise<void> | null = null;
+  #version = 0;
 
   constructor(folder: ServedFolder, id: string) {
     this.id = id;
@@ -59,8 +61,13 @@ export class FollowedRun {
     ]);
   }
 
-  /** Reads what is new. Calls at one time share one pass. @returns whether anything that a page shows changed */
-  poll(): Promise<boolean> {
+  /** Another number each time that anything changed that a page shows. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Reads what is new. Calls at one time share one pass. */
+  poll(): Promise<void> {
     this.#polling ??= this.#poll().finally(() => (this.#polling = null));
     return this.#polling;
   }
@@ -101,12 +108,17 @@ export class FollowedRun {
   }
 
   async details(): Promise<RunDetails> {
-    const evaluations = this.#final === null ? this.#evaluations : [...this.#evaluations, this.#final];
+    const during = this.#evaluations.filter(({ final }) => !final);
+    const final = finalOf(
+      this.#final,
+      this.#evaluations.findLast((evaluation) => evaluation.final),
+    );
     return {
       summary: this.summary(),
       settings: flatten(this.#settings).slice(0, MAX_SETTINGS),
       loads: await this.#loadsInfo(),
-      evaluations,
+      evaluations: final === null ? during : [...during, final],
+      traces: await this.#traceSteps(),
       files: (await Promise.all(DOWNLOADS.map((name) => this.#fileInfo(name)))).flatMap((file) => file ?? []),
       explorer: await checkpointOf(this.#folder, this.id).then(
         ({ step }) => ({ step, unavailable: null }),
@@ -115,12 +127,17 @@ export class FollowedRun {
     };
   }
 
-  series(points: number, from?: number, to?: number): SeriesFile {
-    return this.#metrics.file(points, from, to);
+  series(points: number, from?: number): SeriesFile {
+    return this.#metrics.file(points, from);
   }
 
   windows(range: WindowRange): Promise<Uint8Array> {
     return readWindows(this.#folder, this.#path(LOADS_FILE), range);
+  }
+
+  /** Path below the served folder of the routing trace that was written at a step. */
+  trace(step: number): string {
+    return this.#path(`traces/step-${String(step).padStart(6, '0')}.trace`);
   }
 
   /** Path below the served folder of a file that may be downloaded; undefined for any other name. */
@@ -128,7 +145,19 @@ export class FollowedRun {
     return DOWNLOADS.includes(name) ? this.#path(name) : undefined;
   }
 
-  async #poll(): Promise<boolean> {
+  /** Steps of the files that `trace` names; none where there is no such folder. */
+  async #traceSteps(): Promise<number[]> {
+    const names = await this.#folder
+      .resolve(this.#path('traces'))
+      .then((path) => readdir(path))
+      .catch(() => []);
+    return names
+      .flatMap((name) => /^step-(\d{6,})\.trace$/.exec(name)?.[1] ?? [])
+      .map(Number)
+      .toSorted((a, b) => a - b);
+  }
+
+  async #poll(): Promise<void> {
     const before = JSON.stringify([this.#locked, this.#read, [...this.#problems]]);
     const changed: boolean[] = [
       await this.#guarded('config.yaml', () =>
@@ -140,10 +169,14 @@ export class FollowedRun {
     ];
     for (const [file, log] of this.#logs) changed.push(await this.#guarded(file, () => log.poll()));
     await this.#loadsInfo();
-    this.#locked = await isLocked(await this.#folder.resolve(this.id)).catch(() => false);
+    this.#locked = await this.#folder
+      .resolve(this.id)
+      .then(isLocked)
+      .catch(() => false);
     this.#updatedAt = (await this.#fileInfo(METRICS_FILE))?.modifiedAt ?? 0;
     this.#read = true;
-    return changed.includes(true) || before !== JSON.stringify([this.#locked, this.#read, [...this.#problems]]);
+    if (changed.includes(true) || before !== JSON.stringify([this.#locked, this.#read, [...this.#problems]]))
+      this.#version++;
   }
 
   /** Runs a step of a poll; what it throws becomes a problem of that file and stops nothing else. */
@@ -209,6 +242,12 @@ export class FollowedRun {
   #path(file: string): string {
     return this.id === '.' ? file : join(this.id, file);
   }
+}
+
+/** The finished model's figures, which both files have: domains only in the log, counts only in the file of its own. */
+function finalOf(file: Evaluation | null, line: Evaluation | undefined): Evaluation | null {
+  if (file === null || line === undefined) return file ?? line ?? null;
+  return { ...file, maxVio: line.maxVio ?? file.maxVio, domains: line.domains };
 }
 
 /** Leaves of the settings by their path. */

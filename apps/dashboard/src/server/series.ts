@@ -27,18 +27,18 @@ export class RecordedSeries {
     this.#length++;
   }
 
-  /** How many values lie between two steps, both included. */
-  count(from: number, to: number): number {
-    return this.#indexAfter(to) - this.#indexOf(from);
+  /** How many values there are from a step on. */
+  count(from: number): number {
+    return this.#length - this.#indexOf(from);
   }
 
   /**
-   * At most `points` points between two steps, both included: every value, or means over equal numbers of neighbours, each at
-   * the mean of their steps.
+   * At most `points` points from a step on: every value, or means over equal numbers of neighbours, each at the mean of their
+   * steps.
    */
-  points(points: number, from: number = -Infinity, to: number = Infinity): Series {
+  points(points: number, from: number = -Infinity): Series {
     const start = this.#indexOf(from);
-    const end = this.#indexAfter(to);
+    const end = this.#length;
     const perPoint = Math.max(1, Math.ceil((end - start) / points));
     const steps: number[] = [];
     const values: number[] = [];
@@ -65,11 +65,6 @@ export class RecordedSeries {
       else high = middle;
     }
     return low;
-  }
-
-  #indexAfter(step: number): number {
-    const index = this.#indexOf(step);
-    return this.#steps[index] === step && index < this.#length ? index + 1 : index;
   }
 }
 

@@ -66,6 +66,8 @@ export async function serveDashboard(folder: string, options: ServeOptions): Pro
   const server = createServer((request, response) => void handler.handle(request, response));
   await listen(server, options);
   await store.discover();
+  // What a page will ask for first is read by the time that it is opened.
+  void store.poll(() => {});
   const { port } = server.address() as AddressInfo;
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
   return {
@@ -142,11 +144,12 @@ class Handler {
           (await this.#run(query)).series(
             integer(query, 'points', 1, MAX_POINTS, 1000),
             numberIn(query, 'from', -Infinity),
-            numberIn(query, 'to', Infinity),
           ),
         );
       case '/api/loads':
         return sendBytes(response, 'application/octet-stream', await this.#loads(query));
+      case '/api/trace':
+        return await this.#trace(query, response);
       case '/api/file':
         return await this.#download(query, response);
       default:
@@ -185,18 +188,28 @@ class Handler {
     });
   }
 
+  async #trace(query: URLSearchParams, response: ServerResponse): Promise<void> {
+    const run = await this.#run(query);
+    await this.#send(run.trace(integer(query, 'step', 0, Number.MAX_SAFE_INTEGER, 0)), response);
+  }
+
   async #download(query: URLSearchParams, response: ServerResponse): Promise<void> {
     const run = await this.#run(query);
     const name = query.get('name') ?? '';
     const path = run.download(name);
     if (path === undefined) throw new HttpError(404, `a run has no file ${JSON.stringify(name)} to download`);
+    response.setHeader('content-disposition', `attachment; filename="${name}"`);
+    await this.#send(path, response);
+  }
+
+  /** Sends a file of the served folder as bytes that no browser takes for anything else. */
+  async #send(path: string, response: ServerResponse): Promise<void> {
     const file = await this.#parts.served.open(path);
     // Only what is there now: of a file that grows, the length that was promised.
     const { size } = await file.stat();
     response.writeHead(200, {
       'content-type': 'application/octet-stream',
       'content-length': size,
-      'content-disposition': `attachment; filename="${name}"`,
       'cache-control': 'no-store',
     });
     if (size === 0 || response.req.method === 'HEAD') {

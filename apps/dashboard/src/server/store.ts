@@ -15,6 +15,8 @@ export class RunStore {
   /** As the command line named it. */
   readonly #name: string;
   readonly #runs = new Map<string, FollowedRun>();
+  /** Versions that were told of: a request may have read a run's news before the poll comes to it. */
+  readonly #told = new WeakMap<FollowedRun, number>();
   #discovering: Promise<string[]> | null = null;
 
   constructor(folder: ServedFolder, name: string) {
@@ -45,7 +47,10 @@ export class RunStore {
     const gone = await this.discover();
     if (gone.length > 0) changed({ folder: this.#name, runs: [], gone });
     for (const run of [...this.#runs.values()]) {
-      if (await run.poll()) changed({ folder: this.#name, runs: [run.summary()], gone: [] });
+      await run.poll();
+      if (this.#told.get(run) === run.version) continue;
+      this.#told.set(run, run.version);
+      changed({ folder: this.#name, runs: [run.summary()], gone: [] });
     }
   }
 

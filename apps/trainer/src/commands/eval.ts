@@ -1,50 +1,102 @@
-/** `pnpm trainer eval`: the figures of a run's newest checkpoint. */
-import { join } from 'node:path';
-import { layersReport } from '@lpr/metrics';
+/** `pnpm trainer eval`: loss, balance and specialisation of a model on any text. */
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { prepareTokens, type TokenStream } from '@lpr/data';
 import { readComparison } from '../comparison.ts';
-import { UsageError } from '../errors.ts';
-import { loadRun } from '../runs.ts';
-import { evaluateHeldOut } from '../session.ts';
+import { UsageError, unknownName } from '../errors.ts';
+import { type EvaluationFigures, evaluationFigures, evaluationTables } from '../evaluation-report.ts';
+import { findModel, loadModel, type ModelSource, tokenizerOf } from '../model-source.ts';
+import { createProgress, type Progress } from '../progress.ts';
+import { evaluationText, loadTokens } from '../session.ts';
 import { readSettings } from '../settings/check.ts';
-import type { Settings } from '../settings/schema.ts';
-import { inSession } from './shared.ts';
+import { textSources } from '../settings/resolve.ts';
+import { type DeviceOptions, withDevice } from './shared.ts';
 
-export interface EvalOptions {
+const SPLITS = ['held-out', 'training'] as const;
+
+export interface EvalOptions extends DeviceOptions {
+  readonly split: string;
+  /** Those to evaluate on; none: all. */
+  readonly domain: readonly string[];
+  /** In place of the run's own text. */
+  readonly text: readonly string[];
   readonly tokens?: number;
-  readonly threads?: number;
+  readonly batchSize: number;
+  readonly tokenizer?: string;
+  readonly json?: true;
 }
 
-export async function evaluateRun(folder: string, { tokens, threads }: EvalOptions): Promise<void> {
-  const comparison = await readComparison(folder);
+export async function printEvaluation(path: string, options: EvalOptions): Promise<void> {
+  const figures = await evaluateModel(path, options);
+  console.log(options.json ? JSON.stringify(figures) : evaluationTables(figures));
+}
+
+/** All figures of a model on the text that the options name. */
+export async function evaluateModel(path: string, options: EvalOptions): Promise<EvaluationFigures> {
+  const comparison = await readComparison(path);
   if (comparison !== null) {
-    const runs = Array.from(comparison.keys(), (name) => join(folder, name));
-    throw new UsageError(`${folder} is a comparison; name one of its runs: ${runs.join(', ')}`);
+    const runs = Array.from(comparison.keys(), (name) => join(path, name));
+    throw new UsageError(`${path} is a comparison; name one of its runs: ${runs.join(', ')}`);
   }
-  const stored = await readSettings(folder);
-  const settings: Settings = {
-    ...stored,
-    ...(threads === undefined ? {} : { threads }),
-    evaluation: { ...stored.evaluation, ...(tokens === undefined ? {} : { tokens }) },
+  const source = await findModel(path, options.tokenizer);
+  const progress = createProgress(process.stderr, process.env);
+  try {
+    const { streams, tokens, sequenceLength, text } = await textOf(path, source, options, progress);
+    return await withDevice(options, async (device) => {
+      const decoder = await loadModel(device, source);
+      const { batches, total } = evaluationText(streams, sequenceLength, { tokens, batchSize: options.batchSize });
+      const onProgress = (done: number): void => progress.evaluation(path, done, total);
+      const figures = await evaluationFigures(decoder, batches(), { model: source.folder, text, onProgress });
+      decoder.dispose();
+      return figures;
+    });
+  } finally {
+    progress.end();
+  }
+}
+
+interface EvaluatedText {
+  readonly streams: readonly TokenStream[];
+  /** At most. */
+  readonly tokens: number;
+  readonly sequenceLength: number;
+  /** What it is, for the report. */
+  readonly text: string;
+}
+
+async function textOf(
+  path: string,
+  source: ModelSource,
+  { split, domain, text, tokens }: EvalOptions,
+  progress: Progress,
+): Promise<EvaluatedText> {
+  if (!SPLITS.some((known) => known === split)) throw unknownName('split', split, SPLITS);
+  if (text.length > 0) {
+    const tokenizer = tokenizerOf(source);
+    const prepared = await prepareTokens({ sources: textSources(text), heldOutFraction: 0, seed: 0, tokenizer });
+    return {
+      streams: chosenDomains(prepared.training, domain),
+      tokens: tokens ?? Number.POSITIVE_INFINITY,
+      sequenceLength: source.config.max_position_embeddings,
+      text: 'given',
+    };
+  }
+  const run = [path, dirname(dirname(source.folder))].find((folder) => existsSync(join(folder, 'config.yaml')));
+  if (run === undefined) throw new UsageError(`${path} belongs to no run, so name text to evaluate on: --text FILE`);
+  const settings = await readSettings(run);
+  const prepared = await loadTokens(settings, progress);
+  return {
+    streams: chosenDomains(split === 'training' ? prepared.training : prepared.heldOut, domain),
+    tokens: tokens ?? settings.evaluation.tokens,
+    sequenceLength: settings.data.sequenceLength,
+    text: split,
   };
-  await inSession(settings, folder, async (session) => {
-    const { decoder, step } = await loadRun(session, folder, settings);
-    const figures = await evaluateHeldOut(session, decoder, settings, folder);
-    const { mean, worst } = layersReport(figures.counts);
-    session.progress.end();
-    const { tokens: evaluationTokens, loss: testLoss, mutualInformation, mutualInformationBias } = figures;
-    const counts = figures.counts.map((layer) => Array.from(layer));
-    console.log(
-      JSON.stringify({
-        step,
-        evaluationTokens,
-        testLoss,
-        mean,
-        worst,
-        mutualInformation,
-        mutualInformationBias,
-        counts,
-      }),
-    );
-    return true;
-  });
+}
+
+function chosenDomains(streams: readonly TokenStream[], names: readonly string[]): readonly TokenStream[] {
+  if (names.length === 0) return streams;
+  const known = streams.map(({ domain }) => domain);
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw unknownName('domain', unknown, known);
+  return streams.filter(({ domain }) => names.includes(domain));
 }

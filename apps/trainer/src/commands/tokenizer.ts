@@ -34,7 +34,7 @@ export async function trainTokenizer({
   let characters = 0;
   for (const spec of sources) {
     for await (const part of textsOf(spec)) {
-      progress.phase(`counting words: ${(characters / 1e6).toFixed(1)}M characters`);
+      progress.phase('counting words', `${(characters / 1e6).toFixed(1)}M characters`);
       words.add(part);
       characters += part.length;
       if (characters >= maxCharacters) break;

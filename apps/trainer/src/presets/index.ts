@@ -1,6 +1,6 @@
 /** Named settings of a run: how large the model is, how long it trains, on what. Files and options go over them. */
 import { PAPER_PRESETS } from './paper.ts';
-import { ADDRESSES, PAPER_TRAINING, type Preset } from './preset.ts';
+import { ADDRESSES, AT_THE_END, PAPER_TRAINING, type Preset } from './preset.ts';
 
 const SMALL_PRESETS = {
   tiny: {
@@ -19,7 +19,7 @@ const SMALL_PRESETS = {
       },
       data: { ...ADDRESSES, heldOutFraction: 0.02, batchSize: 4, sequenceLength: 64 },
       training: { steps: 40, learningRate: 0.003, ...PAPER_TRAINING, logEvery: 10, checkpointEvery: 20 },
-      evaluation: { tokens: 8_192, batchSize: 8 },
+      evaluation: { tokens: 8_192, batchSize: 8, ...AT_THE_END },
     },
   },
   quick: {
@@ -38,7 +38,7 @@ const SMALL_PRESETS = {
       },
       data: { ...ADDRESSES, heldOutFraction: 0.05, batchSize: 16, sequenceLength: 128 },
       training: { steps: 320, learningRate: 0.003, ...PAPER_TRAINING, logEvery: 20, checkpointEvery: 100 },
-      evaluation: { tokens: 102_400, batchSize: 16 },
+      evaluation: { tokens: 102_400, batchSize: 16, ...AT_THE_END },
     },
   },
   small: {
@@ -57,7 +57,7 @@ const SMALL_PRESETS = {
       },
       data: { ...ADDRESSES, heldOutFraction: 0.05, batchSize: 8, sequenceLength: 256 },
       training: { steps: 1_000, learningRate: 0.002, ...PAPER_TRAINING, logEvery: 20, checkpointEvery: 100 },
-      evaluation: { tokens: 102_400, batchSize: 8 },
+      evaluation: { tokens: 102_400, batchSize: 8, ...AT_THE_END },
     },
   },
   medium: {
@@ -76,7 +76,7 @@ const SMALL_PRESETS = {
       },
       data: { ...ADDRESSES, heldOutFraction: 0.05, batchSize: 4, sequenceLength: 256 },
       training: { steps: 10_000, learningRate: 0.001, ...PAPER_TRAINING, logEvery: 50, checkpointEvery: 500 },
-      evaluation: { tokens: 102_400, batchSize: 4 },
+      evaluation: { tokens: 102_400, batchSize: 4, ...AT_THE_END },
     },
   },
 } as const satisfies Readonly<Record<string, Preset>>;

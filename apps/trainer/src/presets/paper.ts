@@ -3,7 +3,7 @@
  * sequences of 1,024 tokens.
  */
 import type { Architecture, Settings } from '../settings/schema.ts';
-import { PAPER_TRAINING, type Preset } from './preset.ts';
+import { AT_THE_END, PAPER_TRAINING, type Preset } from './preset.ts';
 
 type Size = Preset['settings']['size'];
 
@@ -54,6 +54,16 @@ const FINE_WEB = {
   maxTokens: 1.12e9,
 } as const;
 
+/** The validation text, of which the evaluation reads as much as it wants. */
+const C4 = {
+  type: 'hub',
+  dataset: 'allenai/c4',
+  config: 'en',
+  split: 'validation',
+  domain: 'c4',
+  maxTokens: 2_000_000,
+} as const;
+
 /** Both make 270 sequences a step. */
 const WIDE = { batchSize: 10, accumulation: 27 } as const;
 const LONG = { batchSize: 15, accumulation: 18 } as const;
@@ -73,7 +83,7 @@ function preset(
       ...(lpr === undefined ? {} : { lpr }),
       model: { ...model },
       size,
-      data: { sources: [FINE_WEB], tokenizer: 'qwen3', heldOutFraction: 0.001, batchSize, sequenceLength: 1024 },
+      data: { sources: [FINE_WEB], tokenizer: 'qwen3', heldOutFraction: 0, batchSize, sequenceLength: 1024 },
       training: {
         steps: 4_000,
         learningRate: 0.001,
@@ -84,7 +94,7 @@ function preset(
         logEvery: 10,
         checkpointEvery: 100,
       },
-      evaluation: { tokens: 1_048_576, batchSize },
+      evaluation: { tokens: 1_048_576, batchSize, ...AT_THE_END, sources: [C4] },
     },
   };
 }

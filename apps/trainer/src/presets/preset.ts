@@ -22,7 +22,12 @@ export const PAPER_TRAINING = {
   weightDecayGroups: [],
   clipNorm: 1,
   keepCheckpoints: 2,
+  gradientNormsEvery: null,
+  lossSpike: null,
 } as const;
 
 /** The State of the Union addresses, which come along, and a tokenizer of their own. */
 export const ADDRESSES = { sources: [{ type: 'state-of-the-union' }], tokenizer: 'train' } as const;
+
+/** Evaluation at the end alone, with traces for figures of specialisation. */
+export const AT_THE_END = { sources: [], every: null, patience: null, traceTokens: 4096 } as const;

@@ -72,7 +72,7 @@ function routerFaults(settings: Settings): Fault[] {
   }));
 }
 
-function sizeFaults({ size, training }: Settings): Fault[] {
+function sizeFaults({ size, data, training, evaluation }: Settings): Fault[] {
   const faults: Fault[] = [];
   const check = (holds: boolean, path: string, problem: string): void => {
     if (!holds) faults.push({ path, problem });
@@ -92,6 +92,16 @@ function sizeFaults({ size, training }: Settings): Fault[] {
     training.schedule !== 'warmupStableDecay' || training.warmup + training.stable <= 1,
     'training',
     `warmup (${training.warmup}) and stable (${training.stable}) are shares of the steps, together at most 1`,
+  );
+  check(
+    data.heldOutFraction > 0 || evaluation.sources.length > 0,
+    'data.heldOutFraction',
+    'got 0, so there is nothing to evaluate on; raise it or give evaluation.sources',
+  );
+  check(
+    evaluation.patience === null || evaluation.every !== null,
+    'evaluation.patience',
+    'needs evaluations to wait for; set evaluation.every',
   );
   return faults;
 }

@@ -1,7 +1,13 @@
 /** The settings of a run: their shape, and what each field takes and means. */
 import { type SourceSpec, sourceSpecSchema, type TokenizerSpec } from '@lpr/data';
 import type { LatentPrototypeOptions } from '@lpr/moe';
-import { DECAY_SHAPES, type DecayShape, type ScheduleOptions, type WeightDecayGroup } from '@lpr/train';
+import {
+  DECAY_SHAPES,
+  type DecayShape,
+  type LossSpikeOptions,
+  type ScheduleOptions,
+  type WeightDecayGroup,
+} from '@lpr/train';
 import { z } from 'zod';
 import { lprSchema, type RouterName, ROUTERS } from './routers.ts';
 
@@ -59,10 +65,16 @@ export interface Settings {
     readonly logEvery: number;
     readonly checkpointEvery: number;
     readonly keepCheckpoints: number;
+    readonly gradientNormsEvery: number | null;
+    readonly lossSpike: LossSpikeOptions | null;
   };
   readonly evaluation: {
+    readonly sources: readonly SourceSpec[];
     readonly tokens: number;
     readonly batchSize: number;
+    readonly every: number | null;
+    readonly patience: number | null;
+    readonly traceTokens: number;
   };
 }
 
@@ -114,7 +126,11 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
       .union([z.enum(['train', 'bytes', 'qwen3']), z.strictObject({ path: z.string().min(1) })])
       .default('train')
       .describe('train: byte-level BPE, trained on the training text. path: of a tokenizer.json'),
-    heldOutFraction: z.number().gt(0).lt(1).describe('Share of the text that is only evaluated on'),
+    heldOutFraction: z
+      .number()
+      .min(0)
+      .lt(1)
+      .describe('Share of the text that is only evaluated on; 0 where evaluation.sources gives other text'),
     batchSize: positive('Sequences that run through the model at once'),
     sequenceLength: positive('Tokens of a sequence'),
   }),
@@ -150,9 +166,39 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
     logEvery: positive('Steps in a logging window'),
     checkpointEvery: positive('Steps between checkpoints'),
     keepCheckpoints: positive('Checkpoints that stay, the newest'),
+    gradientNormsEvery: z
+      .int()
+      .min(1)
+      .nullable()
+      .default(null)
+      .describe("Logging windows between measurements of each loss term's gradients; null: never"),
+    lossSpike: z
+      .strictObject({
+        sigmas: z.number().gt(0).describe('Standard deviations above the mean from which on a loss is a spike'),
+        window: positive('Steps before it that a loss is compared with'),
+      })
+      .nullable()
+      .default(null)
+      .describe('When a loss stops the run as one that is not finite does; null: never'),
   }),
   evaluation: z.strictObject({
+    sources: z
+      .array(sourceSpecSchema)
+      .default([])
+      .describe('Text that is evaluated on whole, besides what is held out of data.sources'),
     tokens: positive('Held-out tokens, at most'),
     batchSize: positive('Sequences at once'),
+    every: z.int().min(1).nullable().default(null).describe('Steps between evaluations; null: only at the end'),
+    patience: z
+      .int()
+      .min(1)
+      .nullable()
+      .default(null)
+      .describe('Stop when so many evaluations in a row were no better than the best before; null: never'),
+    traceTokens: z
+      .int()
+      .min(0)
+      .default(4096)
+      .describe('Held-out tokens of each domain whose routing is kept at every evaluation'),
   }),
 });

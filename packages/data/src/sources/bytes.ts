@@ -9,6 +9,8 @@ import { fileIdentity, findPaths } from './paths.ts';
 export interface ByteFile {
   /** For messages: a path or an address. */
   readonly name: string;
+  /** Where the bytes are, the same however a path is written: no two sources may have the same. */
+  readonly origin: string;
   /** What tells its content from another's, as plain data. */
   readonly key: object;
   readonly byteLength: number;
@@ -25,6 +27,7 @@ export async function openLocalFiles(owner: string, patterns: readonly string[])
       const buffer = await asyncBufferFromFile(path);
       return {
         name: path,
+        origin: identity.path,
         key: identity,
         byteLength: identity.size,
         slice: async (start, end) => {

@@ -16,8 +16,10 @@ export interface HttpOptions {
   readonly idleTimeout?: number | undefined;
 }
 
-/** No pause is longer, whatever the server asks for, in milliseconds. */
-const LONGEST_PAUSE = 120_000;
+/** No pause of our own is longer, in milliseconds. */
+const LONGEST_BACKOFF = 60_000;
+/** Nor any that a server asks for; the hub counts requests over five minutes. */
+const LONGEST_PAUSE = 600_000;
 
 /** A failure that may pass. */
 class Fault extends Error {
@@ -112,7 +114,7 @@ async function persist<T>(
         );
       }
       const backoff = firstPause * 2 ** (failures - 1) * (0.5 + Math.random());
-      await sleep(Math.min(Math.max(backoff, fault.pause), LONGEST_PAUSE));
+      await sleep(Math.max(Math.min(backoff, LONGEST_BACKOFF), Math.min(fault.pause, LONGEST_PAUSE)));
     }
   }
 }
@@ -173,10 +175,13 @@ function asFault(cause: unknown): Fault {
   return new Fault(reason instanceof Error ? reason.message : String(reason), 0, { cause });
 }
 
-/** Milliseconds that a `Retry-After` header, in seconds or as a date, asks to wait. */
-function retryAfter(response: Response): number {
-  const value = response.headers.get('retry-after');
-  if (value === null) {
+/**
+ * Milliseconds that the server asks to wait: its `Retry-After` header, in seconds or as a date, or as the hub has it, the
+ * seconds `t` until `RateLimit` starts anew.
+ */
+function retryAfter({ headers }: Response): number {
+  const value = headers.get('retry-after') ?? /\bt=(\d+)/.exec(headers.get('ratelimit') ?? '')?.[1];
+  if (value === undefined) {
     return 0;
   }
   const seconds = Number(value);

@@ -47,10 +47,9 @@ export function findDataFiles({ dataset, config, split = 'train' }: HubSpec, car
         (configs.length === 1 ? configs[0] : undefined))
       : configs.find(({ config_name }) => config_name === config);
   if (chosen === undefined) {
-    throw new Error(
-      `hub: ${dataset} ${config === undefined ? 'has several configurations' : `has no configuration ${JSON.stringify(config)}`}. ` +
-        `Set "config" to one of: ${names}.`,
-    );
+    const found =
+      config === undefined ? 'has several configurations' : `has no configuration ${JSON.stringify(config)}`;
+    throw new Error(`hub: ${dataset} ${found}. Set "config" to one of: ${names}.`);
   }
   const folder = chosen.data_dir === undefined ? '' : `${chosen.data_dir.replace(/\/+$/, '')}/`;
   if (chosen.data_files === undefined) {

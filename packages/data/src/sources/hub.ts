@@ -53,9 +53,11 @@ export async function openHub(
     cacheDirectory === undefined ? await list() : await cachedListing(spec, cacheDirectory, list);
 
   const open = ({ path, size }: Listing['files'][number]): SourceFile => {
-    const address = `${endpoint}/datasets/${spec.dataset}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`;
+    const escaped = path.split('/').map(encodeURIComponent).join('/');
+    const address = `${endpoint}/datasets/${spec.dataset}/resolve/${commit}/${escaped}`;
     const file: ByteFile = {
       name: `${spec.dataset}/${path}`,
+      origin: `${endpoint}/datasets/${spec.dataset}/${path}`,
       key: { dataset: spec.dataset, commit, path },
       byteLength: size,
       slice: async (start, end = size) => (end > start ? readRange(address, start, end, http) : new ArrayBuffer(0)),
@@ -135,7 +137,8 @@ function explain(error: HubApiError, { dataset, revision = 'main' }: HubSpec, en
     404: 'Check its name, which is owner/name, its revision and its paths.',
   };
   return new Error(
-    `hub: cannot read ${dataset} at ${revision} from ${endpoint}: the server answered ${statusCode}. ${reasons[statusCode] ?? error.message}`,
+    `hub: cannot read ${dataset} at ${revision} from ${endpoint}: the server answered ${statusCode}. ` +
+      (reasons[statusCode] ?? error.message),
     { cause: error },
   );
 }

@@ -16,6 +16,7 @@ import { gatherShards, type SourceFile } from './source.ts';
 export function jsonLinesFile(file: ByteFile, field: string): SourceFile {
   return {
     name: file.name,
+    origin: file.origin,
     key: { ...file.key, format: 'jsonl', field },
     shards: (first) => gatherShards(readDocuments(file, field), first),
   };

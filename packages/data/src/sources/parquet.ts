@@ -6,15 +6,17 @@ import { type FileMetaData, parquetMetadataAsync, parquetReadObjects, parquetSch
 import { compressors } from 'hyparquet-compressors';
 import type { ByteFile } from './bytes.ts';
 import { asText } from './jsonl.ts';
-import type { Shard, SourceFile } from './source.ts';
+import { SHARD_DOCUMENTS, type Shard, type SourceFile } from './source.ts';
 
 /**
- * One parquet file, a shard a row group. Rows whose text is empty or null are passed over. Documents' ids are the file's name
- * and the number of the row, from 0. Reading throws an Error that names the file, row and column that is wrong.
+ * One parquet file, a shard a row group, or several where that has many rows. Rows whose text is empty or null are passed
+ * over. Documents' ids are the file's name and the number of the row, from 0. Reading throws an Error that names the file,
+ * row and column that is wrong.
  */
 export function parquetFile(file: ByteFile, column: string): SourceFile {
   return {
     name: file.name,
+    origin: file.origin,
     key: { ...file.key, format: 'parquet', column },
     shards: (first) => readRowGroups(file, column, first),
   };
@@ -22,16 +24,27 @@ export function parquetFile(file: ByteFile, column: string): SourceFile {
 
 async function* readRowGroups(file: ByteFile, column: string, first: number): AsyncGenerator<Shard> {
   const metadata = await readMetadata(file, column);
-  const rows = metadata.row_groups.map((group) => Number(group.num_rows));
-  let rowStart = rows.slice(0, first).reduce((sum, count) => sum + count, 0);
-  // A file without rows is one empty shard.
-  for (let number = first; number < Math.max(rows.length, 1); number++) {
-    const rowEnd = rowStart + (rows[number] ?? 0);
-    yield {
-      documents: await readRows(file, metadata, column, rowStart, rowEnd),
-      last: number >= rows.length - 1,
-    };
-    rowStart = rowEnd;
+  const groups = metadata.row_groups.map((group) => Number(group.num_rows)).filter((rows) => rows > 0);
+  if (groups.length === 0) {
+    yield { documents: [], last: true };
+  }
+  let number = 0;
+  let rowStart = 0;
+  for (const [index, rows] of groups.entries()) {
+    const shards = Math.ceil(rows / SHARD_DOCUMENTS);
+    if (number + shards > first) {
+      const documents = await readRows(file, metadata, column, rowStart, rowStart + rows);
+      for (let part = Math.max(first - number, 0); part < shards; part++) {
+        yield {
+          documents: documents
+            .slice(part * SHARD_DOCUMENTS, (part + 1) * SHARD_DOCUMENTS)
+            .filter(({ text }) => text !== ''),
+          last: index === groups.length - 1 && part === shards - 1,
+        };
+      }
+    }
+    number += shards;
+    rowStart += rows;
   }
 }
 
@@ -54,18 +67,13 @@ async function readRows(
   rowStart: number,
   rowEnd: number,
 ): Promise<Shard['documents']> {
-  if (rowEnd === rowStart) {
-    return [];
-  }
   const rows = await readable(file, () =>
     parquetReadObjects({ file, metadata, columns: [column], rowStart, rowEnd, compressors }),
   );
-  return rows
-    .map((row, index) => ({
-      id: `${file.name}#${rowStart + index}`,
-      text: asText(row[column], `parquet: ${file.name} row ${rowStart + index}: the column ${JSON.stringify(column)}`),
-    }))
-    .filter(({ text }) => text !== '');
+  return rows.map((row, index) => ({
+    id: `${file.name}#${rowStart + index}`,
+    text: asText(row[column], `parquet: ${file.name} row ${rowStart + index}: the column ${JSON.stringify(column)}`),
+  }));
 }
 
 /** Names the file in the errors of the parquet reader. */

@@ -3,7 +3,7 @@
  */
 
 import { existsSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { glob } from 'tinyglobby';
 
@@ -32,15 +32,17 @@ export async function findPaths(owner: string, patterns: readonly string[]): Pro
   return [...found];
 }
 
-/** A file's path, size and time of change: what tells its content from another's without reading it. */
+/** A file's real path, size and time of change: what tells its content from another's without reading it. */
 export async function fileIdentity(
   owner: string,
   path: string,
 ): Promise<{ path: string; size: number; changed: number }> {
-  const { size, mtimeMs } = await stat(path).catch((cause: unknown) => {
+  try {
+    const { size, mtimeMs } = await stat(path);
+    return { path: await realpath(path), size, changed: mtimeMs };
+  } catch (cause) {
     throw new Error(`${owner}: cannot read ${path} (${String(cause)}).`, { cause });
-  });
-  return { path, size, changed: mtimeMs };
+  }
 }
 
 /** What a file is called without folders and endings: the domain of a source that gives none. */

@@ -28,7 +28,7 @@ export interface ShardEntry {
   readonly fresh: boolean;
 }
 
-/** The entries of a file's shards from number `first` on. The file is only read from the first shard on that has no entry. */
+/** The entries of a file's shards from number `first` on. The file is read only where there are none. */
 export async function* shardEntries(
   file: SourceFile,
   first: number,
@@ -59,7 +59,7 @@ export async function* shardEntries(
 /** Reads shards of a file by number, going on where it was if it can. */
 class ShardReader {
   readonly #file: SourceFile;
-  #open: { readonly shards: AsyncGenerator<Shard>; next: number } | null = null;
+  #open: { readonly shards: AsyncIterator<Shard>; next: number } | null = null;
 
   constructor(file: SourceFile) {
     this.#file = file;
@@ -68,7 +68,7 @@ class ShardReader {
   async read(number: number): Promise<Shard> {
     if (this.#open?.next !== number) {
       await this.close();
-      this.#open = { shards: asGenerator(this.#file.shards(number)), next: number };
+      this.#open = { shards: this.#file.shards(number)[Symbol.asyncIterator](), next: number };
     }
     this.#open.next++;
     const { value, done } = await this.#open.shards.next();
@@ -79,13 +79,9 @@ class ShardReader {
   }
 
   async close(): Promise<void> {
-    await this.#open?.shards.return(undefined);
+    await this.#open?.shards.return?.();
     this.#open = null;
   }
-}
-
-async function* asGenerator<T>(items: AsyncIterable<T> | Iterable<T>): AsyncGenerator<T> {
-  yield* items;
 }
 
 const compress = promisify(gzip);
@@ -103,8 +99,7 @@ export function cachedFile(file: SourceFile, cacheDirectory: string): SourceFile
     isLast: (content) => content[0] === 1,
   };
   return {
-    name: file.name,
-    key: file.key,
+    ...file,
     async *shards(first) {
       for await (const { content } of shardEntries(file, first, options)) {
         yield {

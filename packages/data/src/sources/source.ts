@@ -16,10 +16,12 @@ export interface Shard {
 export interface SourceFile {
   /** For messages: a path or an address. */
   readonly name: string;
+  /** Where the text is, the same however a path is written: no two sources may have the same. */
+  readonly origin: string;
   /** Everything that decides what the file's shards are, as plain data: a cache tells files apart by it. */
   readonly key: object;
   /** Reads the shards from number `first` on, which must exist; the last one says so. */
-  shards(first: number): AsyncIterable<Shard> | Iterable<Shard>;
+  shards(first: number): AsyncIterable<Shard>;
 }
 
 export interface Source {
@@ -49,6 +51,7 @@ export interface SourceOptions {
  * @param options the domain is that of the first document unless given, or `'text'`
  */
 export function documentSource(documents: readonly Document[], options: SourceOptions = {}): Source {
+  const key = contentKey({}, documents);
   const domain = options.domain ?? documents[0]?.domain ?? 'text';
   return {
     ...commonOptions({ ...options, domain }),
@@ -56,8 +59,9 @@ export function documentSource(documents: readonly Document[], options: SourceOp
     files: [
       {
         name: domain,
-        key: { documents: contentKey({}, documents) },
-        shards: () => [{ documents, last: true }],
+        origin: key,
+        key: { documents: key },
+        shards: (first) => gatherShards(documents, first),
       },
     ],
   };
@@ -71,8 +75,8 @@ export function commonOptions(
   return { domain, ...(weight === undefined ? {} : { weight }), ...(maxTokens === undefined ? {} : { maxTokens }) };
 }
 
-/** How many documents a shard has where the file itself is not cut into pieces. */
-const SHARD_DOCUMENTS = 1024;
+/** How many documents a shard has at most. */
+export const SHARD_DOCUMENTS = 1024;
 /** Characters after which a shard is full though it has fewer documents. */
 const SHARD_CHARACTERS = 2 ** 23;
 

@@ -26,8 +26,8 @@ export interface TextSpec extends CommonSpec {
   /** What stands between two documents of a file, e.g. `<|endoftext|>`. */
   readonly separator?: string | undefined;
   /**
-   * Without a separator: a document ends with the first paragraph (or line, or any character, in text without them) that takes it to this many
-   * characters. Default 8192. Text shorter than that stays whole.
+   * Without a separator: a document ends with the first paragraph (or line, in text without them) that takes it to this
+   * many characters. Default 8192. A file not much longer than that stays whole.
    */
   readonly documentCharacters?: number | undefined;
 }

@@ -21,11 +21,15 @@ const LARGEST_FILE = 2 ** 29;
 export async function openText(spec: TextSpec): Promise<Source> {
   const { separator = null, documentCharacters = DEFAULT_CHARACTERS } = spec;
   const paths = await findPaths('text', spec.paths);
-  const open = async (path: string): Promise<SourceFile> => ({
-    name: path,
-    key: { ...(await fileIdentity('text', path)), separator, documentCharacters },
-    shards: (first) => gatherShards(readDocuments(path, separator, documentCharacters), first),
-  });
+  const open = async (path: string): Promise<SourceFile> => {
+    const identity = await fileIdentity('text', path);
+    return {
+      name: path,
+      origin: identity.path,
+      key: { ...identity, separator, documentCharacters },
+      shards: (first) => gatherShards(readDocuments(path, separator, documentCharacters), first),
+    };
+  };
   return {
     ...commonOptions({ ...spec, domain: spec.domain ?? (paths.length === 1 ? stem(paths[0]!) : 'text') }),
     splitBy: 'size',

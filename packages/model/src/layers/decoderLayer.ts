@@ -23,6 +23,9 @@ export interface LayerResult {
   readonly routing: Routing | null;
 }
 
+/** Told of an activation by its name as it is computed; it may use the tensor at once, and no longer. */
+export type Observer = (name: string, activation: Tensor) => void;
+
 export class DecoderLayer {
   readonly feedForward: MoeLayer | GatedMlp;
   readonly #attention: Attention;
@@ -30,6 +33,7 @@ export class DecoderLayer {
   readonly #inputNorm: Tensor;
   readonly #postAttentionNorm: Tensor;
   readonly #epsilon: number;
+  readonly #blockName: string;
   readonly #inputJitter: number;
 
   /** `tensors` has the names below `model.layers.i.`. */
@@ -39,6 +43,7 @@ export class DecoderLayer {
     this.#postAttentionNorm = tensorNamed(tensors, 'post_attention_layernorm.weight');
     this.#attention = createAttention(plan.attention, decoder.rotary, this.#epsilon, below(tensors, 'self_attn.'));
     const { feedForward } = plan;
+    this.#blockName = feedForward.name;
     const block = below(tensors, `${feedForward.name}.`);
     if (feedForward.kind === 'dense') {
       this.feedForward = new GatedMlp(block);
@@ -53,20 +58,22 @@ export class DecoderLayer {
     }
   }
 
-  /** hidden `[batch * sequence, hidden]`. */
-  forward(hidden: Tensor, layout: SequenceLayout, context: RouteContext): LayerResult {
+  /** hidden `[batch * sequence, hidden]`; `observe` is told of what is computed on the way, by its name below the layer's. */
+  forward(hidden: Tensor, layout: SequenceLayout, context: RouteContext, observe?: Observer): LayerResult {
     const { device } = hidden;
     // A scope of its own frees what attention made before the experts need the room.
     const attended = scope(device, () => {
       const normed = labelled(device, 'norm', () => rmsNorm(hidden, this.#inputNorm, this.#epsilon));
       return labelled(device, 'attention', () => add(hidden, this.#attention.forward(normed, layout)));
     });
+    observe?.('self_attn', attended);
     const x = labelled(device, 'norm', () => rmsNorm(attended, this.#postAttentionNorm, this.#epsilon));
     const { feedForward } = this;
     if (feedForward instanceof GatedMlp) {
       return { hidden: labelled(device, 'mlp', () => add(attended, feedForward.forward(x))), routing: null };
     }
     const { output, routing } = feedForward.forward(this.#jittered(x, context), context);
+    observe?.(`${this.#blockName}.gate`, routing.scores);
     const routed = labelled(device, 'experts', () => add(attended, output));
     const shared = this.#shared;
     if (shared === null) return { hidden: routed, routing };

@@ -3,8 +3,10 @@ import type { Device } from './device.ts';
 import { createGpuDevice, findGpuDevice, type GpuDeviceOptions } from './gpu/index.ts';
 import { createWasmDevice, type WasmDeviceOptions } from './wasm/index.ts';
 
+/** What `createDevice` opens. */
 export type DeviceName = 'auto' | 'wasm' | 'gpu';
 
+/** Options of the devices, each for its own. */
 export interface DeviceOptions {
   readonly wasm?: WasmDeviceOptions;
   readonly gpu?: GpuDeviceOptions;

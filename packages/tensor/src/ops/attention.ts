@@ -27,6 +27,7 @@ export function rotaryTables(device: Device, positions: number, headDim: number,
   };
 }
 
+/** Which positions and pairs `rotary` turns. */
 export interface RotaryOptions {
   /** Position of the first token (tokens already in a cache). */
   readonly offset?: number;

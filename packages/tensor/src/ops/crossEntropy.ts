@@ -20,11 +20,13 @@ function rowsPerChunk({ kind }: Device, classes: number): number {
   return kind === 'gpu' ? Math.max(ROWS_PER_CHUNK, Math.floor(GPU_LOGITS / classes)) : ROWS_PER_CHUNK;
 }
 
+/** Which rows a cross entropy leaves out. */
 export interface CrossEntropyOptions {
   /** Rows with this label count neither in the sum nor in the mean (-100, as in PyTorch). */
   readonly ignoredLabel?: number;
 }
 
+/** In nats. */
 export interface CrossEntropy {
   /** Mean over the rows whose label counts; NaN when there is none. */
   readonly loss: Tensor;

@@ -1,11 +1,15 @@
-/** Elementwise ops: one or two arguments, with broadcasting; a forward and its gradient side by side. */
+/**
+ * Elementwise ops: a forward and its gradient side by side. All take f32 of any shape and throw a TypeError for i32. Those of two
+ * arguments broadcast as NumPy does and throw a RangeError that names both shapes where they cannot. Zeros, infinities and NaN come
+ * out as IEEE 754 says.
+ */
 import { record } from '../autograd.ts';
 import type { BinaryOp, UnaryOp } from '../devices/kernels.ts';
 import { broadcastShapes, broadcastStrides, sameShape, type Shape } from '../shape.ts';
 import { checkDType, deviceOf, type DType, full, Tensor } from '../tensor.ts';
 import { sumToShape } from './reduce.ts';
 
-/** `scale * x + shift`, with numbers of the host. */
+/** `scale * x + shift`, with numbers of the host; the shape of x. */
 export function affine(x: Tensor, scale: number, shift = 0): Tensor {
   checkDType('affine', 'x', x, 'f32');
   const out = new Tensor(x.device, x.shape);
@@ -31,25 +35,31 @@ function unary(op: UnaryOp, x: Tensor): Tensor {
   });
 }
 
+/** `-x`. */
 export const negate = (x: Tensor): Tensor => unary('negate', x);
-/** Gradient 0 at 0. */
+/** `|x|`, gradient 0 at 0. */
 export const abs = (x: Tensor): Tensor => unary('abs', x);
 /** -1, 0 or 1; its gradient is 0. */
 export const sign = (x: Tensor): Tensor => unary('sign', x);
+/** `1 / x`. */
 export const reciprocal = (x: Tensor): Tensor => unary('reciprocal', x);
+/** `x * x`. */
 export const square = (x: Tensor): Tensor => unary('square', x);
+/** Square root; NaN below 0. */
 export const sqrt = (x: Tensor): Tensor => unary('sqrt', x);
 /** `1 / sqrt(x)`. */
 export const rsqrt = (x: Tensor): Tensor => unary('rsqrt', x);
+/** `e^x`. */
 export const exp = (x: Tensor): Tensor => unary('exp', x);
-/** Natural logarithm. */
+/** Natural logarithm; NaN below 0. */
 export const log = (x: Tensor): Tensor => unary('log', x);
 /** `1 / (1 + exp(-x))`. */
 export const sigmoid = (x: Tensor): Tensor => unary('sigmoid', x);
-/** `x * sigmoid(x)`. */
+/** `x * sigmoid(x)` (Hendrycks and Gimpel 2016). */
 export const silu = (x: Tensor): Tensor => unary('silu', x);
 /** `max(x, 0)`, gradient 0 at 0. */
 export const relu = (x: Tensor): Tensor => unary('relu', x);
+/** Hyperbolic tangent. */
 export const tanh = (x: Tensor): Tensor => unary('tanh', x);
 /** `log(1 + exp(x))`, without overflow. */
 export const softplus = (x: Tensor): Tensor => unary('softplus', x);
@@ -57,6 +67,7 @@ export const softplus = (x: Tensor): Tensor => unary('softplus', x);
 /** A tensor, or a number that is stretched to the other argument's shape. */
 export type Operand = Tensor | number;
 
+/** `a + b`, in the shape that both broadcast to. */
 export function add(a: Tensor, b: Operand): Tensor {
   if (typeof b === 'number') return affine(a, 1, b);
   return record('add', binary('add', a, b), [a, b], [], (gradient) => [
@@ -65,6 +76,7 @@ export function add(a: Tensor, b: Operand): Tensor {
   ]);
 }
 
+/** `a - b`, in the shape that both broadcast to. */
 export function subtract(a: Tensor, b: Operand): Tensor {
   if (typeof b === 'number') return affine(a, 1, -b);
   return record('subtract', binary('subtract', a, b), [a, b], [], (gradient, _, [, needsB]) => [
@@ -73,6 +85,7 @@ export function subtract(a: Tensor, b: Operand): Tensor {
   ]);
 }
 
+/** `a * b`, element by element, in the shape that both broadcast to. */
 export function multiply(a: Tensor, b: Operand): Tensor {
   if (typeof b === 'number') return affine(a, b);
   return record('multiply', binary('multiply', a, b), [a, b], [a, b], (gradient, [x, y], [needsA, needsB]) => [
@@ -81,6 +94,7 @@ export function multiply(a: Tensor, b: Operand): Tensor {
   ]);
 }
 
+/** `a / b`, in the shape that both broadcast to. */
 export function divide(a: Tensor, b: Operand): Tensor {
   if (typeof b === 'number') return affine(a, 1 / b);
   const out = binary('divide', a, b);

@@ -7,6 +7,7 @@ import { sum } from './reduce.ts';
 import { reshape } from './movement.ts';
 import type { SegmentPlan } from './rows.ts';
 
+/** How the operands of `matmul` are stored. */
 export interface MatmulOptions {
   /** Use the transpose of (the last two axes of) a. */
   readonly transposeA?: boolean;

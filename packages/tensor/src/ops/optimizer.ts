@@ -15,6 +15,7 @@ export function globalNorm(tensors: readonly Tensor[]): Tensor {
   return sqrt(total);
 }
 
+/** One parameter of an AdamW step, with its gradient and moments: all f32 of one shape. */
 export interface AdamWSlot {
   readonly parameter: Tensor;
   readonly gradient: Tensor;
@@ -23,6 +24,7 @@ export interface AdamWSlot {
   readonly weightDecay: number;
 }
 
+/** What an AdamW step does to all of its parameters. */
 export interface AdamWSettings {
   readonly learningRate: number;
   readonly beta1: number;

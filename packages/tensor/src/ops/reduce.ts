@@ -6,6 +6,7 @@ import { checkDType, Tensor } from '../tensor.ts';
 import { affine, divide, equal, multiply } from './elementwise.ts';
 import { reshape, stretch } from './movement.ts';
 
+/** Shape of a reduction. */
 export interface ReduceOptions {
   /** Keep the reduced axis with extent 1. */
   readonly keepAxis?: boolean;

@@ -169,6 +169,7 @@ export function segmentSum(x: Tensor, plan: SegmentPlan): Tensor {
   return record('segmentSum', out, [x], [plan.keys], (gradient, [keys]) => [gatherSum(gradient, keys!, rows, k)]);
 }
 
+/** The largest elements of each row, and where they stand. */
 export interface TopK {
   /** f32 `[..., k]`, descending. */
   readonly values: Tensor;

@@ -104,42 +104,49 @@ interface Step extends Partial<AdamWSettings> {
   readonly weightDecay?: number;
 }
 
-/** One step; parameter, first and second moment in one tensor. */
-function stepped(values: readonly Input[], { clip, weightDecay = 0.1, ...changes }: Step = {}): OpCase {
+/** Parameter, gradient, first and second moment of one tensor. */
+type Slot = readonly [Input, Input, Input, Input];
+
+/** One step over all slots; their parameters, first and second moments in one tensor. */
+function stepped(slots: readonly Slot[], { clip, weightDecay = 0.1, ...changes }: Step = {}): OpCase {
   const settings = { learningRate: 0.01, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, step: 3, ...changes };
+  const decayOf = (slot: number): number => weightDecay * (slot + 1);
   return {
-    inputs: values,
-    op: (parameter, gradient, firstMoment, secondMoment) => {
-      const { device } = parameter;
-      const slots = [
-        {
-          parameter: parameter,
-          gradient: gradient,
-          firstMoment: firstMoment,
-          secondMoment: secondMoment,
-          weightDecay,
-        },
-      ];
-      const gradientScale = clip === undefined ? {} : { gradientScale: full(device, [], clip) };
-      adamWStep(device, slots, { ...settings, ...gradientScale });
-      return concatenate([parameter, firstMoment, secondMoment], 0);
-    },
-    reference: (parameter, gradient, firstMoment, secondMoment) => {
-      const { learningRate, beta1, beta2, epsilon, step } = settings;
-      const g = gradient.data.map((x) => x * (clip ?? 1));
-      const m = firstMoment.data.map((x, i) => beta1 * x + (1 - beta1) * g[i]!);
-      const v = secondMoment.data.map((x, i) => beta2 * x + (1 - beta2) * g[i]! ** 2);
-      const p = parameter.data.map((x, i) => {
-        const root = Math.sqrt(v[i]! / (1 - beta2 ** step)) + epsilon;
-        return x * (1 - learningRate * weightDecay) - (learningRate * (m[i]! / (1 - beta1 ** step))) / root;
+    inputs: slots.flat(),
+    op: (...tensors) => {
+      const { device } = tensors[0]!;
+      const filled = slots.map((_, i) => {
+        const [parameter, gradient, firstMoment, secondMoment] = tensors.slice(4 * i);
+        return {
+          ...{ parameter: parameter!, gradient: gradient!, weightDecay: decayOf(i) },
+          ...{ firstMoment: firstMoment!, secondMoment: secondMoment! },
+        };
       });
-      return fromFlat([3 * p.length], [...p, ...m, ...v]);
+      adamWStep(device, filled, { ...settings, ...(clip !== undefined && { gradientScale: full(device, [], clip) }) });
+      return concatenate(
+        filled.flatMap(({ parameter, firstMoment, secondMoment }) => [parameter, firstMoment, secondMoment]),
+        0,
+      );
+    },
+    reference: (...arrays) => {
+      const { learningRate, beta1, beta2, epsilon, step } = settings;
+      const results = slots.flatMap((_, i) => {
+        const [parameter, gradient, firstMoment, secondMoment] = arrays.slice(4 * i).map(({ data }) => data);
+        const g = gradient!.map((x) => x * (clip ?? 1));
+        const m = firstMoment!.map((x, at) => beta1 * x + (1 - beta1) * g[at]!);
+        const v = secondMoment!.map((x, at) => beta2 * x + (1 - beta2) * g[at]! ** 2);
+        const p = parameter!.map((x, at) => {
+          const root = Math.sqrt(v[at]! / (1 - beta2 ** step)) + epsilon;
+          return x * (1 - learningRate * decayOf(i)) - (learningRate * (m[at]! / (1 - beta1 ** step))) / root;
+        });
+        return [...p, ...m, ...v];
+      });
+      return fromFlat([results.length], results);
     },
   };
 }
 
-/** Parameter, gradient, first and second moment; the last is not negative. */
-const slot = (count: number, seed = 1): Input[] => [
+const slot = (count: number, seed = 1): Slot => [
   noise([count], seed),
   noise([count], seed + 1),
   noise([count], seed + 2),
@@ -206,23 +213,26 @@ export const creation = {
     gradients: 'none',
   },
   adamWStep: {
-    awkward: [1, 0, 7, 8195].flatMap((count) => [
-      stepped(slot(count)),
-      stepped(slot(count), { step: 1, clip: 0.3, weightDecay: 0 }),
-    ]),
+    awkward: [[1], [0], [8195], [5, 0, 130, 64, 1, 7, 33, 12]].flatMap((counts) => {
+      const slots = counts.map((count, i) => slot(count, i + 1));
+      return [stepped(slots), stepped(slots, { step: 1, clip: 0.3, weightDecay: 0 })];
+    }),
     any: fc
       .tuple(
-        fc.nat({ max: 40 }),
-        anySeed,
-        fc.integer({ min: 1, max: 1000 }),
-        fc.double({ min: 0.01, max: 1, noNaN: true }),
+        fc.array(fc.nat({ max: 20 }), { minLength: 1, maxLength: 4 }),
+        ...([anySeed, fc.integer({ min: 1, max: 1000 }), fc.constantFrom(0.25, 0.5, 1)] as const),
       )
-      .map(([count, seed, step, clip]) => stepped(slot(count, seed), { step, clip: Math.fround(clip) })),
+      .map(([counts, seed, step, clip]) =>
+        stepped(
+          counts.map((count, i) => slot(count, seed + i)),
+          { step, clip },
+        ),
+      ),
     extreme: [
-      stepped([real([1, 0]), real([0, 0]), real([0, 0]), real([0, 0])]),
-      stepped([real([1, 2, 3]), real([NaN, 1e15, -1e-15]), real([0, 0, 0]), real([0, 0, 0])]),
-      stepped([real([1, 2]), real([Infinity, 1]), real([0, 0]), real([0, 0])]),
-      stepped([real([1, 2, 3]), real(DENORMAL), real([0, 0, 0]), real([1, 1, 1])]),
+      stepped([[real([1, 0]), real([0, 0]), real([0, 0]), real([0, 0])]]),
+      stepped([[real([1, 2, 3]), real([NaN, 1e15, -1e-15]), real([0, 0, 0]), real([0, 0, 0])]]),
+      stepped([[real([1, 2]), real([Infinity, 1]), real([0, 0]), real([0, 0])], slot(3)]),
+      stepped([[real([1, 2, 3]), real(DENORMAL), real([0, 0, 0]), real([1, 1, 1])]]),
     ],
     gradients: 'in place',
   },

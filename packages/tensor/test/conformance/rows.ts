@@ -179,6 +179,7 @@ const CHOICES: readonly Choices[] = [
   { tokens: 67, k: 3, experts: 131, width: 37 },
   { tokens: 61, k: 8, experts: 17, width: 129 },
   { tokens: 5, k: 2, experts: 3, width: 0 },
+  { tokens: 2, k: 3, experts: 4, width: 301 },
 ];
 
 const anyChoices: fc.Arbitrary<Choices> = fc.record({

@@ -18,11 +18,16 @@ export function summaryRecord(wallTime: number, step: number, summaries: readonl
   return frameRecord(message([double(1, wallTime), varint(2, step), nested(5, values)]));
 }
 
-/** The leading part of a file with the events up to a step: a view, not a copy. What follows a damaged record is left out. */
-export function eventsUntilStep(file: Buffer, step: number): Buffer {
+/**
+ * The leading part of a file with the events up to a step, less those of that step from the first on with tags of a group: a view, not a copy. What follows a
+ * damaged record is left out.
+ */
+export function eventsUntilStep(file: Buffer, step: number, withoutGroup?: string): Buffer {
   let kept = 0;
   for (const { data, end } of readRecords(file)) {
-    if (stepOf(data) > step) break;
+    const at = stepOf(data);
+    if (at > step) break;
+    if (at === step && withoutGroup !== undefined && Buffer.from(data).includes(`${withoutGroup}/`)) break;
     kept = end;
   }
   return file.subarray(0, kept);

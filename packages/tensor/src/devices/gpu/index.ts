@@ -6,6 +6,7 @@ import { Launcher } from './launcher.ts';
 export type { GpuMode } from './backend.ts';
 export type { GpuDevice } from './device.ts';
 
+/** Which backend of gpu.js runs the kernels. */
 export interface GpuDeviceOptions {
   /** The mode of gpu.js; 'auto' takes the first that has a GPU. */
   readonly mode?: 'auto' | GpuMode;

@@ -24,6 +24,7 @@ import { STAGING_BYTES, Staging } from './staging.ts';
 export type { WasmDevice } from './device.ts';
 export type { Profile, ProfileTimes } from './profile.ts';
 
+/** Threads, instructions and memory of a wasm device. */
 export interface WasmDeviceOptions {
   /**
    * Worker threads; as many as the machine runs at once by default. 0 runs kernels on the calling thread, as does a host

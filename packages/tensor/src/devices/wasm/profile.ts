@@ -16,6 +16,7 @@ export interface ProfileTimes {
   readonly kernels: Readonly<Record<string, number>>;
 }
 
+/** Times the commands of a device between `start` and `stop`. */
 export class Profile {
   readonly #words: Int32Array;
   readonly #labelTimes: Float64Array;

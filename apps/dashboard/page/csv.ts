@@ -1,4 +1,4 @@
-/** Hands a figure to the reader as a file. */
+/** Figures as tables for spreadsheets and programs. */
 
 export interface Table {
   readonly header: readonly string[];
@@ -16,15 +16,4 @@ function field(value: string | number | null): string {
   // A spreadsheet would take text that begins like a formula for one.
   const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
-
-/** Starts a download. */
-export function download(name: string, content: Blob): void {
-  const url = URL.createObjectURL(content);
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = name.replaceAll(/[^\w.-]+/g, '-').slice(-120);
-  link.click();
-  // The browser reads it after the click.
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

@@ -1,0 +1,77 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createProgress } from '../src/progress.ts';
+import { evaluationText, loadTokens, vocabularyOf } from '../src/session.ts';
+import { resolveSettings } from '../src/settings/resolve.ts';
+
+const work = mkdtempSync(join(tmpdir(), 'lpr-session-'));
+beforeAll(() => {
+  vi.stubEnv('XDG_CACHE_HOME', work);
+  for (const name of ['one', 'two', 'other']) {
+    const documents = Array.from({ length: 20 }, (_, i) => `${name} ${i} `.repeat(60));
+    writeFileSync(join(work, `${name}.txt`), documents.join('<end>'));
+  }
+});
+afterAll(() => {
+  vi.unstubAllEnvs();
+  rmSync(work, { recursive: true });
+});
+
+function source(name: string): string {
+  return `{type: text, paths: [${join(work, `${name}.txt`)}], separator: <end>}`;
+}
+
+function settingsOf(...set: string[]) {
+  const sources = `data.sources=[${source('one')}, ${source('two')}]`;
+  return resolveSettings({ preset: 'tiny', config: [], set: [sources, 'data.heldOutFraction=0.1', ...set] });
+}
+
+const progress = createProgress({ write: () => {} }, {});
+
+describe('loadTokens', () => {
+  it('holds some of each source out', async () => {
+    const settings = settingsOf('data.tokenizer=bytes');
+    const { training, heldOut, tokenizer } = await loadTokens(settings, progress);
+    expect(training.map(({ domain }) => domain)).toEqual(['one', 'two']);
+    expect(heldOut.map(({ domain }) => domain)).toEqual(['one', 'two']);
+    expect(tokenizer.vocabularySize).toBe(257);
+    // As the settings have it: the tokenizer was not made for the model.
+    expect(vocabularyOf(settings, tokenizer)).toBe(512);
+  });
+
+  it('evaluates on other text whole, besides what is held out or in its place', async () => {
+    const other = `evaluation.sources=[${source('other')}]`;
+    const both = await loadTokens(settingsOf('data.tokenizer=bytes', other), progress);
+    expect(both.heldOut.map(({ domain }) => domain)).toEqual(['one', 'two', 'other']);
+    const alone = await loadTokens(settingsOf('data.tokenizer=bytes', other, 'data.heldOutFraction=0'), progress);
+    expect(alone.heldOut.map(({ domain }) => domain)).toEqual(['other']);
+    const text = alone.tokenizer.decode(alone.heldOut[0]!.tokens);
+    for (let i = 0; i < 20; i++) expect(text).toContain(`other ${i} `);
+  });
+
+  it('wants room for every token, and text for a sequence of each domain', async () => {
+    await expect(loadTokens(settingsOf('data.tokenizer=bytes', 'data.sequenceLength=4000'), progress)).rejects.toThrow(
+      'the held-out part of one has only',
+    );
+    const { tokenizer } = await loadTokens(settingsOf('size.vocabulary=280'), progress);
+    const path = join(work, 'tokenizer.json');
+    writeFileSync(path, tokenizer.toJson());
+    await expect(
+      loadTokens(settingsOf(`data.tokenizer={path: ${path}}`, 'size.vocabulary=270'), progress),
+    ).rejects.toThrow(`but the tokenizer has ${tokenizer.vocabularySize} tokens; raise it`);
+  });
+});
+
+describe('evaluationText', () => {
+  it('reads a sequence of each domain at least, and says how many tokens there are', () => {
+    const streams = ['a', 'b'].map((domain) => ({ domain, tokens: new Int32Array(100) }));
+    for (const tokens of [1, 64, 1000]) {
+      const { batches, total } = evaluationText(streams, 16, { tokens, batchSize: 2 });
+      const read = [...batches()];
+      expect(read.reduce((sum, { inputIds }) => sum + inputIds.length, 0)).toBe(total);
+      expect(new Set(read.flatMap(({ domains }) => domains))).toEqual(new Set(['a', 'b']));
+    }
+  });
+});

@@ -1,0 +1,170 @@
+import fc from 'fast-check';
+import { gini } from '@lpr/metrics';
+import { describe, expect, test } from 'vitest';
+import {
+  coActivationMatrix,
+  domainSpecialisation,
+  gradientNorms,
+  latentSpace,
+  loadHeatmap,
+  loadHistory,
+  loadHistorySize,
+  lossBalance,
+  paretoFront,
+  routerSaturation,
+  routingStrip,
+  stepTime,
+  vocabularySpecialisation,
+} from '../src/index.ts';
+import { lorenzCurve } from '../src/lorenz.ts';
+import { samples } from './samples.ts';
+
+interface CellSeries {
+  data: [number, number, number][];
+}
+
+/** Value of each cell by `column,row`. */
+function cellsOf(option: { series?: unknown }, panel = 0): Map<string, number> {
+  const { data } = (option.series as CellSeries[])[panel]!;
+  return new Map(data.map(([column, row, value]) => [`${column},${row}`, value]));
+}
+
+test('a figure is a function of its input: the same option each time', () => {
+  const [first, second] = [1, 2].map(() =>
+    samples({ layers: 2, experts: 8 }).map(({ option }) => JSON.stringify(option('dark'))),
+  );
+  expect(first).toEqual(second);
+});
+
+test('twice the area between a Lorenz curve and the diagonal is the Gini coefficient', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 1000 }), { minLength: 1, maxLength: 64 }), (loads) => {
+      fc.pre(loads.some((load) => load > 0));
+      const curve = lorenzCurve(loads);
+      const area = curve.slice(1).reduce((sum, share, i) => sum + (share + curve[i]!) / 2 / loads.length, 0);
+      expect(1 - 2 * area).toBeCloseTo(gini(loads), 9);
+    }),
+  );
+});
+
+test('the Pareto front holds those that no other beats', () => {
+  const point = fc.tuple(fc.integer({ min: 0, max: 8 }), fc.integer({ min: 0, max: 8 }));
+  fc.assert(
+    fc.property(fc.array(point, { maxLength: 20 }), (points) => {
+      const beaten = ([a, b]: [number, number]) => points.some(([c, d]) => c <= a && d <= b && (c < a || d < b));
+      const expected = points.flatMap((p, i) => (beaten(p) ? [] : [i]));
+      expect(paretoFront(points).toSorted((a, b) => a - b)).toEqual(expected);
+    }),
+  );
+});
+
+test('more balance is better in min-max: the front goes the other way', () => {
+  const runs = [
+    { name: 'even', loss: 3.2, balance: 0.9 },
+    { name: 'uneven', loss: 3, balance: 0.1 },
+    { name: 'neither', loss: 3.3, balance: 0.5 },
+  ];
+  const series = lossBalance({ runs, balance: 'minMax' }).series as { type: string; data: unknown[] }[];
+  expect(series.find(({ type }) => type === 'line')!.data).toEqual([
+    [0.1, 3],
+    [0.9, 3.2],
+  ]);
+});
+
+describe('cells', () => {
+  test('sorted, a heatmap has the loads of each layer in descending order and still names the expert', () => {
+    const option = loadHeatmap({ models: [{ name: '<b>', counts: [[1, 3, 2, 2]] }], order: 'load' });
+    expect(Array.from(cellsOf(option).values())).toEqual([1.5, 1, 1, 0.5]);
+    const [series] = option.series as { tooltip: { formatter: (params: object) => string } }[];
+    expect(series!.tooltip.formatter({ value: [0, 0, 1.5] })).toBe(
+      '&#60;b&#62;<br>layer 0, expert 1: 1.500 of the uniform share',
+    );
+  });
+
+  test('a history of many windows adds them up before it divides', () => {
+    const windows = Array.from({ length: 240 }, (_, i) => ({ step: i + 1, counts: i % 2 === 0 ? [3, 1] : [1, 1] }));
+    const option = loadHistory({ panels: [{ name: 'Layer 0', windows }] });
+    const cells = cellsOf(option);
+    expect(cells.size).toBe(240);
+    expect(cells.get('0,0')).toBeCloseTo(4 / 3, 12);
+    expect(cells.get('119,1')).toBeCloseTo(2 / 3, 12);
+    expect((option.xAxis as { data: string[] }[])[0]!.data.slice(-1)).toEqual(['240']);
+  });
+
+  test('many experts are drawn in blocks with the mean of what is known, without the diagonal', () => {
+    const experts = 384;
+    const shares = Array.from({ length: experts }, (_, i) =>
+      Float64Array.from({ length: experts }, (_, j) => (i === 3 ? Number.NaN : Math.floor(j / 2) === 5 ? 0.5 : 0.25)),
+    );
+    const option = coActivationMatrix({ panels: [{ name: 'Layer 0', shares }] });
+    expect((option.xAxis as { data: string[] }[])[0]!.data.slice(0, 3)).toEqual(['0', '2', '4']);
+    expect(JSON.stringify(option.title)).toContain('in blocks of 2 × 2');
+  });
+
+  test('domains are shown over the uniform share', () => {
+    const input = { domains: ['prose', 'code'], topK: 2, panels: [{ name: 'm', shares: [[1, 0.5, 0.5, 0], [0.5, 0.5, 0.5, 0.5]] }] }; // biome-ignore format: a matrix
+    expect(Array.from(cellsOf(domainSpecialisation(input)).values())).toEqual([2, 1, 1, 0, 1, 1, 1, 1]);
+  });
+
+  test('above 6,000 cells those of one colour are one shape', () => {
+    // That each has its colour either way is tested with the heatmap.
+    const counts = (layers: number) =>
+      Array.from({ length: layers }, () => Array.from({ length: 100 }, (_, i) => i % 7));
+    const few = loadHeatmap({ models: [{ name: 'm', counts: counts(60) }] }).series as { data: unknown[] }[];
+    const many = loadHeatmap({ models: [{ name: 'm', counts: counts(61) }] }).series as { data: unknown[] }[];
+    expect(few[0]!.data).toHaveLength(6000);
+    expect(many[0]!.data.length).toBeLessThanOrEqual(7);
+  });
+});
+
+describe('the routing strip', () => {
+  const layer = { layer: 3, experts: [[1, 2], [2, 0]], weights: [[0.75, 0.25], [0, 0]] }; // biome-ignore format: pairs
+  const parts = routingStrip({ name: 'm', tokens: [' a\n', 'b'], layers: [layer] }).graphic as {
+    type: string;
+    shape?: { x: number; y: number; width: number };
+    style: { text?: string; fill?: string };
+  }[];
+
+  test('is as wide per expert as its weight, and empty where no expert took the token', () => {
+    const boxes = parts.filter(({ type }) => type === 'rect');
+    expect(boxes).toHaveLength(3);
+    const [first, second, none] = boxes.map(({ shape }) => shape!);
+    expect((first!.width + 0.75) / (second!.width + 0.75)).toBeCloseTo(3, 9);
+    expect(boxes[2]!.style.fill).toBe('none');
+    // A token that ends a line is the last on it.
+    expect(none!.y).toBeGreaterThan(first!.y);
+  });
+
+  test('shows what cannot be seen', () => {
+    expect(parts.flatMap(({ style }) => style.text ?? [])).toEqual(['layer 3', 'layer 3', '␣a↵', 'b', '1', '2']);
+  });
+});
+
+test('what a gradient does not reach is no line, and no panel', () => {
+  const terms = [
+    { name: 'task', points: [{ step: 1, router: 1, trunk: 2 }] },
+    { name: 'diversity', points: [{ step: 1, router: 0.1, trunk: 0 }] },
+  ];
+  const option = gradientNorms({ terms });
+  expect((option.title as { text: string }[]).map(({ text }) => text)).toEqual(['Router', 'Everything else']);
+  expect((option.series as unknown[]).length).toBe(3);
+});
+
+test('what cannot be drawn is named', () => {
+  expect(() => loadHistory({ panels: [{ name: 'm', windows: [] }] })).toThrow('"m" has no windows');
+  expect(() => loadHistorySize({ panels: [] })).toThrow('at least one panel');
+  expect(() => coActivationMatrix({ panels: [{ name: 'm', shares: [[1, 2]] }] })).toThrow('they must be square');
+  expect(() => domainSpecialisation({ domains: [], topK: 1, panels: [] })).toThrow('got 0 and 0');
+  expect(() => lossBalance({ runs: [], balance: 'gini' })).toThrow('at least one run');
+  expect(() => lossBalance({ runs: [{ name: 'a', loss: Number.NaN, balance: 0 }], balance: 'gini' })).toThrow(
+    'loss NaN',
+  );
+  expect(() => routerSaturation({ runs: [] })).toThrow('at least one run');
+  expect(() => routingStrip({ name: 'm', tokens: [], layers: [] })).toThrow('got 0 and 0');
+  expect(() => gradientNorms({ terms: [{ name: 'task', points: [{ step: 1 }] }] })).toThrow('a gradient above 0');
+  expect(() => stepTime({ runs: [{ name: 'm', phases: { router: -1 } }] })).toThrow('"router" of "m" takes -1 ms');
+  expect(() => vocabularySpecialisation({ runs: [{ name: 'm', layers: [] }] })).toThrow('at least one layer');
+  expect(() =>
+    latentSpace({ panels: [{ name: 'm', points: [[0, 0]], experts: [], prototypes: [], explained: [1, 0] }] }),
+  ).toThrow('1 points, but experts of 0');
+});

@@ -1,0 +1,94 @@
+/** What can happen to the files of a run while no process works on it. Each kind says whether it found something to damage. */
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { listCheckpoints, readCheckpoint } from '@lpr/train';
+
+export type Random = () => number;
+
+export type Damage = (run: string, random: Random) => Promise<boolean>;
+
+export const DAMAGES: Readonly<Record<string, Damage>> = {
+  'checkpoint cut short': onNewestCheckpoint((path, random) => truncateSync(path, below(statSync(path).size, random))),
+  'checkpoint with a flipped bit': onNewestCheckpoint(flipBit),
+  'checkpoint file gone': onNewestCheckpoint((path) => rmSync(path)),
+  'half a checkpoint': async (run) => {
+    // As a process leaves it that was killed while it wrote.
+    const folder = join(run, 'checkpoints', '.step-000777.tmp');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'model.safetensors'), 'half');
+    return await Promise.resolve(true);
+  },
+  'log torn': async (run, random) => {
+    const path = join(run, pick(LOGS, random));
+    if (!existsSync(path)) return false;
+    appendFileSync(path, Buffer.from('{"step": 12345, "lo'));
+    return await Promise.resolve(true);
+  },
+  'log cut short': async (run, random) => {
+    // What was logged after the oldest checkpoint that is left can be made again.
+    const path = join(run, 'metrics.jsonl');
+    if (!existsSync(path) || (await wholeCheckpoints(run)).length > 0) return false;
+    truncateSync(path, below(statSync(path).size + 1, random));
+    return true;
+  },
+  'lock cut short': async (run) => {
+    writeFileSync(join(run, 'lock'), '{"pi');
+    return await Promise.resolve(true);
+  },
+};
+
+const LOGS = ['metrics.jsonl', 'evaluations.jsonl', 'loads.bin', 'events.out.tfevents.run'] as const;
+
+/** Damages a file of the newest checkpoint, if another whole one is left. */
+function onNewestCheckpoint(damage: (path: string, random: Random) => void): Damage {
+  return async (run, random) => {
+    const [newest, ...others] = await wholeCheckpoints(run);
+    if (newest === undefined || others.length === 0) return false;
+    damage(join(newest, pick(readdirSync(newest), random)), random);
+    return true;
+  };
+}
+
+async function wholeCheckpoints(run: string): Promise<string[]> {
+  const whole: string[] = [];
+  for (const folder of await listCheckpoints(join(run, 'checkpoints'))) {
+    await readCheckpoint(folder).then(
+      () => whole.push(folder),
+      () => {},
+    );
+  }
+  return whole;
+}
+
+function flipBit(path: string, random: Random): void {
+  const { size } = statSync(path);
+  if (size === 0) return;
+  const at = below(size, random);
+  const file = openSync(path, 'r+');
+  const byte = Buffer.alloc(1);
+  readSync(file, byte, 0, 1, at);
+  byte[0]! ^= 1 << below(8, random);
+  writeSync(file, byte, 0, 1, at);
+  closeSync(file);
+}
+
+export function below(limit: number, random: Random): number {
+  return Math.floor(random() * limit);
+}
+
+export function pick<Value>(values: readonly Value[], random: Random): Value {
+  return values[below(values.length, random)]!;
+}
