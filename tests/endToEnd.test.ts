@@ -255,7 +255,7 @@ describe('bad input', () => {
     [['train', '--preset', 'tiny', '--out', join(file, 'run')], 'choose another'],
     [['train', '--preset', 'tiny', '--out', full], 'already exists and is not empty'],
     [['resume', join(work, 'nowhere')], 'is no run folder'],
-    [['eval', full], 'is no run folder'],
+    [['eval', full], 'holds no model'],
   ])(
     '%j is one clear error',
     async (args, message) => {
@@ -276,10 +276,34 @@ describe('bad input', () => {
     async () => {
       const { code, stdout } = await runTrainer(['--help']);
       expect(code).toBe(0);
-      for (const word of ['compare', 'train', 'eval', 'resume', 'Examples', 'pnpm trainer'])
-        expect(stdout).toContain(word);
+      const commands = [
+        'compare',
+        'train',
+        'resume',
+        'eval',
+        'inspect',
+        'generate',
+        'export',
+        'tokenizer',
+        'config',
+        'doctor',
+        'bench',
+      ];
+      for (const word of [...commands, 'Examples', 'pnpm trainer']) expect(stdout).toContain(word);
       const options = await runTrainer(['compare', '--help']);
-      for (const word of ['preset', 'arch', 'router', 'steps', 'seed', 'threads', 'device', 'out', 'set']) {
+      for (const word of [
+        'preset',
+        'config',
+        'text',
+        'arch',
+        'router',
+        'steps',
+        'seed',
+        'threads',
+        'device',
+        'out',
+        'set',
+      ]) {
         expect(options.stdout).toContain(`--${word} `);
       }
     },

@@ -32,7 +32,7 @@ if (values.help) {
 } else {
   console.log(`seed ${seed}`);
   try {
-    const summary = await runLives(60_000 * minutes, seed, (soFar) => console.log(describe(soFar).split('\n')[0]));
+    const summary = await runLives(60_000 * minutes, seed, (soFar) => console.log(describe(soFar)));
     console.log(describe(summary));
     if (summary.losses.length > 0) process.exitCode = 1;
   } finally {

@@ -1,15 +1,15 @@
 /** Everything about one run, kept up to date while it trains. */
 import type { JSX } from 'preact';
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import type { Evaluation, RunDetails, RunSummary, SeriesFile } from '../src/api.ts';
 import { Curves, GradientNorms, StepTime } from './curves.tsx';
 import { api, useJson } from './fetching.ts';
 import { ago, bytes, figure, whole } from './format.ts';
+import { useLevels } from './levels.ts';
 import { useRuns } from './live.ts';
 import { Loads } from './loads.tsx';
 import { Link, pageOf } from './navigation.tsx';
 import { Head, Problems, Status, Tiles } from './parts.tsx';
-import { referenceLevels } from './references.ts';
 import { Traces } from './traces.tsx';
 
 /** Points of a curve: about as many as a wide page has pixels for. */
@@ -40,7 +40,8 @@ export function RunPage({ id }: { id: string }): JSX.Element {
     document.title = `${run?.name ?? id} · LPR dashboard`;
   }, [run?.name, id]);
   const { experts = 1, topK = 1, windowTokens = 0 } = details?.loads ?? {};
-  const levels = useMemo(() => referenceLevels({ experts, topK, tokens: windowTokens }), [experts, topK, windowTokens]);
+  const latentDim = Number(details?.settings.find(([path]) => path === 'lpr.latentDim')?.[1] ?? 16);
+  const levels = useLevels({ experts, topK, tokens: windowTokens, latentDim });
   if (run === undefined || details === undefined || file === undefined) {
     return error === undefined ? (
       <p class="soft waiting">Reading the run…</p>

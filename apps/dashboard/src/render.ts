@@ -3,8 +3,8 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { renderPng } from '@lpr/charts/node';
 import type { ReferenceLevel, ThemeName } from '@lpr/charts';
-import { isotropicNull, samplingFloor } from '@lpr/metrics';
 import { writeWhole } from '@lpr/train';
+import { simulateLevels } from './levels.ts';
 import { type FigureKind, type Picture, type RenderContext, RUN_FIGURES } from './render-figures.ts';
 import { TRACE_FIGURES } from './render-traces.ts';
 import { type ReportFigure, reportPage } from './report.ts';
@@ -108,9 +108,6 @@ function fileName(name: string, index: number): string {
   );
 }
 
-/** Above so many tokens, what is left of the null's imbalance is the geometry of its keys. */
-const NULL_TOKENS = 131_072;
-
 /** The reference levels, where all runs have one number of experts and one top-k, so that there is one level for all. */
 function referenceLevels(runs: readonly Run[], givenDim: number | undefined): RenderContext['levels'] {
   const shapes = runs.flatMap(({ loads }) => (loads.value ? [loads.value.shape] : []));
@@ -124,13 +121,7 @@ function referenceLevels(runs: readonly Run[], givenDim: number | undefined): Re
     const { experts, topK } = shape;
     let levels = known.get(tokens);
     if (levels === undefined) {
-      levels = [
-        { name: 'sampling floor', ...samplingFloor({ experts, topK, tokens, seed: 0 }) },
-        {
-          name: 'isotropic null',
-          ...isotropicNull({ experts, topK, latentDim, tokens: Math.min(tokens, NULL_TOKENS), seed: 0 }),
-        },
-      ];
+      levels = simulateLevels({ experts, topK, tokens, latentDim });
       known.set(tokens, levels);
     }
     return levels;

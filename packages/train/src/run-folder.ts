@@ -9,8 +9,8 @@
  * - `checkpoints/step-000123/`: see checkpoint.ts
  * - `lock`: while a process works on it
  */
-import { mkdir, readdir, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type { LoadShape } from '@lpr/metrics';
 import { parse, stringify } from 'yaml';
 import { type Environment, recordEnvironment } from './environment.ts';
@@ -36,6 +36,7 @@ export class RunFolder {
   static async create(path: string, config: object): Promise<RunFolder> {
     await makeEmptyFolder(path);
     const run = new RunFolder(path, await lockFolder(path));
+    await run.#removeTemporaries();
     await writeWhole(join(path, 'config.yaml'), stringify(config));
     return run;
   }
@@ -47,7 +48,9 @@ export class RunFolder {
    */
   static async open(path: string): Promise<RunFolder> {
     await readConfig(path);
-    return new RunFolder(path, await lockFolder(path));
+    const run = new RunFolder(path, await lockFolder(path));
+    await run.#removeTemporaries();
+    return run;
   }
 
   get checkpoints(): string {
@@ -62,6 +65,14 @@ export class RunFolder {
   /** Writes down where and since when the run goes on. */
   async recordEnvironment(environment: Environment): Promise<void> {
     await recordEnvironment(join(this.path, 'environment.json'), environment);
+  }
+
+  /** Removes what killed processes left half written. */
+  async #removeTemporaries(): Promise<void> {
+    const names = await readdir(this.path, { recursive: true });
+    for (const name of names) {
+      if (/^\..*\.tmp$/.test(basename(name))) await rm(join(this.path, name), { recursive: true, force: true });
+    }
   }
 
   /** Gives the lock back. */

@@ -1,4 +1,4 @@
-import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeLoads } from '@lpr/metrics';
@@ -57,6 +57,19 @@ describe('a run folder', () => {
     const run = await RunFolder.create(path, { seed: 1 });
     expect(await readConfig(path)).toEqual({ seed: 1 });
     await run.close();
+  });
+
+  it('loses what killed processes left half written when it is opened', async () => {
+    const path = join(root, 'run');
+    await (await RunFolder.create(path, { seed: 1 })).close();
+    const before = await readdir(path);
+    await writeFile(join(path, '.0f.tmp'), 'half');
+    await mkdir(join(path, 'checkpoints', '.step-000005.tmp'), { recursive: true });
+    await writeFile(join(path, 'checkpoints', '.step-000005.tmp', 'model.safetensors'), 'half');
+    const run = await RunFolder.open(path);
+    expect(await readdir(join(path, 'checkpoints'))).toEqual([]);
+    await run.close();
+    expect(await readdir(path)).toEqual([...before, 'checkpoints'].toSorted());
   });
 
   it('says when there is no run, no folder can be made, or the settings are no YAML', async () => {

@@ -35,7 +35,7 @@ export async function pageFiles(): Promise<ReadonlyMap<string, PageFile>> {
 export async function bundlePage(): Promise<Map<string, Uint8Array>> {
   const { build } = await import('esbuild');
   const { outputFiles } = await build({
-    entryPoints: [join(SOURCE, 'main.tsx'), join(SOURCE, 'theme.ts'), join(SOURCE, 'style.css')],
+    entryPoints: ['main.tsx', 'theme.ts', 'levels-worker.ts', 'style.css'].map((name) => join(SOURCE, name)),
     outdir: '/',
     bundle: true,
     splitting: true,

@@ -21,7 +21,15 @@ import type { ServedFolder } from './paths.ts';
 import { fieldsOf, messageOf, numberOf, textOf } from './values.ts';
 
 /** Files of a run that can be downloaded as they are. */
-const DOWNLOADS = ['config.yaml', METRICS_FILE, LOADS_FILE, 'evaluations.jsonl', 'evaluation.json', 'environment.json'];
+const DOWNLOADS = [
+  'config.yaml',
+  METRICS_FILE,
+  LOADS_FILE,
+  'evaluations.jsonl',
+  'evaluation.json',
+  'environment.json',
+  'report.html',
+];
 /** Settings and evaluations are small; what is larger is none. */
 const MAX_SMALL_FILE_BYTES = 2 ** 24;
 const MAX_SETTINGS = 500;
