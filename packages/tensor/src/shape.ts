@@ -30,6 +30,11 @@ export function formatShape(shape: Shape): string {
   return `[${shape.join(', ')}]`;
 }
 
+/** What an index that chooses among `count` `things` must be, for messages. */
+export function formatBounds(count: number, things: string): string {
+  return `there are ${count} ${things}${count > 0 ? `, so it must lie between 0 and ${count - 1}` : ''}`;
+}
+
 /** Throws unless every extent is a whole number of at least 0. */
 export function checkShape(op: string, shape: Shape): void {
   if (!shape.every((extent) => Number.isInteger(extent) && extent >= 0)) {

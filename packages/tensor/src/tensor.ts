@@ -8,7 +8,7 @@
 import type { GraphNode } from './autograd.ts';
 import type { Device, DeviceBuffer } from './devices/device.ts';
 import { currentScope } from './scope.ts';
-import { checkShape, formatShape, type Shape, sizeOf } from './shape.ts';
+import { checkShape, formatBounds, formatShape, type Shape, sizeOf } from './shape.ts';
 
 /** f32 for values, i32 for indices and counts. */
 export type DType = 'f32' | 'i32';
@@ -175,9 +175,7 @@ export function checkIndices(
   const { least, greatest } = indices.range;
   const wrong = [least, greatest].find((index) => index !== except && !(index >= 0 && index < count));
   if (wrong === undefined) return;
-  throw new RangeError(
-    `${op}: ${name} holds ${wrong}; there are ${count} ${things}, so it must lie between 0 and ${count - 1}`,
-  );
+  throw new RangeError(`${op}: ${name} holds ${wrong}; ${formatBounds(count, things)}`);
 }
 
 /** Values for a new tensor: typed arrays are taken as they are, plain numbers are rounded to the element type. */

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, type MockInstance, vi } from
 import { create } from 'webgpu';
 import { WebGPUContext } from '../src/devices/gpu/gpujs.ts';
 import { type GpuDevice, createGpuDevice } from '../src/devices/gpu/index.ts';
+import { concatenate, multiply, ones, scope, square, sum, tensor, transpose } from '../src/index.ts';
 import { opNames, suites } from './conformance/index.ts';
 import { bitsOf } from './support/check.ts';
 
@@ -25,17 +26,37 @@ afterAll(async () => {
   await device.dispose();
 });
 
+/** What WGSL must not hold, of the shaders that the work compiles; gives their number. */
+async function checkShaders(work: () => Promise<unknown>): Promise<number> {
+  const start = compiled.mock.calls.length;
+  await work();
+  await device.synchronize();
+  const shaders = compiled.mock.calls.slice(start);
+  for (const [{ code: shader }] of shaders) {
+    expect(shader).not.toContain('LOOP_MAX');
+    expect(floatIndices(shader), shader).toEqual([]);
+  }
+  return shaders.length;
+}
+
 describe.each(opNames)('%s', (name) => {
   it('is valid WGSL with constant loops and integer indices', async () => {
-    const start = compiled.mock.calls.length;
     const { awkward, gradients } = suites[name];
-    for (const testCase of awkward) await bitsOf(device, testCase, gradients);
-    await device.synchronize();
-    for (const [{ code: shader }] of compiled.mock.calls.slice(start)) {
-      expect(shader).not.toContain('LOOP_MAX');
-      expect(floatIndices(shader), shader).toEqual([]);
-    }
+    await checkShaders(async () => {
+      for (const testCase of awkward) await bitsOf(device, testCase, gradients);
+    });
   });
+});
+
+it('fuses a sum over a broadcast, permuted, joined chain', async () => {
+  const shaders = await checkShaders(() =>
+    scope(device, () => {
+      const [x, row] = [ones(device, [15, 7]), tensor(device, [1, 2, 3, 4, 5, 6, 7])];
+      const turned = transpose(multiply(x, row));
+      return sum(concatenate([turned, square(turned)], 1), 1).data();
+    }),
+  );
+  expect(shaders).toBe(1);
 });
 
 it('has seen shaders', () => {

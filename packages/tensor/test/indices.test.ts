@@ -44,6 +44,12 @@ const misuses: readonly Misuse[] = [
     kernel: 'kernel GATHER_ROWS met the index -1; there are 4 rows',
   },
   {
+    op: 'embedding in an empty table',
+    run: (device, made) => embedding(ones(device, [0, 3]), made(device, [0])),
+    host: 'embedding: ids holds 0; there are 0 rows in the table',
+    kernel: 'kernel GATHER_ROWS met the index 0; there are 0 rows in the table',
+  },
+  {
     op: 'segmentPlan',
     run: (device, made) => segmentPlan(made(device, [0, 7]), 5),
     host: 'segmentPlan: keys holds 7; there are 5 segments',

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { philox4x32 } from '../src/random.ts';
 import { type KernelDevice, onThreads, openDevice } from './kernel-device.ts';
 
 let device: KernelDevice;
@@ -31,7 +32,7 @@ async function draw(on: KernelDevice, distribution: 'uniform' | 'normal', count:
   return on.readF32(out);
 }
 
-describe('the reference held to the known answers of the Random123 distribution', () => {
+describe('the reference and the package on the host held to the known answers of the Random123 distribution', () => {
   test.each([
     ['00000000 00000000 00000000 00000000', '00000000 00000000', '6627e8d5 e169c58d bc57ac4c 9b00dbd8'],
     ['ffffffff ffffffff ffffffff ffffffff', 'ffffffff ffffffff', '408f276d 41c83b0e a20bc7c6 6d5451fd'],
@@ -39,6 +40,9 @@ describe('the reference held to the known answers of the Random123 distribution'
   ])('counter %s, key %s', (counter, key, answer) => {
     const words = (text: string): number[] => text.split(' ').map((word) => Number.parseInt(word, 16));
     expect(philox(words(counter), words(key))).toEqual(words(answer));
+    const [c0, c1, c2, c3] = words(counter);
+    const [k0, k1] = words(key);
+    expect(philox4x32([c0!, c1!, c2!, c3!], [k0!, k1!])).toEqual(words(answer));
   });
 });
 

@@ -42,7 +42,7 @@ it('a read keeps the process alive until it resolves', { timeout: 60_000 }, asyn
 it('refuses kernels that were compiled from other sources', { timeout: 60_000 }, async () => {
   const folder = await mkdtemp(join(tmpdir(), 'lpr-kernels-'));
   try {
-    for (const part of ['assembly', 'src/devices', 'scripts', 'package.json']) {
+    for (const part of ['assembly', 'src', 'scripts', 'package.json']) {
       await cp(join(packageFolder, part), join(folder, part), { recursive: true });
     }
     const program = 'console.log((await createWasmDevice({ threads: 0 })).kind);';

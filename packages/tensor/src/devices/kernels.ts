@@ -48,6 +48,22 @@ export interface AdamWSegment {
   readonly weightDecay: number;
 }
 
+/** What attention and its backward read, or attention writes. */
+export interface AttentionArguments {
+  readonly q: DeviceBuffer;
+  readonly k: DeviceBuffer;
+  readonly v: DeviceBuffer;
+  readonly out: DeviceBuffer;
+  readonly logSumExp: DeviceBuffer;
+  readonly batch: number;
+  readonly sequence: number;
+  readonly heads: number;
+  readonly keyHeads: number;
+  readonly headDim: number;
+  readonly valueDim: number;
+  readonly scale: number;
+}
+
 export interface Kernels {
   // ---- elementwise -------------------------------------------------------------------------------------------------
 
@@ -243,38 +259,15 @@ export interface Kernels {
    * out `[batch, sequence, heads, valueDim]`, logSumExp `[batch, heads, sequence]` of the scaled scores. Query head h reads key head
    * `floor(h * keyHeads / heads)`.
    */
-  attention(a: {
-    q: DeviceBuffer;
-    k: DeviceBuffer;
-    v: DeviceBuffer;
-    out: DeviceBuffer;
-    logSumExp: DeviceBuffer;
-    batch: number;
-    sequence: number;
-    heads: number;
-    keyHeads: number;
-    headDim: number;
-    valueDim: number;
-    scale: number;
-  }): void;
-  attentionBackward(a: {
-    q: DeviceBuffer;
-    k: DeviceBuffer;
-    v: DeviceBuffer;
-    out: DeviceBuffer;
-    logSumExp: DeviceBuffer;
-    gradient: DeviceBuffer;
-    gradQ: DeviceBuffer;
-    gradK: DeviceBuffer;
-    gradV: DeviceBuffer;
-    batch: number;
-    sequence: number;
-    heads: number;
-    keyHeads: number;
-    headDim: number;
-    valueDim: number;
-    scale: number;
-  }): void;
+  attention(a: AttentionArguments): void;
+  attentionBackward(
+    a: AttentionArguments & {
+      gradient: DeviceBuffer;
+      gradQ: DeviceBuffer;
+      gradK: DeviceBuffer;
+      gradV: DeviceBuffer;
+    },
+  ): void;
 
   // ---- loss --------------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
  * A device on the CPU: WebAssembly SIMD kernels, run by one worker thread a core from a queue in shared memory, while the
  * calling thread only records and stays responsive. Results are bit-identical for any number of threads.
  */
+import { formatBounds } from '../../shape.ts';
 import { SharedMemoryDevice, type WasmDevice } from './device.ts';
 import {
   availableThreads,
@@ -150,7 +151,5 @@ function kernelError({ opcode, tile, index, bound, message }: KernelFailure): Er
   const name = kernelName(opcode);
   if (bound < 0) return new Error(`wasm device: kernel ${name} failed in tile ${tile}: ${message}`);
   const [indices = 'index', things = 'elements'] = INDEXED[name] ?? [];
-  return new RangeError(
-    `wasm device: kernel ${name} met the ${indices} ${index}; there are ${bound} ${things}, so it must lie between 0 and ${bound - 1}`,
-  );
+  return new RangeError(`wasm device: kernel ${name} met the ${indices} ${index}; ${formatBounds(bound, things)}`);
 }

@@ -11,17 +11,22 @@ export const SOURCES_SECTION = 'sources';
  * package, whose kernels and code were built together, and in browsers.
  */
 export async function sourcesDigest(): Promise<string | null> {
-  if (!import.meta.url.startsWith('file:') || typeof process?.getBuiltinModule !== 'function') return null;
+  const isNode = typeof process !== 'undefined' && typeof process.getBuiltinModule === 'function';
+  if (!isNode || !import.meta.url.startsWith('file:')) return null;
   const { readdir, readFile } = process.getBuiltinModule('node:fs/promises');
+  const hash = process.getBuiltinModule('node:crypto').createHash('sha256');
   // From src/devices/wasm and from dist/devices/wasm alike.
   const root = new URL('../../../', import.meta.url);
-  const names = await readdir(new URL('assembly/', root)).catch(() => null);
-  if (names === null) return null;
-  const kernels = names.filter((name) => name.endsWith('.ts')).map((name) => `assembly/${name}`);
-  const shared = ['opcodes', 'layout'].map((name) => `src/devices/wasm/${name}.ts`);
-  const hash = process.getBuiltinModule('node:crypto').createHash('sha256');
-  for (const path of [...kernels.sort(), ...shared, 'scripts/build-kernels.ts']) {
-    hash.update(`${path}\n`).update(await readFile(new URL(path, root)));
+  try {
+    const names = await readdir(new URL('assembly/', root));
+    const kernels = names.filter((name) => name.endsWith('.ts')).map((name) => `assembly/${name}`);
+    const shared = ['opcodes', 'layout'].map((name) => `src/devices/wasm/${name}.ts`);
+    for (const path of ['scripts/build-kernels.ts', ...shared, ...kernels.toSorted()]) {
+      hash.update(`${path}\n`).update(await readFile(new URL(path, root)));
+    }
+  } catch {
+    // Not this package's folder: an application has been bundled with it.
+    return null;
   }
   return hash.digest('hex');
 }
