@@ -126,7 +126,7 @@ function useWidthOnceNear(place: { readonly current: HTMLElement | null }): numb
         near.disconnect();
         resized.observe(box);
       },
-      { rootMargin: '600px' },
+      { rootMargin: '200px' },
     );
     near.observe(box);
     return () => {

@@ -1,18 +1,18 @@
-/** Headless Chromium for tests of the page: Debian's, as `apt-get install chromium` puts it there, or the one that CHROMIUM names. */
+/** Headless Chromium for tests of the page, wherever a system has put one. */
 import { existsSync } from 'node:fs';
 import { type Browser, chromium } from 'playwright-core';
 
-const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
+const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const CHROMIUM = PLACES.find((place) => existsSync(place));
 
 /** Why pages cannot be tested here; null where they can. */
-export const noBrowser: string | null = existsSync(CHROMIUM)
-  ? null
-  : `no Chromium at ${CHROMIUM}: install it (Debian: apt-get install chromium) or set CHROMIUM to its path`;
+export const noBrowser: string | null =
+  CHROMIUM === undefined ? `there is no ${PLACES.join(', ')}; on Debian: apt-get install chromium` : null;
 
-/** Starts it without what it would ask of the network. */
+/** Starts it without what it would ask of the network. Only where `noBrowser` is null. */
 export function launchBrowser(): Promise<Browser> {
   return chromium.launch({
-    executablePath: CHROMIUM,
+    executablePath: CHROMIUM!,
     args: [
       '--no-sandbox',
       '--disable-gpu',
