@@ -75,7 +75,7 @@ export function RunPage({ id }: { id: string }): JSX.Element {
           <p class="soft">No step is written yet.</p>
         ) : (
           <>
-            <div class="controls" hidden={run.step < 100}>
+            <div class="controls" hidden={(run.totalSteps ?? run.step) < 100}>
               {SHARES.map(([name, value]) => (
                 <button key={name} type="button" aria-pressed={share === value} onClick={() => setShare(value)}>
                   {name}
@@ -90,7 +90,9 @@ export function RunPage({ id }: { id: string }): JSX.Element {
             />
           </>
         )}
-        {curves.valuesPerPoint > 1 && <p class="soft hint">Each point is the mean of {curves.valuesPerPoint} steps.</p>}
+        <p class="soft hint">
+          Each point is {curves.valuesPerPoint === 1 ? 'one step' : `the mean of ${curves.valuesPerPoint} steps`}.
+        </p>
       </section>
       {details.loads === null ? (
         <section class="panel">

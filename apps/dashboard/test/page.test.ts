@@ -334,6 +334,8 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     } finally {
       trainer.kill('SIGKILL');
       await done;
+      // A page that is still open would ask for the run after it is gone.
+      await page.context().close();
       await rm(join(root, 'live'), { recursive: true, force: true });
     }
   });
