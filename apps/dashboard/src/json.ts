@@ -1,4 +1,4 @@
-/** Reading JSON of which nothing is known. */
+/** Reading JSON that anybody may have written: values are taken where they are what is expected; elsewhere they are null or left out. */
 
 /** The fields of a plain object; none of anything else. */
 export function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
@@ -7,9 +7,18 @@ export function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
     : {};
 }
 
-/** A finite number, or undefined. */
-export function numberOf(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+/** A finite number. */
+export function numberOf(value: unknown): number | null {
+  return typeof value === 'number' && Number.isFinite(value) ? value : null;
+}
+
+export function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+/** What an error says, whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** The finite numbers among the fields of an object. */
@@ -17,17 +26,17 @@ export function numbersOf(value: unknown): Record<string, number> {
   return Object.fromEntries(
     Object.entries(fieldsOf(value)).flatMap(([name, field]) => {
       const number = numberOf(field);
-      return number === undefined ? [] : [[name, number]];
+      return number === null ? [] : [[name, number]];
     }),
   );
 }
 
-/** `[layers][experts]` of finite numbers >= 0, layers of equal length; undefined for anything else. */
-export function countsOf(value: unknown): number[][] | undefined {
-  if (!Array.isArray(value) || value.length === 0) return undefined;
+/** `[layers][experts]` of finite numbers >= 0, layers of equal length. */
+export function countsOf(value: unknown): number[][] | null {
+  if (!Array.isArray(value) || value.length === 0) return null;
   const layers: unknown[] = value;
   const experts = Array.isArray(layers[0]) ? layers[0].length : 0;
   const whole = (layer: unknown): layer is number[] =>
     Array.isArray(layer) && layer.length === experts && layer.every((count) => (numberOf(count) ?? -1) >= 0);
-  return experts > 0 && layers.every(whole) ? layers : undefined;
+  return experts > 0 && layers.every(whole) ? layers : null;
 }

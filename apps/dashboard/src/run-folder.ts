@@ -94,7 +94,7 @@ async function readRun(folder: string): Promise<Run> {
     ),
     loads: nonEmpty(loads, ({ windows }) => windows.length, `${LOADS_FILE} holds no whole window yet`),
     evaluation: await readEvaluation(folder),
-    latentDim: numberOf(lpr['latentDim']),
+    latentDim: numberOf(lpr['latentDim']) ?? undefined,
     byAngle: lpr['measure'] === 'cosine',
     problems: metrics.value?.problems.map((problem) => `${METRICS_FILE}: ${problem}`) ?? [],
   };
@@ -202,7 +202,7 @@ function toEvaluation(
       ...numbersOf(line['worst']),
       ...numbersOf(evaluation['worst']),
     },
-    ...(step !== undefined && { step }),
+    ...(step !== null && { step }),
     ...(typeof router === 'string' && { router }),
     ...(held !== undefined && { tokens: held }),
     ...(nats !== undefined && { loss: nats }),

@@ -6,7 +6,7 @@
  * All strides are in bytes.
  */
 import { clear } from './gemm';
-import { loadPart, madd, storePart } from './simd';
+import { loadPart, loadTail, madd, storePart, storeTail } from './simd';
 
 /** Up to so many rows, reading B row by row beats packing it. */
 export const FEW_ROWS: i32 = 4;
@@ -49,27 +49,45 @@ export function multiplyFewRows(
   }
 }
 
-/** `c += a b` for four steps of the sum. */
+/** `c += a b` for four steps of the sum: c is read and written once for them. */
 function fourSteps(n: i32, a: usize, b: usize, bRow: i32, c: usize): void {
   const x0 = v128.load_splat<f32>(a);
   const x1 = v128.load_splat<f32>(a, 4);
   const x2 = v128.load_splat<f32>(a, 8);
   const x3 = v128.load_splat<f32>(a, 12);
+  const b1 = bRow;
+  const b2 = 2 * bRow;
+  const b3 = 3 * bRow;
   const end = b + ((<usize>n >> 2) << 4);
+  // Two vectors at once, or the loop's own instructions are the most of it.
+  for (; b + 32 <= end; b += 32) {
+    const second = b + b1;
+    const third = b + b2;
+    const fourth = b + b3;
+    let left = madd(x0, v128.load(b), v128.load(c));
+    let right = madd(x0, v128.load(b, 16), v128.load(c, 16));
+    left = madd(x1, v128.load(second), left);
+    right = madd(x1, v128.load(second, 16), right);
+    left = madd(x2, v128.load(third), left);
+    right = madd(x2, v128.load(third, 16), right);
+    v128.store(c, madd(x3, v128.load(fourth), left));
+    v128.store(c, madd(x3, v128.load(fourth, 16), right), 16);
+    c += 32;
+  }
   while (b < end) {
     let sum = madd(x0, v128.load(b), v128.load(c));
-    sum = madd(x1, v128.load(b + bRow), sum);
-    sum = madd(x2, v128.load(b + 2 * bRow), sum);
-    v128.store(c, madd(x3, v128.load(b + 3 * bRow), sum));
+    sum = madd(x1, v128.load(b + b1), sum);
+    sum = madd(x2, v128.load(b + b2), sum);
+    v128.store(c, madd(x3, v128.load(b + b3), sum));
     b += 16;
     c += 16;
   }
   const rest = n & 3;
   if (rest) {
-    let sum = madd(x0, loadPart(b, rest), loadPart(c, rest));
-    sum = madd(x1, loadPart(b + bRow, rest), sum);
-    sum = madd(x2, loadPart(b + 2 * bRow, rest), sum);
-    storePart(c, madd(x3, loadPart(b + 3 * bRow, rest), sum), rest);
+    let sum = madd(x0, loadTail(b, rest, x0), loadTail(c, rest, x0));
+    sum = madd(x1, loadTail(b + b1, rest, x0), sum);
+    sum = madd(x2, loadTail(b + b2, rest, x0), sum);
+    storeTail(c, madd(x3, loadTail(b + b3, rest, x0), sum), rest);
   }
 }
 
@@ -92,19 +110,17 @@ function sixteenColumns(k: i32, a: usize, b: usize, bRow: i32, c: usize): void {
   let c2 = v128.load(c, 32);
   let c3 = v128.load(c, 48);
   const group = 4 * bRow;
-  const end = a + ((<usize>k >> 2) << 4);
+  const end = a + ((<usize>k >> 4) << 6);
   while (a < end) {
-    c0 = turnedSteps(a, b, b + bRow, b + 2 * bRow, b + 3 * bRow, c0);
-    let next = b + group;
-    c1 = turnedSteps(a, next, next + bRow, next + 2 * bRow, next + 3 * bRow, c1);
-    next += group;
-    c2 = turnedSteps(a, next, next + bRow, next + 2 * bRow, next + 3 * bRow, c2);
-    next += group;
-    c3 = turnedSteps(a, next, next + bRow, next + 2 * bRow, next + 3 * bRow, c3);
-    a += 16;
-    b += 16;
+    // Whole cache lines, one group of rows after the other: rows a power of two apart share the places of a few lines.
+    c0 = sixteenSteps(a, b, bRow, c0);
+    c1 = sixteenSteps(a, b + group, bRow, c1);
+    c2 = sixteenSteps(a, b + 2 * group, bRow, c2);
+    c3 = sixteenSteps(a, b + 3 * group, bRow, c3);
+    a += 64;
+    b += 64;
   }
-  for (let p = k & ~3; p < k; p++) {
+  for (let p = k & ~15; p < k; p++) {
     const x = v128.load_splat<f32>(a);
     c0 = madd(x, column(b, bRow), c0);
     c1 = madd(x, column(b + group, bRow), c1);
@@ -139,6 +155,18 @@ function fourColumns(k: i32, a: usize, b: usize, bRow: i32, c: usize, columns: i
     b += 4;
   }
   storePart(c, sum, rest);
+}
+
+/** Sixteen steps of the sums of four columns, whose numbers lie along rows. */
+@inline
+function sixteenSteps(a: usize, b: usize, bRow: i32, sum: v128): v128 {
+  const b1 = b + bRow;
+  const b2 = b1 + bRow;
+  const b3 = b2 + bRow;
+  sum = turnedSteps(a, b, b1, b2, b3, sum);
+  sum = turnedSteps(a + 16, b + 16, b1 + 16, b2 + 16, b3 + 16, sum);
+  sum = turnedSteps(a + 32, b + 32, b1 + 32, b2 + 32, b3 + 32, sum);
+  return turnedSteps(a + 48, b + 48, b1 + 48, b2 + 48, b3 + 48, sum);
 }
 
 /** Four steps of the sums of four columns, whose numbers lie along b0 to b3. */

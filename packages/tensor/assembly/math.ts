@@ -103,19 +103,21 @@ export function log1pOfUnit4(t: v128): v128 {
   return logReduced(v128.bitselect(halved, t, large), v128.and(large, f32x4.splat(1)));
 }
 
-/** `1 / (1 + e^-x)`; small results are as exact as large ones, below 2^-125 flushed to 0. */
+/** `1 / (1 + e^-x)`; small results are as exact as large ones, below 2^-127 (x < -88.72) they are 0. */
 @inline
 export function sigmoid4(x: v128): v128 {
-  const one = f32x4.splat(1);
-  const e = exp4(f32x4.neg(f32x4.abs(x)));
-  const numerator = v128.bitselect(e, one, f32x4.lt(x, f32x4.splat(0)));
-  return f32x4.div(numerator, f32x4.add(one, e));
+  return f32x4.div(f32x4.splat(1), onePlusExpOfNegative4(x));
 }
 
 /** `x * sigmoid(x)`; minus infinity gives NaN, as the product does. */
 @inline
 export function silu4(x: v128): v128 {
-  return f32x4.mul(x, sigmoid4(x));
+  return f32x4.div(x, onePlusExpOfNegative4(x));
+}
+
+@inline
+function onePlusExpOfNegative4(x: v128): v128 {
+  return f32x4.add(f32x4.splat(1), exp4(f32x4.neg(x)));
 }
 
 /** Hyperbolic tangent: an odd polynomial below 0.625, `(1 - e^-2|x|) / (1 + e^-2|x|)` above. */

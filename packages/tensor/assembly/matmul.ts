@@ -125,11 +125,11 @@ export function multiplyBlock(
   }
   const part = depthOfPart(k);
   const packed = scratch + EDGE_BYTES;
-  const turned = packed + packedBytes(part, columns);
+  const whole = rows <= FEW_ROWS && !packedB;
+  const turned = whole ? packed : packed + packedBytes(part, columns);
   for (let p = 0; p < k; p += part) {
     const depth = min(part, k - p);
     const panel = depth * PANEL_BYTES;
-    const whole = rows <= FEW_ROWS && !packedB;
     let right = packed;
     if (whole) right = b + (transposeB ? (firstColumn * k + p) << 2 : (p * n + firstColumn) << 2);
     else if (packedB) right = b + packedBytes(p, n) + (firstColumn >> 3) * panel;

@@ -1,7 +1,7 @@
 /** Reads the figures of an evaluation, as a line of `evaluations.jsonl` or as `evaluation.json`, whatever is missing in it. */
 import { layersReport } from '@lpr/metrics';
 import type { Evaluation } from '../api.ts';
-import { fieldsOf, numberOf } from './values.ts';
+import { countsOf, fieldsOf, numberOf } from '../json.ts';
 
 /** Figures of the file's object; null for those that it lacks. */
 export function readEvaluation(value: unknown): Evaluation {
@@ -27,16 +27,4 @@ export function readEvaluation(value: unknown): Evaluation {
     ),
     counts,
   };
-}
-
-/** `[layers][experts]`, layers of equal length; null for anything else. */
-function countsOf(value: unknown): number[][] | null {
-  if (!Array.isArray(value) || value.length === 0) return null;
-  const layers: unknown[] = value;
-  const experts = Array.isArray(layers[0]) ? layers[0].length : 0;
-  const whole = (layer: unknown): layer is number[] =>
-    Array.isArray(layer) &&
-    layer.length === experts &&
-    layer.every((count) => typeof count === 'number' && count >= 0 && count < Infinity);
-  return experts > 0 && layers.every(whole) ? layers : null;
 }

@@ -1,14 +1,14 @@
 /** Routes a text through a run's newest checkpoint: one text at a time, with the last model kept in memory. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path/posix';
-import { BpeTokenizer, type Tokenizer } from '@lpr/data';
+import { parseTokenizer, type Tokenizer } from '@lpr/data';
 import type { Decoder } from '@lpr/model';
 import { loadHuggingFace } from '@lpr/model/node';
 import { createWasmDevice, scope, tensor, type WasmDevice } from '@lpr/tensor';
 import { MAX_TEXT_CHARACTERS, type RoutedText } from '../api.ts';
 import { checkpointOf, type ExplorableCheckpoint } from './checkpoint.ts';
 import type { ServedFolder } from './paths.ts';
-import { messageOf } from './values.ts';
+import { messageOf } from '../json.ts';
 
 /** More waiting texts than this are refused: each takes a forward pass. */
 const MAX_WAITING = 4;
@@ -108,7 +108,7 @@ export class RouterExplorer {
       // The loader follows links; none of them may lead out.
       const below = folder.slice(this.#served.root.length + 1).replaceAll('\\', '/');
       for (const name of await readdir(folder)) await this.#served.resolve(join(below, name));
-      const read = BpeTokenizer.fromJson(await readFile(tokenizer, 'utf8'));
+      const read = parseTokenizer(await readFile(tokenizer, 'utf8'));
       this.#device ??= await createWasmDevice();
       const decoder = await loadHuggingFace(this.#device, folder);
       this.#loaded = { folder, decoder, tokenizer: read };

@@ -1,7 +1,7 @@
 /** The metrics of a run as one series a figure, from lines as @lpr/train writes them or a part of such. */
 import type { Series, SeriesFile } from '../api.ts';
 import { RecordedSeries } from './series.ts';
-import { fieldsOf } from './values.ts';
+import { fieldsOf } from '../json.ts';
 
 /** A hostile or broken file must not fill the memory with names. */
 const MAX_SERIES = 200;

@@ -18,7 +18,7 @@ import { JsonLines } from './json-lines.ts';
 import { loadsInfo, readWindows, type WindowRange } from './loads.ts';
 import { RecordedMetrics } from './metrics.ts';
 import type { ServedFolder } from './paths.ts';
-import { fieldsOf, messageOf, numberOf, textOf } from './values.ts';
+import { fieldsOf, messageOf, numberOf, textOf } from '../json.ts';
 
 /** Files of a run that can be downloaded as they are. */
 const DOWNLOADS = [

@@ -10,7 +10,7 @@ import { type PageFile, pageFiles } from './page-files.ts';
 import { PathError, ServedFolder } from './paths.ts';
 import type { FollowedRun } from './run.ts';
 import { RunStore } from './store.ts';
-import { fieldsOf, messageOf } from './values.ts';
+import { fieldsOf, messageOf } from '../json.ts';
 
 export interface ServeOptions {
   readonly host: string;
