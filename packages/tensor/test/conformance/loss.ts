@@ -23,12 +23,16 @@ function meanLoss(logits: NdArray, labels: NdArray): NdArray {
   return fromFlat([], [total(lossesOf(logits, labels)) / counted]);
 }
 
+/** A loss may be far smaller than the logits that it is the difference of, and its gradient than the probabilities. */
+const FLOOR = 0.5;
+
 const fromLogits = (logits: Input, labels: Input): OpCase[] => [
-  { inputs: [logits, labels], op: (x, y) => crossEntropy(x, y).loss, reference: meanLoss },
+  { inputs: [logits, labels], op: (x, y) => crossEntropy(x, y).loss, reference: meanLoss, floor: FLOOR },
   {
     inputs: [logits, labels],
     op: (x, y) => crossEntropy(x, y).losses,
     reference: (x, y) => fromFlat([y.data.length], lossesOf(x, y)),
+    floor: FLOOR,
     untracked: true,
   },
 ];
@@ -37,7 +41,7 @@ const fromHidden = (hidden: Input, weight: Input, labels: Input): OpCase => ({
   inputs: [hidden, weight, labels],
   op: (x, w, y) => linearCrossEntropy(x, w, y).loss,
   reference: (x, w, y) => meanLoss(product({ transposeB: true })(x, w), y),
-  // A loss may be far smaller than the logits that it is the difference of.
+  floor: FLOOR,
   tolerance: 1e-5,
   gradientTolerance: 2e-5,
 });

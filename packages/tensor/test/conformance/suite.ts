@@ -21,6 +21,11 @@ export interface OpCase {
   readonly tolerance?: number;
   /** For gradients; ten times the tolerance by default. */
   readonly gradientTolerance?: number;
+  /**
+   * The least magnitude that both are relative to, 0.05 by default: more for results that may be small differences of numbers
+   * larger than 1, whose rounding they inherit.
+   */
+  readonly floor?: number;
   /** Rests on arithmetic with NaN or infinities that shading languages do not promise. */
   readonly strict?: true;
   /** Of an op that has gradients, a result without. */

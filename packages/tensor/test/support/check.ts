@@ -18,7 +18,7 @@ function isStrict(device: Device): boolean {
 
 /** Values, gradients and memory of one case. */
 export async function checkOp(device: Device, testCase: OpCase, gradients: OpSuite['gradients']): Promise<void> {
-  const { inputs, op, tolerance = 2e-6, untracked = false } = testCase;
+  const { inputs, op, tolerance = 2e-6, floor = LEAST_SCALE, untracked = false } = testCase;
   const { gradientTolerance = 10 * tolerance } = testCase;
   const checked = gradients === 'checked' && !untracked;
   const { value: expected, cotangent, derivatives } = expectationOf(testCase, checked);
@@ -27,7 +27,7 @@ export async function checkOp(device: Device, testCase: OpCase, gradients: OpSui
       const tensors = inputs.map((input) => leaf(device, input, gradients !== 'in place'));
       const out = op(...tensors);
       expectShape(out.shape, expected.shape, 'value');
-      expectClose(await out.data(), expected.data, tolerance, 'value');
+      expectClose(await out.data(), expected.data, tolerance, 'value', floor);
       if (!checked) {
         if (out.tracked) throw new Error('the result is tracked, but the suite says that it has no gradient');
         return;
@@ -45,6 +45,7 @@ export async function checkOp(device: Device, testCase: OpCase, gradients: OpSui
           derivatives[i]!,
           gradientTolerance,
           `gradient of input ${i}`,
+          floor,
         );
         grad.dispose();
       }
@@ -167,17 +168,21 @@ function expectShape(actual: readonly number[], expected: readonly number[], wha
   }
 }
 
-/** Every element within `tolerance` of the largest magnitude of `expected` (at least 1e-3). NaN and infinity must match. */
+/** What tolerances are relative to at least: most inputs are about 1, and a result that is the difference of such numbers inherits their rounding. */
+const LEAST_SCALE = 0.05;
+
+/** Every element within `tolerance` of the largest magnitude of `expected` (at least `floor`). NaN and infinity must match. */
 export function expectClose(
   actual: ArrayLike<number>,
   expected: ArrayLike<number>,
   tolerance: number,
   what = 'value',
+  floor: number = LEAST_SCALE,
 ): void {
   if (actual.length !== expected.length) {
     throw new Error(`${what}: got ${actual.length} elements, expected ${expected.length}`);
   }
-  let scale = 1e-3;
+  let scale = floor;
   for (let i = 0; i < expected.length; i++) {
     if (Number.isFinite(expected[i]!)) scale = Math.max(scale, Math.abs(expected[i]!));
   }
