@@ -9,8 +9,8 @@ import type { Settings } from './settings/schema.ts';
 /** What a WebAssembly memory can address. */
 const WASM_BYTES = 2 ** 32;
 
-/** Arithmetic of a whole training step that one thread of a common processor gets done in a second, in floating-point operations. */
-const FLOPS_A_THREAD = 15e9;
+/** Floating-point operations of a whole training step a second and thread: two threads of an AMD EPYC do 76e9 to 81e9 (`trainer bench`, small and medium). */
+const FLOPS_A_THREAD = 35e9;
 
 export interface Prediction {
   readonly parameters: number;
