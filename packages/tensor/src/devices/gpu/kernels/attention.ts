@@ -2,7 +2,7 @@
  * Causal grouped-query attention. Without shared memory a fused kernel would compute each score many times over, so scores are
  * written out, for as many sequences at once as a bounded block of memory holds.
  */
-import type { Kernels } from '../../kernels.ts';
+import type { AttentionArguments, Kernels } from '../../kernels.ts';
 import { axes, indexOf, int, quotient } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
@@ -12,15 +12,7 @@ import { join } from './movement.ts';
 /** Scores that are written out at once: at most 256 MiB. */
 const MOST_SCORES = 2 ** 26;
 
-interface Sizes {
-  readonly batch: number;
-  readonly sequence: number;
-  readonly heads: number;
-  readonly keyHeads: number;
-  readonly headDim: number;
-  readonly valueDim: number;
-  readonly scale: number;
-}
+type Sizes = Omit<AttentionArguments, 'q' | 'k' | 'v' | 'out' | 'logSumExp'>;
 
 export function attentionKernels(run: Recorder): Pick<Kernels, 'attention' | 'attentionBackward'> {
   return {
