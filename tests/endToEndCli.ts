@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 const root = resolve(import.meta.dirname, '..');
 
 /** Shared by the children of one test file, so that the tokenizer is trained once. */
-const cache = mkdtempSync(join(tmpdir(), 'lpr-cache-'));
+export const cache = mkdtempSync(join(tmpdir(), 'lpr-cache-'));
 
 export function removeCache(): void {
   rmSync(cache, { recursive: true });

@@ -1,4 +1,4 @@
-/** What can happen to the files of a run while no process works on it. Each kind says whether it found something to damage. */
+/** What can happen to the files of a run and of the cache while no process works on them. Each kind says whether it found something to damage. */
 import {
   appendFileSync,
   closeSync,
@@ -15,13 +15,14 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { listCheckpoints, readCheckpoint } from '@lpr/train';
+import { cache } from '../endToEndCli.ts';
 
 export type Random = () => number;
 
 export type Damage = (run: string, random: Random) => Promise<boolean>;
 
 export const DAMAGES: Readonly<Record<string, Damage>> = {
-  'checkpoint cut short': onNewestCheckpoint((path, random) => truncateSync(path, below(statSync(path).size, random))),
+  'checkpoint cut short': onNewestCheckpoint(cutShort),
   'checkpoint with a flipped bit': onNewestCheckpoint(flipBit),
   'checkpoint file gone': onNewestCheckpoint((path) => rmSync(path)),
   'half a checkpoint': async (run) => {
@@ -44,6 +45,9 @@ export const DAMAGES: Readonly<Record<string, Damage>> = {
     truncateSync(path, below(statSync(path).size + 1, random));
     return true;
   },
+  'cache cut short': onCache(cutShort),
+  'cache with a flipped bit': onCache(flipBit),
+  'cache file gone': onCache((path) => rmSync(path)),
   'lock cut short': async (run) => {
     writeFileSync(join(run, 'lock'), '{"pi');
     return await Promise.resolve(true);
@@ -62,6 +66,17 @@ function onNewestCheckpoint(damage: (path: string, random: Random) => void): Dam
   };
 }
 
+/** Damages a trained tokenizer or the tokens of a text, which can be made again. */
+function onCache(damage: (path: string, random: Random) => void): Damage {
+  return async (_run, random) => {
+    const files = readdirSync(cache, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    if (files.length === 0) return false;
+    const { parentPath, name } = pick(files, random);
+    damage(join(parentPath, name), random);
+    return await Promise.resolve(true);
+  };
+}
+
 async function wholeCheckpoints(run: string): Promise<string[]> {
   const whole: string[] = [];
   for (const folder of await listCheckpoints(join(run, 'checkpoints'))) {
@@ -71,6 +86,10 @@ async function wholeCheckpoints(run: string): Promise<string[]> {
     );
   }
   return whole;
+}
+
+function cutShort(path: string, random: Random): void {
+  truncateSync(path, below(statSync(path).size, random));
 }
 
 function flipBit(path: string, random: Random): void {

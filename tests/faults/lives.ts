@@ -100,6 +100,8 @@ function count(summary: Summary, fault: string): void {
 
 /** Kills the process at some moment: of its start, of its steps, or while it writes a checkpoint. Says whether it was still running. */
 async function killAtRandom(run: string, { child }: Running, random: Random, summary: Summary): Promise<boolean> {
+  const leftovers = halfWritten(run);
+  const isWriting = (): boolean => halfWritten(run).some((changed) => !leftovers.includes(changed));
   const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
   const moment = pick(['start', 'steps', 'steps', 'write', 'write'], random);
   if (moment === 'start') {
@@ -110,11 +112,11 @@ async function killAtRandom(run: string, { child }: Running, random: Random, sum
     while (isRunning() && logged(run) < until) await setTimeout(2);
     if (moment === 'steps') await setTimeout(random() * 50);
     else {
-      while (isRunning() && !isWriting(run)) await setTimeout(0);
+      while (isRunning() && !isWriting()) await setTimeout(0);
       await setTimeout(random() * 5);
     }
   }
-  const during = isWriting(run);
+  const during = isWriting();
   if (!isRunning() || !child.kill('SIGKILL')) return false;
   summary.kills++;
   if (during) summary.killsDuringWrites++;
@@ -126,10 +128,13 @@ function logged(run: string): number {
   return existsSync(path) ? statSync(path).size : 0;
 }
 
-function isWriting(run: string): boolean {
+/** When each half-written checkpoint last changed, in nanoseconds: those that killed processes left stay as they are. */
+function halfWritten(run: string): bigint[] {
   const path = join(run, 'checkpoints');
-  // Half a checkpoint of this name is one of the damages.
-  return existsSync(path) && readdirSync(path).some((name) => name.endsWith('.tmp') && !name.includes('777'));
+  if (!existsSync(path)) return [];
+  return readdirSync(path)
+    .filter((name) => name.endsWith('.tmp'))
+    .flatMap((name) => statSync(join(path, name), { bigint: true, throwIfNoEntry: false })?.ctimeNs ?? []);
 }
 
 /** Mulberry32: numbers in [0, 1) that a seed decides. */
