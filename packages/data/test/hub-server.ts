@@ -9,6 +9,7 @@ export type Fault =
   | 'too many'
   | 'over the limit'
   | 'reset'
+  | 'reset at the end'
   | 'truncated'
   | 'silent'
   | 'slow'
@@ -118,6 +119,11 @@ export async function startHubServer(dataset: HubDataset): Promise<HubServer> {
         if (fault === 'reset') {
           setTimeout(() => response.destroy(), 20);
         }
+        return;
+      case 'reset at the end':
+        response.writeHead(206, { 'content-range': range });
+        send(part);
+        setTimeout(() => response.destroy(), 20);
         return;
       case 'slow': {
         response.writeHead(206, { 'content-range': range, 'content-length': part.length });

@@ -120,6 +120,14 @@ describe('a dataset of the hub', () => {
     },
   );
 
+  it('has all that it wants when an answer breaks off after its last byte', async () => {
+    const source = await open({ paths: ['sample/1/000.jsonl'] });
+    const before = server.requests.length;
+    server.faults.push('reset at the end');
+    expect((await readSource(source)).map(({ text }) => text)).toEqual(['tiny']);
+    expect(server.requests).toHaveLength(before + 1);
+  });
+
   it('lets a slow server take its time', async () => {
     const source = await open({ paths: ['sample/1/000.jsonl'] }, 1, IDLE);
     server.faults.push('slow');

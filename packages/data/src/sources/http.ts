@@ -69,6 +69,10 @@ export async function readRange(
     address,
     options,
     async () => {
+      // Where all had come before the connection broke there is nothing left to ask for.
+      if (received === bytes.length) {
+        return;
+      }
       const range = `bytes=${start + received}-${end - 1}`;
       const { chunks } = await request(address, { headers: { ...authorization, range } }, options, (response) =>
         checkRange(response, address, start + received),
