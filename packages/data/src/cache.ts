@@ -6,7 +6,6 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Document } from './documents.ts';
@@ -65,13 +64,13 @@ export function contentKey(settings: object, documents: readonly Document[]): st
 
 /** @returns null when there is no entry, or a damaged one */
 async function readEntry(path: string): Promise<Uint8Array | null> {
-  if (!existsSync(path)) {
-    return null;
-  }
   let file: Uint8Array;
   try {
     file = await readFile(path);
   } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR')) {
+      return null;
+    }
     throw new Error(`cached: cannot read ${path} (${String(cause)}). Choose another cache directory.`, { cause });
   }
   // A copy, so that callers get a plain array with a buffer of its own.

@@ -36,7 +36,12 @@ export async function encodeSource(
   const { tokenizer, cacheDirectory } = options;
   const cache = {
     cacheDirectory,
-    settings: { CACHE_FORMAT, tokenizer: createHash('sha256').update(tokenizer.toJson()).digest('hex') },
+    settings: {
+      CACHE_FORMAT,
+      tokenizer: createHash('sha256').update(tokenizer.toJson()).digest('hex'),
+      // Not in every `tokenizer.json`: the configuration beside it may name it.
+      endOfText: tokenizer.endOfText,
+    },
   };
   let tokens = 0;
   let index = 0;

@@ -161,7 +161,11 @@ async function makeTokenizer(
     vocabularySize,
     heldOutFraction,
     seed,
-    sources: sources.map(({ files, maxTokens }) => ({ files: files.map(({ key }) => key), maxTokens })),
+    // What is held out depends on names, as part of the documents' ids.
+    sources: sources.map(({ files, maxTokens }) => ({
+      files: files.map(({ key, name }) => ({ key, name })),
+      maxTokens,
+    })),
   };
   const key = createHash('sha256').update(JSON.stringify(settings)).digest('hex');
   return parseTokenizer(new TextDecoder().decode(await cached(cacheDirectory, `tokenizer-${key}`, make)));

@@ -8,6 +8,7 @@ import { splitDocuments } from '../src/documents.ts';
 import { prepareTokens } from '../src/prepare.ts';
 import { documentSource } from '../src/sources/source.ts';
 import type { SourceSpec } from '../src/sources/spec.ts';
+import { BpeTokenizer } from '../src/tokenizers/bpe.ts';
 import { trainBpe } from '../src/tokenizers/bpe-trainer.ts';
 import type { Tokenizer } from '../src/tokenizers/tokenizer.ts';
 import { makeFolder } from './folder.ts';
@@ -121,6 +122,26 @@ describe('prepareTokens of several sources', () => {
     }
     expect(await prepare({ cacheDirectory })).toMatchObject({ training, heldOut });
     expect(readdirSync(cacheDirectory).toSorted()).toEqual(entries.toSorted());
+  });
+
+  it('keeps what differs in the cache apart: how a path is written, and with it the split; how a text ends', async () => {
+    const [text] = sourcesOf([60, 10, 10]) as [SourceSpec & { type: 'text' }, SourceSpec, SourceSpec];
+    const cacheDirectory = join(folder, 'apart');
+    const respelt = { ...text, paths: [`${folder}/./plain.txt`] };
+    const trained = async (source: SourceSpec, options: { cacheDirectory?: string }) => {
+      const tokenizer = { vocabularySize: 400 };
+      return (await prepareTokens({ sources: [source], tokenizer, ...SPLIT, ...options })).tokenizer.toJson();
+    };
+    const alone = [await trained(text, {}), await trained(respelt, {})];
+    expect(alone[0]).not.toBe(alone[1]);
+    expect([await trained(text, { cacheDirectory }), await trained(respelt, { cacheDirectory })]).toEqual(alone);
+
+    const model = { ...trainBpe(ADDRESSES, { vocabularySize: 300, specialTokens: ['<a>', '<b>'] }).model };
+    for (const endOfText of ['<a>', '<b>']) {
+      const tokenizer = new BpeTokenizer({ ...model, endOfText }, 'the same file');
+      const { training } = await prepareTokens({ sources: [text], tokenizer, ...SPLIT, cacheDirectory });
+      expect(training[0]!.tokens.at(-1)).toBe(tokenizer.endOfText);
+    }
   });
 
   it('reads on where the wanted number of tokens was raised, and splits what it had as before', async () => {
