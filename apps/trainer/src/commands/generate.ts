@@ -36,8 +36,8 @@ export async function generateText(path: string, options: GenerateCommandOptions
   }
   await withDevice(options, async (device) => {
     const decoder = await loadModel(device, source);
-    const written = new TextWriter(tokenizer, (part) => process.stdout.write(part));
     process.stdout.write(prompt);
+    const written = new TextWriter(tokenizer, (part) => process.stdout.write(part), prompt === '' ? [] : ids);
     const { endOfText } = tokenizer;
     for await (const token of generate(decoder, ids, {
       maxNewTokens,
@@ -66,28 +66,42 @@ function promptIds(tokenizer: Tokenizer, prompt: string): Int32Array {
   return Int32Array.of(tokenizer.endOfText);
 }
 
-/** Writes tokens as text, and a character only when all its bytes are there. */
+/**
+ * Writes tokens as text, and a character only when all its bytes are there. What a token is written as may depend on the one before: tokenizers in the
+ * manner of SentencePiece drop the space that begins a text.
+ */
 export class TextWriter {
   readonly #tokenizer: Tokenizer;
   readonly #write: (part: string) => void;
-  #pending: number[] = [];
+  /** Tokens that were written last, then those that wait. */
+  #tokens: number[];
+  #written: number;
 
-  constructor(tokenizer: Tokenizer, write: (part: string) => void) {
+  /** @param before tokens of the text that the first one continues */
+  constructor(tokenizer: Tokenizer, write: (part: string) => void, before: ArrayLike<number> = []) {
     this.#tokenizer = tokenizer;
     this.#write = write;
+    this.#tokens = Array.from(before);
+    this.#written = this.#tokens.length;
   }
 
   add(token: number): void {
-    this.#pending.push(token);
-    const part = this.#tokenizer.decode(this.#pending);
+    this.#tokens.push(token);
     // At most three bytes of a character can be missing; longer remains are no UTF-8 and stay as they are.
-    if (part.endsWith('\uFFFD') && this.#pending.length < 4) return;
+    if (this.#waiting().endsWith('\uFFFD') && this.#tokens.length - this.#written < 4) return;
     this.end();
   }
 
   /** Writes what is left. */
   end(): void {
-    if (this.#pending.length > 0) this.#write(this.#tokenizer.decode(this.#pending));
-    this.#pending = [];
+    if (this.#tokens.length === this.#written) return;
+    this.#write(this.#waiting());
+    this.#tokens = this.#tokens.slice(this.#written);
+    this.#written = this.#tokens.length;
+  }
+
+  #waiting(): string {
+    const before = this.#tokenizer.decode(this.#tokens.slice(0, this.#written));
+    return this.#tokenizer.decode(this.#tokens).slice(before.length);
   }
 }
