@@ -1,24 +1,23 @@
 /** A model to use, from wherever it lies: a run (its newest checkpoint), one of its checkpoints, or a Hugging Face folder. */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { parseTokenizer, type Tokenizer } from '@lpr/data';
+import { loadTokenizer, type Tokenizer } from '@lpr/data';
 import type { Decoder, DecoderConfig } from '@lpr/model';
 import { loadHuggingFace, readConfig } from '@lpr/model/node';
 import type { Device } from '@lpr/tensor';
-import { hasCode, newestCheckpoint } from '@lpr/train';
+import { newestCheckpoint } from '@lpr/train';
 import { UsageError } from './errors.ts';
 import { decoderConfig } from './models.ts';
 import { readSettings } from './settings/check.ts';
 
-export const TOKENIZER_FILE = 'tokenizer.json';
+import { TOKENIZER_FILE } from './run-text.ts';
 
 export interface ModelSource {
   /** The folder with `config.json` and the weights. */
   readonly folder: string;
   readonly config: DecoderConfig;
-  /** What `tokenizer.json` holds; null where there is none. */
-  readonly tokenizerJson: string | null;
+  /** A `tokenizer.json`, beside which a `tokenizer_config.json` may lie; null where there is none. */
+  readonly tokenizerFile: string | null;
 }
 
 /**
@@ -31,25 +30,23 @@ export interface ModelSource {
 export async function findModel(path: string, tokenizer?: string): Promise<ModelSource> {
   const holdsWeights = existsSync(join(path, 'config.json')) || existsSync(join(path, 'model.safetensors'));
   const folder = holdsWeights ? path : await checkpointOf(path);
-  const given = tokenizer === undefined ? null : await readText(tokenizer);
-  if (tokenizer !== undefined && given === null)
+  if (tokenizer !== undefined && !existsSync(tokenizer))
     throw new UsageError(`--tokenizer ${tokenizer}: there is no such file`);
   // A checkpoint's tokenizer lies in the folder of the run.
-  const places = [folder, dirname(dirname(folder))];
-  const texts = await Promise.all(places.map((place) => readText(join(place, TOKENIZER_FILE))));
+  const places = [folder, dirname(dirname(folder))].map((place) => join(place, TOKENIZER_FILE));
   return {
     folder,
     config: await configOf(folder),
-    tokenizerJson: given ?? texts.find((text) => text !== null) ?? null,
+    tokenizerFile: tokenizer ?? places.find((place) => existsSync(place)) ?? null,
   };
 }
 
 /** The tokenizer of a model. Throws UsageError when there is none, or it does not fit the model. */
-export function tokenizerOf({ folder, config, tokenizerJson }: ModelSource): Tokenizer {
-  if (tokenizerJson === null) {
+export async function tokenizerOf({ folder, config, tokenizerFile }: ModelSource): Promise<Tokenizer> {
+  if (tokenizerFile === null) {
     throw new UsageError(`${folder} has no ${TOKENIZER_FILE}; name one with --tokenizer`);
   }
-  const tokenizer = parseTokenizer(tokenizerJson);
+  const tokenizer = await loadTokenizer(tokenizerFile);
   if (tokenizer.vocabularySize > config.vocab_size) {
     throw new UsageError(
       `the tokenizer has ${tokenizer.vocabularySize} tokens, the model in ${folder} only ${config.vocab_size}; they do not belong together`,
@@ -82,12 +79,4 @@ async function checkpointOf(run: string): Promise<string> {
     throw new UsageError(`${run} has no checkpoint yet; train it first (pnpm trainer resume ${run})`);
   }
   return checkpoint.folder;
-}
-
-/** null when there is no such file. */
-async function readText(path: string): Promise<string | null> {
-  return await readFile(path, 'utf8').catch((error: unknown) => {
-    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return null;
-    throw error;
-  });
 }

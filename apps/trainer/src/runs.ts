@@ -1,13 +1,11 @@
 /** One run from its folder to its figures: train what is left, then evaluate, once. */
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Tokenizer } from '@lpr/data';
 import { resetDecoder } from '@lpr/model';
 import { hasCode, type RunFolder, trainRun, writeWhole } from '@lpr/train';
 import { z } from 'zod';
 import { UsageError } from './errors.ts';
-import { TOKENIZER_FILE } from './model-source.ts';
+import { recordText, writeTokenizer } from './run-text.ts';
 import { heldOutText, loadShape, makeDecoder, makeTrainer, type Session, vocabularyOf } from './session.ts';
 import type { Settings } from './settings/schema.ts';
 
@@ -95,7 +93,8 @@ export async function finishRun(
   const known = await readResult(run.path);
   if (known !== null) return known;
   const { device, progress, tokens } = session;
-  await writeTokenizer(run, tokens.tokenizer);
+  await recordText(run.path, tokens);
+  await writeTokenizer(run.path, tokens.tokenizer, settings.data.sequenceLength);
   const decoder = makeDecoder(device, settings, vocabularyOf(settings, tokens.tokenizer));
   const trainer = makeTrainer(decoder, settings, tokens.training);
   try {
@@ -148,12 +147,6 @@ export async function finishRun(
     trainer.dispose();
     decoder.dispose();
   }
-}
-
-/** `tokenizer.json`, once: what reads the model's checkpoints needs it. */
-async function writeTokenizer({ path }: RunFolder, tokenizer: Tokenizer): Promise<void> {
-  const file = join(path, TOKENIZER_FILE);
-  if (!existsSync(file)) await writeWhole(file, tokenizer.toJson());
 }
 
 /** What each part of the model took of the time, and idle: waiting for work. */

@@ -45,7 +45,12 @@ export async function openDevice({ device, threads }: Pick<Settings, 'device' | 
   });
 }
 
-export async function loadTokens({ data, size, evaluation }: Settings, progress: Progress): Promise<PreparedTokens> {
+/** @param given in place of the tokenizer that the settings name */
+export async function loadTokens(
+  { data, size, evaluation }: Settings,
+  progress: Progress,
+  given?: Tokenizer,
+): Promise<PreparedTokens> {
   progress.phase('reading the text');
   const shared = {
     // Not the run's seed: runs with other seeds must be tested on the same text.
@@ -57,7 +62,7 @@ export async function loadTokens({ data, size, evaluation }: Settings, progress:
     ...shared,
     sources: data.sources,
     heldOutFraction: data.heldOutFraction,
-    tokenizer: data.tokenizer === 'train' ? { vocabularySize: size.vocabulary } : data.tokenizer,
+    tokenizer: given ?? (data.tokenizer === 'train' ? { vocabularySize: size.vocabulary } : data.tokenizer),
   });
   const { tokenizer } = own;
   const other =

@@ -41,6 +41,16 @@ describe('loadTokens', () => {
     expect(vocabularyOf(settings, tokenizer)).toBe(512);
   });
 
+  it('takes the tokenizer of a model in place of one that the text would give now', async () => {
+    const settings = settingsOf('size.vocabulary=280');
+    const { tokenizer } = await loadTokens(settingsOf('data.tokenizer=bytes'), progress);
+    const tokens = await loadTokens(settings, progress, tokenizer);
+    expect(tokens.tokenizer).toBe(tokenizer);
+    expect((await loadTokens(settings, progress)).training[0]!.tokens.length).toBeLessThan(
+      tokens.training[0]!.tokens.length,
+    );
+  });
+
   it('evaluates on other text whole, besides what is held out or in its place', async () => {
     const other = `evaluation.sources=[${source('other')}]`;
     const both = await loadTokens(settingsOf('data.tokenizer=bytes', other), progress);

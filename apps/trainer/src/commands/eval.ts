@@ -72,7 +72,7 @@ async function textOf(
 ): Promise<EvaluatedText> {
   if (!SPLITS.some((known) => known === split)) throw unknownName('split', split, SPLITS);
   if (text.length > 0) {
-    const tokenizer = tokenizerOf(source);
+    const tokenizer = await tokenizerOf(source);
     const prepared = await prepareTokens({ sources: textSources(text), heldOutFraction: 0, seed: 0, tokenizer });
     return {
       streams: chosenDomains(prepared.training, domain),
@@ -84,7 +84,9 @@ async function textOf(
   const run = [path, dirname(dirname(source.folder))].find((folder) => existsSync(join(folder, 'config.yaml')));
   if (run === undefined) throw new UsageError(`${path} belongs to no run, so name text to evaluate on: --text FILE`);
   const settings = await readSettings(run);
-  const prepared = await loadTokens(settings, progress);
+  // The model's own: one trained on the text anew would differ if the text has changed.
+  const tokenizer = source.tokenizerFile === null ? undefined : await tokenizerOf(source);
+  const prepared = await loadTokens(settings, progress, tokenizer);
   return {
     streams: chosenDomains(split === 'training' ? prepared.training : prepared.heldOut, domain),
     tokens: tokens ?? settings.evaluation.tokens,

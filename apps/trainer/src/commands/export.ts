@@ -1,8 +1,8 @@
 /** `pnpm trainer export`: a trained model as a folder that Hugging Face's libraries open. */
-import { join } from 'node:path';
 import { saveHuggingFace } from '@lpr/model/node';
-import { makeEmptyFolder, writeWhole } from '@lpr/train';
-import { findModel, loadModel, TOKENIZER_FILE, tokenizerOf } from '../model-source.ts';
+import { makeEmptyFolder } from '@lpr/train';
+import { findModel, loadModel, tokenizerOf } from '../model-source.ts';
+import { writeTokenizer } from '../run-text.ts';
 import { shown, withDevice } from './shared.ts';
 
 export async function exportModel(
@@ -17,17 +17,8 @@ export async function exportModel(
     await saveHuggingFace(decoder, folder);
     decoder.dispose();
   });
-  if (source.tokenizerJson !== null) {
-    const { endOfText } = tokenizerOf(source);
-    const end = endOfText === null ? {} : { eos_token: '<|endoftext|>' };
-    // What AutoTokenizer needs to know besides.
-    const settings = {
-      tokenizer_class: 'PreTrainedTokenizerFast',
-      model_max_length: source.config.max_position_embeddings,
-      ...end,
-    };
-    await writeWhole(join(folder, TOKENIZER_FILE), source.tokenizerJson);
-    await writeWhole(join(folder, 'tokenizer_config.json'), `${JSON.stringify(settings, null, 2)}\n`);
+  if (source.tokenizerFile !== null) {
+    await writeTokenizer(folder, await tokenizerOf(source), source.config.max_position_embeddings);
   }
   if (source.config.router_type !== 'vanilla') {
     console.error(

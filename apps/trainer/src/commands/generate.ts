@@ -22,7 +22,7 @@ const DEFAULT_TOKENS = 100;
 export async function generateText(path: string, options: GenerateCommandOptions): Promise<void> {
   const { temperature, greedy, topK, topP, seed } = options;
   const source = await findModel(path, options.tokenizer);
-  const tokenizer = tokenizerOf(source);
+  const tokenizer = await tokenizerOf(source);
   const prompt = options.prompt === '-' ? await text(process.stdin) : options.prompt;
   const ids = promptIds(tokenizer, prompt);
   // The last token is never read.

@@ -1,0 +1,46 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { BpeTokenizer, loadTokenizer, trainBpe } from '@lpr/data';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { recordText, writeTokenizer } from '../src/run-text.ts';
+
+const TRAINED = trainBpe(['the state of the union'], { vocabularySize: 270, specialTokens: ['<start>', '<end>'] });
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'lpr-text-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+describe('writeTokenizer', () => {
+  it('writes down which token ends a text, whatever it is called', async () => {
+    for (const [endOfText, name] of [
+      ['<end>', 'a'],
+      ['<start>', 'b'],
+    ] as const) {
+      const tokenizer = new BpeTokenizer({ ...TRAINED.model, endOfText });
+      const path = mkdtempSync(join(folder, name));
+      await writeTokenizer(path, tokenizer, 64);
+      expect(await loadTokenizer(path)).toMatchObject({ endOfText: tokenizer.endOfText });
+      const config = JSON.parse(readFileSync(join(path, 'tokenizer_config.json'), 'utf8')) as object;
+      expect(config).toMatchObject({ eos_token: endOfText, model_max_length: 64 });
+    }
+  });
+});
+
+describe('recordText', () => {
+  const text = (...tokens: number[]) => ({
+    tokenizer: TRAINED,
+    training: [{ domain: 'a', tokens: Int32Array.from(tokens) }],
+    heldOut: [{ domain: 'a', tokens: Int32Array.of(7, 8) }],
+  });
+
+  it('lets a run go on with the same tokens and no others', async () => {
+    await recordText(folder, text(1, 2, 3));
+    await recordText(folder, text(1, 2, 3));
+    await expect(recordText(folder, text(1, 2, 4))).rejects.toThrow(/the text is not what .* began with .*Put it back/);
+    const other = { ...text(1, 2, 3), heldOut: [] };
+    await expect(recordText(folder, other)).rejects.toThrow('the text is not what');
+  });
+});
