@@ -13,7 +13,8 @@ interface Holder {
 }
 
 /**
- * Takes the lock of a folder. A lock left by a process that no longer runs on this host is taken over.
+ * Takes the lock of a folder. A lock left by a process that no longer runs on this host is taken over, and so is one that was never written whole, once
+ * it is clear that nobody is about to.
  *
  * @returns gives the lock back
  * @throws Error that names the process that holds it
@@ -35,14 +36,15 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
     if (await createOnly(turn, '')) {
       try {
         await throwIfHeld();
-        await rm(path, { force: true });
+        // A file without a holder may be that of a process which made it this moment and has not written to it yet.
+        if ((await readHolder(path)) !== null || (await ageOf(path)) > WRITE_TIMEOUT) await rm(path, { force: true });
       } finally {
         await rm(turn, { force: true });
       }
-    } else {
-      await setTimeout(20);
-      await removeOld(turn);
+    } else if ((await ageOf(turn)) > TAKEOVER_TIMEOUT) {
+      await rm(turn, { force: true });
     }
+    await setTimeout(20);
   }
   return async () => await rm(path, { force: true });
 }
@@ -63,15 +65,16 @@ async function createOnly(path: string, content: string): Promise<boolean> {
   }
 }
 
-/** Milliseconds after which who wants to take over must have died: it takes some file operations. */
+/** Milliseconds after which who made a lock, or wants to take one over, must have died: it takes some file operations. */
+const WRITE_TIMEOUT = 1000;
 const TAKEOVER_TIMEOUT = 10_000;
 
-async function removeOld(turn: string): Promise<void> {
-  const made = await stat(turn).then(
-    ({ mtimeMs }) => mtimeMs,
-    () => Date.now(),
+/** Milliseconds since a file was made, by whichever clock; 0 when it is gone. */
+async function ageOf(path: string): Promise<number> {
+  return await stat(path).then(
+    ({ mtimeMs }) => Math.abs(Date.now() - mtimeMs),
+    () => 0,
   );
-  if (Date.now() - made > TAKEOVER_TIMEOUT) await rm(turn, { force: true });
 }
 
 /**

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isLocked, lockFolder } from '../src/lock.ts';
 
@@ -41,6 +42,14 @@ describe('the lock of a run folder', () => {
       await locks[0]!();
       expect(await readdir(folder)).toEqual([]);
     }
+  });
+
+  it('is left to a process that has made it and is about to write who it is', async () => {
+    await writeFile(join(folder, 'lock'), '');
+    const other = lockFolder(folder);
+    await setTimeout(100);
+    await writeFile(join(folder, 'lock'), JSON.stringify({ pid: process.pid, host: hostname() }));
+    await expect(other).rejects.toThrow('in use by process');
   });
 
   it('of another host is respected', async () => {
