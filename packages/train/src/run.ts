@@ -61,7 +61,7 @@ export interface RunResult {
   readonly outOfPatience: boolean;
   /** Mean over all windows that closed in this process; null when none did. */
   readonly tokensPerSecond: number | null;
-  /** Milliseconds that the steps of this process took by part of the model, and 'idle'; null on devices that do not time what they run. */
+  /** Milliseconds that the steps of this process took by part of the model, and 'idle'; null when there were none, or the device does not time what it runs. */
   readonly phases: Readonly<Record<string, number>> | null;
   /** Of the finished model; null when it was stopped or there is no held-out text. */
   readonly evaluation: RunEvaluation | null;
@@ -148,13 +148,14 @@ class Training {
       const final = finished && evaluation !== undefined ? await this.#evaluate(evaluation, true) : null;
       await this.#writer.finish();
       const phases = await this.#window.stop();
+      const tokensPerSecond = this.#window.overallTokensPerSecond;
       return {
         step: trainer.step,
         tokens: this.#tokens,
         finished,
         outOfPatience,
-        tokensPerSecond: this.#window.overallTokensPerSecond,
-        phases,
+        tokensPerSecond,
+        phases: tokensPerSecond === null ? null : phases,
         evaluation: final,
       };
     } catch (error) {

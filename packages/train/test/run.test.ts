@@ -112,7 +112,7 @@ describe('trainRun', () => {
   it('does nothing to a finished run', async () => {
     await train('run');
     const before = await decided('run');
-    expect(await train('run')).toMatchObject({ step: 12, finished: true, tokensPerSecond: null });
+    expect(await train('run')).toMatchObject({ step: 12, finished: true, tokensPerSecond: null, phases: null });
     expect(await decided('run')).toEqual(before);
   });
 
