@@ -100,7 +100,7 @@ export async function prepareTokens(options: PrepareOptions): Promise<PreparedTo
 }
 
 /** Says of each document of a source, by its index, whether it is held out. */
-type Split = (index: number) => boolean;
+export type Split = (index: number) => boolean;
 
 async function splitSource(source: Source, options: SplitOptions): Promise<Split> {
   if (source.splitBy === 'place') {
@@ -149,8 +149,9 @@ async function makeTokenizer(
 
   const { vocabularySize } = spec;
   const make = async (): Promise<Uint8Array> => {
-    const words = await countSourceWords(sources, splits, onProgress);
-    const tokenizer = trainBpe(words, { vocabularySize, ...(onProgress === undefined ? {} : { onProgress }) });
+    const told = onProgress === undefined ? {} : { onProgress };
+    const { words } = await countSourceWords(sources, { heldOut: splits, ...told });
+    const tokenizer = trainBpe(words, { vocabularySize, ...told });
     return new TextEncoder().encode(tokenizer.toJson());
   };
   if (cacheDirectory === undefined) {
@@ -171,33 +172,41 @@ async function makeTokenizer(
   return parseTokenizer(new TextDecoder().decode(await cached(cacheDirectory, `tokenizer-${key}`, make)));
 }
 
-/** Counts the words of the training parts, of each source an equal share of the characters at most. */
-async function countSourceWords(
+export interface CountOptions {
+  /** Characters to read, of all sources together; of each an equal share at most, and no more than its `maxTokens` calls for. */
+  readonly characters?: number;
+  /** Of each source: which documents to pass over. None by default. */
+  readonly heldOut?: readonly Split[];
+  readonly onProgress?: PrepareOptions['onProgress'];
+}
+
+/**
+ * Counts the words of sources, for `trainBpe`. The document that reaches a limit is counted whole.
+ *
+ * @returns the words, and the characters they come from
+ */
+export async function countSourceWords(
   sources: readonly Source[],
-  splits: readonly Split[],
-  onProgress: PrepareOptions['onProgress'],
-): Promise<WordCounts> {
+  { characters = TOKENIZER_CHARACTERS, heldOut, onProgress }: CountOptions = {},
+): Promise<{ readonly words: WordCounts; readonly characters: number }> {
   const words = new WordCounts();
-  const limits = sources.map(({ maxTokens = Number.POSITIVE_INFINITY }) =>
-    Math.min(TOKENIZER_CHARACTERS / sources.length, maxTokens * CHARACTERS_PER_TOKEN),
-  );
   let all = 0;
   for (const [number, source] of sources.entries()) {
-    let characters = 0;
+    const { maxTokens = Number.POSITIVE_INFINITY } = source;
+    const end = all + Math.min(characters / sources.length, maxTokens * CHARACTERS_PER_TOKEN);
     let index = 0;
     for await (const { text } of readDocuments(source)) {
-      if (!splits[number]!(index++)) {
+      if (!heldOut?.[number]!(index++)) {
         words.add(text);
-        characters += text.length;
         all += text.length;
         onProgress?.({ phase: 'counting', completed: all, total: null });
       }
-      if (characters >= limits[number]!) {
+      if (all >= end) {
         break;
       }
     }
   }
-  return words;
+  return { words, characters: all };
 }
 
 function checkSources(sources: readonly Source[]): void {

@@ -5,7 +5,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { TokenStream } from '../src/batches.ts';
 import { splitDocuments } from '../src/documents.ts';
-import { prepareTokens } from '../src/prepare.ts';
+import { countSourceWords, prepareTokens } from '../src/prepare.ts';
 import { documentSource } from '../src/sources/source.ts';
 import type { SourceSpec } from '../src/sources/spec.ts';
 import { BpeTokenizer } from '../src/tokenizers/bpe.ts';
@@ -156,6 +156,21 @@ describe('prepareTokens of several sources', () => {
     const total = small.training[0]!.tokens.length + small.heldOut[0]!.tokens.length;
     expect(total).toBeGreaterThanOrEqual(2000);
     expect(total).toBeLessThan(2030);
+  });
+
+  it('counts the words of each source up to an equal share, and of what maxTokens asks for', async () => {
+    const letters = ['a', 'b', 'c'].map((name) =>
+      documentSource(Array.from({ length: 100 }, (_, i) => ({ id: `${name} ${i}`, text: `${name} `.repeat(5) }))),
+    );
+    const counted = async (sources: typeof letters, characters: number) => {
+      const { words, characters: read } = await countSourceWords(sources, { characters });
+      const counts = Object.fromEntries(words.entries());
+      return [read, ...['a', 'b', 'c'].map((name) => (counts[name] ?? 0) + (counts[` ${name}`] ?? 0))];
+    };
+    expect(await counted(letters, 300)).toEqual([300, 50, 50, 50]);
+    expect(await counted(letters, 301)).toEqual([330, 55, 55, 55]);
+    expect(await counted([{ ...letters[0]!, maxTokens: 2 }, ...letters.slice(1)], 300)).toEqual([210, 5, 50, 50]);
+    expect(await counted(letters, 1e6)).toEqual([3000, 500, 500, 500]);
   });
 
   it('takes a tokenizer from a path', async () => {

@@ -1,9 +1,10 @@
 /** `pnpm trainer tokenizer train`: a byte-level BPE of one's own text. */
-import { openSource, type SourceSpec, sourceSpecSchema, trainBpe, WordCounts } from '@lpr/data';
+import { countSourceWords, openSource, type SourceSpec, sourceSpecSchema, trainBpe } from '@lpr/data';
 import { writeWhole } from '@lpr/train';
 import { z } from 'zod';
 import { UsageError } from '../errors.ts';
 import { createProgress } from '../progress.ts';
+import { cacheDirectory } from '../session.ts';
 import { faultsOf, faultsText } from '../settings/faults.ts';
 import { isGroup, readConfigFile } from '../settings/merge.ts';
 import { textSources } from '../settings/resolve.ts';
@@ -30,16 +31,12 @@ export async function trainTokenizer({
   if (sources.length === 0)
     throw new UsageError('name text to train on: --text FILE, or --config FILE with data.sources');
   const progress = createProgress(process.stderr, process.env);
-  const words = new WordCounts();
-  let characters = 0;
-  for (const spec of sources) {
-    for await (const part of textsOf(spec)) {
-      progress.phase('counting words', `${(characters / 1e6).toFixed(1)}M characters`);
-      words.add(part);
-      characters += part.length;
-      if (characters >= maxCharacters) break;
-    }
-  }
+  const cache = { cacheDirectory: cacheDirectory(process.env) };
+  const opened = await Promise.all(sources.map((source) => openSource(source, cache)));
+  const { words, characters } = await countSourceWords(opened, {
+    characters: maxCharacters,
+    onProgress: ({ completed }) => progress.phase('counting words', `${(completed / 1e6).toFixed(1)}M characters`),
+  });
   progress.phase('training the tokenizer');
   const tokenizer = trainBpe(words, { vocabularySize: vocabulary });
   await writeWhole(out, tokenizer.toJson());
@@ -57,13 +54,4 @@ function sourcesOf(config: string): SourceSpec[] {
   if (parsed.success) return parsed.data;
   const faults = faultsOf(parsed.error, sourcesSchema, given);
   throw new UsageError(faultsText(`--config ${config}: data.sources`, faults));
-}
-
-async function* textsOf(spec: SourceSpec): AsyncGenerator<string> {
-  const { files } = await openSource(spec);
-  for (const file of files) {
-    for await (const { documents } of file.shards(0)) {
-      for (const { text } of documents) yield text;
-    }
-  }
 }
