@@ -45,6 +45,8 @@ describe('compare', () => {
       const { code, stdout, stderr } = await runTrainer(['--preset', 'tiny', '--out', out, '--seed', '3']);
       expect(stderr).not.toContain('error');
       expect(code).toBe(0);
+      // Of both, before any text is read.
+      expect(stderr).toMatch(/^top-k: .* parameters .*\nlpr: .* parameters .*\nreading the text\n/);
 
       const { models } = readJson(out, 'summary.json') as { models: SummaryModel[] };
       expect(models.map(({ router }) => router)).toEqual(['top-k', 'lpr']);

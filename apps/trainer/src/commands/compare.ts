@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { createComparison, finishComparison, type Summary } from '../comparison.ts';
 import { UsageError } from '../errors.ts';
-import { checkFits } from '../prediction.ts';
+import { checkFits, predictionText, predictRun } from '../prediction.ts';
 import type { Session } from '../session.ts';
 import { resolveSettings, routerNames } from '../settings/resolve.ts';
 import { type RouterName, ROUTERS } from '../settings/routers.ts';
@@ -22,6 +22,7 @@ export async function compare(options: RunCommandOptions): Promise<void> {
   const [settings] = [...runs.values()] as [Settings];
   for (const each of runs.values()) checkFits(each);
   const folder = await outFolder(options.out, 'compare');
+  for (const [name, each] of runs) console.error(`${name}: ${predictionText(predictRun(each))}`);
   await inSession(settings, folder, async (session, signal) => {
     await createComparison(folder, runs);
     return await finishAndPrintComparison(session, folder, runs, signal);

@@ -14,8 +14,8 @@ export async function train(options: RunCommandOptions): Promise<void> {
   const settings = resolveSettings(options);
   checkFits(settings);
   const folder = await outFolder(options.out, 'train');
+  console.error(predictionText(predictRun(settings)));
   await inSession(settings, folder, async (session, signal) => {
-    session.progress.note(predictionText(predictRun(settings)));
     const run = await RunFolder.create(folder, settings);
     return await finishAndPrintRun(session, run, settings, signal);
   });
