@@ -143,6 +143,7 @@ describe('resolveSettings', () => {
     [{ set: ['training.schedule=cosin'] }, 'training.schedule: got "cosin", expected one of warmupStableDecay, cosine'],
     [{ set: ['training.weightDecayGroups=[{names: ["*.nrm"], weightDecay: 0}]'] }, 'training.weightDecayGroups: AdamW'],
     [{ set: ['training.weightDecayGroups=[{name: a}]'] }, 'training.weightDecayGroups.0.names'],
+    [{ arch: 'deepseek-v3', set: ['model.first_k_dense_replace=2'] }, 'model: leaves no layer with experts'],
     [{ set: ['model.rope_theta=-1'] }, 'model.rope_theta: got -1, expected a number above 0'],
     [{ set: ['size=3'] }, 'size is a group; name one of vocabulary, hidden'],
     [{ set: ['seed.a=3'] }, 'seed is no group'],

@@ -133,7 +133,16 @@ function modelFaults(settings: Settings): Fault[] {
   }
   try {
     const config = decoderConfig(settings, settings.size.vocabulary);
-    const parameters = decoderParameters(planDecoder(config)).map(({ name }) => name);
+    const plan = planDecoder(config);
+    if (plan.layers.every(({ feedForward }) => feedForward.kind !== 'moe')) {
+      return [
+        {
+          path: 'model',
+          problem: `leaves no layer with experts, so there is nothing to route: got ${JSON.stringify(settings.model)}`,
+        },
+      ];
+    }
+    const parameters = decoderParameters(plan).map(({ name }) => name);
     weightDecays(parameters, settings.training);
     return [];
   } catch (error) {
