@@ -1,5 +1,5 @@
 /** `pnpm trainer doctor`: what this machine can do, and what would run on it. */
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { createDevice, type Device, matmul, scope, tensor } from '@lpr/tensor';
@@ -23,7 +23,7 @@ export async function doctor(): Promise<void> {
     memory(),
     await cpuDevice(),
     await gpuDevice(),
-    await writable('the cache', cacheDirectory(process.env)),
+    await cache(),
     await writable('the working directory', '.'),
     ...Object.keys(PRESETS).map(presetFinding),
   ];
@@ -96,6 +96,24 @@ async function productError(device: Device): Promise<number> {
     }
   }
   return Number.isNaN(largest) ? Number.POSITIVE_INFINITY : largest;
+}
+
+/** Nothing removes what is in it, so who wants the space back must know where it is. */
+async function cache(): Promise<Finding> {
+  const folder = cacheDirectory(process.env);
+  const { state, text } = await writable('the cache', folder);
+  if (state !== 'ok') return { state, text };
+  const entries = await readdir(folder);
+  const sizes = await Promise.all(
+    entries.map((name) =>
+      stat(join(folder, name)).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    ),
+  );
+  const megabytes = (sizes.reduce((sum, size) => sum + size, 0) / 1e6).toFixed(1);
+  return { state, text: `${text} (${megabytes} MB; delete it to have the space back, what is needed is made again)` };
 }
 
 async function writable(what: string, folder: string): Promise<Finding> {
