@@ -20,7 +20,7 @@ import type { Settings } from './settings/schema.ts';
 const COMPARISON_FILE = 'comparison.yaml';
 
 /** The levels that routers without any structure reach at the same number of tokens. */
-export interface ReferenceLevels {
+interface ReferenceLevels {
   readonly tokens: number;
   readonly samplingFloor: Pick<BalanceReport, 'gini' | 'minMax'>;
   readonly isotropicNull: Pick<BalanceReport, 'gini' | 'minMax'>;

@@ -26,7 +26,7 @@ const REFERENCE_TOKENS = 200_000;
 const LATENT_DIM = 16;
 
 /** How a layer's experts differ in what they get. */
-export interface SpecialisationFigures {
+interface SpecialisationFigures {
   /** I(expert; token id) in nats, beside what samples without any relation would show. */
   readonly mutualInformation: number;
   readonly mutualInformationBias: number;

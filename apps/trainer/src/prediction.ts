@@ -49,7 +49,7 @@ export function predictRun(settings: Settings): Prediction {
 }
 
 /** Tokens that a run trains on. */
-export function tokensOfRun({ data, training }: Settings): number {
+function tokensOfRun({ data, training }: Settings): number {
   return training.steps * training.accumulation * data.batchSize * data.sequenceLength;
 }
 

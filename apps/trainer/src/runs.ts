@@ -67,7 +67,7 @@ const resultSchema: z.ZodType<RunResultFile> = z.strictObject({
 const RESULT_FILE = 'evaluation.json';
 
 /** The figures of a run that is finished; null when it is not. */
-export async function readResult(folder: string): Promise<RunResultFile | null> {
+async function readResult(folder: string): Promise<RunResultFile | null> {
   const path = join(folder, RESULT_FILE);
   try {
     return resultSchema.parse(JSON.parse(await readFile(path, 'utf8')));

@@ -83,7 +83,8 @@ export async function loadTokens(
     for (const { domain, tokens: stream } of streams) {
       if (stream.length > data.sequenceLength) continue;
       throw new UsageError(
-        `data.sequenceLength is ${data.sequenceLength}, but the ${part} part of ${domain} has only ${stream.length} tokens; shorten the sequence or give more text`,
+        `data.sequenceLength is ${data.sequenceLength}, but the ${part} part of ${domain} has only ${stream.length} tokens; ` +
+          'shorten the sequence or give more text',
       );
     }
   }

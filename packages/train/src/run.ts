@@ -73,7 +73,8 @@ export interface RunResult {
  *
  * Checkpoints are written while training goes on.
  *
- * @throws DivergedError when the loss is no longer finite or spikes (the checkpoints before stay); CheckpointError when no checkpoint can be used, or one cannot be written
+ * @throws DivergedError when the loss is no longer finite or spikes (the checkpoints before stay); CheckpointError when no checkpoint can be used, or
+ *   one cannot be written
  */
 export async function trainRun(options: RunOptions): Promise<RunResult> {
   const { run, trainer } = options;

@@ -52,8 +52,9 @@ export interface TrainerOptions {
    */
   readonly accumulation?: number;
   /**
-   * Whether the loss terms besides cross entropy are those of the whole step ('mean', unless given) or are added up over its micro-batches ('sum'), which makes their
-   * weight `accumulation` times as large: what the code released with the LPR paper does, where only the cross entropy is divided by the number of micro-batches.
+   * Whether the loss terms besides cross entropy are those of the whole step ('mean', unless given) or are added up over its micro-batches ('sum'),
+   * which makes their weight `accumulation` times as large: what the code released with the LPR paper does, where only the cross entropy is divided by
+   * the number of micro-batches.
    */
   readonly accumulatedTerms?: 'mean' | 'sum';
   /** Decides the noise of variational routers. */

@@ -29,7 +29,7 @@ export const FORMULATIONS: Readonly<Partial<Record<RouterName, LatentPrototypePr
 
 /** The groups of settings of which a router reads one. */
 export const ROUTER_GROUPS = ['balancing', 'lpr', 'method'] as const;
-export type RouterGroup = (typeof ROUTER_GROUPS)[number];
+type RouterGroup = (typeof ROUTER_GROUPS)[number];
 
 /** Which group holds the settings of a router. */
 export function groupOf(router: RouterName): RouterGroup {

@@ -15,10 +15,10 @@ export const ARCHITECTURES = ['qwen3-moe', 'mixtral', 'deepseek-v3'] as const;
 export type Architecture = (typeof ARCHITECTURES)[number];
 
 export const DEVICES = ['wasm', 'auto', 'gpu', 'gpu-software'] as const;
-export type DeviceSetting = (typeof DEVICES)[number];
+type DeviceSetting = (typeof DEVICES)[number];
 
 /** 'train': byte-level BPE of `size.vocabulary` tokens, trained on the training text. */
-export type TokenizerSetting = 'train' | Exclude<TokenizerSpec, { readonly vocabularySize: number }>;
+type TokenizerSetting = 'train' | Exclude<TokenizerSpec, { readonly vocabularySize: number }>;
 
 /** Everything that decides a run; what `config.yaml` holds. The schema below says what each field means. */
 export interface Settings {

@@ -32,7 +32,7 @@ export function* readRecords(file: Uint8Array): Generator<{ readonly data: Uint8
   }
 }
 
-export function maskedChecksum(data: Uint8Array): number {
+function maskedChecksum(data: Uint8Array): number {
   const crc = crc32c(data);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }
