@@ -171,6 +171,28 @@ describe('resume', () => {
   );
 
   it(
+    'saves at Ctrl-C though what read its output has ended by that too, as tee does',
+    async () => {
+      const run = join(work, 'without-reader');
+      const { child, outcome } = startTrainer([
+        'train',
+        ...args,
+        '--set',
+        'training.checkpointEvery=1000',
+        '--out',
+        run,
+      ]);
+      while (child.exitCode === null && metricsBytes(run) === 0) await setTimeout(5);
+      child.stdout!.destroy();
+      child.stderr!.destroy();
+      child.kill('SIGINT');
+      expect((await outcome).code).toBe(130);
+      expect(readdirSync(join(run, 'checkpoints'))).toHaveLength(1);
+    },
+    TIMEOUT,
+  );
+
+  it(
     'falls back to the checkpoint before a damaged one, and says so; without any it is an error',
     async () => {
       const run = join(work, 'damaged');

@@ -3,6 +3,13 @@ import { type Command, CommanderError } from 'commander';
 import { createProgram } from './cli.ts';
 import { unknownName } from './errors.ts';
 
+// Who read the output may be gone, as `head` when it has enough, or `tee` after the Ctrl-C that makes a run save: that must not end this process.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
 try {
   const program = createProgram();
   const [first] = process.argv.slice(2);
