@@ -35,7 +35,7 @@ export async function printEvaluation(path: string, options: EvalOptions): Promi
 export async function evaluateModel(path: string, options: EvalOptions): Promise<EvaluationFigures> {
   const comparison = await readComparison(path);
   if (comparison !== null) {
-    const runs = Array.from(comparison.keys(), (name) => join(path, name));
+    const runs = Array.from(comparison.runs.keys(), (name) => join(path, name));
     throw new UsageError(`${path} is a comparison; name one of its runs: ${runs.join(', ')}`);
   }
   const source = await findModel(path, options.tokenizer);
