@@ -37,6 +37,46 @@ function readJson(...path: string[]): unknown {
   return JSON.parse(readFileSync(join(...path), 'utf8'));
 }
 
+describe('reproduce', () => {
+  it(
+    "sets rows of the paper's tables beside its figures, and goes on after a kill",
+    async () => {
+      const out = join(work, 'reproduce');
+      const started = startTrainer(['reproduce', '2', '6', '--preset', 'tiny', '--steps', '8', '--out', out]);
+      while (started.child.exitCode === null && !existsSync(join(out, 'lpr,klWeight=0'))) await setTimeout(5);
+      started.child.kill('SIGKILL');
+      await started.outcome;
+      const { code, stdout, stderr } = await runTrainer(['resume', out]);
+      expect(stderr).not.toContain('error');
+      expect(code).toBe(0);
+
+      const { models } = readJson(out, 'summary.json') as { models: (SummaryModel & { name: string })[] };
+      const words = ['klWeight=0', 'alignmentWeight=0', 'diversityWeight=0', 'diversity=cosine', 'diversity=euclidean'];
+      expect(models.map(({ name }) => name)).toEqual(['lpr', ...words.map((word) => `lpr,${word}`)]);
+      const { testLoss, gini } = models.find(({ name }) => name === 'lpr,diversityWeight=0')!;
+      const [row] = /without diversity.*/.exec(stdout)!;
+      expect(row.split(/ {2,}/)).toEqual([
+        'without diversity',
+        testLoss.toFixed(3),
+        gini.toFixed(3),
+        expect.any(String),
+        expect.any(String),
+        '5.010',
+        '0.716',
+        '0.002',
+      ]);
+      expect(stdout).toMatch(
+        /Table 6: measure of diversity\n.*\ncosine .*\northogonal .*\nEuclidean .*\nrank correlation/,
+      );
+      for (const table of [2, 6]) {
+        for (const figure of ['heatmap', 'curves'])
+          expect(existsSync(join(out, `table-${table}-${figure}.png`))).toBe(true);
+      }
+    },
+    TIMEOUT,
+  );
+});
+
 describe('compare', () => {
   it(
     'trains, evaluates and draws both models, and can be run again',

@@ -58,24 +58,29 @@ export async function createComparison(folder: string, { runs, tables }: Compari
 const comparisonSchema = z
   .strictObject({
     runs: z.record(z.string(), z.unknown()).refine((runs) => Object.keys(runs).length > 0, 'names no runs'),
-    tables: z.record(z.enum(Object.keys(PAPER_TABLES)), z.array(z.string())).default({}),
+    tables: z.record(z.string(), z.array(z.string())).default({}),
   })
   .refine(
-    ({ runs, tables }) => Object.values(tables).every((names) => names.every((name) => name in runs)),
-    'a table names a run that is not there',
+    ({ runs, tables }) =>
+      Object.entries(tables).every(
+        ([table, names]) =>
+          names.length === PAPER_TABLES[Number(table) as PaperTableNumber]?.rows.length &&
+          names.every((name) => name in runs),
+      ),
+    'tables must name a run for every row that the table has in the paper',
   );
 
 /** The comparison in a folder; null when it holds none. */
 export async function readComparison(folder: string): Promise<Comparison | null> {
   const path = join(folder, COMPARISON_FILE);
-  let text: string;
+  let content: unknown;
   try {
-    text = await readFile(path, 'utf8');
+    content = parse(await readFile(path, 'utf8'));
   } catch (error) {
     if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return null;
-    throw error;
+    throw new UsageError(`${path} cannot be read: ${String(error)}`);
   }
-  const parsed = comparisonSchema.safeParse(parse(text));
+  const parsed = comparisonSchema.safeParse(content);
   if (!parsed.success) throw new UsageError(`${path} is damaged: ${z.prettifyError(parsed.error)}`);
   const { runs, tables } = parsed.data;
   return {

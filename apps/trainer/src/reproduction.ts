@@ -2,7 +2,9 @@
 import type { LatentPrototypeOptions } from '@lpr/moe';
 import type { Comparison, Summary } from './comparison.ts';
 import { UsageError } from './errors.ts';
+import { paperPreset } from './presets/paper.ts';
 import { PAPER_TABLES, type PaperFigures, type PaperRow, type PaperTableNumber } from './paper.ts';
+import { predictRun, short } from './prediction.ts';
 import { resolveSettings, routerNames, type SettingOptions } from './settings/resolve.ts';
 import { FORMULATIONS, type RouterName } from './settings/routers.ts';
 import type { Settings } from './settings/schema.ts';
@@ -51,9 +53,10 @@ function runOf(row: PaperRow, formulation: RouterName, options: SettingOptions):
   const { architecture } = resolveSettings(options);
   const { architecture: arch = architecture } = row;
   const router = row.isOwnRouter ? 'top-k' : formulation;
+  const sized = options.preset?.startsWith('paper/') ? { preset: paperPreset(arch, row.isOwnRouter ?? false) } : {};
   // What is set of LPR is passed over where a row has the architecture's own router.
   const resolve = (set: readonly string[]): Settings =>
-    resolveSettings({ ...options, arch, router, set: [...options.set, ...set] }, [router, formulation]);
+    resolveSettings({ ...options, ...sized, arch, router, set: [...options.set, ...set] }, [router, formulation]);
   const before = resolve([]);
   const { lpr, size } = changesOf(row, before);
   const changes = [...changed('lpr', lpr, before.lpr), ...changed('size', size, before.size)];
@@ -81,8 +84,19 @@ function changed(group: string, fields: object, before: object | undefined): str
     .map(([field, value]) => `${group}.${field}=${value}`);
 }
 
+/** All tables of a reproduction as text. */
+export function reproductionText({ runs, tables }: Comparison, summary: Summary): string {
+  const [settings] = [...runs.values()] as [Settings];
+  const { parameters, tokens } = predictRun(settings);
+  const [{ evaluationTokens }] = summary.models as [Summary['models'][number]];
+  const heading =
+    `Ours: ${short(parameters)} parameters, ${short(tokens)} training tokens, ${evaluationTokens.toLocaleString('en')} held-out tokens, where a uniform ` +
+    "router's Gini is the floor.\nThe paper: 0.6B parameters, 100M training tokens (table 1: 1B), another corpus: for the pattern, not the values";
+  return [heading, ...Array.from(tables, ([table, names]) => paperTableText(table, names, summary))].join('\n\n');
+}
+
 /** A table with ours and the paper's figures side by side, and how far they rank the rows alike. */
-export function paperTableText(number: PaperTableNumber, names: readonly string[], summary: Summary): string {
+function paperTableText(number: PaperTableNumber, names: readonly string[], summary: Summary): string {
   const { title, rows } = PAPER_TABLES[number];
   const models = names.map((name) => summary.models.find((model) => model.name === name)!);
   const lines = rows.map(({ title: row, paper }, i) => [
@@ -101,7 +115,7 @@ export function paperTableText(number: PaperTableNumber, names: readonly string[
   return [
     `Table ${number}: ${title}`,
     ...alignColumns([
-      ['', 'test loss', 'Gini', 'min-max', 'Gini of a uniform router', "the paper's loss", 'Gini', 'min-max'],
+      ['', 'test loss', 'Gini', 'min-max', 'floor', 'paper: loss', 'Gini', 'min-max'],
       ...lines,
       ['rank correlation', ...ranks],
     ]),

@@ -7,7 +7,7 @@ import { checkFits } from '../prediction.ts';
 import type { Session } from '../session.ts';
 import { resolveSettings, routerNames } from '../settings/resolve.ts';
 import { type RouterName, ROUTERS } from '../settings/routers.ts';
-import { paperTableText } from '../reproduction.ts';
+import { reproductionText } from '../reproduction.ts';
 import type { Settings } from '../settings/schema.ts';
 import { comparisonTable } from '../table.ts';
 import { inSession, outFolder, type RunCommandOptions, shown } from './shared.ts';
@@ -41,14 +41,13 @@ export async function finishAndPrintComparison(
   const summary: Summary | null = await finishComparison(session, folder, comparison, signal);
   session.progress.end();
   if (summary === null) return false;
-  console.log(tablesOf(comparison, summary).join('\n\n'));
+  const [settings] = comparison.runs.values();
+  const text =
+    comparison.tables.size === 0
+      ? comparisonTable(summary, settings!.architecture)
+      : reproductionText(comparison, summary);
+  console.log(text);
   const files = ['summary.json', ...figureNames(comparison)];
   console.log(`\n${files.map((name) => shown(join(folder, name))).join('  ')}`);
   return true;
-}
-
-function tablesOf({ runs, tables }: Comparison, summary: Summary): string[] {
-  const [{ architecture }] = [...runs.values()] as [Settings];
-  if (tables.size === 0) return [comparisonTable(summary, architecture)];
-  return Array.from(tables, ([table, names]) => paperTableText(table, names, summary));
 }
