@@ -209,6 +209,32 @@ describe('resume', () => {
   );
 
   it(
+    'goes on with, and evaluates on, the text that the run began with and no other',
+    async () => {
+      const [run, file] = [join(work, 'changing'), join(work, 'changing.txt')];
+      const write = (word: string): void =>
+        writeFileSync(
+          file,
+          Array.from({ length: 400 }, (_, i) => `${word} ${i % 7} and so on. `.repeat(20)).join('\n\n'),
+        );
+      write('before');
+      const start = ['train', '--preset', 'tiny', '--steps', '2', '--text', file, '--out', run];
+      expect((await runTrainer(start)).code).toBe(0);
+      rmSync(join(run, 'evaluation.json'));
+      write('afterwards');
+      for (const command of ['resume', 'eval']) {
+        const { code, stderr } = await runTrainer([command, run]);
+        expect(code).toBe(1);
+        expect(stderr).toContain('the training text of changing is not the one that the run began with');
+      }
+      // Written anew, but the same.
+      write('before');
+      for (const command of ['eval', 'resume']) expect((await runTrainer([command, run])).code).toBe(0);
+    },
+    TIMEOUT,
+  );
+
+  it(
     'falls back to the checkpoint before a damaged one, and says so; without any it is an error',
     async () => {
       const run = join(work, 'damaged');

@@ -7,6 +7,7 @@ import { UsageError, unknownName } from '../errors.ts';
 import { type EvaluationFigures, evaluationFigures, evaluationTables } from '../evaluation-report.ts';
 import { findModel, loadModel, type ModelSource, tokenizerOf } from '../model-source.ts';
 import { createProgress, type Progress } from '../progress.ts';
+import { isSameData } from '../run-data.ts';
 import { evaluationText, loadTokens } from '../session.ts';
 import { readSettings } from '../settings/check.ts';
 import { textSources } from '../settings/resolve.ts';
@@ -85,6 +86,7 @@ async function textOf(
   if (run === undefined) throw new UsageError(`${path} belongs to no run, so name text to evaluate on: --text FILE`);
   const settings = await readSettings(run);
   const prepared = await loadTokens(settings, progress);
+  await isSameData(run, prepared);
   return {
     streams: chosenDomains(split === 'training' ? prepared.training : prepared.heldOut, domain),
     tokens: tokens ?? settings.evaluation.tokens,
