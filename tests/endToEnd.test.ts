@@ -37,6 +37,46 @@ function readJson(...path: string[]): unknown {
   return JSON.parse(readFileSync(join(...path), 'utf8'));
 }
 
+describe('reproduce', () => {
+  it(
+    "sets rows of the paper's tables beside its figures, and goes on after a kill",
+    async () => {
+      const out = join(work, 'reproduce');
+      const started = startTrainer(['reproduce', '2', '6', '--preset', 'tiny', '--steps', '8', '--out', out]);
+      while (started.child.exitCode === null && !existsSync(join(out, 'lpr,klWeight=0'))) await setTimeout(5);
+      started.child.kill('SIGKILL');
+      await started.outcome;
+      const { code, stdout, stderr } = await runTrainer(['resume', out]);
+      expect(stderr).not.toContain('error');
+      expect(code).toBe(0);
+
+      const { models } = readJson(out, 'summary.json') as { models: (SummaryModel & { name: string })[] };
+      const words = ['klWeight=0', 'alignmentWeight=0', 'diversityWeight=0', 'diversity=cosine', 'diversity=euclidean'];
+      expect(models.map(({ name }) => name)).toEqual(['lpr', ...words.map((word) => `lpr,${word}`)]);
+      const { testLoss, gini } = models.find(({ name }) => name === 'lpr,diversityWeight=0')!;
+      const [row] = /without diversity.*/.exec(stdout)!;
+      expect(row.split(/ {2,}/)).toEqual([
+        'without diversity',
+        testLoss.toFixed(3),
+        gini.toFixed(3),
+        expect.any(String),
+        expect.any(String),
+        '5.010',
+        '0.716',
+        '0.002',
+      ]);
+      expect(stdout).toMatch(
+        /Table 6: measure of diversity\n.*\ncosine .*\northogonal .*\nEuclidean .*\nrank correlation/,
+      );
+      for (const table of [2, 6]) {
+        for (const figure of ['heatmap', 'curves'])
+          expect(existsSync(join(out, `table-${table}-${figure}.png`))).toBe(true);
+      }
+    },
+    TIMEOUT,
+  );
+});
+
 describe('compare', () => {
   it(
     'trains, evaluates and draws both models, and can be run again',
@@ -188,6 +228,32 @@ describe('resume', () => {
       child.kill('SIGINT');
       expect((await outcome).code).toBe(130);
       expect(readdirSync(join(run, 'checkpoints'))).toHaveLength(1);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'goes on with, and evaluates on, the text that the run began with and no other',
+    async () => {
+      const [run, file] = [join(work, 'changing'), join(work, 'changing.txt')];
+      const write = (word: string): void =>
+        writeFileSync(
+          file,
+          Array.from({ length: 400 }, (_, i) => `${word} ${i % 7} and so on. `.repeat(20)).join('\n\n'),
+        );
+      write('before');
+      const start = ['train', '--preset', 'tiny', '--steps', '2', '--text', file, '--out', run];
+      expect((await runTrainer(start)).code).toBe(0);
+      rmSync(join(run, 'evaluation.json'));
+      write('afterwards');
+      for (const command of ['resume', 'eval']) {
+        const { code, stderr } = await runTrainer([command, run]);
+        expect(code).toBe(1);
+        expect(stderr).toContain('the training text of changing is not the one that the run began with');
+      }
+      // Written anew, but the same.
+      write('before');
+      for (const command of ['eval', 'resume']) expect((await runTrainer([command, run])).code).toBe(0);
     },
     TIMEOUT,
   );

@@ -14,6 +14,7 @@ export function createProgram(): Command {
     .showHelpAfterError('(--help shows all options)');
   const compare = addCompare(program);
   addTrain(program);
+  addReproduce(program);
   addResume(program);
   addConfig(program);
   addModelCommands(program);
@@ -23,6 +24,7 @@ export function createProgram(): Command {
     ['compare --preset tiny', 'the same in seconds, to see that everything works'],
     ['train --preset small --router lpr', 'train one model'],
     ['train --config my.yaml --set size.experts=64', 'with settings of a file, and one of your own'],
+    ['reproduce 2', 'a table of the paper, ours beside its figures'],
     ['resume runs/compare-1', 'go on after Ctrl-C, a crash or a kill'],
     ['eval runs/train-1', 'test loss and balance of a trained model'],
     ['generate runs/train-1 --prompt "We must"', 'text of a trained model'],
@@ -64,6 +66,27 @@ function addTrain(program: Command): void {
     ['train --preset small --router lpr', 'one model, with Latent Prototype Routing'],
     ['train --config my.yaml', 'with the settings of a file'],
     ['train --set size.experts=64 --set lpr.temperature=4', 'some settings otherwise'],
+  ]);
+}
+
+function addReproduce(program: Command): void {
+  const command = addOutOption(addRunOptions(program.command('reproduce')))
+    .summary("train the rows of the paper's tables, and set the figures beside the paper's")
+    .description(
+      'Trains what tables of the paper (arXiv 2506.21328) compare, at the size that the preset gives, on the same text from the same seed, and\n' +
+        "prints the figures beside the paper's: 1 architectures, 2 components, 3 latent width, 4 strength, 5 numbers of experts, 6 measures of\n" +
+        'diversity, 7 measures of likeness. Rows that are alike are trained once.',
+    )
+    .argument('<table...>', '1 to 7, or all')
+    .action(async (tables: readonly string[], options: RunCommandOptions) => {
+      const { reproduce } = await import('./commands/reproduce.ts');
+      await reproduce(tables, options);
+    });
+  addExamples(command, [
+    ['reproduce 2', 'what each component of LPR contributes'],
+    ['reproduce all --steps 160', 'all seven tables'],
+    ['reproduce 3 4 --router lpr-official --seed 1', 'as the released code computes it'],
+    ['reproduce 2 --preset paper/qwen3-moe-lpr --device gpu', "at the paper's size"],
   ]);
 }
 

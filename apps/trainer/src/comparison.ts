@@ -1,17 +1,17 @@
 /**
- * A comparison: runs that differ in their router alone, trained one after the other, then set side by side. Its folder holds
- * `comparison.yaml` (the settings of each run), a run folder for each, and in the end `summary.json`, `heatmap.png` and `curves.png`.
+ * A comparison: runs on the same text, trained one after the other, then set side by side. They differ in their router alone, or are rows of the
+ * paper's tables. Its folder holds `comparison.yaml` (the settings of each run), a run folder for each, and in the end `summary.json`, heatmaps and curves.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { curvesSize, heatmapSize, loadHeatmap, trainingCurves } from '@lpr/charts';
-import { renderPng } from '@lpr/charts/node';
 import { type BalanceReport, isotropicNull, samplingFloor } from '@lpr/metrics';
 import { latentPrototypePresets } from '@lpr/moe';
-import { hasCode, lockFolder, makeEmptyFolder, readMetrics, RunFolder, writeWhole } from '@lpr/train';
+import { hasCode, lockFolder, makeEmptyFolder, RunFolder, writeWhole } from '@lpr/train';
 import { parse, stringify } from 'yaml';
+import { z } from 'zod';
+import { drawComparison } from './comparison-figures.ts';
 import { UsageError } from './errors.ts';
-import { modelTitle } from './models.ts';
+import { PAPER_TABLES, type PaperTableNumber } from './paper.ts';
 import { finishRun, type RunResultFile } from './runs.ts';
 import type { Session } from './session.ts';
 import { checkStoredSettings } from './settings/check.ts';
@@ -28,7 +28,7 @@ interface ReferenceLevels {
 
 /** `summary.json`: figures on the held-out text, as means over layers beside the worst layer. */
 export interface Summary {
-  readonly models: readonly (Omit<RunResultFile, 'evaluation'> &
+  readonly models: readonly ({ readonly name: string } & Omit<RunResultFile, 'evaluation'> &
     Omit<RunResultFile['evaluation'], 'counts' | 'tokens'> &
     Pick<ReferenceLevels, 'samplingFloor' | 'isotropicNull'> & {
       readonly topK: number;
@@ -36,30 +36,59 @@ export interface Summary {
     })[];
 }
 
+export interface Comparison {
+  /** By the name of the run's folder. */
+  readonly runs: ReadonlyMap<string, Settings>;
+  /** Of the paper: for each row, the name of its run. Without any, the runs differ in their router alone. */
+  readonly tables: ReadonlyMap<PaperTableNumber, readonly string[]>;
+}
+
 /** Makes the folder of a comparison. Throws when something is there already. */
-export async function createComparison(folder: string, runs: ReadonlyMap<string, Settings>): Promise<void> {
+export async function createComparison(folder: string, { runs, tables }: Comparison): Promise<void> {
   await makeEmptyFolder(folder);
   const unlock = await lockFolder(folder);
-  await writeWhole(join(folder, COMPARISON_FILE), stringify({ runs: Object.fromEntries(runs) }));
+  const content = {
+    ...(tables.size === 0 ? {} : { tables: Object.fromEntries(tables) }),
+    runs: Object.fromEntries(runs),
+  };
+  await writeWhole(join(folder, COMPARISON_FILE), stringify(content, { aliasDuplicateObjects: false }));
   await unlock();
 }
 
-/** The runs of a comparison by name; null when the folder holds none. */
-export async function readComparison(folder: string): Promise<Map<string, Settings> | null> {
+const comparisonSchema = z
+  .strictObject({
+    runs: z.record(z.string(), z.unknown()).refine((runs) => Object.keys(runs).length > 0, 'names no runs'),
+    tables: z.record(z.string(), z.array(z.string())).default({}),
+  })
+  .refine(
+    ({ runs, tables }) =>
+      Object.entries(tables).every(
+        ([table, names]) =>
+          names.length === PAPER_TABLES[Number(table) as PaperTableNumber]?.rows.length &&
+          names.every((name) => name in runs),
+      ),
+    'tables must name a run for every row that the table has in the paper',
+  );
+
+/** The comparison in a folder; null when it holds none. */
+export async function readComparison(folder: string): Promise<Comparison | null> {
   const path = join(folder, COMPARISON_FILE);
-  let text: string;
+  let content: unknown;
   try {
-    text = await readFile(path, 'utf8');
+    content = parse(await readFile(path, 'utf8'));
   } catch (error) {
     if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return null;
-    throw error;
+    throw new UsageError(`${path} cannot be read: ${String(error)}`);
   }
-  const file: unknown = parse(text);
-  const runs = typeof file === 'object' && file !== null && 'runs' in file ? file.runs : null;
-  if (typeof runs !== 'object' || runs === null) throw new UsageError(`${path} names no runs; it is damaged`);
-  return new Map(
-    Object.entries(runs).map(([name, settings]) => [name, checkStoredSettings(settings, `${path}, run ${name}`)]),
-  );
+  const parsed = comparisonSchema.safeParse(content);
+  if (!parsed.success) throw new UsageError(`${path} is damaged: ${z.prettifyError(parsed.error)}`);
+  const { runs, tables } = parsed.data;
+  return {
+    runs: new Map(
+      Object.entries(runs).map(([name, settings]) => [name, checkStoredSettings(settings, `${path}, run ${name}`)]),
+    ),
+    tables: new Map(Object.entries(tables).map(([number, names]) => [Number(number) as PaperTableNumber, names])),
+  };
 }
 
 /**
@@ -70,12 +99,12 @@ export async function readComparison(folder: string): Promise<Map<string, Settin
 export async function finishComparison(
   session: Session,
   folder: string,
-  runs: ReadonlyMap<string, Settings>,
+  comparison: Comparison,
   signal: AbortSignal,
 ): Promise<Summary | null> {
   const unlock = await lockFolder(folder);
   try {
-    return await finishLocked(session, folder, runs, signal);
+    return await finishLocked(session, folder, comparison, signal);
   } finally {
     await unlock();
   }
@@ -84,9 +113,10 @@ export async function finishComparison(
 async function finishLocked(
   session: Session,
   folder: string,
-  runs: ReadonlyMap<string, Settings>,
+  comparison: Comparison,
   signal: AbortSignal,
 ): Promise<Summary | null> {
+  const { runs } = comparison;
   const results = new Map<string, RunResultFile>();
   for (const [name, settings] of runs) {
     const path = join(folder, name);
@@ -101,7 +131,7 @@ async function finishLocked(
   }
   session.progress.phase('drawing the figures');
   const summary = summarize(runs, results);
-  await drawFigures(folder, runs, results);
+  await drawComparison(folder, comparison, results);
   // Last, so that a folder with a summary is a finished comparison.
   await writeWhole(join(folder, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
   return summary;
@@ -116,15 +146,8 @@ async function openOrCreate(path: string, settings: Settings): Promise<RunFolder
     : await RunFolder.create(path, settings);
 }
 
-/** All runs of a comparison have the same settings but for the router. */
-function firstOf<Value>(map: ReadonlyMap<string, Value>): Value {
-  const [first] = map.values();
-  if (first === undefined) throw new UsageError('the comparison names no runs; its folder is damaged');
-  return first;
-}
-
 /** Both levels for one layer of this size and that many tokens. */
-function referenceLevels({ size, lpr }: Settings, tokens: number): ReferenceLevels {
+export function referenceLevels({ size, lpr }: Settings, tokens: number): ReferenceLevels {
   const { latentDim } = lpr ?? latentPrototypePresets.corrected;
   const shape = { experts: size.experts, topK: size.topK, tokens, seed: 0 };
   const pick = ({ gini, minMax }: BalanceReport) => ({ gini, minMax });
@@ -138,6 +161,7 @@ function referenceLevels({ size, lpr }: Settings, tokens: number): ReferenceLeve
 function summarize(runs: ReadonlyMap<string, Settings>, results: ReadonlyMap<string, RunResultFile>): Summary {
   return {
     models: Array.from(results, ([name, { evaluation, ...run }]) => ({
+      name,
       ...run,
       topK: runs.get(name)!.size.topK,
       evaluationTokens: evaluation.tokens,
@@ -155,50 +179,4 @@ function summarize(runs: ReadonlyMap<string, Settings>, results: ReadonlyMap<str
 function levelsOf(settings: Settings, tokens: number): Pick<ReferenceLevels, 'samplingFloor' | 'isotropicNull'> {
   const { samplingFloor, isotropicNull } = referenceLevels(settings, tokens);
   return { samplingFloor, isotropicNull };
-}
-
-async function drawFigures(
-  folder: string,
-  runs: ReadonlyMap<string, Settings>,
-  results: ReadonlyMap<string, RunResultFile>,
-): Promise<void> {
-  const levels = referenceLevels(firstOf(runs), firstOf(results).evaluation.tokens);
-  const { gini, minMax } = levels.samplingFloor;
-  const { architecture } = firstOf(runs);
-  const title = (router: string): string => modelTitle(architecture, router);
-  const heatmap = {
-    models: Array.from(results.values(), ({ router, evaluation }) => ({
-      name: title(router),
-      counts: evaluation.counts,
-    })),
-    footnote:
-      `${levels.tokens.toLocaleString('en')} held-out tokens. A uniform router at that number: Gini ${gini.toFixed(3)}, min-max ${minMax.toFixed(3)}; ` +
-      `random latents and keys: ${levels.isotropicNull.gini.toFixed(3)}, ${levels.isotropicNull.minMax.toFixed(3)}`,
-  };
-  await writeWhole(join(folder, 'heatmap.png'), await renderPng(loadHeatmap(heatmap), heatmapSize(heatmap)));
-
-  // Balance in the curves is that of a logging window, so the levels must be those of as many tokens.
-  const { data, training } = firstOf(runs);
-  const window = referenceLevels(
-    firstOf(runs),
-    data.batchSize * data.sequenceLength * training.accumulation * Math.min(training.logEvery, training.steps),
-  );
-  const curves = {
-    runs: await Promise.all(
-      Array.from(results, async ([name, { router }]) => ({
-        name: title(router),
-        points: (await readMetrics(join(folder, name))).map(({ step, loss, gini, minMax }) => ({
-          step,
-          loss,
-          ...(typeof gini === 'number' ? { gini } : {}),
-          ...(typeof minMax === 'number' ? { minMax } : {}),
-        })),
-      })),
-    ),
-    references: [
-      { name: 'sampling floor', ...window.samplingFloor },
-      { name: 'isotropic null', ...window.isotropicNull },
-    ],
-  };
-  await writeWhole(join(folder, 'curves.png'), await renderPng(trainingCurves(curves), curvesSize(curves)));
 }

@@ -5,12 +5,12 @@ import { loadTokenizer, type Tokenizer } from '@lpr/data';
 import type { Decoder, DecoderConfig } from '@lpr/model';
 import { loadHuggingFace, readConfig } from '@lpr/model/node';
 import type { Device } from '@lpr/tensor';
-import { newestCheckpoint } from '@lpr/train';
+import { newestCheckpoint, writeWhole } from '@lpr/train';
 import { UsageError } from './errors.ts';
 import { decoderConfig } from './models.ts';
 import { readSettings } from './settings/check.ts';
 
-import { TOKENIZER_FILE } from './run-text.ts';
+const TOKENIZER_FILE = 'tokenizer.json';
 
 export interface ModelSource {
   /** The folder with `config.json` and the weights. */
@@ -53,6 +53,29 @@ export async function tokenizerOf({ folder, config, tokenizerFile }: ModelSource
     );
   }
   return tokenizer;
+}
+
+/**
+ * Writes `tokenizer.json` and `tokenizer_config.json`, which Hugging Face's libraries and what reads the model's checkpoints need. Files that are
+ * there stay.
+ *
+ * @param length of the longest sequence that the model reads
+ */
+export async function writeTokenizer(folder: string, tokenizer: Tokenizer, length: number): Promise<void> {
+  const { endOfText } = tokenizer;
+  const config = {
+    tokenizer_class: 'PreTrainedTokenizerFast',
+    model_max_length: length,
+    ...(endOfText === null ? {} : { eos_token: tokenizer.decode([endOfText]) }),
+  };
+  const files = {
+    [TOKENIZER_FILE]: tokenizer.toJson(),
+    'tokenizer_config.json': `${JSON.stringify(config, null, 2)}\n`,
+  };
+  for (const [name, content] of Object.entries(files)) {
+    const path = join(folder, name);
+    if (!existsSync(path)) await writeWhole(path, content);
+  }
 }
 
 /** Checkpoints from before they held a `config.json` have the settings of their run. */

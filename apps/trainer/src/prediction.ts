@@ -94,7 +94,7 @@ function gibibytes(bytes: number): string {
 }
 
 /** "644M", "1.11B", "820". */
-function short(count: number): string {
+export function short(count: number): string {
   const [value, unit] =
     count < 1e3
       ? [count, '']

@@ -5,7 +5,8 @@ import { resetDecoder } from '@lpr/model';
 import { hasCode, type RunFolder, trainRun, writeWhole } from '@lpr/train';
 import { z } from 'zod';
 import { UsageError } from './errors.ts';
-import { recordText, writeTokenizer } from './run-text.ts';
+import { writeTokenizer } from './model-source.ts';
+import { keepData } from './run-data.ts';
 import { heldOutText, loadShape, makeDecoder, makeTrainer, type Session, vocabularyOf } from './session.ts';
 import type { Settings } from './settings/schema.ts';
 
@@ -82,6 +83,7 @@ async function readResult(folder: string): Promise<RunResultFile | null> {
  *
  * @param run the run's folder, locked
  * @returns null when the signal stopped it (a checkpoint was saved)
+ * @throws UsageError when its text is another one than before
  */
 export async function finishRun(
   session: Session,
@@ -93,7 +95,7 @@ export async function finishRun(
   const known = await readResult(run.path);
   if (known !== null) return known;
   const { device, progress, tokens } = session;
-  await recordText(run.path, tokens);
+  await keepData(run.path, tokens);
   await writeTokenizer(run.path, tokens.tokenizer, settings.data.sequenceLength);
   const decoder = makeDecoder(device, settings, vocabularyOf(settings, tokens.tokenizer));
   const trainer = makeTrainer(decoder, settings, tokens.training);

@@ -1,7 +1,7 @@
 /** Results as text: plain columns for stdout. */
 import type { Summary } from './comparison.ts';
 import { modelTitle } from './models.ts';
-import { TABLE_1 } from './paper.ts';
+import { PAPER_TABLES } from './paper.ts';
 import type { Architecture } from './settings/schema.ts';
 
 const HEADER = ['', 'k', 'test loss', 'Gini', 'min-max', 'worst Gini', 'worst min-max', 'MI', 'tokens/s'];
@@ -26,13 +26,9 @@ export function comparisonTable(summary: Summary, architecture: Architecture): s
     ['sampling floor', '', '', figure(first!.samplingFloor.gini), figure(first!.samplingFloor.minMax)],
     ['isotropic null', '', '', figure(first!.isotropicNull.gini), figure(first!.isotropicNull.minMax)],
   ];
-  const paper = TABLE_1[architecture].map(({ model, testLoss, gini, minMax }) => [
-    model,
-    '',
-    testLoss.toFixed(3),
-    figure(gini),
-    figure(minMax),
-  ]);
+  const paper = PAPER_TABLES[1].rows
+    .filter((row) => row.architecture === architecture)
+    .map(({ title, paper: { testLoss, gini, minMax } }) => [title, '', figure(testLoss), figure(gini), figure(minMax)]);
   const [head, ...lines] = alignColumns([HEADER, ...measured, ...levels, ...paper]);
   return [
     `${first!.evaluationTokens.toLocaleString('en')} held-out tokens; balance is the mean over layers; MI is I(expert; token) in nats, less its bias`,
@@ -59,7 +55,7 @@ function timeShares(shares: Readonly<Record<string, number>>): string {
 }
 
 /** Three decimals, or powers of ten where these would hide it. */
-function figure(value: number | null): string {
+export function figure(value: number | null): string {
   if (value === null) return '-';
   return value !== 0 && value < 0.0005 ? value.toExponential(2) : value.toFixed(3);
 }

@@ -1,11 +1,13 @@
 /** `pnpm trainer compare`: several routers on one task. */
 import { join } from 'node:path';
-import { createComparison, finishComparison, type Summary } from '../comparison.ts';
+import { type Comparison, createComparison, finishComparison, type Summary } from '../comparison.ts';
+import { figureNames } from '../comparison-figures.ts';
 import { UsageError } from '../errors.ts';
 import { checkFits, predictionText, predictRun } from '../prediction.ts';
 import type { Session } from '../session.ts';
 import { resolveSettings, routerNames } from '../settings/resolve.ts';
 import { type RouterName, ROUTERS } from '../settings/routers.ts';
+import { reproductionText } from '../reproduction.ts';
 import type { Settings } from '../settings/schema.ts';
 import { comparisonTable } from '../table.ts';
 import { inSession, outFolder, type RunCommandOptions, shown } from './shared.ts';
@@ -19,28 +21,39 @@ export async function compare(options: RunCommandOptions): Promise<void> {
     );
   }
   const runs = new Map(routers.map((router) => [router, resolveSettings({ ...options, router }, routers)]));
+  await startComparison('compare', { runs, tables: new Map() }, options.out);
+}
+
+/** Says what each run of a comparison will take, then makes its folder and trains them. */
+export async function startComparison(command: string, comparison: Comparison, out: string | undefined): Promise<void> {
+  const { runs } = comparison;
   const [settings] = [...runs.values()] as [Settings];
   for (const each of runs.values()) checkFits(each);
-  const folder = await outFolder(options.out, 'compare');
+  const folder = await outFolder(out, command);
   for (const [name, each] of runs) console.error(`${name}: ${predictionText(predictRun(each))}`);
   await inSession(settings, folder, async (session, signal) => {
-    await createComparison(folder, runs);
-    return await finishAndPrintComparison(session, folder, runs, signal);
+    await createComparison(folder, comparison);
+    return await finishAndPrintComparison(session, folder, comparison, signal);
   });
 }
 
-/** Trains what is left of a comparison, then prints its table. */
+/** Trains what is left of a comparison, then prints its table, or those of the paper beside ours. */
 export async function finishAndPrintComparison(
   session: Session,
   folder: string,
-  runs: ReadonlyMap<string, Settings>,
+  comparison: Comparison,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const summary: Summary | null = await finishComparison(session, folder, runs, signal);
+  const summary: Summary | null = await finishComparison(session, folder, comparison, signal);
   session.progress.end();
   if (summary === null) return false;
-  const [settings] = runs.values();
-  console.log(comparisonTable(summary, settings!.architecture));
-  console.log(`\n${['summary.json', 'heatmap.png', 'curves.png'].map((name) => shown(join(folder, name))).join('  ')}`);
+  const [settings] = comparison.runs.values();
+  const text =
+    comparison.tables.size === 0
+      ? comparisonTable(summary, settings!.architecture)
+      : reproductionText(comparison, summary);
+  console.log(text);
+  const files = ['summary.json', ...figureNames(comparison)];
+  console.log(`\n${files.map((name) => shown(join(folder, name))).join('  ')}`);
   return true;
 }

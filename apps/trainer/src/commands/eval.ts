@@ -7,6 +7,7 @@ import { UsageError, unknownName } from '../errors.ts';
 import { type EvaluationFigures, evaluationFigures, evaluationTables } from '../evaluation-report.ts';
 import { findModel, loadModel, type ModelSource, tokenizerOf } from '../model-source.ts';
 import { createProgress, type Progress } from '../progress.ts';
+import { isSameData } from '../run-data.ts';
 import { evaluationText, loadTokens } from '../session.ts';
 import { readSettings } from '../settings/check.ts';
 import { textSources } from '../settings/resolve.ts';
@@ -35,7 +36,7 @@ export async function printEvaluation(path: string, options: EvalOptions): Promi
 export async function evaluateModel(path: string, options: EvalOptions): Promise<EvaluationFigures> {
   const comparison = await readComparison(path);
   if (comparison !== null) {
-    const runs = Array.from(comparison.keys(), (name) => join(path, name));
+    const runs = Array.from(comparison.runs.keys(), (name) => join(path, name));
     throw new UsageError(`${path} is a comparison; name one of its runs: ${runs.join(', ')}`);
   }
   const source = await findModel(path, options.tokenizer);
@@ -87,6 +88,7 @@ async function textOf(
   // The model's own: one trained on the text anew would differ if the text has changed.
   const tokenizer = source.tokenizerFile === null ? undefined : await tokenizerOf(source);
   const prepared = await loadTokens(settings, progress, tokenizer);
+  await isSameData(run, prepared);
   return {
     streams: chosenDomains(split === 'training' ? prepared.training : prepared.heldOut, domain),
     tokens: tokens ?? settings.evaluation.tokens,

@@ -26,9 +26,11 @@ export async function resume(folder: string, { threads }: { threads?: number }):
   const withThreads = (settings: Settings): Settings => (threads === undefined ? settings : { ...settings, threads });
   const comparison = await readComparison(folder);
   if (comparison !== null) {
-    const runs = new Map(Array.from(comparison, ([name, settings]) => [name, withThreads(settings)]));
+    const runs = new Map(Array.from(comparison.runs, ([name, settings]) => [name, withThreads(settings)]));
     const [settings] = runs.values();
-    await inSession(settings!, folder, (session, signal) => finishAndPrintComparison(session, folder, runs, signal));
+    await inSession(settings!, folder, (session, signal) =>
+      finishAndPrintComparison(session, folder, { ...comparison, runs }, signal),
+    );
     return;
   }
   const settings = withThreads(await readSettings(folder));

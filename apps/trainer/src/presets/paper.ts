@@ -107,3 +107,8 @@ export const PAPER_PRESETS: Readonly<Record<string, Preset>> = {
   'paper/deepseek-v3': preset('deepseek-v3', 'top-k', LONG),
   'paper/deepseek-v3-lpr': preset('deepseek-v3', 'lpr-official', LONG, { alignmentWeight: 0.05 }),
 };
+
+/** The name of the preset for an architecture with its own router, or with LPR. */
+export function paperPreset(architecture: Architecture, isOwnRouter: boolean): string {
+  return `paper/${architecture}${isOwnRouter ? '' : '-lpr'}`;
+}

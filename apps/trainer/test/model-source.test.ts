@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BpeTokenizer, loadTokenizer, trainBpe } from '@lpr/data';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { recordText, writeTokenizer } from '../src/run-text.ts';
+import { writeTokenizer } from '../src/model-source.ts';
 
 const TRAINED = trainBpe(['the state of the union'], { vocabularySize: 270, specialTokens: ['<start>', '<end>'] });
 
@@ -26,21 +26,5 @@ describe('writeTokenizer', () => {
       const config = JSON.parse(readFileSync(join(path, 'tokenizer_config.json'), 'utf8')) as object;
       expect(config).toMatchObject({ eos_token: endOfText, model_max_length: 64 });
     }
-  });
-});
-
-describe('recordText', () => {
-  const text = (...tokens: number[]) => ({
-    tokenizer: TRAINED,
-    training: [{ domain: 'a', tokens: Int32Array.from(tokens) }],
-    heldOut: [{ domain: 'a', tokens: Int32Array.of(7, 8) }],
-  });
-
-  it('lets a run go on with the same tokens and no others', async () => {
-    await recordText(folder, text(1, 2, 3));
-    await recordText(folder, text(1, 2, 3));
-    await expect(recordText(folder, text(1, 2, 4))).rejects.toThrow(/the text is not what .* began with .*Put it back/);
-    const other = { ...text(1, 2, 3), heldOut: [] };
-    await expect(recordText(folder, other)).rejects.toThrow('the text is not what');
   });
 });

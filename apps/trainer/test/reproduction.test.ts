@@ -1,0 +1,90 @@
+import { latentPrototypePresets } from '@lpr/moe';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { PAPER_TABLES, type PaperTableNumber } from '../src/paper.ts';
+import { rankCorrelation, reproductionOf, tableNumbers } from '../src/reproduction.ts';
+import { resolveSettings, type SettingOptions } from '../src/settings/resolve.ts';
+
+const ALL = tableNumbers(['all']);
+
+function options(given: Partial<SettingOptions> = {}): SettingOptions {
+  return { preset: 'tiny', config: [], set: [], ...given };
+}
+
+describe('the runs of the tables', () => {
+  it.each(['lpr', 'lpr-paper', 'lpr-official'])('are as many as differ, with %s', (router) => {
+    const { runs, tables } = reproductionOf(ALL, options({ router }));
+    expect([...tables.keys()]).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    for (const [table, names] of tables) expect(names).toHaveLength(PAPER_TABLES[table].rows.length);
+    expect(new Set([...tables.values()].flat())).toEqual(new Set(runs.keys()));
+    const different = new Set(Array.from(runs.values(), (settings) => JSON.stringify(settings)));
+    expect(different.size).toBe(runs.size);
+    // The five tables around the whole of LPR share its run.
+    for (const table of [2, 3, 4, 6, 7] as const) expect(tables.get(table)).toContain(router);
+    expect(runs.get(router)).toEqual(resolveSettings(options({ router })));
+  });
+
+  it('differ from what the options name by what the rows say', () => {
+    const set = ['lpr.strength=0.5', 'training.steps=7'];
+    const { runs, tables } = reproductionOf(ALL, options({ arch: 'mixtral', seed: 5, set }));
+    const base = resolveSettings(options({ arch: 'mixtral', seed: 5, set }));
+    const strengths = tables.get(4)!.map((name) => runs.get(name)!.lpr!.strength);
+    expect(strengths).toEqual([0, 0.5, 2, 5, 25]);
+    expect(runs.get('lpr,latentDim=64')).toEqual({ ...base, lpr: { ...base.lpr, latentDim: 64 } });
+    expect(runs.get('lpr,strength=0,experts=512,topK=1')).toMatchObject({
+      size: { ...base.size, experts: 512, topK: 1 },
+      lpr: { ...base.lpr, strength: 0 },
+    });
+    expect(tables.get(1)).toEqual([
+      'top-k',
+      'lpr,unitBall=false',
+      'deepseek-v3,top-k',
+      'deepseek-v3,lpr,unitBall=false',
+      'qwen3-moe,top-k',
+      'qwen3-moe,lpr',
+      'qwen3-moe,lpr,unitBall=false',
+    ]);
+    const own = runs.get('deepseek-v3,top-k')!;
+    expect(own).toMatchObject({ architecture: 'deepseek-v3', router: 'top-k', seed: 5, training: { steps: 7 } });
+    expect(own.lpr).toBeUndefined();
+  });
+
+  it("take each architecture's sizes where the preset is the paper's", () => {
+    const { runs } = reproductionOf([1], options({ preset: 'paper/qwen3-moe-lpr' }));
+    expect(runs.get('mixtral,top-k')).toEqual(resolveSettings(options({ preset: 'paper/mixtral' })));
+    expect(runs.get('deepseek-v3,lpr-official')).toEqual(resolveSettings(options({ preset: 'paper/deepseek-v3-lpr' })));
+    expect(latentPrototypePresets.official.unitBall).toBe(false);
+  });
+
+  it('are those of the tables that were named, or a clear error', () => {
+    expect(tableNumbers(['3', '1', '3'])).toEqual([3, 1] satisfies PaperTableNumber[]);
+    expect(() => tableNumbers(['8'])).toThrow('unknown table "8". Known: 1, 2, 3, 4, 5, 6, 7, all');
+    expect(() => reproductionOf([2], options({ router: 'switch' }))).toThrow(
+      '--router switch: the tables are about LPR; name one of its formulations: lpr, lpr-paper, lpr-official',
+    );
+  });
+});
+
+describe('rank correlation', () => {
+  const distinct = (size: number) => fc.shuffledSubarray([...Array(20).keys()], { minLength: size, maxLength: size });
+
+  it("is Spearman's 1 - 6 sum d^2 / (n (n^2 - 1)) where no values are equal", () => {
+    const pairs = fc.integer({ min: 3, max: 12 }).chain((n) => fc.tuple(distinct(n), distinct(n)));
+    fc.assert(
+      fc.property(pairs, ([a, b]) => {
+        const rank = (of: readonly number[], value: number): number => of.toSorted((x, y) => x - y).indexOf(value);
+        const squares = a.reduce((sum, value, i) => sum + (rank(a, value) - rank(b, b[i]!)) ** 2, 0);
+        const n = a.length;
+        expect(rankCorrelation(a, b)).toBeCloseTo(1 - (6 * squares) / (n * (n * n - 1)), 12);
+      }),
+    );
+  });
+
+  it('gives equal values the mean of their ranks, and is undefined where nothing can be ranked', () => {
+    // Ranks 1, 2.5, 2.5, 4 beside 1, 2, 3, 4: covariance 4.5, variances 4.5 and 5.
+    expect(rankCorrelation([1, 2, 2, 3], [10, 20, 30, 40])).toBeCloseTo(4.5 / Math.sqrt(4.5 * 5), 12);
+    expect(rankCorrelation([1, 1, 1], [1, 2, 3])).toBeNull();
+    expect(rankCorrelation([1, null, 3], [1, 2, 3])).toBeNull();
+    expect(rankCorrelation([1, 2], [1, 2])).toBeNull();
+  });
+});
