@@ -1,4 +1,5 @@
 /** The trainer from the command line to its results: comparison, kill and resume, Ctrl-C, and every kind of bad input. */
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -190,6 +191,35 @@ describe('resume', () => {
       // Written anew, but the same.
       write('before');
       for (const command of ['eval', 'resume']) expect((await runTrainer([command, run])).code).toBe(0);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'trains on when nobody reads what it prints, and shows no stack',
+    async () => {
+      const unread = join(work, 'unread');
+      const { child, outcome } = startTrainer(['train', ...args, '--out', unread]);
+      child.stdout!.destroy();
+      child.stderr!.destroy();
+      expect((await outcome).code).toBe(0);
+      expect(existsSync(join(unread, 'evaluation.json'))).toBe(true);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'ends at once while the text is read: there is nothing to save',
+    async () => {
+      const text = join(work, 'large.txt');
+      writeFileSync(text, Array.from({ length: 2e6 }, (_, i) => `${(i * 7919) % 99991} words`).join('\n'));
+      const never = join(work, 'never');
+      const { child, outcome } = startTrainer(['train', '--preset', 'tiny', '--text', text, '--out', never]);
+      await once(child.stderr!, 'data');
+      child.kill('SIGINT');
+      const { code } = await outcome;
+      expect(code).not.toBe(0);
+      expect(existsSync(never)).toBe(false);
     },
     TIMEOUT,
   );

@@ -2,6 +2,9 @@
 import { type Command, CommanderError } from 'commander';
 import { createProgram } from './cli.ts';
 import { unknownName } from './errors.ts';
+import { outliveReaders } from './progress.ts';
+
+outliveReaders(process.stdout, process.stderr);
 
 try {
   const program = createProgram();

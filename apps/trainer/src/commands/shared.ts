@@ -14,24 +14,29 @@ export interface RunCommandOptions extends SettingOptions {
   readonly out?: string;
 }
 
-/** Opens a session, listens for Ctrl-C, and cleans up. `body` says whether it finished. */
+/**
+ * Opens a session, listens for Ctrl-C, and cleans up. `body` says whether it finished.
+ *
+ * Until the text is read Ctrl-C ends the process at once: there is nothing to save but what the cache has already.
+ */
 export async function inSession(
   settings: Settings,
   folder: string,
   body: (session: Session, signal: AbortSignal) => Promise<boolean>,
 ): Promise<void> {
   const progress = createProgress(process.stderr, process.env);
-  const interrupt = listenForInterrupt(() => progress.note('stopping after this step; Ctrl-C again to stop at once'));
   let session: Session | null = null;
+  let interrupt: ReturnType<typeof listenForInterrupt> | null = null;
   try {
     session = await openSession(settings, progress);
+    interrupt = listenForInterrupt(() => progress.note('stopping after this step; Ctrl-C again to stop at once'));
     if (!(await body(session, interrupt.signal))) {
       progress.note(`stopped and saved. Go on with: pnpm trainer resume ${shown(folder)}`);
       process.exitCode = INTERRUPTED;
     }
   } finally {
     progress.end();
-    interrupt.stop();
+    interrupt?.stop();
     await session?.device.dispose();
   }
 }
