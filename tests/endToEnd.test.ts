@@ -94,6 +94,9 @@ describe('compare', () => {
       const resumed = await runTrainer(['resume', out]);
       expect(resumed.code).toBe(0);
       expect(resumed.stdout).toBe(stdout);
+      const unclear = await runTrainer(['generate', out]);
+      expect(unclear.code).toBe(1);
+      expect(unclear.stderr).toContain(`holds several runs; name one of them: ${join(out, 'lpr')}`);
     },
     TIMEOUT,
   );
@@ -292,6 +295,9 @@ describe('bad input', () => {
     [['train', '--arch', 'qwen'], 'unknown architecture "qwen"'],
     [['train', '--steps', '0'], 'at least 1'],
     [['train', '--threads', 'two'], 'at least 0'],
+    // Before any text is read.
+    [['train', '--preset', 'tiny', '--threads', '100000', '--text', '/no/such/text'], 'device wasm, threads 100000: '],
+    [['tokenizer', 'train', '--text', '/no/such/text', '--out', join(work, 'no', 'such', 'file')], '--out'],
     [['train', '--device', 'tpu'], 'unknown device "tpu"'],
     [['train', '--preset', 'tiny', '--set', 'size.topK=0'], 'size.topK'],
     [['train', '--preset', 'tiny', '--set', 'size.topK=9'], 'only 8 experts'],

@@ -1,6 +1,6 @@
 /** A model to use, from wherever it lies: a run (its newest checkpoint), one of its checkpoints, or a Hugging Face folder. */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parseTokenizer, type Tokenizer } from '@lpr/data';
 import type { Decoder, DecoderConfig } from '@lpr/model';
@@ -19,6 +19,8 @@ export interface ModelSource {
   readonly config: DecoderConfig;
   /** What `tokenizer.json` holds; null where there is none. */
   readonly tokenizerJson: string | null;
+  /** Of that file. */
+  readonly tokenizerPath: string;
 }
 
 /**
@@ -31,31 +33,42 @@ export interface ModelSource {
 export async function findModel(path: string, tokenizer?: string): Promise<ModelSource> {
   const holdsWeights = existsSync(join(path, 'config.json')) || existsSync(join(path, 'model.safetensors'));
   const folder = holdsWeights ? path : await checkpointOf(path);
-  const given = tokenizer === undefined ? null : await readText(tokenizer);
-  if (tokenizer !== undefined && given === null)
-    throw new UsageError(`--tokenizer ${tokenizer}: there is no such file`);
   // A checkpoint's tokenizer lies in the folder of the run.
-  const places = [folder, dirname(dirname(folder))];
-  const texts = await Promise.all(places.map((place) => readText(join(place, TOKENIZER_FILE))));
+  const places =
+    tokenizer === undefined
+      ? [folder, dirname(dirname(folder))].map((place) => join(place, TOKENIZER_FILE))
+      : [tokenizer];
+  const texts = await Promise.all(places.map(readText));
+  const found = texts.findIndex((text) => text !== null);
+  if (tokenizer !== undefined && found < 0) throw new UsageError(`--tokenizer ${tokenizer}: there is no such file`);
   return {
     folder,
     config: await configOf(folder),
-    tokenizerJson: given ?? texts.find((text) => text !== null) ?? null,
+    tokenizerJson: texts[found] ?? null,
+    tokenizerPath: places[Math.max(0, found)]!,
   };
 }
 
 /** The tokenizer of a model. Throws UsageError when there is none, or it does not fit the model. */
-export function tokenizerOf({ folder, config, tokenizerJson }: ModelSource): Tokenizer {
+export function tokenizerOf({ folder, config, tokenizerJson, tokenizerPath }: ModelSource): Tokenizer {
   if (tokenizerJson === null) {
     throw new UsageError(`${folder} has no ${TOKENIZER_FILE}; name one with --tokenizer`);
   }
-  const tokenizer = parseTokenizer(tokenizerJson);
+  const tokenizer = parsed(tokenizerJson, tokenizerPath);
   if (tokenizer.vocabularySize > config.vocab_size) {
     throw new UsageError(
       `the tokenizer has ${tokenizer.vocabularySize} tokens, the model in ${folder} only ${config.vocab_size}; they do not belong together`,
     );
   }
   return tokenizer;
+}
+
+function parsed(json: string, path: string): Tokenizer {
+  try {
+    return parseTokenizer(json);
+  } catch (error) {
+    throw new UsageError(`${path} cannot be used: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 /** Checkpoints from before they held a `config.json` have the settings of their run. */
@@ -71,6 +84,9 @@ export async function loadModel(device: Device, { folder, config }: ModelSource)
 
 async function checkpointOf(run: string): Promise<string> {
   if (!existsSync(join(run, 'config.yaml'))) {
+    const inside = await readdir(run).catch(() => []);
+    const runs = inside.map((name) => join(run, name)).filter((path) => existsSync(join(path, 'config.yaml')));
+    if (runs.length > 0) throw new UsageError(`${run} holds several runs; name one of them: ${runs.join(', ')}`);
     throw new UsageError(
       `${run} holds no model: expected a run's folder (config.yaml), one of its checkpoints, or a Hugging Face folder (config.json)`,
     );

@@ -149,7 +149,7 @@ async function makeTokenizer(
 
   const { vocabularySize } = spec;
   const make = async (): Promise<Uint8Array> => {
-    const words = await countSourceWords(sources, splits, onProgress);
+    const { words } = await countWords(sources, { splits, onProgress });
     const tokenizer = trainBpe(words, { vocabularySize, ...(onProgress === undefined ? {} : { onProgress }) });
     return new TextEncoder().encode(tokenizer.toJson());
   };
@@ -167,33 +167,42 @@ async function makeTokenizer(
   return parseTokenizer(new TextDecoder().decode(await cached(cacheDirectory, `tokenizer-${key}`, make)));
 }
 
-/** Counts the words of the training parts, of each source an equal share of the characters at most. */
-async function countSourceWords(
+/**
+ * Counts the words that a tokenizer is trained on: of each source an equal share of the characters at most, and no more than its
+ * `maxTokens` will take.
+ *
+ * @param options.characters of all sources together, at most; default 2e8
+ * @param options.splits of each source, whether the document of an index is held out: those are passed over; default: none is
+ */
+export async function countWords(
   sources: readonly Source[],
-  splits: readonly Split[],
-  onProgress: PrepareOptions['onProgress'],
-): Promise<WordCounts> {
+  options: {
+    readonly characters?: number;
+    readonly splits?: readonly ((index: number) => boolean)[];
+    readonly onProgress?: PrepareOptions['onProgress'];
+  } = {},
+): Promise<{ readonly words: WordCounts; readonly characters: number }> {
+  const { characters: most = TOKENIZER_CHARACTERS, splits, onProgress } = options;
   const words = new WordCounts();
-  const limits = sources.map(({ maxTokens = Number.POSITIVE_INFINITY }) =>
-    Math.min(TOKENIZER_CHARACTERS / sources.length, maxTokens * CHARACTERS_PER_TOKEN),
-  );
   let all = 0;
   for (const [number, source] of sources.entries()) {
+    const { maxTokens = Number.POSITIVE_INFINITY } = source;
+    const limit = Math.min(most / sources.length, maxTokens * CHARACTERS_PER_TOKEN);
     let characters = 0;
     let index = 0;
     for await (const { text } of readDocuments(source)) {
-      if (!splits[number]!(index++)) {
+      if (splits?.[number]!(index++) !== true) {
         words.add(text);
         characters += text.length;
         all += text.length;
         onProgress?.({ phase: 'counting', completed: all, total: null });
       }
-      if (characters >= limits[number]!) {
+      if (characters >= limit) {
         break;
       }
     }
   }
-  return words;
+  return { words, characters: all };
 }
 
 function checkSources(sources: readonly Source[]): void {

@@ -5,7 +5,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { TokenStream } from '../src/batches.ts';
 import { splitDocuments } from '../src/documents.ts';
-import { prepareTokens } from '../src/prepare.ts';
+import { countWords, prepareTokens } from '../src/prepare.ts';
 import { documentSource } from '../src/sources/source.ts';
 import type { SourceSpec } from '../src/sources/spec.ts';
 import { trainBpe } from '../src/tokenizers/bpe-trainer.ts';
@@ -178,5 +178,16 @@ describe('prepareTokens of several sources', () => {
     await expect(prepare([{ type: 'text', paths: [write('short.txt', 'short')] }])).rejects.toThrow(
       /the source of "short" is a single document, so none can be held out\. Give more text, cut it/,
     );
+  });
+});
+
+describe('countWords', () => {
+  it('reads of each source its share of the characters, and no more than maxTokens takes', async () => {
+    const [first, ...others] = DOCUMENTS;
+    const sources = [documentSource(DOCUMENTS), documentSource(others, { maxTokens: 1 })];
+    const whole = DOCUMENTS.reduce((sum, { text }) => sum + text.length, 0);
+    const short = others[0]!.text.length;
+    expect((await countWords(sources)).characters).toBe(whole + short);
+    expect((await countWords(sources, { characters: 2 })).characters).toBe(first!.text.length + short);
   });
 });

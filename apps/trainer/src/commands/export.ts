@@ -11,6 +11,8 @@ export async function exportModel(
   { tokenizer }: { readonly tokenizer?: string },
 ): Promise<void> {
   const source = await findModel(path, tokenizer);
+  // Before anything is written: it may not fit the model.
+  const end = source.tokenizerJson !== null && tokenizerOf(source).endOfText !== null;
   await makeEmptyFolder(folder);
   await withDevice({}, async (device) => {
     const decoder = await loadModel(device, source);
@@ -18,13 +20,11 @@ export async function exportModel(
     decoder.dispose();
   });
   if (source.tokenizerJson !== null) {
-    const { endOfText } = tokenizerOf(source);
-    const end = endOfText === null ? {} : { eos_token: '<|endoftext|>' };
     // What AutoTokenizer needs to know besides.
     const settings = {
       tokenizer_class: 'PreTrainedTokenizerFast',
       model_max_length: source.config.max_position_embeddings,
-      ...end,
+      ...(end ? { eos_token: '<|endoftext|>' } : {}),
     };
     await writeWhole(join(folder, TOKENIZER_FILE), source.tokenizerJson);
     await writeWhole(join(folder, 'tokenizer_config.json'), `${JSON.stringify(settings, null, 2)}\n`);

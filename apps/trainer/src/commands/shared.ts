@@ -66,6 +66,20 @@ export async function outFolder(out: string | undefined, command: string): Promi
   return out;
 }
 
+/**
+ * Throws unless a file can be made at the path: found out before minutes of work.
+ *
+ * @throws UsageError when its folder is not there or cannot be written, or something else than a file is in its place
+ */
+export async function checkOutFile(out: string): Promise<void> {
+  const folder = dirname(out);
+  if ((await contentOf(folder)) === null)
+    throw new UsageError(`--out ${out}: there is no folder ${folder}; make it first`);
+  const before = await stat(out).catch(() => null);
+  if (before?.isFile() === false) throw new UsageError(`--out ${out}: that is no file; choose another`);
+  await checkWritable(folder);
+}
+
 /** Throws unless the path, or the nearest folder above it that exists, can be written to: found out before minutes of work. */
 async function checkWritable(out: string): Promise<void> {
   let path = resolvePath(out);

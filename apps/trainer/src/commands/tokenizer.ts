@@ -1,13 +1,14 @@
 /** `pnpm trainer tokenizer train`: a byte-level BPE of one's own text. */
-import { openSource, type SourceSpec, sourceSpecSchema, trainBpe, WordCounts } from '@lpr/data';
+import { countWords, openSource, type SourceSpec, sourceSpecSchema, trainBpe } from '@lpr/data';
 import { writeWhole } from '@lpr/train';
 import { z } from 'zod';
 import { UsageError } from '../errors.ts';
 import { createProgress } from '../progress.ts';
+import { cacheDirectory } from '../session.ts';
 import { faultsOf, faultsText } from '../settings/faults.ts';
 import { isGroup, readConfigFile } from '../settings/merge.ts';
 import { textSources } from '../settings/resolve.ts';
-import { shown } from './shared.ts';
+import { checkOutFile, shown } from './shared.ts';
 
 export interface TokenizerOptions {
   readonly text: readonly string[];
@@ -29,17 +30,15 @@ export async function trainTokenizer({
   const sources = [...textSources(text), ...(config === undefined ? [] : sourcesOf(config))];
   if (sources.length === 0)
     throw new UsageError('name text to train on: --text FILE, or --config FILE with data.sources');
+  await checkOutFile(out);
   const progress = createProgress(process.stderr, process.env);
-  const words = new WordCounts();
-  let characters = 0;
-  for (const spec of sources) {
-    for await (const part of textsOf(spec)) {
-      progress.phase('counting words', `${(characters / 1e6).toFixed(1)}M characters`);
-      words.add(part);
-      characters += part.length;
-      if (characters >= maxCharacters) break;
-    }
-  }
+  // What comes from the hub is kept: training reads it too.
+  const cache = { cacheDirectory: cacheDirectory(process.env) };
+  const opened = await Promise.all(sources.map((spec) => openSource(spec, cache)));
+  const { words, characters } = await countWords(opened, {
+    characters: maxCharacters,
+    onProgress: ({ completed }) => progress.phase('counting words', `${(completed / 1e6).toFixed(1)}M characters`),
+  });
   progress.phase('training the tokenizer');
   const tokenizer = trainBpe(words, { vocabularySize: vocabulary });
   await writeWhole(out, tokenizer.toJson());
@@ -57,13 +56,4 @@ function sourcesOf(config: string): SourceSpec[] {
   if (parsed.success) return parsed.data;
   const faults = faultsOf(parsed.error, sourcesSchema, given);
   throw new UsageError(faultsText(`--config ${config}: data.sources`, faults));
-}
-
-async function* textsOf(spec: SourceSpec): AsyncGenerator<string> {
-  const { files } = await openSource(spec);
-  for (const file of files) {
-    for await (const { documents } of file.shards(0)) {
-      for (const { text } of documents) yield text;
-    }
-  }
 }
