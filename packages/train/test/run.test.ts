@@ -266,6 +266,32 @@ describe('evaluations of a run', () => {
     }
   });
 
+  it('are given up when the run is asked to stop, and made when it goes on', async () => {
+    await train('evaluated', { evaluation });
+    // During the first one, and the final one.
+    for (const step of [3, 12]) {
+      const controller = new AbortController();
+      const name = `stopped-${step}`;
+      const batches = function* (): Generator<Batch> {
+        for (const batch of evaluation.batches()) {
+          yield batch;
+          if (controller.signal.aborted) throw new Error('it reads on');
+          if ((evaluations.at(-1) ?? 0) === step - 3) controller.abort();
+        }
+      };
+      const evaluations: number[] = [];
+      const stopped = await train(name, {
+        evaluation: { ...evaluation, batches },
+        onEvaluation: ({ line }) => evaluations.push(line.step),
+        signal: controller.signal,
+      });
+      expect(stopped).toMatchObject({ step, finished: false, evaluation: null });
+      expect((await readEvaluations(join(root, name))).length).toBe(evaluations.length);
+      expect((await train(name, { evaluation })).finished).toBe(true);
+      expect(await decided(name)).toEqual(await decided('evaluated'));
+    }
+  });
+
   it('end a run that no longer gets better, and a resumed one too', async () => {
     // Without learning, no evaluation is better than the first.
     const still = { learningRate: 1e-30, optimizer: { weightDecay: 0 } };
