@@ -212,6 +212,20 @@ describe('resume', () => {
   );
 
   it(
+    'refuses to be made longer when it is finished',
+    async () => {
+      const longer = join(work, 'longer');
+      expect((await runTrainer(['train', '--preset', 'tiny', '--steps', '2', '--out', longer])).code).toBe(0);
+      const config = join(longer, 'config.yaml');
+      writeFileSync(config, readFileSync(config, 'utf8').replace('steps: 2', 'steps: 4'));
+      const { code, stdout, stderr } = await runTrainer(['resume', longer]);
+      expect([code, stdout]).toEqual([1, '']);
+      expect(stderr).toContain('training.steps is 4, but the run is finished after 2');
+    },
+    TIMEOUT,
+  );
+
+  it(
     'ends at once while the text is read: there is nothing to save',
     async () => {
       const text = join(work, 'large.txt');
