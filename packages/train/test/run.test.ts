@@ -15,7 +15,7 @@ import { RunFolder } from '../src/run-folder.ts';
 import { loadNewestWeights } from '../src/snapshot.ts';
 import { type RunOptions, type RunResult, trainRun } from '../src/run.ts';
 import { LossSpikeError } from '../src/spikes.ts';
-import { DivergedError, type TrainerOptions } from '../src/trainer.ts';
+import { DivergedError, dropGradients, type TrainerOptions } from '../src/trainer.ts';
 import { loads, makeDecoder, makeTrainer, tokens } from './models.ts';
 
 let device: WasmDevice;
@@ -176,6 +176,21 @@ describe('trainRun', () => {
     expect((await listCheckpoints(join(root, 'late', 'checkpoints'))).map((path) => path.slice(-6))).toEqual([
       '000001',
     ]);
+  });
+
+  it('says which term of the loss a divergence began in, and of which router', () => {
+    const decoder = makeDecoder(device, 'lpr');
+    const trainer = makeTrainer(decoder);
+    const observed: string[] = [];
+    trainer.inspectStep(0, (name) => observed.push(name));
+    dropGradients(decoder);
+    expect(observed.filter((name) => name.startsWith('the loss term kl'))).toEqual([
+      'the loss term kl[0]',
+      'the loss term kl[1]',
+    ]);
+    expect(observed.at(-1)).toBe('the loss');
+    trainer.dispose();
+    decoder.dispose();
   });
 
   it('stops at a loss spike', async () => {
