@@ -1,4 +1,5 @@
 /** The trainer from the command line to its results: comparison, kill and resume, Ctrl-C, and every kind of bad input. */
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -135,6 +136,9 @@ describe('compare', () => {
       const resumed = await runTrainer(['resume', out]);
       expect(resumed.code).toBe(0);
       expect(resumed.stdout).toBe(stdout);
+      const unclear = await runTrainer(['generate', out]);
+      expect(unclear.code).toBe(1);
+      expect(unclear.stderr).toContain(`holds several runs; name one of them: ${join(out, 'lpr')}`);
     },
     TIMEOUT,
   );
@@ -259,6 +263,49 @@ describe('resume', () => {
   );
 
   it(
+    'trains on when nobody reads what it prints, and shows no stack',
+    async () => {
+      const unread = join(work, 'unread');
+      const { child, outcome } = startTrainer(['train', ...args, '--out', unread]);
+      child.stdout!.destroy();
+      child.stderr!.destroy();
+      expect((await outcome).code).toBe(0);
+      expect(existsSync(join(unread, 'evaluation.json'))).toBe(true);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'refuses to be made longer when it is finished',
+    async () => {
+      const longer = join(work, 'longer');
+      expect((await runTrainer(['train', '--preset', 'tiny', '--steps', '2', '--out', longer])).code).toBe(0);
+      const config = join(longer, 'config.yaml');
+      writeFileSync(config, readFileSync(config, 'utf8').replace('steps: 2', 'steps: 4'));
+      const { code, stdout, stderr } = await runTrainer(['resume', longer]);
+      expect([code, stdout]).toEqual([1, '']);
+      expect(stderr).toContain('training.steps is 4, but the run is finished after 2');
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'ends at once while the text is read: there is nothing to save',
+    async () => {
+      const text = join(work, 'large.txt');
+      writeFileSync(text, Array.from({ length: 2e6 }, (_, i) => `${(i * 7919) % 99991} words`).join('\n'));
+      const never = join(work, 'never');
+      const { child, outcome } = startTrainer(['train', '--preset', 'tiny', '--text', text, '--out', never]);
+      await once(child.stderr!, 'data');
+      child.kill('SIGINT');
+      const { code } = await outcome;
+      expect(code).not.toBe(0);
+      expect(existsSync(never)).toBe(false);
+    },
+    TIMEOUT,
+  );
+
+  it(
     'falls back to the checkpoint before a damaged one, and says so; without any it is an error',
     async () => {
       const run = join(work, 'damaged');
@@ -326,6 +373,9 @@ describe('bad input', () => {
     [['train', '--arch', 'qwen'], 'unknown architecture "qwen"'],
     [['train', '--steps', '0'], 'at least 1'],
     [['train', '--threads', 'two'], 'at least 0'],
+    // Before any text is read.
+    [['train', '--preset', 'tiny', '--threads', '100000', '--text', '/no/such/text'], 'device wasm, threads 100000: '],
+    [['tokenizer', 'train', '--text', '/no/such/text', '--out', join(work, 'no', 'such', 'file')], '--out'],
     [['train', '--device', 'tpu'], 'unknown device "tpu"'],
     [['train', '--preset', 'tiny', '--set', 'size.topK=0'], 'size.topK'],
     [['train', '--preset', 'tiny', '--set', 'size.topK=9'], 'only 8 experts'],

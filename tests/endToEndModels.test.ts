@@ -74,6 +74,12 @@ describe('a model trained on two text files with a tokenizer of their own', () =
       const again = await runTrainer(['export', run, exported], work);
       expect(again.code).toBe(1);
       expect(again.stderr).toContain('already exists');
+
+      const other = join(work, 'prose.txt');
+      const unfit = await runTrainer(['export', run, 'half', '--tokenizer', other], work);
+      expect(unfit.code).toBe(1);
+      expect(unfit.stderr).toContain(`${other} cannot be used`);
+      expect(existsSync(join(work, 'half'))).toBe(false);
     },
     TIMEOUT,
   );

@@ -137,7 +137,7 @@ function addTokenizer(program: Command): void {
     .addOption(repeatable('--text <path>', 'UTF-8 text file or glob; repeatable'))
     .option('--config <file>', 'YAML file whose data.sources to read: text, jsonl, parquet, hub')
     .option('--vocabulary <n>', 'tokens, with the 256 bytes and the end of a text', atLeast(257), 4096)
-    .option('--max-characters <n>', 'to read, at most', atLeast(1), 200_000_000)
+    .option('--max-characters <n>', 'to read, at most; of each source an equal share', atLeast(1), 200_000_000)
     .option('--out <file>', 'where to write it', 'tokenizer.json')
     .action(async (options: TokenizerOptions) => {
       const { trainTokenizer } = await import('./commands/tokenizer.ts');

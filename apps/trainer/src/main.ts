@@ -2,13 +2,9 @@
 import { type Command, CommanderError } from 'commander';
 import { createProgram } from './cli.ts';
 import { unknownName } from './errors.ts';
+import { outliveReaders } from './progress.ts';
 
-// Who read the output may be gone, as `head` when it has enough, or `tee` after the Ctrl-C that makes a run save: that must not end this process.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  });
-}
+outliveReaders(process.stdout, process.stderr);
 
 try {
   const program = createProgram();

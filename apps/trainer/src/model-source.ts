@@ -1,5 +1,6 @@
 /** A model to use, from wherever it lies: a run (its newest checkpoint), one of its checkpoints, or a Hugging Face folder. */
 import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { loadTokenizer, type Tokenizer } from '@lpr/data';
 import type { Decoder, DecoderConfig } from '@lpr/model';
@@ -46,7 +47,9 @@ export async function tokenizerOf({ folder, config, tokenizerFile }: ModelSource
   if (tokenizerFile === null) {
     throw new UsageError(`${folder} has no ${TOKENIZER_FILE}; name one with --tokenizer`);
   }
-  const tokenizer = await loadTokenizer(tokenizerFile);
+  const tokenizer = await loadTokenizer(tokenizerFile).catch((error: unknown) => {
+    throw new UsageError(`${tokenizerFile} cannot be used: ${error instanceof Error ? error.message : String(error)}`);
+  });
   if (tokenizer.vocabularySize > config.vocab_size) {
     throw new UsageError(
       `the tokenizer has ${tokenizer.vocabularySize} tokens, the model in ${folder} only ${config.vocab_size}; they do not belong together`,
@@ -91,6 +94,9 @@ export async function loadModel(device: Device, { folder, config }: ModelSource)
 
 async function checkpointOf(run: string): Promise<string> {
   if (!existsSync(join(run, 'config.yaml'))) {
+    const inside = await readdir(run).catch(() => []);
+    const runs = inside.map((name) => join(run, name)).filter((path) => existsSync(join(path, 'config.yaml')));
+    if (runs.length > 0) throw new UsageError(`${run} holds several runs; name one of them: ${runs.join(', ')}`);
     throw new UsageError(
       `${run} holds no model: expected a run's folder (config.yaml), one of its checkpoints, or a Hugging Face folder (config.json)`,
     );

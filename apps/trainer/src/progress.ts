@@ -2,7 +2,7 @@
  * Live progress on stderr: on a terminal one status line that is rewritten, elsewhere plain `key=value` lines, so that logs stay
  * readable and stdout is left to results.
  */
-import type { EvaluationLine, StepProgress } from '@lpr/train';
+import { type EvaluationLine, hasCode, type StepProgress } from '@lpr/train';
 
 export interface Progress {
   /** Something that lasts begins: "training the tokenizer"; the detail says how far it has come. */
@@ -22,6 +22,19 @@ export interface ProgressStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
   write(text: string): unknown;
+}
+
+/**
+ * Keeps a run going when nobody reads what it prints any more (`| head`, a closed terminal): it has files of its own. Results that
+ * cannot be written for another reason, as on a full disk, are an error.
+ */
+export function outliveReaders(results: NodeJS.EventEmitter, progress: NodeJS.EventEmitter): void {
+  progress.on('error', () => {});
+  results.on('error', (error: Error) => {
+    if (hasCode(error, 'EPIPE')) return;
+    console.error(`error: the results cannot be written (${error.message})`);
+    process.exitCode = 1;
+  });
 }
 
 /** On a terminal the line is rewritten at most this often, in milliseconds. */

@@ -83,7 +83,7 @@ async function readResult(folder: string): Promise<RunResultFile | null> {
  *
  * @param run the run's folder, locked
  * @returns null when the signal stopped it (a checkpoint was saved)
- * @throws UsageError when its text is another one than before
+ * @throws UsageError when its text is another one than before, or it was finished after other steps than the settings say
  */
 export async function finishRun(
   session: Session,
@@ -93,7 +93,15 @@ export async function finishRun(
   signal: AbortSignal,
 ): Promise<RunResultFile | null> {
   const known = await readResult(run.path);
-  if (known !== null) return known;
+  if (known !== null) {
+    const { steps } = settings.training;
+    // One that ran out of patience has fewer.
+    if (known.steps === steps || settings.evaluation.patience !== null) return known;
+    throw new UsageError(
+      `${run.path}: training.steps is ${steps}, but the run is finished after ${known.steps}, with a schedule made for those; ` +
+        `start a new run, or put ${known.steps} back into its config.yaml`,
+    );
+  }
   const { device, progress, tokens } = session;
   await keepData(run.path, tokens);
   await writeTokenizer(run.path, tokens.tokenizer, settings.data.sequenceLength);

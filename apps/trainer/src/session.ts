@@ -28,21 +28,39 @@ export interface Session {
 }
 
 /**
- * Reads and tokenizes the corpus (or takes it from the cache) and starts the device.
+ * Starts the device, then reads and tokenizes the corpus (or takes it from the cache).
  *
- * @throws UsageError when a sequence is longer than one of the streams
+ * @throws UsageError when there is no such device, or a sequence is longer than one of the streams
  */
 export async function openSession(settings: Settings, progress: Progress): Promise<Session> {
-  const tokens = await loadTokens(settings, progress);
-  return { device: await openDevice(settings), tokens, progress };
+  // First, since reading may take hours.
+  const device = await openDevice(settings);
+  try {
+    return { device, tokens: await loadTokens(settings, progress), progress };
+  } catch (error) {
+    await device.dispose();
+    throw error;
+  }
 }
 
-/** Starts a device by the name that settings give it. */
+/**
+ * Starts a device by the name that settings give it.
+ *
+ * @throws UsageError that names the device, and the threads where they are given
+ */
 export async function openDevice({ device, threads }: Pick<Settings, 'device' | 'threads'>): Promise<Device> {
-  return await createDevice(device === 'gpu-software' ? 'gpu' : device, {
-    wasm: threads === null ? {} : { threads },
-    gpu: { allowSoftware: device === 'gpu-software' },
-  });
+  try {
+    return await createDevice(device === 'gpu-software' ? 'gpu' : device, {
+      wasm: threads === null ? {} : { threads },
+      gpu: { allowSoftware: device === 'gpu-software' },
+    });
+  } catch (error) {
+    const settings = `device ${device}${threads === null ? '' : `, threads ${threads}`}`;
+    const advice = device === 'wasm' ? 'Name fewer threads' : 'The device wasm runs on the CPU';
+    throw new UsageError(
+      `${settings}: ${error instanceof Error ? error.message : String(error)}. ${advice}; doctor says what there is`,
+    );
+  }
 }
 
 /** @param given in place of the tokenizer that the settings name */

@@ -112,9 +112,9 @@ describe('resolveSettings', () => {
       { type: 'text', paths: ['a.txt'] },
       { type: 'text', paths: ['b/*.md'] },
     ]);
-    const set = ['data.sources.0.weight=2', 'data.sources.1.domain=notes'];
+    const set = ['data.sources.0.maxTokens=2', 'data.sources.1.domain=notes'];
     expect(resolveSettings({ ...options, text: ['a.txt', 'b/*.md'], set }).data.sources).toEqual([
-      { type: 'text', paths: ['a.txt'], weight: 2 },
+      { type: 'text', paths: ['a.txt'], maxTokens: 2 },
       { type: 'text', paths: ['b/*.md'], domain: 'notes' },
     ]);
   });
@@ -134,6 +134,9 @@ describe('resolveSettings', () => {
     [{ device: 'cuda' }, 'unknown device "cuda". Known: wasm'],
     [{ set: ['size.expert=3'] }, 'unknown setting "size.expert". Did you mean size.experts?'],
     [{ set: ['sized.experts=3'] }, 'unknown setting "sized". Did you mean size?'],
+    [{ set: ['__proto__.x=1'] }, 'unknown setting "__proto__"'],
+    [{ set: ['size.__proto__=1'] }, 'unknown setting "size.__proto__"'],
+    [{ set: ['training.learningRate=.inf'] }, 'training.learningRate: got Infinity, expected a number'],
     [{ set: ['lpr.temprature=3'] }, 'unknown setting "lpr.temprature". Did you mean lpr.temperature?'],
     [{ router: 'top-k', set: ['lpr.temperature=3'] }, 'lpr: the router top-k does not read this group'],
     [{ router: 'sinkhorn', set: ['method.tolerence=3'] }, 'unknown setting'],
@@ -174,6 +177,10 @@ describe('resolveSettings', () => {
       'data.sources.0.type: got "txt", expected one of state-of-the',
     ],
     [{ set: ['data.sources=[{type: hub, dataset: a/b}]'] }, 'data.sources.0.maxTokens: got nothing'],
+    [
+      { set: ['data.sources=[{type: text, paths: [a], weight: 2}, {type: text, paths: [b]}]'] },
+      'data.sources.1.weight: got nothing, but another source has a weight',
+    ],
     [{ set: ['data.sources=[]'] }, 'data.sources: got [], expected a list of at least 1 entries'],
     [{ set: ['data.tokenizer=byte'] }, 'data.tokenizer: got "byte", expected one of train, bytes, qwen3, or'],
     [{ config: ['/no/such/file.yaml'] }, '--config /no/such/file.yaml: ENOENT'],

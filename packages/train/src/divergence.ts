@@ -4,7 +4,7 @@ import { dropGradients, type Trainer } from './trainer.ts';
 
 /**
  * Repeats the forward and backward pass of a step, counted from 0, before which the trainer stands, and checks what it computes in that order: weights,
- * activations layer by layer, the loss, then gradients from the last layer to the first. Nothing is updated.
+ * activations layer by layer, the loss by its terms (`kl[1]`: of the second router) and whole, then gradients from the last layer to the first. Nothing is updated.
  *
  * @returns such as "the activations of model.layers.3.mlp.gate"; null when all is finite
  */
@@ -23,7 +23,7 @@ export async function locateDivergence(trainer: Trainer, index: number): Promise
     .flatMap(([name, { grad }]) => (grad === null ? [] : [[name, probe(grad)] as const]));
   dropGradients(decoder);
   const activation = await firstBroken(activations);
-  if (activation !== null) return activation === 'the loss' ? activation : `the activations of ${activation}`;
+  if (activation !== null) return activation.startsWith('the loss') ? activation : `the activations of ${activation}`;
   const gradient = await firstBroken(gradients);
   return gradient === null ? null : `the gradient of ${gradient} (all activations are finite)`;
 }

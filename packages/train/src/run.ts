@@ -37,7 +37,7 @@ export interface RunOptions {
   readonly onEvaluation?: (evaluation: RunEvaluation) => void;
   /** Told about checkpoints that were passed over. */
   readonly onWarning?: (message: string) => void;
-  /** When it fires, the step under way is finished, a checkpoint saved, and training stops. */
+  /** When it fires, the step under way is finished, a checkpoint saved, and training stops; an evaluation under way is given up, to be made when the run goes on. */
   readonly signal?: AbortSignal;
 }
 
@@ -153,7 +153,7 @@ class Training {
       return {
         step: trainer.step,
         tokens: this.#tokens,
-        finished,
+        finished: finished && (final !== null || evaluation === undefined),
         outOfPatience,
         tokensPerSecond,
         phases: tokensPerSecond === null ? null : phases,
@@ -293,19 +293,34 @@ class Training {
     const { trainer, evaluation } = this.#options;
     const { step } = trainer;
     if (evaluation === undefined || !this.#isEvaluated(step) || this.#isAborted) return false;
-    await this.#evaluate(evaluation, false);
+    if ((await this.#evaluate(evaluation, false)) === null) return false;
     return isOutOfPatience(this.#evaluations, evaluation.patience);
   }
 
-  async #evaluate(evaluation: EvaluationOptions, final: boolean): Promise<RunEvaluation> {
-    const { run, trainer, onEvaluation } = this.#options;
+  /** null when the signal fires before the last batch. */
+  async #evaluate(evaluation: EvaluationOptions, final: boolean): Promise<RunEvaluation | null> {
+    const { run, trainer, onEvaluation, signal } = this.#options;
     const at = { step: trainer.step, tokens: this.#tokens, final };
-    const result = await this.#window.pause(() => evaluateRun(run.path, trainer.decoder, evaluation, at));
+    const options = { ...evaluation, batches: () => untilAborted(evaluation.batches(), signal) };
+    let result: RunEvaluation;
+    try {
+      result = await this.#window.pause(() => evaluateRun(run.path, trainer.decoder, options, at));
+    } catch (error) {
+      if (this.#isAborted && error === signal?.reason) return null;
+      throw error;
+    }
     await this.#logs.appendEvaluation(result.line);
     await this.#logs.appendSummaries(at.step, evaluationSummaries(result.line));
     if (!final) this.#evaluations.push(result.line.loss);
     onEvaluation?.(result);
     return result;
+  }
+}
+
+function* untilAborted<Item>(items: Iterable<Item>, signal: AbortSignal | undefined): Generator<Item> {
+  for (const item of items) {
+    signal?.throwIfAborted();
+    yield item;
   }
 }
 

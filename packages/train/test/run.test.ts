@@ -15,7 +15,7 @@ import { RunFolder } from '../src/run-folder.ts';
 import { loadNewestWeights } from '../src/snapshot.ts';
 import { type RunOptions, type RunResult, trainRun } from '../src/run.ts';
 import { LossSpikeError } from '../src/spikes.ts';
-import { DivergedError, type TrainerOptions } from '../src/trainer.ts';
+import { DivergedError, dropGradients, type TrainerOptions } from '../src/trainer.ts';
 import { loads, makeDecoder, makeTrainer, tokens } from './models.ts';
 
 let device: WasmDevice;
@@ -178,6 +178,21 @@ describe('trainRun', () => {
     ]);
   });
 
+  it('says which term of the loss a divergence began in, and of which router', () => {
+    const decoder = makeDecoder(device, 'lpr');
+    const trainer = makeTrainer(decoder);
+    const observed: string[] = [];
+    trainer.inspectStep(0, (name) => observed.push(name));
+    dropGradients(decoder);
+    expect(observed.filter((name) => name.startsWith('the loss term kl'))).toEqual([
+      'the loss term kl[0]',
+      'the loss term kl[1]',
+    ]);
+    expect(observed.at(-1)).toBe('the loss');
+    trainer.dispose();
+    decoder.dispose();
+  });
+
   it('stops at a loss spike', async () => {
     const failed = train('run', { lossSpike: { sigmas: -100, window: 6 } });
     await expect(failed).rejects.toThrow(LossSpikeError);
@@ -262,6 +277,32 @@ describe('evaluations of a run', () => {
       const name = `stopped-${stopAt}`;
       await train(name, { evaluation, gradientNormsEvery: 1, onStep, signal: controller.signal });
       expect((await train(name, { evaluation, gradientNormsEvery: 1 })).finished).toBe(true);
+      expect(await decided(name)).toEqual(await decided('evaluated'));
+    }
+  });
+
+  it('are given up when the run is asked to stop, and made when it goes on', async () => {
+    await train('evaluated', { evaluation });
+    // During the first one, and the final one.
+    for (const step of [3, 12]) {
+      const controller = new AbortController();
+      const name = `stopped-${step}`;
+      const batches = function* (): Generator<Batch> {
+        for (const batch of evaluation.batches()) {
+          yield batch;
+          if (controller.signal.aborted) throw new Error('it reads on');
+          if ((evaluations.at(-1) ?? 0) === step - 3) controller.abort();
+        }
+      };
+      const evaluations: number[] = [];
+      const stopped = await train(name, {
+        evaluation: { ...evaluation, batches },
+        onEvaluation: ({ line }) => evaluations.push(line.step),
+        signal: controller.signal,
+      });
+      expect(stopped).toMatchObject({ step, finished: false, evaluation: null });
+      expect((await readEvaluations(join(root, name))).length).toBe(evaluations.length);
+      expect((await train(name, { evaluation })).finished).toBe(true);
       expect(await decided(name)).toEqual(await decided('evaluated'));
     }
   });

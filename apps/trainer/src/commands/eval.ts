@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { prepareTokens, type TokenStream } from '@lpr/data';
-import { readComparison } from '../comparison.ts';
 import { UsageError, unknownName } from '../errors.ts';
 import { type EvaluationFigures, evaluationFigures, evaluationTables } from '../evaluation-report.ts';
 import { findModel, loadModel, type ModelSource, tokenizerOf } from '../model-source.ts';
@@ -34,11 +33,6 @@ export async function printEvaluation(path: string, options: EvalOptions): Promi
 
 /** All figures of a model on the text that the options name. */
 export async function evaluateModel(path: string, options: EvalOptions): Promise<EvaluationFigures> {
-  const comparison = await readComparison(path);
-  if (comparison !== null) {
-    const runs = Array.from(comparison.runs.keys(), (name) => join(path, name));
-    throw new UsageError(`${path} is a comparison; name one of its runs: ${runs.join(', ')}`);
-  }
   const source = await findModel(path, options.tokenizer);
   const progress = createProgress(process.stderr, process.env);
   try {

@@ -7,18 +7,18 @@ import { shown, withDevice } from './shared.ts';
 export async function exportModel(
   path: string,
   folder: string,
-  { tokenizer }: { readonly tokenizer?: string },
+  options: { readonly tokenizer?: string },
 ): Promise<void> {
-  const source = await findModel(path, tokenizer);
+  const source = await findModel(path, options.tokenizer);
+  // Before anything is written: it may not fit the model.
+  const tokenizer = source.tokenizerFile === null ? null : await tokenizerOf(source);
   await makeEmptyFolder(folder);
   await withDevice({}, async (device) => {
     const decoder = await loadModel(device, source);
     await saveHuggingFace(decoder, folder);
     decoder.dispose();
   });
-  if (source.tokenizerFile !== null) {
-    await writeTokenizer(folder, await tokenizerOf(source), source.config.max_position_embeddings);
-  }
+  if (tokenizer !== null) await writeTokenizer(folder, tokenizer, source.config.max_position_embeddings);
   if (source.config.router_type !== 'vanilla') {
     console.error(
       `note: transformers has no router "${source.config.router_type}", so it does not compute this model; @lpr/model does`,

@@ -14,24 +14,29 @@ export interface RunCommandOptions extends SettingOptions {
   readonly out?: string;
 }
 
-/** Opens a session, listens for Ctrl-C, and cleans up. `body` says whether it finished. */
+/**
+ * Opens a session, listens for Ctrl-C, and cleans up. `body` says whether it finished.
+ *
+ * Until the text is read Ctrl-C ends the process at once: there is nothing to save but what the cache has already.
+ */
 export async function inSession(
   settings: Settings,
   folder: string,
   body: (session: Session, signal: AbortSignal) => Promise<boolean>,
 ): Promise<void> {
   const progress = createProgress(process.stderr, process.env);
-  const interrupt = listenForInterrupt(() => progress.note('stopping after this step; Ctrl-C again to stop at once'));
   let session: Session | null = null;
+  let interrupt: ReturnType<typeof listenForInterrupt> | null = null;
   try {
     session = await openSession(settings, progress);
+    interrupt = listenForInterrupt(() => progress.note('stopping after this step; Ctrl-C again to stop at once'));
     if (!(await body(session, interrupt.signal))) {
       progress.note(`stopped and saved. Go on with: pnpm trainer resume ${shown(folder)}`);
       process.exitCode = INTERRUPTED;
     }
   } finally {
     progress.end();
-    interrupt.stop();
+    interrupt?.stop();
     await session?.device.dispose();
   }
 }
@@ -59,6 +64,20 @@ export async function outFolder(out: string | undefined, command: string): Promi
   }
   await checkWritable(out);
   return out;
+}
+
+/**
+ * Throws unless a file can be made at the path: found out before minutes of work.
+ *
+ * @throws UsageError when its folder is not there or cannot be written, or something else than a file is in its place
+ */
+export async function checkOutFile(out: string): Promise<void> {
+  const folder = dirname(out);
+  if ((await contentOf(folder)) === null)
+    throw new UsageError(`--out ${out}: there is no folder ${folder}; make it first`);
+  const before = await stat(out).catch(() => null);
+  if (before?.isFile() === false) throw new UsageError(`--out ${out}: that is no file; choose another`);
+  await checkWritable(folder);
 }
 
 /** Throws unless the path, or the nearest folder above it that exists, can be written to: found out before minutes of work. */

@@ -8,7 +8,7 @@ import { cacheDirectory } from '../session.ts';
 import { faultsOf, faultsText } from '../settings/faults.ts';
 import { isGroup, readConfigFile } from '../settings/merge.ts';
 import { textSources } from '../settings/resolve.ts';
-import { shown } from './shared.ts';
+import { checkOutFile, shown } from './shared.ts';
 
 export interface TokenizerOptions {
   readonly text: readonly string[];
@@ -30,7 +30,9 @@ export async function trainTokenizer({
   const sources = [...textSources(text), ...(config === undefined ? [] : sourcesOf(config))];
   if (sources.length === 0)
     throw new UsageError('name text to train on: --text FILE, or --config FILE with data.sources');
+  await checkOutFile(out);
   const progress = createProgress(process.stderr, process.env);
+  // What comes from the hub is kept: training reads it too.
   const cache = { cacheDirectory: cacheDirectory(process.env) };
   const opened = await Promise.all(sources.map((source) => openSource(source, cache)));
   const { words, characters } = await countSourceWords(opened, {

@@ -93,6 +93,12 @@ function sizeFaults({ size, data, training, evaluation }: Settings): Fault[] {
     'training',
     `warmup (${training.warmup}) and stable (${training.stable}) are shares of the steps, together at most 1`,
   );
+  const weightless = data.sources.findIndex(({ weight }) => weight === undefined);
+  check(
+    weightless < 0 || data.sources.every(({ weight }) => weight === undefined),
+    `data.sources.${weightless}.weight`,
+    'got nothing, but another source has a weight; give every source one, or none to mix them in proportion to their tokens',
+  );
   check(
     data.heldOutFraction > 0 || evaluation.sources.length > 0,
     'data.heldOutFraction',

@@ -8,12 +8,13 @@ export type Partials = Readonly<Record<string, unknown>>;
 
 /** The fields of `over` in place of those of `under`; groups are merged field by field, lists replaced whole. */
 export function merge(under: Partials, over: Partials): Partials {
-  const merged: Record<string, unknown> = { ...under };
+  const merged = new Map(Object.entries(under));
   for (const [key, value] of Object.entries(over)) {
-    const before = merged[key];
-    merged[key] = isGroup(before) && isGroup(value) ? merge(before, value) : value;
+    const before = merged.get(key);
+    merged.set(key, isGroup(before) && isGroup(value) ? merge(before, value) : value);
   }
-  return merged;
+  // A key such as __proto__ stays a key, so that it is told as one that is not known.
+  return Object.fromEntries(merged);
 }
 
 /**
@@ -70,7 +71,7 @@ export function readAssignment(assignment: string, known: Partials): Partials {
       return under.map((entry: unknown, i) => (i === place ? mergeValue(entry, set(entry, depth + 1)) : entry));
     }
     if (under !== undefined && !isGroup(under)) fail(`${path.slice(0, depth).join('.')} is no group of settings`);
-    return { [key]: set(isGroup(under) ? under[key] : undefined, depth + 1) };
+    return { [key]: set(isGroup(under) && Object.hasOwn(under, key) ? under[key] : undefined, depth + 1) };
   };
   return set(known, 0) as Partials;
 }
