@@ -56,7 +56,7 @@ describe('reproduce', () => {
       expect(models.map(({ name }) => name)).toEqual(['lpr', ...words.map((word) => `lpr,${word}`)]);
       const { testLoss, gini } = models.find(({ name }) => name === 'lpr,diversityWeight=0')!;
       const [row] = /without diversity.*/.exec(stdout)!;
-      expect(row.split(/ {2,}/)).toEqual([
+      expect(row.split(/ *\| */)).toEqual([
         'without diversity',
         testLoss.toFixed(3),
         gini.toFixed(3),
@@ -65,9 +65,10 @@ describe('reproduce', () => {
         '5.010',
         '0.716',
         '0.002',
+        '',
       ]);
       expect(stdout).toMatch(
-        /Table 6: measure of diversity\n.*\ncosine .*\northogonal .*\nEuclidean .*\nrank correlation/,
+        /Table 6: measure of diversity\n\n\| .*\n\| -.*\n\| cosine .*\n\| orthogonal .*\n\| Euclidean .*\n\| rank correlation/,
       );
       for (const table of [2, 6]) {
         for (const figure of ['heatmap', 'curves'])

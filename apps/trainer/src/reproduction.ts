@@ -8,7 +8,7 @@ import { predictRun, short } from './prediction.ts';
 import { resolveSettings, routerNames, type SettingOptions } from './settings/resolve.ts';
 import { FORMULATIONS, type RouterName } from './settings/routers.ts';
 import type { Settings } from './settings/schema.ts';
-import { alignColumns, figure } from './table.ts';
+import { figure, markdownTable } from './table.ts';
 
 /**
  * Tables as they are named on the command line: numbers, or "all".
@@ -84,13 +84,13 @@ function changed(group: string, fields: object, before: object | undefined): str
     .map(([field, value]) => `${group}.${field}=${value}`);
 }
 
-/** All tables of a reproduction as text. */
+/** All tables of a reproduction as Markdown. */
 export function reproductionText({ runs, tables }: Comparison, summary: Summary): string {
   const [settings] = [...runs.values()] as [Settings];
   const { parameters, tokens } = predictRun(settings);
   const [{ evaluationTokens }] = summary.models as [Summary['models'][number]];
   const heading =
-    `Ours: ${short(parameters)} parameters, ${short(tokens)} training tokens, ${evaluationTokens.toLocaleString('en')} held-out tokens, where a uniform ` +
+    `Ours: ${short(parameters)} parameters in the first row, ${short(tokens)} training tokens, ${evaluationTokens.toLocaleString('en')} held-out tokens, where a uniform ` +
     "router's Gini is the floor.\nThe paper: 0.6B parameters, 100M training tokens (table 1: 1B), another corpus: for the pattern, not the values";
   return [heading, ...Array.from(tables, ([table, names]) => paperTableText(table, names, summary))].join('\n\n');
 }
@@ -112,14 +112,12 @@ function paperTableText(number: PaperTableNumber, names: readonly string[], summ
     );
     return correlation === null ? '-' : correlation.toFixed(2);
   });
-  return [
-    `Table ${number}: ${title}`,
-    ...alignColumns([
-      ['', 'test loss', 'Gini', 'min-max', 'floor', 'paper: loss', 'Gini', 'min-max'],
-      ...lines,
-      ['rank correlation', ...ranks],
-    ]),
-  ].join('\n');
+  const table = markdownTable([
+    ['', 'test loss', 'Gini', 'min-max', 'floor', 'paper: loss', 'Gini', 'min-max'],
+    ...lines,
+    ['rank correlation', ...ranks, '', '', '', ''],
+  ]);
+  return [`Table ${number}: ${title}`, '', ...table].join('\n');
 }
 
 function figuresOf({ testLoss, gini, minMax }: { readonly [Key in keyof PaperFigures]: number | null }): string[] {

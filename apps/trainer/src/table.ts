@@ -60,14 +60,21 @@ export function figure(value: number | null): string {
   return value !== 0 && value < 0.0005 ? value.toExponential(2) : value.toFixed(3);
 }
 
-/** Pads every column to its widest cell: the first to the left, numbers to the right. */
+/** Columns for stdout: the first to the left, numbers to the right. */
 export function alignColumns(rows: readonly (readonly string[])[]): string[] {
+  return padded(rows).map((row) => row.join('  ').trimEnd());
+}
+
+/** The same as a Markdown table; the first row is its head. */
+export function markdownTable(rows: readonly (readonly string[])[]): string[] {
+  const [head, ...lines] = padded(rows) as [string[], ...string[][]];
+  const rule = head.map((cell, i) => (i === 0 ? '-'.repeat(cell.length) : `${'-'.repeat(cell.length - 1)}:`));
+  return [head, rule, ...lines].map((row) => `| ${row.join(' | ')} |`);
+}
+
+/** Every cell as wide as the widest of its column. */
+function padded(rows: readonly (readonly string[])[]): string[][] {
   const columns = Math.max(...rows.map((row) => row.length));
   const widths = Array.from({ length: columns }, (_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
-      .join('  ')
-      .trimEnd(),
-  );
+  return rows.map((row) => row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))));
 }
