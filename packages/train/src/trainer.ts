@@ -164,9 +164,8 @@ export class Trainer {
         const output = decoder.forward(uploadBatch(decoder, batch), context);
         const ofTokens = part === undefined ? 1 : batch.inputIds.length / part.tokens;
         const objective = shareOfObjective(output, shares[place]!, ofTokens);
-        for (const [i, { name, value }] of output.losses.entries()) {
-          const before = output.losses.slice(0, i).filter((other) => other.name === name).length;
-          observe?.(`the loss term ${name}[${before}]`, value);
+        for (const { name, layer, value } of output.losses) {
+          observe?.(`the loss term ${name}${layer === null ? '' : ` of layer ${layer}`}`, value);
         }
         observe?.('the loss', objective);
         backward(objective);

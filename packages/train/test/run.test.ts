@@ -6,7 +6,7 @@ import { decodeLoads, decodeTrace } from '@lpr/metrics';
 import { type Decoder, decodeSafetensors, exportWeights, resetDecoder } from '@lpr/model';
 import { loadHuggingFace } from '@lpr/model/node';
 import { assign, createWasmDevice, type WasmDevice } from '@lpr/tensor';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { listCheckpoints } from '../src/checkpoint.ts';
 import { measureGradientNorms } from '../src/gradient-norms.ts';
 import { readEvaluations, readMetrics } from '../src/logs.ts';
@@ -17,6 +17,9 @@ import { type RunOptions, type RunResult, trainRun } from '../src/run.ts';
 import { LossSpikeError } from '../src/spikes.ts';
 import { DivergedError, dropGradients, type TrainerOptions } from '../src/trainer.ts';
 import { loads, makeDecoder, makeTrainer, tokens } from './models.ts';
+
+// Whole runs, on machines that may be busy.
+vi.setConfig({ testTimeout: 60_000 });
 
 let device: WasmDevice;
 let root: string;
@@ -178,15 +181,15 @@ describe('trainRun', () => {
     ]);
   });
 
-  it('says which term of the loss a divergence began in, and of which router', () => {
+  it('says which term of the loss a divergence began in, and of which layer', () => {
     const decoder = makeDecoder(device, 'lpr');
     const trainer = makeTrainer(decoder);
     const observed: string[] = [];
     trainer.inspectStep(0, (name) => observed.push(name));
     dropGradients(decoder);
     expect(observed.filter((name) => name.startsWith('the loss term kl'))).toEqual([
-      'the loss term kl[0]',
-      'the loss term kl[1]',
+      'the loss term kl of layer 0',
+      'the loss term kl of layer 1',
     ]);
     expect(observed.at(-1)).toBe('the loss');
     trainer.dispose();
