@@ -377,6 +377,7 @@ describe('bad input', () => {
     // Before any text is read.
     [['train', '--preset', 'tiny', '--threads', '100000', '--text', '/no/such/text'], 'device wasm, threads 100000: '],
     [['tokenizer', 'train', '--text', '/no/such/text', '--out', join(work, 'no', 'such', 'file')], '--out'],
+    [['config', 'schema', '--out', join(work, 'no', 'such', 'file')], 'there is no folder'],
     [['train', '--device', 'tpu'], 'unknown device "tpu"'],
     [['train', '--preset', 'tiny', '--set', 'size.topK=0'], 'size.topK'],
     [['train', '--preset', 'tiny', '--set', 'size.topK=9'], 'only 8 experts'],

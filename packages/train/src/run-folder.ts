@@ -92,7 +92,7 @@ export async function makeEmptyFolder(path: string): Promise<void> {
     await mkdir(path, { recursive: true });
     content = await readdir(path);
   } catch (error) {
-    throw new Error(`cannot make the folder ${path} (${String(error)}); choose another --out`, { cause: error });
+    throw new Error(`cannot make the folder ${path} (${String(error)}); choose another`, { cause: error });
   }
   // A process that was killed before it wrote anything else may have left these.
   if (content.some((name) => !name.startsWith(LOCK_FILE) && !name.endsWith('.tmp'))) {

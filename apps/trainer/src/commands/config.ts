@@ -6,6 +6,7 @@ import { PRESETS } from '../presets/index.ts';
 import { configJsonSchema } from '../settings/json-schema.ts';
 import { resolveSettings, type SettingOptions } from '../settings/resolve.ts';
 import { alignColumns } from '../table.ts';
+import { checkOutFile } from './shared.ts';
 
 /** Prints the settings of a run as YAML, which `--config` reads. */
 export function showConfig(options: SettingOptions): void {
@@ -16,8 +17,12 @@ export function showConfig(options: SettingOptions): void {
 /** Prints the JSON schema of configuration files, or writes it. */
 export async function writeConfigSchema({ out }: { readonly out?: string }): Promise<void> {
   const text = JSON.stringify(configJsonSchema(), null, 2);
-  if (out === undefined) console.log(text);
-  else await writeWhole(out, `${text}\n`);
+  if (out === undefined) {
+    console.log(text);
+  } else {
+    await checkOutFile(out);
+    await writeWhole(out, `${text}\n`);
+  }
 }
 
 /** Prints every preset with what it will take. */
