@@ -5,13 +5,18 @@ import { encodeSafetensors, KeyValueCache } from '@lpr/model';
 import { loadHuggingFace } from '@lpr/model/node';
 import { concatenate, createWasmDevice, scope, slice, tensor } from '@lpr/tensor';
 import { afterAll, expect, it } from 'vitest';
-import { casesOf, Comparison, Fixture, reasonToSkip } from './fixtures.ts';
+import { casesOf, Comparison, Fixture, missing, reasonToSkip } from './fixtures.ts';
 
 const device = await createWasmDevice({ threads: 1 });
 afterAll(() => device.dispose());
 
 // Without LPR, a case is what transformers writes: config.json and weights under its names.
 const cases = casesOf((kind) => kind === 'model').filter(({ config }) => config['router_type'] === 'vanilla');
+
+it('finds the fixtures', ({ skip }) => {
+  skip(cases.length === 0, missing);
+  expect(cases).not.toEqual([]);
+});
 
 it.for(cases.map((info) => [info.case, info] as const))(
   'loads %s from a folder and reads token by token',

@@ -14,7 +14,7 @@ it('finds the fixtures', ({ skip }) => {
   expect(cases).not.toEqual([]);
 });
 
-describe('losses of a short training run as in PyTorch', () => {
+describe.skipIf(cases.length === 0)('losses of a short training run as in PyTorch', () => {
   it.for(cases.map((info) => [info.case, info] as const))('%s', async ([, info], { skip }) => {
     const reason = reasonToSkip(info);
     skip(reason !== null, reason ?? '');
