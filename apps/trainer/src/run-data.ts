@@ -21,16 +21,18 @@ const PARTS = ['training', 'heldOut'] as const;
  * @throws UsageError that names the text that is another one now
  */
 export async function keepData(run: string, tokens: PreparedTokens): Promise<void> {
-  if (await isSameData(run, tokens)) return;
+  if (await checkData(run, tokens)) return;
   const data = Object.fromEntries(PARTS.map((part) => [part, tokens[part].map(identity)]));
   await writeWhole(join(run, DATA_FILE), `${JSON.stringify(data, null, 2)}\n`);
 }
 
 /**
- * @returns false when the run does not say what it began with
+ * Compares tokens with those that a run began with.
+ *
+ * @returns whether there was something to compare: false when the run does not say what it began with
  * @throws UsageError that names the text that is another one now
  */
-export async function isSameData(run: string, tokens: PreparedTokens): Promise<boolean> {
+export async function checkData(run: string, tokens: PreparedTokens): Promise<boolean> {
   const path = join(run, DATA_FILE);
   let text: string;
   try {

@@ -6,7 +6,7 @@ import { UsageError, unknownName } from '../errors.ts';
 import { type EvaluationFigures, evaluationFigures, evaluationTables } from '../evaluation-report.ts';
 import { findModel, loadModel, type ModelSource, tokenizerOf } from '../model-source.ts';
 import { createProgress, type Progress } from '../progress.ts';
-import { isSameData } from '../run-data.ts';
+import { checkData } from '../run-data.ts';
 import { evaluationText, loadTokens } from '../session.ts';
 import { readSettings } from '../settings/check.ts';
 import { textSources } from '../settings/resolve.ts';
@@ -82,7 +82,7 @@ async function textOf(
   // The model's own: one trained on the text anew would differ if the text has changed.
   const tokenizer = source.tokenizerFile === null ? undefined : await tokenizerOf(source);
   const prepared = await loadTokens(settings, progress, tokenizer);
-  await isSameData(run, prepared);
+  await checkData(run, prepared);
   return {
     streams: chosenDomains(split === 'training' ? prepared.training : prepared.heldOut, domain),
     tokens: tokens ?? settings.evaluation.tokens,
