@@ -1,4 +1,7 @@
-/** Runs a TypeScript program of this repository (`node scripts/run.mjs ENTRY ARGUMENTS...`) after the kernels are compiled. */
+/**
+ * Runs a TypeScript program of this repository (`node scripts/run.mjs ENTRY ARGUMENTS...`) after the kernels are
+ * compiled.
+ */
 import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';

@@ -1,4 +1,6 @@
-/** The packages in a real browser: a page that Vite bundles trains a decoder on WebGPU and runs the conformance suite. */
+/**
+ * The packages in a real browser: a page that Vite bundles trains a decoder on WebGPU and runs the conformance suite.
+ */
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, expect, it } from 'vitest';
-import { removeCache, runTrainer, startTrainer } from './endToEndCli.ts';
+import { removeCache, runTrainer, startTrainer } from './end-to-end-cli.ts';
 import { decided } from './faults/decided.ts';
 import { describe as describeSummary, runLives } from './faults/lives.ts';
 

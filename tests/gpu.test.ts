@@ -1,11 +1,14 @@
-/** The default job on the GPU device: the same losses as on the wasm device, step by step. WebGPU is SwiftShader's where no GPU is. */
+/**
+ * The default job on the GPU device: the same losses as on the wasm device, step by step. WebGPU is SwiftShader's where
+ * no GPU is.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createGpuDevice } from '@lpr/tensor';
 import { readMetrics } from '@lpr/train';
 import { afterAll, expect, it } from 'vitest';
-import { removeCache, runTrainer } from './endToEndCli.ts';
+import { removeCache, runTrainer } from './end-to-end-cli.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'lpr-gpu-'));
 afterAll(() => {
@@ -42,7 +45,8 @@ it.skipIf(!hasWebGpu)(
       for (const [i, { loss, totalLoss, gradientNorm }] of actual.entries()) {
         const at = `${router}, step ${i + 1}`;
         const wanted = expected[i]!;
-        // Rounding differs, and grows from step to step: 3e-6 were seen at the end. A wrong gradient is off by far more.
+        // Rounding differs, and grows from step to step: 3e-6 were seen at the end. A wrong gradient is off by far
+        // more.
         expect(Math.abs(loss - wanted.loss), at).toBeLessThan(1e-4);
         expect(Math.abs(totalLoss - wanted.totalLoss), at).toBeLessThan(1e-4);
         expect(Math.abs(gradientNorm / wanted.gradientNorm - 1), at).toBeLessThan(1e-3);

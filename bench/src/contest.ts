@@ -34,8 +34,8 @@ async function openPeers(notes: string[]): Promise<Engine[]> {
 }
 
 /**
- * A timing for each engine, in their order; null where it has no such op. The first engine's result is the one that the others'
- * are compared with; who differs is named in the notes.
+ * A timing for each engine, in their order; null where it has no such op. The first engine's result is the one that the
+ * others' are compared with; who differs is named in the notes.
  */
 async function contest(
   { what, work }: Entry,
@@ -76,7 +76,10 @@ export function formatTime(milliseconds: number): string {
 /** Ours with as many threads as the ratios are of. */
 const COMPARED = ['ours 1T', 'ours 2T'];
 
-/** How many times faster than the best of the other JavaScript engines each of COMPARED is; null where none did the work. */
+/**
+ * How many times faster than the best of the other JavaScript engines each of COMPARED is; null where none did the
+ * work.
+ */
 function ratiosToBestPeer(engines: readonly Engine[], timings: readonly (Timing | null)[]): (string | null)[] {
   const medians = (wanted: (name: string) => boolean): number[] =>
     engines.flatMap(({ name }, i) => (timings[i] && wanted(name) ? [timings[i].median] : []));
@@ -94,8 +97,8 @@ export interface Entry {
 }
 
 /**
- * Engines beside each other: a row for each piece of work, a column for each engine that did any, and how ours compare with the best
- * of the other JavaScript engines.
+ * Engines beside each other: a row for each piece of work, a column for each engine that did any, and how ours compare
+ * with the best of the other JavaScript engines.
  *
  * @param cells what a row says of the timings, one cell an engine
  * @param own ours, the first one the measure of the others

@@ -1,6 +1,7 @@
 /**
- * The GPU device: matrix products beside the plain kernel that a user of gpu.js would write, launches and tokens/s of a training step, and
- * PyTorch on the same card when a program is given. With `--software`, toy sizes on SwiftShader show that it works.
+ * The GPU device: matrix products beside the plain kernel that a user of gpu.js would write, launches and tokens/s of a
+ * training step, and PyTorch on the same card when a program is given. With `--software`, toy sizes on SwiftShader show
+ * that it works.
  */
 import { existsSync } from 'node:fs';
 import { createGpuDevice, type GpuDevice } from '@lpr/tensor';
@@ -42,7 +43,10 @@ const { GPU } = gpujs as unknown as {
   };
 };
 
-/** One output a thread and a plain loop. What it waits for is the queue that all of gpu.js shares, that of our device too. */
+/**
+ * One output a thread and a plain loop. What it waits for is the queue that all of gpu.js shares, that of our device
+ * too.
+ */
 class Plain {
   readonly #gpu = new GPU({ mode: 'webgpu' });
   readonly #device: GpuDevice;

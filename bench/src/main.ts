@@ -1,4 +1,7 @@
-/** `pnpm bench [--json FILE] [--torch FILE] [--software] [names...]`: runs the named benchmarks, or all, and prints their tables. */
+/**
+ * `pnpm bench [--json FILE] [--torch FILE] [--software] [names...]`: runs the named benchmarks, or all, and prints
+ * their tables.
+ */
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';

@@ -7,7 +7,10 @@ import type { Product } from './work.ts';
 
 const ONE = { batch: 1, transposeA: false, transposeB: false } as const;
 
-/** Square, tall and thin ones by which engines are compared, then products of a training step at hidden size 128 and 1,024 tokens. */
+/**
+ * Square, tall and thin ones by which engines are compared, then products of a training step at hidden size 128 and
+ * 1,024 tokens.
+ */
 const PRODUCTS: readonly { readonly what: string; readonly product: Product }[] = [
   { what: 'square', product: { ...ONE, m: 256, n: 256, k: 256 } },
   { what: 'square', product: { ...ONE, m: 768, n: 768, k: 768 } },

@@ -1,4 +1,7 @@
-/** Ops of a training step other than products: beside other engines, beside a copy of the same memory, and their fixed cost. */
+/**
+ * Ops of a training step other than products: beside other engines, beside a copy of the same memory, and their fixed
+ * cost.
+ */
 import { createWasmDevice, type WasmDevice } from '@lpr/tensor';
 import type { Bench, Table } from './bench.ts';
 import { contestTable, type Entry, formatTime, openOurs, timeCells } from './contest.ts';

@@ -1,6 +1,6 @@
 /**
- * A peer in a process of its own, since engines disturb each other: one defines a global `Worker`, by which another decides
- * how to compile its kernels.
+ * A peer in a process of its own, since engines disturb each other: one defines a global `Worker`, by which another
+ * decides how to compile its kernels.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Input, Peer, PreparedWork, Work } from './work.ts';
@@ -32,7 +32,9 @@ function client(child: ChildProcess): (request: Request) => Promise<Float32Array
   };
 }
 
-/** Starts the peer of this name (see peers/index.ts); close ends its process. Only its last prepared work can be run. */
+/**
+ * Starts the peer of this name (see peers/index.ts); close ends its process. Only its last prepared work can be run.
+ */
 export async function openRemotePeer(name: string): Promise<Peer & { readonly close: () => void }> {
   const child = fork(new URL('./peer-process.ts', import.meta.url), {
     execArgv: ['--import', import.meta.resolve('tsx')],

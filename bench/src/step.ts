@@ -1,6 +1,6 @@
 /**
- * The training step of a Qwen3-MoE decoder with LPR: forward, backward, clipping, AdamW, and reading what a step reports; beside
- * a PyTorch program when one is given.
+ * The training step of a Qwen3-MoE decoder with LPR: forward, backward, clipping, AdamW, and reading what a step
+ * reports; beside a PyTorch program when one is given.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';

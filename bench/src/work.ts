@@ -26,11 +26,16 @@ export type Work =
   | { readonly kind: 'gatherRows'; readonly rows: number; readonly tableRows: number; readonly columns: number }
   /** x `[rows, columns]`; the values of the k largest of each row. */
   | { readonly kind: 'topK'; readonly rows: number; readonly columns: number; readonly k: number }
-  /** q, k, v `[batch, sequence, heads, headDim]`, causal; with backward, also their gradients for the gradient that comes fourth. */
+  /**
+   * q, k, v `[batch, sequence, heads, headDim]`, causal; with backward, also their gradients for the gradient that
+   * comes fourth.
+   */
   | ({ readonly kind: 'attention'; readonly backward: boolean } & AttentionSizes)
   /** parameter, gradient `[count]`; moments start at 0. No weight decay, so that it is Adam too. */
   | { readonly kind: 'adamW'; readonly count: number }
-  /** images `[batch, inputs]`, labels i32 `[batch]`, weights and biases of two layers. Gives the loss before the step. */
+  /**
+   * images `[batch, inputs]`, labels i32 `[batch]`, weights and biases of two layers. Gives the loss before the step.
+   */
   | ({ readonly kind: 'mlpStep' } & MlpSizes);
 
 export interface AttentionSizes {

@@ -72,7 +72,8 @@ async function conform(name: 'wasm' | 'webgpu'): Promise<ConformanceReport> {
   const device = await open(name);
   const failures: string[] = [];
   for (const op of opNames) {
-    // Shapes that fast-check makes up are for Node: each makes SwiftShader build kernels, which takes most of the time here.
+    // Shapes that fast-check makes up are for Node: each makes SwiftShader build kernels, which takes most of the time
+    // here.
     for (const { title, run } of checks(op, 1).filter(({ title }) => !title.startsWith('any shape'))) {
       await run(device).catch((error: unknown) => failures.push(`${op}, ${title}: ${String(error)}`));
     }

@@ -1,4 +1,7 @@
-/** What can happen to the files of a run and of the cache while no process works on them. Each kind says whether it found something to damage. */
+/**
+ * What can happen to the files of a run and of the cache while no process works on them. Each kind says whether it
+ * found something to damage.
+ */
 import {
   appendFileSync,
   closeSync,
@@ -15,7 +18,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { listCheckpoints, readCheckpoint } from '@lpr/train';
-import { cache } from '../endToEndCli.ts';
+import { cache } from '../end-to-end-cli.ts';
 
 export type Random = () => number;
 

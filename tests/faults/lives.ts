@@ -1,14 +1,15 @@
 /**
- * Runs that are killed and damaged at random, again and again, until they end; each must end with the same bits as one that nothing happened to.
+ * Runs that are killed and damaged at random, again and again, until they end; each must end with the same bits as one
+ * that nothing happened to.
  *
- * The trainer runs as a process of its own, as users run it, with everything that has state: moving averages, a selection bias, noise, micro-batches,
- * evaluations along the way.
+ * The trainer runs as a process of its own, as users run it, with everything that has state: moving averages, a
+ * selection bias, noise, micro-batches, evaluations along the way.
  */
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { type Running, startTrainer } from '../endToEndCli.ts';
+import { type Running, startTrainer } from '../end-to-end-cli.ts';
 import { below, DAMAGES, pick, type Random } from './damage.ts';
 import { decided } from './decided.ts';
 
@@ -98,7 +99,10 @@ function count(summary: Summary, fault: string): void {
   summary.faults[fault] = (summary.faults[fault] ?? 0) + 1;
 }
 
-/** Kills the process at some moment: of its start, of its steps, or while it writes a checkpoint. Says whether it was still running. */
+/**
+ * Kills the process at some moment: of its start, of its steps, or while it writes a checkpoint. Says whether it was
+ * still running.
+ */
 async function killAtRandom(run: string, { child }: Running, random: Random, summary: Summary): Promise<boolean> {
   const leftovers = halfWritten(run);
   const isWriting = (): boolean => halfWritten(run).some((changed) => !leftovers.includes(changed));
@@ -128,7 +132,9 @@ function logged(run: string): number {
   return existsSync(path) ? statSync(path).size : 0;
 }
 
-/** When each half-written checkpoint last changed, in nanoseconds: those that killed processes left stay as they are. */
+/**
+ * When each half-written checkpoint last changed, in nanoseconds: those that killed processes left stay as they are.
+ */
 function halfWritten(run: string): bigint[] {
   const path = join(run, 'checkpoints');
   if (!existsSync(path)) return [];

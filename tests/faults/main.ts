@@ -4,7 +4,7 @@
  *     pnpm --filter ./tests faults --minutes 120
  */
 import { parseArgs } from 'node:util';
-import { removeCache } from '../endToEndCli.ts';
+import { removeCache } from '../end-to-end-cli.ts';
 import { describe, runLives } from './lives.ts';
 
 const HELP = `Usage: pnpm --filter ./tests faults [--minutes <n>] [--seed <n>]

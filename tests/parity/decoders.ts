@@ -29,7 +29,10 @@ export async function pieces(decoder: Decoder, of: (parameter: Tensor) => Tensor
   return parts;
 }
 
-/** The raw terms of LPR's regulariser and what is made of them. `lambda` multiplies the penalties in the fixtures, and is part of our weights. */
+/**
+ * The raw terms of LPR's regulariser and what is made of them. `lambda` multiplies the penalties in the fixtures, and
+ * is part of our weights.
+ */
 export async function regularizerOutputs(
   losses: readonly LossTerm[],
   strength: number,

@@ -1,6 +1,7 @@
 /**
- * Expected values of an independent PyTorch implementation: pairs of `NAME.safetensors` and `NAME.json` in the folder of the environment variable
- * LPR_FIXTURES. They are not part of this repository; without them the parity tests are skipped, and say so.
+ * Expected values of an independent PyTorch implementation: pairs of `NAME.safetensors` and `NAME.json` in the folder
+ * of the environment variable LPR_FIXTURES. They are not part of this repository; without them the parity tests are
+ * skipped, and say so.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -38,7 +39,9 @@ export interface CaseInfo {
   readonly [field: string]: unknown;
 }
 
-/** The cases of the given kinds, after saying which of them are skipped and why; none where the folder does not exist. */
+/**
+ * The cases of the given kinds, after saying which of them are skipped and why; none where the folder does not exist.
+ */
 export function casesOf(wanted: (kind: string) => boolean): CaseInfo[] {
   if (!existsSync(folder)) {
     console.warn(missing);
@@ -135,8 +138,8 @@ export class Comparison {
   }
 
   /**
-   * A parameter after one step: elements whose clipped gradient is tiny but not zero have a first step of random sign, so they get the loose
-   * bound. `key` names the bounds in the case's tolerances.
+   * A parameter after one step: elements whose clipped gradient is tiny but not zero have a first step of random sign,
+   * so they get the loose bound. `key` names the bounds in the case's tolerances.
    */
   after(name: string, got: ArrayLike<number>, key: 'after' | 'after_from_fixture_grads'): void {
     const expected = this.#expected(`after.${name}`, got.length);

@@ -1,4 +1,7 @@
-/** Every router on the GPU device's kernels, run by gpu.js on the CPU, does what it does on the wasm device: choices, weights, losses, gradients and updates. */
+/**
+ * Every router on the GPU device's kernels, run by gpu.js on the CPU, does what it does on the wasm device: choices,
+ * weights, losses, gradients and updates.
+ */
 import { createParameters, expertParameters, MoeLayer, statisticsOf } from '@lpr/moe';
 import {
   add,

@@ -1,4 +1,7 @@
-/** A layer of experts behind every router: its output is the sum over slots that the routing describes, whatever the method, and it trains. */
+/**
+ * A layer of experts behind every router: its output is the sum over slots that the routing describes, whatever the
+ * method, and it trains.
+ */
 import { createParameters, expertParameters, MoeLayer, statisticsOf } from '@lpr/moe';
 import {
   add,

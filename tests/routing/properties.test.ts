@@ -1,4 +1,6 @@
-/** What every routing method keeps, whatever its weights and tokens. Which promises a method makes stands in its traits. */
+/**
+ * What every routing method keeps, whatever its weights and tokens. Which promises a method makes stands in its traits.
+ */
 import { assign, createWasmDevice, RandomKey, randomNormal, scope, type Tensor, tensor } from '@lpr/tensor';
 import type { Router, RouterShape } from '@lpr/moe';
 import { gini, minMax } from '@lpr/metrics';

@@ -1,4 +1,7 @@
-/** Every routing method of the library, each with its default settings; some in further ones. A new method is picked up from the library's own list. */
+/**
+ * Every routing method of the library, each with its default settings; some in further ones. A new method is picked up
+ * from the library's own list.
+ */
 import {
   createParameters,
   createRouter,

@@ -1,6 +1,6 @@
 /**
- * How fast a very large run opens: writes one of 100,000 steps with 512 experts in 12 layers to a temporary folder, serves it, and
- * opens its page in headless Chromium. `npx tsx bench/large-run.ts` in apps/dashboard.
+ * How fast a very large run opens: writes one of 100,000 steps with 512 experts in 12 layers to a temporary folder,
+ * serves it, and opens its page in headless Chromium. `npx tsx bench/large-run.ts` in apps/dashboard.
  */
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';

@@ -15,7 +15,10 @@ export function api(path: string, query: Readonly<Record<string, string | number
   return `/api/${path}?${new URLSearchParams(text)}`;
 }
 
-/** The JSON at an address. Of one that changes, the old answer is forgotten; of `version`, it stays until the new one is there. */
+/**
+ * The JSON at an address. Of one that changes, the old answer is forgotten; of `version`, it stays until the new one is
+ * there.
+ */
 export function useJson<T>(url: string | null, version?: unknown): Fetched<T> {
   return useAnswer(url, version, async (address) => (await (await get(address)).json()) as T);
 }

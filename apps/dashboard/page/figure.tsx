@@ -1,4 +1,7 @@
-/** One figure of @lpr/charts in the page: as wide as its place, in the page's theme, for mouse and keyboard, to take away as PNG or CSV. */
+/**
+ * One figure of @lpr/charts in the page: as wide as its place, in the page's theme, for mouse and keyboard, to take
+ * away as PNG or CSV.
+ */
 import type { ThemeName } from '@lpr/charts';
 import type { ECharts, EChartsOption } from 'echarts';
 import type { JSX } from 'preact';

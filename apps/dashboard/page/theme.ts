@@ -1,4 +1,6 @@
-/** Light or dark: as the system asks, unless the reader chose. Loaded first, so that no page flashes in the other one. */
+/**
+ * Light or dark: as the system asks, unless the reader chose. Loaded first, so that no page flashes in the other one.
+ */
 import type { ThemeName } from '@lpr/charts';
 
 const KEY = 'lpr-theme';

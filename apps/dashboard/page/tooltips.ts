@@ -1,6 +1,6 @@
 /**
- * Tooltips as text on the canvas. ECharts' usual ones are HTML with inline styles, which the page's content security policy
- * forbids, and for good reason: names of runs would be markup there.
+ * Tooltips as text on the canvas. ECharts' usual ones are HTML with inline styles, which the page's content security
+ * policy forbids, and for good reason: names of runs would be markup there.
  */
 import type { EChartsOption } from 'echarts';
 

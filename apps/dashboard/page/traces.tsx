@@ -1,4 +1,7 @@
-/** What experts are chosen for, from the routing traces that evaluations leave: together with which others, for which domains and tokens, since when. */
+/**
+ * What experts are chosen for, from the routing traces that evaluations leave: together with which others, for which
+ * domains and tokens, since when.
+ */
 import {
   coActivationMatrix,
   coActivationSize,

@@ -93,8 +93,8 @@ export interface SeriesFile {
   /** Recorded values that one point is the mean of, at most; 1 where every value is there. */
   readonly valuesPerPoint: number;
   /**
-   * By name: `loss`, `gini`, `worst.gini`, ...; `term.NAME` the weighted term summed over layers; `phase.PART` in milliseconds;
-   * `memory.PLACE` in bytes; `norm.TERM.PART`.
+   * By name: `loss`, `gini`, `worst.gini`, ...; `term.NAME` the weighted term summed over layers; `phase.PART` in
+   * milliseconds; `memory.PLACE` in bytes; `norm.TERM.PART`.
    */
   readonly series: Readonly<Record<string, Series>>;
 }

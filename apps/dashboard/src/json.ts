@@ -1,4 +1,7 @@
-/** Reading JSON that anybody may have written: values are taken where they are what is expected; elsewhere they are null or left out. */
+/**
+ * Reading JSON that anybody may have written: values are taken where they are what is expected; elsewhere they are null
+ * or left out.
+ */
 
 /** The fields of a plain object; none of anything else. */
 export function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {

@@ -108,7 +108,9 @@ function fileName(name: string, index: number): string {
   );
 }
 
-/** The reference levels, where all runs have one number of experts and one top-k, so that there is one level for all. */
+/**
+ * The reference levels, where all runs have one number of experts and one top-k, so that there is one level for all.
+ */
 function referenceLevels(runs: readonly Run[], givenDim: number | undefined): RenderContext['levels'] {
   const shapes = runs.flatMap(({ loads }) => (loads.value ? [loads.value.shape] : []));
   const [shape] = shapes;

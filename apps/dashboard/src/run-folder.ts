@@ -1,6 +1,6 @@
 /**
- * Reads what a training run left in its folder. Any file may be missing, still growing, or damaged: that costs what is drawn from
- * it, and nothing else.
+ * Reads what a training run left in its folder. Any file may be missing, still growing, or damaged: that costs what is
+ * drawn from it, and nothing else.
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
@@ -118,9 +118,9 @@ export function messageOf(error: unknown): string {
 }
 
 /**
- * Points of a `metrics.jsonl`, and what is wrong with other lines. A last line cut short, as of a run that is being written or
- * was killed, is left out; where steps repeat, as after a resumption, the later lines hold. Lines without a step (other records)
- * are skipped.
+ * Points of a `metrics.jsonl`, and what is wrong with other lines. A last line cut short, as of a run that is being
+ * written or was killed, is left out; where steps repeat, as after a resumption, the later lines hold. Lines without a
+ * step (other records) are skipped.
  */
 export function parseMetrics(text: string): { points: RunPoint[]; problems: string[] } {
   const { values, problems } = parseLines(text);

@@ -1,4 +1,7 @@
-/** The page in headless Chromium, against the real server and real run folders. No page may write an error to the console. */
+/**
+ * The page in headless Chromium, against the real server and real run folders. No page may write an error to the
+ * console.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';

@@ -1,2 +1,2 @@
 /** The command line as a value, for those who embed it. */
-export { createProgram } from './cli.ts';
+export { createProgram } from './cli/program.ts';

@@ -1,8 +1,8 @@
 /** Entry point of `pnpm trainer`. */
 import { type Command, CommanderError } from 'commander';
-import { createProgram } from './cli.ts';
-import { unknownName } from './errors.ts';
-import { outliveReaders } from './progress.ts';
+import { createProgram } from './cli/program.ts';
+import { unknownName } from './cli/errors.ts';
+import { outliveReaders } from './cli/progress.ts';
 
 outliveReaders(process.stdout, process.stderr);
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { unknownName } from '../src/errors.ts';
+import { unknownName } from '../src/cli/errors.ts';
 
 describe('unknownName', () => {
   it('lists what is known, with the nearest where one is near', () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BpeTokenizer, loadTokenizer, trainBpe } from '@lpr/data';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { writeTokenizer } from '../src/model-source.ts';
+import { writeTokenizer } from '../src/run/model-source.ts';
 
 const TRAINED = trainBpe(['the state of the union'], { vocabularySize: 270, specialTokens: ['<start>', '<end>'] });
 

@@ -1,7 +1,7 @@
 import { countParameters } from '@lpr/model';
 import { describe, expect, it } from 'vitest';
-import { decoderConfig } from '../src/models.ts';
-import { checkFits, predictionText, predictRun } from '../src/prediction.ts';
+import { decoderConfig } from '../src/settings/decoder-config.ts';
+import { checkFits, predictionText, predictRun } from '../src/run/prediction.ts';
 import { configJsonSchema } from '../src/settings/json-schema.ts';
 import { resolveSettings } from '../src/settings/resolve.ts';
 
@@ -11,7 +11,8 @@ function settingsOf(preset: string) {
 
 describe('the paper presets', () => {
   it.each([
-    // What the released 0.6B configs have: all numbers, and millions without embeddings, of all and of those that a token passes.
+    // What the released 0.6B configs have: all numbers, and millions without embeddings, of all and of those that a
+    // token passes.
     ['paper/qwen3-moe', 645_413_376, 334.25, 51.13],
     ['paper/qwen3-moe-lpr', 644_965_824, 333.8, 50.69],
     ['paper/mixtral', 629_683_200, 318.52, 35.4],

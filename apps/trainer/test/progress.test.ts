@@ -1,7 +1,7 @@
 import { layersReport } from '@lpr/metrics';
 import type { EvaluationLine, StepProgress } from '@lpr/train';
 import { describe, expect, it } from 'vitest';
-import { createProgress, formatSeconds } from '../src/progress.ts';
+import { createProgress, formatSeconds } from '../src/cli/progress.ts';
 
 function capture(isTTY: boolean) {
   const written: string[] = [];

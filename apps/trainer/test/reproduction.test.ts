@@ -1,8 +1,8 @@
 import { latentPrototypePresets } from '@lpr/moe';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { PAPER_TABLES, type PaperTableNumber } from '../src/paper.ts';
-import { rankCorrelation, reproductionOf, tableNumbers } from '../src/reproduction.ts';
+import { PAPER_TABLES, type PaperTableNumber } from '../src/comparison/paper.ts';
+import { rankCorrelation, reproductionOf, tableNumbers } from '../src/comparison/reproduction.ts';
 import { resolveSettings, type SettingOptions } from '../src/settings/resolve.ts';
 
 const ALL = tableNumbers(['all']);

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createProgress } from '../src/progress.ts';
-import { evaluationText, loadTokens, vocabularyOf } from '../src/session.ts';
+import { createProgress } from '../src/cli/progress.ts';
+import { evaluationText, loadTokens, vocabularyOf } from '../src/run/session.ts';
 import { resolveSettings } from '../src/settings/resolve.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'lpr-session-'));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { latentPrototypePresets } from '@lpr/moe';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { PRESETS } from '../src/presets/index.ts';
+import { PRESETS } from '../src/settings/presets/index.ts';
 import { checkSettings, checkStoredSettings } from '../src/settings/check.ts';
 import { resolveSettings, type SettingOptions } from '../src/settings/resolve.ts';
 import { groupOf, ROUTERS } from '../src/settings/routers.ts';

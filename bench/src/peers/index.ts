@@ -1,11 +1,11 @@
 /**
- * Other engines that compute on the CPU: those of JavaScript, and PyTorch for comparison. They are looked up when the program
- * runs, so that one that is not installed is merely left out.
+ * Other engines that compute on the CPU: those of JavaScript, and PyTorch for comparison. They are looked up when the
+ * program runs, so that one that is not installed is merely left out.
  */
 import type { Peer } from '../work.ts';
-import { openGpuJs } from './gpuJs.ts';
+import { openGpuJs } from './gpu-js.ts';
 import { openJax } from './jax.ts';
-import { openOnnxRuntime } from './onnxRuntime.ts';
+import { openOnnxRuntime } from './onnx-runtime.ts';
 import { openTfjs } from './tfjs.ts';
 import { openTorch } from './torch.ts';
 

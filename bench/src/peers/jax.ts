@@ -1,4 +1,7 @@
-/** jax-js, wasm backend, with everything compiled by `jit`. An operation uses its arguments up; `ref` is one more reference. */
+/**
+ * jax-js, wasm backend, with everything compiled by `jit`. An operation uses its arguments up; `ref` is one more
+ * reference.
+ */
 import type * as Jax from '@jax-js/jax';
 import { ADAM, type Input, LAYER_NORM_EPSILON, type Peer, productShapes, type Work } from '../work.ts';
 

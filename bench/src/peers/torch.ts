@@ -1,4 +1,4 @@
-/** PyTorch on the CPU, where Python has it: torchPeer.py does the work in a process of its own. */
+/** PyTorch on the CPU, where Python has it: torch-peer.py does the work in a process of its own. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
@@ -19,7 +19,7 @@ interface Reply {
 /** @throws Error when there is no PyTorch, or one whose matrix products are of the unoptimised reference library */
 export async function openTorch(threads: number): Promise<Peer> {
   const python = process.env[PYTHON_VARIABLE] ?? 'python3';
-  const program = fileURLToPath(new URL('./torchPeer.py', import.meta.url));
+  const program = fileURLToPath(new URL('./torch-peer.py', import.meta.url));
   const child = spawn(python, [program], {
     stdio: ['pipe', 'pipe', 'pipe'],
     // Both libraries of threads read their number when they start.

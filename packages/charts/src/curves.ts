@@ -69,8 +69,8 @@ export function curvesSize(input: CurvesInput): Size {
 }
 
 /**
- * ECharts option of panels over training steps: loss, Gini, min-max and, where a run has it, MaxVio. A loss of more than 200
- * points is drawn pale, with its moving average over 1% of them on top.
+ * ECharts option of panels over training steps: loss, Gini, min-max and, where a run has it, MaxVio. A loss of more
+ * than 200 points is drawn pale, with its moving average over 1% of them on top.
  *
  * @throws RangeError where there is no run, or two have one name.
  */

@@ -19,7 +19,8 @@ export function expertLoadSize(input: ExpertLoadInput): Size {
 }
 
 /**
- * ECharts option of the expert's load over the uniform share of its window, and the largest and smallest such of the layer.
+ * ECharts option of the expert's load over the uniform share of its window, and the largest and smallest such of the
+ * layer.
  *
  * @throws RangeError for no window, an expert that is not there, or loads that are no finite numbers >= 0.
  */

@@ -1,6 +1,6 @@
 /**
- * Figure 1 of the LPR paper (arXiv 2506.21328): the load of every expert of every layer, relative to its uniform share, for
- * one or several models.
+ * Figure 1 of the LPR paper (arXiv 2506.21328): the load of every expert of every layer, relative to its uniform share,
+ * for one or several models.
  */
 import { checkCounts, type Counts, layersReport } from '@lpr/metrics';
 import type { EChartsOption } from 'echarts';
@@ -38,10 +38,11 @@ export function heatmapSize(input: HeatmapInput): Size {
 }
 
 /**
- * ECharts option of the heatmap: blue below the uniform share (1), red above, dead experts in the colour of text, each panel
- * with its Gini and min-max (mean over layers, and the worst layer where there is room).
+ * ECharts option of the heatmap: blue below the uniform share (1), red above, dead experts in the colour of text, each
+ * panel with its Gini and min-max (mean over layers, and the worst layer where there is room).
  *
- * @throws RangeError for no model, no layer, layers of unequal length, loads that are no finite numbers >= 0, or a clip of
+ * @throws RangeError for no model, no layer, layers of unequal length, loads that are no finite numbers >= 0, or a clip
+ *   of
  * at most 1.
  */
 export function loadHeatmap(input: HeatmapInput, theme: ThemeName = 'light'): EChartsOption {

@@ -30,8 +30,8 @@ export function latentGeometrySize(input: LatentGeometryInput): Size {
 }
 
 /**
- * ECharts option of two panels: the distribution of the cosines between prototypes beside the Welch bound, and the share of the
- * latents' variance that the first components hold together.
+ * ECharts option of two panels: the distribution of the cosines between prototypes beside the Welch bound, and the
+ * share of the latents' variance that the first components hold together.
  *
  * @throws RangeError for no layer, or one without prototypes to compare or eigenvalues.
  */

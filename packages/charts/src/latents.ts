@@ -1,4 +1,6 @@
-/** The latent space of a prototype router, by its two principal components: which tokens gather around which prototype. */
+/**
+ * The latent space of a prototype router, by its two principal components: which tokens gather around which prototype.
+ */
 import type { EChartsOption, ScatterSeriesOption } from 'echarts';
 import { niceRange, tooltipOf, xAxis, yAxis } from './lines.ts';
 import { FONT, lineColour, type ThemeName, themeOf } from './palette.ts';
@@ -41,8 +43,8 @@ function layout({ panels, width }: LatentsInput): { width: number; perRow: numbe
 }
 
 /**
- * ECharts option of latents and prototypes in a plane. In each panel the busiest experts have a colour, as many as there are
- * colours, with their numbers at their prototypes; the tokens of the others are grey.
+ * ECharts option of latents and prototypes in a plane. In each panel the busiest experts have a colour, as many as
+ * there are colours, with their numbers at their prototypes; the tokens of the others are grey.
  *
  * @throws RangeError for no panel, or where there is not one expert for each point.
  */

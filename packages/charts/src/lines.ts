@@ -99,7 +99,8 @@ export function legendHeight(names: readonly string[], width: number): number {
 }
 
 /**
- * The legend at the foot of a figure of the given size. Each entry has a piece of its line, or the shape that `icon` gives it.
+ * The legend at the foot of a figure of the given size. Each entry has a piece of its line, or the shape that `icon`
+ * gives it.
  */
 export function legendOf(
   names: readonly string[],

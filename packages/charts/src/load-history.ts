@@ -42,7 +42,8 @@ export function loadHistorySize(input: LoadHistoryInput): Size {
 /**
  * ECharts option of experts (rows) x steps (columns), load over the uniform share of the window, one panel per layer.
  *
- * @throws RangeError for no panel, a panel without windows, loads that are no finite numbers >= 0, or a clip of at most 1.
+ * @throws RangeError for no panel, a panel without windows, loads that are no finite numbers >= 0, or a clip of at most
+ *   1.
  */
 export function loadHistory(input: LoadHistoryInput, theme: ThemeName = 'light'): EChartsOption {
   return matrixOption(figureOf(input), theme);

@@ -1,4 +1,7 @@
-/** Lorenz curves: which share of the load the idlest experts carry, the picture of which the Gini coefficient is the area. */
+/**
+ * Lorenz curves: which share of the load the idlest experts carry, the picture of which the Gini coefficient is the
+ * area.
+ */
 import { checkCounts, type Counts, layersReport } from '@lpr/metrics';
 import type { EChartsOption } from 'echarts';
 import { namesOf, runStyle } from './curves.ts';
@@ -19,8 +22,8 @@ export function lorenzSize(input: LorenzInput): Size {
 }
 
 /**
- * ECharts option of the Lorenz curve of each model: the mean over its layers, whose Gini is the mean Gini, and the layers' own
- * curves pale behind it.
+ * ECharts option of the Lorenz curve of each model: the mean over its layers, whose Gini is the mean Gini, and the
+ * layers' own curves pale behind it.
  *
  * @throws RangeError for no model, or loads that are no finite numbers >= 0.
  */

@@ -1,6 +1,6 @@
 /**
- * Where everything of a figure of matrices goes, in CSS pixels. Cells are whole multiples of half a pixel, so that they are
- * crisp at a pixel ratio of 2; the figure is as large as its cells need.
+ * Where everything of a figure of matrices goes, in CSS pixels. Cells are whole multiples of half a pixel, so that they
+ * are crisp at a pixel ratio of 2; the figure is as large as its cells need.
  */
 
 /** A panel's cells and the labels that it shows. */
@@ -41,7 +41,10 @@ export interface PanelSize {
 export interface MatrixStyle {
   /** The figure is at most this wide where cells of half a pixel allow it. */
   readonly maxWidth: number;
-  /** Panels side by side; by default as many as leave every cell `comfortable` pixels and every panel room for its title. */
+  /**
+   * Panels side by side; by default as many as leave every cell `comfortable` pixels and every panel room for its
+   * title.
+   */
   readonly panelsPerRow: number | undefined;
   readonly footnote: boolean;
   /** Whether every panel has labels of its own, also where a neighbour's are as many. */
@@ -95,7 +98,8 @@ export function layoutMatrices(sizes: readonly PanelSize[], style: MatrixStyle):
   let perRow = Math.min(style.panelsPerRow ?? sizes.length, sizes.length);
   if (style.panelsPerRow === undefined) {
     while (perRow > 1 && (cells(perRow) < style.comfortable || cells(perRow) * mostColumns < MIN_PANEL_WIDTH)) perRow--;
-    // The same number of rows with the columns filled evenly: 4 panels that do not fit side by side are 2 x 2, not 3 + 1.
+    // The same number of rows with the columns filled evenly: 4 panels that do not fit side by side are 2 x 2, not 3 +
+    // 1.
     perRow = Math.ceil(sizes.length / Math.ceil(sizes.length / perRow));
   }
   const cellWidth = cells(perRow);

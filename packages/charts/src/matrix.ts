@@ -1,4 +1,7 @@
-/** Matrices as coloured cells with labelled axes, titles and one colour bar: what all figures of experts by something share. */
+/**
+ * Matrices as coloured cells with labelled axes, titles and one colour bar: what all figures of experts by something
+ * share.
+ */
 import type { Counts } from '@lpr/metrics';
 import type { CustomSeriesOption, CustomSeriesRenderItem, EChartsOption } from 'echarts';
 import {
@@ -138,7 +141,9 @@ function axis(
   };
 }
 
-/** With more cells than this in a figure, those of one colour are one shape: many times faster, but nothing to point at. */
+/**
+ * With more cells than this in a figure, those of one colour are one shape: many times faster, but nothing to point at.
+ */
 const MANY_CELLS = 6000;
 
 function cells(

@@ -51,7 +51,8 @@ function prepare(): void {
     // oxlint-disable-next-line typescript/no-unnecessary-type-assertion -- necessary in programs that include the DOM types
     createCanvas: () => createCanvas(1, 1) as unknown as EChartsCanvas,
     measureText: (text, font = '') => {
-      // ECharts takes the width of this character, 1 em in a font that has it, for the height of a line; Inter has it not.
+      // ECharts takes the width of this character, 1 em in a font that has it, for the height of a line; Inter has it
+      // not.
       if (text === '国') return { width: Number(/([\d.]+)px/.exec(font)?.[1] ?? 12) };
       context.font = font;
       return context.measureText(text);

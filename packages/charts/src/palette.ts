@@ -1,8 +1,8 @@
 /**
- * Colours and type of all figures, for a white and for a dark page. Colours are safe for the common kinds of colour blindness:
- * lines are the set of Okabe and Ito (lightened on a dark page), the diverging scale is ColorBrewer's RdBu without its two
- * darkest ends, the sequential one its Blues (Brewer, Harrower and the Pennsylvania State University), the scale of depth is
- * a part of matplotlib's plasma.
+ * Colours and type of all figures, for a white and for a dark page. Colours are safe for the common kinds of colour
+ * blindness: lines are the set of Okabe and Ito (lightened on a dark page), the diverging scale is ColorBrewer's RdBu
+ * without its two darkest ends, the sequential one its Blues (Brewer, Harrower and the Pennsylvania State University),
+ * the scale of depth is a part of matplotlib's plasma.
  */
 
 /** Sans serif with tabular figures; `@lpr/charts/node` bundles it, a page falls back where it lacks it. */
@@ -131,8 +131,8 @@ export function mixColours(position: number, scale: readonly Colour[]): string {
 }
 
 /**
- * Colour `#rrggbb` of a load relative to the uniform share: 1 is neutral, below is blue, above is red, linear on either side,
- * from `clip` on always the strongest red. An expert without any token has the theme's colour `dead`.
+ * Colour `#rrggbb` of a load relative to the uniform share: 1 is neutral, below is blue, above is red, linear on either
+ * side, from `clip` on always the strongest red. An expert without any token has the theme's colour `dead`.
  *
  * @param clip relative load at which the scale ends; above 1.
  */

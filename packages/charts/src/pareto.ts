@@ -55,8 +55,8 @@ export function lossBalanceSize(input: LossBalanceInput): Size {
 }
 
 /**
- * ECharts option of loss (up) against balance (to the right) with the Pareto front as a staircase: runs on it are filled and
- * named, others hollow and named where they are few.
+ * ECharts option of loss (up) against balance (to the right) with the Pareto front as a staircase: runs on it are
+ * filled and named, others hollow and named where they are few.
  *
  * @throws RangeError for no run, or a figure that is not finite.
  */
@@ -87,7 +87,8 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
   const most = runs.reduce((loss, run) => Math.max(loss, run.loss), -Infinity);
   // Some room, so that no point lies on the frame.
   const losses = niceRange([least - 0.04 * (most - least), most + 0.04 * (most - least)], false);
-  // Towards better balance from a run on the front there is none, so its name covers no other; unless it would leave the picture.
+  // Towards better balance from a run on the front there is none, so its name covers no other; unless it would leave
+  // the picture.
   const sideOf = (run: number): 'left' | 'right' => {
     const room = ((runs[run]!.balance - balances.min) / (balances.max - balances.min)) * (size.width - LEFT - RIGHT);
     const needed = textWidth(names[run]!, 11) * 1.06 + 12;

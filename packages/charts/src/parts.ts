@@ -27,8 +27,8 @@ export function baseOption(theme: ThemeName): EChartsOption {
 }
 
 /**
- * Title and, below it, the first of `subtitles` that there is room for; the title, and the last subtitle, are cut with an
- * ellipsis where they are wider than their place.
+ * Title and, below it, the first of `subtitles` that there is room for; the title, and the last subtitle, are cut with
+ * an ellipsis where they are wider than their place.
  */
 export function panelTitle(
   title: string,

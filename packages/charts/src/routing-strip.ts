@@ -50,9 +50,9 @@ export function routingStripSize(input: RoutingStripInput): Size {
 }
 
 /**
- * ECharts option of a text in which every token has, below it, a bar per layer: its experts' numbers with widths in proportion
- * to their weights. The experts that carry most weight in a layer have a colour, as many as there are colours; the others are
- * grey. Spaces are shown as `␣`, ends of lines as `↵`, tabs as `⇥`.
+ * ECharts option of a text in which every token has, below it, a bar per layer: its experts' numbers with widths in
+ * proportion to their weights. The experts that carry most weight in a layer have a colour, as many as there are
+ * colours; the others are grey. Spaces are shown as `␣`, ends of lines as `↵`, tabs as `⇥`.
  *
  * @throws RangeError for no token or layer, or experts and weights that are not as many as tokens.
  */

@@ -12,8 +12,8 @@ export interface CoActivationInput {
   readonly panels: readonly {
     readonly name: string;
     /**
-     * `[M][M]`: the share of the tokens of expert i (row) that go to expert j (column) too; NaN in the row of an expert without
-     * tokens. The diagonal is not drawn.
+     * `[M][M]`: the share of the tokens of expert i (row) that go to expert j (column) too; NaN in the row of an expert
+     * without tokens. The diagonal is not drawn.
      */
     readonly shares: readonly Counts[];
   }[];

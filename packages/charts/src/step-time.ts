@@ -16,7 +16,10 @@ export interface StepTimeInput {
   readonly width?: number;
 }
 
-/** Parts in the order in which they have their colours; further ones follow by name, `other` and `idle` are grey and last. */
+/**
+ * Parts in the order in which they have their colours; further ones follow by name, `other` and `idle` are grey and
+ * last.
+ */
 const KNOWN = ['attention', 'experts', 'router', 'head', 'optimizer', 'norm', 'embedding'];
 const LAST = ['other', 'idle'];
 
@@ -35,7 +38,8 @@ export function stepTimeSize(input: StepTimeInput): Size {
 }
 
 /**
- * ECharts option of one stacked bar per run: milliseconds a step by part of the model, with its share where there is room.
+ * ECharts option of one stacked bar per run: milliseconds a step by part of the model, with its share where there is
+ * room.
  *
  * @throws RangeError for no run, or a time that is no finite number >= 0.
  */

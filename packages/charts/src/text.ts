@@ -8,7 +8,9 @@ const ADVANCES = [
   82, 55, 56, 55, 43, 33, 43, 66,
 ];
 
-/** Width in CSS pixels of one line of the figures' font; for other scripts than Latin rather too much than too little. */
+/**
+ * Width in CSS pixels of one line of the figures' font; for other scripts than Latin rather too much than too little.
+ */
 export function textWidth(text: string, fontSize: number): number {
   let hundredths = 0;
   for (const character of text) {

@@ -1,4 +1,6 @@
-/** What happened in training besides loss and balance: saturation of the router, gradients by loss term, time by phase. */
+/**
+ * What happened in training besides loss and balance: saturation of the router, gradients by loss term, time by phase.
+ */
 import type { EChartsOption } from 'echarts';
 import { namesOf, referenceLine, runStyle } from './curves.ts';
 import { layerName, layerStyle, namedLayers } from './layers.ts';
@@ -24,8 +26,8 @@ export function saturationSize(input: SaturationInput): Size {
 }
 
 /**
- * ECharts option of router saturation (Muennighoff et al. 2024, OLMoE, arXiv 2409.02060): the share of a token's experts at
- * a step that are its experts at the end of training, one line per layer.
+ * ECharts option of router saturation (Muennighoff et al. 2024, OLMoE, arXiv 2409.02060): the share of a token's
+ * experts at a step that are its experts at the end of training, one line per layer.
  *
  * @throws RangeError for no run.
  */
@@ -86,8 +88,8 @@ export function gradientsSize(input: GradientsInput): Size {
 }
 
 /**
- * ECharts option of gradient norms per loss term over steps on a logarithmic scale, a panel for each part of the model that any
- * term reaches.
+ * ECharts option of gradient norms per loss term over steps on a logarithmic scale, a panel for each part of the model
+ * that any term reaches.
  *
  * @throws RangeError where no term reaches any part, or two terms have one name.
  */

@@ -10,8 +10,8 @@ export interface VocabularyInput {
   readonly runs: readonly {
     readonly name: string;
     /**
-     * `[layers][experts]`: the mean, over the token ids that an expert got, of the share of the id's occurrences that went to it,
-     * from 0 to 1; NaN for an expert without tokens.
+     * `[layers][experts]`: the mean, over the token ids that an expert got, of the share of the id's occurrences that
+     * went to it, from 0 to 1; NaN for an expert without tokens.
      */
     readonly layers: readonly ArrayLike<number>[];
   }[];
@@ -34,8 +34,9 @@ export function vocabularySize(input: VocabularyInput): Size {
 }
 
 /**
- * ECharts option of vocabulary specialisation (Muennighoff et al. 2024, OLMoE, arXiv 2409.02060): per layer and run a box from
- * the first to the third quartile of the experts, with the median, and lines to the least and the most specialised expert.
+ * ECharts option of vocabulary specialisation (Muennighoff et al. 2024, OLMoE, arXiv 2409.02060): per layer and run a
+ * box from the first to the third quartile of the experts, with the median, and lines to the least and the most
+ * specialised expert.
  *
  * @throws RangeError for no run or no layer, or where two runs have one name.
  */

@@ -20,7 +20,9 @@ interface Drawn {
   getComputedTransform(): unknown;
 }
 
-/** The boxes of all lines of text, in CSS pixels of the figure. Needs a picture drawn before, which registers the font. */
+/**
+ * The boxes of all lines of text, in CSS pixels of the figure. Needs a picture drawn before, which registers the font.
+ */
 export function textBoxes(option: EChartsOption, { width, height }: Size): TextBox[] {
   // oxlint-disable-next-line typescript/no-unnecessary-type-assertion -- necessary in programs that include the DOM types
   const canvas = createCanvas(Math.round(width), Math.round(height)) as unknown as Parameters<typeof init>[0];

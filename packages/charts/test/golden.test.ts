@@ -1,6 +1,6 @@
 /**
- * Every figure beside a picture of it that somebody looked at. After a change that is meant, draw the pictures anew with
- * `UPDATE_GOLDEN=1 pnpm --filter @lpr/charts test golden`, and look at them.
+ * Every figure beside a picture of it that somebody looked at. After a change that is meant, draw the pictures anew
+ * with `UPDATE_GOLDEN=1 pnpm --filter @lpr/charts test golden`, and look at them.
  */
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,8 +17,8 @@ vi.setConfig({ testTimeout: 60_000 });
 
 const FOLDER = join(import.meta.dirname, 'golden');
 /**
- * Pixels that may differ within any square of the given side: processors draw the edges of letters a little differently, which
- * pixelmatch mostly recognises; a letter that is another one, or a label that moved, is more.
+ * Pixels that may differ within any square of the given side: processors draw the edges of letters a little
+ * differently, which pixelmatch mostly recognises; a letter that is another one, or a label that moved, is more.
  */
 const WINDOW = 16;
 const TOLERANCE = 8;

@@ -10,8 +10,8 @@ function linear(colour: string): number[] {
 }
 
 /**
- * What a dichromat sees, on linear RGB (Machado, Oliveira and Fernandes 2009, A Physiologically-based Model for Simulation of
- * Color Vision Deficiency, severity 1).
+ * What a dichromat sees, on linear RGB (Machado, Oliveira and Fernandes 2009, A Physiologically-based Model for
+ * Simulation of Color Vision Deficiency, severity 1).
  */
 const VISION = {
   normal: [

@@ -2,7 +2,8 @@
  * Batches: sequences cut from a token stream, for training in a random but fully determined order, for evaluation in a
  * fixed one.
  *
- * Labels are already the next token of the stream, the last position included, so a sequence of S tokens gives S losses.
+ * Labels are already the next token of the stream, the last position included, so a sequence of S tokens gives S
+ * losses.
  */
 
 import { Mixture } from './mixture.ts';
@@ -47,8 +48,8 @@ export interface BatchStreamOptions {
 const UNNAMED = 'text';
 
 /**
- * What a random number is drawn for, so that draws for different ends never share a counter. Of several streams, number `i`
- * draws for these purposes plus `2 i`.
+ * What a random number is drawn for, so that draws for different ends never share a counter. Of several streams, number
+ * `i` draws for these purposes plus `2 i`.
  */
 const OFFSET = 0;
 const ORDER = 1;
@@ -56,11 +57,12 @@ const ORDER = 1;
 /**
  * Endless training batches in an order decided by the seed.
  *
- * A stream is read as a ring: its first token follows its last, as one document follows another. In each epoch it is cut,
- * from a random offset on, into `sequencesPerEpoch = floor(tokens / sequenceLength)` sequences that do not overlap, and
- * they come in a random order, each once. The fewer than `sequenceLength` tokens that remain before the offset sit that
- * epoch out as inputs. Batches are filled without regard to epochs, so all are full, and one may hold the end of an epoch
- * and the start of the next. Several streams are mixed sequence by sequence (`Mixture`), each with epochs of its own.
+ * A stream is read as a ring: its first token follows its last, as one document follows another. In each epoch it is
+ * cut, from a random offset on, into `sequencesPerEpoch = floor(tokens / sequenceLength)` sequences that do not
+ * overlap, and they come in a random order, each once. The fewer than `sequenceLength` tokens that remain before the
+ * offset sit that epoch out as inputs. Batches are filled without regard to epochs, so all are full, and one may hold
+ * the end of an epoch and the start of the next. Several streams are mixed sequence by sequence (`Mixture`), each with
+ * epochs of its own.
  *
  * Batch `i` is a function of the options and `i` alone. All there is to save is `position`; setting it resumes there.
  */
@@ -113,8 +115,8 @@ export class BatchStream {
   }
 
   /**
-   * How many epochs, over all streams together, are over when `batches` batches have been taken; the fraction says how far
-   * the next has come.
+   * How many epochs, over all streams together, are over when `batches` batches have been taken; the fraction says how
+   * far the next has come.
    */
   epochsAfter(batches: number): number {
     return (batches * this.#options.batchSize) / this.sequencesPerEpoch;
@@ -157,10 +159,10 @@ class StreamOrder {
 /**
  * The batches of an evaluation: sequences in a fixed order, no token twice, one stream after the other.
  *
- * All batches have `batchSize` sequences but the last of each stream, which may have fewer, so that a batch is of one domain.
- * The end of a stream that fills no whole sequence is left out. With `maxTokens`, only as many sequences as fit in it are
- * used: an equal number of each stream (all of a stream that has fewer), spread evenly over the stream rather than taken from
- * its beginning.
+ * All batches have `batchSize` sequences but the last of each stream, which may have fewer, so that a batch is of one
+ * domain. The end of a stream that fills no whole sequence is left out. With `maxTokens`, only as many sequences as fit
+ * in it are used: an equal number of each stream (all of a stream that has fewer), spread evenly over the stream rather
+ * than taken from its beginning.
  *
  * @returns batches made one at a time, to be gone through once
  * @throws RangeError when a stream is too short for a sequence and its labels, or `maxTokens` for a sequence of each

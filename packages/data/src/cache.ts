@@ -1,5 +1,6 @@
 /**
- * A small cache on disk for what is slow to make and decided by its inputs: trained tokenizers, token streams. Node only.
+ * A small cache on disk for what is slow to make and decided by its inputs: trained tokenizers, token streams. Node
+ * only.
  *
  * An entry is one file: the SHA-256 of its content, then the content. It is written under a temporary name, synced and
  * renamed, so a reader sees all of it or nothing; an entry whose checksum fails is made again.
@@ -16,8 +17,8 @@ const CHECKSUM_BYTES = 32;
  * Gives an entry of the cache, made now if it is missing or damaged. Processes may share a directory.
  *
  * @param directory made if need be
- * @param key the entry's file name: letters, digits, `.`, `_` and `-`; must change with everything the content depends on
- *   (`contentKey` makes such a key)
+ * @param key the entry's file name: letters, digits, `.`, `_` and `-`; must change with everything the content depends
+ *   on (`contentKey` makes such a key)
  * @param make makes the content
  * @throws RangeError for another key; Error naming the directory when it cannot be read or written; what `make` throws
  */

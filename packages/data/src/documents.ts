@@ -29,9 +29,9 @@ export interface DocumentSplit {
  * Splits a corpus by document: no document is in both parts, and every document is in one.
  *
  * Documents are ranked by a hash of the seed and their id, and are held out in that order for as long as none takes the
- * held-out characters further from `heldOutFraction` of all. So the share is met to within half of one document, the split
- * does not depend on the order in which the documents are given, and each part keeps that order. With a fraction above 0,
- * each part has at least one document.
+ * held-out characters further from `heldOutFraction` of all. So the share is met to within half of one document, the
+ * split does not depend on the order in which the documents are given, and each part keeps that order. With a fraction
+ * above 0, each part has at least one document.
  *
  * @throws RangeError when the fraction or the seed is out of range, when ids repeat, or when there are fewer than two
  *   documents to split
@@ -90,9 +90,9 @@ export function chooseHeldOut(
 const PLACE = 0xffff_fffe;
 
 /**
- * The split of a corpus too large to be gone over first: of every `1 / heldOutFraction` documents in a row one is held out,
- * at a place decided by the seed. So the share is met at any length, and where a document belongs does not depend on how many
- * follow it.
+ * The split of a corpus too large to be gone over first: of every `1 / heldOutFraction` documents in a row one is held
+ * out, at a place decided by the seed. So the share is met at any length, and where a document belongs does not depend
+ * on how many follow it.
  *
  * @returns says whether the document of an index from 0 is held out
  * @throws RangeError when the fraction or the seed is out of range

@@ -1,6 +1,6 @@
 /**
- * Text for language models: sources, tokenizers, token streams and batches. Plain typed arrays come out; there is no tensor
- * code here.
+ * Text for language models: sources, tokenizers, token streams and batches. Plain typed arrays come out; there is no
+ * tensor code here.
  */
 
 export * from './batches.ts';

@@ -1,8 +1,9 @@
 /**
  * Mixing of several token streams by weights: which stream each sequence of a training run comes from.
  *
- * Sequences are dealt in blocks of 1000. Each block holds every stream's share, in whole thousandths, in a random order of
- * its own; so the share is exact over any whole block, and where a sequence comes from is a function of its index alone.
+ * Sequences are dealt in blocks of 1000. Each block holds every stream's share, in whole thousandths, in a random order
+ * of its own; so the share is exact over any whole block, and where a sequence comes from is a function of its index
+ * alone.
  */
 
 import { randomPermutation } from './random.ts';

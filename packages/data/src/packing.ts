@@ -1,6 +1,6 @@
 /**
- * Packing: the documents of a corpus, one after the other, as a single stream of token ids. Sequences are cut from it, so no
- * place of a batch is ever filled with padding, and none enters a loss or a load count.
+ * Packing: the documents of a corpus, one after the other, as a single stream of token ids. Sequences are cut from it,
+ * so no place of a batch is ever filled with padding, and none enters a loss or a load count.
  */
 
 /**

@@ -1,6 +1,6 @@
 /**
- * From sources to token streams in one call: split, get the tokenizer (trained on the training part), encode, pack. What
- * takes long is kept in a cache if one is given. Node only.
+ * From sources to token streams in one call: split, get the tokenizer (trained on the training part), encode, pack.
+ * What takes long is kept in a cache if one is given. Node only.
  */
 
 import { createHash } from 'node:crypto';
@@ -19,8 +19,8 @@ import { loadQwenTokenizer, loadTokenizer, parseTokenizer } from './tokenizers/l
 import type { Tokenizer } from './tokenizers/tokenizer.ts';
 
 /**
- * Which tokenizer: bytes; byte-level BPE of so many tokens, trained on the training part; the `tokenizer.json` at a path (or
- * in a model's folder); Qwen3's.
+ * Which tokenizer: bytes; byte-level BPE of so many tokens, trained on the training part; the `tokenizer.json` at a
+ * path (or in a model's folder); Qwen3's.
  */
 export type TokenizerSpec = 'bytes' | 'qwen3' | { readonly vocabularySize: number } | { readonly path: string };
 
@@ -30,7 +30,9 @@ export interface PrepareOptions extends SplitOptions {
   readonly tokenizer: TokenizerSpec | Tokenizer;
   /** How to reach the hub, where the environment does not say it. */
   readonly hub?: HubAccess;
-  /** Where the trained tokenizer, the encoded shards and what comes from the hub are kept; nothing is kept without it. */
+  /**
+   * Where the trained tokenizer, the encoded shards and what comes from the hub are kept; nothing is kept without it.
+   */
   readonly cacheDirectory?: string;
   /** Told what is being done; not called for what the cache has. */
   readonly onProgress?: (progress: PrepareProgress) => void;
@@ -58,14 +60,16 @@ export interface PreparedTokens {
 
 /** Characters of the training part, of all sources together, that a tokenizer is trained on at most. */
 const TOKENIZER_CHARACTERS = 2e8;
-/** Characters read for a token wanted, when a tokenizer is trained on a source with `maxTokens`: about what a token has. */
+/**
+ * Characters read for a token wanted, when a tokenizer is trained on a source with `maxTokens`: about what a token has.
+ */
 const CHARACTERS_PER_TOKEN = 5;
 
 /**
  * Makes the token streams that `BatchStream` and `evaluationBatches` read.
  *
- * @throws RangeError when there is no source, they name a file twice, or a part of one has no document; what `openSource`,
- *   `splitDocuments`, `trainBpe`, `loadTokenizer` and `cached` throw
+ * @throws RangeError when there is no source, they name a file twice, or a part of one has no document; what
+ *   `openSource`, `splitDocuments`, `trainBpe`, `loadTokenizer` and `cached` throw
  */
 export async function prepareTokens(options: PrepareOptions): Promise<PreparedTokens> {
   const { cacheDirectory, onProgress } = options;
@@ -173,7 +177,10 @@ async function makeTokenizer(
 }
 
 export interface CountOptions {
-  /** Characters to read, of all sources together; of each an equal share at most, and no more than its `maxTokens` calls for. */
+  /**
+   * Characters to read, of all sources together; of each an equal share at most, and no more than its `maxTokens` calls
+   * for.
+   */
   readonly characters?: number;
   /** Of each source: which documents to pass over. None by default. */
   readonly heldOut?: readonly Split[];

@@ -1,6 +1,6 @@
 /**
- * Counter-based random numbers: a draw is a pure function of a seed and of the place where it is used, so that nothing has
- * to be saved to resume and no draw depends on the ones before it.
+ * Counter-based random numbers: a draw is a pure function of a seed and of the place where it is used, so that nothing
+ * has to be saved to resume and no draw depends on the ones before it.
  *
  * The function is MurmurHash3 x86_32 (Austin Appleby, public domain, "MurmurHash3.cpp") over 32-bit words.
  */

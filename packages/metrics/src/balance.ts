@@ -15,8 +15,8 @@
  * | `deadFraction` | 0 | `(M - 1) / M` |
  * | `maxViolation` | 0 | `M - 1` |
  *
- * All but `variance` do not change when the loads are scaled. Where every load is 0 (no token was routed) the shares `q`
- * do not exist: every figure that needs them is then `NaN`, which JSON writes as `null`.
+ * All but `variance` do not change when the loads are scaled. Where every load is 0 (no token was routed) the shares
+ * `q` do not exist: every figure that needs them is then `NaN`, which JSON writes as `null`.
  */
 
 /** Loads of one layer, one entry per expert. */
@@ -54,8 +54,8 @@ export function gini(counts: Counts): number {
 }
 
 /**
- * Smallest load over the largest, `min c / (max c + epsilon)` (LPR paper, eq. 26). 0 as soon as one expert is dead, also
- * when all are.
+ * Smallest load over the largest, `min c / (max c + epsilon)` (LPR paper, eq. 26). 0 as soon as one expert is dead,
+ * also when all are.
  *
  * @param epsilon the paper's guard against division by zero. Default 0: with an epsilon the figure depends on the scale
  * of the loads.
@@ -97,7 +97,10 @@ export function coefficientOfVariation(counts: Counts, ddof: 0 | 1 = 0): number 
   return Math.sqrt(variance(counts, ddof)) / (sum(counts) / counts.length);
 }
 
-/** Entropy of the shares, `H(q) = -sum q ln q`, over its maximum `ln M`: from 0 to 1 (1 for a single expert). `NaN` without load. */
+/**
+ * Entropy of the shares, `H(q) = -sum q ln q`, over its maximum `ln M`: from 0 to 1 (1 for a single expert). `NaN`
+ * without load.
+ */
 export function entropy(counts: Counts): number {
   const nats = entropyInNats(counts);
   if (counts.length === 1) return Number.isNaN(nats) ? nats : 1;
@@ -130,8 +133,8 @@ export function deadFraction(counts: Counts): number {
 }
 
 /**
- * MaxVio, `(max c - mean c) / mean c` (Wang et al. 2024, auxiliary-loss-free load balancing, arXiv 2408.15664): how far the
- * busiest expert is above its fair share. From 0 to `M - 1`; `NaN` without load.
+ * MaxVio, `(max c - mean c) / mean c` (Wang et al. 2024, auxiliary-loss-free load balancing, arXiv 2408.15664): how far
+ * the busiest expert is above its fair share. From 0 to `M - 1`; `NaN` without load.
  */
 export function maxViolation(counts: Counts): number {
   checkCounts(counts);
@@ -149,11 +152,17 @@ export interface MaxViolations {
   readonly batch: number;
   /** Of the worst batch. */
   readonly worstBatch: number;
-  /** Of all batches together: MaxVio_global, at most `batch` where batches have equally many tokens. What an expert sees of the data. */
+  /**
+   * Of all batches together: MaxVio_global, at most `batch` where batches have equally many tokens. What an expert sees
+   * of the data.
+   */
   readonly global: number;
 }
 
-/** MaxVio per batch and over all of them (Wang et al. 2024, section 4); each array of loads is one batch. OLMo logs these figures plus 1. */
+/**
+ * MaxVio per batch and over all of them (Wang et al. 2024, section 4); each array of loads is one batch. OLMo logs
+ * these figures plus 1.
+ */
 export function maxViolations(batches: readonly Counts[]): MaxViolations {
   const [first] = batches;
   if (first === undefined) throw new RangeError('batches is empty; it needs the loads of at least one batch');
@@ -204,7 +213,10 @@ export function balanceReport(counts: Counts): BalanceReport {
 /** The figures of several layers. */
 export interface LayersReport {
   readonly layers: readonly BalanceReport[];
-  /** Each figure averaged over the layers. Loads are never pooled: that would hide layers that are imbalanced oppositely. */
+  /**
+   * Each figure averaged over the layers. Loads are never pooled: that would hide layers that are imbalanced
+   * oppositely.
+   */
   readonly mean: BalanceReport;
   /** Each figure at its least balanced layer (which may differ from figure to figure). */
   readonly worst: BalanceReport;

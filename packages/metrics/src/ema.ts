@@ -1,7 +1,7 @@
 /**
- * The moving averages that the code released with the LPR paper reports instead of exact counts. Only for comparing with its
- * figures: an average of decay 0.99 makes a dead expert fade as `0.99^n` rather than count as dead, which is where min-max
- * values such as 1e-16 come from.
+ * The moving averages that the code released with the LPR paper reports instead of exact counts. Only for comparing
+ * with its figures: an average of decay 0.99 makes a dead expert fade as `0.99^n` rather than count as dead, which is
+ * where min-max values such as 1e-16 come from.
  */
 import { type Counts, checkCounts } from './balance.ts';
 
@@ -45,8 +45,8 @@ export class EmaLoadTracker {
   }
 
   /**
-   * Variance of the soft load over the updates so far (Welford's algorithm), averaged over experts; 0 before the first. The
-   * released code divides by its counter before counting, so its own figure is not finite.
+   * Variance of the soft load over the updates so far (Welford's algorithm), averaged over experts; 0 before the first.
+   * The released code divides by its counter before counting, so its own figure is not finite.
    */
   variance(): number {
     let sum = 0;

@@ -1,13 +1,16 @@
 /**
- * The health of a router: how decided it is, whether its logits or biases run away, and whether latents and prototypes use the space they have. Each figure is a pure
- * function of plain numbers of one layer; over layers, look at each.
+ * The health of a router: how decided it is, whether its logits or biases run away, and whether latents and prototypes
+ * use the space they have. Each figure is a pure function of plain numbers of one layer; over layers, look at each.
  */
 import { checkCounts, effectiveExperts } from './balance.ts';
 import { checkMatrix, covarianceOf, type Matrix, symmetricEigen } from './matrix.ts';
 
 /** How decided a router is about its tokens. Each figure is a mean over tokens unless it says otherwise. */
 export interface ScoreReport {
-  /** Entropy of the softmax over all scores, over its maximum `ln M`: from 0 (certain) to 1 (even). 1 for a single expert. */
+  /**
+   * Entropy of the softmax over all scores, over its maximum `ln M`: from 0 (certain) to 1 (even). 1 for a single
+   * expert.
+   */
   readonly tokenEntropy: number;
   /** Best score less the second best, at least 0. `NaN` for a single expert. */
   readonly topMargin: number;
@@ -22,8 +25,8 @@ export interface ScoreReport {
 }
 
 /**
- * Figures of the scores `[tokens, M]` of a layer: logits, or what else the softmax is taken of. Adding a number to all scores of a token changes `rms` and
- * `zLoss` alone; the order of tokens and of experts does not matter.
+ * Figures of the scores `[tokens, M]` of a layer: logits, or what else the softmax is taken of. Adding a number to all
+ * scores of a token changes `rms` and `zLoss` alone; the order of tokens and of experts does not matter.
  *
  * @param topK k, from 1 to M.
  */
@@ -81,9 +84,15 @@ export function biasRange(bias: ArrayLike<number>): number {
 export interface LatentReport {
   /** Mean Euclidean norm. */
   readonly norm: number;
-  /** Of the covariance (divided by N), the largest first; D of them, at least 0 but for rounding. Their sum is the total variance. */
+  /**
+   * Of the covariance (divided by N), the largest first; D of them, at least 0 but for rounding. Their sum is the total
+   * variance.
+   */
   readonly eigenvalues: Float64Array;
-  /** `exp` of the entropy of the eigenvalues' shares (Roy and Vetterli 2007): from 1 (a line) to D (all directions alike). `NaN` when all latents are equal. */
+  /**
+   * `exp` of the entropy of the eigenvalues' shares (Roy and Vetterli 2007): from 1 (a line) to D (all directions
+   * alike). `NaN` when all latents are equal.
+   */
   readonly effectiveRank: number;
 }
 
@@ -101,7 +110,10 @@ export function latentReport(latents: Matrix): LatentReport {
   return { norm, eigenvalues, effectiveRank: effectiveRank(eigenvalues) };
 }
 
-/** `exp H` of the shares of eigenvalues; those below 0, which rounding makes, count as 0. From 1 to their number; `NaN` when all are 0. */
+/**
+ * `exp H` of the shares of eigenvalues; those below 0, which rounding makes, count as 0. From 1 to their number; `NaN`
+ * when all are 0.
+ */
 export function effectiveRank(eigenvalues: ArrayLike<number>): number {
   const variances = Float64Array.from(eigenvalues, (value) => Math.max(0, value));
   checkCounts(variances, 'eigenvalues');
@@ -116,7 +128,10 @@ export interface KeyReport {
   readonly rms: number;
   /** Largest absolute cosine: 1 where two prototypes are alike or opposite. */
   readonly largest: number;
-  /** The Welch bound `sqrt((M - D) / (D (M - 1)))`, 0 where M is at most D: M directions in D dimensions cannot have a smaller rms, nor a smaller largest. */
+  /**
+   * The Welch bound `sqrt((M - D) / (D (M - 1)))`, 0 where M is at most D: M directions in D dimensions cannot have a
+   * smaller rms, nor a smaller largest.
+   */
   readonly welchFloor: number;
 }
 
@@ -150,8 +165,8 @@ export function keyReport(keys: Matrix): KeyReport {
 }
 
 /**
- * Squares of a matrix's singular values, the largest first, min(rows, columns) of them: the eigenvalues of its smaller Gram matrix. Their `effectiveRank` says how many directions
- * the rows span.
+ * Squares of a matrix's singular values, the largest first, min(rows, columns) of them: the eigenvalues of its smaller
+ * Gram matrix. Their `effectiveRank` says how many directions the rows span.
  */
 export function squaredSingularValues(matrix: Matrix): Float64Array {
   checkMatrix('matrix', matrix);

@@ -1,8 +1,8 @@
 /**
  * Exact expert loads over time: what a training loop counts, and how a run folder keeps it.
  *
- * `LoadRecorder` adds up the counts of a logging window. The file is a header and then one record per window, appended and
- * never rewritten, all integers little-endian:
+ * `LoadRecorder` adds up the counts of a logging window. The file is a header and then one record per window, appended
+ * and never rewritten, all integers little-endian:
  *
  * | bytes | header | | bytes | record |
  * |---|---|---|---|---|
@@ -161,8 +161,8 @@ export function decodeLoads(bytes: Uint8Array): LoadFile {
 }
 
 /**
- * The leading part of a file of loads that ends with the last whole record of `step` or before: what a run that resumes from
- * a checkpoint of that step keeps. A view, not a copy.
+ * The leading part of a file of loads that ends with the last whole record of `step` or before: what a run that resumes
+ * from a checkpoint of that step keeps. A view, not a copy.
  */
 export function loadsUntilStep(bytes: Uint8Array, step: number): Uint8Array {
   const { shape, windows } = decodeLoads(bytes);

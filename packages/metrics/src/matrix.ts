@@ -34,8 +34,9 @@ export interface SymmetricEigen {
 }
 
 /**
- * Eigenvalues and eigenvectors of a symmetric matrix `[n, n]`, by cyclic Jacobi rotations (Golub and Van Loan, Matrix Computations, section 8.5): each turns one pair of axes
- * so that their entry off the diagonal becomes 0. Exact to rounding; O(n^3) a sweep.
+ * Eigenvalues and eigenvectors of a symmetric matrix `[n, n]`, by cyclic Jacobi rotations (Golub and Van Loan, Matrix
+ * Computations, section 8.5): each turns one pair of axes so that their entry off the diagonal becomes 0. Exact to
+ * rounding; O(n^3) a sweep.
  */
 export function symmetricEigen(matrix: Matrix): SymmetricEigen {
   checkMatrix('matrix', matrix);

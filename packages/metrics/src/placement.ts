@@ -1,9 +1,13 @@
-/** What imbalance costs a machine: experts spread over devices, and experts with a limited number of places. From loads alone, as in `balance.ts`. */
+/**
+ * What imbalance costs a machine: experts spread over devices, and experts with a limited number of places. From loads
+ * alone, as in `balance.ts`.
+ */
 import { checkCounts, type Counts, maxViolation } from './balance.ts';
 import { checkPositiveInteger } from './checks.ts';
 
 /**
- * Loads of the ranks of expert parallelism when experts are dealt out in equal blocks: rank r holds experts `r M / R` to `(r + 1) M / R - 1`.
+ * Loads of the ranks of expert parallelism when experts are dealt out in equal blocks: rank r holds experts `r M / R`
+ * to `(r + 1) M / R - 1`.
  *
  * @param ranks R; it divides the number of experts.
  */
@@ -20,8 +24,8 @@ export function rankLoads(counts: Counts, ranks: number): Float64Array {
 }
 
 /**
- * How much longer a layer takes than with even ranks, since all wait for the busiest: largest load of a rank over the mean load. From 1 (even) to R (one rank has
- * all); `NaN` without load.
+ * How much longer a layer takes than with even ranks, since all wait for the busiest: largest load of a rank over the
+ * mean load. From 1 (even) to R (one rank has all); `NaN` without load.
  *
  * @param ranks as in `rankLoads`.
  */
@@ -30,8 +34,8 @@ export function overloadFactor(counts: Counts, ranks: number): number {
 }
 
 /**
- * Share of the token-expert pairs that would be dropped if each expert had `ceil(factor sum c / M)` places (Switch Transformer, arXiv 2101.03961), as if the counts were
- * those of one batch. From 0 to below 1; `NaN` without load.
+ * Share of the token-expert pairs that would be dropped if each expert had `ceil(factor sum c / M)` places (Switch
+ * Transformer, arXiv 2101.03961), as if the counts were those of one batch. From 0 to below 1; `NaN` without load.
  *
  * @param factor capacity factor, above 0. 1: places for an even load only.
  */

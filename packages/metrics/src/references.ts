@@ -1,10 +1,11 @@
 /**
  * What a figure of balance is worth: the levels that routers without any structure reach.
  *
- * The **sampling floor** is a perfectly uniform router, seen through a finite number of tokens: a measured Gini below it is
- * luck, one near it is as good as balance gets. The **isotropic null** is latent routing where nothing was learnt: Gaussian
- * latents, random unit keys, cosine top-k. It is close to balanced by symmetry alone, so a trained latent router has to be
- * read against it. **Hash routing** is balance by token id alone: what a fixed table makes of the text's own frequencies.
+ * The **sampling floor** is a perfectly uniform router, seen through a finite number of tokens: a measured Gini below
+ * it is luck, one near it is as good as balance gets. The **isotropic null** is latent routing where nothing was
+ * learnt: Gaussian latents, random unit keys, cosine top-k. It is close to balanced by symmetry alone, so a trained
+ * latent router has to be read against it. **Hash routing** is balance by token id alone: what a fixed table makes of
+ * the text's own frequencies.
  */
 import { type BalanceReport, balanceReport, meanReport } from './balance.ts';
 import { checkPositiveInteger } from './checks.ts';
@@ -35,8 +36,8 @@ export interface IsotropicNullSettings extends ReferenceSettings {
 }
 
 /**
- * Expected figures of a router that sends each token to `topK` distinct experts drawn uniformly at random: the mean over
- * simulated windows of `tokens` tokens. Takes about 10 ms per million drawn experts (`tokens * topK * trials`).
+ * Expected figures of a router that sends each token to `topK` distinct experts drawn uniformly at random: the mean
+ * over simulated windows of `tokens` tokens. Takes about 10 ms per million drawn experts (`tokens * topK * trials`).
  */
 export function samplingFloor(settings: SamplingFloorSettings): BalanceReport {
   const { experts, topK, tokens, seed, trials = 8 } = settings;
@@ -54,9 +55,10 @@ export function samplingFloor(settings: SamplingFloorSettings): BalanceReport {
 }
 
 /**
- * Figures of one untrained latent router: `tokens` latents from `N(0, I_D)`, keys `r / |r|` with `r ~ N(0, I_D)` (the paper's
- * hyperspherical initialisation), each token to the `topK` keys of largest cosine. One draw of keys, as in one layer of a
- * model; other seeds give other layers. Takes about 0.2 s for 100,000 tokens, 128 experts and latents of width 16.
+ * Figures of one untrained latent router: `tokens` latents from `N(0, I_D)`, keys `r / |r|` with `r ~ N(0, I_D)` (the
+ * paper's hyperspherical initialisation), each token to the `topK` keys of largest cosine. One draw of keys, as in one
+ * layer of a model; other seeds give other layers. Takes about 0.2 s for 100,000 tokens, 128 experts and latents of
+ * width 16.
  */
 export function isotropicNull(settings: IsotropicNullSettings): BalanceReport {
   const { experts, topK, tokens, latentDim, seed } = settings;
@@ -72,7 +74,8 @@ export function isotropicNull(settings: IsotropicNullSettings): BalanceReport {
     for (let d = 0; d < latentDim; d++) latent[d] = random.normal();
     bestScores.fill(-Infinity);
     for (let expert = 0; expert < experts; expert++) {
-      // The latent's own length divides every score of a token alike, so the order of the dot products is that of the cosines.
+      // The latent's own length divides every score of a token alike, so the order of the dot products is that of the
+      // cosines.
       let score = 0;
       const row = expert * latentDim;
       for (let d = 0; d < latentDim; d++) score += latent[d]! * keys[row + d]!;
@@ -102,8 +105,9 @@ export interface HashRoutingSettings {
 }
 
 /**
- * Figures of routing by token id alone (Roller et al. 2021, Hash layers, arXiv 2106.04426): each id goes to `topK` distinct experts drawn once. The mean over random
- * tables. The load is as even as the frequencies of ids allow, which is often worse than what learned routers reach: a few ids make up much of a text.
+ * Figures of routing by token id alone (Roller et al. 2021, Hash layers, arXiv 2106.04426): each id goes to `topK`
+ * distinct experts drawn once. The mean over random tables. The load is as even as the frequencies of ids allow, which
+ * is often worse than what learned routers reach: a few ids make up much of a text.
  */
 export function hashRouting(settings: HashRoutingSettings): BalanceReport {
   const { experts, topK, tokenIds, seed, trials = 8 } = settings;
@@ -125,7 +129,8 @@ export function hashRouting(settings: HashRoutingSettings): BalanceReport {
 
 /** Draws `topK` of the experts at each call, uniformly; the array is reused. */
 function distinctExperts(random: Random, experts: number, topK: number): () => Uint32Array {
-  // The first k entries after a partial Fisher-Yates shuffle are a uniform k-subset, whatever order the array started in.
+  // The first k entries after a partial Fisher-Yates shuffle are a uniform k-subset, whatever order the array started
+  // in.
   const order = Uint32Array.from({ length: experts }, (_, expert) => expert);
   const drawn = order.subarray(0, topK);
   return () => {

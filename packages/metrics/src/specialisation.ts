@@ -26,11 +26,12 @@ export function mutualInformation(joint: readonly Counts[]): number {
 }
 
 /**
- * Expected excess of `mutualInformation` over the true value, to first order: `(K_xy - K_x - K_y + 1) / (2 N)` with K the
- * numbers of non-empty cells, rows and columns and N the number of samples (Miller 1955). A figure of specialisation that
- * is not well above it shows nothing.
+ * Expected excess of `mutualInformation` over the true value, to first order: `(K_xy - K_x - K_y + 1) / (2 N)` with K
+ * the numbers of non-empty cells, rows and columns and N the number of samples (Miller 1955). A figure of
+ * specialisation that is not well above it shows nothing.
  *
- * @param joint as for `mutualInformation`. Counts must be of independent samples: with top-k, N counts token-expert pairs.
+ * @param joint as for `mutualInformation`. Counts must be of independent samples: with top-k, N counts token-expert
+ *   pairs.
  */
 export function mutualInformationBias(joint: readonly Counts[]): number {
   const { rowSums, columnSums, total } = marginals(joint);

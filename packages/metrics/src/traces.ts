@@ -1,6 +1,7 @@
 /**
- * Routing traces: which experts each of some tokens went to in each layer, and with what weight. The same held-out tokens, traced at several steps of a
- * training, show how early a router settles; one trace shows what its experts specialise in (`traceFigures.ts`).
+ * Routing traces: which experts each of some tokens went to in each layer, and with what weight. The same held-out
+ * tokens, traced at several steps of a training, show how early a router settles; one trace shows what its experts
+ * specialise in (`trace-figures.ts`).
  *
  * The file, all numbers little-endian; T tokens, L layers, S slots, M experts:
  *
@@ -14,7 +15,10 @@
  */
 import { checkPositiveInteger, MAX_U32 } from './checks.ts';
 
-/** Where some tokens went. A slot that holds no expert (a dropped token, a null expert, a slot left over) says M, and its weight is 0. */
+/**
+ * Where some tokens went. A slot that holds no expert (a dropped token, a null expert, a slot left over) says M, and
+ * its weight is 0.
+ */
 export interface RoutingTrace {
   /** Mixture-of-experts layers, in the order of the model; L. */
   readonly layers: number;
@@ -80,7 +84,10 @@ export class TraceRecorder {
     return this.recorded === this.limit;
   }
 
-  /** Records tokens, as far as the limit leaves room. The arrays are kept, not copied. All batches must have the layers and slots of the first. */
+  /**
+   * Records tokens, as far as the limit leaves room. The arrays are kept, not copied. All batches must have the layers
+   * and slots of the first.
+   */
   add(batch: TracedBatch): void {
     const length = batch.tokenIds.length;
     if (length === 0) return;
@@ -108,7 +115,10 @@ export class TraceRecorder {
     this.shape = shape;
   }
 
-  /** What was recorded so far. Throws when that is nothing, or no trace (an expert beyond M, the same one twice for a token). */
+  /**
+   * What was recorded so far. Throws when that is nothing, or no trace (an expert beyond M, the same one twice for a
+   * token).
+   */
   trace(): RoutingTrace {
     if (this.shape === undefined) throw new Error('the recorder has no tokens yet; add a batch first');
     const { layers, slots } = this.shape;
@@ -142,7 +152,10 @@ export class TraceRecorder {
   }
 }
 
-/** The tokens of a trace again as batches of one domain and at most `size` tokens, in their order: what `TraceRecorder.add` takes. */
+/**
+ * The tokens of a trace again as batches of one domain and at most `size` tokens, in their order: what
+ * `TraceRecorder.add` takes.
+ */
 export function* replayTrace(trace: RoutingTrace, size: number): Generator<TracedBatch> {
   checkPositiveInteger('size', size);
   const { layers, tokens, slots, domainOf } = trace;
@@ -196,7 +209,10 @@ export function encodeTrace(trace: RoutingTrace): Uint8Array {
   return bytes;
 }
 
-/** Reads the bytes of a trace. Throws where they are none, cut short or damaged; nothing is allocated before the sizes were found to agree. */
+/**
+ * Reads the bytes of a trace. Throws where they are none, cut short or damaged; nothing is allocated before the sizes
+ * were found to agree.
+ */
 export function decodeTrace(bytes: Uint8Array): RoutingTrace {
   if (bytes.length < HEADER_BYTES || new TextDecoder().decode(bytes.subarray(0, MAGIC.length)) !== MAGIC) {
     throw new Error(

@@ -94,7 +94,8 @@ describe('isotropic null', () => {
   });
 
   test('on a line, keys on the same side share tokens: half of all tokens reach a lone key', () => {
-    // D = 1: keys are +1 or -1, so a token's sign decides; ties go to the first key. Two opposite keys halve the tokens.
+    // D = 1: keys are +1 or -1, so a token's sign decides; ties go to the first key. Two opposite keys halve the
+    // tokens.
     const levels = Array.from({ length: 20 }, (_, seed) =>
       isotropicNull({ experts: 2, topK: 1, latentDim: 1, tokens: 4000, seed }),
     );

@@ -1,6 +1,6 @@
 /**
- * Decoder configs with the keys of Hugging Face `config.json`, checked as a whole: every wrong field is reported with what was got and what was expected,
- * every unknown one with the known key nearest to it.
+ * Decoder configs with the keys of Hugging Face `config.json`, checked as a whole: every wrong field is reported with
+ * what was got and what was expected, every unknown one with the known key nearest to it.
  */
 import { closest } from 'fastest-levenshtein';
 import { type DecoderConfig, familyOf, modelTypes, planDecoder } from './families/index.ts';

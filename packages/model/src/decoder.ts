@@ -1,6 +1,6 @@
 /**
- * The decoder: embedding, layers, final norm and head, with its losses. It follows the mathematics of Hugging Face transformers; which family it is
- * only shows in the plan made from its config.
+ * The decoder: embedding, layers, final norm and head, with its losses. It follows the mathematics of Hugging Face
+ * transformers; which family it is only shows in the plan made from its config.
  */
 import {
   auxiliaryCounts,
@@ -45,8 +45,8 @@ import {
   type LayerLoss,
   routeContext,
 } from './forward.ts';
-import { DecoderLayer } from './layers/decoderLayer.ts';
-import type { KeyValueCache } from './layers/keyValueCache.ts';
+import { DecoderLayer } from './layers/decoder-layer.ts';
+import type { KeyValueCache } from './layers/key-value-cache.ts';
 import { decoderParameters, type ModelParameter } from './parameters.ts';
 import type { DecoderPlan } from './plan.ts';
 
@@ -54,7 +54,9 @@ export class Decoder {
   readonly config: DecoderConfig;
   readonly plan: DecoderPlan;
   readonly device: Device;
-  /** Trained tensors in the order of the forward pass; experts are stacked (`...mlp.experts.gate_up_proj` `[M, 2I, H]`). */
+  /**
+   * Trained tensors in the order of the forward pass; experts are stacked (`...mlp.experts.gate_up_proj` `[M, 2I, H]`).
+   */
   readonly parameters: ReadonlyMap<string, Tensor>;
   /** Untrained state that a checkpoint holds. */
   readonly buffers: ReadonlyMap<string, Tensor>;
@@ -115,8 +117,9 @@ export class Decoder {
   }
 
   /**
-   * Whether some term of the loss reads more of the step's batch than means over tokens. Gradients of such terms do not depend on how the batch is split into
-   * parts when every part is surveyed before the first is differentiated, at the cost of one more forward pass.
+   * Whether some term of the loss reads more of the step's batch than means over tokens. Gradients of such terms do not
+   * depend on how the batch is split into parts when every part is surveyed before the first is differentiated, at the
+   * cost of one more forward pass.
    */
   get poolsLosses(): boolean {
     const { loadBalancing, layers } = this.plan;
@@ -127,8 +130,8 @@ export class Decoder {
   }
 
   /**
-   * What the losses of the other parts need to know of this part of a step's batch, a layer each. `context` is that of `forward`, without statistics. No gradients,
-   * no cross entropy.
+   * What the losses of the other parts need to know of this part of a step's batch, a layer each. `context` is that of
+   * `forward`, without statistics. No gradients, no cross entropy.
    */
   survey(inputIds: Tensor, context: DecoderContext & { readonly part: DecoderPart }): RoutingStatistics[] {
     return this.#withoutGradients(() => {
@@ -142,8 +145,8 @@ export class Decoder {
   }
 
   /**
-   * Logits of i32 `[batch, sequence]`, without gradients and, unless a context asks for it, without noise: f32 `[batch, sequence, vocabulary]`. With a
-   * cache, the tokens continue those that it remembers, and it remembers them too.
+   * Logits of i32 `[batch, sequence]`, without gradients and, unless a context asks for it, without noise: f32 `[batch,
+   * sequence, vocabulary]`. With a cache, the tokens continue those that it remembers, and it remembers them too.
    */
   logits(inputIds: Tensor, context: DecoderContext = { training: false }, cache?: KeyValueCache): Tensor {
     return this.#withoutGradients(() => {
@@ -152,7 +155,10 @@ export class Decoder {
     });
   }
 
-  /** Logits of the token after the last of each sequence, f32 `[batch, vocabulary]`; as `logits`, at the cost of one row of the head. */
+  /**
+   * Logits of the token after the last of each sequence, f32 `[batch, vocabulary]`; as `logits`, at the cost of one row
+   * of the head.
+   */
   nextLogits(inputIds: Tensor, cache?: KeyValueCache): Tensor {
     return this.#withoutGradients(() => {
       const { hidden } = this.#transform(inputIds, { training: false }, cache);
@@ -162,7 +168,10 @@ export class Decoder {
     });
   }
 
-  /** The routers' updates outside of the gradient, from the statistics of all tokens of the step, a layer with experts each. */
+  /**
+   * The routers' updates outside of the gradient, from the statistics of all tokens of the step, a layer with experts
+   * each.
+   */
   afterStep(statistics: readonly RoutingStatistics[]): void {
     const { routers } = this;
     if (statistics.length !== routers.length) {
@@ -280,12 +289,18 @@ export class Decoder {
   }
 }
 
-/** A decoder with fresh weights: N(0, 0.02), norms 1, each parameter from a stream of its own named by the seed and the parameter. */
+/**
+ * A decoder with fresh weights: N(0, 0.02), norms 1, each parameter from a stream of its own named by the seed and the
+ * parameter.
+ */
 export function createDecoder(device: Device, config: DecoderConfig, { seed }: { readonly seed: number }): Decoder {
   return new Decoder(config, device, freshTensors(device, decoderParameters(planDecoder(config)), seed));
 }
 
-/** Puts all parameters and buffers back to what `createDecoder` starts with. Takes the memory of a second model meanwhile. */
+/**
+ * Puts all parameters and buffers back to what `createDecoder` starts with. Takes the memory of a second model
+ * meanwhile.
+ */
 export function resetDecoder({ device, layout, parameters, buffers }: Decoder, seed: number): void {
   for (const [name, fresh] of freshTensors(device, layout, seed)) {
     assign((parameters.get(name) ?? buffers.get(name))!, fresh);

@@ -1,4 +1,7 @@
-/** Arithmetic of a decoder before it exists: floating-point operations a token, by part. A multiplication and an addition are two. */
+/**
+ * Arithmetic of a decoder before it exists: floating-point operations a token, by part. A multiplication and an
+ * addition are two.
+ */
 import { expertParameters, type ParameterSpec, routerParameters } from '@lpr/moe';
 import { sizeOf } from '@lpr/tensor';
 import { type DecoderConfig, planDecoder } from './families/index.ts';
@@ -20,8 +23,8 @@ export interface FlopsPerToken {
 }
 
 /**
- * Matrix arithmetic of one token, the mean over the positions of a sequence, where a token attends to itself and all before it. Each matrix is multiplied
- * with each token once; norms, activations, softmax and regularisers are left out.
+ * Matrix arithmetic of one token, the mean over the positions of a sequence, where a token attends to itself and all
+ * before it. Each matrix is multiplied with each token once; norms, activations, softmax and regularisers are left out.
  */
 export function predictFlops(config: DecoderConfig, { sequence }: { readonly sequence: number }): FlopsPerToken {
   const { vocabulary, hidden, layers } = planDecoder(config);

@@ -1,7 +1,7 @@
 /** What a decoder's forward pass gets and gives. */
 import type { LossTerm, RecordedRouting, RouteContext, Routing, RoutingStatistics } from '@lpr/moe';
 import { RandomKey, type Tensor } from '@lpr/tensor';
-import type { Observer } from './layers/decoderLayer.ts';
+import type { Observer } from './layers/decoder-layer.ts';
 
 export interface DecoderBatch {
   /** i32 `[batch, sequence]`. */
@@ -16,12 +16,15 @@ export interface DecoderContext {
   /** For routers that draw noise in training: a stream, or the numbers for each layer. */
   readonly noise?: RandomKey | ReadonlyMap<number, Tensor>;
   /**
-   * In training, where the batch is a part of the step's, as in gradient accumulation: which. The terms of the loss are then estimates of those of the whole; their
-   * means over the parts, weighted by tokens (the cross entropy's: by labels), are exact, and so are gradients, provided the statistics are given where `poolsLosses`
-   * says so.
+   * In training, where the batch is a part of the step's, as in gradient accumulation: which. The terms of the loss are
+   * then estimates of those of the whole; their means over the parts, weighted by tokens (the cross entropy's: by
+   * labels), are exact, and so are gradients, provided the statistics are given where `poolsLosses` says so.
    */
   readonly part?: DecoderPart;
-  /** Told of activations as they are computed, by the names of what made them: "model.layers.3.self_attn", "model.layers.3.mlp.gate", "model.norm". */
+  /**
+   * Told of activations as they are computed, by the names of what made them: "model.layers.3.self_attn",
+   * "model.layers.3.mlp.gate", "model.norm".
+   */
   readonly observe?: Observer;
   /** In evaluation: recorded choices for each layer with experts, which are followed in place of the routers' own. */
   readonly replay?: readonly RecordedRouting[];

@@ -1,7 +1,7 @@
 /** Generation: one token after the other, each drawn from the logits of those before it. */
 import { RandomKey, scope, tensor } from '@lpr/tensor';
 import type { Decoder } from './decoder.ts';
-import { KeyValueCache } from './layers/keyValueCache.ts';
+import { KeyValueCache } from './layers/key-value-cache.ts';
 import { checkSampling, sampleToken, type SamplingOptions } from './sampling.ts';
 
 export interface GenerateOptions extends SamplingOptions {
@@ -15,11 +15,12 @@ export interface GenerateOptions extends SamplingOptions {
 }
 
 /**
- * Continues a prompt of token ids, greedily unless a temperature is given. Keys and values of earlier tokens are remembered, and freed when the loop over
- * the tokens ends, however it ends. Routers whose choice depends on other tokens (expert choice) see only the new one, so they choose otherwise than in
- * a whole sequence.
+ * Continues a prompt of token ids, greedily unless a temperature is given. Keys and values of earlier tokens are
+ * remembered, and freed when the loop over the tokens ends, however it ends. Routers whose choice depends on other
+ * tokens (expert choice) see only the new one, so they choose otherwise than in a whole sequence.
  *
- * @throws RangeError when prompt and new tokens do not fit into `max_position_embeddings`, or an option is out of its range.
+ * @throws RangeError when prompt and new tokens do not fit into `max_position_embeddings`, or an option is out of its
+ *   range.
  */
 export async function* generate(
   decoder: Decoder,

@@ -1,3 +1,3 @@
 /** @lpr/model/node: checkpoint folders on a disk. */
-export * from './huggingFace.ts';
+export * from './hugging-face.ts';
 export { safetensorsPieces, SafetensorsFile } from './safetensors/file.ts';

@@ -1,4 +1,6 @@
-/** Every tensor of a decoder: its name, shape and start, and which pieces of it Hugging Face stores under which names. */
+/**
+ * Every tensor of a decoder: its name, shape and start, and which pieces of it Hugging Face stores under which names.
+ */
 import { constantSpec, expertParameters, type ParameterSpec, routerParameters, weightSpec, withPrefix } from '@lpr/moe';
 import type { Shape } from '@lpr/tensor';
 import { attentionParameters } from './layers/attention.ts';

@@ -1,6 +1,6 @@
 /**
- * What a decoder consists of, in neutral terms: the form into which every family's config is turned. Sizes, parameters and layers are derived from
- * the plan alone, so a family is one file that fills it in.
+ * What a decoder consists of, in neutral terms: the form into which every family's config is turned. Sizes, parameters
+ * and layers are derived from the plan alone, so a family is one file that fills it in.
  */
 import type { LoadBalancingScope, RouterOptions } from '@lpr/moe';
 
@@ -16,7 +16,10 @@ export interface GroupedQueryPlan {
   readonly queryKeyNorm: boolean;
 }
 
-/** Multi-head latent attention: keys and values are made from one narrow latent a token, beside a rotary key that all heads share. */
+/**
+ * Multi-head latent attention: keys and values are made from one narrow latent a token, beside a rotary key that all
+ * heads share.
+ */
 export interface LatentAttentionPlan {
   readonly kind: 'latent';
   readonly heads: number;
@@ -68,7 +71,10 @@ export interface MoePlan {
   readonly router: RouterOptions;
   /** Width of the MLP that every token passes beside its experts; 0: there is none. */
   readonly sharedWidth: number;
-  /** In training, what router and experts read is multiplied by numbers drawn evenly from 1 - this to 1 + this; 0: never. */
+  /**
+   * In training, what router and experts read is multiplied by numbers drawn evenly from 1 - this to 1 + this; 0:
+   * never.
+   */
   readonly inputJitter: number;
   readonly matrices: MlpNames;
 }

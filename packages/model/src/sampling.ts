@@ -1,11 +1,17 @@
 /** Choosing the next token from logits. */
 
 export interface SamplingOptions {
-  /** 0, the default: the token with the largest logit. Otherwise logits are divided by this before the softmax that is drawn from. */
+  /**
+   * 0, the default: the token with the largest logit. Otherwise logits are divided by this before the softmax that is
+   * drawn from.
+   */
   readonly temperature?: number;
   /** Draw from the k most probable tokens alone. */
   readonly topK?: number;
-  /** Draw from the fewest most probable tokens whose probabilities sum to at least this (nucleus sampling, Holtzman et al. 2019). */
+  /**
+   * Draw from the fewest most probable tokens whose probabilities sum to at least this (nucleus sampling, Holtzman et
+   * al. 2019).
+   */
   readonly topP?: number;
 }
 
@@ -20,8 +26,8 @@ export function checkSampling({ temperature = 0, topK = 1, topP = 1 }: SamplingO
 }
 
 /**
- * The index of a token. Temperature comes first, then topK, then topP of what is left, as in Hugging Face transformers; of equal logits the lowest
- * index is the more probable. `uniform` is a random number in [0, 1).
+ * The index of a token. Temperature comes first, then topK, then topP of what is left, as in Hugging Face transformers;
+ * of equal logits the lowest index is the more probable. `uniform` is a random number in [0, 1).
  *
  * @throws RangeError when no logit is finite, as those of a model that has diverged.
  */

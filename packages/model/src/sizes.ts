@@ -50,13 +50,16 @@ export interface StepSize {
   readonly sequence: number;
   /** false: an evaluation, without gradients and optimiser. */
   readonly training: boolean;
-  /** Micro-batches in a step, 1 unless given: with several, the gradients of earlier ones are there while the next is computed. */
+  /**
+   * Micro-batches in a step, 1 unless given: with several, the gradients of earlier ones are there while the next is
+   * computed.
+   */
   readonly accumulation?: number;
 }
 
 /**
- * Bytes that a micro-batch of `[batch, sequence]` tokens takes on the device at most. Right to some percent with the families' own routers and LPR, to about a quarter
- * with others.
+ * Bytes that a micro-batch of `[batch, sequence]` tokens takes on the device at most. Right to some percent with the
+ * families' own routers and LPR, to about a quarter with others.
  */
 export function predictMemory(config: DecoderConfig, step: StepSize): MemoryPrediction {
   const { batch, sequence, training, accumulation = 1 } = step;

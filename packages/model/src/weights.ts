@@ -1,4 +1,7 @@
-/** Weights under their Hugging Face names: out of a decoder, one tensor an expert, and into it, from that or the stacked layout. */
+/**
+ * Weights under their Hugging Face names: out of a decoder, one tensor an expert, and into it, from that or the stacked
+ * layout.
+ */
 import { assign, type Shape, sizeOf, type Tensor } from '@lpr/tensor';
 import type { Decoder } from './decoder.ts';
 import type { ModelParameter, Piece } from './parameters.ts';
@@ -13,13 +16,18 @@ export interface NamedWeight extends Weight {
   readonly name: string;
 }
 
-/** All parameters and buffers as they are at the call, copied from the device, each expert's matrices under names of their own. */
+/**
+ * All parameters and buffers as they are at the call, copied from the device, each expert's matrices under names of
+ * their own.
+ */
 export async function exportWeights(decoder: Decoder): Promise<Map<string, Weight>> {
   const parts = await Promise.all(decoder.layout.map((parameter) => piecesOf(decoder, parameter)));
   return new Map(parts.flat().map(({ name, shape, data }) => [name, { shape, data }]));
 }
 
-/** The same one by one, in the order of the decoder's layout, for those who wait with further steps until it is through. */
+/**
+ * The same one by one, in the order of the decoder's layout, for those who wait with further steps until it is through.
+ */
 export async function* eachWeight(decoder: Decoder): AsyncGenerator<NamedWeight> {
   for (const parameter of decoder.layout) yield* await piecesOf(decoder, parameter);
 }
@@ -45,8 +53,8 @@ export interface WeightTarget {
 }
 
 /**
- * Which weights fill which tensors. Experts come one tensor each (`experts.0.gate_proj.weight`) or stacked (`experts.gate_up_proj`, transformers 5);
- * the layouts may be mixed.
+ * Which weights fill which tensors. Experts come one tensor each (`experts.0.gate_proj.weight`) or stacked
+ * (`experts.gate_up_proj`, transformers 5); the layouts may be mixed.
  *
  * @throws WeightsError that lists every missing, unknown and misshapen name.
  */

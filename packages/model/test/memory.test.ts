@@ -68,7 +68,10 @@ describe('predictMemory', () => {
     expect(Math.abs(total / peakBytes - 1)).toBeLessThan(0.1);
   });
 
-  /** The peak of a device over a step of micro-batches, of which all but the first find the gradients of those before; no optimiser. */
+  /**
+   * The peak of a device over a step of micro-batches, of which all but the first find the gradients of those before;
+   * no optimiser.
+   */
   async function peakOfStep(
     config: DecoderConfig,
     batch: number,

@@ -9,8 +9,9 @@ export function capacityOf(factor: number, tokens: number, k: number, experts: n
 }
 
 /**
- * Choices i32 `[tokens, k]` (M: none) with M, none, in place of those for which the expert has no place left. First come all tokens' first choices in the order of the
- * tokens, then the second ones, as in GShard (Lepikhin et al. 2020, arXiv 2006.16668, algorithm 1).
+ * Choices i32 `[tokens, k]` (M: none) with M, none, in place of those for which the expert has no place left. First
+ * come all tokens' first choices in the order of the tokens, then the second ones, as in GShard (Lepikhin et al. 2020,
+ * arXiv 2006.16668, algorithm 1).
  */
 export function limitCapacity(experts: Tensor, count: number, capacity: number): Tensor {
   const [tokens = 0, k = 0] = experts.shape;

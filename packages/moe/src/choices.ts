@@ -1,6 +1,7 @@
 /**
- * How a batch's choices become a plan for dispatch. Every method fills `[tokens, slots]` with experts. A slot may stay empty (a dropped token, a null
- * expert, an expert that is switched off): it then holds M, one past the last expert, its weight is 0, and it is no load.
+ * How a batch's choices become a plan for dispatch. Every method fills `[tokens, slots]` with experts. A slot may stay
+ * empty (a dropped token, a null expert, an expert that is switched off): it then holds M, one past the last expert,
+ * its weight is 0, and it is no load.
  */
 import {
   add,
@@ -36,8 +37,9 @@ export function fullChoices(experts: Tensor, count: number): Choices {
 }
 
 /**
- * Choices of which some are M, none. They sort behind all others, where no expert's matrix reaches them. When the caller knows that at most `most` slots
- * are filled, the plan ends one place after these, at which all empty slots meet: experts then never see the others, whatever the number of slots.
+ * Choices of which some are M, none. They sort behind all others, where no expert's matrix reaches them. When the
+ * caller knows that at most `most` slots are filled, the plan ends one place after these, at which all empty slots
+ * meet: experts then never see the others, whatever the number of slots.
  */
 export function partialChoices(experts: Tensor, count: number, most: number = experts.size): Choices {
   return withoutGradients(experts.device, () => {
@@ -84,8 +86,8 @@ export function countEmpty(experts: Tensor, count: number): Tensor {
 }
 
 /**
- * Weights of at least 0, `[tokens, M]`, and which of them are chosen (1 or 0) as slots: the chosen experts of each token by descending weight, as far as there are
- * slots, then empty ones.
+ * Weights of at least 0, `[tokens, M]`, and which of them are chosen (1 or 0) as slots: the chosen experts of each
+ * token by descending weight, as far as there are slots, then empty ones.
  */
 export function compactChoices(
   dense: Tensor,

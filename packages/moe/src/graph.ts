@@ -6,7 +6,10 @@ export function withoutGradients<T>(device: Device, body: () => T): T {
   return scope(device, body, { gradients: false });
 }
 
-/** Runs `body` under a label: the profiler attributes its kernels, and those of their gradients, to that part of the model. */
+/**
+ * Runs `body` under a label: the profiler attributes its kernels, and those of their gradients, to that part of the
+ * model.
+ */
 export function labelled<T>(device: Device, label: string, body: () => T): T {
   const before = device.label;
   device.label = label;

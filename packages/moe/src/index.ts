@@ -1,10 +1,10 @@
 /** @lpr/moe: Mixture-of-Experts routing methods, their losses, dispatch and experts. */
-export * from './balancedPrices.ts';
+export * from './balanced-prices.ts';
 export * from './experts.ts';
 export { labelled, withoutGradients } from './graph.ts';
-export * from './losses/loadBalancing.ts';
-export * from './losses/zLoss.ts';
-export * from './moeLayer.ts';
+export * from './losses/load-balancing.ts';
+export * from './losses/z-loss.ts';
+export * from './moe-layer.ts';
 export {
   below,
   constantSpec,
@@ -40,9 +40,9 @@ export {
   routerParameters,
   routerTraits,
 } from './routers/index.ts';
-export * from './routers/latentPrototype/ema.ts';
-export * from './routers/latentPrototype/diversity.ts';
-export * from './routers/latentPrototype/measures.ts';
+export * from './routers/latent-prototype/ema.ts';
+export * from './routers/latent-prototype/diversity.ts';
+export * from './routers/latent-prototype/measures.ts';
 export {
   type DistributionMeasure,
   type LatentPrototypeOptions,
@@ -51,8 +51,8 @@ export {
   latentPrototypeRules,
   resolveLatentPrototype,
   type VectorMeasure,
-} from './routers/latentPrototype/options.ts';
-export * from './routers/latentPrototype/regularizers.ts';
-export { smoothStep } from './routers/dselectK.ts';
+} from './routers/latent-prototype/options.ts';
+export * from './routers/latent-prototype/regularizers.ts';
+export { smoothStep } from './routers/dselect-k.ts';
 export { sinkhornFactors } from './routers/sinkhorn.ts';
-export { unitRows } from './unitRows.ts';
+export { unitRows } from './unit-rows.ts';

@@ -1,6 +1,6 @@
 /**
- * What a routing method consists of, as one plain object a file: its settings, the tensors it needs, how it routes, and the facts about it that a user
- * compares methods by and that the property tests hold it to.
+ * What a routing method consists of, as one plain object a file: its settings, the tensors it needs, how it routes, and
+ * the facts about it that a user compares methods by and that the property tests hold it to.
  */
 import type { Tensor } from '@lpr/tensor';
 import { type ParameterSpec, tensorNamed } from './parameters.ts';
@@ -14,7 +14,10 @@ import {
 } from './router.ts';
 import type { RoutingStatistics } from './statistics.ts';
 
-/** What the routing of a token depends on: the token itself, also those before it in the batch, or all of the batch. Only 'batch' is not causal. */
+/**
+ * What the routing of a token depends on: the token itself, also those before it in the batch, or all of the batch.
+ * Only 'batch' is not causal.
+ */
 export type RoutingReads = 'token' | 'earlierTokens' | 'batch';
 
 export interface RouterTraits {
@@ -25,15 +28,23 @@ export interface RouterTraits {
   readonly fillsSlots: boolean;
   /** What the weights of a token that has all its experts sum to; null where nothing is promised. */
   readonly weightSum: number | null;
-  /** Whether the experts are the k largest of the selection (`details.selection`, else the scores), in descending order. */
+  /**
+   * Whether the experts are the k largest of the selection (`details.selection`, else the scores), in descending order.
+   */
   readonly takesLargest: boolean;
   /** The only k that the method works with; null: any. */
   readonly onlyTopK: number | null;
   /** Whether in training every expert gets equally many choices (up to 1 where they do not divide). */
   readonly exactBalance: boolean;
-  /** Whether a loss term reads more of the batch than means over its tokens: its gradient then needs a survey of the whole (statistics.ts). */
+  /**
+   * Whether a loss term reads more of the batch than means over its tokens: its gradient then needs a survey of the
+   * whole (statistics.ts).
+   */
   readonly pooledLosses: boolean;
-  /** Tensors whose first axis counts experts: permuting them permutes the load. Empty where experts cannot be exchanged like that. */
+  /**
+   * Tensors whose first axis counts experts: permuting them permutes the load. Empty where experts cannot be exchanged
+   * like that.
+   */
   readonly expertTensors: readonly string[];
 }
 
@@ -120,8 +131,8 @@ export type OptionRule = readonly string[] | 'count' | 'countOrNull' | 'positive
 export type OptionRules<Options> = { readonly [Field in keyof Options]?: OptionRule };
 
 /**
- * Settings with some set otherwise. Throws a RangeError that names the field for unknown fields, values of the wrong type or outside their range;
- * numbers without a rule are finite and at least 0.
+ * Settings with some set otherwise. Throws a RangeError that names the field for unknown fields, values of the wrong
+ * type or outside their range; numbers without a rule are finite and at least 0.
  */
 export function resolveOptions<Options extends object>(
   name: string,

@@ -1,6 +1,7 @@
 /**
- * Parameters as plain descriptions: a module says which tensors it needs before any memory exists, so that sizes can be counted and checkpoints
- * checked without a device. Values come from a stream of random numbers named by the parameter, so they do not depend on the order of creation.
+ * Parameters as plain descriptions: a module says which tensors it needs before any memory exists, so that sizes can be
+ * counted and checkpoints checked without a device. Values come from a stream of random numbers named by the parameter,
+ * so they do not depend on the order of creation.
  */
 import {
   affine,
@@ -23,7 +24,7 @@ import {
   type Tensor,
   tensor,
 } from '@lpr/tensor';
-import { unitRows } from './unitRows.ts';
+import { unitRows } from './unit-rows.ts';
 
 /** How a parameter starts. */
 export type Initial =
@@ -33,7 +34,10 @@ export type Initial =
   | { readonly kind: 'unitRows' }
   /** Orthogonal rows of this length (columns, where there are more rows than columns). */
   | { readonly kind: 'orthogonal'; readonly length: number }
-  /** Whole numbers from 0 to `values` - 1: those of a row are distinct, and in each column every number is as frequent as any other (up to 1). */
+  /**
+   * Whole numbers from 0 to `values` - 1: those of a row are distinct, and in each column every number is as frequent
+   * as any other (up to 1).
+   */
   | { readonly kind: 'balancedTable'; readonly values: number }
   /** The start of the parameter of that name, which stands earlier in the list. */
   | { readonly kind: 'copy'; readonly of: string };
@@ -103,7 +107,9 @@ function initialValues(
   return unitRows(randomNormal(device, shape, key));
 }
 
-/** Newton-Schulz steps, each of which makes small singular values 1.5 times as large; 40 bring 1e-6 of the largest to 1. */
+/**
+ * Newton-Schulz steps, each of which makes small singular values 1.5 times as large; 40 bring 1e-6 of the largest to 1.
+ */
 const ORTHOGONAL_STEPS = 40;
 
 /** The matrix with orthonormal rows or columns that is nearest to x `[rows, columns]`: `X <- 1.5 X - 0.5 X X^T X`. */
@@ -116,7 +122,9 @@ function orthogonalRows(x: Tensor): Tensor {
   return rows;
 }
 
-/** Ids in random order deal the first column out; the others go round it, at distances that change from deal to deal. */
+/**
+ * Ids in random order deal the first column out; the others go round it, at distances that change from deal to deal.
+ */
 function balancedTable([rows = 0, columns = 0]: Shape, values: number, key: RandomKey): Float32Array {
   const drawn = Array.from({ length: rows }, (_, id) => philox4x32([id, 0, 0, 0], [key.low, key.high])[0]);
   const ids = drawn.map((_, id) => id).sort((a, b) => drawn[a]! - drawn[b]! || a - b);

@@ -1,6 +1,6 @@
 /**
- * The seam between routing methods and everything else: a router gets tokens and says which experts see them, how their results are
- * weighted, and which terms it adds to the loss. Each method is one file behind this interface.
+ * The seam between routing methods and everything else: a router gets tokens and says which experts see them, how their
+ * results are weighted, and which terms it adds to the loss. Each method is one file behind this interface.
  */
 import { randomNormal, type RandomKey, randomUniform, type SegmentPlan, type Shape, slice, Tensor } from '@lpr/tensor';
 import type { BatchPart, RoutingStatistics } from './statistics.ts';
@@ -15,10 +15,15 @@ export interface RouteContext {
   readonly noise?: Noise;
   /** i32 `[tokens]`: the vocabulary's number of each token, for methods that route by it. */
   readonly tokenIds?: Tensor;
-  /** Tokens of one sequence; the batch is sequences one after the other. Without it, losses over sequences take all tokens as one. */
+  /**
+   * Tokens of one sequence; the batch is sequences one after the other. Without it, losses over sequences take all
+   * tokens as one.
+   */
   readonly sequence?: number;
-  /** In training, where x is a part of the step's batch: which. Loss terms are then this part's estimates of those of the whole batch: their means over all
-   * parts, weighted by tokens, are those, and so are the gradients. */
+  /**
+   * In training, where x is a part of the step's batch: which. Loss terms are then this part's estimates of those of
+   * the whole batch: their means over all parts, weighted by tokens, are those, and so are the gradients.
+   */
   readonly part?: BatchPart;
   /** Recorded choices that a layer follows in place of its router's, in evaluation. */
   readonly replay?: RecordedRouting;
@@ -53,7 +58,10 @@ export interface BalanceStatistics {
 
 /** Slots that hold no expert, and why. */
 export interface UnusedSlots {
-  /** 'dropped': the expert was full. 'null': the token chose an expert that does nothing. 'inactive': the method used fewer experts. */
+  /**
+   * 'dropped': the expert was full. 'null': the token chose an expert that does nothing. 'inactive': the method used
+   * fewer experts.
+   */
   readonly reason: 'dropped' | 'null' | 'inactive';
   /** i32 `[1]`. */
   readonly count: Tensor;
@@ -61,8 +69,9 @@ export interface UnusedSlots {
 
 export interface Routing {
   /**
-   * i32 `[tokens, slots]`: the experts of each token, distinct, in descending order of what they were selected by. A slot that holds none says M; its
-   * weight is 0. Most methods fill k slots; those with a varying number of experts a token have room for the most it may get.
+   * i32 `[tokens, slots]`: the experts of each token, distinct, in descending order of what they were selected by. A
+   * slot that holds none says M; its weight is 0. Most methods fill k slots; those with a varying number of experts a
+   * token have room for the most it may get.
    */
   readonly experts: Tensor;
   /** f32 `[tokens, slots]`: what each expert's result is multiplied by. */
@@ -85,8 +94,10 @@ export interface Routing {
   readonly expertInput?: Tensor;
   /** f32 `[tokens, 1]`: this much of x itself is added to what the experts make of it. */
   readonly passThrough?: Tensor;
-  /** What the method computed on the way (mu, logvar, ...), for inspection. `selection` `[tokens, M]`: what experts were chosen by, when not by the scores
-   * (plus the buffer `selection_bias`). */
+  /**
+   * What the method computed on the way (mu, logvar, ...), for inspection. `selection` `[tokens, M]`: what experts were
+   * chosen by, when not by the scores (plus the buffer `selection_bias`).
+   */
   readonly details?: Readonly<Record<string, Tensor>>;
   /** In training: what losses and `afterStep` read of all tokens of a step (statistics.ts), by name. */
   readonly sums?: Readonly<Record<string, Tensor>>;
@@ -99,7 +110,9 @@ export interface Router {
   readonly experts: number;
   /** k. */
   readonly topK: number;
-  /** Trained tensors, under their Hugging Face names below the gate ('weight', 'encoder.weight', 'expert_keys', ...). */
+  /**
+   * Trained tensors, under their Hugging Face names below the gate ('weight', 'encoder.weight', 'expert_keys', ...).
+   */
   readonly parameters: ReadonlyMap<string, Tensor>;
   /** Untrained state that a checkpoint must hold ('selection_bias', ...). */
   readonly buffers: ReadonlyMap<string, Tensor>;
@@ -140,7 +153,10 @@ export function checkTokens(kind: string, x: Tensor, hidden: number): void {
   }
 }
 
-/** Random numbers of the given shape, a row a token, out of a noise source: standard normal, or even in [0, 1). A part of a batch gets its rows of the whole. */
+/**
+ * Random numbers of the given shape, a row a token, out of a noise source: standard normal, or even in [0, 1). A part
+ * of a batch gets its rows of the whole.
+ */
 export function drawNoise(
   kind: string,
   distribution: 'normal' | 'uniform',

@@ -1,4 +1,7 @@
-/** Choosing experts by score: the k best of all or of some groups of experts, with a bias that balances the load without touching the weights. */
+/**
+ * Choosing experts by score: the k best of all or of some groups of experts, with a bias that balances the load without
+ * touching the weights.
+ */
 import {
   add,
   affine,
@@ -39,8 +42,8 @@ export function checkGroups(kind: string, { groups, keptGroups }: ExpertGroups, 
 }
 
 /**
- * -1e30 in place of all scores `[tokens, M]` outside of the best groups of each token (DeepSeek-AI 2024, arXiv 2412.19437, section 2.1.2): a group is as
- * good as the sum of its two best scores. No gradient.
+ * -1e30 in place of all scores `[tokens, M]` outside of the best groups of each token (DeepSeek-AI 2024, arXiv
+ * 2412.19437, section 2.1.2): a group is as good as the sum of its two best scores. No gradient.
  */
 export function limitToBestGroups(scores: Tensor, { groups, keptGroups }: ExpertGroups): Tensor {
   if (keptGroups === groups) return scores;
@@ -54,7 +57,10 @@ export function limitToBestGroups(scores: Tensor, { groups, keptGroups }: Expert
   });
 }
 
-/** `b += rate sign(mean load - load)` (Wang et al. 2024, arXiv 2408.15664, algorithm 1); bias and load f32 `[M]`, of the whole step. */
+/**
+ * `b += rate sign(mean load - load)` (Wang et al. 2024, arXiv 2408.15664, algorithm 1); bias and load f32 `[M]`, of the
+ * whole step.
+ */
 export function updateSelectionBias(bias: Tensor, load: Tensor, rate: number): void {
   withoutGradients(bias.device, () => {
     // Compared as whole numbers, M times the mean, so that rounding never moves a balanced expert.

@@ -1,7 +1,8 @@
 /**
- * A batch in parts. When the gradients of a step are added up over micro-batches, most loss terms are means over tokens, and their means over the parts are those of
- * the whole. Some are not: a product of two means, the Gram matrix of all latents. These read a few sums over the whole batch, which a survey of all parts, without
- * gradients, finds beforehand. The updates of routers after a step read the same sums.
+ * A batch in parts. When the gradients of a step are added up over micro-batches, most loss terms are means over
+ * tokens, and their means over the parts are those of the whole. Some are not: a product of two means, the Gram matrix
+ * of all latents. These read a few sums over the whole batch, which a survey of all parts, without gradients, finds
+ * beforehand. The updates of routers after a step read the same sums.
  */
 import { add, cast, concatenate, type Tensor } from '@lpr/tensor';
 import { withoutGradients } from './graph.ts';
@@ -22,7 +23,10 @@ export interface BatchPart {
   readonly first: number;
   /** Tokens of the whole batch. */
   readonly tokens: number;
-  /** Of the whole batch. Without them, terms that are no mean over tokens take the part for the whole, so that they depend on how the batch is split. */
+  /**
+   * Of the whole batch. Without them, terms that are no mean over tokens take the part for the whole, so that they
+   * depend on how the batch is split.
+   */
   readonly statistics?: RoutingStatistics;
 }
 

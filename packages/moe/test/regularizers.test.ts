@@ -201,7 +201,8 @@ describe('the other terms against loops', () => {
   it('alignment of assigned means', async () => {
     await fc.assert(
       fc.asyncProperty(batch, async ({ z, keys, experts }) => {
-        // A mean of exactly opposite latents has no direction; the formula then counts the expert as if at a right angle.
+        // A mean of exactly opposite latents has no direction; the formula then counts the expert as if at a right
+        // angle.
         const distances = keys.flatMap((k, e) => {
           const own = z.filter((_, t) => experts[t]!.includes(e)).map(unit);
           if (own.length === 0) return [];

@@ -5,8 +5,8 @@
  *
  *     dV += P^T dO,   dS = P * (dO V^T - delta) * scale,   dK += dS^T Q,   dQ += dS K.
  *
- * The keys of a tile are its own. A query is reached from several tiles when a key head is cut into runs: every run but the
- * first then writes its own dQ, and `combine` adds them in order.
+ * The keys of a tile are its own. A query is reached from several tiles when a key head is cut into runs: every run but
+ * the first then writes its own dQ, and `combine` adds them in order.
  */
 import {
   clear,
@@ -27,8 +27,8 @@ import { ATTENTION_KEYS, ATTENTION_QUERIES } from '../src/devices/wasm/opcodes';
 const TURNED_ROW: i32 = ATTENTION_QUERIES << 2;
 
 /**
- * Words: q, k, v, out, logSumExp, gradient, gradQ, gradK, gradV, partial dQ of the second run and so on, sequence, heads,
- * keyHeads, headDim, valueDim, scale, runs, keys of a run, bytes of dQ.
+ * Words: q, k, v, out, logSumExp, gradient, gradQ, gradK, gradV, partial dQ of the second run and so on, sequence,
+ * heads, keyHeads, headDim, valueDim, scale, runs, keys of a run, bytes of dQ.
  */
 export function backward(args: usize, tile: i32, scratch: usize): void {
   const sequence = load<i32>(args, 40);
@@ -124,8 +124,8 @@ export function backward(args: usize, tile: i32, scratch: usize): void {
 }
 
 /**
- * `to += turned x` for turned `[keys, queries]` and x `[queries, n]`, packed. Query i sees key j when `i + ahead >= j`; earlier ones
- * are skipped, their elements being 0.
+ * `to += turned x` for turned `[keys, queries]` and x `[queries, n]`, packed. Query i sees key j when `i + ahead >= j`;
+ * earlier ones are skipped, their elements being 0.
  */
 function addTurned(
   keys: i32,
@@ -158,8 +158,8 @@ function addTurned(
 }
 
 /**
- * Of one row: p from scores to `exp(scale * score - logSumExp)`, dS from `dO V^T` to the gradient of the unscaled scores.
- * `keys` of them are there, the first `visible` count and the others become 0.
+ * Of one row: p from scores to `exp(scale * score - logSumExp)`, dS from `dO V^T` to the gradient of the unscaled
+ * scores. `keys` of them are there, the first `visible` count and the others become 0.
  */
 function differentiateRow(p: usize, dS: usize, visible: i32, keys: i32, scale: f32, logSumExp: f32, delta: f32): void {
   visible = min(visible, keys);
@@ -188,8 +188,8 @@ function dot(x: usize, y: usize, count: i32): f32 {
 }
 
 /**
- * Adds the dQ of the second run and so on to that of the first. Words: gradQ, partial dQ, sequence, floats of a row, runs,
- * keys of a run, bytes of dQ, tiles along the sequence.
+ * Adds the dQ of the second run and so on to that of the first. Words: gradQ, partial dQ, sequence, floats of a row,
+ * runs, keys of a run, bytes of dQ, tiles along the sequence.
  */
 export function combine(args: usize, tile: i32): void {
   const sequence = load<i32>(args, 8);

@@ -1,8 +1,8 @@
 /**
  * Causal grouped-query attention, forward. Keys and values are packed once for each key head; a tile is then a block of
- * queries of one head. It goes over the keys in blocks with a running maximum and sum (Milakov & Gimelshein 2018, Dao et
- * al. 2022), so that scores stay in cache and scratch does not grow with the sequence. Blocks behind the diagonal are
- * never computed.
+ * queries of one head. It goes over the keys in blocks with a running maximum and sum (Milakov & Gimelshein 2018, Dao
+ * et al. 2022), so that scores stay in cache and scratch does not grow with the sequence. Blocks behind the diagonal
+ * are never computed.
  */
 import { backward, combine } from './attention-backward';
 import { clear, EDGE_BYTES, multiply, packColumns, packedBytes, PANEL_BYTES, packRows, STRIP } from './gemm';
@@ -28,7 +28,10 @@ export function run(kernel: i32, args: usize, tile: i32, scratch: usize): void {
   else if (kernel == (ATTENTION_COMBINE & 255)) combine(args, tile);
 }
 
-/** Words: k, v, packed, sequence, keyHeads, headDim, valueDim, scale. A tile is one key head of one sequence; keys are scaled. */
+/**
+ * Words: k, v, packed, sequence, keyHeads, headDim, valueDim, scale. A tile is one key head of one sequence; keys are
+ * scaled.
+ */
 function pack(args: usize, tile: i32): void {
   const sequence = load<i32>(args, 12);
   const keyHeads = load<i32>(args, 16);

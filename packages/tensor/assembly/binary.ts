@@ -1,6 +1,6 @@
 /**
- * Functions of two arguments over boxes with broadcasting. A function is a class, so that loops can be generic over it; the classes are
- * never instantiated.
+ * Functions of two arguments over boxes with broadcasting. A function is a class, so that loops can be generic over it;
+ * the classes are never instantiated.
  */
 import {
   OP_ADD,

@@ -1,10 +1,11 @@
 /**
- * How tiles lie on buffers. Flat kernels cut the elements into chunks, one a tile. Kernels over boxes walk the rows of the last
- * axis ("inner"): a tile is some rows, or a chunk of one row; the other axes are described by words (size, first stride,
- * second stride) behind the fixed arguments.
+ * How tiles lie on buffers. Flat kernels cut the elements into chunks, one a tile. Kernels over boxes walk the rows of
+ * the last axis ("inner"): a tile is some rows, or a chunk of one row; the other axes are described by words (size,
+ * first stride, second stride) behind the fixed arguments.
  */
 
-// ---- flat kernels: words are 0 count, 1 chunk, then the kernel's own ---------------------------------------------------
+// ---- flat kernels: words are 0 count, 1 chunk, then the kernel's own
+// ---------------------------------------------------
 
 /** Offset in bytes of the tile's first element. */
 @inline
@@ -19,7 +20,8 @@ export function chunkCount(args: usize, tile: i32): i32 {
   return min(chunk, load<i32>(args) - tile * chunk);
 }
 
-// ---- boxes: words are 0 rows, 1 inner, 2 rows a tile, 3 chunks a row, 4 elements a chunk, then the kernel's own ----------
+// ---- boxes: words are 0 rows, 1 inner, 2 rows a tile, 3 chunks a row, 4 elements a chunk, then the kernel's own
+// ----------
 
 /**
  * Places a walk over the outer axes at `row`. `axes` points at the number of axes and their words (size, first stride,

@@ -45,9 +45,9 @@ export function copyRows(args: usize, tile: i32, walk: usize): void {
 const STAGE_STRIDE: usize = 272;
 
 /**
- * A block of a matrix transposition, `out[i, j] = x[j, i]`, of at most 64 x 64: transposed in squares of 4 x 4 into scratch memory, then
- * copied out, so that both buffers are touched in whole cache lines. Words: 0 x, 1 out, 2 height (of i), 3 width (of j), 4 stride of j in
- * x, 5 stride of i in out, 6 blocks along i, 7 along j, 8 outer axes.
+ * A block of a matrix transposition, `out[i, j] = x[j, i]`, of at most 64 x 64: transposed in squares of 4 x 4 into
+ * scratch memory, then copied out, so that both buffers are touched in whole cache lines. Words: 0 x, 1 out, 2 height
+ * (of i), 3 width (of j), 4 stride of j in x, 5 stride of i in out, 6 blocks along i, 7 along j, 8 outer axes.
  */
 export function copyTransposed(args: usize, tile: i32, scratch: usize): void {
   const blockRows = load<i32>(args, 24);

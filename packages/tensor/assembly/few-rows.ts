@@ -1,7 +1,7 @@
 /**
- * The matrix product for few rows of A, as in generation: `C (+)= A B` with B read where it lies. Packing B costs more than a
- * product of so few rows. Every element is the same chain of multiply-adds in ascending order as in gemm.ts, so both give the
- * same bits.
+ * The matrix product for few rows of A, as in generation: `C (+)= A B` with B read where it lies. Packing B costs more
+ * than a product of so few rows. Every element is the same chain of multiply-adds in ascending order as in gemm.ts, so
+ * both give the same bits.
  *
  * All strides are in bytes.
  */
@@ -12,8 +12,8 @@ import { loadPart, loadTail, madd, storePart, storeTail } from './simd';
 export const FEW_ROWS: i32 = 4;
 
 /**
- * `c (+)= a op(b)`: a `[m, k]` with rows `aRow` apart, c `[m, n]` with rows `cRow` apart, b `[k, n]` or, to be transposed,
- * `[n, k]` with rows `bRow` apart.
+ * `c (+)= a op(b)`: a `[m, k]` with rows `aRow` apart, c `[m, n]` with rows `cRow` apart, b `[k, n]` or, to be
+ * transposed, `[n, k]` with rows `bRow` apart.
  */
 export function multiplyFewRows(
   m: i32,

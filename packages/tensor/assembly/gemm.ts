@@ -1,18 +1,19 @@
 /**
- * The matrix product at the bottom of matmul, grouped matmul and attention: `C (+)= A B` on a block that fits the caches.
+ * The matrix product at the bottom of matmul, grouped matmul and attention: `C (+)= A B` on a block that fits the
+ * caches.
  *
  * B is packed into panels of 8 columns, `[panel][k][8]`, zero-padded on the right, so that the innermost loop reads it
  * front to back. A is read where it lies, row by row (`transpose` turns it when it is stored the other way). A tile of
- * C is held in registers while the sum runs; every element is one chain of multiply-adds in ascending order, wherever in
- * the block it lies, so tiling does not change results.
+ * C is held in registers while the sum runs; every element is one chain of multiply-adds in ascending order, wherever
+ * in the block it lies, so tiling does not change results.
  *
  * All strides are in bytes.
  */
 import { madd } from './simd';
 
 /**
- * Rows of C that the innermost loop makes at once. Six by eight needs all 15 registers: 12 sums, 2 of B, 1 of A. Without a
- * fused multiply-add the product takes one more.
+ * Rows of C that the innermost loop makes at once. Six by eight needs all 15 registers: 12 sums, 2 of B, 1 of A.
+ * Without a fused multiply-add the product takes one more.
  */
 export const STRIP: i32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 5;
 /** Columns of C that the innermost loop makes at once: the width of a panel of B. */
@@ -22,7 +23,9 @@ export const PANEL_BYTES: i32 = 32;
 /** Bytes that `multiply` needs for a tile of C cut by an edge and a row of zeros. */
 export const EDGE_BYTES: i32 = 256;
 
-/** Zeros over a whole number of floats; V8 calls out of the module for memory.fill, which costs more than a short loop. */
+/**
+ * Zeros over a whole number of floats; V8 calls out of the module for memory.fill, which costs more than a short loop.
+ */
 export function clear(at: usize, bytes: i32): void {
   const end = at + bytes;
   for (; at + 16 <= end; at += 16) v128.store(at, f32x4.splat(0));
@@ -35,8 +38,8 @@ export function packedBytes(k: i32, n: i32): i32 {
 }
 
 /**
- * Packs b `[k, n]`, whose rows are `stride` apart, into panels `panel` apart. Two rows at a time: reading goes straight ahead,
- * and whole cache lines are written.
+ * Packs b `[k, n]`, whose rows are `stride` apart, into panels `panel` apart. Two rows at a time: reading goes straight
+ * ahead, and whole cache lines are written.
  */
 export function packRows(b: usize, stride: i32, k: i32, n: i32, packed: usize, panel: i32): void {
   const whole = n & ~7;

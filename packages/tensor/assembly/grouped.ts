@@ -1,6 +1,6 @@
 /**
- * Matrix products of groups of rows, whose sizes stand on the device: tile numbers are handed out over an upper bound of
- * the number of tiles, and a tile finds its group by walking the offsets.
+ * Matrix products of groups of rows, whose sizes stand on the device: tile numbers are handed out over an upper bound
+ * of the number of tiles, and a tile finds its group by walking the offsets.
  */
 import { checkIndex } from './faults';
 import { multiplyBlock } from './matmul';
@@ -12,7 +12,10 @@ export function run(kernel: i32, args: usize, tile: i32, scratch: usize): void {
   else if (kernel == (GROUPED_TRANSPOSED & 255)) transposed(args, tile, scratch);
 }
 
-/** Words: x, weights, offsets, out, groups, n, k, transposeWeights, rows and columns of a tile, tiles along the columns, rows of x. */
+/**
+ * Words: x, weights, offsets, out, groups, n, k, transposeWeights, rows and columns of a tile, tiles along the columns,
+ * rows of x.
+ */
 function product(args: usize, tile: i32, scratch: usize): void {
   const offsets = load<usize>(args, 8);
   const groups = load<i32>(args, 16);
@@ -57,7 +60,10 @@ function product(args: usize, tile: i32, scratch: usize): void {
   }
 }
 
-/** Words: a, b, offsets, out, m, n, rows and columns of a tile, tiles along the rows, tiles along the columns, rows of a and b. */
+/**
+ * Words: a, b, offsets, out, m, n, rows and columns of a tile, tiles along the rows, tiles along the columns, rows of a
+ * and b.
+ */
 function transposed(args: usize, tile: i32, scratch: usize): void {
   const m = load<i32>(args, 16);
   const n = load<i32>(args, 20);

@@ -1,5 +1,6 @@
 /**
- * Layer kernels: norms (norms.ts), softmax (softmax.ts), gated linear unit and rotary embedding (here). A tile is a fixed number of rows.
+ * Layer kernels: norms (norms.ts), softmax (softmax.ts), gated linear unit and rotary embedding (here). A tile is a
+ * fixed number of rows.
  */
 import {
   LAYER_NORM,
@@ -60,7 +61,8 @@ export function run(kernel: i32, args: usize, tile: i32, scratch: usize): void {
   }
 }
 
-// ---- gated linear unit ------------------------------------------------------------------------------------------------
+// ---- gated linear unit
+// ------------------------------------------------------------------------------------------------
 
 /** Words: 3 x, 4 out; columns is the width. */
 function swiGlu(args: usize, begin: i32, end: i32, columns: i32): void {
@@ -82,7 +84,10 @@ function swiGlu(args: usize, begin: i32, end: i32, columns: i32): void {
   }
 }
 
-/** With s = sigmoid(gate): gradGate = gradient * up * s * (1 + gate * (1 - s)), gradUp = gradient * gate * s. Words: 3 x, 4 gradient, 5 gradX. */
+/**
+ * With s = sigmoid(gate): gradGate = gradient * up * s * (1 + gate * (1 - s)), gradUp = gradient * gate * s. Words: 3
+ * x, 4 gradient, 5 gradX.
+ */
 function swiGluBackward(args: usize, begin: i32, end: i32, columns: i32): void {
   const rowBytes = <usize>columns << 2;
   const bytes = fullBytes(columns);
@@ -107,11 +112,12 @@ function swiGluGradient(gate: usize, gradient: usize, gradGate: usize, rowBytes:
   storePart(gradGate + rowBytes, f32x4.mul(g, f32x4.mul(z, s)), rest);
 }
 
-// ---- rotary position embedding ----------------------------------------------------------------------------------------
+// ---- rotary position embedding
+// ----------------------------------------------------------------------------------------
 
 /**
- * Rows are (batch, position): `heads` heads of `columns` channels. Words: 3 x, 4 cos, 5 sin, 6 out, 7 sequence, 8 heads, 9 offset,
- * 10 interleaved, 11 inverse.
+ * Rows are (batch, position): `heads` heads of `columns` channels. Words: 3 x, 4 cos, 5 sin, 6 out, 7 sequence, 8
+ * heads, 9 offset, 10 interleaved, 11 inverse.
  */
 function rope(args: usize, begin: i32, end: i32, columns: i32): void {
   const sequence = load<i32>(args, 28);

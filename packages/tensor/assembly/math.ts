@@ -1,15 +1,15 @@
 /**
- * Exponential, logarithm and their kin on four f32 lanes, without calls to the host, so that every machine and thread gets
- * the same bits (per binary: relaxed SIMD rounds multiply-adds once, plain SIMD twice).
+ * Exponential, logarithm and their kin on four f32 lanes, without calls to the host, so that every machine and thread
+ * gets the same bits (per binary: relaxed SIMD rounds multiply-adds once, plain SIMD twice).
  *
- * Method: argument reduction with the constant in two parts (Cody and Waite, Software Manual for the Elementary Functions,
- * 1980), then a polynomial of least relative error on the reduced interval, fitted with the exchange algorithm of Remez in 40 digits.
- * NaN goes in and comes out everywhere.
+ * Method: argument reduction with the constant in two parts (Cody and Waite, Software Manual for the Elementary
+ * Functions, 1980), then a polynomial of least relative error on the reduced interval, fitted with the exchange
+ * algorithm of Remez in 40 digits. NaN goes in and comes out everywhere.
  */
 import { madd, nmadd } from './simd';
 
-// Constants lie in memory and are loaded where they are used: engines build a vector constant anew, in four instructions, at
-// each use in a loop, where a splatting load takes one.
+// Constants lie in memory and are loaded where they are used: engines build a vector constant anew, in four
+// instructions, at each use in a loop, where a splatting load takes one.
 
 /** Argument limits of the exponential. */
 const EXP_RANGE = memory.data<f32>([-87.5, 89]);
@@ -41,7 +41,8 @@ function constant(table: usize, index: usize = 0): v128 {
 
 /**
  * e^x within 1.6 ulp. Above 88.72 plus infinity; results below 2^-125 (x < -86.99) are flushed to 0.
- * e^x = 2^n e^r with |r| <= ln(2) / 2, where 2^(n-1) is made of the low bits of the rounded sum, and the last doubling overflows.
+ * e^x = 2^n e^r with |r| <= ln(2) / 2, where 2^(n-1) is made of the low bits of the rounded sum, and the last doubling
+ * overflows.
  */
 @inline
 export function exp4(x: v128): v128 {

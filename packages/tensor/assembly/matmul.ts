@@ -1,6 +1,6 @@
 /**
- * Matrix product, batched and transposed. A tile is a block of rows by a block of columns of one matrix of the batch. What
- * several tiles would pack or turn alike is packed and turned once, by commands of their own.
+ * Matrix product, batched and transposed. A tile is a block of rows by a block of columns of one matrix of the batch.
+ * What several tiles would pack or turn alike is packed and turned once, by commands of their own.
  */
 import { FEW_ROWS, multiplyFewRows } from './few-rows';
 import { clear, EDGE_BYTES, multiply, PANEL_BYTES, packColumns, packedBytes, packRows, transpose } from './gemm';
@@ -32,7 +32,8 @@ function depthOfPart(k: i32): i32 {
 }
 
 /**
- * Packs b part by part of the sum. Words: b, packed, n, k, transposeB, bytes from one b to the next, tiles along the columns.
+ * Packs b part by part of the sum. Words: b, packed, n, k, transposeB, bytes from one b to the next, tiles along the
+ * columns.
  */
 function pack(args: usize, tile: i32): void {
   const n = load<i32>(args, 8);
@@ -64,8 +65,8 @@ function turn(args: usize, tile: i32): void {
 }
 
 /**
- * Words: a, b, out, m, n, k, transposeA, transposeB, bytes from one a and one b of the batch to the next, accumulate, rows
- * and columns of a tile, tiles along the rows, tiles along the columns, whether a is turned, whether b is packed.
+ * Words: a, b, out, m, n, k, transposeA, transposeB, bytes from one a and one b of the batch to the next, accumulate,
+ * rows and columns of a tile, tiles along the rows, tiles along the columns, whether a is turned, whether b is packed.
  */
 function product(args: usize, tile: i32, scratch: usize): void {
   const m = load<i32>(args, 12);
@@ -98,8 +99,8 @@ function product(args: usize, tile: i32, scratch: usize): void {
 }
 
 /**
- * Rows `firstRow ..` and columns `firstColumn ..` of `out (+)= op(a) op(b)`; op(a) is `[m, k]`, op(b) `[k, n]`, out has rows
- * of n. `turnedA` and `packedB` tell that `turn` and `pack` have been there.
+ * Rows `firstRow ..` and columns `firstColumn ..` of `out (+)= op(a) op(b)`; op(a) is `[m, k]`, op(b) `[k, n]`, out has
+ * rows of n. `turnedA` and `packedB` tell that `turn` and `pack` have been there.
  */
 export function multiplyBlock(
   a: usize,

@@ -1,6 +1,6 @@
 /**
- * RMSNorm and LayerNorm. Backwards sum the gradients of the weights over the rows of a tile into a row of partial sums, which a
- * reduction combines.
+ * RMSNorm and LayerNorm. Backwards sum the gradients of the weights over the rows of a tile into a row of partial sums,
+ * which a reduction combines.
  */
 import { sumRow, sumSquaresRow } from './reduce';
 import { fullBytes, loadPart, loadTail, madd, nmadd, storePart, storeTail, sumLanes, tailMask } from './simd';
@@ -42,8 +42,8 @@ function clearRow(p: usize, columns: i32): void {
 }
 
 /**
- * With n = x * inverseRms: gradX = inverseRms * (gradient * weight - n * mean(gradient * weight * n)); partial = sum of gradient * n.
- * Words: 3 x, 4 weight, 5 inverseRms, 6 gradient, 7 gradX, 8 partial.
+ * With n = x * inverseRms: gradX = inverseRms * (gradient * weight - n * mean(gradient * weight * n)); partial = sum of
+ * gradient * n. Words: 3 x, 4 weight, 5 inverseRms, 6 gradient, 7 gradX, 8 partial.
  */
 export function rmsNormBackward(args: usize, begin: i32, end: i32, columns: i32, tile: i32): void {
   const weight = load<usize>(args, 16);
@@ -146,8 +146,9 @@ export function layerNorm(args: usize, begin: i32, end: i32, columns: i32): void
 }
 
 /**
- * With n = (x - mean) * inverseStd and h = gradient * weight: gradX = inverseStd * (h - mean(h) - n * mean(h * n)); the partial sums are of
- * gradient * n and of gradient. Words: 3 x, 4 weight, 5 mean, 6 inverseStd, 7 gradient, 8 gradX, 9 partial of weight, 10 of bias.
+ * With n = (x - mean) * inverseStd and h = gradient * weight: gradX = inverseStd * (h - mean(h) - n * mean(h * n)); the
+ * partial sums are of gradient * n and of gradient. Words: 3 x, 4 weight, 5 mean, 6 inverseStd, 7 gradient, 8 gradX, 9
+ * partial of weight, 10 of bias.
  */
 export function layerNormBackward(args: usize, begin: i32, end: i32, columns: i32, tile: i32): void {
   const weight = load<usize>(args, 16);

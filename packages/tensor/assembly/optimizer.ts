@@ -2,7 +2,10 @@
 import { ADAM_W } from '../src/devices/wasm/opcodes';
 import { loadTail, madd, storeTail } from './simd';
 
-/** Bytes of a segment in the table: parameter, gradient, firstMoment, secondMoment, count, `1 - lr * weightDecay`, first tile. */
+/**
+ * Bytes of a segment in the table: parameter, gradient, firstMoment, secondMoment, count, `1 - lr * weightDecay`, first
+ * tile.
+ */
 const SEGMENT_BYTES = 28;
 
 /** Runs tile `tile` of kernel `kernel` of this family. */
@@ -11,7 +14,9 @@ export function run(kernel: i32, args: usize, tile: i32, scratch: usize): void {
   adamW(args, tile);
 }
 
-/** table, segments, elements a tile, gradientScale (or 0), beta1, 1 - beta1, beta2, 1 - beta2, 1 / c2, lr / c1, epsilon */
+/**
+ * table, segments, elements a tile, gradientScale (or 0), beta1, 1 - beta1, beta2, 1 - beta2, 1 / c2, lr / c1, epsilon
+ */
 function adamW(args: usize, tile: i32): void {
   const table = load<usize>(args);
   const elementsPerTile = load<i32>(args, 8);

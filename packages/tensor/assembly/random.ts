@@ -1,7 +1,7 @@
 /**
  * Random numbers by counters: Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3",
- * 2011). Four blocks of the counter run at once, one a lane. No multiply-add is fused here, so that hosts with and without
- * relaxed SIMD draw the same numbers bit for bit.
+ * 2011). Four blocks of the counter run at once, one a lane. No multiply-add is fused here, so that hosts with and
+ * without relaxed SIMD draw the same numbers bit for bit.
  */
 import { RANDOM_NORMAL, RANDOM_UNIFORM } from '../src/devices/wasm/opcodes';
 
@@ -108,7 +108,8 @@ function drawGroup(to: usize, group: i32, keyLow: u32, keyHigh: u32, normal: boo
 }
 
 /**
- * `sqrt(-2 ln u)` of u in (0, 1]. With `u = m 2^e`, m around 1 and `s = (m - 1) / (m + 1)`: `ln m = 2 (s + s^3 / 3 + s^5 / 5 + ..)`;
+ * `sqrt(-2 ln u)` of u in (0, 1]. With `u = m 2^e`, m around 1 and `s = (m - 1) / (m + 1)`: `ln m = 2 (s + s^3 / 3 +
+ * s^5 / 5 + ..)`;
  * |s| < 0.172, so five terms reach f32.
  */
 @inline

@@ -1,6 +1,6 @@
 /**
- * Reductions. Sums stay accurate at any length: a block of up to 1024 numbers is summed in 16 lanes of f32, and the blocks'
- * sums in f64; reductions over a strided axis go in blocks whose results are reduced again.
+ * Reductions. Sums stay accurate at any length: a block of up to 1024 numbers is summed in 16 lanes of f32, and the
+ * blocks' sums in f64; reductions over a strided axis go in blocks whose results are reduced again.
  */
 import {
   OP_MAX,
@@ -113,9 +113,11 @@ export function maxRow(x: usize, count: i32): f32 {
   return maxLanes(f32x4.pmax(f32x4.pmax(a, b), f32x4.pmax(c, d)));
 }
 
-// ---- rows -------------------------------------------------------------------------------------------------------------
+// ---- rows
+// -------------------------------------------------------------------------------------------------------------
 
-// An operation is a class, so that loops can be generic over it. `combine` passes NaN on; `pick` is cheaper and drops a NaN in v.
+// An operation is a class, so that loops can be generic over it. `combine` passes NaN on; `pick` is cheaper and drops a
+// NaN in v.
 class Sum {
   @inline
   combine(a: v128, v: v128): v128 {
@@ -198,8 +200,8 @@ function extremeRow<F>(x: usize, count: i32): f32 {
 }
 
 /**
- * Reduces the last axis of x `[rows, length]`, block after block of `blockLength`: out `[rows, blocks]`. Words: 0 x, 1 out, 2 op, 3 units (rows
- * times blocks), 4 units a tile, 5 blocks a row, 6 length, 7 blockLength.
+ * Reduces the last axis of x `[rows, length]`, block after block of `blockLength`: out `[rows, blocks]`. Words: 0 x, 1
+ * out, 2 op, 3 units (rows times blocks), 4 units a tile, 5 blocks a row, 6 length, 7 blockLength.
  */
 function reduceRows(args: usize, tile: i32): void {
   const x = load<usize>(args);
@@ -224,7 +226,8 @@ function reduceRows(args: usize, tile: i32): void {
   }
 }
 
-// ---- strided axes -----------------------------------------------------------------------------------------------------
+// ---- strided axes
+// -----------------------------------------------------------------------------------------------------
 
 /** Eight rows that lie `stride` bytes apart, combined pairwise. */
 @inline
@@ -238,7 +241,9 @@ function combineRows8<F>(x: usize, stride: usize, rest: i32): v128 {
   return op.combine(op.combine(ab, cd), op.combine(ef, gh));
 }
 
-/** Reduces `rows` rows into the row at `out`, eight at a time: whole stretches of each row are read one after the other. */
+/**
+ * Reduces `rows` rows into the row at `out`, eight at a time: whole stretches of each row are read one after the other.
+ */
 @inline
 function reduceBlock<F>(x: usize, out: usize, rows: i32, stride: usize, columns: i32): void {
   const op = changetype<F>(0);
@@ -275,8 +280,9 @@ function reduceBlock<F>(x: usize, out: usize, rows: i32, stride: usize, columns:
 }
 
 /**
- * Reduces the middle axis of x `[outer, length, inner]` in blocks: out `[outer, blocks, inner]`. Words: 0 x, 1 out, 2 op, 3 units (outer times
- * blocks times pieces), 4 units a tile, 5 blocks, 6 length, 7 blockLength, 8 inner, 9 pieces of inner, 10 columns of a piece.
+ * Reduces the middle axis of x `[outer, length, inner]` in blocks: out `[outer, blocks, inner]`. Words: 0 x, 1 out, 2
+ * op, 3 units (outer times blocks times pieces), 4 units a tile, 5 blocks, 6 length, 7 blockLength, 8 inner, 9 pieces
+ * of inner, 10 columns of a piece.
  */
 function reduceBlocks(args: usize, tile: i32): void {
   const op = load<i32>(args, 8);
@@ -305,10 +311,12 @@ function reduceBlocks(args: usize, tile: i32): void {
   }
 }
 
-// ---- sum of squares over several buffers ------------------------------------------------------------------------------
+// ---- sum of squares over several buffers
+// ------------------------------------------------------------------------------
 
 /**
- * The sum of squares of one chunk, as f64. Words: 0 table of segments (address, count, first tile), 1 segments, 2 chunk, 3 partial sums.
+ * The sum of squares of one chunk, as f64. Words: 0 table of segments (address, count, first tile), 1 segments, 2
+ * chunk, 3 partial sums.
  */
 function sumOfSquaresPartial(args: usize, tile: i32): void {
   const table = load<usize>(args);

@@ -2,9 +2,9 @@
  * What a thread does between kernels: claims tiles of the running command, opens the next command when the last tile is
  * finished, spins a little, sleeps. The control block is described in src/devices/wasm/layout.ts.
  *
- * Commands run strictly one after the other. The thread that finishes the last tile of command s owns the step to s + 1:
- * it alone counts, times, and opens it. When nothing is published, it leaves the ticket CLOSED, and the first thread that
- * sees the new HEAD takes ownership by swapping CLOSED for 0.
+ * Commands run strictly one after the other. The thread that finishes the last tile of command s owns the step to s +
+ * 1: it alone counts, times, and opens it. When nothing is published, it leaves the ticket CLOSED, and the first thread
+ * that sees the new HEAD takes ownership by swapping CLOSED for 0.
  */
 import { COPY_TILE_BYTES } from '../src/devices/wasm/opcodes';
 import {
@@ -158,8 +158,8 @@ function wake(count: i32): void {
 }
 
 /**
- * A waker changes the state first and looks at SLEEPERS then; a sleeper counts itself first and looks at the state then. So
- * either the waker sees the sleeper or the sleeper sees the work.
+ * A waker changes the state first and looks at SLEEPERS then; a sleeper counts itself first and looks at the state
+ * then. So either the waker sees the sleeper or the sleeper sees the work.
  */
 function sleep(): void {
   atomic.add<i32>(control + SLEEPERS, 1);

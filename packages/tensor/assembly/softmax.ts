@@ -4,8 +4,8 @@ import { SUM_BLOCK_BYTES, dotRow, maxRow } from './reduce';
 import { fullBytes, loadTail, storeTail, sumLanes, tailMask } from './simd';
 
 /**
- * Sum of `e^(x - shift)` over a row; with `keep` (a constant) the powers are written to `out`. Like all long sums, in f32 within blocks and in
- * f64 between them.
+ * Sum of `e^(x - shift)` over a row; with `keep` (a constant) the powers are written to `out`. Like all long sums, in
+ * f32 within blocks and in f64 between them.
  */
 @inline
 function powersRow(x: usize, out: usize, shift: v128, columns: i32, keep: bool): f64 {

@@ -1,8 +1,8 @@
 /**
  * The k largest of each row, in three passes over four rows at a time.
  *
- * 1. A row's elements are dealt into 4k groups (k vectors of four lanes). The k-th largest of the groups' maxima is a bound
- *    that at least k elements reach, and few more (for random rows about 1.15 k).
+ * 1. A row's elements are dealt into 4k groups (k vectors of four lanes). The k-th largest of the groups' maxima is a
+ *   bound that at least k elements reach, and few more (for random rows about 1.15 k).
  * 2. The elements that reach the bound are collected, in the order of their columns.
  * 3. Each of these few is placed by counting those that go before it.
  *
@@ -187,7 +187,8 @@ function rank(x: usize, candidates: usize, count: i32, most: i32): usize {
 
   for (let i: usize = 0; i < end; i += 16) {
     const own = v128.load(keys + i);
-    // Before an element go the greater, and those of the same key that stand before it: keys greater than its own less one.
+    // Before an element go the greater, and those of the same key that stand before it: keys greater than its own less
+    // one.
     const own1 = i32x4.sub(own, i32x4.splat(1));
     let places = i32x4.splat(0);
     let j: usize = 0;

@@ -1,6 +1,7 @@
 /**
- * Functions of one argument and their derivatives. A function is a class, so that loops can be generic over it; the classes are never
- * instantiated. `value` is the function, `gradient` the gradient times the derivative, taken from x or from y = value(x).
+ * Functions of one argument and their derivatives. A function is a class, so that loops can be generic over it; the
+ * classes are never instantiated. `value` is the function, `gradient` the gradient times the derivative, taken from x
+ * or from y = value(x).
  */
 import {
   OP_ABS,

@@ -1,4 +1,6 @@
-/** Compiles `assembly/` twice, side by side: with plain SIMD and with relaxed SIMD, into `src/devices/wasm/generated/`. */
+/**
+ * Compiles `assembly/` twice, side by side: with plain SIMD and with relaxed SIMD, into `src/devices/wasm/generated/`.
+ */
 import { execFile } from 'node:child_process';
 import { appendFile, mkdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -12,7 +14,10 @@ const binaries = [
   { name: 'kernels-relaxed', features: 'simd,threads,bulk-memory,relaxed-simd' },
 ];
 
-/** A custom section of a module: its number (0), then its length and that of its name, each below 128, before their bytes. */
+/**
+ * A custom section of a module: its number (0), then its length and that of its name, each below 128, before their
+ * bytes.
+ */
 const text = `${SOURCES_SECTION}${await sourcesDigest()}`;
 const section = Buffer.from([0, text.length + 1, SOURCES_SECTION.length, ...Buffer.from(text)]);
 

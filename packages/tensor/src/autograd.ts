@@ -1,8 +1,8 @@
 /**
- * Reverse-mode differentiation. Each op that has a tracked input leaves a node: its inputs and its vector-Jacobian product (VJP).
- * `backward` walks the nodes from the loss in reverse order of creation, which is a topological order, and frees each as it goes.
- * Nodes hold what they need themselves, so tensors of the forward pass may be freed earlier; nodes that `backward` never reaches are freed
- * with the outermost scope.
+ * Reverse-mode differentiation. Each op that has a tracked input leaves a node: its inputs and its vector-Jacobian
+ * product (VJP). `backward` walks the nodes from the loss in reverse order of creation, which is a topological order,
+ * and frees each as it goes. Nodes hold what they need themselves, so tensors of the forward pass may be freed earlier;
+ * nodes that `backward` never reaches are freed with the outermost scope.
  */
 import { gradientsEnabled, keep, ownNode, scope } from './scope.ts';
 import { formatShape, sameShape } from './shape.ts';
@@ -41,8 +41,8 @@ export class GraphNode {
 }
 
 /**
- * Declares how `output` was computed, so that gradients flow back to `inputs`. `save` names the tensors that the VJP reads; the VJP gets
- * handles to them that stay valid until it has run. Nothing is recorded when no input is tracked.
+ * Declares how `output` was computed, so that gradients flow back to `inputs`. `save` names the tensors that the VJP
+ * reads; the VJP gets handles to them that stay valid until it has run. Nothing is recorded when no input is tracked.
  */
 export function record(
   op: string,
@@ -67,8 +67,8 @@ export function needsGradient(inputs: readonly Tensor[]): boolean {
 }
 
 /**
- * Adds d loss / d leaf to `grad` of every leaf with `requiresGrad` that the loss depends on. `loss` is a scalar, or `gradient` (of its
- * shape) is given. The graph is consumed: a second call on it throws.
+ * Adds d loss / d leaf to `grad` of every leaf with `requiresGrad` that the loss depends on. `loss` is a scalar, or
+ * `gradient` (of its shape) is given. The graph is consumed: a second call on it throws.
  */
 export function backward(loss: Tensor, gradient?: Tensor): void {
   if (gradient === undefined ? loss.size !== 1 : !sameShape(loss.shape, gradient.shape)) {
@@ -115,7 +115,8 @@ function propagate(loss: Tensor, seed: Tensor): void {
         accumulateLeaf(tensor, gradient);
       } else {
         device.label = node.label;
-        // A scope a node: what the VJP computed on the way is freed at once, its results pass to the scope of `backward`.
+        // A scope a node: what the VJP computed on the way is freed at once, its results pass to the scope of
+        // `backward`.
         const contributions = scope(device, () => [...node.vjp(gradient)]);
         // Freed only when every input has its gradient: a later one may be the same tensor.
         const summed: Tensor[] = [];

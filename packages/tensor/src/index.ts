@@ -12,7 +12,7 @@ export {
   createWasmDevice,
 } from './devices/wasm/index.ts';
 export * from './ops/attention.ts';
-export * from './ops/crossEntropy.ts';
+export * from './ops/cross-entropy.ts';
 export {
   type Operand,
   abs,

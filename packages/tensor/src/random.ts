@@ -1,7 +1,8 @@
 /**
- * Random numbers: Philox4x32-10, a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011). A stream is
- * named by a 64-bit key; the numbers of a stream are the same on every device and for any number of threads. Streams split: a key folded
- * with a number is another, independent stream, so a run needs a single seed and no hidden state.
+ * Random numbers: Philox4x32-10, a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2,
+ * 3", 2011). A stream is named by a 64-bit key; the numbers of a stream are the same on every device and for any number
+ * of threads. Streams split: a key folded with a number is another, independent stream, so a run needs a single seed
+ * and no hidden state.
  */
 import type { Device } from './devices/device.ts';
 import { checkShape, type Shape } from './shape.ts';

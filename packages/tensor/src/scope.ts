@@ -1,6 +1,7 @@
 /**
- * Scopes: who frees what. Tensors made while a scope is open are freed when it ends, also when it throws, and also across
- * `await`. A tensor that the scope's function returns (alone, or in an array or plain object) passes to the scope around it.
+ * Scopes: who frees what. Tensors made while a scope is open are freed when it ends, also when it throws, and also
+ * across `await`. A tensor that the scope's function returns (alone, or in an array or plain object) passes to the
+ * scope around it.
  */
 import type { GraphNode } from './autograd.ts';
 import type { Device } from './devices/device.ts';
@@ -46,7 +47,9 @@ export function ownNode(device: Device, node: GraphNode): void {
   scopes.get(device)?.[0]?.ownNode(node);
 }
 
-/** Whether ops on this device record for `backward` now: yes outside of scopes and in scopes that do not say otherwise. */
+/**
+ * Whether ops on this device record for `backward` now: yes outside of scopes and in scopes that do not say otherwise.
+ */
 export function gradientsEnabled(device: Device): boolean {
   return currentScope(device)?.gradients ?? true;
 }
@@ -58,8 +61,8 @@ export interface ScopeOptions {
 }
 
 /**
- * Runs `body` in a scope of its own and gives what it returns. Scopes of one device nest; an asynchronous body must be awaited
- * before the scope around it ends or another one begins beside it, which is checked.
+ * Runs `body` in a scope of its own and gives what it returns. Scopes of one device nest; an asynchronous body must be
+ * awaited before the scope around it ends or another one begins beside it, which is checked.
  */
 export function scope<T>(device: Device, body: () => T, options: ScopeOptions = {}): T {
   let stack = scopes.get(device);

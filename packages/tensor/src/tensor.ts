@@ -1,9 +1,10 @@
 /**
  * Tensors: a shape, an element type and a piece of device memory.
  *
- * Memory. Every tensor belongs to the innermost scope that was open on its device when it was made, and is freed when that
- * scope ends (scope.ts); parameters belong to no scope. Several tensors may share storage (`reshape`), which is freed with
- * the last of them. Data are immutable but for the few documented in-place updates (`assign`, optimiser steps).
+ * Memory. Every tensor belongs to the innermost scope that was open on its device when it was made, and is freed when
+ * that scope ends (scope.ts); parameters belong to no scope. Several tensors may share storage (`reshape`), which is
+ * freed with the last of them. Data are immutable but for the few documented in-place updates (`assign`, optimiser
+ * steps).
  */
 import type { GraphNode } from './autograd.ts';
 import type { Device, DeviceBuffer } from './devices/device.ts';
@@ -99,7 +100,8 @@ export class Tensor {
   }
 
   /**
-   * The elements, row-major, as they are now: what is computed later does not change them. Waits until the device has computed them.
+   * The elements, row-major, as they are now: what is computed later does not change them. Waits until the device has
+   * computed them.
    */
   async data(): Promise<Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>> {
     const { device, buffer } = this.#live();
@@ -159,8 +161,8 @@ export function checkDType(op: string, name: string, tensor: Tensor, expected: D
 }
 
 /**
- * Throws unless the indices are i32 and those that came from the host choose among `count` `things`; only the device knows
- * the others (see devices/kernels.ts). `except` is a number that may stand where there is no index.
+ * Throws unless the indices are i32 and those that came from the host choose among `count` `things`; only the device
+ * knows the others (see devices/kernels.ts). `except` is a number that may stand where there is no index.
  */
 export function checkIndices(
   op: string,
@@ -223,8 +225,8 @@ function filled(
 }
 
 /**
- * A trainable leaf: belongs to no scope, so it lives until it is disposed. Takes the values of a tensor (copied on the device) or of an
- * array with a shape.
+ * A trainable leaf: belongs to no scope, so it lives until it is disposed. Takes the values of a tensor (copied on the
+ * device) or of an array with a shape.
  */
 export function parameter(values: Tensor): Tensor;
 export function parameter(device: Device, data: TensorData, shape: Shape): Tensor;
@@ -243,7 +245,9 @@ export function parameter(source: Tensor | Device, data?: TensorData, shape?: Sh
   return out;
 }
 
-/** State that is updated in place and not trained (moments, biases, statistics): belongs to no scope. Starts as zeros. */
+/**
+ * State that is updated in place and not trained (moments, biases, statistics): belongs to no scope. Starts as zeros.
+ */
 export function state(device: Device, shape: Shape, dtype: DType = 'f32'): Tensor {
   return filled('state', device, shape, 0, dtype, { persistent: true });
 }

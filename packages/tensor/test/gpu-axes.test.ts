@@ -1,4 +1,7 @@
-/** Index arithmetic of GPU kernels: exact although WGSL divides in f32, with an error of up to 2.5 units in the last place. */
+/**
+ * Index arithmetic of GPU kernels: exact although WGSL divides in f32, with an error of up to 2.5 units in the last
+ * place.
+ */
 import { compileFunction } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

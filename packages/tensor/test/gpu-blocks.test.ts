@@ -1,4 +1,7 @@
-/** The gpu device where one block holds little: attention goes over the batch in slabs, the optimiser writes part by part. */
+/**
+ * The gpu device where one block holds little: attention goes over the batch in slabs, the optimiser writes part by
+ * part.
+ */
 import { expect, it } from 'vitest';
 import type { Device } from '../src/devices/device.ts';
 import { createCpuBackend } from '../src/devices/gpu/backend-cpu.ts';

@@ -1,7 +1,7 @@
 /**
- * The WGSL that gpu.js makes for every op, checked on any machine by Dawn's null backend, which validates shaders, layouts and
- * launches but computes nothing. And what gpu.js would get silently wrong: loops that end after 1000 rounds, and indices that pass
- * through f32.
+ * The WGSL that gpu.js makes for every op, checked on any machine by Dawn's null backend, which validates shaders,
+ * layouts and launches but computes nothing. And what gpu.js would get silently wrong: loops that end after 1000
+ * rounds, and indices that pass through f32.
  */
 import { afterAll, beforeAll, describe, expect, it, type MockInstance, vi } from 'vitest';
 import { create } from 'webgpu';
@@ -73,8 +73,8 @@ it('finds an index that passes through f32', () => {
 });
 
 /**
- * The index expressions of a shader that compute in f32. What a conversion takes whole is an integer: a variable, a floor, or an
- * element, whose own index is looked at by itself.
+ * The index expressions of a shader that compute in f32. What a conversion takes whole is an integer: a variable, a
+ * floor, or an element, whose own index is looked at by itself.
  */
 function floatIndices(shader: string): string[] {
   const variables = [...shader.matchAll(/var (user_\w+) : f32/g)].map(([, name]) => name!);

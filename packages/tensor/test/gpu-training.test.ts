@@ -1,4 +1,7 @@
-/** Training steps of a small Mixture-of-Experts decoder: the gpu device does what the wasm device does, and leaves nothing behind. */
+/**
+ * Training steps of a small Mixture-of-Experts decoder: the gpu device does what the wasm device does, and leaves
+ * nothing behind.
+ */
 import { expect, it } from 'vitest';
 import {
   add,

@@ -1,8 +1,11 @@
-/** What happens to indices out of bounds: those of the host are an error of the op, those that the device made stop its kernel. */
+/**
+ * What happens to indices out of bounds: those of the host are an error of the op, those that the device made stop its
+ * kernel.
+ */
 import { describe, expect, it } from 'vitest';
 import type { Device } from '../src/devices/device.ts';
 import { createWasmDevice } from '../src/devices/wasm/index.ts';
-import { crossEntropy, linearCrossEntropy } from '../src/ops/crossEntropy.ts';
+import { crossEntropy, linearCrossEntropy } from '../src/ops/cross-entropy.ts';
 import { cast } from '../src/ops/elementwise.ts';
 import { groupedLinear } from '../src/ops/matmul.ts';
 import { reshape } from '../src/ops/movement.ts';

@@ -67,8 +67,8 @@ export function noiseIntegers(count: number, bound: number, seed = 1): Int32Arra
 }
 
 /**
- * The largest error in units of its bound `absolute + relative * |expected|`: at most 1 when all is well. Infinite when the
- * lengths differ or a NaN meets a number.
+ * The largest error in units of its bound `absolute + relative * |expected|`: at most 1 when all is well. Infinite when
+ * the lengths differ or a NaN meets a number.
  */
 export function excess(actual: ArrayLike<number>, expected: ArrayLike<number>, absolute: number, relative = 0): number {
   if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;

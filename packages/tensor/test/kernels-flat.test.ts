@@ -1,4 +1,6 @@
-/** Kernels over flat buffers against float64 code: errors in units in the last place, over the whole range of numbers. */
+/**
+ * Kernels over flat buffers against float64 code: errors in units in the last place, over the whole range of numbers.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { UnaryOp } from '../src/devices/kernels.ts';
 import { builds, type KernelDevice, noise, openDevice } from './kernel-device.ts';

@@ -14,7 +14,9 @@ const SHAPES = [
   [1200, 31],
 ] as const;
 
-/** Every element within `tolerance`, relative to the largest expected magnitude (at least 1); NaN and infinity match. */
+/**
+ * Every element within `tolerance`, relative to the largest expected magnitude (at least 1); NaN and infinity match.
+ */
 function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
   expect(actual.length).toBe(expected.length);
   const scale = Array.from(expected).reduce((most, v) => (Number.isFinite(v) ? Math.max(most, Math.abs(v)) : most), 1);

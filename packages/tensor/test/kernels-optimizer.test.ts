@@ -145,7 +145,8 @@ describe.each(builds)('%s', (_, relaxedSimd) => {
     for (const other of others) expect(other).toEqual(first);
   });
 
-  // ---- parity with PyTorch ---------------------------------------------------------------------------------------------
+  // ---- parity with PyTorch
+  // ---------------------------------------------------------------------------------------------
 
   const repository = resolve(import.meta.dirname, '../../..');
   const folder = process.env.LPR_FIXTURES ?? resolve(repository, '../shared/fixtures/torch');

@@ -112,7 +112,8 @@ function normalCumulative(x: number): number {
 const mean = (values: Float32Array, f: (x: number) => number): number =>
   values.reduce((sum, x) => sum + f(x), 0) / values.length;
 
-// The bounds lie four standard errors out; Kolmogorov's 1.95 is passed by one sample in a thousand, and the keys are fixed.
+// The bounds lie four standard errors out; Kolmogorov's 1.95 is passed by one sample in a thousand, and the keys are
+// fixed.
 describe.each([
   [1, 2],
   [0xdeadbeef, 0],

@@ -1,4 +1,7 @@
-/** The published package: packed, installed into an empty project, and used by plain Node and by a page that Vite has built. */
+/**
+ * The published package: packed, installed into an empty project, and used by plain Node and by a page that Vite has
+ * built.
+ */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -149,7 +152,9 @@ describe('the packed package', { timeout: MINUTE }, () => {
       await build({ root: project, logLevel: 'error', build: { target: 'esnext' } });
     }, MINUTE);
 
-    /** Opens the built page and gives what the program in it says, with everything that the browser complained about. */
+    /**
+     * Opens the built page and gives what the program in it says, with everything that the browser complained about.
+     */
     async function openPage(headers: Record<string, string>): Promise<{ reports: Report[]; complaints: string[] }> {
       const server = await preview({ root: project, logLevel: 'error', preview: { port: 0, headers } });
       const browser = await chromium.launch({ executablePath: CHROMIUM!, args: ['--no-sandbox', '--disable-quic'] });

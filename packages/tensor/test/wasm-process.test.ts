@@ -1,4 +1,7 @@
-/** The wasm device as a program of its own meets it: what keeps the process alive, and kernels that do not fit their sources. */
+/**
+ * The wasm device as a program of its own meets it: what keeps the process alive, and kernels that do not fit their
+ * sources.
+ */
 import { execFile } from 'node:child_process';
 import { appendFile, cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

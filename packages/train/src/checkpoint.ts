@@ -1,7 +1,7 @@
 /**
- * Checkpoints: a folder `step-000123` with the model as a Hugging Face folder, the optimiser's moments, and `state.json`. It is
- * written under a temporary name, synced and renamed, so that it is there whole or not at all; SHA-256 sums tell later damage.
- * Contents pass in pieces, so that neither writing nor checking holds a file in memory.
+ * Checkpoints: a folder `step-000123` with the model as a Hugging Face folder, the optimiser's moments, and
+ * `state.json`. It is written under a temporary name, synced and renamed, so that it is there whole or not at all;
+ * SHA-256 sums tell later damage. Contents pass in pieces, so that neither writing nor checking holds a file in memory.
  */
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -49,7 +49,8 @@ export class CheckpointError extends Error {
  *
  * @param root the folder that holds a run's checkpoints; made if need be
  * @returns the checkpoint's folder
- * @throws CheckpointError when it cannot be written, as on a full disk; those before are left as they were, and nothing of this one stays
+ * @throws CheckpointError when it cannot be written, as on a full disk; those before are left as they were, and nothing
+ *   of this one stays
  */
 export async function saveCheckpoint(
   root: string,

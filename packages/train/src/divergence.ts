@@ -3,9 +3,9 @@ import { multiply, scope, sum, type Tensor } from '@lpr/tensor';
 import { dropGradients, type Trainer } from './trainer.ts';
 
 /**
- * Repeats the forward and backward pass of a step, counted from 0, before which the trainer stands, and checks what it computes in that order: weights,
- * activations layer by layer, the terms of the loss besides cross entropy, the whole loss, then gradients from the last layer to the first. Nothing is
- * updated.
+ * Repeats the forward and backward pass of a step, counted from 0, before which the trainer stands, and checks what it
+ * computes in that order: weights, activations layer by layer, the terms of the loss besides cross entropy, the whole
+ * loss, then gradients from the last layer to the first. Nothing is updated.
  *
  * @returns such as "the activations of model.layers.3.mlp.gate"; null when all is finite
  */

@@ -16,7 +16,8 @@ export interface Evaluation extends HeldOutLoss {
   /** Exact loads `[layers][experts]` over all tokens. */
   readonly counts: readonly Float64Array[];
   /**
-   * `[layers][experts][vocabulary]`: how often each expert got each token id, for figures of specialisation; empty unless asked for.
+   * `[layers][experts][vocabulary]`: how often each expert got each token id, for figures of specialisation; empty
+   * unless asked for.
    */
   readonly tokenCounts: readonly (readonly Uint32Array[])[];
 }
@@ -44,7 +45,8 @@ export interface EvaluateOptions {
 }
 
 /**
- * Runs batches, of one domain each, through the model as it is used, not trained: routers without noise, no gradients, no updates of router state.
+ * Runs batches, of one domain each, through the model as it is used, not trained: routers without noise, no gradients,
+ * no updates of router state.
  *
  * @throws RangeError when there is no batch
  */

@@ -1,4 +1,7 @@
-/** How hard each term of the objective pulls at the parts of a model: norms of its gradient alone, from extra backward passes over one batch. */
+/**
+ * How hard each term of the objective pulls at the parts of a model: norms of its gradient alone, from extra backward
+ * passes over one batch.
+ */
 import type { Batch } from '@lpr/data';
 import type { Decoder, DecoderOutput } from '@lpr/model';
 import { routerTraits } from '@lpr/moe';
@@ -12,8 +15,8 @@ const PARTS = ['router', 'prototypes', 'trunk'] as const;
 const TASK = 'task';
 
 /**
- * Norms by term ('task': the cross entropy; a further term: weighted, over all layers). A term without a gradient at a part scores 0 there. Nothing
- * else is changed; no gradients may be pending.
+ * Norms by term ('task': the cross entropy; a further term: weighted, over all layers). A term without a gradient at a
+ * part scores 0 there. Nothing else is changed; no gradients may be pending.
  */
 export async function measureGradientNorms(
   decoder: Decoder,
@@ -52,7 +55,10 @@ async function normOf(parameters: readonly Tensor[]): Promise<number> {
   return gradients.length === 0 ? 0 : await globalNorm(gradients).item();
 }
 
-/** Every trained tensor by the part it belongs to. Prototypes are what a router holds of each expert, such as the rows of a linear router. */
+/**
+ * Every trained tensor by the part it belongs to. Prototypes are what a router holds of each expert, such as the rows
+ * of a linear router.
+ */
 function partsOf(decoder: Decoder): Record<(typeof PARTS)[number], Tensor[]> {
   const plans = decoder.plan.layers.flatMap(({ feedForward }) => (feedForward.kind === 'moe' ? [feedForward] : []));
   const router = new Set<Tensor>();

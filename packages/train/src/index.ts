@@ -1,4 +1,7 @@
-/** Optimiser, schedule, training loop, evaluation, checkpoints and run folders. Node only; browsers import @lpr/train/browser. */
+/**
+ * Optimiser, schedule, training loop, evaluation, checkpoints and run folders. Node only; browsers import
+ * @lpr/train/browser.
+ */
 export * from './checkpoint.ts';
 export { describeEnvironment, type Environment } from './environment.ts';
 export * from './evaluate.ts';

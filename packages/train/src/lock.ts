@@ -13,8 +13,8 @@ interface Holder {
 }
 
 /**
- * Takes the lock of a folder. A lock left by a process that no longer runs on this host is taken over, and so is one that was never written whole, once
- * it is clear that nobody is about to.
+ * Takes the lock of a folder. A lock left by a process that no longer runs on this host is taken over, and so is one
+ * that was never written whole, once it is clear that nobody is about to.
  *
  * @returns gives the lock back
  * @throws Error that names the process that holds it
@@ -65,7 +65,9 @@ async function createOnly(path: string, content: string): Promise<boolean> {
   }
 }
 
-/** Milliseconds after which who made a lock, or wants to take one over, must have died: it takes some file operations. */
+/**
+ * Milliseconds after which who made a lock, or wants to take one over, must have died: it takes some file operations.
+ */
 const WRITE_TIMEOUT = 1000;
 const TAKEOVER_TIMEOUT = 10_000;
 
@@ -78,8 +80,8 @@ async function ageOf(path: string): Promise<number> {
 }
 
 /**
- * Whether a process works on a run: its folder has a lock whose process runs. Of a process on another host nobody here can tell;
- * its lock counts.
+ * Whether a process works on a run: its folder has a lock whose process runs. Of a process on another host nobody here
+ * can tell; its lock counts.
  */
 export async function isLocked(folder: string): Promise<boolean> {
   const holder = await readHolder(join(folder, LOCK_FILE));

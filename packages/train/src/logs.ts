@@ -22,7 +22,10 @@ export interface PartNorms {
   readonly trunk: number;
 }
 
-/** One line of `metrics.jsonl`. Everything but `tokensPerSecond`, `phases` and `memory` is decided by the configuration alone. */
+/**
+ * One line of `metrics.jsonl`. Everything but `tokensPerSecond`, `phases` and `memory` is decided by the configuration
+ * alone.
+ */
 export interface MetricsLine {
   /** Steps done. */
   readonly step: number;
@@ -37,7 +40,9 @@ export interface MetricsLine {
   readonly gradientNorm: number;
   /** Each further term of the objective, one figure a layer (a single one where layers are pooled). */
   readonly terms: Readonly<Record<string, { readonly raw: readonly number[]; readonly weighted: readonly number[] }>>;
-  /** Where a logging window closes: balance of its exact loads, mean over layers; null for a figure that does not exist. */
+  /**
+   * Where a logging window closes: balance of its exact loads, mean over layers; null for a figure that does not exist.
+   */
   readonly gini?: number | null;
   readonly minMax?: number | null;
   readonly maxVio?: number | null;
@@ -45,7 +50,10 @@ export interface MetricsLine {
   readonly worst?: BalanceFigures;
   /** Over the window, as this machine ran it. */
   readonly tokensPerSecond?: number;
-  /** Milliseconds a step by part of the model, and 'idle', mean over the window; left out on devices that do not time what they run. */
+  /**
+   * Milliseconds a step by part of the model, and 'idle', mean over the window; left out on devices that do not time
+   * what they run.
+   */
   readonly phases?: Readonly<Record<string, number>>;
   /** Bytes: resident memory of the process, and the most that was ever live on the device. */
   readonly memory?: { readonly host: number; readonly device: number };
@@ -70,7 +78,10 @@ export interface EvaluationLine extends BalanceFigures {
   readonly evaluatedTokens: number;
   /** The least balanced layer; the figures beside it are means over layers. */
   readonly worst: BalanceFigures;
-  /** I(expert; token id) in nats, mean over layers, beside what samples without any relation would show; null where it would not fit into memory. */
+  /**
+   * I(expert; token id) in nats, mean over layers, beside what samples without any relation would show; null where it
+   * would not fit into memory.
+   */
   readonly mutualInformation: number | null;
   readonly mutualInformationBias: number | null;
 }
@@ -81,7 +92,10 @@ export const EVALUATION_GROUP = 'evaluation';
 const METRICS_FILE = 'metrics.jsonl';
 const EVALUATIONS_FILE = 'evaluations.jsonl';
 const LOADS_FILE = 'loads.bin';
-/** TensorBoard takes every file with "tfevents" in its name; one name, so that a run that goes on appends to its own file. */
+/**
+ * TensorBoard takes every file with "tfevents" in its name; one name, so that a run that goes on appends to its own
+ * file.
+ */
 const EVENTS_FILE = 'events.out.tfevents.run';
 
 /** The append-only files of a run. */
@@ -98,7 +112,8 @@ export class RunLogs {
   }
 
   /**
-   * Opens all for appending, cut back to what they held right after `step` steps, before an evaluation at that step; started where they are not there.
+   * Opens all for appending, cut back to what they held right after `step` steps, before an evaluation at that step;
+   * started where they are not there.
    */
   static async open(folder: string, step: number, shape: LoadShape): Promise<RunLogs> {
     const header = encodeLoadHeader(shape);

@@ -15,7 +15,10 @@ import {
 
 /** Parameters by name, and how they decay. */
 export interface WeightDecayGroup {
-  /** Names of parameters, in which `*` stands for any characters: '*norm.weight', '*.bias', '*expert_keys', 'model.embed_tokens.weight'. */
+  /**
+   * Names of parameters, in which `*` stands for any characters: '*norm.weight', '*.bias', '*expert_keys',
+   * 'model.embed_tokens.weight'.
+   */
   readonly names: readonly string[];
   readonly weightDecay: number;
 }
@@ -76,9 +79,9 @@ export type OptimizerState = Map<string, { readonly shape: readonly number[]; re
 const MOMENTS = ['firstMoment', 'secondMoment'] as const;
 
 /**
- * AdamW (Loshchilov and Hutter 2019) with clipping as `torch.nn.utils.clip_grad_norm_` does it. Parameters whose `grad` is null are
- * left alone, weight decay included. Bias correction counts the steps of the run, so a parameter that gets its first gradient later
- * is treated as one whose gradients were 0 before.
+ * AdamW (Loshchilov and Hutter 2019) with clipping as `torch.nn.utils.clip_grad_norm_` does it. Parameters whose `grad`
+ * is null are left alone, weight decay included. Bias correction counts the steps of the run, so a parameter that gets
+ * its first gradient later is treated as one whose gradients were 0 before.
  */
 export class AdamW {
   /** Steps taken. */

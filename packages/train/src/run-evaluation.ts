@@ -1,9 +1,11 @@
 /**
- * Evaluations of a run on held-out text: a line of `evaluations.jsonl` each, and how the first tokens of each domain were routed:
+ * Evaluations of a run on held-out text: a line of `evaluations.jsonl` each, and how the first tokens of each domain
+ * were routed:
  *
  * - `traces/step-000123.trace`: experts and weights (format: @lpr/metrics, traces.ts); the same tokens at every step
- * - `latents/step-000123.safetensors`, at the end, of latent routers: `layers.I.latents` f32 `[n, D]`, `layers.I.tokens` i32 `[n]`,
- *   `layers.I.experts` i32 `[n, k]`, `layers.I.prototypes` f32 `[M, D]`; I is the layer's number in the model
+ * - `latents/step-000123.safetensors`, at the end, of latent routers: `layers.I.latents` f32 `[n, D]`,
+ *   `layers.I.tokens` i32 `[n]`, `layers.I.experts` i32 `[n, k]`, `layers.I.prototypes` f32 `[M, D]`; I is the layer's
+ *   number in the model
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -3,9 +3,11 @@
  *
  * - `config.yaml`: every setting, resolved
  * - `environment.json`: where and when it ran
- * - `metrics.jsonl`: a line per step; `evaluations.jsonl`: a line per evaluation; `loads.bin`: exact expert loads of each logging window (format:
+ * - `metrics.jsonl`: a line per step; `evaluations.jsonl`: a line per evaluation; `loads.bin`: exact expert loads of
+ *   each logging window (format:
  *   @lpr/metrics, loads.ts); `events.out.tfevents.run`: for TensorBoard. All appended, see logs.ts
- * - `traces/step-000123.trace`, `latents/step-000123.safetensors`: how held-out tokens were routed, see run-evaluation.ts
+ * - `traces/step-000123.trace`, `latents/step-000123.safetensors`: how held-out tokens were routed, see
+ *   run-evaluation.ts
  * - `checkpoints/step-000123/`: see checkpoint.ts
  * - `lock`: while a process works on it
  */
@@ -57,7 +59,10 @@ export class RunFolder {
     return join(this.path, 'checkpoints');
   }
 
-  /** Opens all logs for appending, cut back to what they held after `step` steps and before an evaluation there; started if they are not there. */
+  /**
+   * Opens all logs for appending, cut back to what they held after `step` steps and before an evaluation there; started
+   * if they are not there.
+   */
   async openLogs(step: number, shape: LoadShape): Promise<RunLogs> {
     return await RunLogs.open(this.path, step, shape);
   }

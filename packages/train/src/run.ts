@@ -1,4 +1,7 @@
-/** Trains a run to its end: restores the newest checkpoint, logs every step, evaluates, saves, and stops cleanly when asked to. */
+/**
+ * Trains a run to its end: restores the newest checkpoint, logs every step, evaluates, saves, and stops cleanly when
+ * asked to.
+ */
 import type { LayersReport, LoadShape } from '@lpr/metrics';
 import { CheckpointError, newestCheckpoint } from './checkpoint.ts';
 import { describeEnvironment } from './environment.ts';
@@ -27,7 +30,10 @@ export interface RunOptions {
   readonly keepLast: number;
   /** Held-out text; without it nothing is evaluated. */
   readonly evaluation?: EvaluationOptions;
-  /** Logging windows from one measurement of each term's gradients to the next; null, the default: never. Each takes a forward and a backward pass a term. */
+  /**
+   * Logging windows from one measurement of each term's gradients to the next; null, the default: never. Each takes a
+   * forward and a backward pass a term.
+   */
   readonly gradientNormsEvery?: number | null;
   /** When a loss counts as a spike, which stops the run as one that is not finite does; null, the default: never. */
   readonly lossSpike?: LossSpikeOptions | null;
@@ -37,7 +43,10 @@ export interface RunOptions {
   readonly onEvaluation?: (evaluation: RunEvaluation) => void;
   /** Told about checkpoints that were passed over. */
   readonly onWarning?: (message: string) => void;
-  /** When it fires, the step under way is finished, a checkpoint saved, and training stops; an evaluation under way is given up, to be made when the run goes on. */
+  /**
+   * When it fires, the step under way is finished, a checkpoint saved, and training stops; an evaluation under way is
+   * given up, to be made when the run goes on.
+   */
   readonly signal?: AbortSignal;
 }
 
@@ -61,20 +70,24 @@ export interface RunResult {
   readonly outOfPatience: boolean;
   /** Mean over all windows that closed in this process; null when none did. */
   readonly tokensPerSecond: number | null;
-  /** Milliseconds that the steps of this process took by part of the model, and 'idle'; null when there were none, or the device does not time what it runs. */
+  /**
+   * Milliseconds that the steps of this process took by part of the model, and 'idle'; null when there were none, or
+   * the device does not time what it runs.
+   */
   readonly phases: Readonly<Record<string, number>> | null;
   /** Of the finished model; null when it was stopped or there is no held-out text. */
   readonly evaluation: RunEvaluation | null;
 }
 
 /**
- * Trains until `steps` steps are done. Whatever was done before, by a process that ended in whatever way, is taken up from the newest whole
- * checkpoint, and the logs are cut back to it: the run ends with the same bits as one that was never stopped.
+ * Trains until `steps` steps are done. Whatever was done before, by a process that ended in whatever way, is taken up
+ * from the newest whole checkpoint, and the logs are cut back to it: the run ends with the same bits as one that was
+ * never stopped.
  *
  * Checkpoints are written while training goes on.
  *
- * @throws DivergedError when the loss is no longer finite or spikes (the checkpoints before stay); CheckpointError when no checkpoint can be used, or
- *   one cannot be written
+ * @throws DivergedError when the loss is no longer finite or spikes (the checkpoints before stay); CheckpointError when
+ *   no checkpoint can be used, or one cannot be written
  */
 export async function trainRun(options: RunOptions): Promise<RunResult> {
   const { run, trainer } = options;
@@ -88,7 +101,10 @@ export async function trainRun(options: RunOptions): Promise<RunResult> {
   }
 }
 
-/** Puts the trainer back to the newest checkpoint that the logs reach up to. Gives the tokens trained on, and the part of a window that was not logged yet. */
+/**
+ * Puts the trainer back to the newest checkpoint that the logs reach up to. Gives the tokens trained on, and the part
+ * of a window that was not logged yet.
+ */
 async function restore({
   run,
   trainer,

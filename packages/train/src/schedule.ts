@@ -1,6 +1,9 @@
 /** Learning-rate schedules, as factors of the base learning rate by optimiser step (counted from 0). */
 
-/** How the factor falls from 1 to 0 over the decay: half a cosine, a line, or `1 - sqrt(x)` (Hägele et al. 2024, arXiv 2405.18392). */
+/**
+ * How the factor falls from 1 to 0 over the decay: half a cosine, a line, or `1 - sqrt(x)` (Hägele et al. 2024, arXiv
+ * 2405.18392).
+ */
 export const DECAY_SHAPES = ['cosine', 'linear', 'squareRoot'] as const;
 export type DecayShape = (typeof DECAY_SHAPES)[number];
 
@@ -23,7 +26,9 @@ interface CommonScheduleOptions {
 
 /** Schedules by name; a phase is given as its share of all steps, in [0, 1]. */
 export type ScheduleOptions =
-  /** Warm-up, then 1 for the share `stable`, then a decay over what is left (Hu et al. 2024, MiniCPM, arXiv 2404.06395). */
+  /**
+   * Warm-up, then 1 for the share `stable`, then a decay over what is left (Hu et al. 2024, MiniCPM, arXiv 2404.06395).
+   */
   | (CommonScheduleOptions & {
       readonly kind: 'warmupStableDecay';
       readonly stable: number;
@@ -35,7 +40,8 @@ export type ScheduleOptions =
   | (CommonScheduleOptions & { readonly kind: 'constant' });
 
 /**
- * The phases of a schedule over a run. The shares 0.05 and 0.75 of a cosine `warmupStableDecay` are table 8 of the LPR paper (arXiv 2506.21328).
+ * The phases of a schedule over a run. The shares 0.05 and 0.75 of a cosine `warmupStableDecay` are table 8 of the LPR
+ * paper (arXiv 2506.21328).
  *
  * @throws RangeError when a share is negative or both together exceed 1, or minRatio is outside of [0, 1]
  */
@@ -58,8 +64,8 @@ export function makeSchedule(options: ScheduleOptions, steps: number): Schedule 
 }
 
 /**
- * The factor at a step: linear from `minRatio` to 1, then 1, then the decay back to `minRatio`, which holds from there on. With a cosine this is
- * `get_wsd_schedule` of Hugging Face transformers.
+ * The factor at a step: linear from `minRatio` to 1, then 1, then the decay back to `minRatio`, which holds from there
+ * on. With a cosine this is `get_wsd_schedule` of Hugging Face transformers.
  */
 export function learningRateFactor(schedule: Schedule, step: number): number {
   const { warmupSteps, stableSteps, decaySteps, decay, minRatio } = schedule;

@@ -1,4 +1,7 @@
-/** The state of a trainer as the files of a checkpoint, out of it and back; and the writer that lets training go on meanwhile. */
+/**
+ * The state of a trainer as the files of a checkpoint, out of it and back; and the writer that lets training go on
+ * meanwhile.
+ */
 import { join } from 'node:path';
 import { type Decoder, exportWeights } from '@lpr/model';
 import { configJson, importHuggingFace, safetensorsPieces, SafetensorsFile } from '@lpr/model/node';
@@ -82,7 +85,8 @@ export class CheckpointWriter {
   }
 
   /**
-   * Begins to write as soon as the checkpoint before is there; `ready` must come before it (what the checkpoint relies on). Resolves when writing has begun.
+   * Begins to write as soon as the checkpoint before is there; `ready` must come before it (what the checkpoint relies
+   * on). Resolves when writing has begun.
    *
    * @throws CheckpointError of the checkpoint before
    */

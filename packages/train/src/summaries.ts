@@ -19,7 +19,10 @@ export function stepSummaries(line: MetricsLine): Summary[] {
   ];
 }
 
-/** Of a logging window that closes: balance, loads as a picture and, layer by layer, over their fair share, speed, memory, gradients by term. */
+/**
+ * Of a logging window that closes: balance, loads as a picture and, layer by layer, over their fair share, speed,
+ * memory, gradients by term.
+ */
 export function windowSummaries(line: MetricsLine, counts: readonly Counts[]): Summary[] {
   const { phases, memory, gradientNorms } = line;
   const norms = Object.entries(gradientNorms ?? {}).flatMap(([term, parts]) =>

@@ -1,9 +1,9 @@
 /**
  * One training step after the other on a decoder: forward, backward, clip, AdamW, the routers' own updates.
  *
- * A step is only recorded on the device; what is read back of it (a handful of numbers and the load counts) arrives as a promise. A
- * loop that records step i + 1 before it awaits the report of step i keeps the device busy. All randomness of a step comes from the
- * seed and the step's number, so a trainer that was set back to a step repeats it bit for bit.
+ * A step is only recorded on the device; what is read back of it (a handful of numbers and the load counts) arrives as
+ * a promise. A loop that records step i + 1 before it awaits the report of step i keeps the device busy. All randomness
+ * of a step comes from the seed and the step's number, so a trainer that was set back to a step repeats it bit for bit.
  */
 import type { Batch, BatchStream } from '@lpr/data';
 import type { Decoder, DecoderOutput, DecoderPart, LayerLoss, Observer } from '@lpr/model';
@@ -47,14 +47,14 @@ export interface TrainerOptions {
   /** Gives the micro-batches: step i takes those from `i * accumulation` on. */
   readonly stream: Pick<BatchStream, 'batchAt'>;
   /**
-   * Micro-batches whose gradients make up one step; 1 unless given. Each token weighs the same however the step is split, and memory is that of
-   * one micro-batch.
+   * Micro-batches whose gradients make up one step; 1 unless given. Each token weighs the same however the step is
+   * split, and memory is that of one micro-batch.
    */
   readonly accumulation?: number;
   /**
-   * Whether the loss terms besides cross entropy are those of the whole step ('mean', unless given) or are added up over its micro-batches ('sum'),
-   * which makes their weight `accumulation` times as large: what the code released with the LPR paper does, where only the cross entropy is divided by
-   * the number of micro-batches.
+   * Whether the loss terms besides cross entropy are those of the whole step ('mean', unless given) or are added up
+   * over its micro-batches ('sum'), which makes their weight `accumulation` times as large: what the code released with
+   * the LPR paper does, where only the cross entropy is divided by the number of micro-batches.
    */
   readonly accumulatedTerms?: 'mean' | 'sum';
   /** Decides the noise of variational routers. */
@@ -134,7 +134,8 @@ export class Trainer {
   }
 
   /**
-   * Computes a step, counted from 0, as far as its gradients and leaves them in the parameters; nothing is updated. To look into a step that went wrong.
+   * Computes a step, counted from 0, as far as its gradients and leaves them in the parameters; nothing is updated. To
+   * look into a step that went wrong.
    *
    * @param observe told of the activations of its forward passes
    */
@@ -186,7 +187,10 @@ export class Trainer {
     };
   }
 
-  /** Where each micro-batch lies in its step, with what its losses read of the others; null where each stands for itself. */
+  /**
+   * Where each micro-batch lies in its step, with what its losses read of the others; null where each stands for
+   * itself.
+   */
   #partsOf(index: number, batches: readonly Batch[]): DecoderPart[] | null {
     if (batches.length === 1 || this.#options.accumulatedTerms === 'sum') return null;
     const { decoder } = this;
@@ -252,7 +256,9 @@ interface StepSums {
   readonly statistics: readonly RoutingStatistics[];
 }
 
-/** The share of each micro-batch in the labels of a step: what its mean cross entropy weighs in the mean over the step. */
+/**
+ * The share of each micro-batch in the labels of a step: what its mean cross entropy weighs in the mean over the step.
+ */
 function labelShares(batches: readonly Batch[]): number[] {
   const counts = batches.map(countLabels);
   const total = counts.reduce((a, b) => a + b, 0);
@@ -265,7 +271,10 @@ export function countLabels({ labels }: Batch): number {
   return labels.reduce((sum, label) => sum + (label === -100 ? 0 : 1), 0);
 }
 
-/** What a micro-batch adds to the objective of its step: cross entropy by its share of the labels, every other term by `part`. */
+/**
+ * What a micro-batch adds to the objective of its step: cross entropy by its share of the labels, every other term by
+ * `part`.
+ */
 function shareOfObjective({ taskLoss, totalLoss }: DecoderOutput, share: number, part: number): Tensor {
   const scaled = part === 1 ? totalLoss : affine(totalLoss, part);
   return share === part ? scaled : add(scaled, affine(taskLoss, share - part));

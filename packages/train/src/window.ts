@@ -72,7 +72,10 @@ export class LoggingWindow {
     return this.#clock.overall;
   }
 
-  /** Stops measuring. Gives the milliseconds since the start by part of the model, and idle; null on devices that do not time what they run. */
+  /**
+   * Stops measuring. Gives the milliseconds since the start by part of the model, and idle; null on devices that do not
+   * time what they run.
+   */
   async stop(): Promise<Readonly<Record<string, number>> | null> {
     return await this.#clock.stop();
   }

@@ -166,7 +166,8 @@ describe('trainRun', () => {
       },
       diverging(3),
     );
-    // The first step makes weights so large that their products are no longer finite where the first router computes with them.
+    // The first step makes weights so large that their products are no longer finite where the first router computes
+    // with them.
     await expect(failed).rejects.toThrow(
       /diverged at step 2.*It began in the activations of model\.layers\.0\.mlp\.gate/s,
     );

@@ -134,7 +134,8 @@ describe('gradient accumulation', () => {
     return { report, gradients };
   }
 
-  // 'vanilla' pools its balancing loss over layers and tokens; 'lpr' draws noise and has terms over all pairs of tokens.
+  // 'vanilla' pools its balancing loss over layers and tokens; 'lpr' draws noise and has terms over all pairs of
+  // tokens.
   it.each(['plain', 'vanilla', 'lpr'] as const)(
     'gives the gradients of the whole batch, however it is split: %s',
     async (router) => {

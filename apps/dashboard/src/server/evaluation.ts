@@ -1,4 +1,7 @@
-/** Reads the figures of an evaluation, as a line of `evaluations.jsonl` or as `evaluation.json`, whatever is missing in it. */
+/**
+ * Reads the figures of an evaluation, as a line of `evaluations.jsonl` or as `evaluation.json`, whatever is missing in
+ * it.
+ */
 import { layersReport } from '@lpr/metrics';
 import type { Evaluation } from '../api.ts';
 import { countsOf, fieldsOf, numberOf } from '../json.ts';

@@ -1,4 +1,6 @@
-/** The files of the page: bundled by the build into the package, or here and now when the program runs from its source. */
+/**
+ * The files of the page: bundled by the build into the package, or here and now when the program runs from its source.
+ */
 import { readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { extname, join } from 'node:path';

@@ -25,7 +25,8 @@ export class ServedFolder {
    * The real path of something below the folder.
    *
    * @param path parts joined by '/', not percent-encoded; '.' is the folder itself
-   * @throws PathError where a part is no plain name, or a symbolic link leads out; the error of the file system where nothing is there
+   * @throws PathError where a part is no plain name, or a symbolic link leads out; the error of the file system where
+   *   nothing is there
    */
   async resolve(path: string): Promise<string> {
     const parts = path === '.' ? [] : path.split('/');

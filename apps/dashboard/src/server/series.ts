@@ -33,8 +33,8 @@ export class RecordedSeries {
   }
 
   /**
-   * At most `points` points from a step on: every value, or means over equal numbers of neighbours, each at the mean of their
-   * steps.
+   * At most `points` points from a step on: every value, or means over equal numbers of neighbours, each at the mean of
+   * their steps.
    */
   points(points: number, from: number = -Infinity): Series {
     const start = this.#indexOf(from);

@@ -229,8 +229,8 @@ class Handler {
 }
 
 /**
- * A page of another site may point its own name at this machine (DNS rebinding) to read what is served here; its requests carry
- * that name. Addresses and localhost cannot be pointed elsewhere.
+ * A page of another site may point its own name at this machine (DNS rebinding) to read what is served here; its
+ * requests carry that name. Addresses and localhost cannot be pointed elsewhere.
  */
 function checkHost(request: IncomingMessage, served: string): void {
   const { host = '' } = request.headers;

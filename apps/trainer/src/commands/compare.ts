@@ -1,15 +1,15 @@
 /** `pnpm trainer compare`: several routers on one task. */
 import { join } from 'node:path';
-import { type Comparison, createComparison, finishComparison, type Summary } from '../comparison.ts';
-import { figureNames } from '../comparison-figures.ts';
-import { UsageError } from '../errors.ts';
-import { checkFits, predictionText, predictRun } from '../prediction.ts';
-import type { Session } from '../session.ts';
+import { type Comparison, createComparison, finishComparison, type Summary } from '../comparison/comparison.ts';
+import { figureNames } from '../comparison/figures.ts';
+import { UsageError } from '../cli/errors.ts';
+import { checkFits, predictionText, predictRun } from '../run/prediction.ts';
+import type { Session } from '../run/session.ts';
 import { resolveSettings, routerNames } from '../settings/resolve.ts';
 import { type RouterName, ROUTERS } from '../settings/routers.ts';
-import { reproductionText } from '../reproduction.ts';
+import { reproductionText } from '../comparison/reproduction.ts';
 import type { Settings } from '../settings/schema.ts';
-import { comparisonTable } from '../table.ts';
+import { comparisonTable } from '../cli/table.ts';
 import { inSession, outFolder, type RunCommandOptions, shown } from './shared.ts';
 
 export async function compare(options: RunCommandOptions): Promise<void> {

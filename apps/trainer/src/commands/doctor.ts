@@ -3,10 +3,10 @@ import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { createDevice, type Device, matmul, scope, tensor } from '@lpr/tensor';
-import { checkFits, predictRun } from '../prediction.ts';
-import { PRESETS } from '../presets/index.ts';
-import { formatSeconds } from '../progress.ts';
-import { cacheDirectory } from '../session.ts';
+import { checkFits, predictRun } from '../run/prediction.ts';
+import { PRESETS } from '../settings/presets/index.ts';
+import { formatSeconds } from '../cli/progress.ts';
+import { cacheDirectory } from '../run/session.ts';
 import { resolveSettings } from '../settings/resolve.ts';
 
 /** One thing that was looked at. A failure keeps everything from working, a note does not. */

@@ -2,12 +2,12 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { prepareTokens, type TokenStream } from '@lpr/data';
-import { UsageError, unknownName } from '../errors.ts';
-import { type EvaluationFigures, evaluationFigures, evaluationTables } from '../evaluation-report.ts';
-import { findModel, loadModel, type ModelSource, tokenizerOf } from '../model-source.ts';
-import { createProgress, type Progress } from '../progress.ts';
-import { checkData } from '../run-data.ts';
-import { evaluationText, loadTokens } from '../session.ts';
+import { UsageError, unknownName } from '../cli/errors.ts';
+import { type EvaluationFigures, evaluationFigures, evaluationTables } from '../run/evaluation-report.ts';
+import { findModel, loadModel, type ModelSource, tokenizerOf } from '../run/model-source.ts';
+import { createProgress, type Progress } from '../cli/progress.ts';
+import { checkData } from '../run/data.ts';
+import { evaluationText, loadTokens } from '../run/session.ts';
 import { readSettings } from '../settings/check.ts';
 import { textSources } from '../settings/resolve.ts';
 import { type DeviceOptions, withDevice } from './shared.ts';

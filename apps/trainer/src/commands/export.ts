@@ -1,7 +1,7 @@
 /** `pnpm trainer export`: a trained model as a folder that Hugging Face's libraries open. */
 import { saveHuggingFace } from '@lpr/model/node';
 import { makeEmptyFolder } from '@lpr/train';
-import { findModel, loadModel, tokenizerOf, writeTokenizer } from '../model-source.ts';
+import { findModel, loadModel, tokenizerOf, writeTokenizer } from '../run/model-source.ts';
 import { shown, withDevice } from './shared.ts';
 
 export async function exportModel(

@@ -2,8 +2,8 @@
 import { text } from 'node:stream/consumers';
 import type { Tokenizer } from '@lpr/data';
 import { generate } from '@lpr/model';
-import { UsageError } from '../errors.ts';
-import { findModel, loadModel, tokenizerOf } from '../model-source.ts';
+import { UsageError } from '../cli/errors.ts';
+import { findModel, loadModel, tokenizerOf } from '../run/model-source.ts';
 import { type DeviceOptions, withDevice } from './shared.ts';
 
 export interface GenerateCommandOptions extends DeviceOptions {
@@ -67,8 +67,8 @@ function promptIds(tokenizer: Tokenizer, prompt: string): Int32Array {
 }
 
 /**
- * Writes tokens as text, and a character only when all its bytes are there. What a token is written as may depend on the one before: tokenizers in the
- * manner of SentencePiece drop the space that begins a text.
+ * Writes tokens as text, and a character only when all its bytes are there. What a token is written as may depend on
+ * the one before: tokenizers in the manner of SentencePiece drop the space that begins a text.
  */
 export class TextWriter {
   readonly #tokenizer: Tokenizer;

@@ -3,10 +3,10 @@ import { biasRange, effectiveRank, type KeyReport, keyReport, squaredSingularVal
 import { planDecoder } from '@lpr/model';
 import { readWeights } from '@lpr/model/node';
 import { routerTraits } from '@lpr/moe';
-import { UsageError } from '../errors.ts';
-import { evaluationTables } from '../evaluation-report.ts';
-import { findModel, type ModelSource } from '../model-source.ts';
-import { alignColumns } from '../table.ts';
+import { UsageError } from '../cli/errors.ts';
+import { evaluationTables } from '../run/evaluation-report.ts';
+import { findModel, type ModelSource } from '../run/model-source.ts';
+import { alignColumns } from '../cli/table.ts';
 import { type EvalOptions, evaluateModel } from './eval.ts';
 
 export interface InspectOptions extends Omit<EvalOptions, 'split' | 'domain'> {
@@ -50,7 +50,8 @@ async function geometryOf({ folder, config }: ModelSource): Promise<LayerGeometr
   );
   const weights = await readWeights(folder, (name) => gates.some(({ at }) => name.startsWith(at)));
   return gates.map(({ layer, plan, at }) => {
-    // The first of those that have a row for each expert are the prototypes, under the name that the measure gives them.
+    // The first of those that have a row for each expert are the prototypes, under the name that the measure gives
+    // them.
     const names = routerTraits(plan.router).expertTensors;
     const keys = names.map((name) => weights.get(`${at}${name}`)).find((found) => found?.shape.length === 2);
     if (keys === undefined) {

@@ -1,5 +1,5 @@
 /** `pnpm trainer reproduce`: the paper's tables at the size that options say. */
-import { reproductionOf, tableNumbers } from '../reproduction.ts';
+import { reproductionOf, tableNumbers } from '../comparison/reproduction.ts';
 import { startComparison } from './compare.ts';
 import type { RunCommandOptions } from './shared.ts';
 

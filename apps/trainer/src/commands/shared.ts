@@ -1,12 +1,15 @@
-/** What commands have in common: a device and data with Ctrl-C and clean ends, folders for results, paths as they are shown. */
+/**
+ * What commands have in common: a device and data with Ctrl-C and clean ends, folders for results, paths as they are
+ * shown.
+ */
 import { access, constants, readdir, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve as resolvePath } from 'node:path';
 import { hasCode } from '@lpr/train';
 import type { Device } from '@lpr/tensor';
-import { UsageError, unknownName } from '../errors.ts';
-import { INTERRUPTED, listenForInterrupt } from '../interrupt.ts';
-import { createProgress } from '../progress.ts';
-import { openDevice, openSession, type Session } from '../session.ts';
+import { UsageError, unknownName } from '../cli/errors.ts';
+import { INTERRUPTED, listenForInterrupt } from '../cli/interrupt.ts';
+import { createProgress } from '../cli/progress.ts';
+import { openDevice, openSession, type Session } from '../run/session.ts';
 import type { SettingOptions } from '../settings/resolve.ts';
 import { DEVICES, type Settings } from '../settings/schema.ts';
 
@@ -80,7 +83,10 @@ export async function checkOutFile(out: string): Promise<void> {
   await checkWritable(folder);
 }
 
-/** Throws unless the path, or the nearest folder above it that exists, can be written to: found out before minutes of work. */
+/**
+ * Throws unless the path, or the nearest folder above it that exists, can be written to: found out before minutes of
+ * work.
+ */
 async function checkWritable(out: string): Promise<void> {
   let path = resolvePath(out);
   while ((await contentOf(path)) === null) path = dirname(path);

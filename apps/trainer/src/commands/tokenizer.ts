@@ -2,9 +2,9 @@
 import { countSourceWords, openSource, type SourceSpec, sourceSpecSchema, trainBpe } from '@lpr/data';
 import { writeWhole } from '@lpr/train';
 import { z } from 'zod';
-import { UsageError } from '../errors.ts';
-import { createProgress } from '../progress.ts';
-import { cacheDirectory } from '../session.ts';
+import { UsageError } from '../cli/errors.ts';
+import { createProgress } from '../cli/progress.ts';
+import { cacheDirectory } from '../run/session.ts';
 import { faultsOf, faultsText } from '../settings/faults.ts';
 import { isGroup, readConfigFile } from '../settings/merge.ts';
 import { textSources } from '../settings/resolve.ts';

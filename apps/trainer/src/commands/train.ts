@@ -1,9 +1,9 @@
 /** `pnpm trainer train` and `pnpm trainer resume`. */
 import { RunFolder } from '@lpr/train';
-import { readComparison } from '../comparison.ts';
-import { checkFits, predictionText, predictRun } from '../prediction.ts';
-import { finishRun, type RunResultFile } from '../runs.ts';
-import type { Session } from '../session.ts';
+import { readComparison } from '../comparison/comparison.ts';
+import { checkFits, predictionText, predictRun } from '../run/prediction.ts';
+import { finishRun, type RunResultFile } from '../run/finish.ts';
+import type { Session } from '../run/session.ts';
 import { resolveSettings } from '../settings/resolve.ts';
 import { readSettings } from '../settings/check.ts';
 import type { Settings } from '../settings/schema.ts';

@@ -1,9 +1,11 @@
-/** Checks whole settings, as they are put together from presets, files and options, or were read from a run's folder. */
+/**
+ * Checks whole settings, as they are put together from presets, files and options, or were read from a run's folder.
+ */
 import { join } from 'node:path';
 import { ConfigError, decoderParameters, planDecoder } from '@lpr/model';
 import { readConfig, weightDecays } from '@lpr/train';
-import { UsageError } from '../errors.ts';
-import { decoderConfig } from '../models.ts';
+import { UsageError } from '../cli/errors.ts';
+import { decoderConfig } from './decoder-config.ts';
 import { type Fault, faultsOf, faultsText } from './faults.ts';
 import { isGroup } from './merge.ts';
 import { groupOf, isMethod, methodSchema, ROUTER_GROUPS, ROUTERS } from './routers.ts';

@@ -1,6 +1,9 @@
-/** What is wrong with settings, a line each: the path, what it got, what it takes, and for unknown names the nearest known one. */
+/**
+ * What is wrong with settings, a line each: the path, what it got, what it takes, and for unknown names the nearest
+ * known one.
+ */
 import { z } from 'zod';
-import { unknownNameText } from '../errors.ts';
+import { unknownNameText } from '../cli/errors.ts';
 
 /** A fault at a path; '' is the whole. */
 export interface Fault {
@@ -38,7 +41,10 @@ function faultsOfIssue(issue: Issue, schema: z.ZodType, value: unknown, above: P
   return [{ path: pathText(path), problem: `got ${shown(valueAt(value, path))}, expected ${expected}` }];
 }
 
-/** The names that are known at a path, as the schema's JSON form lists them; where alternatives differ by `type`, those of the value's type. */
+/**
+ * The names that are known at a path, as the schema's JSON form lists them; where alternatives differ by `type`, those
+ * of the value's type.
+ */
 function knownKeys(schema: z.ZodType, path: Path, value: unknown): string[] {
   const type = valueAt(value, [...path, 'type']);
   const fitting = nodesAt(schema, path).filter(({ properties }) => {

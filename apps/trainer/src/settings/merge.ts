@@ -1,7 +1,7 @@
 /** Settings from several places laid over each other: presets, YAML files, `--set`. */
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import { UsageError } from '../errors.ts';
+import { UsageError } from '../cli/errors.ts';
 
 /** Settings of which any may be missing. */
 export type Partials = Readonly<Record<string, unknown>>;

@@ -1,8 +1,8 @@
 /** From a preset, files and options to the settings of a run. */
 import type { SourceSpec } from '@lpr/data';
 import { latentPrototypePresets, resolveRouter, routerTraits } from '@lpr/moe';
-import { unknownName } from '../errors.ts';
-import { PRESETS } from '../presets/index.ts';
+import { unknownName } from '../cli/errors.ts';
+import { PRESETS } from './presets/index.ts';
 import { checkSettings } from './check.ts';
 import { merge, type Partials, readAssignment, readConfigFile } from './merge.ts';
 import { FORMULATIONS, groupOf, isMethod, ROUTER_GROUPS, type RouterName, ROUTERS } from './routers.ts';
@@ -39,7 +39,8 @@ const DEFAULTS = {
 /**
  * The settings that a preset, files and options amount to.
  *
- * @param compared the routers of a comparison: settings of the others are passed over, so that one command line serves all
+ * @param compared the routers of a comparison: settings of the others are passed over, so that one command line serves
+ *   all
  * @throws UsageError that names the option or the path, what it got and what it takes
  */
 export function resolveSettings(options: SettingOptions, compared: readonly RouterName[] = []): Settings {
@@ -90,8 +91,8 @@ function presetNamed(name: unknown): Partials {
 }
 
 /**
- * A preset's settings made fit for a router: its own group starts from the router's defaults, those of others go. A method that works with one number
- * of experts a token only gets that.
+ * A preset's settings made fit for a router: its own group starts from the router's defaults, those of others go. A
+ * method that works with one number of experts a token only gets that.
  */
 function withRouter(preset: Partials, architecture: string, router: RouterName): Partials {
   const own = groupOf(router);

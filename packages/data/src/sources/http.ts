@@ -1,6 +1,6 @@
 /**
- * Requests that outlast faults of the network: repeated after growing, jittered pauses, and ranges of bytes that go on where
- * they broke off.
+ * Requests that outlast faults of the network: repeated after growing, jittered pauses, and ranges of bytes that go on
+ * where they broke off.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -32,8 +32,8 @@ class Fault extends Error {
 }
 
 /**
- * `fetch` that repeats what fails for a reason that may pass, the body included, which is whole in the response it gives.
- * Responses such as 404 come back as they are.
+ * `fetch` that repeats what fails for a reason that may pass, the body included, which is whole in the response it
+ * gives. Responses such as 404 come back as they are.
  */
 export function persistentFetch(options: HttpOptions): typeof fetch {
   return (input, init) => {
@@ -180,8 +180,8 @@ function asFault(cause: unknown): Fault {
 }
 
 /**
- * Milliseconds that the server asks to wait: its `Retry-After` header, in seconds or as a date, or as the hub has it, the
- * seconds `t` until `RateLimit` starts anew.
+ * Milliseconds that the server asks to wait: its `Retry-After` header, in seconds or as a date, or as the hub has it,
+ * the seconds `t` until `RateLimit` starts anew.
  */
 function retryAfter({ headers }: Response): number {
   const value = headers.get('retry-after') ?? /\bt=(\d+)/.exec(headers.get('ratelimit') ?? '')?.[1];

@@ -1,6 +1,6 @@
 /**
- * Datasets of the Hugging Face hub as a source: parquet and JSON lines, streamed by ranges of bytes, never downloaded whole.
- * Node only.
+ * Datasets of the Hugging Face hub as a source: parquet and JSON lines, streamed by ranges of bytes, never downloaded
+ * whole. Node only.
  */
 
 import { createHash } from 'node:crypto';
@@ -33,8 +33,8 @@ interface Listing {
 /**
  * Opens a dataset of the hub.
  *
- * With a cache the list of files, and each shard's text once it was read, are kept. So a second start asks the network for
- * nothing, and what a branch held at the first start stays what it is read as.
+ * With a cache the list of files, and each shard's text once it was read, are kept. So a second start asks the network
+ * for nothing, and what a branch held at the first start stays what it is read as.
  *
  * @throws Error naming the dataset, configuration, split or file that is missing, and what there is instead
  */

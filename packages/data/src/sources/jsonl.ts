@@ -1,6 +1,6 @@
 /**
- * JSON lines as a source: an object a line, one of its fields the text; plain or, where the name ends in `.gz`, gzipped. Node
- * only.
+ * JSON lines as a source: an object a line, one of its fields the text; plain or, where the name ends in `.gz`,
+ * gzipped. Node only.
  */
 
 import { pipeline } from 'node:stream';
@@ -10,8 +10,9 @@ import { type ByteFile, readChunks } from './bytes.ts';
 import { gatherShards, type SourceFile } from './source.ts';
 
 /**
- * One file of JSON lines. Blank lines, and lines whose text is empty or null, are passed over. Documents' ids are the file's
- * name and the number of the line, from 1. Reading throws an Error that names the file, line and field that is wrong.
+ * One file of JSON lines. Blank lines, and lines whose text is empty or null, are passed over. Documents' ids are the
+ * file's name and the number of the line, from 1. Reading throws an Error that names the file, line and field that is
+ * wrong.
  */
 export function jsonLinesFile(file: ByteFile, field: string): SourceFile {
   return {

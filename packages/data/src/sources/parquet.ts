@@ -9,9 +9,9 @@ import { asText } from './jsonl.ts';
 import { SHARD_DOCUMENTS, type Shard, type SourceFile } from './source.ts';
 
 /**
- * One parquet file, a shard a row group, or several where that has many rows. Rows whose text is empty or null are passed
- * over. Documents' ids are the file's name and the number of the row, from 0. Reading throws an Error that names the file,
- * row and column that is wrong.
+ * One parquet file, a shard a row group, or several where that has many rows. Rows whose text is empty or null are
+ * passed over. Documents' ids are the file's name and the number of the row, from 0. Reading throws an Error that names
+ * the file, row and column that is wrong.
  */
 export function parquetFile(file: ByteFile, column: string): SourceFile {
   return {

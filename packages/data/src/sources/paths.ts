@@ -8,8 +8,8 @@ import { isAbsolute } from 'node:path';
 import { glob } from 'tinyglobby';
 
 /**
- * The files that paths and globs (`*`, `**`, `?`, `{a,b}`) name, each once: in the order of the patterns, those of one glob
- * by name.
+ * The files that paths and globs (`*`, `**`, `?`, `{a,b}`) name, each once: in the order of the patterns, those of one
+ * glob by name.
  *
  * @throws Error naming the pattern that names no file
  */

@@ -1,6 +1,6 @@
 /**
- * What is made shard by shard and kept on disk: each shard is one entry of a cache, whole or not there, so that work that
- * stopped goes on where it was.
+ * What is made shard by shard and kept on disk: each shard is one entry of a cache, whole or not there, so that work
+ * that stopped goes on where it was.
  */
 
 import { createHash } from 'node:crypto';

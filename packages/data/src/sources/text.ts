@@ -13,10 +13,11 @@ const DEFAULT_CHARACTERS = 8192;
 const LARGEST_FILE = 2 ** 29;
 
 /**
- * Opens UTF-8 text files. A byte order mark is dropped. Documents' ids are the path, and a number if a file has several.
+ * Opens UTF-8 text files. A byte order mark is dropped. Documents' ids are the path, and a number if a file has
+ * several.
  *
- * @throws Error naming the pattern that matches no file; when read, Error naming the file that cannot be read, is not UTF-8
- *   or is empty
+ * @throws Error naming the pattern that matches no file; when read, Error naming the file that cannot be read, is not
+ *   UTF-8 or is empty
  */
 export async function openText(spec: TextSpec): Promise<Source> {
   const { separator = null, documentCharacters = DEFAULT_CHARACTERS } = spec;

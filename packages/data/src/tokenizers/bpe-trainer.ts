@@ -1,10 +1,10 @@
 /**
- * Training of byte-level BPE (Sennrich et al. 2016; on bytes, Radford et al. 2019): the most frequent pair of neighbouring
- * tokens becomes a token, again and again, until the vocabulary is full.
+ * Training of byte-level BPE (Sennrich et al. 2016; on bytes, Radford et al. 2019): the most frequent pair of
+ * neighbouring tokens becomes a token, again and again, until the vocabulary is full.
  *
- * Work is done once per different word, with the word's count as its weight. Pair counts are kept up to date merge by merge:
- * an index says which words have a pair, and a queue, whose entries may be out of date and are checked when they come up,
- * says which pair is next.
+ * Work is done once per different word, with the word's count as its weight. Pair counts are kept up to date merge by
+ * merge: an index says which words have a pair, and a queue, whose entries may be out of date and are checked when they
+ * come up, says which pair is next.
  */
 
 import TinyQueue from 'tinyqueue';
@@ -34,9 +34,9 @@ export interface BpeTrainingProgress {
 const MOST_WORDS = 2 ** 21;
 
 /**
- * How often each word stands in texts that come one after the other, without keeping the texts. Where there are too many
- * different words for memory, those seen least so far are forgotten, and counted anew should they come again; so the counts
- * of rare words may be too low.
+ * How often each word stands in texts that come one after the other, without keeping the texts. Where there are too
+ * many different words for memory, those seen least so far are forgotten, and counted anew should they come again; so
+ * the counts of rare words may be too low.
  */
 export class WordCounts {
   readonly #counts = new Map<string, number>();
@@ -94,10 +94,10 @@ interface Word {
 /**
  * Trains a byte-level BPE tokenizer.
  *
- * Of pairs seen equally often the one with the lowest left id goes first, then the lowest right id, which is the rule of the
- * HF trainer: on the same words it makes the same merges. Ids: special tokens, then the 256 bytes in the order of their
- * characters, then the merges. Texts too small for the wanted vocabulary give a smaller one, so read `vocabularySize` from
- * the result.
+ * Of pairs seen equally often the one with the lowest left id goes first, then the lowest right id, which is the rule
+ * of the HF trainer: on the same words it makes the same merges. Ids: special tokens, then the 256 bytes in the order
+ * of their characters, then the merges. Texts too small for the wanted vocabulary give a smaller one, so read
+ * `vocabularySize` from the result.
  *
  * @param texts what to train on: texts, or the words of texts already counted
  * @throws RangeError when the vocabulary has no room for the special tokens and the bytes, or an option is out of range
@@ -190,7 +190,8 @@ function addToPair(pair: Pair, count: number, word: number): void {
 }
 
 /**
- * Replaces a pair by one token, from left to right, in every word that has it, and moves the counts of the pairs around it.
+ * Replaces a pair by one token, from left to right, in every word that has it, and moves the counts of the pairs around
+ * it.
  *
  * @returns the pairs that became more frequent
  */

@@ -1,6 +1,7 @@
 /**
- * Byte-level byte-pair encoding: words are cut into bytes, and pairs of neighbouring tokens are merged in the order in which
- * training found the merges. Equal, id for id, to what the HF tokenizers library makes of the same `tokenizer.json`.
+ * Byte-level byte-pair encoding: words are cut into bytes, and pairs of neighbouring tokens are merged in the order in
+ * which training found the merges. Equal, id for id, to what the HF tokenizers library makes of the same
+ * `tokenizer.json`.
  */
 
 import TinyQueue from 'tinyqueue';
@@ -8,7 +9,10 @@ import { BYTE_CHARACTERS, readBytes, splitWords, type WordRule } from './byte-le
 import { decodeBytes, END_OF_TEXT, specialTokenSplitter, type TextPart, type Tokenizer } from './tokenizer.ts';
 import { parseTokenizerJson, writeTokenizerJson } from './tokenizer-json.ts';
 
-/** Everything that decides what a byte-level BPE tokenizer does. Tokens are written in the characters of the byte alphabet. */
+/**
+ * Everything that decides what a byte-level BPE tokenizer does. Tokens are written in the characters of the byte
+ * alphabet.
+ */
 export interface BpeModel {
   /** Ids by token; has all 256 characters of the byte alphabet. */
   readonly vocabulary: ReadonlyMap<string, number>;
@@ -124,8 +128,8 @@ export class BpeTokenizer implements Tokenizer {
   }
 
   /**
-   * Merges the bytes of one word, always the pair of the lowest rank next and of equal ones the leftmost. The queue keeps
-   * this in n log n for words without end, such as a line of text in a script without spaces.
+   * Merges the bytes of one word, always the pair of the lowest rank next and of equal ones the leftmost. The queue
+   * keeps this in n log n for words without end, such as a line of text in a script without spaces.
    */
   #merge(bytes: Uint8Array): Int32Array {
     const length = bytes.length;

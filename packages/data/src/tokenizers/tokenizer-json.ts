@@ -1,7 +1,7 @@
 /**
- * The HF `tokenizer.json` of byte-level BPE: model `BPE`, pre-tokenizer and decoder `ByteLevel`, or what Qwen2 has before
- * that, special tokens in `added_tokens`. Settings that would change the ids in a way we do not follow are refused by name,
- * never passed over.
+ * The HF `tokenizer.json` of byte-level BPE: model `BPE`, pre-tokenizer and decoder `ByteLevel`, or what Qwen2 has
+ * before that, special tokens in `added_tokens`. Settings that would change the ids in a way we do not follow are
+ * refused by name, never passed over.
  */
 
 import type { BpeModel } from './bpe.ts';

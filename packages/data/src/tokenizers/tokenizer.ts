@@ -28,8 +28,8 @@ export interface Tokenizer {
 export const END_OF_TEXT = '<|endoftext|>';
 
 /**
- * How models write the end of a document, the likeliest first. They go before the configuration's `eos_token`, which for
- * models that chat ends a turn.
+ * How models write the end of a document, the likeliest first. They go before the configuration's `eos_token`, which
+ * for models that chat ends a turn.
  */
 const KNOWN_ENDS: readonly string[] = [END_OF_TEXT, '</s>', '<|end_of_text|>', '<eos>', '<｜end▁of▁sentence｜>'];
 
@@ -50,8 +50,8 @@ export function findEndOfText(has: (token: string) => boolean, config: object): 
 export type TextPart = { readonly text: string; readonly special: null } | { readonly special: number };
 
 /**
- * Makes a function that cuts a text at the special tokens written in it; of several that begin at one place, the longest
- * counts.
+ * Makes a function that cuts a text at the special tokens written in it; of several that begin at one place, the
+ * longest counts.
  *
  * @param specialTokens ids by how the token is written
  */

@@ -1,4 +1,7 @@
-/** Fields that the families' config schemas are made of. A message says what is expected; the caller adds the field and what it got. */
+/**
+ * Fields that the families' config schemas are made of. A message says what is expected; the caller adds the field and
+ * what it got.
+ */
 import { z } from 'zod';
 
 export const count = (): z.ZodInt => {

@@ -2,9 +2,9 @@
 import { checkRouter } from '@lpr/moe';
 import type { z } from 'zod';
 import type { DecoderPlan } from '../plan.ts';
-import { type DeepseekV3Config, deepseekV3Schema, planDeepseekV3 } from './deepseekV3.ts';
+import { type DeepseekV3Config, deepseekV3Schema, planDeepseekV3 } from './deepseek-v3.ts';
 import { type MixtralConfig, mixtralSchema, planMixtral } from './mixtral.ts';
-import { planQwen3Moe, type Qwen3MoeConfig, qwen3MoeSchema } from './qwen3Moe.ts';
+import { planQwen3Moe, type Qwen3MoeConfig, qwen3MoeSchema } from './qwen3-moe.ts';
 
 /** Any family's config; `model_type` tells them apart. */
 export type DecoderConfig = DeepseekV3Config | MixtralConfig | Qwen3MoeConfig;
@@ -27,7 +27,10 @@ export function familyOf(modelType: DecoderConfig['model_type']): Family<Decoder
   return (families as Readonly<Record<string, unknown>>)[modelType] as Family<DecoderConfig>;
 }
 
-/** What the decoder of a config consists of. Throws a RangeError that names a setting of the router that is impossible or does not fit. */
+/**
+ * What the decoder of a config consists of. Throws a RangeError that names a setting of the router that is impossible
+ * or does not fit.
+ */
 export function planDecoder(config: DecoderConfig): DecoderPlan {
   const plan = familyOf(config.model_type).plan(config);
   for (const { feedForward } of plan.layers) {

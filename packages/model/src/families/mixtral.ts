@@ -1,6 +1,7 @@
 /**
- * Mixtral (Jiang et al. 2024, arXiv 2401.04088): grouped-query attention without norms of queries and keys; softmax over all experts, top-k,
- * always renormalised; every layer has experts. In training, the input of the experts may be jittered.
+ * Mixtral (Jiang et al. 2024, arXiv 2401.04088): grouped-query attention without norms of queries and keys; softmax
+ * over all experts, top-k, always renormalised; every layer has experts. In training, the input of the experts may be
+ * jittered.
  */
 import { z } from 'zod';
 import type { DecoderPlan, LayerPlan } from '../plan.ts';

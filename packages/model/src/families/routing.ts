@@ -57,8 +57,8 @@ export interface RouterKeys {
   readonly output_router_logits: boolean;
   readonly router_aux_loss_coef: number;
   /**
-   * 'pooled' over all layers as Hugging Face does, or one loss for each 'layer', there over all tokens or the mean over 'sequence's; 'globalBatch': a layer each,
-   * and always over all micro-batches of a step.
+   * 'pooled' over all layers as Hugging Face does, or one loss for each 'layer', there over all tokens or the mean over
+   * 'sequence's; 'globalBatch': a layer each, and always over all micro-batches of a step.
    */
   readonly router_aux_loss_scope: LoadBalancingScope;
   /** Weight of the z-loss of the family's own router in each layer; 0: none. Ours. */
@@ -92,8 +92,9 @@ export const routerFields: Readonly<Record<string, z.ZodType>> = {
 };
 
 /**
- * The router that a config asks for: the family's own, another method with the config's settings, or LPR in a formulation with the config's changes to it.
- * `kept` is what the corrected formulation takes over from the family's own router. Throws a RangeError that names a setting that does not fit.
+ * The router that a config asks for: the family's own, another method with the config's settings, or LPR in a
+ * formulation with the config's changes to it. `kept` is what the corrected formulation takes over from the family's
+ * own router. Throws a RangeError that names a setting that does not fit.
  */
 export function routerOf(
   config: RouterKeys & { readonly vocab_size: number },

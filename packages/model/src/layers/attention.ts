@@ -1,10 +1,13 @@
-/** What the two kinds of self-attention have in common: their place in a layer and the keys and values that they remember. */
+/**
+ * What the two kinds of self-attention have in common: their place in a layer and the keys and values that they
+ * remember.
+ */
 import type { ParameterSpec } from '@lpr/moe';
 import type { RotaryTables, Tensor } from '@lpr/tensor';
 import type { AttentionPlan, RotaryPlan } from '../plan.ts';
-import { GroupedQueryAttention, groupedQueryParameters } from './groupedQueryAttention.ts';
-import type { KeysAndValues } from './keyValueCache.ts';
-import { LatentAttention, latentAttentionParameters } from './latentAttention.ts';
+import { GroupedQueryAttention, groupedQueryParameters } from './grouped-query-attention.ts';
+import type { KeysAndValues } from './key-value-cache.ts';
+import { LatentAttention, latentAttentionParameters } from './latent-attention.ts';
 
 /** How rows of tokens split into sequences, and what turns them by their positions. */
 export interface SequenceLayout {

@@ -20,8 +20,9 @@ export interface SafetensorsTensor {
 }
 
 /**
- * A file with these tensors, of type F32, I32 or I64 as their arrays are. 8-byte types come first and the header is padded, so that all data
- * are aligned. `metadata` is `{ format: 'pt' }` unless given, without which Hugging Face transformers refuses to load a checkpoint.
+ * A file with these tensors, of type F32, I32 or I64 as their arrays are. 8-byte types come first and the header is
+ * padded, so that all data are aligned. `metadata` is `{ format: 'pt' }` unless given, without which Hugging Face
+ * transformers refuses to load a checkpoint.
  *
  * @throws SafetensorsError when a shape does not fit its data.
  */

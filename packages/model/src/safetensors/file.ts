@@ -1,4 +1,7 @@
-/** safetensors files on a disk, read and written one tensor at a time, so that a checkpoint never lies in memory as a whole. Node only. */
+/**
+ * safetensors files on a disk, read and written one tensor at a time, so that a checkpoint never lies in memory as a
+ * whole. Node only.
+ */
 import { type FileHandle, open } from 'node:fs/promises';
 import { type Shape, sizeOf } from '@lpr/tensor';
 import { readData, type SafetensorsData } from './data.ts';
@@ -55,7 +58,8 @@ export class SafetensorsFile {
 }
 
 /**
- * The bytes of a file of float32 tensors, piece by piece: `data` yields them in the order of `tensors`. `metadata` as for `encodeSafetensors`.
+ * The bytes of a file of float32 tensors, piece by piece: `data` yields them in the order of `tensors`. `metadata` as
+ * for `encodeSafetensors`.
  *
  * @throws SafetensorsError when the shapes promise other sizes than `data` yields; what was written is not whole then.
  */

@@ -1,6 +1,7 @@
 /**
- * The header of a safetensors file: a little-endian u64 length, then JSON that names each tensor's type, shape and place in the data after it.
- * Files may come from anywhere, so every field is checked before it is used, and no memory is taken for what a file only claims to hold.
+ * The header of a safetensors file: a little-endian u64 length, then JSON that names each tensor's type, shape and
+ * place in the data after it. Files may come from anywhere, so every field is checked before it is used, and no memory
+ * is taken for what a file only claims to hold.
  */
 import type { Shape } from '@lpr/tensor';
 
@@ -88,7 +89,9 @@ export function parseHeader(json: Uint8Array, dataBytes: number): SafetensorsHea
   return { entries, metadata: metadata as Record<string, string> };
 }
 
-/** The first bytes of a file with these tensors one after the other, up to their data, which begin at a multiple of 8. */
+/**
+ * The first bytes of a file with these tensors one after the other, up to their data, which begin at a multiple of 8.
+ */
 export function encodeHeader(
   tensors: Iterable<{ readonly name: string; readonly dtype: SafetensorsDtype; readonly shape: Shape }>,
   metadata: Readonly<Record<string, string>>,

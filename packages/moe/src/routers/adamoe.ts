@@ -1,7 +1,8 @@
 /**
- * AdaMoE (Zeng et al. 2024, arXiv 2406.13233): beside the M experts stand m null experts that do nothing; `p = softmax(W x)` over all, the k most probable, weights p of
- * the true ones among them divided by their sum. So tokens get 0 to k experts. Balanced by the auxiliary loss over all M + m, in which the loads of null experts are
- * replaced by their mean, so that it does not matter which of them is chosen; weight 0.01.
+ * AdaMoE (Zeng et al. 2024, arXiv 2406.13233): beside the M experts stand m null experts that do nothing; `p =
+ * softmax(W x)` over all, the k most probable, weights p of the true ones among them divided by their sum. So tokens
+ * get 0 to k experts. Balanced by the auxiliary loss over all M + m, in which the loads of null experts are replaced by
+ * their mean, so that it does not matter which of them is chosen; weight 0.01.
  *
  * Causal; training and evaluation route alike.
  */
@@ -24,7 +25,7 @@ import {
 } from '@lpr/tensor';
 import { countEmpty, filledSlots, partialChoices } from '../choices.ts';
 import { withoutGradients } from '../graph.ts';
-import { layerLoadBalancing } from '../losses/loadBalancing.ts';
+import { layerLoadBalancing } from '../losses/load-balancing.ts';
 import type { RouterMethod } from '../method.ts';
 import { weightSpec } from '../parameters.ts';
 import type { LossTerm } from '../router.ts';

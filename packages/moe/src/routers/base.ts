@@ -1,12 +1,13 @@
 /**
- * BASE layers (Lewis et al. 2021, arXiv 2103.16716): scores `s = x . e_i`; in training tokens are assigned so that every expert gets equally many and the total score is
- * high (balancedPrices.ts: exactly balanced, the total nearly the largest), in evaluation each goes to its best expert. The layer computes `a E(x) + (1 - a) x`,
- * `a = sigmoid(s)` of the expert it got. Embeddings e start orthogonal, with length 0.1. No loss.
+ * BASE layers (Lewis et al. 2021, arXiv 2103.16716): scores `s = x . e_i`; in training tokens are assigned so that
+ * every expert gets equally many and the total score is high (balanced-prices.ts: exactly balanced, the total nearly
+ * the largest), in evaluation each goes to its best expert. The layer computes `a E(x) + (1 - a) x`, `a = sigmoid(s)`
+ * of the expert it got. Embeddings e start orthogonal, with length 0.1. No loss.
  *
  * Not causal in training: where a token goes depends on all of the batch. Evaluation routes differently, and is causal.
  */
 import { affine, linear, sigmoid, takeAlongRows, topK } from '@lpr/tensor';
-import { balancedAssignment } from '../balancedPrices.ts';
+import { balancedAssignment } from '../balanced-prices.ts';
 import { fullChoices } from '../choices.ts';
 import { withoutGradients } from '../graph.ts';
 import type { RouterMethod } from '../method.ts';

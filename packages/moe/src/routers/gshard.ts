@@ -1,9 +1,12 @@
 /**
- * GShard (Lepikhin et al. 2020, arXiv 2006.16668, algorithm 1): `p = softmax(W x)`, the two most probable experts, weights `p_i / (p_1 + p_2)`. In training the second is kept
- * with probability `min(1, 2 g_2)`, g_2 its weight; in evaluation always. An expert takes at most `ceil(c 2 N / M)` tokens, c = 1; first choices go before second
- * ones, later tokens are dropped; what is left keeps its weight. Balanced by the auxiliary loss whose f counts first choices only, weight 0.01.
+ * GShard (Lepikhin et al. 2020, arXiv 2006.16668, algorithm 1): `p = softmax(W x)`, the two most probable experts,
+ * weights `p_i / (p_1 + p_2)`. In training the second is kept with probability `min(1, 2 g_2)`, g_2 its weight; in
+ * evaluation always. An expert takes at most `ceil(c 2 N / M)` tokens, c = 1; first choices go before second ones,
+ * later tokens are dropped; what is left keeps its weight. Balanced by the auxiliary loss whose f counts first choices
+ * only, weight 0.01.
  *
- * Not causal: the first choice of a later token takes a place before the second choice of an earlier one. Training is random.
+ * Not causal: the first choice of a later token takes a place before the second choice of an earlier one. Training is
+ * random.
  */
 import {
   affine,
@@ -23,7 +26,7 @@ import {
 import { capacityOf, limitCapacity } from '../capacity.ts';
 import { countEmpty, emptySlotsWhere, filledSlots, partialChoices } from '../choices.ts';
 import { withoutGradients } from '../graph.ts';
-import { type SoftmaxLossOptions, softmaxLosses } from '../losses/softmaxLosses.ts';
+import { type SoftmaxLossOptions, softmaxLosses } from '../losses/softmax-losses.ts';
 import type { RouterMethod } from '../method.ts';
 import { weightSpec } from '../parameters.ts';
 import { drawNoise } from '../router.ts';

@@ -1,7 +1,8 @@
 /**
- * Hash layers (Roller et al. 2021, arXiv 2106.04426): a table says to which experts each token of the vocabulary goes, whatever stands around it; weight 1, for k > 1 experts
- * 1/k each. The table is random but balanced: every expert has equally many tokens of the vocabulary (up to 1). Nothing is learned; the load is as even as the
- * tokens' frequencies allow.
+ * Hash layers (Roller et al. 2021, arXiv 2106.04426): a table says to which experts each token of the vocabulary goes,
+ * whatever stands around it; weight 1, for k > 1 experts 1/k each. The table is random but balanced: every expert has
+ * equally many tokens of the vocabulary (up to 1). Nothing is learned; the load is as even as the tokens' frequencies
+ * allow.
  *
  * Causal; training and evaluation route alike. Needs `context.tokenIds`.
  */

@@ -3,21 +3,21 @@ import type { Tensor } from '@lpr/tensor';
 import { checkMethod, MethodRouter, resolveOptions, type RouterMethod, type RouterTraits } from '../method.ts';
 import type { ParameterSpec } from '../parameters.ts';
 import type { Router, RouterShape } from '../router.ts';
-import type { LatentPrototypeOptions } from './latentPrototype/options.ts';
-import { latentPrototype } from './latentPrototype/router.ts';
+import type { LatentPrototypeOptions } from './latent-prototype/options.ts';
+import { latentPrototype } from './latent-prototype/router.ts';
 import { type AdaMoEOptions, adamoe } from './adamoe.ts';
 import { type BaseOptions, base } from './base.ts';
-import { type DeepSeekV3Options, deepSeekV3 } from './deepSeekV3.ts';
-import { type DSelectKOptions, dselectK } from './dselectK.ts';
-import { type ExpertChoiceOptions, expertChoice } from './expertChoice.ts';
+import { type DeepSeekV3Options, deepSeekV3 } from './deepseek-v3.ts';
+import { type DSelectKOptions, dselectK } from './dselect-k.ts';
+import { type ExpertChoiceOptions, expertChoice } from './expert-choice.ts';
 import { type GShardOptions, gshard } from './gshard.ts';
 import { type HashOptions, hash } from './hash.ts';
-import { type QuantileBalancingOptions, quantileBalancing } from './quantileBalancing.ts';
+import { type QuantileBalancingOptions, quantileBalancing } from './quantile-balancing.ts';
 import { type ReMoEOptions, remoe } from './remoe.ts';
 import { type SinkhornOptions, sinkhorn } from './sinkhorn.ts';
 import { type SwitchOptions, switchTransformer } from './switch.ts';
 import { type XMoEOptions, xmoe } from './xmoe.ts';
-import { topKSoftmax, type TopKSoftmaxOptions } from './topKSoftmax.ts';
+import { topKSoftmax, type TopKSoftmaxOptions } from './top-k-softmax.ts';
 
 /** A routing method with its settings, as plain data. */
 export type RouterOptions =
@@ -62,8 +62,8 @@ function methodOf(kind: RouterKind): RouterMethod<RouterOptions> {
 }
 
 /**
- * A method's default settings with some set otherwise. Throws a RangeError that names the kind or the field that does not fit. LPR's other formulations:
- * `resolveLatentPrototype`.
+ * A method's default settings with some set otherwise. Throws a RangeError that names the kind or the field that does
+ * not fit. LPR's other formulations: `resolveLatentPrototype`.
  */
 export function resolveRouter<Kind extends RouterKind>(
   kind: Kind,
@@ -93,7 +93,10 @@ export function routerParameters(options: RouterOptions, shape: RouterShape): Pa
   return methodOf(options.kind).parameters(options, shape);
 }
 
-/** A router over tensors that `routerParameters` named. Throws when a tensor is missing or the settings do not fit the shape. */
+/**
+ * A router over tensors that `routerParameters` named. Throws when a tensor is missing or the settings do not fit the
+ * shape.
+ */
 export function createRouter(options: RouterOptions, shape: RouterShape, tensors: ReadonlyMap<string, Tensor>): Router {
   return new MethodRouter(methodOf(options.kind), options, shape, tensors);
 }

@@ -1,7 +1,9 @@
 /**
- * ReMoE (Wang et al. 2024, arXiv 2412.14711): gates `g = ReLU(W x)`; a token goes to all experts whose gate is above 0, weighted with it. The regulariser
- * `lambda sum_e f_e mean(g_e)`, `f_e = M / (k N) (tokens of e)`, keeps gates sparse and balanced; after each step lambda, at first 1e-8, is multiplied by 1.2 when
- * tokens got more than k experts on average, and divided by it when fewer. (The source takes the average over all layers; here each layer has its own lambda.)
+ * ReMoE (Wang et al. 2024, arXiv 2412.14711): gates `g = ReLU(W x)`; a token goes to all experts whose gate is above 0,
+ * weighted with it. The regulariser `lambda sum_e f_e mean(g_e)`, `f_e = M / (k N) (tokens of e)`, keeps gates sparse
+ * and balanced; after each step lambda, at first 1e-8, is multiplied by 1.2 when tokens got more than k experts on
+ * average, and divided by it when fewer. (The source takes the average over all layers; here each layer has its own
+ * lambda.)
  *
  * Causal; training and evaluation route alike.
  */

@@ -1,7 +1,9 @@
 /**
- * Sinkhorn routing (Clark et al. 2022, arXiv 2202.01169; as in Megatron-LM): in training `C = exp(W x)` is scaled by factors of its rows and columns until every token has mass
- * 1/N and every expert 1/M, and a token goes to its k largest entries; in evaluation to the k largest logits. Weights: the softmax over all logits, for k = 1 their
- * sigmoid. The source alternates until the factors change by less than 1e-4; here it is a fixed number of rounds, in logarithms. No loss; balance is near exact.
+ * Sinkhorn routing (Clark et al. 2022, arXiv 2202.01169; as in Megatron-LM): in training `C = exp(W x)` is scaled by
+ * factors of its rows and columns until every token has mass 1/N and every expert 1/M, and a token goes to its k
+ * largest entries; in evaluation to the k largest logits. Weights: the softmax over all logits, for k = 1 their
+ * sigmoid. The source alternates until the factors change by less than 1e-4; here it is a fixed number of rounds, in
+ * logarithms. No loss; balance is near exact.
  *
  * Not causal in training. Evaluation routes differently, and is causal.
  */
@@ -29,7 +31,10 @@ export interface SinkhornOptions {
   readonly rounds: number;
 }
 
-/** Logarithms of the experts' factors `[M]`, after some rounds of `d0 = 1 / (N C d1)`, `d1 = 1 / (M C^T d0)`. logits `[N, M]`. */
+/**
+ * Logarithms of the experts' factors `[M]`, after some rounds of `d0 = 1 / (N C d1)`, `d1 = 1 / (M C^T d0)`. logits
+ * `[N, M]`.
+ */
 export function sinkhornFactors(logits: Tensor, rounds: number): Tensor {
   const [tokens = 0, experts = 0] = logits.shape;
   const turned = transpose(logits);

@@ -1,14 +1,16 @@
 /**
- * Switch Transformer (Fedus et al. 2021, arXiv 2101.03961): `p = softmax(W x)`, the most probable expert alone, weighted with its p. An expert takes at most
- * `ceil(c N / M)` tokens, c = 1.25 in training and 2 in evaluation; the others, later in the batch, are dropped: they pass the layer by its residual alone. In training
- * the router's input is multiplied by numbers from 1 - 0.01 to 1 + 0.01. Balanced by the auxiliary loss, weight 0.01; z-loss (ST-MoE) 1e-3.
+ * Switch Transformer (Fedus et al. 2021, arXiv 2101.03961): `p = softmax(W x)`, the most probable expert alone,
+ * weighted with its p. An expert takes at most `ceil(c N / M)` tokens, c = 1.25 in training and 2 in evaluation; the
+ * others, later in the batch, are dropped: they pass the layer by its residual alone. In training the router's input is
+ * multiplied by numbers from 1 - 0.01 to 1 + 0.01. Balanced by the auxiliary loss, weight 0.01; z-loss (ST-MoE) 1e-3.
  *
- * Causal along the batch, but a token's place depends on those before it, of other sequences too. Training and evaluation differ in capacity.
+ * Causal along the batch, but a token's place depends on those before it, of other sequences too. Training and
+ * evaluation differ in capacity.
  */
 import { affine, linear, multiply, segmentPlan, softmax, topK } from '@lpr/tensor';
 import { capacityOf, limitCapacity } from '../capacity.ts';
 import { countEmpty, filledSlots, partialChoices } from '../choices.ts';
-import { type SoftmaxLossOptions, softmaxLosses } from '../losses/softmaxLosses.ts';
+import { type SoftmaxLossOptions, softmaxLosses } from '../losses/softmax-losses.ts';
 import type { RouterMethod } from '../method.ts';
 import { weightSpec } from '../parameters.ts';
 import { drawNoise } from '../router.ts';

@@ -1,17 +1,18 @@
 /**
- * X-MoE (Chi et al. 2022, arXiv 2204.09179): tokens are projected to a narrow space and compared with expert embeddings by cosine, `cos(P x, e) exp(min(tau, ln 100))`, tau
- * learned from ln 2 on; softmax over all experts, the k most probable, renormalised. Its answer to representation collapse, and the nearest forerunner of LPR. Balanced
- * by the auxiliary loss, weight 0.01.
+ * X-MoE (Chi et al. 2022, arXiv 2204.09179): tokens are projected to a narrow space and compared with expert embeddings
+ * by cosine, `cos(P x, e) exp(min(tau, ln 100))`, tau learned from ln 2 on; softmax over all experts, the k most
+ * probable, renormalised. Its answer to representation collapse, and the nearest forerunner of LPR. Balanced by the
+ * auxiliary loss, weight 0.01.
  *
  * Causal; training and evaluation route alike.
  */
 import { exp, linear, matmul, minimum, multiply, softmax, topK } from '@lpr/tensor';
 import { fullChoices } from '../choices.ts';
-import { type SoftmaxLossOptions, softmaxLosses } from '../losses/softmaxLosses.ts';
+import { type SoftmaxLossOptions, softmaxLosses } from '../losses/softmax-losses.ts';
 import type { RouterMethod } from '../method.ts';
 import { constantSpec, weightSpec } from '../parameters.ts';
 import { normalizeRows } from '../selection.ts';
-import { unitRows } from '../unitRows.ts';
+import { unitRows } from '../unit-rows.ts';
 
 export interface XMoEOptions extends SoftmaxLossOptions {
   readonly kind: 'xmoe';

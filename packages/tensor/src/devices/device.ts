@@ -1,9 +1,9 @@
 /**
  * The seam between tensors and hardware.
  *
- * A device owns memory and runs kernels on it, in the order in which they were called. Calling a kernel only records it;
- * the one thing that waits is `read`. Because everything is in order, memory may be freed as soon as its last kernel has
- * been *recorded*: whoever gets the block next comes later in the queue.
+ * A device owns memory and runs kernels on it, in the order in which they were called. Calling a kernel only records
+ * it; the one thing that waits is `read`. Because everything is in order, memory may be freed as soon as its last
+ * kernel has been *recorded*: whoever gets the block next comes later in the queue.
  */
 import type { Kernels } from './kernels.ts';
 
@@ -29,7 +29,10 @@ export interface Device {
   /** Worker threads that run kernels; 0 when they run in place on the calling thread. */
   readonly threads: number;
   readonly kernels: Kernels;
-  /** The part of a model that is being recorded ("attention", "experts", ...), for the profiler; gradients keep their op's label. */
+  /**
+   * The part of a model that is being recorded ("attention", "experts", ...), for the profiler; gradients keep their
+   * op's label.
+   */
   label: string;
   readonly memory: DeviceMemory;
 

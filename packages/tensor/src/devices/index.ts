@@ -13,8 +13,8 @@ export interface DeviceOptions {
 }
 
 /**
- * Opens a device: 'auto' takes a GPU where there is one and the CPU (wasm) otherwise; a GPU that is played by a CPU counts only when
- * 'gpu' is asked for by name with `allowSoftware` or a mode.
+ * Opens a device: 'auto' takes a GPU where there is one and the CPU (wasm) otherwise; a GPU that is played by a CPU
+ * counts only when 'gpu' is asked for by name with `allowSoftware` or a mode.
  *
  * @throws Error when 'gpu' is asked for and there is none; what createWasmDevice throws
  */

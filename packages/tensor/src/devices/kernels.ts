@@ -1,21 +1,22 @@
 /**
- * The kernel list: every primitive that a device must run, with its arguments. A device implements `Kernels` whole, so a
- * missing kernel does not compile.
+ * The kernel list: every primitive that a device must run, with its arguments. A device implements `Kernels` whole, so
+ * a missing kernel does not compile.
  *
  * Conventions. Buffers are contiguous, row-major and of f32 unless a name says i32. Shapes were checked by the op that
- * calls; kernels check nothing. A kernel writes the whole of each output unless it says that it accumulates. An output may
- * be the same buffer as an input only where "in place" is written. Sums are taken in a fixed order that does not depend on
- * the number of threads. Extents may be 0: nothing is then written (reductions over nothing give their identity).
+ * calls; kernels check nothing. A kernel writes the whole of each output unless it says that it accumulates. An output
+ * may be the same buffer as an input only where "in place" is written. Sums are taken in a fixed order that does not
+ * depend on the number of threads. Extents may be 0: nothing is then written (reductions over nothing give their
+ * identity).
  *
  * Indices. Ops check the indices that came from the host; those that the device computed nobody else can see. The wasm
- * device stops at one that is out of bounds with an error that names it and its bound. The gpu device cannot stop: what it
- * then reads is any number, and it writes nothing but its outputs.
+ * device stops at one that is out of bounds with an error that names it and its bound. The gpu device cannot stop: what
+ * it then reads is any number, and it writes nothing but its outputs.
  */
 import type { DeviceBuffer } from './device.ts';
 
 /**
- * Functions of one argument. `silu(x) = x * sigmoid(x)`; `sign(0) = 0`; `softplus(x) = log(1 + e^x)`, stable for large |x|.
- * abs, sign, relu and their backwards pass NaN on.
+ * Functions of one argument. `silu(x) = x * sigmoid(x)`; `sign(0) = 0`; `softplus(x) = log(1 + e^x)`, stable for large
+ * |x|. abs, sign, relu and their backwards pass NaN on.
  */
 export type UnaryOp =
   | 'negate'
@@ -101,8 +102,8 @@ export interface Kernels {
   // ---- moving data (f32 and i32 alike) -----------------------------------------------------------------------------
 
   /**
-   * Copies between two strided boxes of the same `shape` (at most 6 axes): permutations, slices, concatenation, stretching.
-   * Elements of `out` outside the box keep their value.
+   * Copies between two strided boxes of the same `shape` (at most 6 axes): permutations, slices, concatenation,
+   * stretching. Elements of `out` outside the box keep their value.
    */
   stridedCopy(a: {
     x: DeviceBuffer;
@@ -116,7 +117,10 @@ export interface Kernels {
 
   // ---- reductions --------------------------------------------------------------------------------------------------
 
-  /** x `[outer, length, inner]` to out `[outer, inner]`. Sums are pairwise or in lanes, so that large ones stay accurate. */
+  /**
+   * x `[outer, length, inner]` to out `[outer, inner]`. Sums are pairwise or in lanes, so that large ones stay
+   * accurate.
+   */
   reduce(a: { op: ReduceOp; x: DeviceBuffer; out: DeviceBuffer; outer: number; length: number; inner: number }): void;
   /** `out[0] = sum of the squares of all elements of all xs`. */
   sumOfSquares(a: { xs: readonly { x: DeviceBuffer; count: number }[]; out: DeviceBuffer }): void;
@@ -124,8 +128,9 @@ export interface Kernels {
   // ---- matrix products ---------------------------------------------------------------------------------------------
 
   /**
-   * `out[b] (+)= op(a[b]) op(b[b])`, out `[batch, m, n]`. a is stored `[m, k]`, or `[k, m]` with transposeA; b is `[k, n]`, or
-   * `[n, k]` with transposeB. A batch stride (in elements) of 0 uses one matrix for all. With `accumulate`, adds to out.
+   * `out[b] (+)= op(a[b]) op(b[b])`, out `[batch, m, n]`. a is stored `[m, k]`, or `[k, m]` with transposeA; b is `[k,
+   * n]`, or `[n, k]` with transposeB. A batch stride (in elements) of 0 uses one matrix for all. With `accumulate`,
+   * adds to out.
    */
   matmul(a: {
     a: DeviceBuffer;
@@ -142,9 +147,10 @@ export interface Kernels {
     accumulate: boolean;
   }): void;
   /**
-   * A matrix a group: rows `offsets[g] .. offsets[g+1]` of x `[rows, k]` times `weights[g]`, to out `[rows, n]`. weights is
-   * `[groups, k, n]`, or `[groups, n, k]` with transposeWeights. offsets is i32 `[groups + 1]` on the device: the host does
-   * not know the sizes. Rows from `offsets[groups]` on belong to no group: they may be left as they are or get any product.
+   * A matrix a group: rows `offsets[g] .. offsets[g+1]` of x `[rows, k]` times `weights[g]`, to out `[rows, n]`.
+   * weights is `[groups, k, n]`, or `[groups, n, k]` with transposeWeights. offsets is i32 `[groups + 1]` on the
+   * device: the host does not know the sizes. Rows from `offsets[groups]` on belong to no group: they may be left as
+   * they are or get any product.
    */
   groupedMatmul(a: {
     x: DeviceBuffer;
@@ -157,7 +163,10 @@ export interface Kernels {
     k: number;
     transposeWeights: boolean;
   }): void;
-  /** `out[g] = a_g^T b_g` over the group's rows: a `[rows, m]`, b `[rows, n]`, out `[groups, m, n]`; zero for an empty group. */
+  /**
+   * `out[g] = a_g^T b_g` over the group's rows: a `[rows, m]`, b `[rows, n]`, out `[groups, m, n]`; zero for an empty
+   * group.
+   */
   groupedMatmulTransposed(a: {
     a: DeviceBuffer;
     b: DeviceBuffer;
@@ -237,9 +246,10 @@ export interface Kernels {
     width: number;
   }): void;
   /**
-   * Rotary position embedding of x `[batch, sequence, heads, headDim]` with cos, sin `[at least offset + sequence, headDim/2]`; position is the
-   * index in the sequence plus `offset`. Half rotation pairs channel i with i + headDim/2; `interleaved` pairs 2i with 2i + 1 and, as
-   * Hugging Face does, writes the result in half order. `inverse` is the transpose (the backward): for interleaved it reads half order and writes pairs.
+   * Rotary position embedding of x `[batch, sequence, heads, headDim]` with cos, sin `[at least offset + sequence,
+   * headDim/2]`; position is the index in the sequence plus `offset`. Half rotation pairs channel i with i + headDim/2;
+   * `interleaved` pairs 2i with 2i + 1 and, as Hugging Face does, writes the result in half order. `inverse` is the
+   * transpose (the backward): for interleaved it reads half order and writes pairs.
    */
   rope(a: {
     x: DeviceBuffer;
@@ -255,9 +265,9 @@ export interface Kernels {
     inverse: boolean;
   }): void;
   /**
-   * Causal grouped-query attention. q `[batch, sequence, heads, headDim]`, k `[batch, sequence, keyHeads, headDim]`, v `[.., keyHeads, valueDim]`,
-   * out `[batch, sequence, heads, valueDim]`, logSumExp `[batch, heads, sequence]` of the scaled scores. Query head h reads key head
-   * `floor(h * keyHeads / heads)`.
+   * Causal grouped-query attention. q `[batch, sequence, heads, headDim]`, k `[batch, sequence, keyHeads, headDim]`, v
+   * `[.., keyHeads, valueDim]`, out `[batch, sequence, heads, valueDim]`, logSumExp `[batch, heads, sequence]` of the
+   * scaled scores. Query head h reads key head `floor(h * keyHeads / heads)`.
    */
   attention(a: AttentionArguments): void;
   attentionBackward(
@@ -274,8 +284,9 @@ export interface Kernels {
   /** `out[0] = number of labels that are not ignoredLabel`; labels i32 `[rows]`. */
   countLabels(a: { labels: DeviceBuffer; out: DeviceBuffer; rows: number; ignoredLabel: number }): void;
   /**
-   * `losses[row] = logSumExp(logits[row]) - logits[row, label]`, 0 where the label is ignored. When `scale` is given (one number
-   * on the device), logits are overwritten by their gradient times `scale[0]`: `(softmax - onehot) * scale`, 0 for ignored rows.
+   * `losses[row] = logSumExp(logits[row]) - logits[row, label]`, 0 where the label is ignored. When `scale` is given
+   * (one number on the device), logits are overwritten by their gradient times `scale[0]`: `(softmax - onehot) *
+   * scale`, 0 for ignored rows.
    */
   softmaxCrossEntropy(a: {
     logits: DeviceBuffer;
@@ -292,8 +303,8 @@ export interface Kernels {
   // ---- rows, segments, selection -----------------------------------------------------------------------------------
 
   /**
-   * The k largest of each row of x `[rows, columns]`, descending, the lowest index first among equals (NaN counts as the largest):
-   * values `[rows, k]`, indices i32 `[rows, k]`.
+   * The k largest of each row of x `[rows, columns]`, descending, the lowest index first among equals (NaN counts as
+   * the largest): values `[rows, k]`, indices i32 `[rows, k]`.
    */
   topK(a: {
     x: DeviceBuffer;
@@ -337,8 +348,8 @@ export interface Kernels {
     columns: number;
   }): void;
   /**
-   * `out[t] = sum_j x[positions[t, j]]`, with `weights` `[rows, k]` times `weights[t, j]`; x `[height, columns]`, positions i32
-   * `[rows, k]`, out `[rows, columns]`.
+   * `out[t] = sum_j x[positions[t, j]]`, with `weights` `[rows, k]` times `weights[t, j]`; x `[height, columns]`,
+   * positions i32 `[rows, k]`, out `[rows, columns]`.
    */
   gatherSum(a: {
     x: DeviceBuffer;
@@ -362,8 +373,9 @@ export interface Kernels {
     columns: number;
   }): void;
   /**
-   * Stable counting sort of keys i32 `[count]` in `[0, segments)`: counts i32 `[segments]`, offsets i32 `[segments + 1]`, order i32
-   * `[count]` (order[p] = index of the key at sorted place p), inverse i32 `[count]` (inverse[order[p]] = p).
+   * Stable counting sort of keys i32 `[count]` in `[0, segments)`: counts i32 `[segments]`, offsets i32 `[segments +
+   * 1]`, order i32 `[count]` (order[p] = index of the key at sorted place p), inverse i32 `[count]` (inverse[order[p]]
+   * = p).
    */
   segmentPlan(a: {
     keys: DeviceBuffer;
@@ -375,8 +387,8 @@ export interface Kernels {
     segments: number;
   }): void;
   /**
-   * `out[s] = sum over p in [offsets[s], offsets[s+1]) of x[floor(order[p] / divisor)]`; x `[height, columns]`, out `[segments,
-   * columns]`.
+   * `out[s] = sum over p in [offsets[s], offsets[s+1]) of x[floor(order[p] / divisor)]`; x `[height, columns]`, out
+   * `[segments, columns]`.
    */
   segmentSum(a: {
     x: DeviceBuffer;
@@ -392,9 +404,9 @@ export interface Kernels {
   // ---- random numbers and optimiser --------------------------------------------------------------------------------
 
   /**
-   * Philox4x32-10 (Salmon et al. 2011) with the 64-bit key `[keyLow, keyHigh]`: block b of the counter gives outputs 4b .. 4b+3, counter =
-   * (b, 0, 0, 0). uniform: `(u >>> 8) * 2^-24`, in [0, 1). normal: Box-Muller on the pairs (0, 1), (2, 3) of a block:
-   * `sqrt(-2 ln(((u0 >>> 8) + 1) * 2^-24)) * {cos, sin}(2 pi (u1 >>> 8) * 2^-24)`.
+   * Philox4x32-10 (Salmon et al. 2011) with the 64-bit key `[keyLow, keyHigh]`: block b of the counter gives outputs 4b
+   * .. 4b+3, counter = (b, 0, 0, 0). uniform: `(u >>> 8) * 2^-24`, in [0, 1). normal: Box-Muller on the pairs (0, 1),
+   * (2, 3) of a block: `sqrt(-2 ln(((u0 >>> 8) + 1) * 2^-24)) * {cos, sin}(2 pi (u1 >>> 8) * 2^-24)`.
    */
   random(a: {
     out: DeviceBuffer;
@@ -404,8 +416,9 @@ export interface Kernels {
     keyHigh: number;
   }): void;
   /**
-   * Decoupled weight decay, then Adam, over all segments in one pass: `g = gradient * gradientScale[0]` (1 when null); `p *= 1 - lr * wd`;
-   * `m = b1 m + (1-b1) g`; `v = b2 v + (1-b2) g^2`; `p -= lr * (m / c1) / (sqrt(v / c2) + epsilon)`, `c = 1 - b^step`.
+   * Decoupled weight decay, then Adam, over all segments in one pass: `g = gradient * gradientScale[0]` (1 when null);
+   * `p *= 1 - lr * wd`; `m = b1 m + (1-b1) g`; `v = b2 v + (1-b2) g^2`; `p -= lr * (m / c1) / (sqrt(v / c2) +
+   * epsilon)`, `c = 1 - b^step`.
    */
   adamW(a: {
     segments: readonly AdamWSegment[];

@@ -1,4 +1,7 @@
-/** What attention layers need: rotary position embedding, causal grouped-query attention, the gated activation of their MLPs. */
+/**
+ * What attention layers need: rotary position embedding, causal grouped-query attention, the gated activation of their
+ * MLPs.
+ */
 import { record } from '../autograd.ts';
 import type { Device } from '../devices/device.ts';
 import { formatShape } from '../shape.ts';
@@ -31,7 +34,9 @@ export function rotaryTables(device: Device, positions: number, headDim: number,
 export interface RotaryOptions {
   /** Position of the first token (tokens already in a cache). */
   readonly offset?: number;
-  /** Rotate pairs of neighbours (2i, 2i + 1), written in half order as Hugging Face does, instead of (i, i + headDim/2). */
+  /**
+   * Rotate pairs of neighbours (2i, 2i + 1), written in half order as Hugging Face does, instead of (i, i + headDim/2).
+   */
   readonly interleaved?: boolean;
 }
 
@@ -73,9 +78,10 @@ export function rotary(x: Tensor, tables: RotaryTables, options: RotaryOptions =
 }
 
 /**
- * Causal grouped-query attention (Ainslie et al. 2023): q `[batch, sequence, heads, headDim]`, k `[batch, positions, keyHeads, headDim]`, v `[batch,
- * positions, keyHeads, valueDim]`; heads is a multiple of keyHeads. The queries are those of the last positions, of which there may be more (tokens
- * already in a cache). `scale` is `1 / sqrt(headDim)` unless given. Gives `[batch, sequence, heads, valueDim]`.
+ * Causal grouped-query attention (Ainslie et al. 2023): q `[batch, sequence, heads, headDim]`, k `[batch, positions,
+ * keyHeads, headDim]`, v `[batch, positions, keyHeads, valueDim]`; heads is a multiple of keyHeads. The queries are
+ * those of the last positions, of which there may be more (tokens already in a cache). `scale` is `1 / sqrt(headDim)`
+ * unless given. Gives `[batch, sequence, heads, valueDim]`.
  */
 export function causalAttention(q: Tensor, k: Tensor, v: Tensor, scale?: number): Tensor {
   const [batch, sequence, heads, headDim] = checkHeads('causalAttention', 'q', q);
@@ -125,7 +131,9 @@ export function causalAttention(q: Tensor, k: Tensor, v: Tensor, scale?: number)
   );
 }
 
-/** Attention of the last positions to all, out of products of matrices: for a few queries, all scores may exist at once. */
+/**
+ * Attention of the last positions to all, out of products of matrices: for a few queries, all scores may exist at once.
+ */
 function attendToMore(q: Tensor, k: Tensor, v: Tensor, scale: number): Tensor {
   const [batch, sequence, heads, headDim] = q.shape as [number, number, number, number];
   const [, positions, keyHeads, valueDim] = v.shape as [number, number, number, number];

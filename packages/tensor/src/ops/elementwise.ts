@@ -1,7 +1,7 @@
 /**
- * Elementwise ops: a forward and its gradient side by side. All take f32 of any shape and throw a TypeError for i32. Those of two
- * arguments broadcast as NumPy does and throw a RangeError that names both shapes where they cannot. Zeros, infinities and NaN come
- * out as IEEE 754 says.
+ * Elementwise ops: a forward and its gradient side by side. All take f32 of any shape and throw a TypeError for i32.
+ * Those of two arguments broadcast as NumPy does and throw a RangeError that names both shapes where they cannot.
+ * Zeros, infinities and NaN come out as IEEE 754 says.
  */
 import { record } from '../autograd.ts';
 import type { BinaryOp, UnaryOp } from '../devices/kernels.ts';

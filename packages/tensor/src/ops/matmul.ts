@@ -15,8 +15,8 @@ export interface MatmulOptions {
 }
 
 /**
- * Matrix product over the last two axes: `[..., m, k] x [..., k, n] -> [..., m, n]`. The leading axes of a and b are equal, or one of both is
- * a single matrix that is used for all.
+ * Matrix product over the last two axes: `[..., m, k] x [..., k, n] -> [..., m, n]`. The leading axes of a and b are
+ * equal, or one of both is a single matrix that is used for all.
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   const { transposeA = false, transposeB = false } = options;
@@ -94,8 +94,9 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
 }
 
 /**
- * `x weights[g]^T` for the rows of each group g: x `[rows, in]` sorted by group as the plan says, weights `[groups, out, in]`; gives
- * `[rows, out]`. A plan may have more segments than there are groups: their rows belong to no group, and what they become is finite and means nothing.
+ * `x weights[g]^T` for the rows of each group g: x `[rows, in]` sorted by group as the plan says, weights `[groups,
+ * out, in]`; gives `[rows, out]`. A plan may have more segments than there are groups: their rows belong to no group,
+ * and what they become is finite and means nothing.
  */
 export function groupedLinear(x: Tensor, weights: Tensor, plan: SegmentPlan): Tensor {
   const device = deviceOf('groupedLinear', x, weights, plan.offsets);

@@ -4,7 +4,10 @@ import { formatShape, sameShape } from '../shape.ts';
 import { checkDType, deviceOf, Tensor } from '../tensor.ts';
 import { sqrt } from './elementwise.ts';
 
-/** Euclidean norm of all elements of all tensors (f32, at least one), as a scalar on the device. No gradient flows through it. */
+/**
+ * Euclidean norm of all elements of all tensors (f32, at least one), as a scalar on the device. No gradient flows
+ * through it.
+ */
 export function globalNorm(tensors: readonly Tensor[]): Tensor {
   const [first] = tensors;
   if (first === undefined) throw new RangeError('globalNorm: needs at least one tensor');
@@ -38,7 +41,8 @@ export interface AdamWSettings {
 }
 
 /**
- * One AdamW step (Loshchilov and Hutter 2019) on all slots in place: `p *= 1 - lr * decay`, then `p -= lr * mHat / (sqrt(vHat) + epsilon)`.
+ * One AdamW step (Loshchilov and Hutter 2019) on all slots in place: `p *= 1 - lr * decay`, then `p -= lr * mHat /
+ * (sqrt(vHat) + epsilon)`.
  */
 export function adamWStep(device: Device, slots: readonly AdamWSlot[], settings: AdamWSettings): void {
   for (const { parameter, gradient, firstMoment, secondMoment } of slots) {

@@ -1,6 +1,6 @@
 /**
- * Ops that pick, group and add up whole rows: embeddings, top-k selection, and what sends tokens to experts and back. Backwards of
- * gathers are sums over sorted indices, so they need no atomic additions and always add in the same order.
+ * Ops that pick, group and add up whole rows: embeddings, top-k selection, and what sends tokens to experts and back.
+ * Backwards of gathers are sums over sorted indices, so they need no atomic additions and always add in the same order.
  */
 import { record } from '../autograd.ts';
 import { formatShape, sizeOf } from '../shape.ts';
@@ -8,8 +8,8 @@ import { checkDType, checkIndices, deviceOf, Tensor } from '../tensor.ts';
 import { rowsOf } from './normalization.ts';
 
 /**
- * How keys in `[0, segments)` sort into segments, all i32 on the device: `counts` `[segments]`; `offsets` `[segments + 1]`; `order`
- * `[count]`, the index of the key at each sorted place; `inverse` `[count]`, the sorted place of each key.
+ * How keys in `[0, segments)` sort into segments, all i32 on the device: `counts` `[segments]`; `offsets` `[segments +
+ * 1]`; `order` `[count]`, the index of the key at each sorted place; `inverse` `[count]`, the sorted place of each key.
  */
 export interface SegmentPlan {
   readonly keys: Tensor;
@@ -17,7 +17,10 @@ export interface SegmentPlan {
   readonly offsets: Tensor;
   readonly order: Tensor;
   readonly inverse: Tensor;
-  /** Places that `order` lists: all keys, or fewer where a caller left out the last ones and let their keys share a place. */
+  /**
+   * Places that `order` lists: all keys, or fewer where a caller left out the last ones and let their keys share a
+   * place.
+   */
   readonly count: number;
   readonly segments: number;
 }
@@ -47,7 +50,10 @@ export function segmentPlan(keys: Tensor, segments: number): SegmentPlan {
   return plan;
 }
 
-/** Rows of `table` `[rows, width]` by i32 `ids` of any shape: gives `[...ids, width]`. Throws for ids outside `[0, rows)`. */
+/**
+ * Rows of `table` `[rows, width]` by i32 `ids` of any shape: gives `[...ids, width]`. Throws for ids outside `[0,
+ * rows)`.
+ */
 export function embedding(table: Tensor, ids: Tensor): Tensor {
   const { rows: tableRows, columns } = matrixOf('embedding', 'table', table);
   checkIndices('embedding', 'ids', ids, tableRows, 'rows in the table');
@@ -81,7 +87,8 @@ export function embedding(table: Tensor, ids: Tensor): Tensor {
 }
 
 /**
- * Sends each token to its k experts: x `[tokens, width]` to `[tokens * k, width]`, sorted by expert. The plan sorts the `[tokens, k]` choices.
+ * Sends each token to its k experts: x `[tokens, width]` to `[tokens * k, width]`, sorted by expert. The plan sorts the
+ * `[tokens, k]` choices.
  */
 export function dispatchRows(x: Tensor, plan: SegmentPlan): Tensor {
   const { rows: tokens, columns } = matrixOf('dispatchRows', 'x', x);
@@ -104,8 +111,8 @@ export function dispatchRows(x: Tensor, plan: SegmentPlan): Tensor {
 }
 
 /**
- * Brings experts' results back: `out[t] = sum_j weights[t, j] * x[place of choice (t, j)]`; x `[tokens * k, width]` sorted by expert,
- * weights `[tokens, k]`.
+ * Brings experts' results back: `out[t] = sum_j weights[t, j] * x[place of choice (t, j)]`; x `[tokens * k, width]`
+ * sorted by expert, weights `[tokens, k]`.
  */
 export function combineRows(x: Tensor, weights: Tensor, plan: SegmentPlan): Tensor {
   const { rows: places, columns } = matrixOf('combineRows', 'x', x);
@@ -150,7 +157,10 @@ export function combineRows(x: Tensor, weights: Tensor, plan: SegmentPlan): Tens
   );
 }
 
-/** `out[s]` = sum of the rows of x `[rows, width]` that chose segment s; the plan sorts `[rows, k]` choices. Gives `[segments, width]`. */
+/**
+ * `out[s]` = sum of the rows of x `[rows, width]` that chose segment s; the plan sorts `[rows, k]` choices. Gives
+ * `[segments, width]`.
+ */
 export function segmentSum(x: Tensor, plan: SegmentPlan): Tensor {
   const { rows, columns } = matrixOf('segmentSum', 'x', x);
   const k = choicesPerRow('segmentSum', rows, plan);
@@ -206,7 +216,9 @@ export function takeAlongRows(x: Tensor, indices: Tensor): Tensor {
   ]);
 }
 
-/** `[..., columns]` filled with `fill`, but `out[..., indices[..., j]] = x[..., j]`; the indices of a row are distinct. */
+/**
+ * `[..., columns]` filled with `fill`, but `out[..., indices[..., j]] = x[..., j]`; the indices of a row are distinct.
+ */
 export function scatterAlongRows(x: Tensor, indices: Tensor, columns: number, fill = 0): Tensor {
   const { rows, columns: k } = rowsOf('scatterAlongRows', x);
   if (indicesPerRow('scatterAlongRows', rows, columns, indices) !== k || k > columns) {

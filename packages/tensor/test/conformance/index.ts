@@ -1,6 +1,7 @@
 /**
- * One conformance suite for all devices. The table has a suite for every op that the package exports: an op without one does not
- * compile, and one whose kernels no case reaches fails. A device conforms when `checks` of every op pass on it.
+ * One conformance suite for all devices. The table has a suite for every op that the package exports: an op without one
+ * does not compile, and one whose kernels no case reaches fails. A device conforms when `checks` of every op pass on
+ * it.
  */
 import * as fc from 'fast-check';
 import type { Device } from '../../src/devices/device.ts';
@@ -56,7 +57,10 @@ export interface Check {
   readonly run: (device: Device) => Promise<void>;
 }
 
-/** What an op must pass on a device. `runs` says how many cases of any shape are tried: a third on GPUs, which compile kernels for each. */
+/**
+ * What an op must pass on a device. `runs` says how many cases of any shape are tried: a third on GPUs, which compile
+ * kernels for each.
+ */
 export function checks(name: OpName, runs: number): readonly Check[] {
   const { awkward, any, extreme, gradients } = suites[name];
   return [

@@ -1,6 +1,6 @@
 /** Suites of the losses. */
 import * as fc from 'fast-check';
-import { crossEntropy, linearCrossEntropy } from '../../src/ops/crossEntropy.ts';
+import { crossEntropy, linearCrossEntropy } from '../../src/ops/cross-entropy.ts';
 import { fromFlat, type NdArray, noise, range, total } from '../support/array.ts';
 import { product } from './matmul.ts';
 import { logSumExpRow } from './normalization.ts';

@@ -1,6 +1,6 @@
 /**
- * What the conformance suite asks of an op. The suites of all ops stand in one table (index.ts) and run on every device, in
- * Node and in browsers: nothing here needs either.
+ * What the conformance suite asks of an op. The suites of all ops stand in one table (index.ts) and run on every
+ * device, in Node and in browsers: nothing here needs either.
  */
 import * as fc from 'fast-check';
 import type { Shape } from '../../src/shape.ts';
@@ -22,8 +22,8 @@ export interface OpCase {
   /** For gradients; ten times the tolerance by default. */
   readonly gradientTolerance?: number;
   /**
-   * The least magnitude that both are relative to, 0.05 by default: more for results that may be small differences of numbers
-   * larger than 1, whose rounding they inherit.
+   * The least magnitude that both are relative to, 0.05 by default: more for results that may be small differences of
+   * numbers larger than 1, whose rounding they inherit.
    */
   readonly floor?: number;
   /** Rests on arithmetic with NaN or infinities that shading languages do not promise. */
@@ -34,20 +34,20 @@ export interface OpCase {
 
 export interface OpSuite {
   /**
-   * Extents of 0, 1 and primes, more than a tile, long sums, broadcasting: values, gradients by central differences, memory,
-   * and the same bits on any number of threads.
+   * Extents of 0, 1 and primes, more than a tile, long sums, broadcasting: values, gradients by central differences,
+   * memory, and the same bits on any number of threads.
    */
   readonly awkward: readonly OpCase[];
   /** Cases that fast-check makes up: values, gradients, memory. */
   readonly any: fc.Arbitrary<OpCase>;
   /**
-   * Zeros, denormals, huge numbers, infinities and NaN: each value as IEEE says. GPUs may take denormals as zero: they skip cases
-   * that have some, and strict ones.
+   * Zeros, denormals, huge numbers, infinities and NaN: each value as IEEE says. GPUs may take denormals as zero: they
+   * skip cases that have some, and strict ones.
    */
   readonly extreme: readonly OpCase[];
   /**
-   * checked: every f32 input gets a gradient, which is compared. none: the result of tracked inputs is not tracked. in place: the
-   * op writes into inputs or has none, so these are plain tensors.
+   * checked: every f32 input gets a gradient, which is compared. none: the result of tracked inputs is not tracked. in
+   * place: the op writes into inputs or has none, so these are plain tensors.
    */
   readonly gradients: 'checked' | 'none' | 'in place';
 }

@@ -1,4 +1,7 @@
-/** Holds an op against a float64 reference on a device: values, gradients by central differences, and no memory left behind. */
+/**
+ * Holds an op against a float64 reference on a device: values, gradients by central differences, and no memory left
+ * behind.
+ */
 import { backward } from '../../src/autograd.ts';
 import type { Device } from '../../src/devices/device.ts';
 import { scope } from '../../src/scope.ts';
@@ -11,7 +14,10 @@ import { fromFlat, type NdArray, noise, total } from './array.ts';
 const EXTREME_TOLERANCE = 1e-5;
 const LEAST_NORMAL = 2 ** -126;
 
-/** Whether the device computes as IEEE 754 says to the last; GPUs may take denormals as zero and leave out what makes a NaN. */
+/**
+ * Whether the device computes as IEEE 754 says to the last; GPUs may take denormals as zero and leave out what makes a
+ * NaN.
+ */
 function isStrict(device: Device): boolean {
   return device.kind === 'wasm' || device.description.includes('cpu mode');
 }
@@ -168,10 +174,16 @@ function expectShape(actual: readonly number[], expected: readonly number[], wha
   }
 }
 
-/** What tolerances are relative to at least: most inputs are about 1, and a result that is the difference of such numbers inherits their rounding. */
+/**
+ * What tolerances are relative to at least: most inputs are about 1, and a result that is the difference of such
+ * numbers inherits their rounding.
+ */
 const LEAST_SCALE = 0.05;
 
-/** Every element within `tolerance` of the largest magnitude of `expected` (at least `floor`). NaN and infinity must match. */
+/**
+ * Every element within `tolerance` of the largest magnitude of `expected` (at least `floor`). NaN and infinity must
+ * match.
+ */
 export function expectClose(
   actual: ArrayLike<number>,
   expected: ArrayLike<number>,

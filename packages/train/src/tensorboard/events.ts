@@ -1,4 +1,7 @@
-/** TensorBoard's events: the few messages of TensorFlow's event.proto and summary.proto that scalars, histograms and images take, as protocol buffers. */
+/**
+ * TensorBoard's events: the few messages of TensorFlow's event.proto and summary.proto that scalars, histograms and
+ * images take, as protocol buffers.
+ */
 import { encodePng, type Pixels } from './png.ts';
 import { frameRecord, readRecords } from './records.ts';
 
@@ -19,8 +22,8 @@ export function summaryRecord(wallTime: number, step: number, summaries: readonl
 }
 
 /**
- * The leading part of a file with the events up to a step, less those of that step from the first on with tags of a group: a view, not a copy. What follows a
- * damaged record is left out.
+ * The leading part of a file with the events up to a step, less those of that step from the first on with tags of a
+ * group: a view, not a copy. What follows a damaged record is left out.
  */
 export function eventsUntilStep(file: Buffer, step: number, withoutGroup?: string): Buffer {
   let kept = 0;

@@ -1,4 +1,7 @@
-/** The smallest of PNG writers, for pictures of loads in TensorBoard: 8-bit RGB, no interlacing, no filter (W3C, Portable Network Graphics, third edition). */
+/**
+ * The smallest of PNG writers, for pictures of loads in TensorBoard: 8-bit RGB, no interlacing, no filter (W3C,
+ * Portable Network Graphics, third edition).
+ */
 import { crc32, deflateSync } from 'node:zlib';
 
 export interface Pixels {
@@ -44,7 +47,10 @@ const IDLE = [247, 247, 247] as const;
 const FAIR = [66, 146, 198] as const;
 const DOUBLE = [8, 20, 60] as const;
 
-/** Loads `[layers][experts]` as a picture: a row a layer, a cell an expert, shaded by its load over the layer's fair share. */
+/**
+ * Loads `[layers][experts]` as a picture: a row a layer, a cell an expert, shaded by its load over the layer's fair
+ * share.
+ */
 export function loadPicture(counts: readonly ArrayLike<number>[]): Pixels {
   const width = CELL_WIDTH * (counts[0]?.length ?? 0);
   const height = CELL_HEIGHT * counts.length;

@@ -1,6 +1,7 @@
 /**
- * The container of TensorBoard's event files: TFRecord framing. A record is the length of its data (u64), a checksum of that, the data and a checksum of
- * them, little-endian; a checksum is CRC-32C (Castagnoli), rotated and shifted ("masked").
+ * The container of TensorBoard's event files: TFRecord framing. A record is the length of its data (u64), a checksum of
+ * that, the data and a checksum of them, little-endian; a checksum is CRC-32C (Castagnoli), rotated and shifted
+ * ("masked").
  */
 
 const HEADER_BYTES = 12;

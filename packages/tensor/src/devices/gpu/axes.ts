@@ -1,6 +1,6 @@
 /**
- * Index arithmetic of generated kernels. gpu.js keeps variables and quotients as f32, which loses bits above 2^24; these helpers
- * spell expressions that it keeps as 32-bit integers, and map axes to the three axes of a launch.
+ * Index arithmetic of generated kernels. gpu.js keeps variables and quotients as f32, which loses bits above 2^24;
+ * these helpers spell expressions that it keeps as 32-bit integers, and map axes to the three axes of a launch.
  */
 
 /** Threads along x and y, and along z, of one launch in two or three axes: 65,535 workgroups of 8 x 8 x 1. */
@@ -23,7 +23,10 @@ export function quotient(n: string, d: number, bound: number): string {
   return `quotient(${n}, ${d})`;
 }
 
-/** Whether a variable is NaN. Written with `===`, since the shading languages let NaN differ from itself no more than equal itself. */
+/**
+ * Whether a variable is NaN. Written with `===`, since the shading languages let NaN differ from itself no more than
+ * equal itself.
+ */
 export function isNaNText(variable: string): string {
   return `!(${variable} === ${variable})`;
 }

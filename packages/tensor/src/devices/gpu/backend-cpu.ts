@@ -1,6 +1,6 @@
 /**
- * gpu.js's `cpu` mode: the same kernels, translated to plain JavaScript and run at once on the calling thread with float64
- * arithmetic. Slow and easy to follow: what the other modes are held against.
+ * gpu.js's `cpu` mode: the same kernels, translated to plain JavaScript and run at once on the calling thread with
+ * float64 arithmetic. Slow and easy to follow: what the other modes are held against.
  */
 import {
   type Backend,

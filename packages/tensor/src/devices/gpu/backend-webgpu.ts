@@ -1,6 +1,6 @@
 /**
- * gpu.js's `webgpu` mode. Its kernels would keep alive what they made last, and their staging buffers for ever; so this hands them the
- * buffer to write at each run, takes it away afterwards, and does uploads and reads itself.
+ * gpu.js's `webgpu` mode. Its kernels would keep alive what they made last, and their staging buffers for ever; so this
+ * hands them the buffer to write at each run, takes it away afterwards, and does uploads and reads itself.
  */
 import {
   type Backend,

@@ -56,8 +56,8 @@ export function functionText({ buffers, integers, numbers, body }: KernelSource)
 
 /** Functions that kernels may call, by name. */
 const HELPERS = {
-  // floor(n / d) of whole numbers, exact up to 2^31 although the division is of f32: what a first estimate leaves is small, and
-  // divided again.
+  // floor(n / d) of whole numbers, exact up to 2^31 although the division is of f32: what a first estimate leaves is
+  // small, and divided again.
   quotient: {
     source: `function quotient(n, d) {
       const estimate = Math.floor(n / d);

@@ -1,13 +1,16 @@
 /**
- * Buffers to use again. Launches run long after they were recorded, and the memory of a destroyed buffer comes back only when the GPU
- * has passed it: buffers made anew for each launch would add up over a whole training step. WebGPU also clears a new buffer
- * before its first use. What is kept together with what is in use never exceeds the most that was ever in use.
+ * Buffers to use again. Launches run long after they were recorded, and the memory of a destroyed buffer comes back
+ * only when the GPU has passed it: buffers made anew for each launch would add up over a whole training step. WebGPU
+ * also clears a new buffer before its first use. What is kept together with what is in use never exceeds the most that
+ * was ever in use.
  */
 import type { WebGpuBuffer } from './webgpu.ts';
 
 export class BufferPool {
   readonly #create: (bytes: number) => WebGpuBuffer;
-  /** Unused buffers by size, of each size the last one released at the end; sizes in the order of their last release. */
+  /**
+   * Unused buffers by size, of each size the last one released at the end; sizes in the order of their last release.
+   */
   readonly #unused = new Map<number, WebGpuBuffer[]>();
   readonly #alive = new Set<WebGpuBuffer>();
   #unusedBytes = 0;

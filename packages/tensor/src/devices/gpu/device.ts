@@ -16,7 +16,8 @@ export interface GpuDevice extends Device {
   /** Launches of gpu.js kernels so far, and how many different ones were compiled. */
   readonly statistics: { readonly launches: number; readonly programs: number };
   /**
-   * Bytes that exist on the device: copies share memory, so less than `memory` counts, but for what kernels hold while they work.
+   * Bytes that exist on the device: copies share memory, so less than `memory` counts, but for what kernels hold while
+   * they work.
    */
   readonly resident: { readonly bytes: number; readonly peakBytes: number };
 }

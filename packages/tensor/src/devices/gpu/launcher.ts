@@ -1,13 +1,17 @@
 /**
- * The queue of launches. A launch runs at once when its kernel is built and nothing waits before it; while a kernel is being
- * built (webgpu builds asynchronously), it and what follows wait in order. Values are freed when their last user is done.
+ * The queue of launches. A launch runs at once when its kernel is built and nothing waits before it; while a kernel is
+ * being built (webgpu builds asynchronously), it and what follows wait in order. Values are freed when their last user
+ * is done.
  */
 import type { Backend, Program } from './backend.ts';
 import { argumentsOf, declarations, inMemory, type Recipe } from './recipe.ts';
 import { Value } from './value.ts';
 
 export interface Launch {
-  /** Names the kernel with every number that its body holds: kernels are made once for each, rank and arguments' names apart. */
+  /**
+   * Names the kernel with every number that its body holds: kernels are made once for each, rank and arguments' names
+   * apart.
+   */
   readonly key: string;
   /** Extents, x first; row-major in the result. */
   readonly extents: readonly number[];

@@ -1,7 +1,7 @@
 /**
- * Elementwise results that are not computed yet. A chain of them becomes one launch, or a part of the sum over it: what is in between is
- * neither written nor launched, and what nobody reads is never computed. A recipe that two launches use is computed twice; it is short,
- * and reads little more than its result would be.
+ * Elementwise results that are not computed yet. A chain of them becomes one launch, or a part of the sum over it: what
+ * is in between is neither written nor launched, and what nobody reads is never computed. A recipe that two launches
+ * use is computed twice; it is short, and reads little more than its result would be.
  */
 import type { Value } from './value.ts';
 
@@ -19,8 +19,8 @@ export interface Recipe {
 }
 
 /**
- * Gives an expression; `names` holds one of each input and number; `declare` writes a variable for an expression before it, and gives its
- * name.
+ * Gives an expression; `names` holds one of each input and number; `declare` writes a variable for an expression before
+ * it, and gives its name.
  */
 type Writer = (
   place: string,
@@ -52,7 +52,10 @@ export function inMemory(value: Value): Recipe {
   };
 }
 
-/** A function of operands and numbers; null when it would be too long. `key` names the function and where its operands are. */
+/**
+ * A function of operands and numbers; null when it would be too long. `key` names the function and where its operands
+ * are.
+ */
 export function apply(
   key: string,
   operands: readonly Operand[],

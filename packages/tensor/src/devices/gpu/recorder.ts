@@ -25,7 +25,10 @@ export class Recorder {
     this.#slotOf = slotOf;
   }
 
-  /** What a buffer holds now. Zeros when it was never written or has no elements, so that kernels have something to bind. */
+  /**
+   * What a buffer holds now. Zeros when it was never written or has no elements, so that kernels have something to
+   * bind.
+   */
   value(buffer: DeviceBuffer): Value {
     return this.#slotOf(buffer).value ?? this.constant(Math.max(1, buffer.elements), 0);
   }
@@ -49,8 +52,8 @@ export class Recorder {
   }
 
   /**
-   * Several results from one launch, which writes them one after the other into one block. `width` is the same for all; a section
-   * whose last thread reaches past its end gives its `elements`.
+   * Several results from one launch, which writes them one after the other into one block. `width` is the same for all;
+   * a section whose last thread reaches past its end gives its `elements`.
    */
   launchSections({
     sections,
@@ -107,8 +110,8 @@ export class Recorder {
   }
 
   /**
-   * Lets the buffer hold a function of the elements of others, to be computed when it is needed. `places` maps a place of the result to
-   * that of an operand, and is named in `key`.
+   * Lets the buffer hold a function of the elements of others, to be computed when it is needed. `places` maps a place
+   * of the result to that of an operand, and is named in `key`.
    */
   define(
     out: DeviceBuffer,

@@ -1,6 +1,7 @@
 /**
- * What kernels read and make. A value never changes: a kernel that updates a buffer makes a new value from the old one, and
- * the buffer then holds the new one. So copies cost nothing (two buffers hold one value), and a read sees the moment of its call.
+ * What kernels read and make. A value never changes: a kernel that updates a buffer makes a new value from the old one,
+ * and the buffer then holds the new one. So copies cost nothing (two buffers hold one value), and a read sees the
+ * moment of its call.
  */
 import type { Recipe } from './recipe.ts';
 

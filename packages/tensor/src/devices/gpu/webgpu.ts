@@ -1,6 +1,6 @@
 /**
- * Finds WebGPU: the browser's, or in Node the one of the `webgpu` package (Dawn), which gpu.js expects to find as `navigator.gpu`.
- * Only the parts of the WebGPU interface that are used here are typed.
+ * Finds WebGPU: the browser's, or in Node the one of the `webgpu` package (Dawn), which gpu.js expects to find as
+ * `navigator.gpu`. Only the parts of the WebGPU interface that are used here are typed.
  */
 
 export interface WebGpuBuffer {

@@ -1,7 +1,8 @@
 /**
- * Hands out blocks of the shared memory. Two-level segregated fit (Masmano et al. 2004): free blocks are kept in lists by
- * size, 16 lists between neighbouring powers of two, with bitmaps that say which lists are not empty; neighbouring free
- * blocks are merged at once. Allocating and freeing take constant time. All book-keeping lives outside the shared memory.
+ * Hands out blocks of the shared memory. Two-level segregated fit (Masmano et al. 2004): free blocks are kept in lists
+ * by size, 16 lists between neighbouring powers of two, with bitmaps that say which lists are not empty; neighbouring
+ * free blocks are merged at once. Allocating and freeing take constant time. All book-keeping lives outside the shared
+ * memory.
  */
 
 /** Blocks start at multiples of this many bytes and are as long as a multiple of it. */
@@ -50,8 +51,8 @@ export class Allocator {
 
   /**
    * @param start First byte to hand out, a multiple of ALIGNMENT; there is no memory behind it yet.
-   * @param extend Asked for memory up to the byte `end` or further; returns the new end, or a smaller number than `end` when
-   *   there is no more.
+   * @param extend Asked for memory up to the byte `end` or further; returns the new end, or a smaller number than `end`
+   *   when there is no more.
    */
   constructor(start: number, extend: (end: number) => number) {
     this.#extend = extend;

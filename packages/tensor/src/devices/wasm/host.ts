@@ -1,6 +1,6 @@
 /**
- * What differs between Node and browsers: loading the compiled kernels, and worker threads. Node's modules are looked up at
- * run time, so that bundlers for browsers see no import of them.
+ * What differs between Node and browsers: loading the compiled kernels, and worker threads. Node's modules are looked
+ * up at run time, so that bundlers for browsers see no import of them.
  */
 
 import { SOURCES_SECTION, sourcesDigest } from './sources.ts';
@@ -22,7 +22,8 @@ export interface KernelExports {
   faultIndex(): number;
   faultBound(): number;
 }
-// The types of WebAssembly and of web workers come with TypeScript's DOM library only, which would add every browser global.
+// The types of WebAssembly and of web workers come with TypeScript's DOM library only, which would add every browser
+// global.
 declare const WebAssembly: {
   validate(bytes: Uint8Array): boolean;
   compile(bytes: BufferSource): Promise<WasmModule>;
@@ -43,7 +44,10 @@ export type { WasmMemory, WasmModule };
 
 export const PAGE_BYTES = 65536;
 
-/** Where and how a kernel failed. `bound` is -1 unless an index was the cause: then the number of things it may choose among. */
+/**
+ * Where and how a kernel failed. `bound` is -1 unless an index was the cause: then the number of things it may choose
+ * among.
+ */
 export interface KernelFailure {
   readonly opcode: number;
   readonly tile: number;
@@ -124,7 +128,9 @@ export async function compileKernels(relaxedSimd: boolean): Promise<WasmModule> 
   return module;
 }
 
-/** Throws when the kernels were compiled from other sources than those at hand; `digest` is null where there are none. */
+/**
+ * Throws when the kernels were compiled from other sources than those at hand; `digest` is null where there are none.
+ */
 function checkKernels(module: WasmModule, url: URL, digest: string | null): void {
   const compiledFrom = WebAssembly.Module.customSections(module, SOURCES_SECTION).map((bytes) =>
     new TextDecoder().decode(bytes),

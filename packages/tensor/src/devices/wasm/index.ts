@@ -1,6 +1,6 @@
 /**
- * A device on the CPU: WebAssembly SIMD kernels, run by one worker thread a core from a queue in shared memory, while the
- * calling thread only records and stays responsive. Results are bit-identical for any number of threads.
+ * A device on the CPU: WebAssembly SIMD kernels, run by one worker thread a core from a queue in shared memory, while
+ * the calling thread only records and stays responsive. Results are bit-identical for any number of threads.
  */
 import { formatBounds } from '../../shape.ts';
 import { SharedMemoryDevice, type WasmDevice } from './device.ts';
@@ -28,8 +28,8 @@ export type { Profile, ProfileTimes } from './profile.ts';
 /** Threads, instructions and memory of a wasm device. */
 export interface WasmDeviceOptions {
   /**
-   * Worker threads; as many as the machine runs at once by default. 0 runs kernels on the calling thread, as does a host
-   * that cannot share memory with workers (a web page that is not cross-origin isolated).
+   * Worker threads; as many as the machine runs at once by default. 0 runs kernels on the calling thread, as does a
+   * host that cannot share memory with workers (a web page that is not cross-origin isolated).
    */
   readonly threads?: number;
   /**
@@ -44,8 +44,8 @@ export interface WasmDeviceOptions {
 /**
  * Starts a wasm device.
  *
- * @throws RangeError for an impossible number of threads or memory limit; Error when relaxed SIMD is insisted on and missing, or
- *   when kernels or workers cannot be loaded.
+ * @throws RangeError for an impossible number of threads or memory limit; Error when relaxed SIMD is insisted on and
+ *   missing, or when kernels or workers cannot be loaded.
  */
 export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise<WasmDevice> {
   const { relaxedSimd = 'auto', memoryLimit = ADDRESSABLE_BYTES } = options;

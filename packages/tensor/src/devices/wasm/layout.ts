@@ -1,7 +1,8 @@
 /**
- * Where things lie in the control block, the part of the shared memory through which the recording thread and the workers
- * speak. Like opcodes.ts this file is read by TypeScript and by AssemblyScript: plain integer constants only, byte offsets
- * from the start of the block. What different threads write lies 128 bytes apart, so that they do not fight for cache lines.
+ * Where things lie in the control block, the part of the shared memory through which the recording thread and the
+ * workers speak. Like opcodes.ts this file is read by TypeScript and by AssemblyScript: plain integer constants only,
+ * byte offsets from the start of the block. What different threads write lies 128 bytes apart, so that they do not
+ * fight for cache lines.
  *
  * Commands are numbered modulo 2^32; command s lies in slot s modulo RING_SLOTS.
  */
@@ -12,9 +13,9 @@ export const FIRST_COMMAND = -1000;
 /** u32: number of the command that will be published next. */
 export const HEAD = 0;
 /**
- * u64: the command that may run now (high half) and how many of its tiles nobody has claimed yet (low half). One word, so
- * that a claim can never hit another command than the one that was looked at. The low half is CLOSED when the command
- * has not been published, and 0 when all tiles are claimed.
+ * u64: the command that may run now (high half) and how many of its tiles nobody has claimed yet (low half). One word,
+ * so that a claim can never hit another command than the one that was looked at. The low half is CLOSED when the
+ * command has not been published, and 0 when all tiles are claimed.
  */
 export const TICKET = 128;
 export const CLOSED = 0xffffffff;

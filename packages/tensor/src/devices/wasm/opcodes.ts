@@ -99,9 +99,14 @@ export const MATMUL_PACK = 0x301;
 export const MATMUL_TURN = 0x302;
 /** Columns that a tile packs. */
 export const MATMUL_PACK_COLUMNS = 64;
-/** Sums are taken in equal parts of at most 2^8 steps: what a tile needs of both operands then fits the second cache. */
+/**
+ * Sums are taken in equal parts of at most 2^8 steps: what a tile needs of both operands then fits the second cache.
+ */
 export const MATMUL_DEPTH_BITS = 8;
-/** Bytes of a row of such a part of A, turned: an odd number of cache lines, so that a column uses all sets of the cache. */
+/**
+ * Bytes of a row of such a part of A, turned: an odd number of cache lines, so that a column uses all sets of the
+ * cache.
+ */
 export const MATMUL_TURNED_ROW = 1088;
 
 export const GROUPED_MATMUL = 0x400;
@@ -111,7 +116,9 @@ export const ATTENTION_PACK = 0x500;
 export const ATTENTION_FORWARD = 0x501;
 export const ATTENTION_BACKWARD = 0x502;
 export const ATTENTION_COMBINE = 0x503;
-/** Queries and keys of a block of scores: multiples of the strips and panels of assembly/gemm.ts, keys of queries too. */
+/**
+ * Queries and keys of a block of scores: multiples of the strips and panels of assembly/gemm.ts, keys of queries too.
+ */
 export const ATTENTION_QUERIES = 60;
 export const ATTENTION_KEYS = 120;
 

@@ -1,6 +1,6 @@
 /**
- * Where the time of the queue goes: while a profile runs, the thread that finishes a command adds the time since the one
- * before to the sums of the command's label and of its kernel (assembly/runtime.ts).
+ * Where the time of the queue goes: while a profile runs, the thread that finishes a command adds the time since the
+ * one before to the sums of the command's label and of its kernel (assembly/runtime.ts).
  */
 import { now } from './host.ts';
 import { KERNEL_TIMES, LABEL_TIMES, LABELS, OPCODES, PROFILING } from './layout.ts';

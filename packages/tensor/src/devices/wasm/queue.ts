@@ -1,7 +1,7 @@
 /**
- * The recording end of the command queue. Commands go into the ring in shared memory (layout.ts) as long as there is room, then
- * into a list on this side that follows as the workers proceed: recording never waits. The workers signal only when they
- * reach the command that somebody waits for.
+ * The recording end of the command queue. Commands go into the ring in shared memory (layout.ts) as long as there is
+ * room, then into a list on this side that follows as the workers proceed: recording never waits. The workers signal
+ * only when they reach the command that somebody waits for.
  */
 import {
   CLOSED,
@@ -205,7 +205,9 @@ export class CommandQueue {
     if (this.#deferred === 1) this.#awaitSignal();
   }
 
-  /** Moves deferred items into the ring once it is half empty: rarely, since every attempt reads what the workers write. */
+  /**
+   * Moves deferred items into the ring once it is half empty: rarely, since every attempt reads what the workers write.
+   */
   #refill(): void {
     if (this.#deferred > 0 && ((this.#published - this.#readCompleted()) | 0) <= RING_SLOTS / 2) this.#flush();
   }

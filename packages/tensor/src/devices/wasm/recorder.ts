@@ -11,16 +11,16 @@ export interface Recorder {
   /** Number of threads that will share the tiles of a command: for choosing tile sizes, never for results. */
   readonly threads: number;
   /**
-   * Appends a command: kernel number `family * 256 + kernel` (see opcodes.ts), cut into `tiles` independent tiles, with at most
-   * ARGUMENT_WORDS argument words (integers; addresses by `address`, floats by `floatBits`). Commands run in order, each
-   * after the one before has finished. Nothing is recorded for 0 tiles.
+   * Appends a command: kernel number `family * 256 + kernel` (see opcodes.ts), cut into `tiles` independent tiles, with
+   * at most ARGUMENT_WORDS argument words (integers; addresses by `address`, floats by `floatBits`). Commands run in
+   * order, each after the one before has finished. Nothing is recorded for 0 tiles.
    */
   record(opcode: number, tiles: number, words: readonly number[]): void;
   /** Byte address of a buffer in the shared memory; 0 for null. Buffers are aligned to 64 bytes. */
   address(buffer: DeviceBuffer | null): number;
   /**
-   * Memory for intermediate results of several commands: free it with `release` right after the last command that uses it is
-   * recorded. Returns its byte address (aligned to 64).
+   * Memory for intermediate results of several commands: free it with `release` right after the last command that uses
+   * it is recorded. Returns its byte address (aligned to 64).
    */
   temporary(bytes: number): number;
   release(address: number): void;

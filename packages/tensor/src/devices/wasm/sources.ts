@@ -1,14 +1,14 @@
 /**
- * Whether the compiled kernels are those of the sources beside them. Kernels and the code that calls them agree on numbers and
- * on the order of words; where one is older than the other, results would be nonsense without any error.
+ * Whether the compiled kernels are those of the sources beside them. Kernels and the code that calls them agree on
+ * numbers and on the order of words; where one is older than the other, results would be nonsense without any error.
  */
 
 /** Name of the section of a compiled module that holds the digest of its sources. */
 export const SOURCES_SECTION = 'sources';
 
 /**
- * SHA-256 of everything that the kernels are compiled from, in hexadecimal. Null where that is not at hand: in the published
- * package, whose kernels and code were built together, and in browsers.
+ * SHA-256 of everything that the kernels are compiled from, in hexadecimal. Null where that is not at hand: in the
+ * published package, whose kernels and code were built together, and in browsers.
  */
 export async function sourcesDigest(): Promise<string | null> {
   const isNode = typeof process !== 'undefined' && typeof process.getBuiltinModule === 'function';

@@ -1,6 +1,6 @@
 /**
- * Memory through which the recording thread hands data to a busy queue: a ring of bytes that no kernel ever writes. A piece
- * may be overwritten when the command that copies it away has completed.
+ * Memory through which the recording thread hands data to a busy queue: a ring of bytes that no kernel ever writes. A
+ * piece may be overwritten when the command that copies it away has completed.
  */
 import type { SharedMemory } from './shared-memory.ts';
 
@@ -26,8 +26,8 @@ export class Staging {
   }
 
   /**
-   * Copies `data` in for command number `command`, given that `completed` commands have run. Returns the address, or null when
-   * there is no room yet.
+   * Copies `data` in for command number `command`, given that `completed` commands have run. Returns the address, or
+   * null when there is no room yet.
    */
   put(data: Uint8Array, command: number, completed: number): number | null {
     const pending = this.#pieces.findIndex((piece) => ((completed - piece.command) | 0) <= 0);

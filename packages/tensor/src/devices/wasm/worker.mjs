@@ -1,7 +1,7 @@
 /**
- * A worker thread of the wasm device, in Node and in browsers. It instantiates the compiled module on the shared memory and
- * stays inside it (assembly/runtime.ts) until a kernel fails or the thread is terminated. Plain JavaScript without imports,
- * so that it starts as it is, whatever loads the rest of the package.
+ * A worker thread of the wasm device, in Node and in browsers. It instantiates the compiled module on the shared memory
+ * and stays inside it (assembly/runtime.ts) until a kernel fails or the thread is terminated. Plain JavaScript without
+ * imports, so that it starts as it is, whatever loads the rest of the package.
  */
 const port = globalThis.process?.getBuiltinModule?.('node:worker_threads').parentPort ?? globalThis;
 

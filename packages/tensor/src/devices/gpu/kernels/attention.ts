@@ -1,6 +1,6 @@
 /**
- * Causal grouped-query attention. Without shared memory a fused kernel would compute each score many times over, so scores are
- * written out, for as many sequences at once as a bounded block of memory holds.
+ * Causal grouped-query attention. Without shared memory a fused kernel would compute each score many times over, so
+ * scores are written out, for as many sequences at once as a bounded block of memory holds.
  */
 import type { AttentionArguments, Kernels } from '../../kernels.ts';
 import { axes, indexOf, int, quotient } from '../axes.ts';
@@ -125,7 +125,9 @@ function attentionOf(run: Recorder, sizes: Sizes, { first, count }: Slab) {
   const query = (position: string, head: string, batchAt: string): string =>
     indexOf([position, head, batchAt], [1, sequence, sequence * heads], first * sequence * heads);
 
-  /** For every query and key that is not later: the dot product of two rows of `width`, and what `result` makes of it. */
+  /**
+   * For every query and key that is not later: the dot product of two rows of `width`, and what `result` makes of it.
+   */
   const overPairs = (
     key: string,
     buffers: Readonly<Record<string, Value>>,

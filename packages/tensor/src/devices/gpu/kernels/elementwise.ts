@@ -1,6 +1,6 @@
 /**
- * Elementwise kernels. Conditions are written so that NaN falls to the branch that passes it on, since `max`, `min`, `exp` and `log` of
- * the shading languages may give numbers for NaN, and their `log(0)` need not be infinite.
+ * Elementwise kernels. Conditions are written so that NaN falls to the branch that passes it on, since `max`, `min`,
+ * `exp` and `log` of the shading languages may give numbers for NaN, and their `log(0)` need not be infinite.
  */
 import type { DeviceBuffer } from '../../device.ts';
 import type { BinaryOp, Kernels, UnaryOp } from '../../kernels.ts';

@@ -72,8 +72,8 @@ export function lossKernels(run: Recorder): Pick<Kernels, 'countLabels' | 'softm
 }
 
 /**
- * Returns the loss of a row whose label's logit is `own`. The largest logit is kept out of the sum, so that a small loss is as exact as a
- * large one: `log(1 + others) + largest - own`.
+ * Returns the loss of a row whose label's logit is `own`. The largest logit is kept out of the sum, so that a small
+ * loss is as exact as a large one: `log(1 + others) + largest - own`.
  */
 function shortRowLoss(row: string, columns: number): string {
   const loop = (op: 'max' | 'sum', name: string, identity: string, of: (x: string) => string): string =>

@@ -1,7 +1,7 @@
 /**
- * Matrix products. A thread computes four neighbours of a row (gpu.js kernels have no shared memory, so what a thread keeps in
- * variables is all the reuse there is); they are returned together, which in memory is the row-major matrix. Widths that are no
- * multiple of four fall back to one element a thread.
+ * Matrix products. A thread computes four neighbours of a row (gpu.js kernels have no shared memory, so what a thread
+ * keeps in variables is all the reuse there is); they are returned together, which in memory is the row-major matrix.
+ * Widths that are no multiple of four fall back to one element a thread.
  */
 import type { Kernels } from '../../kernels.ts';
 import { axes, indexOf, int } from '../axes.ts';
@@ -33,7 +33,9 @@ export function returnTile(columns: readonly string[], expression: (column: stri
 /** Rounds of a loop that are written out: a round is short, so counting them costs as much as it does. */
 const UNROLL = 4;
 
-/** Declares `sum0 ..`, runs over `rounds`, and adds `left * right(column)` to each lane; stops early where `until` says. */
+/**
+ * Declares `sum0 ..`, runs over `rounds`, and adds `left * right(column)` to each lane; stops early where `until` says.
+ */
 export function dotLoop(
   columns: readonly string[],
   rounds: number,
@@ -70,8 +72,8 @@ export function findGroup(row: string, groups: number): string {
 }
 
 /**
- * From this many rows for each matrix on, a transposed right matrix is first turned: its reads, a whole row apart from thread to thread,
- * would miss what the threads beside have loaded.
+ * From this many rows for each matrix on, a transposed right matrix is first turned: its reads, a whole row apart from
+ * thread to thread, would miss what the threads beside have loaded.
  */
 const ROWS_WORTH_TURNING = 64;
 

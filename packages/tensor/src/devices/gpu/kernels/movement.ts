@@ -28,7 +28,8 @@ export function movementKernels(run: Recorder): Pick<Kernels, 'stridedCopy'> {
         return;
       }
 
-      // Every element of the result looks whether the box reaches it: its place along each axis, from the largest stride on.
+      // Every element of the result looks whether the box reaches it: its place along each axis, from the largest
+      // stride on.
       const order = shape.map((_, axis) => axis).filter((axis) => shape[axis]! > 1);
       order.sort((p, q) => outStrides[q]! - outStrides[p]!);
       const placesIn = (place: string): { axes: string[]; rest: string; bound: number } => {

@@ -29,8 +29,9 @@ type Settings = Omit<Parameters<Kernels['adamW']>[0], 'segments' | 'gradientScal
 const STATE = ['parameter', 'firstMoment', 'secondMoment'] as const;
 
 /**
- * A step of some parameters in one launch. It writes all new parameters one after the other, then all first, then all second moments: the
- * next step finds them as parts of one block, and reads them as one buffer. So there is room for several gradients.
+ * A step of some parameters in one launch. It writes all new parameters one after the other, then all first, then all
+ * second moments: the next step finds them as parts of one block, and reads them as one buffer. So there is room for
+ * several gradients.
  */
 function updateTogether(run: Recorder, segments: readonly AdamWSegment[], scale: Value | null, by: Settings): void {
   const counts = segments.map(({ count }) => count);
@@ -89,8 +90,8 @@ function updateApart(run: Recorder, segment: AdamWSegment, scale: Value | null, 
 }
 
 /**
- * Returns the new parameter, first or second moment of an element, as the variable `part` says, from its gradient `g` (which clipping
- * still scales), `keep` (what weight decay leaves) and `old`, an expression for each part.
+ * Returns the new parameter, first or second moment of an element, as the variable `part` says, from its gradient `g`
+ * (which clipping still scales), `keep` (what weight decay leaves) and `old`, an expression for each part.
  */
 function stepText(scale: Value | null, old: (part: number) => string): string {
   return `${scale === null ? '' : 'g = g * scale[0];'}

@@ -1,6 +1,7 @@
 /**
- * Reductions. A thread runs over at most some hundred elements, in four lanes; longer axes are cut into parts, whose results are
- * reduced again. So sums stay accurate, their order is fixed, and there are threads enough for a long axis alone.
+ * Reductions. A thread runs over at most some hundred elements, in four lanes; longer axes are cut into parts, whose
+ * results are reduced again. So sums stay accurate, their order is fixed, and there are threads enough for a long axis
+ * alone.
  */
 import type { Kernels, ReduceOp } from '../../kernels.ts';
 import { axes, chunksOf, indexOf, int, isNaNText, sumOf } from '../axes.ts';
@@ -83,8 +84,8 @@ export function reduceElements(run: Recorder, reduction: Reduction): Value {
 }
 
 /**
- * Statements that leave the variable `name` holding what `rounds` elements reduce to, in four lanes that are reduced together at the
- * end. `identity` is the number to begin with.
+ * Statements that leave the variable `name` holding what `rounds` elements reduce to, in four lanes that are reduced
+ * together at the end. `identity` is the number to begin with.
  */
 export function reduceLoop(
   op: ReduceOp,

@@ -1,6 +1,7 @@
 /**
- * Launches over rows `[rows, columns]` with numbers of whole rows in them (a mean, a largest element). Threads that belong to a short
- * row compute such a number each for themselves: they read the same elements at once, and nothing is launched or written for it.
+ * Launches over rows `[rows, columns]` with numbers of whole rows in them (a mean, a largest element). Threads that
+ * belong to a short row compute such a number each for themselves: they read the same elements at once, and nothing is
+ * launched or written for it.
  */
 import type { ReduceOp } from '../../kernels.ts';
 import { indexOf, int, product } from '../axes.ts';

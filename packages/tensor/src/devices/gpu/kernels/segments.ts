@@ -1,6 +1,7 @@
 /**
- * Sorting by segments, and sums over segments. Threads can neither add atomically nor write where they like, so everything is a
- * gather: each place of the result searches for what belongs there. Hence all results are deterministic.
+ * Sorting by segments, and sums over segments. Threads can neither add atomically nor write where they like, so
+ * everything is a gather: each place of the result searches for what belongs there. Hence all results are
+ * deterministic.
  */
 import type { Kernels } from '../../kernels.ts';
 import { axes, indexOf, int, LARGEST_VARIABLE, quotient } from '../axes.ts';
@@ -65,8 +66,8 @@ export function segmentKernels(run: Recorder): Pick<Kernels, 'segmentPlan' | 'se
 }
 
 /**
- * Statements that set `low` to the first place at or after `start` where `isBelow` fails; below `start + size` places it holds first,
- * then fails. Halving steps with a constant number of rounds.
+ * Statements that set `low` to the first place at or after `start` where `isBelow` fails; below `start + size` places
+ * it holds first, then fails. Halving steps with a constant number of rounds.
  */
 function lowerBound(size: number, isBelow: (place: string) => string, start: string): string {
   const lines = [`let low = ${start === '0' ? '0.0' : start};`];
@@ -168,7 +169,9 @@ function planOfKeys(run: Recorder, keys: Value, count: number, segments: number)
   return { order, inverse, offsets: offsets!, counts: counts! };
 }
 
-/** A digit of the keys, `floor(key / unit) mod RADIX` and below `digits`, taken in the given order (null: as they are). */
+/**
+ * A digit of the keys, `floor(key / unit) mod RADIX` and below `digits`, taken in the given order (null: as they are).
+ */
 interface Digits {
   readonly keys: Value;
   readonly order: Value | null;
@@ -195,8 +198,8 @@ function digitAt(of: Digits, place: string): string {
 }
 
 /**
- * Where the share of each block of keys in each digit ends among the sorted: how often the digit is in the block, laid out digit by digit
- * and summed up.
+ * Where the share of each block of keys in each digit ends among the sorted: how often the digit is in the block, laid
+ * out digit by digit and summed up.
  */
 function shareEnds(run: Recorder, of: Digits): { blocks: number; ends: Value } {
   const { count, digits } = of;
@@ -222,8 +225,8 @@ function shareEnds(run: Recorder, of: Digits): { blocks: number; ends: Value } {
 }
 
 /**
- * Statements that return which key is at a place of the stable order by digit: digit and block are found by bisection of the shares' `ends`,
- * the key by a look through the block.
+ * Statements that return which key is at a place of the stable order by digit: digit and block are found by bisection
+ * of the shares' `ends`, the key by a look through the block.
  */
 function sortedIndex(of: Digits, blocks: number, target: string): string {
   const { count, digits } = of;
@@ -246,7 +249,10 @@ function sortedIndex(of: Digits, blocks: number, target: string): string {
     return found;`;
 }
 
-/** Inclusive running sums of whole numbers: the sums of chunks, then for each place those of the chunks before it and its own up to it. */
+/**
+ * Inclusive running sums of whole numbers: the sums of chunks, then for each place those of the chunks before it and
+ * its own up to it.
+ */
 function runningSum(run: Recorder, x: Value, length: number): Value {
   const chunk = Math.ceil(Math.sqrt(length));
   const chunks = Math.ceil(length / chunk);

@@ -55,7 +55,8 @@ export function softmaxKernels(run: Recorder): Pick<Kernels, 'softmax' | 'softma
 }
 
 /**
- * One number a row, infinite where its largest element is. Long rows are cut into parts, whose logarithmic sums are reduced again.
+ * One number a row, infinite where its largest element is. Long rows are cut into parts, whose logarithmic sums are
+ * reduced again.
  */
 export function rowLogSumExp(run: Recorder, x: Value, rows: number, columns: number): Value {
   const parts = columns > LONGEST ? Math.ceil(columns / LONGEST) : 1;

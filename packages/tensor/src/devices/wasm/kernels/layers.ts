@@ -43,7 +43,9 @@ export function layersKernels(
     recorder.record(opcode, Math.ceil(rows / perTile), [rows, columns, perTile, ...words]);
   };
 
-  /** Records the backward of a norm: `outputs` are sums over all rows, of which every tile writes a row of partial sums. */
+  /**
+   * Records the backward of a norm: `outputs` are sums over all rows, of which every tile writes a row of partial sums.
+   */
   const recordNormBackward = (
     opcode: number,
     rows: number,

@@ -24,7 +24,9 @@ type RowKernels =
   | 'segmentPlan'
   | 'segmentSum';
 
-/** Columns that a tile of segmentSum adds up: wide enough for whole cache lines, narrow enough to share a long segment. */
+/**
+ * Columns that a tile of segmentSum adds up: wide enough for whole cache lines, narrow enough to share a long segment.
+ */
 const SEGMENT_COLUMNS_PER_TILE = 128;
 
 /** More tiles than this along the segments would be too small, since most segments of a vocabulary are empty. */

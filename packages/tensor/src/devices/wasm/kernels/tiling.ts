@@ -36,8 +36,8 @@ function cut(extent: number, largest: number, unit: number): number {
 }
 
 /**
- * Blocks for products `[m, k] [k, n]`, of which there are `copies`: large ones, but about four for each thread. Columns are
- * cut first, since B is packed for each row of blocks.
+ * Blocks for products `[m, k] [k, n]`, of which there are `copies`: large ones, but about four for each thread. Columns
+ * are cut first, since B is packed for each row of blocks.
  */
 export function tile(m: number, n: number, k: number, copies: number, threads: number): Tiling {
   const wanted = Math.min(4 * threads, Math.ceil((copies * m * n * k) / TILE_WORK));

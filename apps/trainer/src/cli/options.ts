@@ -1,0 +1,93 @@
+/** Options that several commands share, and how help shows examples. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { PRESETS } from '../settings/presets/index.ts';
+import { ROUTERS } from '../settings/routers.ts';
+import { ARCHITECTURES } from '../settings/schema.ts';
+
+/** Everything that decides a run. */
+export function addRunOptions(command: Command): Command {
+  const presets = Object.entries(PRESETS)
+    .filter(([name]) => !name.includes('/'))
+    .map(([name, { description }]) => `${name} (${description})`);
+  return command
+    .option('--preset <name>', `${presets.join('; ')}; paper/... (trainer config presets lists all) (default: quick)`)
+    .addOption(
+      repeatable(
+        '--config <file>',
+        'YAML file of settings, over the preset; repeatable, each over those before it (trainer config show prints one)',
+      ),
+    )
+    .option('--arch <name>', `${ARCHITECTURES.join(', ')} (default: ${ARCHITECTURES[0]})`)
+    .option(
+      '--router <name>',
+      "lpr (Latent Prototype Routing, corrected), lpr-paper (its equations read literally), lpr-official (what its released code computes), top-k (the architecture's own), " +
+        `or another method: ${ROUTERS.slice(4).join(', ')}. compare takes several, separated by commas, or all (default: lpr)`,
+    )
+    .addOption(
+      repeatable(
+        '--text <path>',
+        'UTF-8 text file or glob to train on, and hold some out of; repeatable, each a domain of its own. Other sources: data.sources in a file ' +
+          '(text, jsonl, parquet, hub)',
+      ).default([], 'the addresses that come along'),
+    )
+    .option('--steps <n>', 'training steps (default: as in the preset)', atLeast(1))
+    .option('--seed <n>', 'decides initial weights, data order and noise (default: 0)', atLeast(0))
+    .option('--threads <n>', 'worker threads; 0 runs in place (default: one a core)', atLeast(0))
+    .option(
+      '--device <name>',
+      'where to compute: wasm (the CPU), gpu (through WebGPU), auto (a GPU where there is one), gpu-software (a GPU that the CPU plays: very slow) (default: wasm)',
+    )
+    .addOption(
+      repeatable('--set <path=value>', 'any other setting, by its path in config.yaml, over all else; repeatable'),
+    );
+}
+
+export function addOutOption(command: Command): Command {
+  return command.option('--out <folder>', 'folder to make for the results (default: runs/<command>-<number>)');
+}
+
+/** An option that may be given several times; the default is none. */
+export function repeatable(flags: string, description: string): Option {
+  return new Option(flags, description)
+    .argParser((value: string, before: string[]) => [...before, value])
+    .default([], 'none');
+}
+
+/** Examples at the end of a command's help: what to type, and what it does. */
+export function addExamples(
+  command: Command,
+  examples: readonly (readonly [command: string, meaning: string])[],
+): Command {
+  const width = Math.max(...examples.map(([text]) => text.length));
+  const lines = examples.map(([text, meaning]) => `  pnpm trainer ${text.padEnd(width)}  ${meaning}`.trimEnd());
+  return command.addHelpText('after', ['', 'Examples:', ...lines].join('\n'));
+}
+
+/** Reads a whole number of at least `minimum`. */
+export function atLeast(minimum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isSafeInteger(value) || value < minimum) {
+      throw new InvalidArgumentError(`It must be a whole number of at least ${minimum}.`);
+    }
+    return value;
+  };
+}
+
+/** Reads a number within bounds. */
+export function numberBetween(minimum: number, maximum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !(value >= minimum && value <= maximum)) {
+      throw new InvalidArgumentError(`It must be a number from ${minimum} to ${maximum}.`);
+    }
+    return value;
+  };
+}
+
+/** Where to compute, for commands that use a finished model. */
+export function addDeviceOptions(command: Command): Command {
+  return command
+    .option('--threads <n>', 'worker threads; 0 runs in place (default: one a core)', atLeast(0))
+    .option('--device <name>', 'wasm (the CPU), gpu, auto, gpu-software', 'wasm');
+}

@@ -1,0 +1,164 @@
+/**
+ * The command line: what can be asked for, and its help. What is done is in commands/, loaded only when it is needed.
+ */
+import { Command } from 'commander';
+import { addModelCommands } from './model-commands.ts';
+import { addExamples, addOutOption, addRunOptions, atLeast } from './options.ts';
+import type { RunCommandOptions } from '../commands/shared.ts';
+import type { SettingOptions } from '../settings/resolve.ts';
+
+export function createProgram(): Command {
+  const program = new Command('trainer')
+    .description(
+      'Trains mixture-of-experts language models and measures how their routers balance the load.\n' +
+        'Without a command: compare.',
+    )
+    .showHelpAfterError('(--help shows all options)');
+  const compare = addCompare(program);
+  addTrain(program);
+  addReproduce(program);
+  addResume(program);
+  addConfig(program);
+  addModelCommands(program);
+  program.addHelpText('after', () => optionsOf(compare));
+  addExamples(program, [
+    ['', 'compare top-k with LPR: loss, balance, heatmap (about 3 minutes)'],
+    ['compare --preset tiny', 'the same in seconds, to see that everything works'],
+    ['train --preset small --router lpr', 'train one model'],
+    ['train --config my.yaml --set size.experts=64', 'with settings of a file, and one of your own'],
+    ['reproduce 2', 'a table of the paper, ours beside its figures'],
+    ['resume runs/compare-1', 'go on after Ctrl-C, a crash or a kill'],
+    ['eval runs/train-1', 'test loss and balance of a trained model'],
+    ['generate runs/train-1 --prompt "We must"', 'text of a trained model'],
+    ['export runs/train-1 exported', "a folder that Hugging Face's libraries open"],
+    ['doctor', 'what this machine can do'],
+    ['<command> --help', "a command's options, with examples"],
+  ]);
+  return program;
+}
+
+function addCompare(program: Command): Command {
+  const command = addOutOption(addRunOptions(program.command('compare', { isDefault: true })))
+    .summary("train the architecture's own router and LPR alike, and set them side by side")
+    .description(
+      "Trains two models that differ in their router alone - the architecture's own (top-k) and --router - from the same seed on the\n" +
+        'same batches, evaluates both on held-out text, prints a table, and writes summary.json, heatmap.png and curves.png.',
+    )
+    .action(async (options: RunCommandOptions) => {
+      const { compare } = await import('../commands/compare.ts');
+      await compare(options);
+    });
+  return addExamples(command, [
+    ['compare --preset tiny', 'in seconds, to see that everything works'],
+    ['compare --arch mixtral --seed 1', 'another architecture, another seed'],
+    ['compare --router lpr-official', 'with what the released code of the paper computes'],
+    ['compare --router all --steps 120', 'every routing method on one task'],
+  ]);
+}
+
+function addTrain(program: Command): void {
+  const command = addOutOption(addRunOptions(program.command('train')))
+    .summary('train one model and evaluate it')
+    .description('Trains one model with --router, evaluates it on held-out text and prints its figures.')
+    .action(async (options: RunCommandOptions) => {
+      const { train } = await import('../commands/train.ts');
+      await train(options);
+    });
+  addExamples(command, [
+    ['train --preset small --router lpr', 'one model, with Latent Prototype Routing'],
+    ['train --config my.yaml', 'with the settings of a file'],
+    ['train --set size.experts=64 --set lpr.temperature=4', 'some settings otherwise'],
+  ]);
+}
+
+function addReproduce(program: Command): void {
+  const command = addOutOption(addRunOptions(program.command('reproduce')))
+    .summary("train the rows of the paper's tables, and set the figures beside the paper's")
+    .description(
+      'Trains what tables of the paper (arXiv 2506.21328) compare, at the size that the preset gives, on the same text from the same seed, and\n' +
+        "prints the figures beside the paper's: 1 architectures, 2 components, 3 latent width, 4 strength, 5 numbers of experts, 6 measures of\n" +
+        'diversity, 7 measures of likeness. Rows that are alike are trained once.',
+    )
+    .argument('<table...>', '1 to 7, or all')
+    .action(async (tables: readonly string[], options: RunCommandOptions) => {
+      const { reproduce } = await import('../commands/reproduce.ts');
+      await reproduce(tables, options);
+    });
+  addExamples(command, [
+    ['reproduce 2', 'what each component of LPR contributes'],
+    ['reproduce all --steps 160', 'all seven tables'],
+    ['reproduce 3 4 --router lpr-official --seed 1', 'as the released code computes it'],
+    ['reproduce 2 --preset paper/qwen3-moe-lpr --device gpu', "at the paper's size"],
+  ]);
+}
+
+function addResume(program: Command): void {
+  const command = program
+    .command('resume')
+    .summary('go on with a run or a comparison that was stopped')
+    .description(
+      'Goes on from the newest whole checkpoint. The result is the same, bit for bit, as if it had never stopped\n' +
+        '(on the same kind of processor).',
+    )
+    .argument('<folder>', 'folder of a run or a comparison')
+    .option('--threads <n>', 'worker threads; 0 runs in place (default: as in the run)', atLeast(0))
+    .action(async (folder: string, options: { threads?: number }) => {
+      const { resume } = await import('../commands/train.ts');
+      await resume(folder, options);
+    });
+  addExamples(command, [['resume runs/compare-1', 'after Ctrl-C, a crash or a kill']]);
+}
+
+function addConfig(program: Command): void {
+  const config = program
+    .command('config')
+    .summary('show settings, presets, and the JSON schema of configuration files')
+    .description('Settings looked at before anything runs.');
+  addExamples(config, [
+    ['config presets', 'every preset, with its size'],
+    ['config show --preset small > my.yaml', 'a file to change and give to --config'],
+    ['config schema --out settings.schema.json', 'for editors'],
+  ]);
+  const show = addRunOptions(config.command('show'))
+    .summary('print the settings of a run as YAML')
+    .description('Prints what preset, files and options amount to, checked, as a file that --config reads.')
+    .action(async (options: SettingOptions) => {
+      const { showConfig } = await import('../commands/config.ts');
+      showConfig(options);
+    });
+  addExamples(show, [
+    ['config show --preset small > my.yaml', 'a file to change and give to --config'],
+    ['config show --config my.yaml --steps 10', 'what a command line would run'],
+  ]);
+  const schema = config
+    .command('schema')
+    .summary('print the JSON schema of configuration files')
+    .description('Prints the JSON schema of files for --config, with which editors complete and check them.')
+    .option('--out <file>', 'write it there instead')
+    .action(async (options: { out?: string }) => {
+      const { writeConfigSchema } = await import('../commands/config.ts');
+      await writeConfigSchema(options);
+    });
+  addExamples(schema, [['config schema --out settings.schema.json', 'for editors']]);
+  const presets = config
+    .command('presets')
+    .summary('list the presets')
+    .description('Lists every preset with parameters, training tokens and memory.')
+    .action(async () => {
+      const { listPresets } = await import('../commands/config.ts');
+      listPresets();
+    });
+  addExamples(presets, [['config presets', '']]);
+}
+
+/** The options of the default command, for the help of the whole program. */
+function optionsOf(command: Command): string {
+  const help = command.createHelp();
+  help.prepareContext({ helpWidth: process.stdout.columns ?? 80 });
+  const options = help.visibleOptions(command).filter((option) => option.long !== '--help');
+  const width = Math.max(...options.map((option) => help.optionTerm(option).length));
+  const items = options.map((option) =>
+    help.formatItem(help.optionTerm(option), width, help.optionDescription(option), help),
+  );
+  return ['', 'Options of compare and train:', ...items].join('\n');
+}

@@ -1,0 +1,163 @@
+/**
+ * Live progress on stderr: on a terminal one status line that is rewritten, elsewhere plain `key=value` lines, so that
+ * logs stay readable and stdout is left to results.
+ */
+import { type EvaluationLine, hasCode, type StepProgress } from '@lpr/train';
+
+export interface Progress {
+  /** Something that lasts begins: "training the tokenizer"; the detail says how far it has come. */
+  phase(text: string, detail?: string): void;
+  step(run: string, steps: number, progress: StepProgress): void;
+  evaluation(run: string, done: number, total: number): void;
+  /** The figures of an evaluation. */
+  evaluated(run: string, line: EvaluationLine): void;
+  /** A message that stays. */
+  note(text: string): void;
+  /** Leaves the terminal clean. */
+  end(): void;
+}
+
+/** What progress is written to: `process.stderr`, or something like it. */
+export interface ProgressStream {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+/**
+ * Keeps a run going when nobody reads what it prints any more (`| head`, a closed terminal): it has files of its own.
+ * Results that cannot be written for another reason, as on a full disk, are an error.
+ */
+export function outliveReaders(results: NodeJS.EventEmitter, progress: NodeJS.EventEmitter): void {
+  progress.on('error', () => {});
+  results.on('error', (error: Error) => {
+    if (hasCode(error, 'EPIPE')) return;
+    console.error(`error: the results cannot be written (${error.message})`);
+    process.exitCode = 1;
+  });
+}
+
+/** On a terminal the line is rewritten at most this often, in milliseconds. */
+const REFRESH = 100;
+
+export function createProgress(stream: ProgressStream, environment: NodeJS.ProcessEnv): Progress {
+  return stream.isTTY ? terminalProgress(stream, environment) : plainProgress(stream);
+}
+
+function terminalProgress(stream: ProgressStream, { NO_COLOR }: NodeJS.ProcessEnv): Progress {
+  const dim = (text: string): string => (NO_COLOR ? text : `\u001B[2m${text}\u001B[22m`);
+  let shownAt = 0;
+  let shown = false;
+  const clear = (): void => {
+    if (shown) stream.write('\r\u001B[K');
+    shown = false;
+  };
+  const show = (parts: readonly string[], force = false): void => {
+    const now = performance.now();
+    if (!force && now - shownAt < REFRESH) return;
+    shownAt = now;
+    clear();
+    const line = parts.join('  ').slice(0, (stream.columns ?? 80) - 1);
+    stream.write(dim(line));
+    shown = true;
+  };
+  return {
+    phase: (text, detail) => show(detail === undefined ? [text] : [text, detail], detail === undefined),
+    step(run, steps, progress) {
+      show(
+        [
+          run,
+          `${progress.report.step}/${steps}`,
+          `loss ${progress.report.loss.toFixed(3)}`,
+          ...balanceOf(progress).map(([name, value]) => `${name} ${value}`),
+          `${formatSeconds(secondsLeft(steps, progress))} left`,
+          // What a narrow terminal cuts off first.
+          `${(progress.tokensPerSecond / 1000).toFixed(1)}k tokens/s`,
+        ],
+        progress.report.step === steps,
+      );
+    },
+    evaluation: (run, done, total) => show([run, `evaluating ${Math.round((100 * done) / total)}%`], done >= total),
+    evaluated(run, line) {
+      clear();
+      stream.write(`${evaluationText(run, line)}\n`);
+    },
+    note(text) {
+      clear();
+      stream.write(`${text}\n`);
+    },
+    end: clear,
+  };
+}
+
+function plainProgress(stream: ProgressStream): Progress {
+  const line = (text: string): void => {
+    stream.write(`${text}\n`);
+  };
+  let lastBalance: StepProgress['balance'] = null;
+  let lastPhase = '';
+  return {
+    phase(text) {
+      if (text !== lastPhase) line(text);
+      lastPhase = text;
+    },
+    step(run, steps, progress) {
+      // A line for each logging window.
+      if (progress.balance === null || progress.balance === lastBalance) return;
+      lastBalance = progress.balance;
+      const { report } = progress;
+      const fields: [string, string][] = [
+        ['run', run],
+        ['step', `${report.step}/${steps}`],
+        ['loss', report.loss.toFixed(4)],
+        ...balanceOf(progress),
+        ['tokens/s', String(Math.round(progress.tokensPerSecond))],
+        ['left', formatSeconds(secondsLeft(steps, progress))],
+      ];
+      line(fields.map(([key, value]) => `${key}=${value}`).join(' '));
+    },
+    // What comes of it is said at its end.
+    evaluation() {},
+    evaluated: (run, figures) => line(evaluationText(run, figures)),
+    note: line,
+    end() {},
+  };
+}
+
+function evaluationText(run: string, { step, loss, domains, evaluatedTokens, gini, minMax }: EvaluationLine): string {
+  const names = Object.entries(domains);
+  const fields: [string, string][] = [
+    ['run', run],
+    ['step', String(step)],
+    ['held-out-loss', loss.toFixed(4)],
+    ...(names.length < 2 ? [] : names.map(([name, each]): [string, string] => [`loss/${name}`, each.loss.toFixed(4)])),
+    ['tokens', String(evaluatedTokens)],
+    ['gini', gini?.toFixed(3) ?? 'none'],
+    ['min-max', minMax?.toFixed(3) ?? 'none'],
+  ];
+  return fields.map(([key, value]) => `${key}=${value}`).join(' ');
+}
+
+function balanceOf({ balance }: StepProgress): [string, string][] {
+  if (balance === null) return [];
+  return [
+    ['gini', balance.mean.gini.toFixed(3)],
+    ['min-max', balance.mean.minMax.toFixed(3)],
+  ];
+}
+
+function secondsLeft(steps: number, { report, tokensPerSecond }: StepProgress): number {
+  return ((steps - report.step) * report.tokens) / tokensPerSecond;
+}
+
+/** "45s", "3m05s", "2h10m", "9d04h" */
+export function formatSeconds(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '?';
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole}s`;
+  const padded = (value: number): string => String(value).padStart(2, '0');
+  if (whole < 3600) return `${Math.floor(whole / 60)}m${padded(whole % 60)}s`;
+  const hours = Math.floor(whole / 3600);
+  if (hours < 48) return `${hours}h${padded(Math.floor((whole % 3600) / 60))}m`;
+  return `${Math.floor(hours / 24)}d${padded(hours % 24)}h`;
+}

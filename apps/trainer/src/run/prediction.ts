@@ -1,0 +1,110 @@
+/** What a run will take, told before it starts: parameters, memory and time. */
+import { availableParallelism, totalmem } from 'node:os';
+import { countParameters, type MemoryPrediction, predictFlops, predictMemory } from '@lpr/model';
+import { UsageError } from '../cli/errors.ts';
+import { decoderConfig } from '../settings/decoder-config.ts';
+import { formatSeconds } from '../cli/progress.ts';
+import type { Settings } from '../settings/schema.ts';
+
+/** What a WebAssembly memory can address. */
+const WASM_BYTES = 2 ** 32;
+
+/**
+ * Floating-point operations of a whole training step a second and thread: two threads of an AMD EPYC do 76e9 to 81e9
+ * (`trainer bench`, small and medium).
+ */
+const FLOPS_A_THREAD = 35e9;
+
+export interface Prediction {
+  readonly parameters: number;
+  /** Of these, those that one token passes through. */
+  readonly activeParameters: number;
+  /** On the device, in bytes: the larger of a training step and an evaluation batch. */
+  readonly memory: MemoryPrediction;
+  readonly memoryOf: 'a training step' | 'an evaluation batch';
+  readonly tokens: number;
+  /** Floating-point operations of the whole training. */
+  readonly flops: number;
+  /** Of training on the CPU, roughly; null where a GPU computes, whose speed is not known before it is tried. */
+  readonly seconds: number | null;
+}
+
+/** Sizes and costs of a run, from its settings alone. */
+export function predictRun(settings: Settings): Prediction {
+  const { data, training, evaluation, size, device, threads } = settings;
+  const config = decoderConfig(settings, size.vocabulary);
+  const { sequenceLength: sequence } = data;
+  const { accumulation } = training;
+  const counts = countParameters(config);
+  const step = predictMemory(config, { batch: data.batchSize, sequence, training: true, accumulation });
+  const held = predictMemory(config, { batch: evaluation.batchSize, sequence, training: false });
+  const tokens = tokensOfRun(settings);
+  const flops = tokens * predictFlops(config, { sequence }).training;
+  return {
+    parameters: counts.total,
+    activeParameters: counts.active,
+    memory: step.total >= held.total ? step : held,
+    memoryOf: step.total >= held.total ? 'a training step' : 'an evaluation batch',
+    tokens,
+    flops,
+    seconds: device === 'wasm' ? flops / (FLOPS_A_THREAD * Math.max(1, threads ?? availableParallelism())) : null,
+  };
+}
+
+/** Tokens that a run trains on. */
+function tokensOfRun({ data, training }: Settings): number {
+  return training.steps * training.accumulation * data.batchSize * data.sequenceLength;
+}
+
+/** "4.4M parameters (1.9M active), 0.12 GiB on the device, 655k tokens, 8.1 TFLOP a thousand tokens, roughly 3m05s". */
+export function predictionText({ parameters, activeParameters, memory, tokens, flops, seconds }: Prediction): string {
+  const parts = [
+    `${short(parameters)} parameters (${short(activeParameters)} active)`,
+    `${gibibytes(memory.total)} on the device`,
+    `${short(tokens)} tokens`,
+    `${(flops / 1e12).toPrecision(3)} TFLOP`,
+  ];
+  return [...parts, ...(seconds === null ? [] : [`roughly ${formatSeconds(seconds)} on this CPU`])].join(', ');
+}
+
+/**
+ * Throws when a run cannot fit into the memory of its device, or of this machine. A GPU says itself when its memory is
+ * exhausted: how much it has, no program is told.
+ *
+ * @throws UsageError that names the sizes, and what the run would take otherwise
+ */
+export function checkFits(settings: Settings): void {
+  if (settings.device !== 'wasm') return;
+  const prediction = predictRun(settings);
+  const { memory, memoryOf } = prediction;
+  const limits = [
+    { bytes: WASM_BYTES, owner: 'WebAssembly addresses' },
+    { bytes: totalmem(), owner: 'this machine has' },
+  ];
+  const exceeded = limits.find(({ bytes }) => memory.total > bytes);
+  if (exceeded === undefined) return;
+  const { total: _, ...parts } = memory;
+  const list = Object.entries(parts).map(([name, bytes]) => `${name} ${gibibytes(bytes)}`);
+  throw new UsageError(
+    `${memoryOf} would take ${gibibytes(memory.total)} (${list.join(', ')}), but ${exceeded.owner} ${gibibytes(exceeded.bytes)}. ` +
+      'Lower size.hidden, size.layers, size.experts or size.vocabulary if parameters are the most, data.batchSize or data.sequenceLength if ' +
+      `activations are, or use a GPU (--device gpu). The whole run: ${predictionText(prediction)}`,
+  );
+}
+
+function gibibytes(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+}
+
+/** "644M", "1.11B", "820". */
+export function short(count: number): string {
+  const [value, unit] =
+    count < 1e3
+      ? [count, '']
+      : count < 1e6
+        ? [count / 1e3, 'k']
+        : count < 1e9
+          ? [count / 1e6, 'M']
+          : [count / 1e9, 'B'];
+  return `${Number(value.toPrecision(3))}${unit}`;
+}

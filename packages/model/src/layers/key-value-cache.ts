@@ -1,0 +1,42 @@
+/** The keys and values of tokens that a decoder has already read, so that the next token costs a single row of work. */
+import { concatenate, keep, type Tensor } from '@lpr/tensor';
+
+export interface KeysAndValues {
+  /** `[batch, positions, keyHeads, headDim]`, turned by their positions. */
+  readonly keys: Tensor;
+  /** `[batch, positions, keyHeads, valueDim]`. */
+  readonly values: Tensor;
+}
+
+/**
+ * Starts empty; each call of a decoder with it adds the tokens of that call, for all layers. It lives until it is
+ * disposed. After a call that threw it is of no more use.
+ */
+export class KeyValueCache {
+  readonly #layers: KeysAndValues[] = [];
+
+  /** Tokens of each sequence that are remembered. */
+  get length(): number {
+    return this.#layers[0]?.keys.shape[1] ?? 0;
+  }
+
+  /** Adds the keys and values of further tokens of a layer, along axis 1. Gives those of all tokens. */
+  extend(layer: number, keys: Tensor, values: Tensor): KeysAndValues {
+    const before = this.#layers[layer];
+    const all =
+      before === undefined
+        ? { keys, values }
+        : { keys: concatenate([before.keys, keys], 1), values: concatenate([before.values, values], 1) };
+    this.#layers[layer] = { keys: keep(all.keys), values: keep(all.values) };
+    before?.keys.dispose();
+    before?.values.dispose();
+    return all;
+  }
+
+  dispose(): void {
+    for (const { keys, values } of this.#layers.splice(0)) {
+      keys.dispose();
+      values.dispose();
+    }
+  }
+}

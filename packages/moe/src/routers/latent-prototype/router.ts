@@ -1,0 +1,213 @@
+/**
+ * Latent Prototype Routing (Yang, arXiv 2506.21328). A small variational encoder maps tokens to a latent space
+ * (equations 10-12); each expert owns a prototype there; a token goes to the k experts whose prototypes are most
+ * similar to its latent, weighted by the softmax over their k scores. Regularisers spread the latents and prototypes
+ * out, so that load spreads as well. `options` says which formulation: see options.ts.
+ *
+ * Causal; training and evaluation route alike but for the noise that scores from z have in training.
+ */
+import {
+  add,
+  affine,
+  assign,
+  concatenate,
+  exp,
+  layerNorm,
+  linear,
+  matmul,
+  multiply,
+  silu,
+  slice,
+  softmax,
+  takeAlongRows,
+  type Tensor,
+  topK,
+} from '@lpr/tensor';
+import { fullChoices } from '../../choices.ts';
+import { withoutGradients } from '../../graph.ts';
+import type { RouterCore, RouterMethod } from '../../method.ts';
+import { constantSpec, type ParameterSpec, weightSpec } from '../../parameters.ts';
+import { drawNoise, type RouteContext, type RouterShape } from '../../router.ts';
+import { checkGroups, limitToBestGroups, updateSelectionBias } from '../../selection.ts';
+import { unitRows } from '../../unit-rows.ts';
+import { gaussiansOf, moveDecayedSums, movePrototypes } from './ema.ts';
+import { AVERAGED, objectiveOf } from './objective.ts';
+import { type LatentPrototypeOptions, latentPrototypePresets } from './options.ts';
+import { comparesDistributions, keysName, measureParameters, Rows, scoresOf } from './similarity.ts';
+
+type Options = LatentPrototypeOptions & { readonly kind: 'latentPrototype' };
+type Core = RouterCore<Options>;
+
+/** Names as the released code has them below the gate; `selection_bias` is ours. */
+function parameters(options: Options, shape: RouterShape): ParameterSpec[] {
+  const { hidden, experts } = shape;
+  const { latentDim } = options;
+  const specs = [
+    constantSpec('norm.weight', [hidden], 1),
+    constantSpec('norm.bias', [hidden], 0),
+    weightSpec('encoder.weight', [2 * latentDim, hidden]),
+    constantSpec('encoder.bias', [2 * latentDim], 0),
+    ...measureParameters(options, shape),
+  ];
+  const gaussian = comparesDistributions(options);
+  if (options.outProjection) {
+    // The released code mixes the means of Gaussian prototypes after a projection of their own.
+    if (gaussian)
+      specs.push(weightSpec('proj.weight', [latentDim, latentDim]), constantSpec('proj.bias', [latentDim], 0));
+    specs.push(weightSpec('out_proj.weight', [hidden, latentDim]), constantSpec('out_proj.bias', [hidden], 0));
+  }
+  const buffer = (name: string, extents: number[], initial: ParameterSpec['initial']): void => {
+    specs.push({ name, shape: extents, initial, trained: false });
+  };
+  const zero = { kind: 'constant', value: 0 } as const;
+  const copy = { kind: 'copy', of: keysName(options) } as const;
+  const movesSums = options.ema === 'official';
+  if (options.emaBuffers || (movesSums && !gaussian)) buffer('ema_sums', [experts, latentDim], copy);
+  if (movesSums && gaussian) {
+    buffer('ema_mu', [experts, latentDim], copy);
+    buffer('ema_var', [experts, latentDim], { kind: 'constant', value: 1 });
+  }
+  if (options.emaBuffers || movesSums) buffer('ema_counts', [experts], zero);
+  if (options.selectionBiasRate > 0) buffer('selection_bias', [experts], zero);
+  return specs;
+}
+
+interface Encoded {
+  readonly mu: Tensor;
+  readonly logvar: Tensor;
+  /** The sample; mu itself in evaluation and where nothing reads a sample. */
+  readonly z: Tensor;
+}
+
+function encode({ options, tensor }: Core, x: Tensor, context: RouteContext): Encoded {
+  const { latentDim, scoreFrom, alignment } = options;
+  const normed = layerNorm(x, tensor('norm.weight'), tensor('norm.bias'));
+  const both = linear(silu(normed), tensor('encoder.weight'), tensor('encoder.bias'));
+  const mu = slice(both, 1, 0, latentDim);
+  const logvar = slice(both, 1, latentDim, 2 * latentDim);
+  const samples = context.training && (scoreFrom === 'z' || alignment !== 'assignedMean');
+  if (!samples) return { mu, logvar, z: mu };
+  const noise = drawNoise('latentPrototype', 'normal', mu, mu.shape, context);
+  return { mu, logvar, z: add(mu, multiply(noise, exp(affine(logvar, 0.5)))) };
+}
+
+interface Selected {
+  /** i32 `[tokens, k]`. */
+  readonly experts: Tensor;
+  /** f32 `[tokens, k]`, without the bias. */
+  readonly chosenScores: Tensor;
+  /** What was selected by, where groups limit it; otherwise it is scores plus bias. */
+  readonly selection: Tensor | null;
+}
+
+/** The k best experts of each token, by score plus bias within the best groups. */
+function select({ options, topK: k, tensor }: Core, scores: Tensor): Selected {
+  const biased = options.selectionBiasRate > 0;
+  if (!biased && options.keptGroups === options.groups) {
+    const { values, indices } = topK(scores, k);
+    return { experts: indices, chosenScores: values, selection: null };
+  }
+  const limited = options.keptGroups < options.groups;
+  const { experts, selection } = withoutGradients(scores.device, () => {
+    const merit = limitToBestGroups(biased ? add(scores, tensor('selection_bias')) : scores, options);
+    return { experts: topK(merit, k).indices, selection: limited ? merit : null };
+  });
+  return { experts, chosenScores: takeAlongRows(scores, experts), selection };
+}
+
+export const latentPrototype: RouterMethod<Options> = {
+  defaults: { kind: 'latentPrototype', ...latentPrototypePresets.corrected },
+  traits: (options) => ({
+    reads: { training: 'token', evaluation: 'token' },
+    alike: true,
+    fillsSlots: true,
+    weightSum: options.weightScale,
+    takesLargest: true,
+    onlyTopK: null,
+    exactBalance: false,
+    pooledLosses: options.diversityTarget !== 'keys' || options.alignment !== 'paper',
+    expertTensors: [
+      ...['expert_keys', 'expert_keys_mu', 'expert_keys_logvar'],
+      ...['selection_bias', 'ema_sums', 'ema_mu', 'ema_var', 'ema_counts'],
+    ],
+  }),
+  parameters,
+  check(options, { experts, topK: k }) {
+    checkGroups('latentPrototype', options, experts, k);
+    if (options.latentDim % options.attentionHeads !== 0) {
+      throw new RangeError(
+        `latentPrototype router: attentionHeads must divide latentDim (${options.latentDim}), got ${options.attentionHeads}`,
+      );
+    }
+  },
+
+  route(core, x, context) {
+    const { options, experts: count, tensor } = core;
+    const keys = new Rows(tensor(keysName(options)));
+    const encoded = encode(core, x, context);
+    const { mu, logvar, z } = encoded;
+    const gaussian = comparesDistributions(options);
+    const latents = new Rows(options.scoreFrom === 'z' ? z : mu);
+
+    const scores = scoresOf(options, tensor, { latents, keys, gaussians: { mean: mu, logvar } });
+    const { experts, chosenScores, selection } = select(core, scores);
+    const choices = fullChoices(experts, count);
+    const details: Record<string, Tensor> = { ...encoded };
+    if (selection !== null) details['selection'] = selection;
+
+    let aggregate: Tensor | null = null;
+    let projected: Tensor | null = null;
+    if (options.outProjection || (context.training && options.alignment === 'paper')) {
+      const means =
+        options.outProjection && gaussian ? linear(keys.raw, tensor('proj.weight'), tensor('proj.bias')) : keys.raw;
+      aggregate = details['aggregate'] = matmul(softmax(scores), means);
+    }
+    if (options.outProjection) {
+      projected = details['z_decoded'] = linear(aggregate!, tensor('out_proj.weight'), tensor('out_proj.bias'));
+    }
+
+    const routed = { ...encoded, keys, latents, scores, chosenScores, choices, aggregate };
+    const objective = context.training ? objectiveOf(options, routed, context.part) : null;
+    const weights = softmax(chosenScores);
+    return {
+      ...choices,
+      weights: options.weightScale === 1 ? weights : affine(weights, options.weightScale),
+      scores,
+      losses: [],
+      ...objective,
+      details: { ...details, ...objective?.details },
+      ...(projected === null ? {} : { expertInput: add(x, projected) }),
+    };
+  },
+
+  /** Selection bias, moving averages, then the unit sphere. */
+  afterStep({ options, tensor }, { sums }) {
+    if (options.selectionBiasRate > 0) {
+      updateSelectionBias(tensor('selection_bias'), sums['counts']!, options.selectionBiasRate);
+    }
+    const keys = tensor(keysName(options));
+    withoutGradients(keys.device, () => {
+      if (options.ema !== 'off') moveByAverages(options, tensor, sums[AVERAGED]!);
+      if (options.unitBallConstraint) assign(keys, unitRows(keys));
+    });
+  },
+};
+
+/** `averaged` `[M, 1 + width]`: sums over the step. */
+function moveByAverages(options: Options, tensor: Core['tensor'], averaged: Tensor): void {
+  const keys = tensor(keysName(options));
+  if (options.ema !== 'official') {
+    assign(keys, movePrototypes(keys, averaged, options.emaDecay));
+  } else if (!comparesDistributions(options)) {
+    const state = { sums: tensor('ema_sums'), counts: tensor('ema_counts') };
+    assign(keys, moveDecayedSums(state, averaged, options.emaDecay));
+  } else {
+    const [means, squares] = [tensor('ema_mu'), tensor('ema_var')];
+    const state = { sums: concatenate([means, squares], 1), counts: tensor('ema_counts') };
+    const { mean, logvar } = gaussiansOf(moveDecayedSums(state, averaged, options.emaDecay));
+    assign(means, slice(state.sums, 1, 0, options.latentDim));
+    assign(squares, slice(state.sums, 1, options.latentDim, 2 * options.latentDim));
+    assign(keys, mean);
+    assign(tensor('expert_keys_logvar'), logvar);
+  }
+}

@@ -1,0 +1,229 @@
+/**
+ * What is done with finished models, from the command line: text in, tokenizer, training on two domains, generation,
+ * export; and the machine looked at.
+ */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseTokenizer } from '@lpr/data';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { removeCache, runTrainer } from './end-to-end-cli.ts';
+
+const work = mkdtempSync(join(tmpdir(), 'lpr-models-'));
+afterAll(() => {
+  rmSync(work, { recursive: true });
+  removeCache();
+});
+
+const TIMEOUT = 120_000;
+
+const prose = join(work, 'prose.txt');
+const code = join(work, 'code.txt');
+const tokenizer = join(work, 'tokenizer.json');
+const run = join(work, 'run');
+
+/** Documents that differ, of words in an order that repeats. */
+function documents(words: readonly string[], count: number): string {
+  const document = (_: unknown, i: number): string =>
+    Array.from({ length: 150 }, (_word, j) => words[(i * 7 + j * j + 3 * j) % words.length]).join(' ');
+  return Array.from({ length: count }, document).join('\n\n');
+}
+
+async function succeed(args: readonly string[]): Promise<string> {
+  const { code: exit, stdout, stderr } = await runTrainer(args, work);
+  expect(stderr).not.toContain('error');
+  expect(exit).toBe(0);
+  return stdout;
+}
+
+beforeAll(async () => {
+  writeFileSync(prose, documents(['the', 'house', 'stands', 'on', 'a', 'hill', 'above', 'the', 'old', 'town'], 60));
+  writeFileSync(code, documents(['let', 'x', '=', 'f(x);', 'return', 'x', '+', '1;', '}', '{'], 60));
+  await succeed(['tokenizer', 'train', '--text', prose, '--text', code, '--vocabulary', '300', '--out', tokenizer]);
+  const set = ['data.tokenizer={path: tokenizer.json}', 'size.vocabulary=320', 'data.heldOutFraction=0.1'];
+  const text = ['--text', 'prose.txt', '--text', 'code.txt'];
+  await succeed(['train', '--preset', 'tiny', ...text, ...set.flatMap((one) => ['--set', one]), '--out', run]);
+}, TIMEOUT);
+
+describe('a model trained on two text files with a tokenizer of their own', () => {
+  it('has that tokenizer, with room for more tokens', () => {
+    expect(readFileSync(join(run, 'tokenizer.json'), 'utf8')).toBe(readFileSync(tokenizer, 'utf8'));
+    expect(parseTokenizer(readFileSync(tokenizer, 'utf8')).vocabularySize).toBeLessThanOrEqual(300);
+  });
+
+  it(
+    'continues a prompt: the same text for the same seed, from the run, a checkpoint and an export',
+    async () => {
+      const exported = join(work, 'exported');
+      await succeed(['export', run, exported]);
+      expect(readdirSync(exported).toSorted()).toEqual([
+        'config.json',
+        'model.safetensors',
+        'tokenizer.json',
+        'tokenizer_config.json',
+      ]);
+      const checkpoint = join(run, 'checkpoints', 'step-000040');
+      const sampled = ['--prompt', 'the house', '--tokens', '12', '--temperature', '1', '--seed', '3'];
+      const texts: string[] = [];
+      for (const model of [run, checkpoint, exported]) texts.push(await succeed(['generate', model, ...sampled]));
+      expect(texts[0]).toMatch(/^the house./);
+      expect(new Set(texts).size).toBe(1);
+      expect(await succeed(['generate', run, ...sampled.slice(0, -1), '4'])).not.toBe(texts[0]);
+
+      const greedy = await succeed(['generate', run, '--prompt', 'the house', '--tokens', '12', '--greedy']);
+      const topOne = await succeed(['generate', run, ...sampled, '--top-k', '1']);
+      expect(topOne).toBe(greedy);
+
+      const again = await runTrainer(['export', run, exported], work);
+      expect(again.code).toBe(1);
+      expect(again.stderr).toContain('already exists');
+
+      const other = join(work, 'prose.txt');
+      const unfit = await runTrainer(['export', run, 'half', '--tokenizer', other], work);
+      expect(unfit.code).toBe(1);
+      expect(unfit.stderr).toContain(`${other} cannot be used`);
+      expect(existsSync(join(work, 'half'))).toBe(false);
+    },
+    TIMEOUT,
+  );
+});
+
+interface Figures {
+  readonly tokens: number;
+  readonly loss: number;
+  readonly domains: Record<string, { loss: number; tokens: number }>;
+  readonly layers: { gini: number }[];
+  readonly specialisation: { mutualInformation: number; domainInformation: number | null }[];
+  readonly counts: number[][];
+}
+
+async function figures(args: readonly string[]): Promise<Figures> {
+  return JSON.parse(await succeed([...args, '--json'])) as Figures;
+}
+
+describe('eval', () => {
+  it(
+    'gives loss by domain, balance and specialisation, on either split, some domains, or any text',
+    async () => {
+      const heldOut = await figures(['eval', run]);
+      const { evaluation } = JSON.parse(readFileSync(join(run, 'evaluation.json'), 'utf8')) as {
+        evaluation: { counts: number[][]; testLoss: number; mutualInformation: number };
+      };
+      expect(heldOut.counts).toEqual(evaluation.counts);
+      expect(heldOut.loss).toBeCloseTo(evaluation.testLoss, 5);
+      expect(Object.keys(heldOut.domains)).toEqual(['prose', 'code']);
+      const { prose: first, code: second } = heldOut.domains;
+      expect(first!.tokens + second!.tokens).toBe(heldOut.tokens);
+      expect((first!.loss * first!.tokens + second!.loss * second!.tokens) / heldOut.tokens).toBeCloseTo(
+        heldOut.loss,
+        5,
+      );
+      const information = heldOut.specialisation.map(({ mutualInformation }) => mutualInformation);
+      expect(information.reduce((sum, value) => sum + value / 2, 0)).toBeCloseTo(evaluation.mutualInformation, 9);
+      for (const { domainInformation } of heldOut.specialisation) expect(domainInformation).toBeGreaterThan(0);
+
+      const one = await figures(['eval', run, '--domain', 'code']);
+      expect(one.domains).toEqual({ code: second });
+      expect(one.specialisation[0]!.domainInformation).toBeNull();
+
+      const training = await figures(['eval', run, '--split', 'training', '--tokens', '1280']);
+      expect(training.tokens).toBe(1280);
+      expect(training.loss).not.toBe(heldOut.loss);
+
+      const own = await figures([
+        'eval',
+        join(run, 'checkpoints', 'step-000040'),
+        '--text',
+        'code.txt',
+        '--tokens',
+        '640',
+      ]);
+      expect(own.tokens).toBe(640);
+      // Every token goes to two experts, in both layers.
+      expect(own.counts.map((layer) => layer.reduce((a, b) => a + b))).toEqual([1280, 1280]);
+
+      const tables = await succeed(['eval', run]);
+      for (const word of ['perplexity', 'sampling floor', 'isotropic null', 'MaxVio', 'I(expert; domain)', 'layer 1']) {
+        expect(tables).toContain(word);
+      }
+    },
+    TIMEOUT,
+  );
+});
+
+describe('inspect', () => {
+  it(
+    'shows how prototypes lie, and where the tokens of a text go',
+    async () => {
+      const geometry = await succeed(['inspect', run]);
+      expect(geometry).toMatch(/^layer 1 +latentPrototype +8 x 16 /m);
+      expect(geometry).not.toContain('perplexity');
+      const { layers, text } = JSON.parse(await succeed(['inspect', run, '--json', '--text', prose])) as {
+        layers: { effectiveRank: number; largest: number; norm: { mean: number } }[];
+        text: Figures;
+      };
+      expect(layers).toHaveLength(2);
+      for (const { effectiveRank, largest, norm } of layers) {
+        expect(effectiveRank).toBeGreaterThan(1);
+        expect(effectiveRank).toBeLessThanOrEqual(8);
+        expect(largest).toBeLessThan(1);
+        // They start on the unit sphere, and forty steps do not take them far.
+        expect(norm.mean).toBeCloseTo(1, 0);
+      }
+      expect(text.layers).toHaveLength(2);
+    },
+    TIMEOUT,
+  );
+});
+
+describe('the machine', () => {
+  it(
+    'is looked at by doctor, and timed by bench',
+    async () => {
+      // Drivers of graphics cards may say whatever they like on stderr.
+      const { code: exit, stdout: found } = await runTrainer(['doctor'], work);
+      expect(exit).toBe(0);
+      expect(found).toMatch(/^ok {4}--device wasm: wasm, \d+ threads?, (relaxed )?SIMD$/m);
+      expect(found).toMatch(/^ok {4}--preset tiny runs on this CPU/m);
+      expect(found).toMatch(/^note {2}--preset paper\/mixtral needs a GPU/m);
+      expect(found).toMatch(/^ok {4}the cache can be written: .*lpr \(0\.\d MB; delete it to have the space back/m);
+      expect(found).not.toContain('FAIL');
+
+      const timed = await succeed(['bench', '--presets', 'tiny', '--steps', '3', '--threads', '1']);
+      const [, tokensPerSecond] = /^tiny +0\.1M +([\d,]+) /m.exec(timed) ?? [];
+      expect(Number(tokensPerSecond?.replaceAll(',', ''))).toBeGreaterThan(0);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'is not fit when the cache cannot be written',
+    async () => {
+      const blocked = join(work, 'blocked');
+      writeFileSync(blocked, '');
+      const { code: exit, stdout } = await runTrainer(['doctor'], work, { XDG_CACHE_HOME: blocked });
+      expect(stdout).toMatch(/^FAIL {2}the cache cannot be written/m);
+      expect(exit).toBe(1);
+    },
+    TIMEOUT,
+  );
+});
+
+describe('config', () => {
+  it(
+    'prints what a command line would run, as a file that --config reads, and its schema',
+    async () => {
+      const shown = await succeed(['config', 'show', '--preset', 'tiny', '--router', 'switch', '--steps', '3']);
+      const file = join(work, 'shown.yaml');
+      writeFileSync(file, shown);
+      expect(await succeed(['config', 'show', '--config', file])).toBe(shown);
+
+      const schema = join(work, 'settings.schema.json');
+      await succeed(['config', 'schema', '--out', schema]);
+      expect(JSON.parse(readFileSync(schema, 'utf8'))).toHaveProperty('properties.size.properties.experts');
+      expect(await succeed(['config', 'presets'])).toMatch(/^paper\/qwen3-moe +645\.4M +1105\.9M /m);
+      expect(existsSync(join(work, 'runs'))).toBe(false);
+    },
+    TIMEOUT,
+  );
+});

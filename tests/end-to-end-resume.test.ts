@@ -1,0 +1,206 @@
+/** Runs that were stopped, killed or damaged go on from the command line as if nothing had happened, or say why not. */
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { afterAll, describe, expect, it } from 'vitest';
+import { decided } from './faults/decided.ts';
+import { removeCache, runTrainer, startTrainer } from './end-to-end-cli.ts';
+
+const work = mkdtempSync(join(tmpdir(), 'lpr-resume-'));
+afterAll(() => {
+  rmSync(work, { recursive: true });
+  removeCache();
+});
+
+const TIMEOUT = 120_000;
+
+describe('resume', () => {
+  const args = ['--preset', 'tiny', '--steps', '30', '--set', 'training.checkpointEvery=7'];
+
+  it(
+    'gives the same bits after kill -9 at any moment, with another number of threads',
+    async () => {
+      const whole = join(work, 'whole');
+      expect((await runTrainer(['train', ...args, '--out', whole, '--threads', '2'])).code).toBe(0);
+
+      const killed = join(work, 'killed');
+      let attempt = startTrainer(['train', ...args, '--out', killed, '--threads', '1']);
+      // At any moment of its first steps, then right after it saved one, and while it goes on from that.
+      for (let kills = 0; kills < 3; kills++) {
+        const reached = (): boolean => (kills === 1 ? savedSteps(killed) > 0 : metricsBytes(killed) !== before);
+        const before = metricsBytes(killed);
+        while (attempt.child.exitCode === null && !reached()) await setTimeout(5);
+        await setTimeout(Math.random() * 100);
+        attempt.child.kill('SIGKILL');
+        await attempt.outcome;
+        attempt = startTrainer(['resume', killed, '--threads', String(1 + (kills % 2))]);
+      }
+      expect((await attempt.outcome).code).toBe(0);
+      expect(decided(killed)).toEqual(decided(whole));
+      expect(existsSync(join(killed, 'lock'))).toBe(false);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'takes up what Ctrl-C saved, in a comparison too',
+    async () => {
+      const whole = join(work, 'compare-whole');
+      expect((await runTrainer(['compare', ...args, '--out', whole])).code).toBe(0);
+      const stopped = join(work, 'compare-stopped');
+      const { child, outcome } = startTrainer(['compare', ...args, '--out', stopped]);
+      while (child.exitCode === null && metricsBytes(join(stopped, 'lpr')) === 0) await setTimeout(5);
+      child.kill('SIGINT');
+      const { code, stderr } = await outcome;
+      expect(code).toBe(130);
+      expect(stderr).toContain('trainer resume');
+      expect(existsSync(join(stopped, 'summary.json'))).toBe(false);
+      expect(readdirSync(join(stopped, 'lpr', 'checkpoints'))).not.toEqual([]);
+
+      expect((await runTrainer(['resume', stopped])).code).toBe(0);
+      for (const name of ['top-k', 'lpr']) {
+        const [a, b] = [decided(join(stopped, name)), decided(join(whole, name))];
+        // The checkpoint of the stop itself may be among those that are kept.
+        const logged = (files: Record<string, string>): [string, string][] =>
+          Object.entries(files).filter(([name]) => !name.startsWith('checkpoints'));
+        expect(logged(a)).toEqual(logged(b));
+        const model = (folder: string): Buffer =>
+          readFileSync(join(folder, name, 'checkpoints', 'step-000030', 'model.safetensors'));
+        expect(model(stopped).equals(model(whole))).toBe(true);
+      }
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'saves at Ctrl-C though what read its output has ended by that too, as tee does',
+    async () => {
+      const run = join(work, 'without-reader');
+      const { child, outcome } = startTrainer([
+        'train',
+        ...args,
+        '--set',
+        'training.checkpointEvery=1000',
+        '--out',
+        run,
+      ]);
+      while (child.exitCode === null && metricsBytes(run) === 0) await setTimeout(5);
+      child.stdout!.destroy();
+      child.stderr!.destroy();
+      child.kill('SIGINT');
+      expect((await outcome).code).toBe(130);
+      expect(readdirSync(join(run, 'checkpoints'))).toHaveLength(1);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'goes on with, and evaluates on, the text that the run began with and no other',
+    async () => {
+      const [run, file] = [join(work, 'changing'), join(work, 'changing.txt')];
+      const write = (word: string): void =>
+        writeFileSync(
+          file,
+          Array.from({ length: 400 }, (_, i) => `${word} ${i % 7} and so on. `.repeat(20)).join('\n\n'),
+        );
+      write('before');
+      const start = ['train', '--preset', 'tiny', '--steps', '2', '--text', file, '--out', run];
+      expect((await runTrainer(start)).code).toBe(0);
+      rmSync(join(run, 'evaluation.json'));
+      write('afterwards');
+      for (const command of ['resume', 'eval']) {
+        const { code, stderr } = await runTrainer([command, run]);
+        expect(code).toBe(1);
+        expect(stderr).toContain('the training text of changing is not the one that the run began with');
+      }
+      // Written anew, but the same.
+      write('before');
+      for (const command of ['eval', 'resume']) expect((await runTrainer([command, run])).code).toBe(0);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'trains on when nobody reads what it prints, and shows no stack',
+    async () => {
+      const unread = join(work, 'unread');
+      const { child, outcome } = startTrainer(['train', ...args, '--out', unread]);
+      child.stdout!.destroy();
+      child.stderr!.destroy();
+      expect((await outcome).code).toBe(0);
+      expect(existsSync(join(unread, 'evaluation.json'))).toBe(true);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'refuses to be made longer when it is finished',
+    async () => {
+      const longer = join(work, 'longer');
+      expect((await runTrainer(['train', '--preset', 'tiny', '--steps', '2', '--out', longer])).code).toBe(0);
+      const config = join(longer, 'config.yaml');
+      writeFileSync(config, readFileSync(config, 'utf8').replace('steps: 2', 'steps: 4'));
+      const { code, stdout, stderr } = await runTrainer(['resume', longer]);
+      expect([code, stdout]).toEqual([1, '']);
+      expect(stderr).toContain('training.steps is 4, but the run is finished after 2');
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'ends at once while the text is read: there is nothing to save',
+    async () => {
+      const text = join(work, 'large.txt');
+      writeFileSync(text, Array.from({ length: 2e6 }, (_, i) => `${(i * 7919) % 99991} words`).join('\n'));
+      const never = join(work, 'never');
+      const { child, outcome } = startTrainer(['train', '--preset', 'tiny', '--text', text, '--out', never]);
+      await once(child.stderr!, 'data');
+      child.kill('SIGINT');
+      const { code } = await outcome;
+      expect(code).not.toBe(0);
+      expect(existsSync(never)).toBe(false);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'falls back to the checkpoint before a damaged one, and says so; without any it is an error',
+    async () => {
+      const run = join(work, 'damaged');
+      expect((await runTrainer(['train', ...args, '--out', run])).code).toBe(0);
+      const before = decided(run);
+      rmSync(join(run, 'evaluation.json'));
+      const model = (step: string): string => join(run, 'checkpoints', `step-${step}`, 'model.safetensors');
+      truncateSync(model('000030'), 1000);
+      const { code, stderr } = await runTrainer(['resume', run]);
+      expect(stderr).toContain('step-000030 is damaged: model.safetensors (1000 bytes)');
+      expect(code).toBe(0);
+      expect(decided(run)).toEqual(before);
+
+      for (const step of ['000028', '000030']) writeFileSync(model(step), 'nothing');
+      for (const command of [
+        ['eval', run],
+        ['resume', run],
+      ]) {
+        if (command[0] === 'resume') rmSync(join(run, 'evaluation.json'));
+        const broken = await runTrainer(command);
+        expect(broken.code).toBe(1);
+        expect(broken.stderr).toContain('no checkpoint');
+        expect(broken.stderr).toContain('step-000028 is damaged');
+      }
+    },
+    TIMEOUT,
+  );
+});
+
+function metricsBytes(run: string): number {
+  const path = join(run, 'metrics.jsonl');
+  return existsSync(path) ? readFileSync(path).length : 0;
+}
+
+function savedSteps(run: string): number {
+  const path = join(run, 'checkpoints');
+  return existsSync(path) ? readdirSync(path).filter((name) => name.startsWith('step-')).length : 0;
+}

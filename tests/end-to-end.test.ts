@@ -1,0 +1,280 @@
+/**
+ * The trainer from the command line to its results: comparison, reproduction, evaluation, and every kind of bad input.
+ */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { decodeLoads, layersReport } from '@lpr/metrics';
+import { readMetrics } from '@lpr/train';
+import { afterAll, describe, expect, it } from 'vitest';
+import { removeCache, runTrainer, startTrainer } from './end-to-end-cli.ts';
+
+const work = mkdtempSync(join(tmpdir(), 'lpr-end-to-end-'));
+afterAll(() => {
+  rmSync(work, { recursive: true });
+  removeCache();
+});
+
+const TIMEOUT = 120_000;
+
+interface SummaryModel {
+  readonly router: string;
+  readonly testLoss: number;
+  readonly gini: number;
+  readonly minMax: number;
+  readonly worst: { readonly gini: number; readonly minMax: number };
+  readonly samplingFloor: { readonly gini: number; readonly minMax: number };
+  readonly isotropicNull: { readonly gini: number; readonly minMax: number };
+  readonly tokensPerSecond: number;
+  readonly steps: number;
+  readonly tokens: number;
+  readonly seed: number;
+  readonly device: string;
+  readonly threads: number;
+}
+
+function readJson(...path: string[]): unknown {
+  return JSON.parse(readFileSync(join(...path), 'utf8'));
+}
+
+describe('reproduce', () => {
+  it(
+    "sets rows of the paper's tables beside its figures, and goes on after a kill",
+    async () => {
+      const out = join(work, 'reproduce');
+      const started = startTrainer(['reproduce', '2', '6', '--preset', 'tiny', '--steps', '8', '--out', out]);
+      while (started.child.exitCode === null && !existsSync(join(out, 'lpr,klWeight=0'))) await setTimeout(5);
+      started.child.kill('SIGKILL');
+      await started.outcome;
+      const { code, stdout, stderr } = await runTrainer(['resume', out]);
+      expect(stderr).not.toContain('error');
+      expect(code).toBe(0);
+
+      const { models } = readJson(out, 'summary.json') as { models: (SummaryModel & { name: string })[] };
+      const words = ['klWeight=0', 'alignmentWeight=0', 'diversityWeight=0', 'diversity=cosine', 'diversity=euclidean'];
+      expect(models.map(({ name }) => name)).toEqual(['lpr', ...words.map((word) => `lpr,${word}`)]);
+      const { testLoss, gini } = models.find(({ name }) => name === 'lpr,diversityWeight=0')!;
+      const [row] = /without diversity.*/.exec(stdout)!;
+      expect(row.split(/ *\| */)).toEqual([
+        'without diversity',
+        testLoss.toFixed(3),
+        gini.toFixed(3),
+        expect.any(String),
+        expect.any(String),
+        '5.010',
+        '0.716',
+        '0.002',
+        '',
+      ]);
+      expect(stdout).toMatch(
+        /Table 6: measure of diversity\n\n\| .*\n\| -.*\n\| cosine .*\n\| orthogonal .*\n\| Euclidean .*\n\| rank correlation/,
+      );
+      for (const table of [2, 6]) {
+        for (const figure of ['heatmap', 'curves'])
+          expect(existsSync(join(out, `table-${table}-${figure}.png`))).toBe(true);
+      }
+    },
+    TIMEOUT,
+  );
+});
+
+describe('compare', () => {
+  it(
+    'trains, evaluates and draws both models, and can be run again',
+    async () => {
+      const out = join(work, 'compare');
+      const { code, stdout, stderr } = await runTrainer(['--preset', 'tiny', '--out', out, '--seed', '3']);
+      expect(stderr).not.toContain('error');
+      expect(code).toBe(0);
+      // Of both, before any text is read.
+      expect(stderr).toMatch(/^top-k: .* parameters .*\nlpr: .* parameters .*\nreading the text\n/);
+
+      const { models } = readJson(out, 'summary.json') as { models: SummaryModel[] };
+      expect(models.map(({ router }) => router)).toEqual(['top-k', 'lpr']);
+      for (const model of models) {
+        const { counts } = (readJson(out, model.router, 'evaluation.json') as { evaluation: { counts: number[][] } })
+          .evaluation;
+        const { mean, worst } = layersReport(counts);
+        expect(model.gini).toBe(mean.gini);
+        expect(model.minMax).toBe(mean.minMax);
+        expect(model.worst).toEqual({ gini: worst.gini, minMax: worst.minMax });
+        // Every token of the evaluation was routed to two experts in both layers: none lost, none twice.
+        expect(counts.map((layer) => layer.reduce((a, b) => a + b))).toEqual([2 * 8192, 2 * 8192]);
+        // Better than a uniform guess over the vocabulary, so something was learnt.
+        expect(model.testLoss).toBeLessThan(Math.log(512) - 0.5);
+        expect(model.steps).toBe(40);
+        expect(model.tokens).toBe(40 * 4 * 64);
+        expect(model.seed).toBe(3);
+        expect(model.device).toContain('wasm');
+        expect(model.tokensPerSecond).toBeGreaterThan(0);
+        expect(model.samplingFloor.gini).toBeGreaterThan(0);
+        expect(model.samplingFloor.gini).toBeLessThan(model.isotropicNull.gini);
+
+        const lines = await readMetrics(join(out, model.router));
+        expect(lines.map(({ step }) => step)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
+        const { windows } = decodeLoads(readFileSync(join(out, model.router, 'loads.bin')));
+        expect(windows.map(({ step }) => step)).toEqual([10, 20, 30, 40]);
+        for (const { step, tokens, counts } of windows) {
+          expect(tokens).toBe(10 * 4 * 64);
+          const { mean } = layersReport(counts);
+          expect(lines[step - 1]?.gini).toBe(mean.gini);
+        }
+      }
+      const [topK, lpr] = models as [SummaryModel, SummaryModel];
+      expect(topK.testLoss).not.toBe(lpr.testLoss);
+      for (const picture of ['heatmap.png', 'curves.png']) {
+        expect(readFileSync(join(out, picture)).subarray(1, 4).toString()).toBe('PNG');
+      }
+      expect(stdout).toContain('Qwen3-LPR');
+      expect(stdout).toContain(topK.testLoss.toFixed(4));
+
+      const again = await runTrainer(['--preset', 'tiny', '--out', out]);
+      expect(again.code).toBe(1);
+      expect(again.stderr).toContain('already exists');
+      expect(again.stderr).toContain('resume');
+      // Resuming what is finished changes nothing and prints the same.
+      const resumed = await runTrainer(['resume', out]);
+      expect(resumed.code).toBe(0);
+      expect(resumed.stdout).toBe(stdout);
+      const unclear = await runTrainer(['generate', out]);
+      expect(unclear.code).toBe(1);
+      expect(unclear.stderr).toContain(`holds several runs; name one of them: ${join(out, 'lpr')}`);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'gives each run without --out a folder of its own',
+    async () => {
+      const args = ['train', '--preset', 'tiny', '--steps', '2'];
+      for (const name of ['train-1', 'train-2']) {
+        expect((await runTrainer(args, work)).code).toBe(0);
+        expect(existsSync(join(work, 'runs', name, 'evaluation.json'))).toBe(true);
+      }
+    },
+    TIMEOUT,
+  );
+});
+
+describe('eval', () => {
+  it(
+    'prints the figures of a run and changes nothing',
+    async () => {
+      const run = join(work, 'evaluated');
+      await runTrainer(['train', '--preset', 'tiny', '--steps', '5', '--router', 'top-k', '--out', run]);
+      const before = filesIn(run);
+      const { code, stdout } = await runTrainer(['eval', run, '--json']);
+      expect(code).toBe(0);
+      const printed = JSON.parse(stdout) as { loss: number; counts: number[][]; mean: { gini: number } };
+      const { evaluation } = readJson(run, 'evaluation.json') as {
+        evaluation: { testLoss: number; counts: number[][]; gini: number; mutualInformation: number };
+      };
+      expect(printed.counts).toEqual(evaluation.counts);
+      expect(printed.loss).toBeCloseTo(evaluation.testLoss, 6);
+      expect(printed.mean.gini).toBe(evaluation.gini);
+      expect(filesIn(run)).toEqual(before);
+    },
+    TIMEOUT,
+  );
+});
+
+describe('bad input', () => {
+  const file = join(work, 'file');
+  writeFileSync(file, 'a few words, far fewer than a sequence takes');
+  writeFileSync(join(work, 'file2'), 'some other words');
+  const full = mkdtempSync(join(work, 'full-'));
+  writeFileSync(join(full, 'precious'), '');
+
+  it.each([
+    [['compare', '--prest', 'tiny'], 'Did you mean --preset?'],
+    [['compare', '--preset', 'tinny'], 'Did you mean tiny?'],
+    [['comapre'], 'unknown command "comapre". Did you mean compare?'],
+    [['train', '--router', 'nearest'], 'unknown router "nearest"'],
+    [['compare', '--router', 'top-k'], 'beside top-k'],
+    [['train', '--arch', 'qwen'], 'unknown architecture "qwen"'],
+    [['train', '--steps', '0'], 'at least 1'],
+    [['train', '--threads', 'two'], 'at least 0'],
+    // Before any text is read.
+    [['train', '--preset', 'tiny', '--threads', '100000', '--text', '/no/such/text'], 'device wasm, threads 100000: '],
+    [['tokenizer', 'train', '--text', '/no/such/text', '--out', join(work, 'no', 'such', 'file')], '--out'],
+    [['config', 'schema', '--out', join(work, 'no', 'such', 'file')], 'there is no folder'],
+    [['train', '--device', 'tpu'], 'unknown device "tpu"'],
+    [['train', '--preset', 'tiny', '--set', 'size.topK=0'], 'size.topK'],
+    [['train', '--preset', 'tiny', '--set', 'size.topK=9'], 'only 8 experts'],
+    [['train', '--set', 'size.hidden=65536'], 'GiB'],
+    [['train', '--preset', 'tiny', '--set', 'data.sequenceLength=9000000', '--set', 'data.batchSize=1'], 'sequence'],
+    [['train', '--preset', 'tiny', '--text', file, '--text', `${file}2`], 'document'],
+    [['train', '--preset', 'tiny', '--text', '/no/such/text'], '/no/such/text'],
+    [['train', '--preset', 'tiny', '--set', 'data.tokenizer={path: /no/such}'], '/no/such/tokenizer.json'],
+    [['train', '--preset', 'tiny', '--set', 'data.tokenizer=bytes', '--set', 'size.vocabulary=256'], 'at least 257'],
+    [['train', '--config', file], 'expected settings'],
+    [['train', '--preset', 'paper/mixtral'], 'GiB'],
+    [['generate', full], 'holds no model'],
+    [['export', full, join(work, 'exported')], 'holds no model'],
+    [['config', 'sho'], 'Did you mean show?'],
+    [['bench', '--presets', 'tinny'], 'Did you mean tiny?'],
+    [['tokenizer', 'train'], 'name text to train on'],
+    [['train', '--preset', 'tiny', '--out', join(file, 'run')], 'choose another'],
+    [['train', '--preset', 'tiny', '--out', full], 'already exists and is not empty'],
+    [['resume', join(work, 'nowhere')], 'is no run folder'],
+    [['eval', full], 'holds no model'],
+  ])(
+    '%j is one clear error',
+    async (args, message) => {
+      const before = filesIn(work);
+      const { code, stdout, stderr } = await runTrainer(args, work);
+      expect(stderr).toContain(message);
+      expect(stderr.match(/error:/g)).toHaveLength(1);
+      expect(stderr).not.toMatch(/^\s+at /m);
+      expect(stdout).toBe('');
+      expect(code).toBe(1);
+      expect(filesIn(work)).toEqual(before);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'help names every command and option, with examples',
+    async () => {
+      const { code, stdout } = await runTrainer(['--help']);
+      expect(code).toBe(0);
+      const commands = [
+        'compare',
+        'train',
+        'resume',
+        'eval',
+        'inspect',
+        'generate',
+        'export',
+        'tokenizer',
+        'config',
+        'doctor',
+        'bench',
+      ];
+      for (const word of [...commands, 'Examples', 'pnpm trainer']) expect(stdout).toContain(word);
+      const options = await runTrainer(['compare', '--help']);
+      for (const word of [
+        'preset',
+        'config',
+        'text',
+        'arch',
+        'router',
+        'steps',
+        'seed',
+        'threads',
+        'device',
+        'out',
+        'set',
+      ]) {
+        expect(options.stdout).toContain(`--${word} `);
+      }
+    },
+    TIMEOUT,
+  );
+});
+
+/** Paths of everything below a folder, in a fixed order. */
+function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true }).map(String).toSorted();
+}
