@@ -40,10 +40,10 @@ describe.skipIf(cases.length === 0)('a router alone as in PyTorch', () => {
       assign(target, data as Float32Array);
       tensors.set(name, target);
     }
-    const options = routerOf(config as unknown as Parameters<typeof routerOf>[0], {
+    const options = routerOf(config as unknown as Parameters<typeof routerOf>[0], () => ({
       kind: 'topKSoftmax',
       renormalize: true,
-    });
+    }));
     const shape = {
       hidden: Number(config['hidden_size']),
       experts: Number(config['num_experts']),

@@ -2,11 +2,11 @@
 export { ConfigError, parseDecoderConfig } from './config.ts';
 export * from './decoder.ts';
 export type { CommonKeys } from './families/common.ts';
-export { type DecoderConfig, planDecoder } from './families/index.ts';
+export { configFields, type DecoderConfig, keptKeys, keysInUse, planDecoder } from './families/index.ts';
 export type { DeepseekV3Config } from './families/deepseek-v3.ts';
 export type { MixtralConfig } from './families/mixtral.ts';
 export type { Qwen3MoeConfig } from './families/qwen3-moe.ts';
-export { type RouterKeys, routerOf } from './families/routing.ts';
+export { releasedKeys, type RouterKeys, routerOf, type SwitchKeys } from './families/routing.ts';
 export * from './flops.ts';
 export type * from './forward.ts';
 export * from './generate.ts';

@@ -1,23 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigError, countParameters, parseDecoderConfig, planDecoder } from '../src/index.ts';
+import { countParameters, parseDecoderConfig, planDecoder } from '../src/index.ts';
 import {
   familyConfig,
+  messageOf,
   releasedDeepseekJson,
   releasedJson,
   releasedMixtralJson,
   smallConfig,
   smallJson,
 } from './support.ts';
-
-function messageOf(json: unknown): string {
-  try {
-    parseDecoderConfig(json);
-  } catch (error) {
-    expect(error).toBeInstanceOf(ConfigError);
-    return (error as Error).message;
-  }
-  return 'accepted';
-}
 
 describe('parseDecoderConfig', () => {
   it('fills in the defaults of Hugging Face', () => {
@@ -94,81 +85,6 @@ describe('parseDecoderConfig', () => {
   it('reports all problems at once', () => {
     expect(messageOf({ ...smallJson, hidden_size: 0, vocab_size: -1 }).split('\n')).toHaveLength(2);
     expect(messageOf(null)).toContain('model_type: got nothing');
-  });
-});
-
-describe('the router of a config', () => {
-  const routerOf = (changes: Readonly<Record<string, unknown>>): unknown => {
-    const { feedForward } = planDecoder(smallConfig({ mlp_only_layers: [], ...changes })).layers[0]!;
-    return feedForward.kind === 'moe' ? feedForward.router : null;
-  };
-
-  it('is the own router of the family by default', () => {
-    expect(routerOf({})).toEqual({ kind: 'topKSoftmax', renormalize: true });
-  });
-
-  it('is any method by its name, with its settings', () => {
-    expect(routerOf({ router_type: 'topKSoftmax' })).toEqual({ kind: 'topKSoftmax', renormalize: true });
-    const router_options = { renormalize: false };
-    expect(routerOf({ router_type: 'topKSoftmax', router_options })).toEqual({
-      kind: 'topKSoftmax',
-      ...router_options,
-    });
-  });
-
-  it('of a name is checked against the experts', () => {
-    expect(messageOf({ ...smallJson, router_type: 'switch' })).toBe(
-      'config: router_options: switch router: topK must be 1 for this method, got 2',
-    );
-    expect(routerOf({ router_type: 'hash' })).toEqual({ kind: 'hash', vocabulary: 61 });
-    expect(() => routerOf({ router_type: 'hash', router_options: { vocabulary: 60 } })).toThrow(
-      'hash: vocabulary must be at least vocab_size (61)',
-    );
-  });
-
-  it('is that of DeepSeek-V3 with groups and a scale, which LPR keeps in its corrected formulation alone', () => {
-    const routerOfLayer = (changes: Readonly<Record<string, unknown>>): unknown => {
-      const { feedForward } = planDecoder(familyConfig('deepseek_v3', changes)).layers[1]!;
-      return feedForward.kind === 'moe' ? feedForward.router : null;
-    };
-    const groups = { groups: 3, keptGroups: 2, weightScale: 2.5 };
-    expect(routerOfLayer({ aux_loss_alpha: 1e-4 })).toEqual({
-      ...groups,
-      kind: 'deepSeekV3',
-      renormalize: true,
-      biasRate: 1e-3,
-      sequenceLossWeight: 1e-4,
-    });
-    expect(routerOfLayer({ router_type: 'lpr' })).toMatchObject(groups);
-    expect(routerOfLayer({ router_type: 'lpr', lpr_formulation: 'official' })).toMatchObject({
-      groups: 1,
-      weightScale: 1,
-    });
-  });
-
-  it('takes the released keys of LPR over the formulation and our switches over both', () => {
-    const keys = {
-      router_type: 'lpr',
-      router_latent_dim: 8,
-      router_kl_loss_coef: 0.5,
-      div_weight: 3,
-      diversity_lambda: 0.5,
-    };
-    expect(routerOf({ ...keys, lpr_formulation: 'reference' })).toMatchObject({
-      latentDim: 8,
-      strength: 0.5,
-      diversityWeight: 1.5,
-      alignment: 'official',
-    });
-    expect(routerOf({ ...keys, lpr_options: { latentDim: 4, temperature: 3 } })).toMatchObject({
-      latentDim: 4,
-      temperature: 3,
-      alignment: 'assignedMean',
-    });
-    expect(routerOf({ ...keys, lpr_formulation: 'paper', paper_div_target: 'prototypes' })).toMatchObject({
-      diversityTarget: 'keys',
-      diversityWeight: 3,
-    });
   });
 });
 

@@ -1,7 +1,7 @@
 /** Small configs for the tests of this package, and those of the paper. */
 import { routerMethods, type RouterOptions, routerTraits } from '@lpr/moe';
 import { type Device, type Tensor, tensor } from '@lpr/tensor';
-import { type DecoderConfig, parseDecoderConfig } from '../src/index.ts';
+import { ConfigError, type DecoderConfig, parseDecoderConfig } from '../src/index.ts';
 
 export const smallJson = {
   model_type: 'qwen3_moe',
@@ -66,6 +66,17 @@ export function familyConfig(
 
 export function smallConfig(changes: Readonly<Record<string, unknown>> = {}): DecoderConfig {
   return parseDecoderConfig({ ...smallJson, ...changes });
+}
+
+/** What the check of a config says: every fault, or 'accepted'. */
+export function messageOf(json: unknown): string {
+  try {
+    parseDecoderConfig(json);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+  return 'accepted';
 }
 
 /** The 0.6B models of the paper as their released configs have them. */

@@ -17,6 +17,19 @@ export interface CommonKeys extends RouterKeys {
   readonly rope_parameters?: { readonly rope_theta: number } | undefined;
 }
 
+/** Keys that are written into `config.json` as they are, for those who read it elsewhere. */
+const noteFields = {
+  use_cache: remark(),
+  auto_map: remark(),
+  _name_or_path: remark(),
+  transformers_version: remark(),
+  bos_token_id: remark(),
+  eos_token_id: remark(),
+  pad_token_id: remark(),
+};
+
+export const noteKeys: readonly string[] = Object.keys(noteFields);
+
 /** Their checks, for `z.strictObject`. Types are those of `CommonKeys`. */
 export const commonFields: Readonly<Record<string, z.ZodType>> = {
   ...routerFields,
@@ -32,16 +45,11 @@ export const commonFields: Readonly<Record<string, z.ZodType>> = {
   rope_parameters: z.strictObject({ rope_theta: positive(), rope_type: fixed('default') }).optional(),
   attention_dropout: fixed(0),
   initializer_range: fixed(0.02),
-  use_cache: remark(),
+  ...noteFields,
+  // Of the file that was read: what is saved says it anew.
   architectures: remark(),
-  auto_map: remark(),
-  _name_or_path: remark(),
   torch_dtype: remark(),
   dtype: remark(),
-  transformers_version: remark(),
-  bos_token_id: remark(),
-  eos_token_id: remark(),
-  pad_token_id: remark(),
 };
 
 /** The parts of a plan that every family fills in alike. */

@@ -3,11 +3,12 @@
  * plain MLPs; the others have an MLP for all tokens beside their experts, which sigmoid scores within the best groups
  * of experts choose. LPR in its corrected formulation keeps the groups and the scale of the weights.
  */
+import type { RouterOptions } from '@lpr/moe';
 import { z } from 'zod';
 import type { DecoderPlan, LayerPlan } from '../plan.ts';
 import { commonFields, type CommonKeys, commonPlan, expertsCheck, rotaryTheta } from './common.ts';
 import { count, countOrZero, crossCheck, fixed, flag, notNegative, positive, remark } from './fields.ts';
-import { routerOf } from './routing.ts';
+import { routerChecks, routerOf, type SwitchKeys } from './routing.ts';
 
 export interface DeepseekV3Config extends CommonKeys {
   readonly model_type: 'deepseek_v3';
@@ -81,6 +82,7 @@ const fields = z.strictObject({
 export const deepseekV3Schema: z.ZodObject = fields.superRefine(
   crossCheck<DeepseekV3Config>([
     expertsCheck('n_routed_experts'),
+    ...routerChecks,
     {
       field: 'qk_rope_head_dim',
       expected: () => 'an even number, since rotary embedding turns pairs of channels',
@@ -101,6 +103,13 @@ export const deepseekV3Schema: z.ZodObject = fields.superRefine(
   ]),
 );
 
+/** What LPR takes over from the own router in its corrected formulation, by its switches' names. */
+export const deepseekV3KeptKeys: SwitchKeys<'n_group' | 'topk_group' | 'routed_scaling_factor'> = {
+  n_group: 'groups',
+  topk_group: 'keptGroups',
+  routed_scaling_factor: 'weightScale',
+};
+
 export function planDeepseekV3(config: DeepseekV3Config): DecoderPlan {
   const attention = {
     kind: 'latent',
@@ -112,20 +121,20 @@ export function planDeepseekV3(config: DeepseekV3Config): DecoderPlan {
     valueDim: config.v_head_dim,
     bias: config.attention_bias,
   } as const;
-  const kept = {
+  const own = (): RouterOptions => ({
+    kind: 'deepSeekV3',
     groups: config.n_group,
     keptGroups: config.topk_group,
     weightScale: config.routed_scaling_factor,
-  };
-  const own = {
-    ...kept,
-    kind: 'deepSeekV3',
     renormalize: config.norm_topk_prob,
     biasRate: config.router_bias_update_rate,
     sequenceLossWeight: config.aux_loss_alpha,
-  } as const;
+  });
   const block = { name: 'mlp', matrices: { gate: 'gate_proj', up: 'up_proj', down: 'down_proj' } };
-  const dense: LayerPlan = { attention, feedForward: { ...block, kind: 'dense', width: config.intermediate_size } };
+  const dense = (): LayerPlan => ({
+    attention,
+    feedForward: { ...block, kind: 'dense', width: config.intermediate_size },
+  });
   const sparse: LayerPlan = {
     attention,
     feedForward: {
@@ -134,7 +143,7 @@ export function planDeepseekV3(config: DeepseekV3Config): DecoderPlan {
       width: config.moe_intermediate_size,
       experts: config.n_routed_experts,
       topK: config.num_experts_per_tok,
-      router: routerOf(config, own, kept),
+      router: routerOf(config, own, deepseekV3KeptKeys),
       sharedWidth: config.n_shared_experts * config.moe_intermediate_size,
       inputJitter: 0,
     },
@@ -147,7 +156,7 @@ export function planDeepseekV3(config: DeepseekV3Config): DecoderPlan {
       interleaved: config.rope_interleave,
     },
     layers: Array.from({ length: config.num_hidden_layers }, (_, i) =>
-      i < config.first_k_dense_replace ? dense : sparse,
+      i < config.first_k_dense_replace ? dense() : sparse,
     ),
   };
 }

@@ -2,9 +2,11 @@
 import { checkRouter } from '@lpr/moe';
 import type { z } from 'zod';
 import type { DecoderPlan } from '../plan.ts';
-import { type DeepseekV3Config, deepseekV3Schema, planDeepseekV3 } from './deepseek-v3.ts';
+import { noteKeys } from './common.ts';
+import { type DeepseekV3Config, deepseekV3KeptKeys, deepseekV3Schema, planDeepseekV3 } from './deepseek-v3.ts';
 import { type MixtralConfig, mixtralSchema, planMixtral } from './mixtral.ts';
 import { planQwen3Moe, type Qwen3MoeConfig, qwen3MoeSchema } from './qwen3-moe.ts';
+import type { SwitchKeys } from './routing.ts';
 
 /** Any family's config; `model_type` tells them apart. */
 export type DecoderConfig = DeepseekV3Config | MixtralConfig | Qwen3MoeConfig;
@@ -12,12 +14,14 @@ export type DecoderConfig = DeepseekV3Config | MixtralConfig | Qwen3MoeConfig;
 interface Family<Config> {
   readonly schema: z.ZodObject;
   readonly plan: (config: Config) => DecoderPlan;
+  /** Keys of the own router that LPR takes over in its corrected formulation. */
+  readonly keptKeys?: SwitchKeys;
 }
 
 const families: { readonly [Config in DecoderConfig as Config['model_type']]: Family<Config> } = {
   qwen3_moe: { schema: qwen3MoeSchema, plan: planQwen3Moe },
   mixtral: { schema: mixtralSchema, plan: planMixtral },
-  deepseek_v3: { schema: deepseekV3Schema, plan: planDeepseekV3 },
+  deepseek_v3: { schema: deepseekV3Schema, plan: planDeepseekV3, keptKeys: deepseekV3KeptKeys },
 };
 
 export const modelTypes: readonly string[] = Object.keys(families);
@@ -37,4 +41,30 @@ export function planDecoder(config: DecoderConfig): DecoderPlan {
     if (feedForward.kind === 'moe') checkRouter(feedForward.router, { ...feedForward, hidden: plan.hidden });
   }
   return plan;
+}
+
+/** Keys of a family's own router that LPR takes over in its corrected formulation, and its switches for them. */
+export function keptKeys(modelType: DecoderConfig['model_type']): SwitchKeys {
+  return familyOf(modelType).keptKeys ?? {};
+}
+
+/** Every key that a family's configs may have, and the check of its value alone. */
+export function configFields(modelType: DecoderConfig['model_type']): Readonly<Record<string, z.ZodType>> {
+  return familyOf(modelType).schema.shape;
+}
+
+/**
+ * The keys of a config that change something: those that its plan is made from, and those that are passed on to other
+ * readers of `config.json`. Not among them are, for instance, keys of the own router where another routes.
+ */
+export function keysInUse(config: DecoderConfig): ReadonlySet<string> {
+  const read = new Set(noteKeys);
+  const noting = new Proxy(config, {
+    get(target, key) {
+      if (typeof key === 'string') read.add(key);
+      return Reflect.get(target, key) as unknown;
+    },
+  });
+  familyOf(config.model_type).plan(noting);
+  return read;
 }

@@ -15,7 +15,7 @@ import {
   rotaryTheta,
 } from './common.ts';
 import { count, crossCheck, fixed, notNegative, positive } from './fields.ts';
-import { routerOf } from './routing.ts';
+import { routerChecks, routerOf } from './routing.ts';
 
 export interface MixtralConfig extends GroupedQueryKeys {
   readonly model_type: 'mixtral';
@@ -40,7 +40,7 @@ const fields = z.strictObject({
 });
 
 export const mixtralSchema: z.ZodObject = fields.superRefine(
-  crossCheck<MixtralConfig>([expertsCheck('num_local_experts'), ...groupedQueryChecks]),
+  crossCheck<MixtralConfig>([expertsCheck('num_local_experts'), ...groupedQueryChecks, ...routerChecks]),
 );
 
 export function planMixtral(config: MixtralConfig): DecoderPlan {
@@ -61,7 +61,7 @@ export function planMixtral(config: MixtralConfig): DecoderPlan {
       width: config.intermediate_size,
       experts: config.num_local_experts,
       topK: config.num_experts_per_tok,
-      router: routerOf(config, { kind: 'topKSoftmax', renormalize: true }),
+      router: routerOf(config, () => ({ kind: 'topKSoftmax', renormalize: true })),
       sharedWidth: 0,
       inputJitter: config.router_jitter_noise,
     },

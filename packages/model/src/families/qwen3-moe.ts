@@ -14,7 +14,7 @@ import {
   rotaryTheta,
 } from './common.ts';
 import { count, countOrZero, crossCheck, fixed, flag, positive, remark } from './fields.ts';
-import { routerOf } from './routing.ts';
+import { routerChecks, routerOf } from './routing.ts';
 
 export interface Qwen3MoeConfig extends GroupedQueryKeys {
   readonly model_type: 'qwen3_moe';
@@ -50,7 +50,7 @@ const fields = z.strictObject({
 });
 
 export const qwen3MoeSchema: z.ZodObject = fields.superRefine(
-  crossCheck<Qwen3MoeConfig>([expertsCheck('num_experts'), ...groupedQueryChecks]),
+  crossCheck<Qwen3MoeConfig>([expertsCheck('num_experts'), ...groupedQueryChecks, ...routerChecks]),
 );
 
 export function planQwen3Moe(config: Qwen3MoeConfig): DecoderPlan {
@@ -64,7 +64,7 @@ export function planQwen3Moe(config: Qwen3MoeConfig): DecoderPlan {
     queryKeyNorm: true,
   } as const;
   const block = { name: 'mlp', matrices: { gate: 'gate_proj', up: 'up_proj', down: 'down_proj' } };
-  const router = routerOf(config, { kind: 'topKSoftmax', renormalize: config.norm_topk_prob });
+  const router = routerOf(config, () => ({ kind: 'topKSoftmax', renormalize: config.norm_topk_prob }));
   const layers = Array.from({ length: config.num_hidden_layers }, (_, i): LayerPlan => {
     const sparse = !config.mlp_only_layers.includes(i) && (i + 1) % config.decoder_sparse_step === 0;
     if (!sparse) return { attention, feedForward: { ...block, kind: 'dense', width: config.intermediate_size } };

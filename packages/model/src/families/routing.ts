@@ -1,6 +1,7 @@
 /** The keys of a config that say how tokens are routed, and the router that they ask for. */
 import {
   type LatentPrototypeOptions,
+  type LatentPrototypePreset,
   latentPrototypePresets,
   type LoadBalancingScope,
   resolveLatentPrototype,
@@ -10,7 +11,7 @@ import {
   type RouterOptions,
 } from '@lpr/moe';
 import { z } from 'zod';
-import { count, flag, notNegative, oneOf } from './fields.ts';
+import { count, type CrossCheck, flag, notNegative, oneOf } from './fields.ts';
 
 /** The released code's names of the measures. */
 const measures = {
@@ -28,21 +29,13 @@ const measures = {
 /** A method of @lpr/moe by its own name. */
 type RivalKind = Exclude<RouterKind, 'latentPrototype'>;
 
-/** How tokens are routed, beside the family's own router. The key names of LPR are those of its released code. */
-export interface RouterKeys {
-  /** 'vanilla': the family's own router. 'lpr': Latent Prototype Routing. Others: the methods of @lpr/moe. */
-  readonly router_type: 'vanilla' | 'lpr' | RivalKind;
-  /** Settings of such a method by their own names, where they are not its defaults. */
-  readonly router_options?: Readonly<Record<string, unknown>> | undefined;
-  /** 'reference' is another name for 'official'. */
-  readonly lpr_formulation: 'corrected' | 'official' | 'reference' | 'paper';
+/** The keys of LPR's released code, each of which stands for a switch of LPR (`releasedKeys`). */
+interface ReleasedKeys {
   readonly router_latent_dim?: number | undefined;
   /** The strength of all regularisers. */
   readonly router_kl_loss_coef?: number | undefined;
   /** Only read where `lpr_options.ema` is on; the released code never calls its EMA update. */
   readonly router_ema_decay?: number | undefined;
-  /** Says again what `routing_metrics` already tells. */
-  readonly SimilarityMetrics?: 'VectorSimilarity' | 'DistributionDistance' | undefined;
   readonly routing_metrics?: keyof typeof measures | undefined;
   readonly diversity_type?: 'orthogonal' | 'cosine' | 'euclidean' | undefined;
   readonly diversity_lambda?: number | undefined;
@@ -51,8 +44,20 @@ export interface RouterKeys {
   readonly align_weight?: number | undefined;
   readonly unit_ball?: boolean | undefined;
   readonly paper_div_target?: 'tokens' | 'prototypes' | 'both' | undefined;
-  /** Any switch of LPR by its own name; wins over the keys above. */
+}
+
+/** How tokens are routed, beside the family's own router. */
+export interface RouterKeys extends ReleasedKeys {
+  /** 'vanilla': the family's own router. 'lpr': Latent Prototype Routing. Others: the methods of @lpr/moe. */
+  readonly router_type: 'vanilla' | 'lpr' | RivalKind;
+  /** Settings of such a method by their own names, where they are not its defaults. */
+  readonly router_options?: Readonly<Record<string, unknown>> | undefined;
+  /** 'reference' is another name for 'official'. */
+  readonly lpr_formulation: 'corrected' | 'official' | 'reference' | 'paper';
+  /** Any switch of LPR by its own name. A released key that says something else is refused. */
   readonly lpr_options?: Partial<LatentPrototypeOptions> | undefined;
+  /** A key of the released code too; it says again what `routing_metrics` tells, and is not read. */
+  readonly SimilarityMetrics?: 'VectorSimilarity' | 'DistributionDistance' | undefined;
   /** Hugging Face's name for: add the auxiliary load-balancing loss of the family's own router. */
   readonly output_router_logits: boolean;
   readonly router_aux_loss_coef: number;
@@ -66,6 +71,24 @@ export interface RouterKeys {
 }
 
 const rivals = Object.keys(routerMethods).filter((kind): kind is RivalKind => kind !== 'latentPrototype');
+
+/** Keys of a config, and the switch of LPR that each stands for. */
+export type SwitchKeys<Key extends string = string> = Readonly<Record<Key, keyof LatentPrototypeOptions>>;
+
+/** The released code's keys. `diversity_lambda` and `div_weight` are factors of one weight. */
+export const releasedKeys: SwitchKeys<keyof ReleasedKeys> = {
+  router_latent_dim: 'latentDim',
+  router_kl_loss_coef: 'strength',
+  router_ema_decay: 'emaDecay',
+  routing_metrics: 'measure',
+  diversity_type: 'diversity',
+  diversity_lambda: 'diversityWeight',
+  div_weight: 'diversityWeight',
+  kl_weight: 'klWeight',
+  align_weight: 'alignmentWeight',
+  unit_ball: 'unitBall',
+  paper_div_target: 'diversityTarget',
+};
 
 /** Their checks. */
 export const routerFields: Readonly<Record<string, z.ZodType>> = {
@@ -91,45 +114,86 @@ export const routerFields: Readonly<Record<string, z.ZodType>> = {
   router_z_loss_coef: notNegative().default(0),
 };
 
+/** A released key and `lpr_options` may both be there only where they say the same. */
+export const routerChecks: readonly CrossCheck<RouterKeys>[] = (
+  Object.entries(releasedKeys) as [keyof ReleasedKeys, keyof LatentPrototypeOptions][]
+).map(([key, field]) => ({
+  field: key,
+  expected: ({ lpr_options: options }) =>
+    `what lpr_options.${field} says, ${JSON.stringify(options?.[field])}; leave one of the two out`,
+  holds: (config) => {
+    if (config.router_type !== 'lpr' || config[key] === undefined) return true;
+    const said = releasedSwitches(config)[field];
+    const option = config.lpr_options?.[field];
+    return said === undefined || option === undefined || said === option;
+  },
+}));
+
 /**
  * The router that a config asks for: the family's own, another method with the config's settings, or LPR in a
- * formulation with the config's changes to it. `kept` is what the corrected formulation takes over from the family's
- * own router. Throws a RangeError that names a setting that does not fit.
+ * formulation with the config's changes to it. Reads only the keys that the router depends on.
+ *
+ * @param kept keys of the family's own router that LPR takes over in its corrected formulation, where `lpr_options` says
+ *   nothing else
+ * @throws RangeError that names a setting that does not fit
  */
 export function routerOf(
   config: RouterKeys & { readonly vocab_size: number },
-  own: RouterOptions,
-  kept: Partial<LatentPrototypeOptions> = {},
+  own: () => RouterOptions,
+  kept: SwitchKeys = {},
 ): RouterOptions {
-  const { router_type: type, router_options: settings = {} } = config;
-  if (type === 'vanilla') return own;
-  if (type === 'hash') {
-    const router = resolveRouter(type, { vocabulary: config.vocab_size, ...settings });
-    if (router.vocabulary >= config.vocab_size) return router;
-    throw new RangeError(
-      `hash: vocabulary must be at least vocab_size (${config.vocab_size}), since every token id has a row; got ${router.vocabulary}`,
-    );
+  const { router_type: type } = config;
+  if (type === 'vanilla') return own();
+  if (type === 'lpr') {
+    const formulation = formulationOf(config);
+    const switches = {
+      ...(formulation === 'corrected' ? keptSwitches(config, kept) : {}),
+      ...releasedSwitches(config),
+      ...config.lpr_options,
+    };
+    const given = Object.fromEntries(Object.entries(switches).filter(([, value]) => value !== undefined));
+    return { kind: 'latentPrototype', ...resolveLatentPrototype(formulation, given) };
   }
-  if (type !== 'lpr') return resolveRouter(type, settings);
-  const formulation = config.lpr_formulation === 'reference' ? 'official' : config.lpr_formulation;
-  const defaults = latentPrototypePresets[formulation];
-  const { div_weight: diversityWeight = defaults.diversityWeight, diversity_lambda: lambda = 1 } = config;
-  const target = config.paper_div_target === 'prototypes' ? 'keys' : config.paper_div_target;
-  const changes = {
-    ...(formulation === 'corrected' ? kept : {}),
+  const settings = config.router_options ?? {};
+  if (type !== 'hash') return resolveRouter(type, settings);
+  const router = resolveRouter(type, { vocabulary: config.vocab_size, ...settings });
+  if (router.vocabulary >= config.vocab_size) return router;
+  throw new RangeError(
+    `hash: vocabulary must be at least vocab_size (${config.vocab_size}), since every token id has a row; got ${router.vocabulary}`,
+  );
+}
+
+function formulationOf({ lpr_formulation: name }: RouterKeys): LatentPrototypePreset {
+  return name === 'reference' ? 'official' : name;
+}
+
+function keptSwitches(config: object, kept: SwitchKeys): Partial<LatentPrototypeOptions> {
+  const values = config as Readonly<Record<string, unknown>>;
+  return Object.fromEntries(Object.entries(kept).map(([key, field]) => [field, values[key]]));
+}
+
+/** What the released code's keys say that the formulation reads; undefined for the switches that they leave to it. */
+function releasedSwitches(config: RouterKeys): {
+  readonly [Field in keyof LatentPrototypeOptions]?: LatentPrototypeOptions[Field] | undefined;
+} {
+  const formulation = formulationOf(config);
+  const isPaper = formulation === 'paper';
+  const { routing_metrics: metric, paper_div_target: target, div_weight: weight } = config;
+  // The released code multiplies the penalty by lambda and weights the product.
+  const lambda = isPaper ? undefined : config.diversity_lambda;
+  const isWeighted = weight !== undefined || lambda !== undefined;
+  return {
     latentDim: config.router_latent_dim,
-    measure: config.routing_metrics === undefined ? undefined : measures[config.routing_metrics],
+    measure: metric === undefined ? undefined : measures[metric],
     emaDecay: config.router_ema_decay,
-    diversity: formulation === 'paper' ? undefined : config.diversity_type,
+    diversity: isPaper ? undefined : config.diversity_type,
     strength: config.router_kl_loss_coef,
-    // The released code multiplies the penalty by lambda and weights the product.
-    diversityWeight: formulation === 'paper' ? diversityWeight : diversityWeight * lambda,
+    diversityWeight: isWeighted
+      ? (weight ?? latentPrototypePresets[formulation].diversityWeight) * (lambda ?? 1)
+      : undefined,
     klWeight: config.kl_weight,
     alignmentWeight: config.align_weight,
     unitBall: config.unit_ball,
-    diversityTarget: formulation === 'paper' ? target : undefined,
-    ...config.lpr_options,
+    diversityTarget: !isPaper ? undefined : target === 'prototypes' ? 'keys' : target,
   };
-  const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
-  return { kind: 'latentPrototype', ...resolveLatentPrototype(formulation, given) };
 }
