@@ -1,11 +1,19 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { latentPrototypePresets } from '@lpr/moe';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { PAPER_TABLES, type PaperTableNumber } from '../src/comparison/paper.ts';
 import { rankCorrelation, reproductionOf, tableNumbers } from '../src/comparison/reproduction.ts';
 import { resolveSettings, type SettingOptions } from '../src/settings/resolve.ts';
 
 const ALL = tableNumbers(['all']);
+
+const work = mkdtempSync(join(tmpdir(), 'lpr-reproduction-'));
+const presetFile = join(work, 'preset.yaml');
+writeFileSync(presetFile, 'preset: paper/mixtral-lpr');
+afterAll(() => rmSync(work, { recursive: true }));
 
 function options(given: Partial<SettingOptions> = {}): SettingOptions {
   return { preset: 'tiny', config: [], set: [], ...given };
@@ -54,6 +62,23 @@ describe('the runs of the tables', () => {
     expect(runs.get('mixtral,top-k')).toEqual(resolveSettings(options({ preset: 'paper/mixtral' })));
     expect(runs.get('deepseek-v3,lpr-official')).toEqual(resolveSettings(options({ preset: 'paper/deepseek-v3-lpr' })));
     expect(latentPrototypePresets.official.unitBall).toBe(false);
+  });
+
+  it('are the same where a file names the preset', () => {
+    const { preset: _, ...rest } = options({ config: [presetFile] });
+    expect(reproductionOf([1], rest)).toEqual(reproductionOf([1], options({ preset: 'paper/mixtral-lpr' })));
+  });
+
+  it.each(['lpr', 'lpr-paper'])("are regularised as %s is, where the preset is the paper's", (router) => {
+    const { runs } = reproductionOf([1, 2], options({ preset: 'paper/mixtral-lpr', router }));
+    const ours = [...runs.values()].filter(({ lpr }) => lpr !== undefined);
+    const { strength, alignmentWeight } = latentPrototypePresets[router === 'lpr' ? 'corrected' : 'paper'];
+    for (const { lpr, training } of ours) {
+      expect(training.accumulatedTerms).toBe('mean');
+      expect(lpr!.strength).toBe(strength);
+      expect([alignmentWeight, 0]).toContain(lpr!.alignmentWeight);
+    }
+    expect(runs.get('qwen3-moe,top-k')!.training.accumulatedTerms).toBe('sum');
   });
 
   it('are those of the tables that were named, or a clear error', () => {

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { latentPrototypePresets } from '@lpr/moe';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { PRESETS } from '../src/settings/presets/index.ts';
+import { PRESETS } from '../src/settings/decisions.ts';
 import { checkSettings, checkStoredSettings } from '../src/settings/check.ts';
-import { resolveSettings, type SettingOptions } from '../src/settings/resolve.ts';
+import { resolveSettings, routerNames, type SettingOptions } from '../src/settings/resolve.ts';
 import { groupOf, ROUTERS } from '../src/settings/routers.ts';
 
 const options: SettingOptions = { preset: 'tiny', seed: 5, config: [], set: [] };
@@ -39,8 +39,10 @@ describe('resolveSettings', () => {
   });
 
   it('gives a hash table a row for every token', () => {
-    const { method, size } = resolveSettings({ ...options, router: 'hash' });
-    expect(method).toEqual({ vocabulary: size.vocabulary });
+    for (const set of [[], ['size.vocabulary=1000']]) {
+      const { method, size } = resolveSettings({ ...options, router: 'hash', set });
+      expect(method).toEqual({ vocabulary: size.vocabulary });
+    }
   });
 
   it('puts options and --set over the preset, and leaves the preset alone', () => {
@@ -57,9 +59,18 @@ describe('resolveSettings', () => {
     expect(settings.training.learningRate).toBe(0.005);
     expect(settings.lpr?.temperature).toBe(2.5);
     expect(settings.data.tokenizer).toEqual({ path: 't.json' });
-    expect(resolveSettings(options).size.experts).toBe(PRESETS['tiny']?.settings.size.experts);
+    expect(resolveSettings(options).size.experts).toBe(PRESETS['tiny']?.size.experts);
     // The same command line serves the other run of a comparison.
     expect(resolveSettings({ ...options, router: 'top-k', set }, ['top-k', 'lpr']).lpr).toBeUndefined();
+  });
+
+  it('takes architecture and router from --set as from their options', () => {
+    const set = ['router=lpr-paper', 'architecture=mixtral'];
+    const named = resolveSettings({ ...options, router: 'lpr-paper', arch: 'mixtral' });
+    expect(resolveSettings({ ...options, set })).toEqual(named);
+    expect(routerNames({ ...options, set })).toBe('lpr-paper');
+    // A comparison trains the routers that it names.
+    expect(resolveSettings({ ...options, router: 'top-k', set }, ['top-k', 'lpr-paper']).router).toBe('top-k');
   });
 
   it('lays files over the preset from left to right, options over files, and --set over all', () => {
@@ -76,7 +87,7 @@ describe('resolveSettings', () => {
     expect(settings).toMatchObject({
       router: 'lpr-paper',
       seed: 2,
-      size: { ...PRESETS['tiny']?.settings.size, experts: 16, topK: 3 },
+      size: { ...PRESETS['tiny']?.size, experts: 16, topK: 3 },
       training: { steps: 8, logEvery: 4 },
     });
     expect(settings.lpr).toEqual({ ...latentPrototypePresets.paper, latentDim: 8 });
@@ -142,7 +153,13 @@ describe('resolveSettings', () => {
     [{ router: 'sinkhorn', set: ['method.tolerence=3'] }, 'unknown setting'],
     [{ router: 'xmoe', set: ['method.projectionDim=0.5'] }, 'method.projectionDim'],
     [{ set: ['model.norm_topk_probs=true'] }, 'model.norm_topk_probs is not a key'],
-    [{ set: ['model.num_experts_per_tok=3'] }, 'model.num_experts_per_tok: is decided by size.topK'],
+    [{ set: ['model.num_experts_per_tok=3'] }, 'model.num_experts_per_tok: got 3, but it is decided by size.topK'],
+    [
+      { set: ['lpr.attentionHeads=3'] },
+      'lpr: latentPrototype router: attentionHeads must divide latentDim (16), got 3',
+    ],
+    [{ set: ['lpr=3'] }, 'lpr: got 3, expected a group of settings'],
+    [{ router: 'hash', set: ['size.vocabulary=many'] }, 'size.vocabulary: got "many"'],
     [{ set: ['training.schedule=cosin'] }, 'training.schedule: got "cosin", expected one of warmupStableDecay, cosine'],
     [{ set: ['training.weightDecayGroups=[{names: ["*.nrm"], weightDecay: 0}]'] }, 'training.weightDecayGroups: AdamW'],
     [{ set: ['training.weightDecayGroups=[{name: a}]'] }, 'training.weightDecayGroups.0.names'],

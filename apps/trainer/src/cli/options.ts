@@ -1,6 +1,6 @@
 /** Options that several commands share, and how help shows examples. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { PRESETS } from '../settings/presets/index.ts';
+import { PRESETS } from '../settings/decisions.ts';
 import { ROUTERS } from '../settings/routers.ts';
 import { ARCHITECTURES } from '../settings/schema.ts';
 
@@ -38,7 +38,10 @@ export function addRunOptions(command: Command): Command {
       'where to compute: wasm (the CPU), gpu (through WebGPU), auto (a GPU where there is one), gpu-software (a GPU that the CPU plays: very slow) (default: wasm)',
     )
     .addOption(
-      repeatable('--set <path=value>', 'any other setting, by its path in config.yaml, over all else; repeatable'),
+      repeatable(
+        '--set <path=value>',
+        'any other setting, by its path in config.yaml, over all else; repeatable. model.KEY sets a key of config.json that no other setting decides',
+      ),
     );
 }
 

@@ -2,7 +2,7 @@
 import { writeWhole } from '@lpr/train';
 import { stringify } from 'yaml';
 import { predictionText, predictRun } from '../run/prediction.ts';
-import { PRESETS } from '../settings/presets/index.ts';
+import { PRESETS } from '../settings/decisions.ts';
 import { configJsonSchema } from '../settings/json-schema.ts';
 import { resolveSettings, type SettingOptions } from '../settings/resolve.ts';
 import { alignColumns } from '../cli/table.ts';

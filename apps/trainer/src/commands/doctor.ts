@@ -4,7 +4,7 @@ import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { createDevice, type Device, matmul, scope, tensor } from '@lpr/tensor';
 import { checkFits, predictRun } from '../run/prediction.ts';
-import { PRESETS } from '../settings/presets/index.ts';
+import { PRESETS } from '../settings/decisions.ts';
 import { formatSeconds } from '../cli/progress.ts';
 import { cacheDirectory } from '../run/session.ts';
 import { resolveSettings } from '../settings/resolve.ts';

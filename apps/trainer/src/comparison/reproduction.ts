@@ -2,10 +2,10 @@
 import type { LatentPrototypeOptions } from '@lpr/moe';
 import type { Comparison, Summary } from './comparison.ts';
 import { UsageError } from '../cli/errors.ts';
-import { paperPreset } from '../settings/presets/paper.ts';
+import { counterpartOf } from '../settings/decisions.ts';
 import { PAPER_TABLES, type PaperFigures, type PaperRow, type PaperTableNumber } from './paper.ts';
 import { predictRun, short } from '../run/prediction.ts';
-import { resolveSettings, routerNames, type SettingOptions } from '../settings/resolve.ts';
+import { presetName, resolveSettings, routerNames, type SettingOptions } from '../settings/resolve.ts';
 import { FORMULATIONS, type RouterName } from '../settings/routers.ts';
 import type { Settings } from '../settings/schema.ts';
 import { figure, markdownTable } from '../cli/table.ts';
@@ -55,10 +55,10 @@ function runOf(row: PaperRow, formulation: RouterName, options: SettingOptions):
   const { architecture } = resolveSettings(options);
   const { architecture: arch = architecture } = row;
   const router = row.isOwnRouter ? 'top-k' : formulation;
-  const sized = options.preset?.startsWith('paper/') ? { preset: paperPreset(arch, row.isOwnRouter ?? false) } : {};
+  const preset = counterpartOf(presetName(options), arch, router);
   // What is set of LPR is passed over where a row has the architecture's own router.
   const resolve = (set: readonly string[]): Settings =>
-    resolveSettings({ ...options, ...sized, arch, router, set: [...options.set, ...set] }, [router, formulation]);
+    resolveSettings({ ...options, preset, arch, router, set: [...options.set, ...set] }, [router, formulation]);
   const before = resolve([]);
   const { lpr, size } = changesOf(row, before);
   const changes = [...changed('lpr', lpr, before.lpr), ...changed('size', size, before.size)];

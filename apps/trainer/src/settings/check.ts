@@ -6,8 +6,9 @@ import { ConfigError, decoderParameters, planDecoder } from '@lpr/model';
 import { readConfig, weightDecays } from '@lpr/train';
 import { UsageError } from '../cli/errors.ts';
 import { decoderConfig } from './decoder-config.ts';
-import { type Fault, faultsOf, faultsText } from './faults.ts';
+import { type Fault, faultsOf, faultsText, shown } from './faults.ts';
 import { isGroup } from './merge.ts';
+import { decidedFaults, decidedKeys, idleFaults, withoutIdlePresetKeys } from './model-keys.ts';
 import { groupOf, isMethod, methodSchema, ROUTER_GROUPS, ROUTERS } from './routers.ts';
 import { type Settings, settingsSchema } from './schema.ts';
 
@@ -36,15 +37,17 @@ export async function readSettings(folder: string): Promise<Settings> {
 
 /** Settings that a run wrote, perhaps before some of today's fields were there. */
 export function checkStoredSettings(value: unknown, origin: string): Settings {
-  if (!isGroup(value) || !isGroup(value['data']) || !('corpus' in value['data'])) return checkSettings(value, origin);
-  const { corpus, ...data } = value['data'];
+  if (!isGroup(value)) return checkSettings(value, origin);
+  const data = value['data'];
+  if (!isGroup(data) || !('corpus' in data)) return checkSettings(withoutIdlePresetKeys(value), origin);
+  const { corpus, ...rest } = data;
   if (corpus !== 'state-of-the-union') {
     throw new UsageError(
       `${origin}: data.corpus names text files as earlier versions read them: a document each. They are cut into documents now, so the run cannot go ` +
         'on or be evaluated on the same text; start it anew with data.sources',
     );
   }
-  return checkSettings({ ...value, data: { ...data, sources: [{ type: corpus }] } }, origin);
+  return checkSettings(withoutIdlePresetKeys({ ...value, data: { ...rest, sources: [{ type: corpus }] } }), origin);
 }
 
 /** A group that the router does not read is most likely half of what was meant, so nothing else is said then. */
@@ -114,31 +117,10 @@ function sizeFaults({ size, data, training, evaluation }: Settings): Fault[] {
   return faults;
 }
 
-/** Keys of `config.json` that other settings decide. */
-const DECIDED: Readonly<Record<string, string>> = {
-  model_type: 'architecture',
-  vocab_size: 'size.vocabulary',
-  hidden_size: 'size.hidden',
-  num_hidden_layers: 'size.layers',
-  num_attention_heads: 'size.heads',
-  num_key_value_heads: 'size.keyValueHeads',
-  num_experts: 'size.experts',
-  num_local_experts: 'size.experts',
-  n_routed_experts: 'size.experts',
-  num_experts_per_tok: 'size.topK',
-  moe_intermediate_size: 'size.expertWidth',
-  max_position_embeddings: 'data.sequenceLength',
-  router_type: 'router',
-  lpr_options: 'lpr',
-  router_options: 'method',
-};
-
 /** What the architecture's own checks say, which also see the group `model`, and groups of parameters that are none. */
 function modelFaults(settings: Settings): Fault[] {
-  const decided = Object.keys(settings.model).filter((key) => Object.hasOwn(DECIDED, key));
-  if (decided.length > 0) {
-    return decided.map((key) => ({ path: `model.${key}`, problem: `is decided by ${DECIDED[key]}; set that instead` }));
-  }
+  const decided = decidedFaults(settings);
+  if (decided.length > 0) return decided;
   try {
     const config = decoderConfig(settings, settings.size.vocabulary);
     const plan = planDecoder(config);
@@ -146,21 +128,26 @@ function modelFaults(settings: Settings): Fault[] {
       return [
         {
           path: 'model',
-          problem: `leaves no layer with experts, so there is nothing to route: got ${JSON.stringify(settings.model)}`,
+          problem: `leaves no layer with experts, so there is nothing to route: got ${shown(settings.model)}`,
         },
       ];
     }
     const parameters = decoderParameters(plan).map(({ name }) => name);
     weightDecays(parameters, settings.training);
-    return [];
+    return idleFaults(settings, config);
   } catch (error) {
     if (error instanceof RangeError) return [{ path: 'training.weightDecayGroups', problem: error.message }];
     if (!(error instanceof ConfigError)) throw error;
-    const own = Object.keys(settings.model);
-    return error.message.split('\n').map((line) => {
-      const problem = line.replace(/^config: /, '');
-      const key = /^\w+/.exec(problem)?.[0] ?? '';
-      return { path: '', problem: own.includes(key) ? `model.${problem}` : problem };
-    });
+    return error.message.split('\n').map((line) => settingFault(line.replace(/^config: /, ''), settings));
   }
+}
+
+/** A fault of a key of `config.json`, under the path of the setting that it comes from. */
+function settingFault(problem: string, { architecture, model }: Settings): Fault {
+  const key = /^\w+/.exec(problem)?.[0] ?? '';
+  if (Object.hasOwn(model, key)) return { path: '', problem: `model.${problem}` };
+  const decided = decidedKeys(architecture);
+  return Object.hasOwn(decided, key)
+    ? { path: decided[key]!, problem: problem.slice(key.length).replace(/^: /, '') }
+    : { path: '', problem };
 }

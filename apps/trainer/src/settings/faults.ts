@@ -127,7 +127,8 @@ function pathText(path: Path): string {
   return path.map(String).join('.');
 }
 
-function shown(value: unknown): string {
+/** A value as a message tells it. */
+export function shown(value: unknown): string {
   if (value === undefined) return 'nothing';
   // JSON has neither infinities nor NaN.
   const text = typeof value === 'number' ? String(value) : JSON.stringify(value);

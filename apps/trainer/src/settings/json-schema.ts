@@ -1,6 +1,6 @@
 /** The JSON schema of configuration files: editors complete and check with it. */
 import { z } from 'zod';
-import { PRESETS } from './presets/index.ts';
+import { PRESETS } from './decisions.ts';
 import { settingsSchema } from './schema.ts';
 
 interface Node {

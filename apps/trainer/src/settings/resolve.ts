@@ -1,12 +1,14 @@
 /** From a preset, files and options to the settings of a run. */
 import type { SourceSpec } from '@lpr/data';
-import { latentPrototypePresets, resolveRouter, routerTraits } from '@lpr/moe';
+import { resolveRouter, routerTraits } from '@lpr/moe';
 import { unknownName } from '../cli/errors.ts';
-import { PRESETS } from './presets/index.ts';
 import { checkSettings } from './check.ts';
-import { merge, type Partials, readAssignment, readConfigFile } from './merge.ts';
-import { FORMULATIONS, groupOf, isMethod, ROUTER_GROUPS, type RouterName, ROUTERS } from './routers.ts';
-import { ARCHITECTURES, DEVICES, type Settings } from './schema.ts';
+import { ARCHITECTURE_TABLE, type Preset, PRESETS } from './decisions.ts';
+import { ownSwitches } from './decoder-config.ts';
+import { isGroup, merge, type Partials, readAssignment, readConfigFile } from './merge.ts';
+import { idleKeys } from './model-keys.ts';
+import { FORMULATIONS, groupOf, isMethod, type RouterName, ROUTERS } from './routers.ts';
+import { type Architecture, ARCHITECTURES, DEVICES, type Settings, settingsSchema } from './schema.ts';
 
 /** What the command line says; what it leaves out comes from the files, then the preset. */
 export interface SettingOptions {
@@ -27,90 +29,125 @@ export interface SettingOptions {
 
 /** Where neither options nor files nor the preset say otherwise. */
 const DEFAULT_PRESET = 'quick';
-const DEFAULTS = {
-  architecture: 'qwen3-moe',
-  router: 'lpr',
-  seed: 0,
-  device: 'wasm',
-  threads: null,
-  model: {},
-} as const;
+const DEFAULTS = { seed: 0, device: 'wasm', threads: null } as const;
 
 /**
  * The settings that a preset, files and options amount to.
  *
- * @param compared the routers of a comparison: settings of the others are passed over, so that one command line serves
- *   all
+ * @param compared the routers of a comparison: settings that only others of them read are passed over, so that one
+ *   command line serves all
  * @throws UsageError that names the option or the path, what it got and what it takes
  */
 export function resolveSettings(options: SettingOptions, compared: readonly RouterName[] = []): Settings {
-  const { preset, ...written } = writtenSettings(options);
-  const chosen = merge(DEFAULTS, presetNamed(preset));
-  const layers = merge(chosen, written);
-  const architecture = known('architecture', layers['architecture'], ARCHITECTURES);
-  const router = known('router', layers['router'], ROUTERS);
-  known('device', layers['device'], DEVICES);
+  const { preset, written } = askedFor(options);
+  // A comparison names the router of each run, whatever --set says.
+  const asked = compared.length === 0 ? written : merge(written, optionNames(options));
+  const architecture = known('architecture', asked['architecture'] ?? preset.architecture, ARCHITECTURES);
+  const router = known('router', asked['router'] ?? preset.router, ROUTERS);
+  known('device', asked['device'] ?? DEFAULTS.device, DEVICES);
+  const settingsWith = (router: RouterName): Partials => layered(preset, architecture, router, asked, compared);
 
-  let settings = merge(withRouter(chosen, architecture, router), written);
-  const own = groupOf(router);
-  const foreign: readonly string[] = compared.map(groupOf).filter((group) => group !== own);
-  for (const assignment of options.set) {
-    if (foreign.includes(assignment.split(/[.=]/)[0]!)) continue;
-    settings = merge(settings, readAssignment(assignment, settings));
-  }
-  return checkSettings(
-    Object.fromEntries(Object.entries(settings).filter(([key]) => !foreign.includes(key))),
-    'settings',
-  );
+  const settings = settingsWith(router);
+  const idle = idleKeys(settings);
+  if (idle === null) return checkSettings(settings, 'settings');
+  const others = compared.filter((other) => other !== router);
+  const isAsked = (key: string): boolean => isGroup(asked['model']) && Object.hasOwn(asked['model'], key);
+  const isReadElsewhere = (key: string): boolean =>
+    others.some((other) => idleKeys(settingsWith(other))?.has(key) === false);
+  // What the preset sets for routers that read it goes without a word.
+  const isPassedOver = (key: string): boolean => idle.has(key) && (!isAsked(key) || isReadElsewhere(key));
+  const model = Object.entries(settings['model'] as Partials).filter(([key]) => !isPassedOver(key));
+  return checkSettings({ ...settings, model: Object.fromEntries(model) }, 'settings');
 }
 
 /** The router that options, files and preset name, before anything is checked: `compare` takes several in one. */
 export function routerNames(options: SettingOptions): string {
-  const { preset, router } = writtenSettings(options);
-  return nameText(router ?? presetNamed(preset)['router'] ?? DEFAULTS.router);
+  const { preset, written } = askedFor(options);
+  return nameText(written['router'] ?? preset.router);
 }
 
-/** What files and options say, without the preset. */
-function writtenSettings(options: SettingOptions): Partials {
-  const { config, text = [], preset, arch, router, seed, device, threads, steps } = options;
+/** The name of the preset that options or files go over. */
+export function presetName(options: SettingOptions): string {
+  return askedFor(options).name;
+}
+
+interface Asked {
+  readonly name: string;
+  readonly preset: Preset;
+  /** What files and options say, without the preset. */
+  readonly written: Partials;
+}
+
+function askedFor(options: SettingOptions): Asked {
+  const { config, text = [], seed, device, threads, steps } = options;
   const files = config.map(readConfigFile).reduce<Partials>(merge, {});
-  const given = { preset, architecture: arch, router, seed, device, threads };
-  const written = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const { preset: named, ...ofFiles } = files;
+  const given = options.preset ?? named ?? DEFAULT_PRESET;
+  const found = Object.entries(PRESETS).find(([known]) => known === given);
+  if (found === undefined) throw unknownName('preset', nameText(given), Object.keys(PRESETS));
+  const [name, preset] = found;
+
   const groups = {
     ...(steps === undefined ? {} : { training: { steps } }),
     ...(text.length === 0 ? {} : { data: { sources: textSources(text) } }),
   };
-  return merge(merge(files, written), groups);
+  let written = [optionNames(options), defined({ seed, device, threads }), groups].reduce<Partials>(merge, ofFiles);
+  const { size, data, training, evaluation } = preset;
+  for (const assignment of options.set) {
+    const before = merge({ size, data, training, evaluation }, written);
+    written = merge(written, readAssignment(assignment, before));
+  }
+  return { name, preset, written };
 }
 
-function presetNamed(name: unknown): Partials {
-  const given = name ?? DEFAULT_PRESET;
-  const preset = Object.entries(PRESETS).find(([known]) => known === given)?.[1];
-  if (preset === undefined) throw unknownName('preset', nameText(given), Object.keys(PRESETS));
-  return preset.settings;
+/** What options call architecture and router. */
+function optionNames({ arch, router }: SettingOptions): Partials {
+  return defined({ architecture: arch, router });
+}
+
+function defined(fields: Partials): Partials {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
 /**
- * A preset's settings made fit for a router: its own group starts from the router's defaults, those of others go. A
- * method that works with one number of experts a token only gets that.
+ * From the bottom up: the router's own defaults, the preset, what files and options say of it. A method that works with
+ * one number of experts a token only gets that, and of the groups that only other routers of a comparison read nothing
+ * is left.
  */
-function withRouter(preset: Partials, architecture: string, router: RouterName): Partials {
+function layered(
+  preset: Preset,
+  architecture: Architecture,
+  router: RouterName,
+  asked: Partials,
+  compared: readonly RouterName[],
+): Partials {
+  const { size, data, training, evaluation } = preset;
+  const model = architecture === preset.architecture ? preset.model : {};
+  const onlyTopK = isMethod(router) ? routerTraits(resolveRouter(router)).onlyTopK : null;
   const own = groupOf(router);
-  const rest = Object.fromEntries(
-    Object.entries(preset).filter(([key]) => key === own || !ROUTER_GROUPS.some((group) => group === key)),
-  );
+  const foreign: readonly string[] = compared.map(groupOf).filter((group) => group !== own);
+  const settings = [
+    { ...DEFAULTS, model, size, data, training, evaluation },
+    preset.withRouter[router] ?? {},
+    onlyTopK === null ? {} : { size: { topK: onlyTopK } },
+    Object.fromEntries(Object.entries(asked).filter(([key]) => !foreign.includes(key))),
+    { architecture, router },
+  ].reduce<Partials>(merge, {});
+  return merge({ [own]: routerDefaults(router, architecture, settings) }, settings);
+}
+
+/** Every setting of a router's group, where nothing else is said. */
+function routerDefaults(router: RouterName, architecture: Architecture, settings: Partials): object {
+  const { lpr: _lpr, method: _method, balancing: _balancing, ...rest } = settings;
+  const parsed = settingsSchema.safeParse(rest);
+  const fitting = parsed.success ? parsed.data : null;
   const formulation = FORMULATIONS[router];
-  if (formulation !== undefined) return merge({ lpr: latentPrototypePresets[formulation] }, rest);
-  // DeepSeek-V3 balances by its selection bias instead.
-  if (!isMethod(router)) {
-    return merge({ balancing: { auxiliaryLoss: architecture === 'deepseek-v3' ? 0 : 0.001 } }, rest);
-  }
+  if (formulation !== undefined) return ownSwitches(formulation, fitting);
+  if (!isMethod(router)) return { auxiliaryLoss: ARCHITECTURE_TABLE[architecture].auxiliaryLoss };
   // A hash table has a row for every token.
-  const size = rest['size'] as Settings['size'];
-  const resolved = resolveRouter(router, router === 'hash' ? { vocabulary: size.vocabulary } : {});
-  const { kind: _, ...method } = resolved;
-  const { onlyTopK } = routerTraits(resolved);
-  return merge(merge({ method }, rest), onlyTopK === null ? {} : { size: { topK: onlyTopK } });
+  const vocabulary = router === 'hash' && fitting !== null ? { vocabulary: fitting.size.vocabulary } : {};
+  const { kind: _kind, ...method } = resolveRouter(router, vocabulary);
+  return method;
 }
 
 function known<Name extends string>(kind: string, given: unknown, names: readonly Name[]): Name {

@@ -100,7 +100,9 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
   model: z
     .record(z.string(), z.unknown())
     .default({})
-    .describe('Further keys of the Hugging Face config.json of the architecture; they win over what the sizes give'),
+    .describe(
+      'Further keys of the Hugging Face config.json of the architecture; none that another setting decides, or that the router does not read',
+    ),
   seed: z.int().min(0).describe('Decides initial weights, data order and noise'),
   device: z
     .enum(DEVICES)
