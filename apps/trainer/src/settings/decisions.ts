@@ -1,8 +1,8 @@
 /**
- * What an architecture, a formulation and a preset each decide of a run. An architecture: the keys of its `config.json`.
- * A formulation: the switches of Latent Prototype Routing, as `latentPrototypePresets` of @lpr/moe lists them, and what
- * a preset has `withRouter`. A preset: how large the model is, how long it trains, on what. Files and options go over
- * all of it.
+ * What an architecture, a formulation and a preset each decide of a run. An architecture: the keys of its
+ * `config.json`. A formulation: the switches of Latent Prototype Routing, as `latentPrototypePresets` of @lpr/moe lists
+ * them, and what a preset has `withRouter`. A preset: how large the model is, how long it trains, on what. Files and
+ * options go over all of it.
  */
 import type { DecoderConfig } from '@lpr/model';
 import type { RouterName } from './routers.ts';

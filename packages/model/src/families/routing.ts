@@ -133,8 +133,8 @@ export const routerChecks: readonly CrossCheck<RouterKeys>[] = (
  * The router that a config asks for: the family's own, another method with the config's settings, or LPR in a
  * formulation with the config's changes to it. Reads only the keys that the router depends on.
  *
- * @param kept keys of the family's own router that LPR takes over in its corrected formulation, where `lpr_options` says
- *   nothing else
+ * @param kept keys of the family's own router that LPR takes over in its corrected formulation, where `lpr_options`
+ *   says nothing else
  * @throws RangeError that names a setting that does not fit
  */
 export function routerOf(
