@@ -36,8 +36,9 @@ const summarySchema = z.strictObject({
       /** Trained on. */
       tokens: countSchema,
       topK: countSchema,
-      device: z.string(),
-      threads: countSchema,
+      /** Where it was last worked on; null where the run does not say. */
+      device: z.string().nullable(),
+      threads: countSchema.nullable(),
       /** In training, over all logging windows. */
       tokensPerSecond: z.number().nullable(),
       /** Shares of the training time by part of the model, and idle; empty where the device does not time itself. */

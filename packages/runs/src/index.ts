@@ -18,7 +18,7 @@ export { type MetricsLine, overallTokensPerSecond, type PartNorms, seriesOf, tim
 export { MetricsSeries, type SeriesFile } from './metrics-series.ts';
 export * from './names.ts';
 export { filesIn, messageOf, type Part, type RunFiles } from './run-files.ts';
-export { RunFolder } from './run-folder.ts';
+export { makeEmptyFolder, RunFolder } from './run-folder.ts';
 export { RunFollower } from './run-follower.ts';
 export { findRuns, type FindOptions, readEvaluations, readMetrics, readRun, readRuns, type Run } from './run.ts';
 export type { Series } from './series.ts';
