@@ -150,7 +150,11 @@ describe('resume', () => {
   it(
     'goes on with the settings that the run began with and no others, wherever its text lies',
     async () => {
-      const [run, first, second] = ['moved', 'first', 'second'].map((name) => join(work, name)) as [string, string, string];
+      const [run, first, second] = ['moved', 'first', 'second'].map((name) => join(work, name)) as [
+        string,
+        string,
+        string,
+      ];
       mkdirSync(first);
       const text = Array.from({ length: 400 }, (_, i) => `words ${i % 7} and so on. `.repeat(20)).join('\n\n');
       for (const name of ['training', 'other']) writeFileSync(join(first, `${name}.txt`), `${name} ${text}`);

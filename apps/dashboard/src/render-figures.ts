@@ -160,16 +160,13 @@ export const RUN_FIGURES: readonly FigureKind[] = [
     title: 'Loss against balance',
     caption: 'Held-out loss of each run against its Gini coefficient; no run beats one on the Pareto front in both.',
     draw: (runs, { levels }) => {
-      const { found, missing } = collect(
-        runs,
-        (run): Part<{ loss: number; gini: number }> => {
-          const evaluation = newestEvaluation(run);
-          if (evaluation.value === undefined) return evaluation;
-          const { loss, balance } = evaluation.value;
-          const { gini = null } = balance?.mean ?? {};
-          return gini === null ? { missing: 'the evaluation has no Gini' } : { value: { loss, gini } };
-        },
-      );
+      const { found, missing } = collect(runs, (run): Part<{ loss: number; gini: number }> => {
+        const evaluation = newestEvaluation(run);
+        if (evaluation.value === undefined) return evaluation;
+        const { loss, balance } = evaluation.value;
+        const { gini = null } = balance?.mean ?? {};
+        return gini === null ? { missing: 'the evaluation has no Gini' } : { value: { loss, gini } };
+      });
       if (found.length < 2)
         return { pictures: [], missing: [...missing, 'it compares runs: give at least two that were evaluated'] };
       const tokens = commonTokens(found.map(({ run }) => newestEvaluation(run).value?.evaluatedTokens ?? 0));

@@ -68,14 +68,14 @@ export function decodeEnvironment(text: string): Environment | null {
 
 function decodeFile(text: string): EnvironmentFile | null {
   try {
-    return fileSchema.parse(JSON.parse(text)) as EnvironmentFile;
+    return fileSchema.parse(JSON.parse(text));
   } catch {
     return null;
   }
 }
 
-function latest({ resumedAt, startedAt: _, ...first }: EnvironmentFile): Environment {
-  return resumedAt.reduce<Environment>((before, { at: _, ...changed }) => Object.assign({ ...before }, changed), first);
+function latest({ resumedAt, ...first }: EnvironmentFile): Environment {
+  return environmentSchema.parse(Object.assign({ ...first }, ...resumedAt));
 }
 
 function changes(before: Environment, now: Environment): Partial<Environment> {

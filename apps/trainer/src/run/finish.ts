@@ -1,7 +1,14 @@
 /** One run from its folder to its final evaluation: train what is left, then evaluate, once. */
 import { join } from 'node:path';
 import { resetDecoder } from '@lpr/model';
-import { type EvaluationLine, finalEvaluation, holdIdentity, readEvaluations, RUN_FILES, type RunFolder } from '@lpr/runs';
+import {
+  type EvaluationLine,
+  finalEvaluation,
+  holdIdentity,
+  readEvaluations,
+  RUN_FILES,
+  type RunFolder,
+} from '@lpr/runs';
 import { trainRun } from '@lpr/train';
 import type { Settings } from '../settings/schema.ts';
 import { writeTokenizer } from './model-source.ts';
