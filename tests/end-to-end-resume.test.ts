@@ -169,23 +169,27 @@ describe('resume', () => {
       const whole = decided(run);
       const config = join(run, 'config.yaml');
       const before = readFileSync(config, 'utf8');
+      const changes = [
+        ['training.steps', 'steps: 4', 'steps: 6'],
+        ['data.batchSize', 'batchSize: 4', 'batchSize: 2'],
+        ['training.accumulation', 'accumulation: 1', 'accumulation: 2'],
+        ['seed', 'seed: 0', 'seed: 1'],
+      ] as const;
+      for (const [, was] of changes) expect(before).toContain(was);
+      writeFileSync(
+        config,
+        changes.reduce((text, [, was, is]) => text.replace(was, is), before),
+      );
       // Whether it is finished or not.
       for (const isFinished of [true, false]) {
         if (!isFinished) unfinish(run);
-        for (const [path, was, is] of [
-          ['training.steps', 'steps: 4', 'steps: 6'],
-          ['data.batchSize', 'batchSize: 4', 'batchSize: 2'],
-          ['training.accumulation', 'accumulation: 1', 'accumulation: 2'],
-          ['seed', 'seed: 0', 'seed: 1'],
-        ] as const) {
-          expect(before).toContain(was);
-          writeFileSync(config, before.replace(was, is));
-          const { code, stdout, stderr } = await runTrainer(['resume', run]);
-          expect([code, stdout]).toEqual([1, '']);
+        const { code, stdout, stderr } = await runTrainer(['resume', run]);
+        expect([code, stdout]).toEqual([1, '']);
+        for (const [path, was, is] of changes) {
           const [began, now] = [was, is].map((text) => text.split(': ')[1]!);
           expect(stderr).toContain(`${path}: began with ${began}, now ${now}`);
-          expect(stderr).toContain(`Put back into ${config} what it began with, or start a new run`);
         }
+        expect(stderr).toContain(`Put back into ${config} what it began with, or start a new run`);
       }
       renameSync(first, second);
       const kept = before.replace('keepCheckpoints: 2', 'keepCheckpoints: 3');

@@ -79,7 +79,7 @@ export async function createComparison(folder: string, { runs, tables }: StoredC
 /**
  * The comparison in a folder; null when it holds none.
  *
- * @throws Error when its file is damaged, names a run that could lie elsewhere, or has tables of runs that there are not
+ * @throws Error when its file is damaged, names a run that could lie elsewhere, or has a table of other runs
  */
 export async function readComparison(folder: string): Promise<StoredComparison | null> {
   const path = join(folder, COMPARISON_FILES.comparison);

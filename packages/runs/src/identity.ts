@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { listCheckpoints } from './checkpoint.ts';
 import { leavesOf } from './facts.ts';
 import { hasCode, writeWhole } from './files.ts';
 import { RUN_FILES, RUN_FOLDERS } from './names.ts';
@@ -63,7 +64,8 @@ export async function holdIdentity(run: string, settings: HeldSettings, text: Ru
     checkStreams(run, known, text);
     return;
   }
-  if ([RUN_FILES.metrics, RUN_FOLDERS.checkpoints].some((name) => existsSync(join(run, name)))) throw noIdentity(run);
+  const checkpoints = await listCheckpoints(join(run, RUN_FOLDERS.checkpoints));
+  if (checkpoints.length > 0 || existsSync(join(run, RUN_FILES.metrics))) throw noIdentity(run);
   const identity: Identity = { settings: held, ...streamsOf(text) };
   await writeWhole(join(run, RUN_FILES.identity), `${JSON.stringify(identity, null, 2)}\n`);
 }

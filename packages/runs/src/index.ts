@@ -1,6 +1,6 @@
 /**
- * The folder of a run: names, schemas, writers, readers that tolerate what is half written, locks, content identity. For
- * Node; what a page needs is @lpr/runs/browser.
+ * The folder of a run: names, schemas, writers, readers that tolerate what is half written, locks, content identity.
+ * For Node; what a page needs is @lpr/runs/browser.
  */
 export { type Balance, balanceOf, type Measures } from './balance.ts';
 export * from './checkpoint.ts';

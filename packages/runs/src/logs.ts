@@ -84,8 +84,8 @@ export class RunLogs {
 }
 
 /**
- * The newest step that a run's `metrics.jsonl` can be read up to without a break, as far as a run can go on from; 0 when
- * there is none.
+ * The newest step that a run's `metrics.jsonl` can be read up to without a break, as far as a run can go on from; 0
+ * when there is none.
  */
 export async function loggedStep(run: string): Promise<number> {
   const content = await readIfThere(join(run, RUN_FILES.metrics));

@@ -45,7 +45,8 @@ export const metricsLineSchema = z.strictObject({
 export type PartNorms = ReadonlyDeep<z.infer<typeof partNormsSchema>>;
 
 /**
- * One line of `metrics.jsonl`. Everything but `tokensPerSecond`, `phases` and `memory` is decided by the settings alone.
+ * One line of `metrics.jsonl`. Everything but `tokensPerSecond`, `phases` and `memory` is decided by the settings
+ * alone.
  */
 export type MetricsLine = ReadonlyDeep<z.infer<typeof metricsLineSchema>>;
 

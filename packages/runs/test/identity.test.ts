@@ -83,7 +83,7 @@ describe('a run goes on', () => {
       /identity\.json is missing, which says what the run began with: an earlier version/,
     );
     await rm(join(run(), 'metrics.jsonl'));
-    await mkdir(join(run(), 'checkpoints'));
+    await mkdir(join(run(), 'checkpoints', 'step-000005'), { recursive: true });
     await expect(holdIdentity(run(), settingsOf(), textOf())).rejects.toThrow('identity.json is missing');
     for (const content of ['{"settings":', 'null', '{"settings":{},"training":[{}],"heldOut":[]}']) {
       await writeFile(join(run(), 'identity.json'), content);
