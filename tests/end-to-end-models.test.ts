@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseTokenizer } from '@lpr/data';
+import { finalEvaluation, readEvaluations } from '@lpr/runs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { removeCache, runTrainer } from './end-to-end-cli.ts';
 
@@ -106,11 +107,9 @@ describe('eval', () => {
     'gives loss by domain, balance and specialisation, on either split, some domains, or any text',
     async () => {
       const heldOut = await figures(['eval', run]);
-      const { evaluation } = JSON.parse(readFileSync(join(run, 'evaluation.json'), 'utf8')) as {
-        evaluation: { counts: number[][]; testLoss: number; mutualInformation: number };
-      };
+      const evaluation = finalEvaluation(await readEvaluations(run))!;
       expect(heldOut.counts).toEqual(evaluation.counts);
-      expect(heldOut.loss).toBeCloseTo(evaluation.testLoss, 5);
+      expect(heldOut.loss).toBeCloseTo(evaluation.loss, 5);
       expect(Object.keys(heldOut.domains)).toEqual(['prose', 'code']);
       const { prose: first, code: second } = heldOut.domains;
       expect(first!.tokens + second!.tokens).toBe(heldOut.tokens);
@@ -119,7 +118,7 @@ describe('eval', () => {
         5,
       );
       const information = heldOut.specialisation.map(({ mutualInformation }) => mutualInformation);
-      expect(information.reduce((sum, value) => sum + value / 2, 0)).toBeCloseTo(evaluation.mutualInformation, 9);
+      expect(information.reduce((sum, value) => sum + value / 2, 0)).toBeCloseTo(evaluation.mutualInformation!, 9);
       for (const { domainInformation } of heldOut.specialisation) expect(domainInformation).toBeGreaterThan(0);
 
       const one = await figures(['eval', run, '--domain', 'code']);

@@ -1,11 +1,23 @@
 /** Runs that were stopped, killed or damaged go on from the command line as if nothing had happened, or say why not. */
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { finalEvaluation, readEvaluations } from '@lpr/runs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { decided } from './faults/decided.ts';
+import { unfinish } from './faults/damage.ts';
 import { removeCache, runTrainer, startTrainer } from './end-to-end-cli.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'lpr-resume-'));
@@ -108,7 +120,7 @@ describe('resume', () => {
       write('before');
       const start = ['train', '--preset', 'tiny', '--steps', '2', '--text', file, '--out', run];
       expect((await runTrainer(start)).code).toBe(0);
-      rmSync(join(run, 'evaluation.json'));
+      unfinish(run);
       write('afterwards');
       for (const command of ['resume', 'eval']) {
         const { code, stderr } = await runTrainer([command, run]);
@@ -130,21 +142,63 @@ describe('resume', () => {
       child.stdout!.destroy();
       child.stderr!.destroy();
       expect((await outcome).code).toBe(0);
-      expect(existsSync(join(unread, 'evaluation.json'))).toBe(true);
+      expect(finalEvaluation(await readEvaluations(unread))).toBeDefined();
     },
     TIMEOUT,
   );
 
   it(
-    'refuses to be made longer when it is finished',
+    'goes on with the settings that the run began with and no others, wherever its text lies',
     async () => {
-      const longer = join(work, 'longer');
-      expect((await runTrainer(['train', '--preset', 'tiny', '--steps', '2', '--out', longer])).code).toBe(0);
-      const config = join(longer, 'config.yaml');
-      writeFileSync(config, readFileSync(config, 'utf8').replace('steps: 2', 'steps: 4'));
-      const { code, stdout, stderr } = await runTrainer(['resume', longer]);
-      expect([code, stdout]).toEqual([1, '']);
-      expect(stderr).toContain('training.steps is 4, but the run is finished after 2');
+      const [run, first, second] = ['moved', 'first', 'second'].map((name) => join(work, name)) as [
+        string,
+        string,
+        string,
+      ];
+      mkdirSync(first);
+      const text = Array.from({ length: 400 }, (_, i) => `words ${i % 7} and so on. `.repeat(20)).join('\n\n');
+      for (const name of ['training', 'other']) writeFileSync(join(first, `${name}.txt`), `${name} ${text}`);
+      const source = (folder: string, name: string): string => `{type: text, paths: [${join(folder, `${name}.txt`)}]}`;
+      const texts = [
+        `data.sources=[${source(first, 'training')}]`,
+        `evaluation.sources=[${source(first, 'other')}]`,
+        'data.heldOutFraction=0',
+      ];
+      const start = ['train', '--preset', 'tiny', '--steps', '4', ...texts.flatMap((text) => ['--set', text])];
+      expect((await runTrainer([...start, '--out', run])).code).toBe(0);
+      const whole = decided(run);
+      const config = join(run, 'config.yaml');
+      const before = readFileSync(config, 'utf8');
+      const changes = [
+        ['training.steps', 'steps: 4', 'steps: 6'],
+        ['data.batchSize', 'batchSize: 4', 'batchSize: 2'],
+        ['training.accumulation', 'accumulation: 1', 'accumulation: 2'],
+        ['seed', 'seed: 0', 'seed: 1'],
+      ] as const;
+      for (const [, was] of changes) expect(before).toContain(was);
+      writeFileSync(
+        config,
+        changes.reduce((text, [, was, is]) => text.replace(was, is), before),
+      );
+      // Whether it is finished or not.
+      for (const isFinished of [true, false]) {
+        if (!isFinished) unfinish(run);
+        const { code, stdout, stderr } = await runTrainer(['resume', run]);
+        expect([code, stdout]).toEqual([1, '']);
+        for (const [path, was, is] of changes) {
+          const [began, now] = [was, is].map((text) => text.split(': ')[1]!);
+          expect(stderr).toContain(`${path}: began with ${began}, now ${now}`);
+        }
+        expect(stderr).toContain(`Put back into ${config} what it began with, or start a new run`);
+      }
+      renameSync(first, second);
+      const kept = before.replace('keepCheckpoints: 2', 'keepCheckpoints: 3');
+      expect(kept).not.toBe(before);
+      writeFileSync(config, kept.replaceAll(first, second));
+      const { code, stderr } = await runTrainer(['resume', run]);
+      expect(stderr).not.toContain('error');
+      expect(code).toBe(0);
+      expect(decided(run)).toEqual(whole);
     },
     TIMEOUT,
   );
@@ -171,7 +225,7 @@ describe('resume', () => {
       const run = join(work, 'damaged');
       expect((await runTrainer(['train', ...args, '--out', run])).code).toBe(0);
       const before = decided(run);
-      rmSync(join(run, 'evaluation.json'));
+      unfinish(run);
       const model = (step: string): string => join(run, 'checkpoints', `step-${step}`, 'model.safetensors');
       truncateSync(model('000030'), 1000);
       const { code, stderr } = await runTrainer(['resume', run]);
@@ -184,7 +238,7 @@ describe('resume', () => {
         ['eval', run],
         ['resume', run],
       ]) {
-        if (command[0] === 'resume') rmSync(join(run, 'evaluation.json'));
+        if (command[0] === 'resume') unfinish(run);
         const broken = await runTrainer(command);
         expect(broken.code).toBe(1);
         expect(broken.stderr).toContain('no checkpoint');

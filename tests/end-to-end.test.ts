@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { decodeLoads, layersReport } from '@lpr/metrics';
-import { readMetrics } from '@lpr/train';
+import { finalEvaluation, readEvaluations, readMetrics, readSummary } from '@lpr/runs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { removeCache, runTrainer, startTrainer } from './end-to-end-cli.ts';
 
@@ -17,26 +17,6 @@ afterAll(() => {
 });
 
 const TIMEOUT = 120_000;
-
-interface SummaryModel {
-  readonly router: string;
-  readonly testLoss: number;
-  readonly gini: number;
-  readonly minMax: number;
-  readonly worst: { readonly gini: number; readonly minMax: number };
-  readonly samplingFloor: { readonly gini: number; readonly minMax: number };
-  readonly isotropicNull: { readonly gini: number; readonly minMax: number };
-  readonly tokensPerSecond: number;
-  readonly steps: number;
-  readonly tokens: number;
-  readonly seed: number;
-  readonly device: string;
-  readonly threads: number;
-}
-
-function readJson(...path: string[]): unknown {
-  return JSON.parse(readFileSync(join(...path), 'utf8'));
-}
 
 describe('reproduce', () => {
   it(
@@ -51,7 +31,7 @@ describe('reproduce', () => {
       expect(stderr).not.toContain('error');
       expect(code).toBe(0);
 
-      const { models } = readJson(out, 'summary.json') as { models: (SummaryModel & { name: string })[] };
+      const { models } = await readSummary(out);
       const words = ['klWeight=0', 'alignmentWeight=0', 'diversityWeight=0', 'diversity=cosine', 'diversity=euclidean'];
       expect(models.map(({ name }) => name)).toEqual(['lpr', ...words.map((word) => `lpr,${word}`)]);
       const { testLoss, gini } = models.find(({ name }) => name === 'lpr,diversityWeight=0')!;
@@ -59,7 +39,7 @@ describe('reproduce', () => {
       expect(row.split(/ *\| */)).toEqual([
         'without diversity',
         testLoss.toFixed(3),
-        gini.toFixed(3),
+        gini!.toFixed(3),
         expect.any(String),
         expect.any(String),
         '5.010',
@@ -90,12 +70,12 @@ describe('compare', () => {
       // Of both, before any text is read.
       expect(stderr).toMatch(/^top-k: .* parameters .*\nlpr: .* parameters .*\nreading the text\n/);
 
-      const { models } = readJson(out, 'summary.json') as { models: SummaryModel[] };
+      const { models } = await readSummary(out);
       expect(models.map(({ router }) => router)).toEqual(['top-k', 'lpr']);
       for (const model of models) {
-        const { counts } = (readJson(out, model.router, 'evaluation.json') as { evaluation: { counts: number[][] } })
-          .evaluation;
+        const { counts, balance } = finalEvaluation(await readEvaluations(join(out, model.router)))!;
         const { mean, worst } = layersReport(counts);
+        expect(balance).toEqual({ mean, worst });
         expect(model.gini).toBe(mean.gini);
         expect(model.minMax).toBe(mean.minMax);
         expect(model.worst).toEqual({ gini: worst.gini, minMax: worst.minMax });
@@ -109,7 +89,7 @@ describe('compare', () => {
         expect(model.device).toContain('wasm');
         expect(model.tokensPerSecond).toBeGreaterThan(0);
         expect(model.samplingFloor.gini).toBeGreaterThan(0);
-        expect(model.samplingFloor.gini).toBeLessThan(model.isotropicNull.gini);
+        expect(model.samplingFloor.gini).toBeLessThan(model.isotropicNull.gini!);
 
         const lines = await readMetrics(join(out, model.router));
         expect(lines.map(({ step }) => step)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
@@ -117,11 +97,11 @@ describe('compare', () => {
         expect(windows.map(({ step }) => step)).toEqual([10, 20, 30, 40]);
         for (const { step, tokens, counts } of windows) {
           expect(tokens).toBe(10 * 4 * 64);
-          const { mean } = layersReport(counts);
-          expect(lines[step - 1]?.gini).toBe(mean.gini);
+          const { mean, worst } = layersReport(counts);
+          expect(lines[step - 1]?.balance).toEqual({ mean, worst });
         }
       }
-      const [topK, lpr] = models as [SummaryModel, SummaryModel];
+      const [topK, lpr] = [models[0]!, models[1]!];
       expect(topK.testLoss).not.toBe(lpr.testLoss);
       for (const picture of ['heatmap.png', 'curves.png']) {
         expect(readFileSync(join(out, picture)).subarray(1, 4).toString()).toBe('PNG');
@@ -150,7 +130,7 @@ describe('compare', () => {
       const args = ['train', '--preset', 'tiny', '--steps', '2'];
       for (const name of ['train-1', 'train-2']) {
         expect((await runTrainer(args, work)).code).toBe(0);
-        expect(existsSync(join(work, 'runs', name, 'evaluation.json'))).toBe(true);
+        expect(finalEvaluation(await readEvaluations(join(work, 'runs', name)))).toBeDefined();
       }
     },
     TIMEOUT,
@@ -167,12 +147,10 @@ describe('eval', () => {
       const { code, stdout } = await runTrainer(['eval', run, '--json']);
       expect(code).toBe(0);
       const printed = JSON.parse(stdout) as { loss: number; counts: number[][]; mean: { gini: number } };
-      const { evaluation } = readJson(run, 'evaluation.json') as {
-        evaluation: { testLoss: number; counts: number[][]; gini: number; mutualInformation: number };
-      };
-      expect(printed.counts).toEqual(evaluation.counts);
-      expect(printed.loss).toBeCloseTo(evaluation.testLoss, 6);
-      expect(printed.mean.gini).toBe(evaluation.gini);
+      const { counts, loss, balance } = finalEvaluation(await readEvaluations(run))!;
+      expect(printed.counts).toEqual(counts);
+      expect(printed.loss).toBeCloseTo(loss, 6);
+      expect(printed.mean.gini).toBe(balance!.mean.gini);
       expect(filesIn(run)).toEqual(before);
     },
     TIMEOUT,

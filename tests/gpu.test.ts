@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createGpuDevice } from '@lpr/tensor';
-import { readMetrics } from '@lpr/train';
+import { readMetrics } from '@lpr/runs';
 import { afterAll, expect, it } from 'vitest';
 import { removeCache, runTrainer } from './end-to-end-cli.ts';
 

@@ -13,11 +13,12 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  readFileSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { listCheckpoints, readCheckpoint } from '@lpr/train';
+import { listCheckpoints, readCheckpoint } from '@lpr/runs';
 import { cache } from '../end-to-end-cli.ts';
 
 export type Random = () => number;
@@ -78,6 +79,13 @@ function onCache(damage: (path: string, random: Random) => void): Damage {
     damage(join(parentPath, name), random);
     return await Promise.resolve(true);
   };
+}
+
+/** Takes the final evaluation from a finished run, as if it had been killed before it was made. */
+export function unfinish(run: string): void {
+  const path = join(run, 'evaluations.jsonl');
+  const lines = readFileSync(path, 'utf8').split('\n');
+  writeFileSync(path, lines.filter((line) => !line.includes('"final":true')).join('\n'));
 }
 
 async function wholeCheckpoints(run: string): Promise<string[]> {

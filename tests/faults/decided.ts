@@ -23,12 +23,7 @@ export function decided(run: string): Record<string, string> {
 
 function contentOf(name: string, content: Buffer): Buffer | string {
   if (name === 'metrics.jsonl') return withoutMachine(content.toString('utf8'));
-  if (name === 'evaluation.json') return JSON.stringify((JSON.parse(content.toString()) as EvaluationFile).evaluation);
   return name.startsWith('events.out.tfevents') ? withoutTimes(content) : content;
-}
-
-interface EvaluationFile {
-  readonly evaluation: unknown;
 }
 
 function withoutMachine(lines: string): string {

@@ -8,6 +8,7 @@ import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeLoadHeader, encodeLoadWindow, layersReport } from '@lpr/metrics';
+import { balanceOf } from '@lpr/runs';
 import { serveDashboard } from '../src/server/server.ts';
 import { launchBrowser } from '../test/browser.ts';
 
@@ -102,8 +103,7 @@ async function writeLargeRun(path: string): Promise<void> {
           Math.round(1280 * (1 + skew * Math.sin(expert * (layer + 1) * 0.7 + step / 9000))),
         ),
       );
-      const { mean, worst } = layersReport(counts);
-      Object.assign(line, { gini: mean.gini, minMax: mean.minMax, worst: { gini: worst.gini, minMax: worst.minMax } });
+      line['balance'] = balanceOf(layersReport(counts));
       if (!loads.write(encodeLoadWindow(SHAPE, { step, tokens: WINDOW * TOKENS, counts }))) await once(loads, 'drain');
     }
     if (!metrics.write(`${JSON.stringify(line)}\n`)) await once(metrics, 'drain');

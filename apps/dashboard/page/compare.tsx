@@ -16,13 +16,13 @@ import { Head, Problems } from './parts.tsx';
 const MOST_RUNS = 12;
 const POINTS = 500;
 
-const FIGURES = [
-  ['Test loss', 'testLoss'],
-  ['Training loss', 'loss'],
-  ['Gini', 'gini'],
-  ['Min-max', 'minMax'],
-  ['MaxVio', 'maxVio'],
-] as const;
+const MEASURES: readonly (readonly [name: string, of: (run: RunSummary) => number | null | undefined])[] = [
+  ['Test loss', ({ measures }) => measures.testLoss],
+  ['Training loss', ({ measures }) => measures.loss],
+  ['Gini', ({ measures }) => measures.balance.gini],
+  ['Min-max', ({ measures }) => measures.balance.minMax],
+  ['MaxVio', ({ measures }) => measures.balance.maxViolation],
+];
 
 export function Compare({ ids }: { ids: readonly string[] }): JSX.Element {
   const { runs } = useRuns();
@@ -124,7 +124,7 @@ function FigureTable({ runs, names }: { runs: readonly RunSummary[]; names: read
       <div class="scroll" tabIndex={0} role="region" aria-label="Figures of the runs">
         <table>
           <Head
-            names={['Run', 'Router', ...FIGURES.map(([name]) => name), 'Tokens a second', 'Step']}
+            names={['Run', 'Router', ...MEASURES.map(([name]) => name), 'Tokens a second', 'Step']}
             words={['Router']}
           />
           <tbody>
@@ -134,10 +134,10 @@ function FigureTable({ runs, names }: { runs: readonly RunSummary[]; names: read
                   <Link href={pageOf('run', [run.id])}>{names[i]}</Link>
                 </th>
                 <td class="text">{run.router ?? '–'}</td>
-                {FIGURES.map(([name, key]) => (
-                  <td key={name}>{figure(run.figures[key])}</td>
+                {MEASURES.map(([name, of]) => (
+                  <td key={name}>{figure(of(run))}</td>
                 ))}
-                <td>{whole(run.figures.tokensPerSecond)}</td>
+                <td>{whole(run.measures.tokensPerSecond)}</td>
                 <td>{whole(run.step)}</td>
               </tr>
             ))}
@@ -157,7 +157,8 @@ function LossAgainstBalance({
 }): JSX.Element | null {
   const [balance, setBalance] = useState<'gini' | 'minMax'>('gini');
   const points = runs.flatMap((run, i) => {
-    const { testLoss, [balance]: level } = run.figures;
+    const { testLoss } = run.measures;
+    const { [balance]: level = null } = run.measures.balance;
     return testLoss === null || level === null
       ? []
       : [{ name: names[i]!, ...(run.router !== null && { group: run.router }), loss: testLoss, balance: level }];

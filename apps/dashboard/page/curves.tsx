@@ -11,7 +11,13 @@ export interface NamedSeries {
   readonly file: SeriesFile;
 }
 
-const CURVES = ['loss', 'gini', 'minMax', 'maxVio'] as const;
+/** What the curves call each series. */
+const CURVES = [
+  ['loss', 'loss'],
+  ['gini', 'balance.gini'],
+  ['minMax', 'balance.minMax'],
+  ['maxVio', 'balance.maxViolation'],
+] as const;
 
 /** Loss and balance over the steps. */
 export function Curves({
@@ -37,7 +43,12 @@ export function Curves({
         const input = { runs: lines, references: levels, firstStep: from, width };
         return { option: trainingCurves(input, theme), size: curvesSize(input) };
       }}
-      table={() => seriesTable(runs, [...CURVES])}
+      table={() =>
+        seriesTable(
+          runs,
+          CURVES.map(([, series]) => series),
+        )
+      }
     />
   );
 }
@@ -98,7 +109,7 @@ export function StepTime({ runs }: { runs: readonly NamedSeries[] }): JSX.Elemen
 }
 
 function pointsOf(file: SeriesFile): CurvePoint[] {
-  return join(CURVES.map((name) => [name, file.series[name]]));
+  return join(CURVES.map(([name, series]) => [name, file.series[series]]));
 }
 
 /** Several series as one list of points by step, each with the values that were recorded there. */

@@ -10,9 +10,9 @@ import { Sparkline, Status } from './parts.tsx';
 const ORDERS: Readonly<Record<string, (a: RunSummary, b: RunSummary) => number>> = {
   newest: (a, b) => b.updatedAt - a.updatedAt,
   name: (a, b) => (a.id < b.id ? -1 : 1),
-  'best balance': (a, b) => (a.figures.gini ?? Infinity) - (b.figures.gini ?? Infinity),
+  'best balance': (a, b) => (a.measures.balance.gini ?? Infinity) - (b.measures.balance.gini ?? Infinity),
   'lowest loss': (a, b) =>
-    (a.figures.testLoss ?? a.figures.loss ?? Infinity) - (b.figures.testLoss ?? b.figures.loss ?? Infinity),
+    (a.measures.testLoss ?? a.measures.loss ?? Infinity) - (b.measures.testLoss ?? b.measures.loss ?? Infinity),
 };
 
 export function Overview(): JSX.Element {
@@ -84,7 +84,7 @@ export function Overview(): JSX.Element {
 }
 
 function Card({ run, chosen, toggle }: { run: RunSummary; chosen: boolean; toggle: () => void }): JSX.Element {
-  const { figures, sparklines } = run;
+  const { measures, sparklines } = run;
   const progress = run.totalSteps === null ? '' : ` of ${whole(run.totalSteps)}`;
   return (
     <li class={`card ${run.problems.length > 0 ? 'troubled' : ''}`}>
@@ -101,16 +101,16 @@ function Card({ run, chosen, toggle }: { run: RunSummary; chosen: boolean; toggl
       </p>
       <dl class="pair">
         <div>
-          <dt>{figures.testLoss === null ? 'Loss' : 'Test loss'}</dt>
+          <dt>{measures.testLoss === null ? 'Loss' : 'Test loss'}</dt>
           <dd>
-            {figure(figures.testLoss ?? figures.loss)}
+            {figure(measures.testLoss ?? measures.loss)}
             <Sparkline values={sparklines.loss} label={`loss of ${run.name} over its steps`} />
           </dd>
         </div>
         <div>
           <dt>Gini</dt>
           <dd>
-            {figure(figures.gini)}
+            {figure(measures.balance.gini)}
             <Sparkline values={sparklines.gini} label={`Gini of ${run.name} over its steps`} floor={0} />
           </dd>
         </div>

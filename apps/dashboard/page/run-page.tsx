@@ -129,18 +129,19 @@ function Progress({ run }: { run: RunSummary }): JSX.Element | null {
 }
 
 function tilesOf(
-  { figures }: RunSummary,
+  { measures }: RunSummary,
   { evaluations, loads }: RunDetails,
 ): { name: string; value: string; note?: string }[] {
+  const { balance } = measures;
   const heldOut = evaluations.some(({ final }) => final);
   const where = heldOut ? 'held-out text' : 'newest window';
   return [
-    { name: 'Training loss', value: figure(figures.loss), note: 'newest step, nats' },
-    { name: 'Test loss', value: figure(figures.testLoss), note: 'held-out text, nats' },
-    { name: 'Gini', value: figure(figures.gini), note: where },
-    { name: 'Min-max', value: figure(figures.minMax), note: where },
-    { name: 'MaxVio', value: figure(figures.maxVio), note: where },
-    { name: 'Tokens a second', value: whole(figures.tokensPerSecond), note: 'newest window' },
+    { name: 'Training loss', value: figure(measures.loss), note: 'newest step, nats' },
+    { name: 'Test loss', value: figure(measures.testLoss), note: 'held-out text, nats' },
+    { name: 'Gini', value: figure(balance.gini), note: where },
+    { name: 'Min-max', value: figure(balance.minMax), note: where },
+    { name: 'MaxVio', value: figure(balance.maxViolation), note: where },
+    { name: 'Tokens a second', value: whole(measures.tokensPerSecond), note: 'newest window' },
     {
       name: 'Experts',
       value: loads === null ? '–' : `${loads.topK} of ${loads.experts}`,
@@ -175,7 +176,13 @@ function Evaluations({ evaluations }: { evaluations: readonly Evaluation[] }): J
                   {whole(row.step)}
                   {row.final && <span class="soft"> final</span>}
                 </td>
-                {[row.loss, row.gini, row.minMax, row.maxVio, row.mutualInformation].map((value, column) => (
+                {[
+                  row.loss,
+                  row.balance?.mean.gini,
+                  row.balance?.mean.minMax,
+                  row.balance?.mean.maxViolation,
+                  row.mutualInformation,
+                ].map((value, column) => (
                   <td key={column}>{figure(value)}</td>
                 ))}
                 {domains.map((name) => (

@@ -1,4 +1,7 @@
 /** What the server tells the page; both sides are held to these types. */
+import type { EvaluationLine, LoadsInfo, Measures } from '@lpr/runs/browser';
+
+export type { LoadsInfo, Series, SeriesFile } from '@lpr/runs/browser';
 
 /** 'running': a process works on it. 'finished': it was evaluated to its end. 'stopped': neither. */
 export type RunStatus = 'running' | 'finished' | 'stopped';
@@ -21,15 +24,19 @@ export interface RunSummary {
   readonly totalSteps: number | null;
   /** When its metrics last changed, milliseconds since 1970. */
   readonly updatedAt: number;
-  /** The newest figures; null where none was recorded. `testLoss` and the balance of a finished run are held-out. */
-  readonly figures: Readonly<Record<Figure, number | null>>;
+  /** The newest measures; null where none was recorded. The balance of a finished run is held-out, else the window's. */
+  readonly measures: {
+    readonly loss: number | null;
+    /** On held-out text. */
+    readonly testLoss: number | null;
+    readonly balance: Measures;
+    readonly tokensPerSecond: number | null;
+  };
   /** Loss and Gini over the steps, at most `SPARKLINE_POINTS` means. */
   readonly sparklines: { readonly loss: readonly number[]; readonly gini: readonly number[] };
   /** What is wrong with its files, a sentence each. */
   readonly problems: readonly string[];
 }
-
-export type Figure = 'loss' | 'testLoss' | 'gini' | 'minMax' | 'maxVio' | 'tokensPerSecond';
 
 export const SPARKLINE_POINTS = 48;
 
@@ -41,30 +48,10 @@ export interface RunList {
   readonly gone: readonly string[];
 }
 
-/** Where the loads of a run are; null where it has none. */
-export interface LoadsInfo {
-  readonly layers: number;
-  readonly experts: number;
-  readonly topK: number;
-  /** Whole records in the file. */
-  readonly windows: number;
-  /** Tokens of the first window, and so of all but the last; 0 before there is one. */
-  readonly windowTokens: number;
-}
-
-/** The figures of a finished model, or one line of `evaluations.jsonl`; fields that are no numbers are null. */
-export interface Evaluation {
-  readonly step: number | null;
-  readonly tokens: number | null;
-  readonly final: boolean;
-  readonly loss: number | null;
-  readonly gini: number | null;
-  readonly minMax: number | null;
-  readonly maxVio: number | null;
-  readonly mutualInformation: number | null;
-  readonly domains: Readonly<Record<string, { readonly loss: number | null; readonly tokens: number | null }>>;
-  /** `[layers][experts]`; only of the finished model. */
-  readonly counts: readonly (readonly number[])[] | null;
+/** A line of `evaluations.jsonl`; the loads only of the newest. */
+export interface Evaluation extends Omit<EvaluationLine, 'counts'> {
+  /** `[layers][experts]` */
+  readonly counts: EvaluationLine['counts'] | null;
 }
 
 /** `/api/run?run=ID` */
@@ -72,6 +59,7 @@ export interface RunDetails {
   readonly summary: RunSummary;
   /** Settings by their path, as in `config.yaml`. */
   readonly settings: readonly (readonly [path: string, value: string])[];
+  /** null where it has none. */
   readonly loads: LoadsInfo | null;
   readonly evaluations: readonly Evaluation[];
   /** Steps at which a routing trace was written, ascending; `/api/trace?run=ID&step=STEP` is its file. */
@@ -80,23 +68,6 @@ export interface RunDetails {
   readonly files: readonly { readonly name: string; readonly bytes: number }[];
   /** Why the router explorer cannot open this run; null where it can. */
   readonly explorer: { readonly step: number | null; readonly unavailable: string | null };
-}
-
-/** One recorded figure over the steps. */
-export interface Series {
-  readonly steps: readonly number[];
-  readonly values: readonly number[];
-}
-
-/** `/api/series?run=ID&points=N&from=STEP` */
-export interface SeriesFile {
-  /** Recorded values that one point is the mean of, at most; 1 where every value is there. */
-  readonly valuesPerPoint: number;
-  /**
-   * By name: `loss`, `gini`, `worst.gini`, ...; `term.NAME` the weighted term summed over layers; `phase.PART` in
-   * milliseconds; `memory.PLACE` in bytes; `norm.TERM.PART`.
-   */
-  readonly series: Readonly<Record<string, Series>>;
 }
 
 /** Body of `POST /api/route`. */

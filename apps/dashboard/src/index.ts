@@ -1,3 +1,2 @@
-/** Reads run folders and draws their figures. */
+/** Draws the figures of run folders. */
 export { type Rendered, type RenderOptions, renderRuns } from './render.ts';
-export { parseMetrics, type Run, readRuns } from './run-folder.ts';

@@ -1,7 +1,7 @@
 /** `dashboard render`: the figures of runs as files. */
 import { relative } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import { readRuns } from './run-folder.ts';
+import { readRuns } from '@lpr/runs';
 
 interface RenderFlags {
   readonly out?: string;

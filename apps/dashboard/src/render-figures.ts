@@ -1,5 +1,6 @@
 /** Which figures there are to draw of runs, and what each is drawn from. */
 import {
+  type CurvePoint,
   curvesSize,
   type FigureOption,
   gradientNorms,
@@ -21,7 +22,7 @@ import {
   trainingCurves,
 } from '@lpr/charts';
 import type { LoadFile } from '@lpr/metrics';
-import type { Part, Run, RunPoint } from './run-folder.ts';
+import { type EvaluationLine, type MetricsLine, type Part, type Run, RUN_FILES } from '@lpr/runs';
 
 /** A figure that can be drawn. */
 export interface Picture {
@@ -116,7 +117,7 @@ export const RUN_FIGURES: readonly FigureKind[] = [
       const { found, missing } = collect(runs, heldOutCounts);
       if (found.length === 0) return { pictures: [], missing };
       const footnote = footnoteOf(
-        found.map(({ run }) => run.evaluation.value?.tokens ?? 0),
+        found.map(({ run }) => newestEvaluation(run).value?.evaluatedTokens ?? 0),
         levels,
       );
       const input = { models: found.map(({ run, value }) => ({ name: run.name, counts: value })), ...footnote };
@@ -129,11 +130,11 @@ export const RUN_FIGURES: readonly FigureKind[] = [
     caption:
       'Balance is that of each logging window, averaged over layers. A uniform router would reach the sampling floor; random latents and keys, with no training, the isotropic null.',
     draw: (runs, { levels }) => {
-      const { found, missing } = collect(runs, ({ points }) => points);
+      const { found, missing } = collect(runs, ({ metrics }) => metrics);
       if (found.length === 0) return { pictures: [], missing };
       const tokens = commonTokens(runs.map(({ loads }) => loads.value?.windows.at(-1)?.tokens ?? 0));
       const input = {
-        runs: found.map(({ run, value }) => ({ name: run.name, points: value })),
+        runs: found.map(({ run, value }) => ({ name: run.name, points: value.map(curvePoint) })),
         references: tokens === undefined ? [] : levels(tokens),
       };
       return { pictures: [picture(input, trainingCurves, curvesSize)], missing };
@@ -159,24 +160,21 @@ export const RUN_FIGURES: readonly FigureKind[] = [
     title: 'Loss against balance',
     caption: 'Held-out loss of each run against its Gini coefficient; no run beats one on the Pareto front in both.',
     draw: (runs, { levels }) => {
-      const { found, missing } = collect(
-        runs,
-        ({ evaluation }): Part<{ loss: number; gini: number; router: string }> => {
-          if (evaluation.value === undefined) return evaluation;
-          const { loss, gini, router = '' } = evaluation.value;
-          return loss === undefined || gini === undefined
-            ? { missing: 'the evaluation has no loss or no Gini' }
-            : { value: { loss, gini, router } };
-        },
-      );
+      const { found, missing } = collect(runs, (run): Part<{ loss: number; gini: number }> => {
+        const evaluation = newestEvaluation(run);
+        if (evaluation.value === undefined) return evaluation;
+        const { loss, balance } = evaluation.value;
+        const { gini = null } = balance?.mean ?? {};
+        return gini === null ? { missing: 'the evaluation has no Gini' } : { value: { loss, gini } };
+      });
       if (found.length < 2)
         return { pictures: [], missing: [...missing, 'it compares runs: give at least two that were evaluated'] };
-      const tokens = commonTokens(found.map(({ run }) => run.evaluation.value?.tokens ?? 0));
+      const tokens = commonTokens(found.map(({ run }) => newestEvaluation(run).value?.evaluatedTokens ?? 0));
       const input = {
         balance: 'gini' as const,
-        runs: found.map(({ run, value: { loss, gini, router } }) => ({
+        runs: found.map(({ run, value: { loss, gini } }) => ({
           name: run.name,
-          group: router,
+          group: run.facts.router ?? '',
           loss,
           balance: gini,
         })),
@@ -214,7 +212,7 @@ export const RUN_FIGURES: readonly FigureKind[] = [
     draw: (runs) =>
       perRun(
         runs,
-        ({ points }) => withField(points, 'gradientNorms', 'no line of metrics.jsonl has gradient norms'),
+        ({ metrics }) => withField(metrics, 'gradientNorms', `no line of ${RUN_FILES.metrics} has gradient norms`),
         (points) => {
           const terms = Array.from(new Set(points.flatMap(({ gradientNorms }) => Object.keys(gradientNorms ?? {}))));
           return picture(
@@ -223,7 +221,7 @@ export const RUN_FIGURES: readonly FigureKind[] = [
                 name,
                 points: points.flatMap(({ step, gradientNorms }) => {
                   const norms = gradientNorms?.[name];
-                  return norms ? [{ ...norms, step }] : [];
+                  return norms ? [{ ...existing(norms), step }] : [];
                 }),
               })),
             },
@@ -238,8 +236,8 @@ export const RUN_FIGURES: readonly FigureKind[] = [
     title: 'Time of a training step',
     caption: 'Milliseconds a step by part of the model, averaged over the windows of the second half of training.',
     draw: (runs) => {
-      const { found, missing } = collect(runs, ({ points }) =>
-        withField(points, 'phases', 'no line of metrics.jsonl has times by part of the model'),
+      const { found, missing } = collect(runs, ({ metrics }) =>
+        withField(metrics, 'phases', `no line of ${RUN_FILES.metrics} has times by part of the model`),
       );
       if (found.length === 0) return { pictures: [], missing };
       const input = {
@@ -282,10 +280,28 @@ function commonTokens(tokens: readonly number[]): number | undefined {
   return first > 0 && tokens.every((other) => other === first) ? first : undefined;
 }
 
-function heldOutCounts({ evaluation }: Run): Part<readonly (readonly number[])[]> {
-  if (evaluation.value === undefined) return evaluation;
-  const { counts } = evaluation.value;
-  return counts ? { value: counts } : { missing: 'evaluation.json has no counts yet' };
+/** Of the finished model, or the newest there is. */
+export function newestEvaluation({ evaluations }: Run): Part<EvaluationLine> {
+  return evaluations.value === undefined ? evaluations : { value: evaluations.value.at(-1)! };
+}
+
+function heldOutCounts(run: Run): Part<EvaluationLine['counts']> {
+  const evaluation = newestEvaluation(run);
+  return evaluation.value === undefined ? evaluation : { value: evaluation.value.counts };
+}
+
+function curvePoint({ step, loss, balance }: MetricsLine): CurvePoint {
+  const { gini, minMax, maxViolation: maxVio } = balance?.mean ?? {};
+  return { step, loss, ...existing({ gini, minMax, maxVio }) };
+}
+
+/** Those that exist. */
+function existing<Name extends string>(
+  values: Readonly<Record<Name, number | null | undefined>>,
+): Partial<Record<Name, number>> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => typeof value === 'number')) as Partial<
+    Record<Name, number>
+  >;
 }
 
 function recentModel({ loads }: Run, windows: number): Part<readonly ArrayLike<number>[]> {
@@ -306,16 +322,16 @@ function recentLoads({ shape, windows }: LoadFile, last: number): { tokens: numb
 }
 
 function withField(
-  points: Part<readonly RunPoint[]>,
+  metrics: Part<readonly MetricsLine[]>,
   field: 'phases' | 'gradientNorms',
   missing: string,
-): Part<readonly RunPoint[]> {
-  if (points.value === undefined) return points;
-  const having = points.value.filter((point) => point[field] !== undefined);
+): Part<readonly MetricsLine[]> {
+  if (metrics.value === undefined) return metrics;
+  const having = metrics.value.filter((line) => line[field] !== undefined);
   return having.length > 0 ? { value: having } : { missing };
 }
 
-function meanPhases(points: readonly RunPoint[]): Record<string, number> {
+function meanPhases(points: readonly MetricsLine[]): Record<string, number> {
   const late = points.slice(Math.floor(points.length / 2));
   const sums: Record<string, number> = {};
   for (const { phases } of late) {

@@ -1,4 +1,5 @@
 /** The figures that are drawn from routing traces and latents. */
+import { join } from 'node:path';
 import {
   coActivationMatrix,
   coActivationSize,
@@ -28,9 +29,19 @@ import {
   traceLoads,
   vocabularySpecialisation,
 } from '@lpr/metrics';
+import { loadTokenizer } from '@lpr/data';
+import { decodeSafetensors } from '@lpr/model';
+import {
+  type LayerLatents,
+  messageOf,
+  type Part,
+  readLatents,
+  readTraces,
+  type Run,
+  RUN_FILES,
+  type Traces,
+} from '@lpr/runs';
 import { collect, type Drawn, type FigureKind, perRun, picture, someLayers } from './render-figures.ts';
-import type { Part, Run } from './run-folder.ts';
-import { type LayerLatents, readLatents, readTexts, readTraces, type Traces } from './run-traces.ts';
 
 /** Tokens of the text that is shown word by word. */
 const STRIP_TOKENS = 96;
@@ -137,7 +148,7 @@ export const TRACE_FIGURES: readonly FigureKind[] = [
     caption:
       'Latents of held-out tokens and the prototypes on the two directions in which the latents differ most; where only angles count, all on the unit sphere.',
     draw: async (runs) =>
-      await perLatents(runs, (layers, { byAngle }) => {
+      await perLatents(runs, (layers, { facts: { byAngle } }) => {
         const shown = someLayers(layers.length).map((at) => layers[at]!);
         return picture({ panels: shown.map((layer) => latentPanel(layer, byAngle)) }, latentSpace, latentsSize);
       }),
@@ -156,9 +167,19 @@ export const TRACE_FIGURES: readonly FigureKind[] = [
   },
 ];
 
+/** The text of each token id, from the tokenizer that the run kept. */
+async function readTexts({ folder }: Run, tokenIds: Int32Array): Promise<Part<readonly string[]>> {
+  try {
+    const tokenizer = await loadTokenizer(join(folder, RUN_FILES.tokenizer));
+    return { value: Array.from(tokenIds, (id) => tokenizer.decode([id])) };
+  } catch (error) {
+    return { missing: messageOf(error) };
+  }
+}
+
 async function tracesOf(runs: readonly Run[]): Promise<ReadonlyMap<Run, Part<Traces>>> {
   const traces = new Map<Run, Part<Traces>>();
-  for (const run of runs) traces.set(run, await readTraces(run));
+  for (const run of runs) traces.set(run, await readTraces(run.files));
   return traces;
 }
 
@@ -187,7 +208,7 @@ async function perLatents(
   draw: (layers: readonly LayerLatents[], run: Run) => ReturnType<typeof picture>,
 ): Promise<Drawn> {
   const latents = new Map<Run, Part<readonly LayerLatents[]>>();
-  for (const run of runs) latents.set(run, await readLatents(run));
+  for (const run of runs) latents.set(run, await readLatents(run.files, decodeSafetensors));
   return perRun(runs, (run) => latents.get(run)!, draw);
 }
 

@@ -3,12 +3,11 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { renderPng } from '@lpr/charts/node';
 import type { ReferenceLevel, ThemeName } from '@lpr/charts';
-import { writeWhole } from '@lpr/train';
+import { messageOf, type Run, writeWhole } from '@lpr/runs';
 import { simulateLevels } from './levels.ts';
 import { type FigureKind, type Picture, type RenderContext, RUN_FIGURES } from './render-figures.ts';
 import { TRACE_FIGURES } from './render-traces.ts';
 import { type ReportFigure, reportPage } from './report.ts';
-import { messageOf, type Run } from './run-folder.ts';
 
 /** Every figure, in the order of the report. */
 export const FIGURES: readonly FigureKind[] = [...RUN_FIGURES, ...TRACE_FIGURES];
@@ -114,7 +113,7 @@ function fileName(name: string, index: number): string {
 function referenceLevels(runs: readonly Run[], givenDim: number | undefined): RenderContext['levels'] {
   const shapes = runs.flatMap(({ loads }) => (loads.value ? [loads.value.shape] : []));
   const [shape] = shapes;
-  const dims = new Set(runs.flatMap(({ latentDim }) => latentDim ?? []));
+  const dims = new Set(runs.flatMap(({ facts }) => facts.latentDim ?? []));
   const latentDim = givenDim ?? (dims.size === 1 ? Array.from(dims)[0]! : 16);
   const known = new Map<number, readonly ReferenceLevel[]>();
   return (tokens) => {

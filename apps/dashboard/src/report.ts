@@ -1,7 +1,7 @@
 /** The report of runs as one HTML page that asks for nothing from anywhere and runs no script. */
 import type { ReferenceLevel, Size } from '@lpr/charts';
-import type { FigureKind } from './render-figures.ts';
-import type { Evaluation, Run } from './run-folder.ts';
+import type { EvaluationLine, Measures, Run } from '@lpr/runs';
+import { type FigureKind, newestEvaluation } from './render-figures.ts';
 
 export interface ReportFigure {
   readonly kind: FigureKind;
@@ -69,37 +69,43 @@ ${label}<picture>
 </figure>`;
 }
 
-const COLUMNS: readonly { readonly name: string; readonly of: (evaluation: Evaluation) => string }[] = [
+/** A row of the table: an evaluated run, or a level to read it against. */
+interface Row {
+  readonly name: string;
+  readonly router?: string | null;
+  readonly evaluation?: EvaluationLine;
+  readonly mean: Measures;
+  readonly worst?: Measures;
+}
+
+const COLUMNS: readonly { readonly name: string; readonly of: (row: Row) => string }[] = [
   { name: 'router', of: ({ router }) => router ?? '–' },
-  { name: 'step', of: ({ step }) => count(step) },
-  { name: 'held-out tokens', of: ({ tokens }) => count(tokens) },
-  { name: 'test loss', of: ({ loss }) => digits(loss, 4) },
-  { name: 'perplexity', of: ({ loss }) => digits(loss === undefined ? undefined : Math.exp(loss), 2) },
-  { name: 'Gini', of: ({ gini, worst }) => withWorst(gini, worst.gini) },
-  { name: 'min-max', of: ({ minMax, worst }) => withWorst(minMax, worst.minMax) },
-  { name: 'MaxVio', of: ({ maxVio, worst }) => withWorst(maxVio, worst.maxVio) },
+  { name: 'step', of: ({ evaluation }) => count(evaluation?.step) },
+  { name: 'held-out tokens', of: ({ evaluation }) => count(evaluation?.evaluatedTokens) },
+  { name: 'test loss', of: ({ evaluation }) => digits(evaluation?.loss, 4) },
+  { name: 'perplexity', of: ({ evaluation }) => digits(evaluation?.perplexity, 2) },
+  { name: 'Gini', of: ({ mean, worst }) => withWorst(mean.gini, worst?.gini) },
+  { name: 'min-max', of: ({ mean, worst }) => withWorst(mean.minMax, worst?.minMax) },
+  { name: 'MaxVio', of: ({ mean, worst }) => withWorst(mean.maxViolation, worst?.maxViolation) },
   {
     name: 'I(expert; token)',
-    of: ({ mutualInformation, mutualInformationBias = 0 }) =>
-      digits(mutualInformation === undefined ? undefined : mutualInformation - mutualInformationBias, 3),
+    of: ({ evaluation: { mutualInformation = null, mutualInformationBias = null } = {} }) =>
+      digits(mutualInformation === null ? null : mutualInformation - (mutualInformationBias ?? 0), 3),
   },
 ];
 
 /** The figures of the finished models, with the levels that they are to be read against. */
 function table(runs: readonly Run[], levels: Report['levels']): string {
-  const rows = runs.flatMap(({ name, evaluation }) =>
-    evaluation.value ? [{ name, evaluation: evaluation.value }] : [],
-  );
+  const rows = runs.flatMap((run): (Row & { readonly evaluation: EvaluationLine })[] => {
+    const evaluation = newestEvaluation(run).value;
+    if (evaluation === undefined) return [];
+    const { mean, worst } = evaluation.balance ?? { mean: {}, worst: {} };
+    return [{ name: run.name, router: run.facts.router, evaluation, mean, worst }];
+  });
   if (rows.length === 0) return '<p>No run was evaluated yet.</p>';
-  const tokens = rows[0]!.evaluation.tokens ?? 0;
-  const references = rows.every(({ evaluation }) => evaluation.tokens === tokens) ? levels(tokens) : [];
-  const all = [
-    ...rows,
-    ...references.map(({ name, gini, minMax, maxViolation }) => ({
-      name,
-      evaluation: { worst: {}, gini, minMax, ...(maxViolation !== undefined && { maxVio: maxViolation }) },
-    })),
-  ];
+  const tokens = rows[0]!.evaluation.evaluatedTokens;
+  const references = rows.every(({ evaluation }) => evaluation.evaluatedTokens === tokens) ? levels(tokens) : [];
+  const all: Row[] = [...rows, ...references.map(({ name, ...mean }) => ({ name, mean }))];
   const cells = (tag: string, values: readonly string[]): string =>
     values.map((value) => `<${tag}>${escape(value)}</${tag}>`).join('');
   return `<div class="wide"><table>
@@ -107,10 +113,10 @@ function table(runs: readonly Run[], levels: Report['levels']): string {
 <tbody>
 ${all
   .map(
-    ({ name, evaluation }) =>
-      `<tr><th scope="row">${escape(name)}</th>${cells(
+    (row) =>
+      `<tr><th scope="row">${escape(row.name)}</th>${cells(
         'td',
-        COLUMNS.map((column) => column.of(evaluation)),
+        COLUMNS.map((column) => column.of(row)),
       )}</tr>`,
   )
   .join('\n')}
@@ -119,12 +125,12 @@ ${all
 <p class="note">Balance on held-out text, mean over layers with the worst layer in brackets; I(expert; token) in nats, less its bias. A uniform router reaches the sampling floor; random latents and keys the isotropic null.</p>`;
 }
 
-function withWorst(mean: number | undefined, worst: number | undefined): string {
-  return worst === undefined ? digits(mean, 3) : `${digits(mean, 3)} (${digits(worst, 3)})`;
+function withWorst(mean: number | null | undefined, worst: number | null | undefined): string {
+  return worst === undefined || worst === null ? digits(mean, 3) : `${digits(mean, 3)} (${digits(worst, 3)})`;
 }
 
-function digits(value: number | undefined, decimals: number): string {
-  if (value === undefined || Number.isNaN(value)) return '–';
+function digits(value: number | null | undefined, decimals: number): string {
+  if (value === undefined || value === null) return '–';
   return value > 0 && value < 0.5 * 10 ** -decimals ? value.toExponential(1) : value.toFixed(decimals);
 }
 

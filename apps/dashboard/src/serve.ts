@@ -1,7 +1,7 @@
 /** `pnpm dashboard serve`: options, help, and the life of the server. */
 import { mkdir, stat } from 'node:fs/promises';
 import { type Command, InvalidArgumentError } from 'commander';
-import { hasCode } from '@lpr/train';
+import { hasCode } from '@lpr/runs';
 
 /** Tried in turn where no port was asked for. */
 const PORTS = [4310, 4311, 4312, 4313, 0];

@@ -2,7 +2,15 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { encodeLoadHeader, encodeLoadWindow, encodeTrace, type LoadShape, type LoadWindow } from '@lpr/metrics';
+import {
+  encodeLoadHeader,
+  encodeLoadWindow,
+  encodeTrace,
+  layersReport,
+  type LoadShape,
+  type LoadWindow,
+} from '@lpr/metrics';
+import { balanceOf, type EvaluationLine, type MetricsLine } from '@lpr/runs';
 
 /** An empty folder, and a function that removes it. */
 export async function temporaryFolder(): Promise<{ path: string; remove: () => Promise<void> }> {
@@ -27,9 +35,43 @@ export function loadsFile(windows: number, shape: LoadShape = SHAPE): Buffer {
 
 /** A line of metrics of a step; every tenth closes a window. */
 export function metricsLine(step: number): string {
-  const window = step % 10 === 0 ? { gini: 0.5 / step, minMax: 0.5, worst: { gini: 0.6, minMax: 0.1 } } : {};
-  const terms = { diversity: { raw: [1, 2], weighted: [0.1, 0.2] } };
-  return `${JSON.stringify({ step, tokens: 256 * step, loss: 6 - step / 100, totalLoss: 6.3, terms, ...window })}\n`;
+  const balance = { mean: { gini: 0.5 / step, minMax: 0.5 }, worst: { gini: 0.6, minMax: 0.1 } };
+  const line: MetricsLine = {
+    step,
+    tokens: 256 * step,
+    loss: 6 - step / 100,
+    totalLoss: 6.3,
+    learningRate: 1e-3,
+    gradientNorm: 1,
+    terms: { diversity: { raw: [1, 2], weighted: [0.1, 0.2] } },
+    ...(step % 10 === 0 && { balance }),
+  };
+  return `${JSON.stringify(line)}\n`;
+}
+
+/** A line of evaluations of a finished run; balance is that of the counts unless given. */
+export function evaluationLine({
+  counts = [
+    [1, 2, 3, 4, 5, 6, 7, 8],
+    [8, 7, 6, 5, 4, 3, 2, 1],
+  ],
+  ...more
+}: Partial<EvaluationLine> = {}): string {
+  const line: EvaluationLine = {
+    step: 40,
+    tokens: 10_240,
+    final: true,
+    domains: { prose: { loss: 5.25, perplexity: Math.exp(5.25), tokens: 99 } },
+    loss: 5.25,
+    perplexity: Math.exp(5.25),
+    evaluatedTokens: 99,
+    balance: balanceOf(layersReport(counts)),
+    mutualInformation: null,
+    mutualInformationBias: null,
+    counts,
+    ...more,
+  };
+  return `${JSON.stringify(line)}\n`;
 }
 
 /** Writes a run of some steps. */

@@ -11,7 +11,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Dashboard, serveDashboard } from '../src/server/server.ts';
 import { launchBrowser, noBrowser } from './browser.ts';
-import { metricsLine, temporaryFolder, traceFile, writeRun } from './folders.ts';
+import { evaluationLine, metricsLine, temporaryFolder, traceFile, writeRun } from './folders.ts';
 import { writeModel } from './models.ts';
 
 const HOSTILE = `"><img src=x onerror=alert(1)><script>alert(2)</script>{a|b}`;
@@ -29,23 +29,11 @@ describe.skipIf(noBrowser !== null)('the page', () => {
 
   beforeAll(async () => {
     ({ path: root, remove } = await temporaryFolder());
-    const evaluation = {
-      router: 'lpr',
-      steps: 40,
-      evaluation: {
-        tokens: 99,
-        testLoss: 5.25,
-        gini: 0.1,
-        minMax: 0.5,
-        counts: [
-          [1, 2, 3, 4, 5, 6, 7, 8],
-          [8, 7, 6, 5, 4, 3, 2, 1],
-        ],
-      },
-    };
+    const measures = { gini: 0.1, minMax: 0.5 };
+    const evaluation = evaluationLine({ balance: { mean: measures, worst: measures } });
     for (const name of ['good', 'compare-1/lpr', 'compare-1/top-k']) {
       await writeRun(join(root, name));
-      await writeFile(join(root, name, 'evaluation.json'), JSON.stringify(evaluation));
+      await writeFile(join(root, name, 'evaluations.jsonl'), evaluation);
     }
     await mkdir(join(root, 'good', 'traces'));
     for (const step of [20, 40]) {
@@ -225,7 +213,7 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     await drawn(page);
     expect(await page.locator('.problem').allInnerTexts()).toEqual([
       expect.stringContaining('loads.bin: not a file of expert loads'),
-      'metrics.jsonl: line 21 is no JSON: {"step":21,',
+      'metrics.jsonl: line 21 is no JSON and was left out: {"step":21,',
     ]);
     await page.goto('/run?run=%3Cscript%3E');
     await expect.poll(() => page.locator('.problem').innerText()).toContain('there is no run "<script>"');

@@ -8,7 +8,9 @@ import { createCanvas, loadImage } from '@napi-rs/canvas';
 import { loadColour } from '@lpr/charts';
 import { encodeLoadHeader, encodeLoadWindow, LoadRecorder, layersReport } from '@lpr/metrics';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { parseMetrics, readRuns, renderRuns } from '../src/index.ts';
+import { balanceOf, readRuns } from '@lpr/runs';
+import { renderRuns } from '../src/index.ts';
+import { evaluationLine } from './folders.ts';
 
 // Programs are started and pictures drawn; on a busy machine that takes its time.
 vi.setConfig({ testTimeout: 120_000 });
@@ -37,15 +39,16 @@ async function writeRun(path: string, expertsOf: (token: number, layer: number) 
     }
     if (step % 4 > 0) continue;
     const window = recorder.window();
-    const { mean } = layersReport(window);
     await appendFile(join(path, 'loads.bin'), encodeLoadWindow(shape, { step, tokens: 400, counts: window }));
     const line = {
       step,
       tokens: 100 * step,
       loss: 3 + 1 / step,
+      totalLoss: 3 + 1 / step,
       learningRate: 1e-3,
-      gini: mean.gini,
-      minMax: mean.minMax,
+      gradientNorm: 1,
+      terms: {},
+      balance: balanceOf(layersReport(window)),
     };
     await appendFile(join(path, 'metrics.jsonl'), `${JSON.stringify(line)}\n`);
     recorder.reset();
@@ -90,7 +93,7 @@ describe('the command line', () => {
       ...names.map((name) => join(folder, 'figures', `${name}.png`)),
       join(folder, 'report.html'),
     ]);
-    expect(stderr).toContain('not in heatmap-held-out: balanced: there is no evaluation.json');
+    expect(stderr).toContain('not in heatmap-held-out: balanced: evaluations.jsonl holds no evaluation yet');
     expect(stderr).toContain('not in loss-balance: it compares runs');
     expect(stderr).toContain('not in step-time: collapsed: no line of metrics.jsonl has times');
     // 16 cells of the balanced run are at the uniform share, 12 of the collapsed one are dead and 4 off the scale.
@@ -125,8 +128,7 @@ describe('run folders', () => {
     await writeRun(join(folder, 'run'), balanced);
     const runs = await readRuns(join(folder, 'run'));
     expect(runs.map(({ name }) => name)).toEqual(['run']);
-    expect(runs[0]!.points.value).toHaveLength(10);
-    expect(runs[0]!.points.value![9]).toEqual({ step: 40, loss: 3 + 1 / 40, gini: 0, minMax: 1 });
+    expect(runs[0]!.metrics.value).toHaveLength(10);
     const { written, skipped } = await renderRuns(runs, { ...options, out: join(folder, 'a/b') });
     expect(written.every(existsSync)).toBe(true);
     expect(skipped.filter((sentence) => /heatmap:|curves:|lorenz:/.test(sentence))).toEqual([]);
@@ -163,18 +165,17 @@ describe('run folders', () => {
     await writeRun(folder, balanced);
     await appendFile(join(folder, 'loads.bin'), new Uint8Array(20));
     await appendFile(join(folder, 'metrics.jsonl'), '{"step": 44, "lo');
-    const [run] = await readRuns(folder);
-    expect(run!.points.value).toHaveLength(10);
-    expect(run!.loads.value).toMatchObject({ truncatedBytes: 20 });
-    expect(run!.loads.value!.windows).toHaveLength(10);
+    const { written, skipped } = await renderRuns(await readRuns(folder), { ...options, out: folder });
+    expect(written).toContain(join(folder, 'figures/curves.png'));
+    expect(skipped.filter((sentence) => /(loads.bin|metrics.jsonl): /.test(sentence))).toEqual([]);
   });
 
   test('a damaged file is named and costs its figures alone', async () => {
     await writeRun(join(folder, 'whole'), balanced);
     await writeRun(join(folder, 'broken'), balanced);
     await writeFile(join(folder, 'broken/loads.bin'), 'something else that is long enough');
-    await writeFile(join(folder, 'broken/evaluation.json'), '{"evaluation": {"testLoss": 3');
-    await appendFile(join(folder, 'broken/metrics.jsonl'), '\0\0\0\n{"step": 44, "loss": 2.5}\n');
+    await writeFile(join(folder, 'broken/evaluations.jsonl'), '{"step": 3}\n');
+    await appendFile(join(folder, 'broken/metrics.jsonl'), '\0\0\0\n{"step":-1}\nnull\n');
     const { written, skipped } = await renderRuns(await readRuns(folder), { ...options, out: folder });
     expect(written.map((path) => basename(path))).toEqual(
       expect.arrayContaining(['heatmap.png', 'curves.png', 'lorenz.png', 'load-history.png', 'report.html']),
@@ -182,12 +183,15 @@ describe('run folders', () => {
     expect(skipped).toContainEqual(
       expect.stringMatching(/^not in heatmap: broken: loads.bin: not a file of expert loads/),
     );
-    expect(skipped).toContainEqual(expect.stringMatching(/^not in heatmap-held-out: broken: evaluation.json: .*JSON/));
-    expect(skipped).toContainEqual(
-      expect.stringMatching(/^broken: metrics.jsonl: line 11 is no JSON and was left out/),
-    );
-    const broken = (await readRuns(join(folder, 'broken')))[0]!;
-    expect(broken.points.value!.at(-1)).toEqual({ step: 44, loss: 2.5 });
+    expect(skipped).toContain('not in heatmap-held-out: broken: evaluations.jsonl holds no evaluation yet');
+    expect(skipped).toContainEqual(expect.stringMatching(/^broken: evaluations.jsonl: line 1 was left out: /));
+    for (const problem of [
+      'line 11 is no JSON and was left out',
+      'line 12 was left out: step: ',
+      'line 13 was left out',
+    ]) {
+      expect(skipped).toContainEqual(expect.stringContaining(`broken: metrics.jsonl: ${problem}`));
+    }
   });
 
   test('only some figures, for a dark page, without a report', async () => {
@@ -203,26 +207,24 @@ describe('run folders', () => {
 });
 
 describe('the report', () => {
-  const evaluation = {
-    router: 'top-k<script>',
-    steps: 40,
-    evaluation: {
-      tokens: 400,
-      testLoss: 2,
-      gini: 0.25,
-      minMax: 0.5,
-      worst: { gini: 0.5, minMax: 0.25 },
-      counts: [
-        [100, 100, 100, 100, 100, 100, 100, 100],
-        [0, 200, 0, 200, 0, 200, 0, 200],
-      ],
-    },
+  const evaluation = evaluationLine({
+    evaluatedTokens: 400,
+    loss: 2,
+    perplexity: Math.exp(2),
+    counts: [
+      [100, 100, 100, 100, 100, 100, 100, 100],
+      [0, 200, 0, 200, 0, 200, 0, 200],
+    ],
+  });
+  const write = async (run: string): Promise<void> => {
+    await writeFile(join(folder, run, 'evaluations.jsonl'), evaluation);
+    await writeFile(join(folder, run, 'config.yaml'), 'router: top-k<script>\n');
   };
 
   test('holds all figures for both pages, the final figures and their levels, and asks for nothing', async () => {
     await writeRun(join(folder, 'a'), balanced);
     await writeRun(join(folder, 'b'), collapsed);
-    for (const run of ['a', 'b']) await writeFile(join(folder, run, 'evaluation.json'), JSON.stringify(evaluation));
+    for (const run of ['a', 'b']) await write(run);
     const { written } = await renderRuns(await readRuns(folder), { ...options, out: folder });
     const page = await readFile(join(folder, 'report.html'), 'utf8');
     const images = Array.from(page.matchAll(/(?:src|srcset)="([^"]*)"/g), ([, source]) => source!);
@@ -230,7 +232,7 @@ describe('the report', () => {
     for (const image of images) expect(image).toMatch(/^data:image\/png;base64,iVBOR/);
     expect(page).toContain("default-src 'none'; img-src data:; style-src 'unsafe-inline'");
     expect(page).not.toMatch(/<script|<link|https?:|@import|url\(/);
-    for (const text of ['2.0000', '7.39', '0.250 (0.500)', '0.500 (0.250)', 'sampling floor', 'isotropic null']) {
+    for (const text of ['2.0000', '7.39', '0.250 (0.500)', '0.500 (0.000)', 'sampling floor', 'isotropic null']) {
       expect(page).toContain(text);
     }
   });
@@ -238,7 +240,7 @@ describe('the report', () => {
   test('names of runs are text, whatever they hold', async () => {
     const hostile = `"><img src=x onerror=alert(1)><script>'&`;
     await writeRun(join(folder, 'run'), balanced);
-    await writeFile(join(folder, 'run/evaluation.json'), JSON.stringify(evaluation));
+    await write('run');
     const [run] = await readRuns(folder);
     const runs = [run!, { ...run!, name: `${hostile}/../../x` }].map((run, i) => (i ? run : { ...run, name: hostile }));
     const { written } = await renderRuns(runs, { ...options, out: folder });
@@ -246,24 +248,5 @@ describe('the report', () => {
     const page = await readFile(join(folder, 'report.html'), 'utf8');
     expect(page).toContain('&#60;script&#62;');
     expect(page).not.toMatch(/<script|<img src=x/);
-  });
-});
-
-describe('metrics', () => {
-  test('after a resumption the later lines hold; null and other records are left out', () => {
-    const lines = [
-      { step: 1, loss: 3 },
-      { step: 2, loss: 2.5, gini: null },
-      { step: 3, loss: 2.4 },
-      { event: 'resumed' },
-      { step: 2, loss: 2.6, gini: 0.1, minMax: 0.5, other: 'x' },
-    ];
-    expect(parseMetrics(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))).toEqual({
-      points: [
-        { step: 1, loss: 3 },
-        { step: 2, loss: 2.6, gini: 0.1, minMax: 0.5 },
-      ],
-      problems: [],
-    });
   });
 });

@@ -35,7 +35,7 @@ beforeAll(async () => {
     await symlink(outside, join(root, 'linked'));
     await symlink('/', join(root, 'everything'));
     for (const file of ['config.yaml', 'loads.bin']) await symlink(join(outside, file), join(root, 'sly', file));
-    await symlink(join(root, 'good', 'config.yaml'), join(root, 'sly', 'evaluation.json'));
+    await symlink(join(root, 'good', 'config.yaml'), join(root, 'sly', 'evaluations.jsonl'));
   }
   dashboard = await serveDashboard(root, { host: '127.0.0.1', port: 0 });
 });
@@ -254,11 +254,11 @@ describe('files outside of the folder', () => {
     const { summary, loads, files, settings } = await json<RunDetails>('/api/run?run=sly');
     expect(loads).toBeNull();
     expect(settings).toEqual([]);
-    expect(files.map(({ name }) => name)).toEqual(['metrics.jsonl', 'evaluation.json']);
+    expect(files.map(({ name }) => name)).toEqual(['metrics.jsonl', 'evaluations.jsonl']);
     expect(summary.step).toBe(1);
     expect(summary.problems.join('\n')).toContain('leads out of the served folder');
     // A link that stays inside is followed.
-    expect((await ask('/api/file?run=sly&name=evaluation.json')).body.toString()).toContain('router: lpr');
+    expect((await ask('/api/file?run=sly&name=evaluations.jsonl')).body.toString()).toContain('router: lpr');
   });
 
   it('have no path that resolves', async () => {
@@ -331,7 +331,7 @@ describe('events', () => {
       (each) => run(each)?.step === 41,
       () => appendFile(join(root, 'good', 'metrics.jsonl'), metricsLine(41)),
     );
-    expect(run(list)!.figures.loss).toBeCloseTo(5.59, 9);
+    expect(run(list)!.measures.loss).toBeCloseTo(5.59, 9);
     await expect.poll(() => dashboard.listeners()).toBe(0);
   });
 

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { ByteTokenizer } from '@lpr/data';
 import { encodeTrace, type RoutingTrace } from '@lpr/metrics';
-import { encodeSafetensors } from '@lpr/model';
+import { decodeSafetensors, encodeSafetensors } from '@lpr/model';
+import { readLatents, readRuns, readTraces } from '@lpr/runs';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { readRuns, renderRuns } from '../src/index.ts';
-import { readLatents, readTexts, readTraces } from '../src/run-traces.ts';
+import { renderRuns } from '../src/index.ts';
+import { metricsLine } from './folders.ts';
 
 // Pictures are drawn; on a busy machine that takes its time.
 vi.setConfig({ testTimeout: 120_000 });
@@ -45,7 +46,7 @@ function traceOf(turn: number): RoutingTrace {
 }
 
 async function writeRun(): Promise<void> {
-  await writeFile(join(folder, 'metrics.jsonl'), '{"step": 1, "loss": 3}\n{"step": 2, "loss": 2}\n');
+  await writeFile(join(folder, 'metrics.jsonl'), metricsLine(1) + metricsLine(2));
   await writeFile(join(folder, 'config.yaml'), 'router: lpr\nlpr:\n  measure: cosine\n  latentDim: 3\n');
   await writeFile(join(folder, 'tokenizer.json'), new ByteTokenizer().toJson());
   for (const inner of ['traces', 'latents']) await mkdir(join(folder, inner));
@@ -78,13 +79,11 @@ test('every figure of traces and latents is drawn', async () => {
 test('what was written is read', async () => {
   await writeRun();
   const [run] = await readRuns(folder);
-  expect(run).toMatchObject({ latentDim: 3, byAngle: true });
-  const traces = (await readTraces(run!)).value!;
+  expect(run!.facts).toMatchObject({ latentDim: 3, byAngle: true });
+  const traces = (await readTraces(run!.files)).value!;
   expect(traces.steps.map(({ step }) => step)).toEqual([1, 2]);
   expect(traces.last.chosen).toEqual(traceOf(0).chosen);
-  const texts = (await readTexts(run!, traces.last.tokenIds)).value!;
-  expect(texts.join('')).toBe(TEXT);
-  const [layer] = (await readLatents(run!)).value!;
+  const [layer] = (await readLatents(run!.files, decodeSafetensors)).value!;
   expect(layer).toMatchObject({
     layer: 0,
     latents: { rows: 40, columns: 3 },
@@ -112,7 +111,7 @@ test('a damaged file costs its figures alone, and is named', async () => {
 });
 
 test('a run without traces says so', async () => {
-  await writeFile(join(folder, 'metrics.jsonl'), '{"step": 1, "loss": 3}\n');
+  await writeFile(join(folder, 'metrics.jsonl'), metricsLine(1));
   const { skipped } = await renderRuns(await readRuns(folder), { out: folder, windows: 1 });
   expect(skipped).toContainEqual(expect.stringMatching(/^not in coactivation: .*there is no trace in traces\//));
   expect(skipped).toContainEqual(expect.stringMatching(/^not in latents: .*only latent routers write them/));

@@ -1,5 +1,6 @@
 import { layersReport } from '@lpr/metrics';
-import type { EvaluationLine, StepProgress } from '@lpr/train';
+import type { EvaluationLine } from '@lpr/runs';
+import type { StepProgress } from '@lpr/train';
 import { describe, expect, it } from 'vitest';
 import { createProgress, formatSeconds } from '../src/cli/progress.ts';
 
@@ -23,7 +24,7 @@ function stepAt(step: number, balance: StepProgress['balance']): StepProgress {
 }
 
 function evaluationOf(domains: readonly string[]): EvaluationLine {
-  const balance = { gini: 0.125, minMax: null, maxVio: null };
+  const measures = { gini: 0.125, minMax: null };
   return {
     step: 20,
     tokens: 2000,
@@ -32,10 +33,10 @@ function evaluationOf(domains: readonly string[]): EvaluationLine {
     loss: 2.25,
     perplexity: Math.exp(2.25),
     evaluatedTokens: 100,
-    ...balance,
-    worst: balance,
+    balance: { mean: measures, worst: measures },
     mutualInformation: null,
     mutualInformationBias: null,
+    counts: [[1, 3]],
   };
 }
 

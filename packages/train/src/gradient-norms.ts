@@ -4,9 +4,9 @@
  */
 import type { Batch } from '@lpr/data';
 import type { Decoder, DecoderOutput } from '@lpr/model';
+import type { PartNorms } from '@lpr/runs';
 import { routerTraits } from '@lpr/moe';
 import { add, affine, backward, globalNorm, type RandomKey, scope, type Tensor } from '@lpr/tensor';
-import type { PartNorms } from './logs.ts';
 import { dropGradients, uploadBatch } from './trainer.ts';
 
 const PARTS = ['router', 'prototypes', 'trunk'] as const;

@@ -1,21 +1,9 @@
-/**
- * Evaluations of a run on held-out text: a line of `evaluations.jsonl` each, and how the first tokens of each domain
- * were routed:
- *
- * - `traces/step-000123.trace`: experts and weights (format: @lpr/metrics, traces.ts); the same tokens at every step
- * - `latents/step-000123.safetensors`, at the end, of latent routers: `layers.I.latents` f32 `[n, D]`,
- *   `layers.I.tokens` i32 `[n]`, `layers.I.experts` i32 `[n, k]`, `layers.I.prototypes` f32 `[M, D]`; I is the layer's
- *   number in the model
- */
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+/** Evaluations of a run on held-out text, and how the first tokens of each domain were routed. */
 import type { Batch } from '@lpr/data';
-import { encodeTrace, layersReport, mutualInformation, mutualInformationBias, TraceRecorder } from '@lpr/metrics';
+import { layersReport, mutualInformation, mutualInformationBias, TraceRecorder } from '@lpr/metrics';
 import { type Decoder, encodeSafetensors } from '@lpr/model';
+import { balanceOf, type EvaluationLine, latentName, type LatentPart, type RunFolder } from '@lpr/runs';
 import { type Evaluation, evaluate, type RoutedBatch } from './evaluate.ts';
-import { stepName, writeWhole } from './files.ts';
-import type { EvaluationLine } from './logs.ts';
-import { balanceFigures } from './window.ts';
 
 export interface EvaluationOptions {
   /** Steps from one evaluation to the next; null: only at the end. */
@@ -30,22 +18,16 @@ export interface EvaluationOptions {
   readonly onProgress?: (tokens: number) => void;
 }
 
-/** An evaluation as its line and, beyond that, the exact loads `[layers][experts]`. */
-export interface RunEvaluation {
-  readonly line: EvaluationLine;
-  readonly counts: readonly Float64Array[];
-}
-
 /** What counts of expert and token id together may take on the host. */
 const MOST_COUNT_BYTES = 2 ** 29;
 
 /** Evaluates a model after `step` steps on `tokens` tokens, and writes traces and latents into the run's folder. */
 export async function evaluateRun(
-  folder: string,
+  run: RunFolder,
   decoder: Decoder,
   options: EvaluationOptions,
   at: { readonly step: number; readonly tokens: number; readonly final: boolean },
-): Promise<RunEvaluation> {
+): Promise<EvaluationLine> {
   const { traceTokens = 0, onProgress } = options;
   const routers = decoder.routers;
   const experts = routers[0]?.experts ?? 0;
@@ -62,13 +44,12 @@ export async function evaluateRun(
   if (first.length > 0) {
     const recorder = new TraceRecorder({ experts, limit: first.reduce((sum, each) => sum + each.tokenIds.length, 0) });
     for (const batch of first) recorder.add(batch);
-    await writeBeside(folder, 'traces', `${stepName(at.step)}.trace`, encodeTrace(recorder.trace()));
+    await run.writeTrace(at.step, recorder.trace());
     if (at.final && first[0]!.layers.some(({ latents }) => latents !== null)) {
-      const file = encodeSafetensors(await latentsOf(decoder, first));
-      await writeBeside(folder, 'latents', `${stepName(at.step)}.safetensors`, file);
+      await run.writeLatents(at.step, encodeSafetensors(await latentsOf(decoder, first)));
     }
   }
-  return { line: lineOf(evaluation, at), counts: evaluation.counts };
+  return lineOf(evaluation, at);
 }
 
 /** Whether the last `patience` evaluations were all no better than the best before them. */
@@ -82,23 +63,21 @@ function lineOf(
   { loss, tokens: evaluatedTokens, domains, counts, tokenCounts }: Evaluation,
   at: { readonly step: number; readonly tokens: number; readonly final: boolean },
 ): EvaluationLine {
-  // A model without experts has no balance.
-  const none = { gini: null, minMax: null, maxVio: null };
-  const report = counts.length === 0 ? null : layersReport(counts);
-  const mean = (figures: readonly number[]): number | null =>
-    figures.length === 0 ? null : figures.reduce((a, b) => a + b, 0) / figures.length;
+  const mean = (values: readonly number[]): number | null =>
+    values.length === 0 ? null : values.reduce((a, b) => a + b, 0) / values.length;
   return {
     ...at,
     domains: Object.fromEntries(
-      Array.from(domains, ([name, figures]) => [name, { ...figures, perplexity: Math.exp(figures.loss) }]),
+      Array.from(domains, ([name, each]) => [name, { ...each, perplexity: Math.exp(each.loss) }]),
     ),
     loss,
     perplexity: Math.exp(loss),
     evaluatedTokens,
-    ...(report === null ? none : balanceFigures(report.mean)),
-    worst: report === null ? none : balanceFigures(report.worst),
+    // A model without experts has none.
+    balance: counts.length === 0 ? null : balanceOf(layersReport(counts)),
     mutualInformation: mean(tokenCounts.map(mutualInformation)),
     mutualInformationBias: mean(tokenCounts.map(mutualInformationBias)),
+    counts: counts.map((layer) => Array.from(layer)),
   };
 }
 
@@ -136,16 +115,11 @@ async function latentsOf(decoder: Decoder, batches: readonly RoutedBatch[]): Pro
     const rows = (values: readonly number[]): number[] => [tokenIds.length, values.length / tokenIds.length];
     const latents = layers.flatMap((layer) => [...layer.latents!]);
     const experts = layers.flatMap((layer) => [...layer.experts]);
-    const name = `layers.${decoder.moeLayers[i]!}`;
-    tensors.set(`${name}.latents`, { shape: rows(latents), data: Float32Array.from(latents) });
-    tensors.set(`${name}.tokens`, { shape: [tokenIds.length], data: tokenIds });
-    tensors.set(`${name}.experts`, { shape: rows(experts), data: Int32Array.from(experts) });
-    tensors.set(`${name}.prototypes`, { shape: prototypes.shape, data: await prototypes.data() });
+    const name = (part: LatentPart): string => latentName(decoder.moeLayers[i]!, part);
+    tensors.set(name('latents'), { shape: rows(latents), data: Float32Array.from(latents) });
+    tensors.set(name('tokens'), { shape: [tokenIds.length], data: tokenIds });
+    tensors.set(name('experts'), { shape: rows(experts), data: Int32Array.from(experts) });
+    tensors.set(name('prototypes'), { shape: prototypes.shape, data: await prototypes.data() });
   }
   return tensors;
-}
-
-async function writeBeside(run: string, folder: string, name: string, content: Uint8Array): Promise<void> {
-  await mkdir(join(run, folder), { recursive: true });
-  await writeWhole(join(run, folder, name), content);
 }

@@ -3,17 +3,26 @@
  * asked to.
  */
 import type { LayersReport, LoadShape } from '@lpr/metrics';
-import { CheckpointError, newestCheckpoint } from './checkpoint.ts';
-import { describeEnvironment } from './environment.ts';
+import {
+  CheckpointError,
+  describeEnvironment,
+  type EvaluationLine,
+  loggedStep,
+  type MetricsLine,
+  newestCheckpoint,
+  type PartNorms,
+  readEvaluations,
+  readMetrics,
+  type RunFolder,
+  type RunLogs,
+} from '@lpr/runs';
 import { locateDivergence } from './divergence.ts';
 import { measureGradientNorms } from './gradient-norms.ts';
-import { type MetricsLine, type PartNorms, readEvaluations, readMetrics, type RunLogs } from './logs.ts';
-import { type EvaluationOptions, evaluateRun, isOutOfPatience, type RunEvaluation } from './run-evaluation.ts';
-import type { RunFolder } from './run-folder.ts';
+import { type EvaluationOptions, evaluateRun, isOutOfPatience } from './run-evaluation.ts';
 import { CheckpointWriter, restoreTrainer, snapshot } from './snapshot.ts';
 import { checkSpike, LossSpikeError, type LossSpikeOptions } from './spikes.ts';
-import { evaluationSummaries, stepSummaries, windowSummaries } from './summaries.ts';
 import { DivergedError, type LossTermValue, type StepReport, type Trainer } from './trainer.ts';
+import { packageVersions } from './versions.ts';
 import { LoggingWindow, type OpenWindow } from './window.ts';
 
 export interface RunOptions {
@@ -40,7 +49,7 @@ export interface RunOptions {
   /** Puts the model back to how it began: needed to say where a divergence before the first checkpoint started. */
   readonly resetModel?: () => void;
   readonly onStep?: (progress: StepProgress) => void;
-  readonly onEvaluation?: (evaluation: RunEvaluation) => void;
+  readonly onEvaluation?: (evaluation: EvaluationLine) => void;
   /** Told about checkpoints that were passed over. */
   readonly onWarning?: (message: string) => void;
   /**
@@ -68,15 +77,8 @@ export interface RunResult {
   readonly finished: boolean;
   /** Whether it finished because evaluations no longer got better. */
   readonly outOfPatience: boolean;
-  /** Mean over all windows that closed in this process; null when none did. */
-  readonly tokensPerSecond: number | null;
-  /**
-   * Milliseconds that the steps of this process took by part of the model, and 'idle'; null when there were none, or
-   * the device does not time what it runs.
-   */
-  readonly phases: Readonly<Record<string, number>> | null;
   /** Of the finished model; null when it was stopped or there is no held-out text. */
-  readonly evaluation: RunEvaluation | null;
+  readonly evaluation: EvaluationLine | null;
 }
 
 /**
@@ -91,7 +93,7 @@ export interface RunResult {
  */
 export async function trainRun(options: RunOptions): Promise<RunResult> {
   const { run, trainer } = options;
-  await run.recordEnvironment(describeEnvironment(trainer.decoder.device.description));
+  await run.recordEnvironment(describeEnvironment(trainer.decoder.device, packageVersions()));
   const { tokens, window } = await restore(options);
   const logs = await run.openLogs(trainer.step, options.loads);
   try {
@@ -110,7 +112,7 @@ async function restore({
   trainer,
   onWarning,
 }: RunOptions): Promise<{ readonly tokens: number; readonly window: OpenWindow }> {
-  const logged = (await readMetrics(run.path)).at(-1)?.step ?? 0;
+  const logged = await loggedStep(run.path);
   const checkpoint = await newestCheckpoint(
     run.checkpoints,
     ({ message }) => onWarning?.(message),
@@ -164,15 +166,12 @@ class Training {
       if ((finished || this.#isAborted) && this.#saved !== trainer.step) await this.#save();
       const final = finished && evaluation !== undefined ? await this.#evaluate(evaluation, true) : null;
       await this.#writer.finish();
-      const phases = await this.#window.stop();
-      const tokensPerSecond = this.#window.overallTokensPerSecond;
+      await this.#window.stop();
       return {
         step: trainer.step,
         tokens: this.#tokens,
         finished: finished && (final !== null || evaluation === undefined),
         outOfPatience,
-        tokensPerSecond,
-        phases: tokensPerSecond === null ? null : phases,
         evaluation: final,
       };
     } catch (error) {
@@ -264,17 +263,11 @@ class Training {
     const closed = report.step % logEvery === 0 || report.step === steps ? this.#window.close() : null;
     const line = {
       ...metricsLine(report, this.#tokens),
-      ...closed?.figures,
+      ...closed?.line,
       ...(gradientNorms === undefined ? {} : { gradientNorms }),
     };
-    await this.#logs.appendMetrics(line);
-    await this.#logs.appendSummaries(report.step, stepSummaries(line));
-    if (closed !== null) {
-      const { tokens, counts, balance } = closed;
-      this.#balance = balance;
-      await this.#logs.appendLoads({ step: report.step, tokens, counts });
-      await this.#logs.appendSummaries(report.step, windowSummaries(line, counts));
-    }
+    await this.#logs.appendStep(line, closed ?? undefined);
+    if (closed !== null) this.#balance = closed.balance;
     onStep?.({ report, tokens: this.#tokens, balance: this.#balance, tokensPerSecond: this.#window.tokensPerSecond });
   }
 
@@ -314,22 +307,23 @@ class Training {
   }
 
   /** null when the signal fires before the last batch. */
-  async #evaluate(evaluation: EvaluationOptions, final: boolean): Promise<RunEvaluation | null> {
+  async #evaluate(evaluation: EvaluationOptions, final: boolean): Promise<EvaluationLine | null> {
     const { run, trainer, onEvaluation, signal } = this.#options;
     const at = { step: trainer.step, tokens: this.#tokens, final };
     const options = { ...evaluation, batches: () => untilAborted(evaluation.batches(), signal) };
-    let result: RunEvaluation;
+    let line: EvaluationLine;
     try {
-      result = await this.#window.pause(() => evaluateRun(run.path, trainer.decoder, options, at));
+      line = await this.#window.pause(() => evaluateRun(run, trainer.decoder, options, at));
     } catch (error) {
       if (this.#isAborted && error === signal?.reason) return null;
       throw error;
     }
-    await this.#logs.appendEvaluation(result.line);
-    await this.#logs.appendSummaries(at.step, evaluationSummaries(result.line));
-    if (!final) this.#evaluations.push(result.line.loss);
-    onEvaluation?.(result);
-    return result;
+    // With its line the run is finished, and nothing makes a checkpoint that is still missing then.
+    if (final) await this.#writer.finish();
+    await this.#logs.appendEvaluation(line);
+    if (!final) this.#evaluations.push(line.loss);
+    onEvaluation?.(line);
+    return line;
   }
 }
 

@@ -5,8 +5,7 @@
 import { join } from 'node:path';
 import { type Decoder, exportWeights } from '@lpr/model';
 import { configJson, importHuggingFace, safetensorsPieces, SafetensorsFile } from '@lpr/model/node';
-import { type Checkpoint, type CheckpointState, newestCheckpoint, saveCheckpoint } from './checkpoint.ts';
-import type { FileContent } from './files.ts';
+import { type Checkpoint, type CheckpointState, type FileContent, newestCheckpoint, saveCheckpoint } from '@lpr/runs';
 import { DivergedError, type Trainer } from './trainer.ts';
 
 const OPTIMIZER_FILE = 'optimizer.safetensors';

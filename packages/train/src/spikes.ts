@@ -28,6 +28,6 @@ export function checkSpike(report: StepReport, losses: readonly number[], { sigm
     report.step,
     `the loss spiked at step ${report.step}: ${report.loss}, where the ${window} steps before had ${mean.toFixed(4)} on average, ` +
       `with a deviation of ${deviation.toFixed(4)}; ${limit.toFixed(4)} was the limit (${sigmas} deviations above). ` +
-      `Lower the learning rate (${report.learningRate} at this step) or raise the limit, then resume`,
+      `Raise the limit, then resume; or start a new run with a lower learning rate (${report.learningRate} at this step)`,
   );
 }

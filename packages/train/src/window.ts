@@ -1,14 +1,7 @@
-/** A logging window: the loads, the time and the memory of the steps since the last line of figures. */
-import {
-  type BalanceReport,
-  type Counts,
-  type LayersReport,
-  layersReport,
-  LoadRecorder,
-  type LoadShape,
-} from '@lpr/metrics';
+/** A logging window: the loads, the time and the memory of the steps since the last one closed. */
+import { type Counts, type LayersReport, layersReport, LoadRecorder, type LoadShape } from '@lpr/metrics';
+import { balanceOf, type CheckpointState, type MetricsLine } from '@lpr/runs';
 import type { Device, Profile, WasmDevice } from '@lpr/tensor';
-import type { BalanceFigures, MetricsLine } from './logs.ts';
 import type { StepReport } from './trainer.ts';
 
 /** What a window comes to. */
@@ -17,14 +10,11 @@ export interface ClosedWindow {
   readonly counts: readonly Counts[];
   readonly balance: LayersReport;
   /** What `metrics.jsonl` says of it. */
-  readonly figures: Partial<MetricsLine>;
+  readonly line: Pick<MetricsLine, 'balance' | 'tokensPerSecond' | 'phases' | 'memory'>;
 }
 
 /** The part of a window that a checkpoint holds. */
-export interface OpenWindow {
-  readonly tokens: number;
-  readonly counts: readonly (readonly number[])[];
-}
+export type OpenWindow = CheckpointState['window'];
 
 export class LoggingWindow {
   readonly #device: Device;
@@ -67,17 +57,9 @@ export class LoggingWindow {
     return this.#clock.tokensPerSecond;
   }
 
-  /** Over all windows that were closed; null before. */
-  get overallTokensPerSecond(): number | null {
-    return this.#clock.overall;
-  }
-
-  /**
-   * Stops measuring. Gives the milliseconds since the start by part of the model, and idle; null on devices that do not
-   * time what they run.
-   */
-  async stop(): Promise<Readonly<Record<string, number>> | null> {
-    return await this.#clock.stop();
+  /** Stops measuring. */
+  async stop(): Promise<void> {
+    await this.#clock.stop();
   }
 
   /** The window ends, and the next begins. */
@@ -92,9 +74,8 @@ export class LoggingWindow {
       tokens,
       counts,
       balance,
-      figures: {
-        ...balanceFigures(balance.mean),
-        worst: balanceFigures(balance.worst),
+      line: {
+        balance: balanceOf(balance),
         tokensPerSecond: Math.round(this.#clock.tokensPerSecond),
         ...(phases === null ? {} : { phases }),
         memory: { host: process.memoryUsage.rss(), device: this.#device.memory.peakBytes },
@@ -103,25 +84,18 @@ export class LoggingWindow {
   }
 }
 
-/** As logs name them. */
-export function balanceFigures({ gini, minMax, maxViolation }: BalanceReport): BalanceFigures {
-  return { gini, minMax, maxVio: maxViolation };
-}
-
 /** Only the wasm device times what it runs. */
 function profileOf(device: Device): Profile | null {
   return 'profile' in device ? (device as WasmDevice).profile : null;
 }
 
-/** Time of the steps of a window and of all windows, less pauses. */
+/** Time of the steps of a window, less pauses. */
 class StepClock {
   readonly #profile: Profile | null;
   #startedAt = performance.now();
   #tokens = 0;
   #steps = 0;
   #last: number | null = null;
-  #allTokens = 0;
-  #allMilliseconds = 0;
   /** Times by part: at the start of the window, and of all pauses. */
   #before: Readonly<Record<string, number>> = {};
   #paused: Readonly<Record<string, number>> = {};
@@ -135,10 +109,8 @@ class StepClock {
     this.#startedAt = performance.now();
   }
 
-  async stop(): Promise<Readonly<Record<string, number>> | null> {
-    const parts = this.#parts();
+  async stop(): Promise<void> {
     await this.#profile?.stop();
-    return this.#profile === null ? null : parts;
   }
 
   add(tokens: number): void {
@@ -161,15 +133,9 @@ class StepClock {
     return this.#last ?? this.#current();
   }
 
-  get overall(): number | null {
-    return this.#allTokens === 0 ? null : (1000 * this.#allTokens) / this.#allMilliseconds;
-  }
-
   /** Milliseconds a step by part; null where they are not known. */
   close(): Record<string, number> | null {
     this.#last = this.#current();
-    this.#allTokens += this.#tokens;
-    this.#allMilliseconds += performance.now() - this.#startedAt;
     const steps = this.#steps;
     const now = this.#parts();
     const phases = Object.entries(now).map(([part, time]) => {

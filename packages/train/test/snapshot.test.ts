@@ -1,9 +1,8 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type CheckpointState, type FileContent, listCheckpoints, readCheckpoint } from '@lpr/runs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type CheckpointState, listCheckpoints, readCheckpoint } from '../src/checkpoint.ts';
-import type { FileContent } from '../src/files.ts';
 import { CheckpointWriter } from '../src/snapshot.ts';
 
 let root: string;

@@ -1,6 +1,7 @@
 /** Finds what the router explorer needs of a run: a checkpoint that opens by itself, and the run's tokenizer. */
 import { join } from 'node:path/posix';
 import { readdir } from 'node:fs/promises';
+import { checkpointFolder, RUN_FILES, RUN_FOLDERS, stepsOf } from '@lpr/runs';
 import type { ServedFolder } from './paths.ts';
 
 export interface ExplorableCheckpoint {
@@ -19,27 +20,25 @@ export interface ExplorableCheckpoint {
 export async function checkpointOf(folder: ServedFolder, run: string): Promise<ExplorableCheckpoint> {
   const below = (...parts: string[]): string => join(run, ...parts);
   const names = await folder
-    .resolve(below('checkpoints'))
+    .resolve(below(RUN_FOLDERS.checkpoints))
     .then((path) => readdir(path))
     .catch(() => [] as string[]);
-  const steps = names
-    .flatMap((name) => /^step-(\d{6,})$/.exec(name)?.[1] ?? [])
-    .toSorted((a, b) => Number(b) - Number(a));
+  const steps = stepsOf(names).toReversed();
   if (steps.length === 0) {
     throw new Error(
       'This run has no checkpoint yet. The trainer writes the first one after training.checkpointEvery steps.',
     );
   }
-  const tokenizer = await folder.resolve(below('tokenizer.json')).catch(() => null);
+  const tokenizer = await folder.resolve(below(RUN_FILES.tokenizer)).catch(() => null);
   if (tokenizer === null) {
     throw new Error(
       'This run has no tokenizer.json, so a text cannot be turned into its tokens. Runs of older trainers lack it.',
     );
   }
   for (const step of steps) {
-    const path = below('checkpoints', `step-${step}`);
+    const path = below(checkpointFolder(step));
     const config = await folder.resolve(join(path, 'config.json')).catch(() => null);
-    if (config !== null) return { folder: await folder.resolve(path), tokenizer, step: Number(step) };
+    if (config !== null) return { folder: await folder.resolve(path), tokenizer, step };
   }
   throw new Error(
     'The checkpoints of this run have no config.json, so they cannot be opened. Older trainers wrote none.',

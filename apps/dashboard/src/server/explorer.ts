@@ -4,11 +4,11 @@ import { join } from 'node:path/posix';
 import { parseTokenizer, type Tokenizer } from '@lpr/data';
 import type { Decoder } from '@lpr/model';
 import { loadHuggingFace } from '@lpr/model/node';
+import { messageOf } from '@lpr/runs';
 import { createWasmDevice, scope, tensor, type WasmDevice } from '@lpr/tensor';
 import { MAX_TEXT_CHARACTERS, type RoutedText } from '../api.ts';
 import { checkpointOf, type ExplorableCheckpoint } from './checkpoint.ts';
 import type { ServedFolder } from './paths.ts';
-import { messageOf } from '../json.ts';
 
 /** More waiting texts than this are refused: each takes a forward pass. */
 const MAX_WAITING = 4;

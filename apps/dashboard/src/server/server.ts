@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';
 import { pipeline } from 'node:stream/promises';
-import { hasCode } from '@lpr/train';
+import { hasCode, messageOf } from '@lpr/runs';
 import type { ApiError, RouteRequest } from '../api.ts';
 import { RunEvents } from './events.ts';
 import { BusyError, ExploreError, RouterExplorer } from './explorer.ts';
@@ -10,7 +10,6 @@ import { type PageFile, pageFiles } from './page-files.ts';
 import { PathError, ServedFolder } from './paths.ts';
 import type { FollowedRun } from './run.ts';
 import { RunStore } from './store.ts';
-import { fieldsOf, messageOf } from '../json.ts';
 
 export interface ServeOptions {
   readonly host: string;
@@ -162,7 +161,8 @@ class Handler {
     if (origin !== undefined && origin !== `http://${host}`)
       throw new HttpError(403, 'texts come from the page itself');
     if (request.headers['content-type'] !== 'application/json') throw new HttpError(415, 'the body must be JSON');
-    const { run, text } = fieldsOf(parseJson(await bodyOf(request))) as Partial<Record<keyof RouteRequest, unknown>>;
+    const body = parseJson(await bodyOf(request)) as Partial<Record<keyof RouteRequest, unknown>> | null;
+    const { run, text } = body ?? {};
     if (typeof run !== 'string' || typeof text !== 'string') throw new HttpError(400, 'the body needs run and text');
     if ((await this.#parts.store.run(run)) === undefined) throw new HttpError(404, noRun(run));
     return await this.#parts.explorer.route(run, text);

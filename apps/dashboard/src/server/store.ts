@@ -1,14 +1,12 @@
 /** All runs below the served folder, found anew at each poll. */
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path/posix';
+import { findRuns } from '@lpr/runs';
 import type { RunList } from '../api.ts';
-import { LOADS_FILE, METRICS_FILE } from '../run-folder.ts';
 import type { ServedFolder } from './paths.ts';
 import { FollowedRun } from './run.ts';
 
 /** Runs lie directly in the folder, or in a comparison or series inside it. */
 const MAX_DEPTH = 3;
-const MARKS = ['config.yaml', METRICS_FILE, LOADS_FILE];
 
 export class RunStore {
   readonly #folder: ServedFolder;
@@ -55,29 +53,16 @@ export class RunStore {
   }
 
   async #discover(): Promise<string[]> {
-    const found = new Set<string>();
-    await this.#search('.', 0, found);
+    const found = new Set(
+      await findRuns(this.#folder.root, {
+        depth: MAX_DEPTH,
+        // What leaves the served folder is no run.
+        list: async (path) => readdir(await this.#folder.resolve(path), { withFileTypes: true }),
+      }),
+    );
     const gone = [...this.#runs.keys()].filter((id) => !found.has(id));
     for (const id of gone) this.#runs.delete(id);
     for (const id of found) if (!this.#runs.has(id)) this.#runs.set(id, new FollowedRun(this.#folder, id));
     return gone;
-  }
-
-  async #search(path: string, depth: number, found: Set<string>): Promise<void> {
-    // A folder that cannot be read, that leaves the served one or that vanished meanwhile holds no runs.
-    const entries = await this.#folder
-      .resolve(path)
-      .then((real) => readdir(real, { withFileTypes: true }))
-      .catch(() => []);
-    if (entries.some((entry) => entry.isFile() && MARKS.includes(entry.name))) {
-      found.add(path);
-      return;
-    }
-    if (depth === MAX_DEPTH) return;
-    for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
-      if (!entry.name.startsWith('.') && (entry.isDirectory() || entry.isSymbolicLink())) {
-        await this.#search(path === '.' ? entry.name : join(path, entry.name), depth + 1, found);
-      }
-    }
   }
 }

@@ -98,7 +98,8 @@ function addResume(program: Command): void {
     .summary('go on with a run or a comparison that was stopped')
     .description(
       'Goes on from the newest whole checkpoint. The result is the same, bit for bit, as if it had never stopped\n' +
-        '(on the same kind of processor).',
+        '(on the same kind of processor). Settings that decide results, and the text, must be those it began with; the device,\n' +
+        'threads, checkpoints and where the text lies may be changed in its config.yaml.',
     )
     .argument('<folder>', 'folder of a run or a comparison')
     .option('--threads <n>', 'worker threads; 0 runs in place (default: as in the run)', atLeast(0))

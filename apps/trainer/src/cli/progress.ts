@@ -2,7 +2,8 @@
  * Live progress on stderr: on a terminal one status line that is rewritten, elsewhere plain `key=value` lines, so that
  * logs stay readable and stdout is left to results.
  */
-import { type EvaluationLine, hasCode, type StepProgress } from '@lpr/train';
+import { type EvaluationLine, hasCode } from '@lpr/runs';
+import type { StepProgress } from '@lpr/train';
 
 export interface Progress {
   /** Something that lasts begins: "training the tokenizer"; the detail says how far it has come. */
@@ -124,7 +125,8 @@ function plainProgress(stream: ProgressStream): Progress {
   };
 }
 
-function evaluationText(run: string, { step, loss, domains, evaluatedTokens, gini, minMax }: EvaluationLine): string {
+function evaluationText(run: string, { step, loss, domains, evaluatedTokens, balance }: EvaluationLine): string {
+  const { gini, minMax } = balance?.mean ?? {};
   const names = Object.entries(domains);
   const fields: [string, string][] = [
     ['run', run],

@@ -1,5 +1,5 @@
 /** Results as text: plain columns for stdout. */
-import type { Summary } from '../comparison/comparison.ts';
+import type { Summary } from '@lpr/runs';
 import { modelTitle } from '../settings/decoder-config.ts';
 import { PAPER_TABLES } from '../comparison/paper.ts';
 import type { Architecture } from '../settings/schema.ts';

@@ -1,6 +1,7 @@
 /** `pnpm trainer compare`: several routers on one task. */
 import { join } from 'node:path';
-import { type Comparison, createComparison, finishComparison, type Summary } from '../comparison/comparison.ts';
+import { COMPARISON_FILES, type Summary } from '@lpr/runs';
+import { type Comparison, createComparison, finishComparison } from '../comparison/comparison.ts';
 import { figureNames } from '../comparison/figures.ts';
 import { UsageError } from '../cli/errors.ts';
 import { checkFits, predictionText, predictRun } from '../run/prediction.ts';
@@ -53,7 +54,7 @@ export async function finishAndPrintComparison(
       ? comparisonTable(summary, settings!.architecture)
       : reproductionText(comparison, summary);
   console.log(text);
-  const files = ['summary.json', ...figureNames(comparison)];
+  const files = [COMPARISON_FILES.summary, ...figureNames(comparison)];
   console.log(`\n${files.map((name) => shown(join(folder, name))).join('  ')}`);
   return true;
 }

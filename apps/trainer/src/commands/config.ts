@@ -1,5 +1,5 @@
 /** `pnpm trainer config`: settings looked at before anything runs. */
-import { writeWhole } from '@lpr/train';
+import { writeWhole } from '@lpr/runs';
 import { stringify } from 'yaml';
 import { predictionText, predictRun } from '../run/prediction.ts';
 import { PRESETS } from '../settings/decisions.ts';

@@ -2,11 +2,11 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { prepareTokens, type TokenStream } from '@lpr/data';
+import { checkText, RUN_FILES } from '@lpr/runs';
 import { UsageError, unknownName } from '../cli/errors.ts';
 import { type EvaluationFigures, evaluationFigures, evaluationTables } from '../run/evaluation-report.ts';
 import { findModel, loadModel, type ModelSource, tokenizerOf } from '../run/model-source.ts';
 import { createProgress, type Progress } from '../cli/progress.ts';
-import { checkData } from '../run/data.ts';
 import { evaluationText, loadTokens } from '../run/session.ts';
 import { readSettings } from '../settings/check.ts';
 import { textSources } from '../settings/resolve.ts';
@@ -76,13 +76,13 @@ async function textOf(
       text: 'given',
     };
   }
-  const run = [path, dirname(dirname(source.folder))].find((folder) => existsSync(join(folder, 'config.yaml')));
+  const run = [path, dirname(dirname(source.folder))].find((folder) => existsSync(join(folder, RUN_FILES.config)));
   if (run === undefined) throw new UsageError(`${path} belongs to no run, so name text to evaluate on: --text FILE`);
   const settings = await readSettings(run);
   // The model's own: one trained on the text anew would differ if the text has changed.
   const tokenizer = source.tokenizerFile === null ? undefined : await tokenizerOf(source);
   const prepared = await loadTokens(settings, progress, tokenizer);
-  await checkData(run, prepared);
+  await checkText(run, prepared);
   return {
     streams: chosenDomains(split === 'training' ? prepared.training : prepared.heldOut, domain),
     tokens: tokens ?? settings.evaluation.tokens,

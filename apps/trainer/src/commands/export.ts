@@ -1,6 +1,6 @@
 /** `pnpm trainer export`: a trained model as a folder that Hugging Face's libraries open. */
 import { saveHuggingFace } from '@lpr/model/node';
-import { makeEmptyFolder } from '@lpr/train';
+import { makeEmptyFolder } from '@lpr/runs';
 import { findModel, loadModel, tokenizerOf, writeTokenizer } from '../run/model-source.ts';
 import { shown, withDevice } from './shared.ts';
 

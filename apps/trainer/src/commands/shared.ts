@@ -4,7 +4,7 @@
  */
 import { access, constants, readdir, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve as resolvePath } from 'node:path';
-import { hasCode } from '@lpr/train';
+import { hasCode } from '@lpr/runs';
 import type { Device } from '@lpr/tensor';
 import { UsageError, unknownName } from '../cli/errors.ts';
 import { INTERRUPTED, listenForInterrupt } from '../cli/interrupt.ts';

@@ -1,6 +1,6 @@
 /** `pnpm trainer tokenizer train`: a byte-level BPE of one's own text. */
 import { countSourceWords, openSource, type SourceSpec, sourceSpecSchema, trainBpe } from '@lpr/data';
-import { writeWhole } from '@lpr/train';
+import { writeWhole } from '@lpr/runs';
 import { z } from 'zod';
 import { UsageError } from '../cli/errors.ts';
 import { createProgress } from '../cli/progress.ts';

@@ -1,8 +1,8 @@
 /** `pnpm trainer train` and `pnpm trainer resume`. */
-import { RunFolder } from '@lpr/train';
+import { RunFolder } from '@lpr/runs';
 import { readComparison } from '../comparison/comparison.ts';
 import { checkFits, predictionText, predictRun } from '../run/prediction.ts';
-import { finishRun, type RunResultFile } from '../run/finish.ts';
+import { finishRun } from '../run/finish.ts';
 import type { Session } from '../run/session.ts';
 import { resolveSettings } from '../settings/resolve.ts';
 import { readSettings } from '../settings/check.ts';
@@ -46,14 +46,19 @@ async function finishAndPrintRun(
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
-    const result: RunResultFile | null = await finishRun(session, run, settings, settings.router, signal);
+    const evaluation = await finishRun(session, run, settings, { name: settings.router, signal });
     session.progress.end();
-    if (result === null) return false;
-    const { testLoss, gini, minMax, worst, tokens } = result.evaluation;
-    const format = (value: number | null): string => value?.toFixed(4) ?? 'undefined';
+    if (evaluation === null) return false;
+    const { loss, evaluatedTokens, balance } = evaluation;
+    const format = (measure: 'gini' | 'minMax'): string => {
+      const [mean, worst] = [balance?.mean[measure], balance?.worst[measure]].map(
+        (value) => value?.toFixed(4) ?? 'undefined',
+      );
+      return `${mean} (worst layer ${worst})`;
+    };
     console.log(
-      `${settings.router}: test loss ${testLoss.toFixed(4)} over ${tokens} held-out tokens, Gini ${format(gini)} (worst layer ${format(worst.gini)}), ` +
-        `min-max ${format(minMax)} (worst layer ${format(worst.minMax)})\n${shown(run.path)}`,
+      `${settings.router}: test loss ${loss.toFixed(4)} over ${evaluatedTokens} held-out tokens, ` +
+        `Gini ${format('gini')}, min-max ${format('minMax')}\n${shown(run.path)}`,
     );
     return true;
   } finally {

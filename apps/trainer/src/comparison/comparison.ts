@@ -3,38 +3,37 @@
  * alone, or are rows of the paper's tables. Its folder holds `comparison.yaml` (the settings of each run), a run folder
  * for each, and in the end `summary.json`, heatmaps and curves.
  */
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BalanceReport, isotropicNull, samplingFloor } from '@lpr/metrics';
 import { latentPrototypePresets } from '@lpr/moe';
-import { hasCode, lockFolder, makeEmptyFolder, RunFolder, writeWhole } from '@lpr/train';
-import { parse, stringify } from 'yaml';
-import { z } from 'zod';
-import { drawComparison } from './figures.ts';
+import {
+  COMPARISON_FILES,
+  createComparison as createComparisonFolder,
+  type EvaluationLine,
+  lockFolder,
+  overallTokensPerSecond,
+  readComparison as readStoredComparison,
+  readRun,
+  RUN_FILES,
+  RunFolder,
+  type Summary,
+  timeShares,
+  writeSummary,
+} from '@lpr/runs';
 import { UsageError } from '../cli/errors.ts';
-import { PAPER_TABLES, type PaperTableNumber } from './paper.ts';
-import { finishRun, type RunResultFile } from '../run/finish.ts';
+import { finishRun } from '../run/finish.ts';
 import type { Session } from '../run/session.ts';
 import { checkStoredSettings } from '../settings/check.ts';
 import type { Settings } from '../settings/schema.ts';
-
-const COMPARISON_FILE = 'comparison.yaml';
+import { drawComparison } from './figures.ts';
+import { PAPER_TABLES, type PaperTableNumber } from './paper.ts';
 
 /** The levels that routers without any structure reach at the same number of tokens. */
 interface ReferenceLevels {
   readonly tokens: number;
   readonly samplingFloor: Pick<BalanceReport, 'gini' | 'minMax'>;
   readonly isotropicNull: Pick<BalanceReport, 'gini' | 'minMax'>;
-}
-
-/** `summary.json`: figures on the held-out text, as means over layers beside the worst layer. */
-export interface Summary {
-  readonly models: readonly ({ readonly name: string } & Omit<RunResultFile, 'evaluation'> &
-    Omit<RunResultFile['evaluation'], 'counts' | 'tokens'> &
-    Pick<ReferenceLevels, 'samplingFloor' | 'isotropicNull'> & {
-      readonly topK: number;
-      readonly evaluationTokens: number;
-    })[];
 }
 
 export interface Comparison {
@@ -44,52 +43,34 @@ export interface Comparison {
   readonly tables: ReadonlyMap<PaperTableNumber, readonly string[]>;
 }
 
-/** Makes the folder of a comparison. Throws when something is there already. */
+/**
+ * Makes the folder of a comparison.
+ *
+ * @throws Error when something is there already
+ */
 export async function createComparison(folder: string, { runs, tables }: Comparison): Promise<void> {
-  await makeEmptyFolder(folder);
-  const unlock = await lockFolder(folder);
-  const content = {
-    ...(tables.size === 0 ? {} : { tables: Object.fromEntries(tables) }),
-    runs: Object.fromEntries(runs),
-  };
-  await writeWhole(join(folder, COMPARISON_FILE), stringify(content, { aliasDuplicateObjects: false }));
-  await unlock();
+  await createComparisonFolder(folder, { runs: Object.fromEntries(runs), tables: Object.fromEntries(tables) });
 }
 
-const comparisonSchema = z
-  .strictObject({
-    runs: z.record(z.string(), z.unknown()).refine((runs) => Object.keys(runs).length > 0, 'names no runs'),
-    tables: z.record(z.string(), z.array(z.string())).default({}),
-  })
-  .refine(
-    ({ runs, tables }) =>
-      Object.entries(tables).every(
-        ([table, names]) =>
-          names.length === PAPER_TABLES[Number(table) as PaperTableNumber]?.rows.length &&
-          names.every((name) => name in runs),
-      ),
-    'tables must name a run for every row that the table has in the paper',
-  );
-
-/** The comparison in a folder; null when it holds none. */
+/**
+ * The comparison in a folder; null when it holds none.
+ *
+ * @throws Error when its file is damaged; UsageError when the settings of a run are, or a table has other rows than the
+ *   paper's
+ */
 export async function readComparison(folder: string): Promise<Comparison | null> {
-  const path = join(folder, COMPARISON_FILE);
-  let content: unknown;
-  try {
-    content = parse(await readFile(path, 'utf8'));
-  } catch (error) {
-    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return null;
-    throw new UsageError(`${path} cannot be read: ${String(error)}`);
-  }
-  const parsed = comparisonSchema.safeParse(content);
-  if (!parsed.success) throw new UsageError(`${path} is damaged: ${z.prettifyError(parsed.error)}`);
-  const { runs, tables } = parsed.data;
-  return {
-    runs: new Map(
-      Object.entries(runs).map(([name, settings]) => [name, checkStoredSettings(settings, `${path}, run ${name}`)]),
-    ),
-    tables: new Map(Object.entries(tables).map(([number, names]) => [Number(number) as PaperTableNumber, names])),
-  };
+  const stored = await readStoredComparison(folder);
+  if (stored === null) return null;
+  const path = join(folder, COMPARISON_FILES.comparison);
+  const tables = Object.entries(stored.tables).map(([number, names]) => {
+    const table = Number(number) as PaperTableNumber;
+    if (names.length === PAPER_TABLES[table]?.rows.length) return [table, names] as const;
+    throw new UsageError(`${path} is damaged: table ${number} must name a run for every row that it has in the paper`);
+  });
+  const runs = Object.entries(stored.runs).map(
+    ([name, settings]) => [name, checkStoredSettings(settings, `${path}, run ${name}`)] as const,
+  );
+  return { runs: new Map(runs), tables: new Map(tables) };
 }
 
 /**
@@ -118,12 +99,13 @@ async function finishLocked(
   signal: AbortSignal,
 ): Promise<Summary | null> {
   const { runs } = comparison;
-  const results = new Map<string, RunResultFile>();
+  const results = new Map<string, EvaluationLine>();
   for (const [name, settings] of runs) {
     const path = join(folder, name);
     const run = await openOrCreate(path, settings);
     try {
-      const result = await finishRun(session, run, settings, name, signal);
+      const origin = join(folder, COMPARISON_FILES.comparison);
+      const result = await finishRun(session, run, settings, { name, origin, signal });
       if (result === null) return null;
       results.set(name, result);
     } finally {
@@ -131,20 +113,14 @@ async function finishLocked(
     }
   }
   session.progress.phase('drawing the figures');
-  const summary = summarize(runs, results);
+  const summary = await summarize(folder, runs, results);
   await drawComparison(folder, comparison, results);
-  // Last, so that a folder with a summary is a finished comparison.
-  await writeWhole(join(folder, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
+  await writeSummary(folder, summary);
   return summary;
 }
 
 async function openOrCreate(path: string, settings: Settings): Promise<RunFolder> {
-  return (await readFile(join(path, 'config.yaml')).then(
-    () => true,
-    (error: unknown) => !hasCode(error, 'ENOENT'),
-  ))
-    ? await RunFolder.open(path)
-    : await RunFolder.create(path, settings);
+  return existsSync(join(path, RUN_FILES.config)) ? await RunFolder.open(path) : await RunFolder.create(path, settings);
 }
 
 /** Both levels for one layer of this size and that many tokens. */
@@ -159,22 +135,40 @@ export function referenceLevels({ size, lpr }: Settings, tokens: number): Refere
   };
 }
 
-function summarize(runs: ReadonlyMap<string, Settings>, results: ReadonlyMap<string, RunResultFile>): Summary {
-  return {
-    models: Array.from(results, ([name, { evaluation, ...run }]) => ({
+async function summarize(
+  folder: string,
+  runs: ReadonlyMap<string, Settings>,
+  results: ReadonlyMap<string, EvaluationLine>,
+): Promise<Summary> {
+  const models = Array.from(results, async ([name, evaluation]) => {
+    const settings = runs.get(name)!;
+    const { environment, metrics } = await readRun(join(folder, name));
+    const speed = overallTokensPerSecond(metrics.value ?? []);
+    const { gini = null, minMax = null } = evaluation.balance?.mean ?? {};
+    const worst = evaluation.balance?.worst ?? {};
+    return {
       name,
-      ...run,
-      topK: runs.get(name)!.size.topK,
-      evaluationTokens: evaluation.tokens,
-      testLoss: evaluation.testLoss,
-      gini: evaluation.gini,
-      minMax: evaluation.minMax,
-      worst: evaluation.worst,
+      router: settings.router,
+      architecture: settings.architecture,
+      seed: settings.seed,
+      steps: evaluation.step,
+      tokens: evaluation.tokens,
+      topK: settings.size.topK,
+      device: environment?.device ?? null,
+      threads: environment?.threads ?? null,
+      tokensPerSecond: speed === null ? null : Math.round(speed),
+      stepTimeShares: timeShares(metrics.value ?? []),
+      evaluationTokens: evaluation.evaluatedTokens,
+      testLoss: evaluation.loss,
+      gini,
+      minMax,
+      worst: { gini: worst.gini ?? null, minMax: worst.minMax ?? null },
       mutualInformation: evaluation.mutualInformation,
       mutualInformationBias: evaluation.mutualInformationBias,
-      ...levelsOf(runs.get(name)!, evaluation.tokens),
-    })),
-  };
+      ...levelsOf(settings, evaluation.evaluatedTokens),
+    };
+  });
+  return { models: await Promise.all(models) };
 }
 
 function levelsOf(settings: Settings, tokens: number): Pick<ReferenceLevels, 'samplingFloor' | 'isotropicNull'> {

@@ -5,11 +5,10 @@
 import { join } from 'node:path';
 import { curvesSize, heatmapSize, loadHeatmap, trainingCurves } from '@lpr/charts';
 import { renderPng } from '@lpr/charts/node';
-import { readMetrics, writeWhole } from '@lpr/train';
+import { type EvaluationLine, readMetrics, writeWhole } from '@lpr/runs';
 import { type Comparison, referenceLevels } from './comparison.ts';
 import { modelTitle } from '../settings/decoder-config.ts';
 import { PAPER_TABLES } from './paper.ts';
-import type { RunResultFile } from '../run/finish.ts';
 import type { Settings } from '../settings/schema.ts';
 
 /** A run as a figure shows it. */
@@ -17,7 +16,7 @@ interface Shown {
   readonly title: string;
   readonly folder: string;
   readonly settings: Settings;
-  readonly result: RunResultFile;
+  readonly result: EvaluationLine;
 }
 
 /** Runs that are drawn together. */
@@ -52,7 +51,7 @@ function groupsOf({ runs, tables }: Comparison): Group[] {
 export async function drawComparison(
   folder: string,
   comparison: Comparison,
-  results: ReadonlyMap<string, RunResultFile>,
+  results: ReadonlyMap<string, EvaluationLine>,
 ): Promise<void> {
   for (const { heatmap, curves, runs } of groupsOf(comparison)) {
     const shown = runs.map(([title, name]) => ({
@@ -67,9 +66,9 @@ export async function drawComparison(
 }
 
 async function drawHeatmap(path: string, runs: readonly Shown[]): Promise<void> {
-  const models = runs.map(({ title, result }) => ({ name: title, counts: result.evaluation.counts }));
+  const models = runs.map(({ title, result }) => ({ name: title, counts: result.counts }));
   const [{ settings, result }] = runs as [Shown];
-  const { tokens } = result.evaluation;
+  const { evaluatedTokens: tokens } = result;
   const { samplingFloor: floor, isotropicNull: random } = referenceLevels(settings, tokens);
   const levels =
     `. A uniform router at that number: Gini ${floor.gini.toFixed(3)}, min-max ${floor.minMax.toFixed(3)}; ` +
@@ -93,12 +92,10 @@ async function drawCurves(path: string, runs: readonly Shown[]): Promise<void> {
     runs: await Promise.all(
       runs.map(async ({ title, folder }) => ({
         name: title,
-        points: (await readMetrics(folder)).map(({ step, loss, gini, minMax }) => ({
-          step,
-          loss,
-          ...(typeof gini === 'number' ? { gini } : {}),
-          ...(typeof minMax === 'number' ? { minMax } : {}),
-        })),
+        points: (await readMetrics(folder)).map(({ step, loss, balance }) => {
+          const { gini = null, minMax = null } = balance?.mean ?? {};
+          return { step, loss, ...(gini === null ? {} : { gini }), ...(minMax === null ? {} : { minMax }) };
+        }),
       })),
     ),
     references: haveOneShape(runs)

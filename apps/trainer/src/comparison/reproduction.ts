@@ -1,6 +1,7 @@
 /** The paper's tables as comparisons: each row a run, the size of the models and their text as options say. */
 import type { LatentPrototypeOptions } from '@lpr/moe';
-import type { Comparison, Summary } from './comparison.ts';
+import type { Summary } from '@lpr/runs';
+import type { Comparison } from './comparison.ts';
 import { UsageError } from '../cli/errors.ts';
 import { counterpartOf } from '../settings/decisions.ts';
 import { PAPER_TABLES, type PaperFigures, type PaperRow, type PaperTableNumber } from './paper.ts';

@@ -8,13 +8,11 @@ import { dirname, join } from 'node:path';
 import { loadTokenizer, type Tokenizer } from '@lpr/data';
 import type { Decoder, DecoderConfig } from '@lpr/model';
 import { loadHuggingFace, readConfig } from '@lpr/model/node';
+import { newestCheckpoint, RUN_FILES, RUN_FOLDERS, writeWhole } from '@lpr/runs';
 import type { Device } from '@lpr/tensor';
-import { newestCheckpoint, writeWhole } from '@lpr/train';
 import { UsageError } from '../cli/errors.ts';
 import { decoderConfig } from '../settings/decoder-config.ts';
 import { readSettings } from '../settings/check.ts';
-
-const TOKENIZER_FILE = 'tokenizer.json';
 
 export interface ModelSource {
   /** The folder with `config.json` and the weights. */
@@ -37,7 +35,7 @@ export async function findModel(path: string, tokenizer?: string): Promise<Model
   if (tokenizer !== undefined && !existsSync(tokenizer))
     throw new UsageError(`--tokenizer ${tokenizer}: there is no such file`);
   // A checkpoint's tokenizer lies in the folder of the run.
-  const places = [folder, dirname(dirname(folder))].map((place) => join(place, TOKENIZER_FILE));
+  const places = [folder, dirname(dirname(folder))].map((place) => join(place, RUN_FILES.tokenizer));
   return {
     folder,
     config: await configOf(folder),
@@ -48,7 +46,7 @@ export async function findModel(path: string, tokenizer?: string): Promise<Model
 /** The tokenizer of a model. Throws UsageError when there is none, or it does not fit the model. */
 export async function tokenizerOf({ folder, config, tokenizerFile }: ModelSource): Promise<Tokenizer> {
   if (tokenizerFile === null) {
-    throw new UsageError(`${folder} has no ${TOKENIZER_FILE}; name one with --tokenizer`);
+    throw new UsageError(`${folder} has no ${RUN_FILES.tokenizer}; name one with --tokenizer`);
   }
   const tokenizer = await loadTokenizer(tokenizerFile).catch((error: unknown) => {
     throw new UsageError(`${tokenizerFile} cannot be used: ${error instanceof Error ? error.message : String(error)}`);
@@ -75,7 +73,7 @@ export async function writeTokenizer(folder: string, tokenizer: Tokenizer, lengt
     ...(endOfText === null ? {} : { eos_token: tokenizer.decode([endOfText]) }),
   };
   const files = {
-    [TOKENIZER_FILE]: tokenizer.toJson(),
+    [RUN_FILES.tokenizer]: tokenizer.toJson(),
     'tokenizer_config.json': `${JSON.stringify(config, null, 2)}\n`,
   };
   for (const [name, content] of Object.entries(files)) {
@@ -96,15 +94,15 @@ export async function loadModel(device: Device, { folder, config }: ModelSource)
 }
 
 async function checkpointOf(run: string): Promise<string> {
-  if (!existsSync(join(run, 'config.yaml'))) {
+  if (!existsSync(join(run, RUN_FILES.config))) {
     const inside = await readdir(run).catch(() => []);
-    const runs = inside.map((name) => join(run, name)).filter((path) => existsSync(join(path, 'config.yaml')));
+    const runs = inside.map((name) => join(run, name)).filter((path) => existsSync(join(path, RUN_FILES.config)));
     if (runs.length > 0) throw new UsageError(`${run} holds several runs; name one of them: ${runs.join(', ')}`);
     throw new UsageError(
       `${run} holds no model: expected a run's folder (config.yaml), one of its checkpoints, or a Hugging Face folder (config.json)`,
     );
   }
-  const checkpoint = await newestCheckpoint(join(run, 'checkpoints'), ({ message }) =>
+  const checkpoint = await newestCheckpoint(join(run, RUN_FOLDERS.checkpoints), ({ message }) =>
     console.error(`warning: ${message}; using the one before`),
   );
   if (checkpoint === null) {

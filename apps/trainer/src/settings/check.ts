@@ -3,7 +3,8 @@
  */
 import { join } from 'node:path';
 import { ConfigError, decoderParameters, planDecoder } from '@lpr/model';
-import { readConfig, weightDecays } from '@lpr/train';
+import { readConfig, RUN_FILES } from '@lpr/runs';
+import { weightDecays } from '@lpr/train';
 import { UsageError } from '../cli/errors.ts';
 import { decoderConfig } from './decoder-config.ts';
 import { type Fault, faultsOf, faultsText, shown } from './faults.ts';
@@ -32,7 +33,7 @@ export function checkSettings(value: unknown, origin: string): Settings {
 
 /** The settings of an existing run. */
 export async function readSettings(folder: string): Promise<Settings> {
-  return checkStoredSettings(await readConfig(folder), join(folder, 'config.yaml'));
+  return checkStoredSettings(await readConfig(folder), join(folder, RUN_FILES.config));
 }
 
 /** Settings that a run wrote, perhaps before some of today's fields were there. */

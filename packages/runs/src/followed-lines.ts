@@ -1,39 +1,39 @@
 /** Follows a file of JSON lines that another process appends to, reading every byte once. */
 import type { FileHandle } from 'node:fs/promises';
-import { hasCode } from '@lpr/train';
-import type { ServedFolder } from './paths.ts';
+import type { z } from 'zod';
+import { hasCode } from './files.ts';
+import { JsonLines } from './json-lines.ts';
+import type { RunFiles } from './run-files.ts';
 
 const CHUNK_BYTES = 2 ** 20;
 /** A line that goes on for longer is no line that a trainer writes. */
 const MAX_LINE_BYTES = 2 ** 22;
 /** Bytes before the place reached that must still be there, or the file was cut back and written anew. */
 const GUARD_BYTES = 256;
-const MAX_PROBLEMS = 3;
 
-export interface LineReader {
-  /** A whole line that is JSON. */
-  line(value: unknown): void;
+export interface LineReader<Line> {
+  /** A whole line that is what it should be. */
+  line(line: Line): void;
   /** The file starts anew: forget all lines. */
   reset(): void;
 }
 
-export class JsonLines {
-  readonly #folder: ServedFolder;
+export class FollowedLines<Line> {
+  readonly #files: RunFiles;
   readonly #path: string;
-  readonly #reader: LineReader;
+  readonly #reader: LineReader<Line>;
+  readonly #lines: JsonLines<Line>;
   /** End of the last whole line. */
   #offset = 0;
   #guard: Buffer = Buffer.alloc(0);
-  #lines = 0;
-  #bad = 0;
-  #problems: string[] = [];
   #seen = '';
 
-  /** @param path of the file below the folder; it need not be there yet */
-  constructor(folder: ServedFolder, path: string, reader: LineReader) {
-    this.#folder = folder;
+  /** @param path of the file; it need not be there yet */
+  constructor(files: RunFiles, path: string, schema: z.ZodType<Line>, reader: LineReader<Line>) {
+    this.#files = files;
     this.#path = path;
     this.#reader = reader;
+    this.#lines = new JsonLines(schema, (line) => reader.line(line));
   }
 
   /** Bytes read and understood so far. */
@@ -41,11 +41,9 @@ export class JsonLines {
     return this.#offset;
   }
 
-  /** Lines that are no JSON, a sentence each, the first few. */
+  /** Lines that were left out, a sentence each, the first few. */
   get problems(): readonly string[] {
-    return this.#bad > this.#problems.length
-      ? [...this.#problems, `${this.#bad - this.#problems.length} more lines are no JSON`]
-      : this.#problems;
+    return this.#lines.problems;
   }
 
   /**
@@ -56,7 +54,7 @@ export class JsonLines {
   async poll(): Promise<boolean> {
     let file: FileHandle;
     try {
-      file = await this.#folder.open(this.#path);
+      file = await this.#files.open(this.#path);
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw error;
       return this.#start();
@@ -79,9 +77,7 @@ export class JsonLines {
     const changed = this.#seen !== '';
     this.#offset = 0;
     this.#guard = Buffer.alloc(0);
-    this.#lines = 0;
-    this.#bad = 0;
-    this.#problems = [];
+    this.#lines.reset();
     this.#seen = '';
     if (changed) this.#reader.reset();
     return changed;
@@ -107,31 +103,35 @@ export class JsonLines {
       rest = bytes.subarray(end);
       if (rest.length > MAX_LINE_BYTES) {
         throw new Error(
-          `line ${this.#lines + 1} is longer than ${MAX_LINE_BYTES} bytes; this is no file of JSON lines`,
+          `line ${this.#lines.count + 1} is longer than ${MAX_LINE_BYTES} bytes; this is no file of JSON lines`,
         );
       }
     }
   }
 
   #take(bytes: Buffer, end: number): void {
-    for (const line of bytes.toString('utf8', 0, end - 1).split('\n')) {
-      this.#lines++;
-      if (line === '') continue;
-      let value: unknown;
-      try {
-        value = JSON.parse(line);
-      } catch {
-        this.#bad++;
-        if (this.#problems.length < MAX_PROBLEMS) {
-          this.#problems.push(`line ${this.#lines} is no JSON: ${line.slice(0, 60)}`);
-        }
-        continue;
-      }
-      this.#reader.line(value);
-    }
+    this.#lines.add(bytes.toString('utf8', 0, end - 1));
     this.#offset += end;
     // A copy: a view would keep the whole chunk alive.
     const guard = Buffer.from(bytes.subarray(Math.max(0, end - GUARD_BYTES), end));
     this.#guard = guard;
   }
+}
+
+/**
+ * All lines of a file that are what they should be, and the others, a sentence each; none where there is no file. A
+ * last line cut short, as of a run that is being written or was killed, is left out without a word.
+ */
+export async function readLines<Line>(
+  files: RunFiles,
+  path: string,
+  schema: z.ZodType<Line>,
+): Promise<{ readonly lines: readonly Line[]; readonly problems: readonly string[] }> {
+  const lines: Line[] = [];
+  const file = new FollowedLines(files, path, schema, {
+    line: (line) => lines.push(line),
+    reset: () => (lines.length = 0),
+  });
+  await file.poll();
+  return { lines, problems: file.problems };
 }

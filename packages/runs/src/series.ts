@@ -1,5 +1,9 @@
-/** One recorded figure over the steps, growing at its end, and what a page needs of it. */
-import type { Series } from '../api.ts';
+/** One recorded number over the steps, growing at its end, and what a page needs of it. */
+
+export interface Series {
+  readonly steps: readonly number[];
+  readonly values: readonly number[];
+}
 
 export class RecordedSeries {
   #steps: Float64Array<ArrayBuffer> = new Float64Array(64);

@@ -1,37 +1,25 @@
-import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { appendFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodeLoads } from '@lpr/metrics';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type MetricsLine, readMetrics } from '../src/logs.ts';
-import { readConfig, RunFolder } from '../src/run-folder.ts';
+import { describe, expect, it } from 'vitest';
+import { readConfig } from '../src/config.ts';
+import { loggedStep } from '../src/logs.ts';
+import { RunFolder } from '../src/run-folder.ts';
+import { readEvaluations, readMetrics } from '../src/run.ts';
+import { evaluationLine, jsonLines, metricsLine, useFolder } from './lines.ts';
 
 const shape = { layers: 2, experts: 3, topK: 1 };
 
-let root: string;
-beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'lpr-run-'));
-});
-afterEach(async () => await rm(root, { recursive: true }));
-
-function line(step: number): MetricsLine {
-  return { step, tokens: 10 * step, loss: 1 / step, totalLoss: 1, learningRate: 1e-3, gradientNorm: 1, terms: {} };
-}
+const folder = useFolder();
 
 async function writeSteps(run: RunFolder, from: number, to: number): Promise<void> {
   const logs = await run.openLogs(from - 1, shape);
   for (let step = from; step <= to; step++) {
-    await logs.appendMetrics(line(step));
-    if (step % 2 === 0) {
-      await logs.appendLoads({
-        step,
-        tokens: 20,
-        counts: [
-          [20, 0, 0],
-          [7, 7, 6 + (step % 3)],
-        ],
-      });
-    }
+    const counts = [
+      [20, 0, 0],
+      [7, 7, 6 + (step % 3)],
+    ];
+    await logs.appendStep(metricsLine(step), step % 2 === 0 ? { tokens: 20, counts } : undefined);
   }
   await logs.sync();
   await logs.close();
@@ -39,7 +27,7 @@ async function writeSteps(run: RunFolder, from: number, to: number): Promise<voi
 
 describe('a run folder', () => {
   it('keeps its settings, and refuses to be made twice', async () => {
-    const path = join(root, 'deep', 'run');
+    const path = join(folder(), 'deep', 'run');
     const config = { seed: 3, size: { experts: 4 }, corpus: ['a.txt', 'b: c'], threads: null };
     const run = await RunFolder.create(path, config);
     expect(await readConfig(path)).toEqual(config);
@@ -50,7 +38,7 @@ describe('a run folder', () => {
   });
 
   it('is made where a process was killed before it had written the settings', async () => {
-    const path = join(root, 'run');
+    const path = join(folder(), 'run');
     await mkdir(path);
     await writeFile(join(path, 'lock'), '{"pid":');
     await writeFile(join(path, '.0f.tmp'), 'half');
@@ -60,7 +48,7 @@ describe('a run folder', () => {
   });
 
   it('loses what killed processes left half written when it is opened', async () => {
-    const path = join(root, 'run');
+    const path = join(folder(), 'run');
     await (await RunFolder.create(path, { seed: 1 })).close();
     const before = await readdir(path);
     await writeFile(join(path, '.0f.tmp'), 'half');
@@ -73,18 +61,18 @@ describe('a run folder', () => {
   });
 
   it('says when there is no run, no folder can be made, or the settings are no YAML', async () => {
-    await expect(RunFolder.open(root)).rejects.toThrow(/is no run folder/);
-    await writeFile(join(root, 'file'), '');
-    await expect(RunFolder.create(join(root, 'file', 'run'), {})).rejects.toThrow(/cannot make the folder/);
-    await mkdir(join(root, 'bad'));
-    await writeFile(join(root, 'bad', 'config.yaml'), '{ a: [');
-    await expect(RunFolder.open(join(root, 'bad'))).rejects.toThrow(/no valid YAML/);
+    await expect(RunFolder.open(folder())).rejects.toThrow(/is no run folder/);
+    await writeFile(join(folder(), 'file'), '');
+    await expect(RunFolder.create(join(folder(), 'file', 'run'), {})).rejects.toThrow(/cannot make the folder/);
+    await mkdir(join(folder(), 'bad'));
+    await writeFile(join(folder(), 'bad', 'config.yaml'), '{ a: [');
+    await expect(RunFolder.open(join(folder(), 'bad'))).rejects.toThrow(/no valid YAML/);
   });
 
   it('has the same logs after a cut as if it had never gone further', async () => {
-    const whole = await RunFolder.create(join(root, 'whole'), {});
+    const whole = await RunFolder.create(join(folder(), 'whole'), {});
     await writeSteps(whole, 1, 8);
-    const cut = await RunFolder.create(join(root, 'cut'), {});
+    const cut = await RunFolder.create(join(folder(), 'cut'), {});
     await writeSteps(cut, 1, 7);
     // Killed while it wrote the next records.
     await appendFile(join(cut.path, 'metrics.jsonl'), '{"step": 8, "lo');
@@ -99,17 +87,45 @@ describe('a run folder', () => {
   });
 
   it('starts its loads anew when not even the header was written', async () => {
-    const run = await RunFolder.create(join(root, 'run'), {});
+    const run = await RunFolder.create(join(folder(), 'run'), {});
     await writeFile(join(run.path, 'loads.bin'), 'LPR');
     await writeSteps(run, 1, 2);
     expect(decodeLoads(await readFile(join(run.path, 'loads.bin'))).windows).toHaveLength(1);
   });
 
   it('gives back its metrics, less a last line that was cut', async () => {
-    const run = await RunFolder.create(join(root, 'run'), {});
+    const run = await RunFolder.create(join(folder(), 'run'), {});
     expect(await readMetrics(run.path)).toEqual([]);
     await writeSteps(run, 1, 3);
     await appendFile(join(run.path, 'metrics.jsonl'), '{"step": 4');
-    expect(await readMetrics(run.path)).toEqual([line(1), line(2), line(3)]);
+    expect(await readMetrics(run.path)).toEqual([1, 2, 3].map((step) => metricsLine(step)));
+  });
+
+  it('goes on from as far as its metrics can be read without a break', async () => {
+    const run = await RunFolder.create(join(folder(), 'run'), {});
+    expect(await loggedStep(run.path)).toBe(0);
+    for (const broken of ['null', '{"step":-1}', '{"step":"3"}', '{"step":1e300}', '{"step":3,"loss"', '']) {
+      await writeFile(
+        join(run.path, 'metrics.jsonl'),
+        `${jsonLines(metricsLine(1), metricsLine(2))}${broken}\n{"step":4}\n`,
+      );
+      expect(await loggedStep(run.path)).toBe(2);
+      // What follows is cut off before it is written anew.
+      await (await run.openLogs(2, shape)).close();
+      expect(await readFile(join(run.path, 'metrics.jsonl'), 'utf8')).toBe(jsonLines(metricsLine(1), metricsLine(2)));
+    }
+  });
+
+  it('loses an evaluation of the step that it goes on from, to be made again', async () => {
+    const run = await RunFolder.create(join(folder(), 'run'), {});
+    const logs = await run.openLogs(0, shape);
+    await logs.appendEvaluation(evaluationLine(2));
+    const before = await readFile(join(run.path, 'events.out.tfevents.run'));
+    await logs.appendEvaluation(evaluationLine(4, { final: true }));
+    await logs.close();
+    expect((await readEvaluations(run.path)).map(({ final }) => final)).toEqual([false, true]);
+    await (await run.openLogs(4, shape)).close();
+    expect(await readEvaluations(run.path)).toEqual([evaluationLine(2)]);
+    expect(await readFile(join(run.path, 'events.out.tfevents.run'))).toEqual(before);
   });
 });

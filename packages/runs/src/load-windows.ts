@@ -8,8 +8,16 @@ import {
   type LoadShape,
   loadRecordBytes,
 } from '@lpr/metrics';
-import type { LoadsInfo } from '../api.ts';
-import type { ServedFolder } from './paths.ts';
+import { RUN_FILES } from './names.ts';
+import { type RunFiles, withFile } from './run-files.ts';
+
+/** Where the loads of a run are. */
+export interface LoadsInfo extends LoadShape {
+  /** Whole records in the file. */
+  readonly windows: number;
+  /** Tokens of the first window, and so of all but the last; 0 before there is one. */
+  readonly windowTokens: number;
+}
 
 export interface WindowRange {
   /** First and last window, counted from 0. */
@@ -26,13 +34,8 @@ export interface WindowRange {
  *
  * @throws Error where the file is none of loads, or the error of the file system
  */
-export async function loadsInfo(folder: ServedFolder, path: string): Promise<LoadsInfo | null> {
-  const file = await folder.open(path);
-  try {
-    return await infoOf(file);
-  } finally {
-    await file.close();
-  }
+export async function loadsInfo(files: RunFiles): Promise<LoadsInfo | null> {
+  return await withFile(files, RUN_FILES.loads, infoOf);
 }
 
 /**
@@ -40,9 +43,8 @@ export async function loadsInfo(folder: ServedFolder, path: string): Promise<Loa
  *
  * @throws RangeError where the file has no such windows or layer; else as `loadsInfo`
  */
-export async function readWindows(folder: ServedFolder, path: string, range: WindowRange): Promise<Uint8Array> {
-  const file = await folder.open(path);
-  try {
+export async function readWindows(files: RunFiles, range: WindowRange): Promise<Uint8Array> {
+  return await withFile(files, RUN_FILES.loads, async (file) => {
     const info = await infoOf(file);
     if (info === null) throw new RangeError('the run has no loads yet');
     const { from, to, layer } = range;
@@ -53,9 +55,7 @@ export async function readWindows(folder: ServedFolder, path: string, range: Win
       throw new RangeError(`layer ${layer} is not there; the run has ${info.layers}, counted from 0`);
     }
     return await copyWindows(file, info, range);
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 async function infoOf(file: FileHandle): Promise<LoadsInfo | null> {

@@ -1,24 +1,25 @@
 /**
  * The folder of a run:
  *
- * - `config.yaml`: every setting, resolved
+ * - `config.yaml`: every setting, resolved; `identity.json`: what the run began with, see identity.ts
  * - `environment.json`: where and when it ran
- * - `metrics.jsonl`: a line per step; `evaluations.jsonl`: a line per evaluation; `loads.bin`: exact expert loads of
- *   each logging window (format:
+ * - `metrics.jsonl`: a line per step, see metrics-line.ts; `evaluations.jsonl`: a line per evaluation, the last one
+ *   final in a finished run, see evaluation-line.ts; `loads.bin`: exact expert loads of each logging window (format:
  *   @lpr/metrics, loads.ts); `events.out.tfevents.run`: for TensorBoard. All appended, see logs.ts
- * - `traces/step-000123.trace`, `latents/step-000123.safetensors`: how held-out tokens were routed, see
- *   run-evaluation.ts
+ * - `traces/step-000123.trace`, `latents/step-000123.safetensors`: how held-out tokens were routed, see traces.ts
  * - `checkpoints/step-000123/`: see checkpoint.ts
+ * - `tokenizer.json`, `tokenizer_config.json`: for what reads the checkpoints, as Hugging Face names them
  * - `lock`: while a process works on it
  */
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { LoadShape } from '@lpr/metrics';
-import { parse, stringify } from 'yaml';
+import { encodeTrace, type LoadShape, type RoutingTrace } from '@lpr/metrics';
+import { encodeConfig, readConfig } from './config.ts';
 import { type Environment, recordEnvironment } from './environment.ts';
 import { syncFolder, writeWhole } from './files.ts';
-import { LOCK_FILE, lockFolder } from './lock.ts';
+import { lockFolder } from './lock.ts';
 import { RunLogs } from './logs.ts';
+import { latentsFile, RUN_FILES, RUN_FOLDERS, traceFile } from './names.ts';
 
 export class RunFolder {
   readonly path: string;
@@ -39,7 +40,7 @@ export class RunFolder {
     await makeEmptyFolder(path);
     const run = new RunFolder(path, await lockFolder(path));
     await run.#removeTemporaries();
-    await writeWhole(join(path, 'config.yaml'), stringify(config));
+    await writeWhole(join(path, RUN_FILES.config), encodeConfig(config));
     return run;
   }
 
@@ -56,7 +57,7 @@ export class RunFolder {
   }
 
   get checkpoints(): string {
-    return join(this.path, 'checkpoints');
+    return join(this.path, RUN_FOLDERS.checkpoints);
   }
 
   /**
@@ -69,7 +70,23 @@ export class RunFolder {
 
   /** Writes down where and since when the run goes on. */
   async recordEnvironment(environment: Environment): Promise<void> {
-    await recordEnvironment(join(this.path, 'environment.json'), environment);
+    await recordEnvironment(this.path, environment);
+  }
+
+  /** Writes where held-out tokens went at a step. */
+  async writeTrace(step: number, trace: RoutingTrace): Promise<void> {
+    await this.#writeBelow(traceFile(step), encodeTrace(trace));
+  }
+
+  /** Writes the latents of held-out tokens at a step. @param content a file of safetensors, named as in traces.ts */
+  async writeLatents(step: number, content: Uint8Array): Promise<void> {
+    await this.#writeBelow(latentsFile(step), content);
+  }
+
+  async #writeBelow(file: string, content: Uint8Array): Promise<void> {
+    const path = join(this.path, file);
+    await mkdir(dirname(path), { recursive: true });
+    await writeWhole(path, content);
   }
 
   /** Removes what killed processes left half written. */
@@ -100,28 +117,8 @@ export async function makeEmptyFolder(path: string): Promise<void> {
     throw new Error(`cannot make the folder ${path} (${String(error)}); choose another`, { cause: error });
   }
   // A process that was killed before it wrote anything else may have left these.
-  if (content.some((name) => !name.startsWith(LOCK_FILE) && !name.endsWith('.tmp'))) {
+  if (content.some((name) => !name.startsWith(RUN_FILES.lock) && !name.endsWith('.tmp'))) {
     throw new Error(`${path} already exists and is not empty; nothing in it was changed`);
   }
   await syncFolder(dirname(path));
-}
-
-/**
- * The settings of a run, as they were written; not checked.
- *
- * @throws Error when the folder holds no run, or its configuration is no YAML
- */
-export async function readConfig(path: string): Promise<unknown> {
-  const file = join(path, 'config.yaml');
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    throw new Error(`${path} is no run folder: cannot read ${file} (${String(error)})`, { cause: error });
-  }
-  try {
-    return parse(text);
-  } catch (error) {
-    throw new Error(`${file} is no valid YAML: ${String(error)}`, { cause: error });
-  }
 }

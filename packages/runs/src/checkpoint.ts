@@ -4,28 +4,27 @@
  * SHA-256 sums tell later damage. Contents pass in pieces, so that neither writing nor checking holds a file in memory.
  */
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { prettifyError, z } from 'zod';
-import { type FileContent, hasCode, sha256, sha256OfFile, stepName, syncFolder, writeSynced } from './files.ts';
+import { type FileContent, hasCode, sha256, sha256OfFile, syncFolder, writeSynced } from './files.ts';
+import { stepName, stepsOf } from './names.ts';
+import { countSchema, type ReadonlyDeep } from './plain.ts';
+
+const STATE_FILE = 'state.json';
+
+const stateSchema = z.strictObject({
+  format: z.literal('lpr-checkpoint/1'),
+  /** Steps done. */
+  step: countSchema,
+  /** Tokens trained on. */
+  tokens: countSchema,
+  /** The part of a logging window that is not written to `loads.bin` yet; counts `[layers][experts]`. */
+  window: z.strictObject({ tokens: countSchema, counts: z.array(z.array(countSchema)) }),
+});
 
 /** What a run must know besides weights and moments. */
-export interface CheckpointState {
-  readonly format: 'lpr-checkpoint/1';
-  /** Steps done. */
-  readonly step: number;
-  /** Tokens trained on. */
-  readonly tokens: number;
-  /** The part of a logging window that is not written to `loads.bin` yet; counts `[layers][experts]`. */
-  readonly window: { readonly tokens: number; readonly counts: readonly (readonly number[])[] };
-}
+export type CheckpointState = ReadonlyDeep<z.infer<typeof stateSchema>>;
 
-const count = z.int().min(0);
-const stateSchema: z.ZodType<CheckpointState> = z.strictObject({
-  format: z.literal('lpr-checkpoint/1'),
-  step: count,
-  tokens: count,
-  window: z.strictObject({ tokens: count, counts: z.array(z.array(count)) }),
-});
 const fileSchema = z.strictObject({
   state: stateSchema,
   /** SHA-256 of the other files, and of `state` as JSON. */
@@ -67,7 +66,7 @@ export async function saveCheckpoint(
     await mkdir(temporary);
     const sums: Record<string, string> = { state: sha256(JSON.stringify(state)) };
     for (const [file, content] of files) sums[file] = await writeSynced(join(temporary, file), content);
-    await writeSynced(join(temporary, 'state.json'), `${JSON.stringify({ state, sha256: sums }, null, 2)}\n`);
+    await writeSynced(join(temporary, STATE_FILE), `${JSON.stringify({ state, sha256: sums }, null, 2)}\n`);
     await syncFolder(temporary);
     // One of this step may be there: damaged, and passed over when the run resumed.
     await rm(folder, { recursive: true, force: true });
@@ -85,13 +84,18 @@ export async function saveCheckpoint(
     );
   }
   // Newer ones can only be damaged ones that the run passed over when it resumed: they count for nothing here.
-  const upToHere = (await listCheckpoints(root)).filter((other) => stepOf(other) <= state.step);
-  for (const old of upToHere.slice(keepLast)) await rm(old, { recursive: true });
+  const upToHere = (await checkpointSteps(root)).filter((step) => step <= state.step);
+  for (const old of upToHere.slice(keepLast)) await rm(join(root, stepName(old)), { recursive: true });
   return folder;
 }
 
 /** Folders of the checkpoints in `root`, newest first; empty when there are none. */
 export async function listCheckpoints(root: string): Promise<string[]> {
+  return (await checkpointSteps(root)).map((step) => join(root, stepName(step)));
+}
+
+/** Newest first. */
+async function checkpointSteps(root: string): Promise<number[]> {
   let names: string[];
   try {
     names = await readdir(root);
@@ -99,10 +103,7 @@ export async function listCheckpoints(root: string): Promise<string[]> {
     if (hasCode(error, 'ENOENT')) return [];
     throw error;
   }
-  return names
-    .filter((name) => /^step-\d{6,}$/.test(name))
-    .map((name) => join(root, name))
-    .toSorted((a, b) => stepOf(b) - stepOf(a));
+  return stepsOf(names).toReversed();
 }
 
 /**
@@ -119,17 +120,17 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
       throw fail(`cannot read ${name} (${String(error)})`);
     }
   };
-  const text = await read('state.json', (path) => readFile(path, 'utf8'));
+  const text = await read(STATE_FILE, (path) => readFile(path, 'utf8'));
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (error) {
-    throw fail(`state.json is no JSON (${String(error)})`);
+    throw fail(`${STATE_FILE} is no JSON (${String(error)})`);
   }
   const parsed = fileSchema.safeParse(json);
-  if (!parsed.success) throw fail(`state.json: ${prettifyError(parsed.error)}`);
+  if (!parsed.success) throw fail(`${STATE_FILE}: ${prettifyError(parsed.error)}`);
   const { state, sha256: sums } = parsed.data;
-  if (sums['state'] !== sha256(JSON.stringify(state))) throw fail('state.json does not match its own checksum');
+  if (sums['state'] !== sha256(JSON.stringify(state))) throw fail(`${STATE_FILE} does not match its own checksum`);
   const files = Object.keys(sums).filter((name) => name !== 'state');
   for (const name of files) {
     const { sum, bytes } = await read(name, sha256OfFile);
@@ -167,8 +168,4 @@ export async function newestCheckpoint(
   throw new CheckpointError(
     `no checkpoint in ${root} can be used. Restore one from a copy, or start a new run.\n${errors.map(({ message }) => `- ${message}`).join('\n')}`,
   );
-}
-
-function stepOf(folder: string): number {
-  return Number(basename(folder).slice('step-'.length));
 }

@@ -1,19 +1,21 @@
-/** What TensorBoard shows of a run: the figures of its logs under tags by group. */
+/** What TensorBoard shows of a run: the numbers of its logs under tags by group. */
 import type { Counts } from '@lpr/metrics';
-import { EVALUATION_GROUP, type EvaluationLine, type MetricsLine } from './logs.ts';
+import type { Balance } from './balance.ts';
+import type { EvaluationLine } from './evaluation-line.ts';
+import { type MetricsLine, weightedSum } from './metrics-line.ts';
 import type { Summary } from './tensorboard/events.ts';
 import { loadPicture } from './tensorboard/png.ts';
 
+/** What tags of an evaluation's events begin with. */
+export const EVALUATION_GROUP = 'evaluation';
+
 /** Of every step. */
 export function stepSummaries(line: MetricsLine): Summary[] {
-  const terms = Object.entries(line.terms).map(([name, { weighted }]) => ({
-    tag: `terms/${name}`,
-    scalar: weighted.reduce((a, b) => a + b, 0),
-  }));
+  const terms = Object.entries(line.terms).map(([name, { weighted }]) => [name, weightedSum(weighted)] as const);
   return [
     { tag: 'loss/crossEntropy', scalar: line.loss },
     { tag: 'loss/total', scalar: line.totalLoss },
-    ...terms,
+    ...scalars('terms', terms),
     { tag: 'optimizer/learningRate', scalar: line.learningRate },
     { tag: 'optimizer/gradientNorm', scalar: line.gradientNorm },
   ];
@@ -29,8 +31,7 @@ export function windowSummaries(line: MetricsLine, counts: readonly Counts[]): S
     Object.entries({ ...parts }).map(([part, norm]) => [`${term}/${part}`, norm] as const),
   );
   return [
-    ...scalars('balance', Object.entries({ gini: line.gini, minMax: line.minMax, maxVio: line.maxVio })),
-    ...scalars('balance/worst', Object.entries(line.worst ?? {})),
+    ...balanceScalars('balance', line.balance),
     ...scalars('speed', [['tokensPerSecond', line.tokensPerSecond]]),
     ...scalars('phases', Object.entries(phases ?? {})),
     ...scalars('memory', Object.entries(memory ?? {})),
@@ -42,16 +43,23 @@ export function windowSummaries(line: MetricsLine, counts: readonly Counts[]): S
 
 export function evaluationSummaries(line: EvaluationLine): Summary[] {
   const domains = Object.entries(line.domains).map(([name, { loss }]) => [`loss/${name}`, loss] as const);
-  const { loss, perplexity, gini, minMax, maxVio, mutualInformation } = line;
-  return scalars(EVALUATION_GROUP, [
-    ...Object.entries({ loss, perplexity, gini, minMax, maxVio, mutualInformation }),
-    ...domains,
-  ]);
+  const { loss, perplexity, mutualInformation, balance } = line;
+  return [
+    ...scalars(EVALUATION_GROUP, [...Object.entries({ loss, perplexity, mutualInformation }), ...domains]),
+    ...balanceScalars(`${EVALUATION_GROUP}/balance`, balance),
+  ];
 }
 
-/** Figures that exist. */
-function scalars(group: string, figures: Iterable<readonly [string, number | null | undefined]>): Summary[] {
-  return Array.from(figures).flatMap(([name, scalar]) =>
+function balanceScalars(group: string, balance: Balance | null | undefined): Summary[] {
+  return [
+    ...scalars(group, Object.entries(balance?.mean ?? {})),
+    ...scalars(`${group}/worst`, Object.entries(balance?.worst ?? {})),
+  ];
+}
+
+/** Numbers that exist. */
+function scalars(group: string, numbers: Iterable<readonly [string, number | null | undefined]>): Summary[] {
+  return Array.from(numbers).flatMap(([name, scalar]) =>
     typeof scalar === 'number' && Number.isFinite(scalar) ? [{ tag: `${group}/${name}`, scalar }] : [],
   );
 }

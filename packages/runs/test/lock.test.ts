@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isLocked, lockFolder } from '../src/lock.ts';
+import { filesIn } from '../src/run-files.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -52,21 +53,38 @@ describe('the lock of a run folder', () => {
     await expect(other).rejects.toThrow('in use by process');
   });
 
+  it('that names no process is stale', async () => {
+    const host = hostname();
+    for (const content of [
+      'null',
+      '[]',
+      '"lock"',
+      ...[0, -1, 1.5, '7', null].map((pid) => JSON.stringify({ pid, host })),
+    ]) {
+      await writeFile(join(folder, 'lock'), content);
+      expect(await isLocked(filesIn(folder)), content).toBe(false);
+      // Old enough not to be that of a process which is about to write it.
+      await utimes(join(folder, 'lock'), 0, 0);
+      await (await lockFolder(folder))();
+      expect(existsSync(join(folder, 'lock')), content).toBe(false);
+    }
+  });
+
   it('of another host is respected', async () => {
     await writeFile(join(folder, 'lock'), JSON.stringify({ pid: 1, host: 'elsewhere' }));
     await expect(lockFolder(folder)).rejects.toThrow(/process 1 on elsewhere/);
   });
 
   it('can be asked about: it counts while its process runs, and where nobody can tell', async () => {
-    expect(await isLocked(folder)).toBe(false);
+    expect(await isLocked(filesIn(folder))).toBe(false);
     const unlock = await lockFolder(folder);
-    expect(await isLocked(folder)).toBe(true);
+    expect(await isLocked(filesIn(folder))).toBe(true);
     await unlock();
-    expect(await isLocked(folder)).toBe(false);
+    expect(await isLocked(filesIn(folder))).toBe(false);
     const { pid } = spawnSync(process.execPath, ['--version']);
     await writeFile(join(folder, 'lock'), JSON.stringify({ pid, host: hostname() }));
-    expect(await isLocked(folder)).toBe(false);
+    expect(await isLocked(filesIn(folder))).toBe(false);
     await writeFile(join(folder, 'lock'), JSON.stringify({ pid, host: 'elsewhere' }));
-    expect(await isLocked(folder)).toBe(true);
+    expect(await isLocked(filesIn(folder))).toBe(true);
   });
 });

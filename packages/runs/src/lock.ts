@@ -3,14 +3,15 @@ import { open, readFile, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { z } from 'zod';
 import { hasCode } from './files.ts';
+import { RUN_FILES } from './names.ts';
+import { type RunFiles, withFile } from './run-files.ts';
 
-export const LOCK_FILE = 'lock';
+/** Of a process: 0 and negative numbers mean groups of them. */
+const holderSchema = z.strictObject({ pid: z.int().min(1), host: z.string().min(1) });
 
-interface Holder {
-  readonly pid: number;
-  readonly host: string;
-}
+type Holder = Readonly<z.infer<typeof holderSchema>>;
 
 /**
  * Takes the lock of a folder. A lock left by a process that no longer runs on this host is taken over, and so is one
@@ -20,11 +21,11 @@ interface Holder {
  * @throws Error that names the process that holds it
  */
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
-  const path = join(folder, LOCK_FILE);
+  const path = join(folder, RUN_FILES.lock);
   const own: Holder = { pid: process.pid, host: hostname() };
   const throwIfHeld = async (): Promise<void> => {
     const holder = await readHolder(path);
-    if (holder === null || (holder.host === own.host && !isRunning(holder.pid))) return;
+    if (holder === null || !isHeldBy(holder)) return;
     throw new Error(
       `${folder} is in use by process ${holder.pid} on ${holder.host}. Wait for it or stop it; if no such trainer runs, delete ${path}`,
     );
@@ -79,23 +80,34 @@ async function ageOf(path: string): Promise<number> {
   );
 }
 
-/**
- * Whether a process works on a run: its folder has a lock whose process runs. Of a process on another host nobody here
- * can tell; its lock counts.
- */
-export async function isLocked(folder: string): Promise<boolean> {
-  const holder = await readHolder(join(folder, LOCK_FILE));
-  return holder !== null && (holder.host !== hostname() || isRunning(holder.pid));
+/** Whether a process works on a run: its folder has a lock whose process runs. */
+export async function isLocked(files: RunFiles): Promise<boolean> {
+  const text = await withFile(files, RUN_FILES.lock, (file) => file.readFile('utf8')).catch(() => '');
+  const holder = decodeHolder(text);
+  return holder !== null && isHeldBy(holder);
+}
+
+/** Whether a lock counts. Of a process on another host nobody here can tell, so its lock does. */
+function isHeldBy({ pid, host }: Holder): boolean {
+  return host !== hostname() || isRunning(pid);
 }
 
 /** null when the lock is gone or was never written whole. */
 async function readHolder(path: string): Promise<Holder | null> {
   try {
-    const { pid, host } = JSON.parse(await readFile(path, 'utf8')) as Partial<Holder>;
-    return typeof pid === 'number' && typeof host === 'string' ? { pid, host } : null;
+    return decodeHolder(await readFile(path, 'utf8'));
   } catch (error) {
-    if (error instanceof SyntaxError || hasCode(error, 'ENOENT')) return null;
+    if (hasCode(error, 'ENOENT')) return null;
     throw error;
+  }
+}
+
+/** null when the text is not what `lockFolder` writes. */
+function decodeHolder(text: string): Holder | null {
+  try {
+    return holderSchema.parse(JSON.parse(text));
+  } catch {
+    return null;
   }
 }
 

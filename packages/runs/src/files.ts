@@ -80,11 +80,6 @@ export async function writeWhole(path: string, content: Uint8Array | string): Pr
   await syncFolder(dirname(path));
 }
 
-/** What files and folders of a step are called: "step-000123". */
-export function stepName(step: number): string {
-  return `step-${String(step).padStart(6, '0')}`;
-}
-
 /** Whether an error of the file system has this code ('ENOENT', 'EEXIST', ...). */
 export function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;

@@ -1,0 +1,7 @@
+/** @lpr/runs/browser: what of this package runs without a file system: types, and what follows from lines. */
+export type { Balance, Measures } from './balance.ts';
+export { type EvaluationLine, finalEvaluation } from './evaluation-line.ts';
+export type { LoadsInfo } from './load-windows.ts';
+export { type MetricsLine, overallTokensPerSecond, type PartNorms, seriesOf, timeShares } from './metrics-line.ts';
+export { MetricsSeries, type SeriesFile } from './metrics-series.ts';
+export type { Series } from './series.ts';

@@ -1,0 +1,127 @@
+/**
+ * The folder of a comparison: runs on the same text. `comparison.yaml` has the settings of each run by the name of its
+ * folder, and the tables that their results are set into; `summary.json` is there once all runs are finished.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { z } from 'zod';
+import { hasCode, writeWhole } from './files.ts';
+import { lockFolder } from './lock.ts';
+import { COMPARISON_FILES, RUN_FILES } from './names.ts';
+import { countSchema, issueText, measureSchema, type ReadonlyDeep } from './plain.ts';
+import { makeEmptyFolder } from './run-folder.ts';
+
+const comparisonSchema = z.strictObject({
+  /** The settings of each run: the trainer's, not checked here. */
+  runs: z.record(z.string(), z.unknown()).refine((runs) => Object.keys(runs).length > 0, 'names no runs'),
+  /** Of each table the name of the run of each row; none: the runs are set beside each other. */
+  tables: z.record(z.string(), z.array(z.string())).default({}),
+});
+
+/** What `comparison.yaml` holds. */
+export type StoredComparison = ReadonlyDeep<z.infer<typeof comparisonSchema>>;
+
+const levelSchema = z.strictObject({ gini: measureSchema, minMax: measureSchema });
+
+const summarySchema = z.strictObject({
+  models: z.array(
+    z.strictObject({
+      /** Of the run. */
+      name: z.string(),
+      router: z.string(),
+      architecture: z.string(),
+      seed: z.number(),
+      steps: countSchema,
+      /** Trained on. */
+      tokens: countSchema,
+      topK: countSchema,
+      /** Where it was last worked on; null where the run does not say. */
+      device: z.string().nullable(),
+      threads: countSchema.nullable(),
+      /** In training, over all logging windows. */
+      tokensPerSecond: z.number().nullable(),
+      /** Shares of the training time by part of the model, and idle; empty where the device does not time itself. */
+      stepTimeShares: z.record(z.string(), z.number()),
+      evaluationTokens: countSchema,
+      testLoss: z.number(),
+      /** Balance on held-out text: means over layers beside the worst layer. */
+      gini: measureSchema,
+      minMax: measureSchema,
+      worst: levelSchema,
+      mutualInformation: measureSchema,
+      mutualInformationBias: measureSchema,
+      /** The levels that routers without any structure reach at as many tokens. */
+      samplingFloor: levelSchema,
+      isotropicNull: levelSchema,
+    }),
+  ),
+});
+
+/** What `summary.json` holds. */
+export type Summary = ReadonlyDeep<z.infer<typeof summarySchema>>;
+
+/**
+ * Makes the folder of a comparison.
+ *
+ * @throws Error when something is there already, or a run has a name that no folder beside the comparison's files can
+ *   have
+ */
+export async function createComparison(folder: string, { runs, tables }: StoredComparison): Promise<void> {
+  for (const name of Object.keys(runs)) checkRunName(name);
+  await makeEmptyFolder(folder);
+  const unlock = await lockFolder(folder);
+  const content = { ...(Object.keys(tables).length === 0 ? {} : { tables }), runs };
+  await writeWhole(join(folder, COMPARISON_FILES.comparison), stringify(content, { aliasDuplicateObjects: false }));
+  await unlock();
+}
+
+/**
+ * The comparison in a folder; null when it holds none.
+ *
+ * @throws Error when its file is damaged, names a run that could lie elsewhere, or has a table of other runs
+ */
+export async function readComparison(folder: string): Promise<StoredComparison | null> {
+  const path = join(folder, COMPARISON_FILES.comparison);
+  let content: unknown;
+  try {
+    content = parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return null;
+    throw new Error(`${path} cannot be read: ${String(error)}`, { cause: error });
+  }
+  const parsed = comparisonSchema.safeParse(content);
+  if (!parsed.success) throw new Error(`${path} is damaged: ${issueText(parsed.error)}`);
+  const { runs, tables } = parsed.data;
+  for (const name of Object.keys(runs)) checkRunName(name, `${path}: `);
+  for (const [table, names] of Object.entries(tables)) {
+    const unknown = names.find((name) => !Object.hasOwn(runs, name));
+    if (unknown !== undefined)
+      throw new Error(`${path} is damaged: table ${table} names a run ${unknown} that is not there`);
+  }
+  return parsed.data;
+}
+
+/** The names of a comparison's own files, and of a run that would be in their way. */
+const TAKEN: readonly string[] = [...Object.values(COMPARISON_FILES), RUN_FILES.lock];
+
+function checkRunName(name: string, origin: string = ''): void {
+  if (name !== '' && !name.startsWith('.') && !/[/\\\0]/.test(name) && !TAKEN.includes(name)) return;
+  throw new Error(
+    `${origin}a run is called ${JSON.stringify(name)}, but its name is that of its folder beside ${COMPARISON_FILES.comparison}: ` +
+      'rename it to letters, digits and the like, without a slash and without a dot in front',
+  );
+}
+
+/** Writes the summary: last of all, so that a folder with one is a finished comparison. */
+export async function writeSummary(folder: string, summary: Summary): Promise<void> {
+  await writeWhole(join(folder, COMPARISON_FILES.summary), `${JSON.stringify(summary, null, 2)}\n`);
+}
+
+/** The summary of a comparison that is finished. @throws Error when there is none, or it is damaged */
+export async function readSummary(folder: string): Promise<Summary> {
+  const path = join(folder, COMPARISON_FILES.summary);
+  const parsed = summarySchema.safeParse(JSON.parse(await readFile(path, 'utf8')));
+  if (!parsed.success) throw new Error(`${path} is damaged: ${issueText(parsed.error)}`);
+  return parsed.data;
+}

@@ -1,0 +1,38 @@
+/** The lines of `evaluations.jsonl`: one an evaluation on held-out text; the last one of a finished run is `final`. */
+import { z } from 'zod';
+import { balanceSchema } from './balance.ts';
+import { countSchema, measureSchema, type ReadonlyDeep, stepSchema } from './plain.ts';
+
+export const evaluationLineSchema = z.strictObject({
+  /** Training steps done. */
+  step: stepSchema,
+  /** Tokens trained on so far. */
+  tokens: countSchema,
+  /** Whether this is the evaluation at the end of the run, which is finished then. */
+  final: z.boolean(),
+  /** Cross entropy of each domain in nats a token, `exp` of it, and over how many tokens. */
+  domains: z.record(z.string(), z.strictObject({ loss: z.number(), perplexity: measureSchema, tokens: countSchema })),
+  loss: z.number(),
+  perplexity: measureSchema,
+  evaluatedTokens: countSchema,
+  /** Of the exact loads; null for a model without experts. */
+  balance: balanceSchema.nullable(),
+  /**
+   * I(expert; token id) in nats, mean over layers, beside what samples without any relation would show; null where it
+   * would not fit into memory.
+   */
+  mutualInformation: measureSchema,
+  mutualInformationBias: measureSchema,
+  /** Exact loads `[layers][experts]`: token-expert pairs that each expert got. */
+  counts: z
+    .array(z.array(countSchema).min(1))
+    .refine((layers) => layers.every(({ length }) => length === layers[0]!.length), 'layers have different lengths'),
+});
+
+/** One line of `evaluations.jsonl`. */
+export type EvaluationLine = ReadonlyDeep<z.infer<typeof evaluationLineSchema>>;
+
+/** The evaluation of the finished model; undefined while a run is not finished. */
+export function finalEvaluation(evaluations: readonly EvaluationLine[]): EvaluationLine | undefined {
+  return evaluations.findLast(({ final }) => final);
+}

@@ -1,0 +1,25 @@
+/**
+ * The folder of a run: names, schemas, writers, readers that tolerate what is half written, locks, content identity.
+ * For Node; what a page needs is @lpr/runs/browser.
+ */
+export { type Balance, balanceOf, type Measures } from './balance.ts';
+export * from './checkpoint.ts';
+export * from './comparison.ts';
+export { readConfig } from './config.ts';
+export { describeEnvironment, type Environment } from './environment.ts';
+export { type EvaluationLine, finalEvaluation } from './evaluation-line.ts';
+export { factsOf, leavesOf, type RunFacts } from './facts.ts';
+export { type FileContent, hasCode, writeWhole } from './files.ts';
+export { checkText, holdIdentity, type HeldSettings, type RunText, type TextStream } from './identity.ts';
+export type { LoadsInfo, WindowRange } from './load-windows.ts';
+export { lockFolder } from './lock.ts';
+export { loggedStep, RunLogs } from './logs.ts';
+export { type MetricsLine, overallTokensPerSecond, type PartNorms, seriesOf, timeShares } from './metrics-line.ts';
+export { MetricsSeries, type SeriesFile } from './metrics-series.ts';
+export * from './names.ts';
+export { filesIn, messageOf, type Part, type RunFiles } from './run-files.ts';
+export { makeEmptyFolder, RunFolder } from './run-folder.ts';
+export { RunFollower } from './run-follower.ts';
+export { findRuns, type FindOptions, readEvaluations, readMetrics, readRun, readRuns, type Run } from './run.ts';
+export type { Series } from './series.ts';
+export * from './traces.ts';

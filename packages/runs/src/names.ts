@@ -1,0 +1,62 @@
+/** What the files and folders of a run are called. */
+
+/** The files of a run, by what they hold; run-folder.ts says more of each. */
+export const RUN_FILES = {
+  config: 'config.yaml',
+  identity: 'identity.json',
+  environment: 'environment.json',
+  metrics: 'metrics.jsonl',
+  evaluations: 'evaluations.jsonl',
+  loads: 'loads.bin',
+  /**
+   * TensorBoard takes every file with "tfevents" in its name; one name, so that a run that goes on appends to its own
+   * file.
+   */
+  events: 'events.out.tfevents.run',
+  tokenizer: 'tokenizer.json',
+  lock: 'lock',
+} as const;
+
+/** The folders of a run that hold something of each of several steps. */
+export const RUN_FOLDERS = { checkpoints: 'checkpoints', traces: 'traces', latents: 'latents' } as const;
+
+/** The files of a comparison, beside the folders of its runs. */
+export const COMPARISON_FILES = { comparison: 'comparison.yaml', summary: 'summary.json' } as const;
+
+/** A folder with one of these is that of a run. */
+const MARKS: readonly string[] = [RUN_FILES.config, RUN_FILES.metrics, RUN_FILES.loads];
+
+/** Whether a folder with files of these names is that of a run. */
+export function isRunFolder(files: readonly string[]): boolean {
+  return files.some((name) => MARKS.includes(name));
+}
+
+/** What files and folders of a step are called: "step-000123". */
+export function stepName(step: number): string {
+  return `step-${String(step).padStart(6, '0')}`;
+}
+
+/** Below the run's folder: where held-out tokens went at a step. */
+export function traceFile(step: number): string {
+  return `${RUN_FOLDERS.traces}/${stepName(step)}.trace`;
+}
+
+/** Below the run's folder: the latents of held-out tokens at a step. */
+export function latentsFile(step: number): string {
+  return `${RUN_FOLDERS.latents}/${stepName(step)}.safetensors`;
+}
+
+/** Below the run's folder: a checkpoint. */
+export function checkpointFolder(step: number): string {
+  return `${RUN_FOLDERS.checkpoints}/${stepName(step)}`;
+}
+
+/** The steps of those names that `stepName` gave, followed by an extension; ascending. */
+export function stepsOf(names: readonly string[], extension: string = ''): number[] {
+  return names
+    .flatMap((name) => {
+      const step = Number(/^step-(\d{6,})/.exec(name)?.[1]);
+      return name === `${stepName(step)}${extension}` ? [step] : [];
+    })
+    .toSorted((a, b) => a - b);
+}

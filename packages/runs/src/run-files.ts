@@ -1,0 +1,80 @@
+/** How the files of a run are reached, so that a server can put its own safeguards in between. */
+import { constants } from 'node:fs';
+import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hasCode } from './files.ts';
+
+/** Paths are below the run's folder, parts joined by '/'. */
+export interface RunFiles {
+  /** Opens a plain file to read. Rejects with the error of the file system where there is none. */
+  open(path: string): Promise<FileHandle>;
+  /** Names in a folder. Rejects likewise. */
+  list(path: string): Promise<readonly string[]>;
+}
+
+/** The files of a folder, without more ado. */
+export function filesIn(folder: string): RunFiles {
+  return {
+    open: async (path) => {
+      // A pipe in place of a file would block for ever.
+      const file = await open(join(folder, path), constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+      if ((await file.stat()).isFile()) return file;
+      await file.close();
+      throw new Error(`${path} is no plain file`);
+    },
+    list: (path) => readdir(join(folder, path)),
+  };
+}
+
+/** Opens a file, lets `body` read it, and closes it. */
+export async function withFile<Result>(
+  files: RunFiles,
+  path: string,
+  body: (file: FileHandle) => Promise<Result>,
+): Promise<Result> {
+  const file = await files.open(path);
+  try {
+    return await body(file);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Settings and the like are small; what is larger is none. */
+const MAX_SMALL_FILE_BYTES = 2 ** 24;
+
+/** The text of a file that is never large. */
+export async function readSmall(file: FileHandle): Promise<string> {
+  const { size } = await file.stat();
+  if (size > MAX_SMALL_FILE_BYTES) throw new Error(`has ${size} bytes, more than such a file ever holds`);
+  return await file.readFile('utf8');
+}
+
+/** Names in a folder; none where there is no such folder. */
+export async function namesIn(files: RunFiles, path: string): Promise<readonly string[]> {
+  return await files.list(path).catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return [];
+    throw error;
+  });
+}
+
+/** What was read, or a sentence that says why it could not be. */
+export type Part<T> = { readonly value: T } | { readonly value?: undefined; readonly missing: string };
+
+/** Reads a part of a run; what is wrong with it names the file. */
+export async function readPart<T>(
+  files: RunFiles,
+  path: string,
+  read: (file: FileHandle) => Promise<T>,
+): Promise<Part<T>> {
+  try {
+    return { value: await withFile(files, path, read) };
+  } catch (error) {
+    return { missing: hasCode(error, 'ENOENT') ? `${path} is missing` : `${path}: ${messageOf(error)}` };
+  }
+}
+
+/** What an error says, whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

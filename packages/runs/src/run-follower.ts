@@ -1,0 +1,155 @@
+/** Follows a run while it is written: its files are read once, and again only where they grew. */
+import { decodeConfig } from './config.ts';
+import { type EvaluationLine, evaluationLineSchema } from './evaluation-line.ts';
+import { hasCode } from './files.ts';
+import { FollowedLines } from './followed-lines.ts';
+import { type LoadsInfo, loadsInfo, readWindows, type WindowRange } from './load-windows.ts';
+import { isLocked } from './lock.ts';
+import { metricsLineSchema } from './metrics-line.ts';
+import { MetricsSeries } from './metrics-series.ts';
+import { RUN_FILES } from './names.ts';
+import { messageOf, readSmall, type RunFiles, withFile } from './run-files.ts';
+
+type FollowedLog = Pick<FollowedLines<unknown>, 'poll' | 'problems'>;
+
+export class RunFollower {
+  readonly #files: RunFiles;
+  readonly #metrics = new MetricsSeries();
+  readonly #evaluations: EvaluationLine[] = [];
+  readonly #logs: ReadonlyMap<string, FollowedLog>;
+  readonly #problems = new Map<string, string>();
+  #settings: unknown = null;
+  #settingsSeen = '';
+  #locked = false;
+  #read = false;
+  #updatedAt = 0;
+  #polling: Promise<void> | null = null;
+  #version = 0;
+
+  /** @param files of the run; every one is opened through them */
+  constructor(files: RunFiles) {
+    this.#files = files;
+    this.#logs = new Map<string, FollowedLog>([
+      [RUN_FILES.metrics, new FollowedLines(files, RUN_FILES.metrics, metricsLineSchema, this.#metrics)],
+      [
+        RUN_FILES.evaluations,
+        new FollowedLines(files, RUN_FILES.evaluations, evaluationLineSchema, {
+          line: (line) => this.#evaluations.push(line),
+          reset: () => (this.#evaluations.length = 0),
+        }),
+      ],
+    ]);
+  }
+
+  /** Another number each time that anything changed. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Whether its files were read at all. */
+  get isRead(): boolean {
+    return this.#read;
+  }
+
+  /** Whether a process works on it. */
+  get isLocked(): boolean {
+    return this.#locked;
+  }
+
+  /** When its metrics last changed, milliseconds since 1970; 0 while there are none. */
+  get updatedAt(): number {
+    return this.#updatedAt;
+  }
+
+  /** What `config.yaml` holds. */
+  get settings(): unknown {
+    return this.#settings;
+  }
+
+  get metrics(): MetricsSeries {
+    return this.#metrics;
+  }
+
+  get evaluations(): readonly EvaluationLine[] {
+    return this.#evaluations;
+  }
+
+  /** What is wrong with its files, a sentence each. */
+  get problems(): readonly string[] {
+    return [
+      ...this.#problems.values(),
+      ...Array.from(this.#logs).flatMap(([file, { problems }]) => problems.map((problem) => `${file}: ${problem}`)),
+    ];
+  }
+
+  /** Reads what is new. Calls at one time share one pass. */
+  poll(): Promise<void> {
+    this.#polling ??= this.#poll().finally(() => (this.#polling = null));
+    return this.#polling;
+  }
+
+  /** Shape and number of its loads; null where there are none, or the file is none of loads (which is a problem). */
+  async loads(): Promise<LoadsInfo | null> {
+    try {
+      const info = await loadsInfo(this.#files);
+      this.#problems.delete(RUN_FILES.loads);
+      return info;
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) this.#problems.set(RUN_FILES.loads, `${RUN_FILES.loads}: ${messageOf(error)}`);
+      return null;
+    }
+  }
+
+  /** Some windows of its loads as the bytes of a smaller file of loads; as `readWindows`. */
+  async windows(range: WindowRange): Promise<Uint8Array> {
+    return await readWindows(this.#files, range);
+  }
+
+  async #poll(): Promise<void> {
+    const before = this.#state();
+    const changed = [await this.#guarded(RUN_FILES.config, () => this.#readSettings())];
+    for (const [file, log] of this.#logs) changed.push(await this.#guarded(file, () => log.poll()));
+    await this.loads();
+    this.#locked = await isLocked(this.#files);
+    this.#updatedAt = await this.#modifiedAt(RUN_FILES.metrics);
+    this.#read = true;
+    if (changed.includes(true) || before !== this.#state()) this.#version++;
+  }
+
+  #state(): string {
+    return JSON.stringify([this.#locked, this.#read, Array.from(this.#problems)]);
+  }
+
+  /** Runs a step of a poll; what it throws becomes a problem of that file and stops nothing else. */
+  async #guarded(file: string, step: () => Promise<boolean>): Promise<boolean> {
+    try {
+      const changed = await step();
+      if (changed) this.#problems.delete(file);
+      return changed;
+    } catch (error) {
+      this.#problems.set(file, `${file}: ${messageOf(error)}`);
+      return false;
+    }
+  }
+
+  /** Reads the settings where they changed since the last time. A file that is gone leaves what was read. */
+  async #readSettings(): Promise<boolean> {
+    try {
+      return await withFile(this.#files, RUN_FILES.config, async (file) => {
+        const { size, mtimeMs } = await file.stat();
+        const seen = `${size} ${mtimeMs}`;
+        if (this.#settingsSeen === seen) return false;
+        this.#settingsSeen = seen;
+        this.#settings = decodeConfig(await readSmall(file));
+        return true;
+      });
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return false;
+      throw error;
+    }
+  }
+
+  async #modifiedAt(path: string): Promise<number> {
+    return await withFile(this.#files, path, async (file) => (await file.stat()).mtimeMs).catch(() => 0);
+  }
+}

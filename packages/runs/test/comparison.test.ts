@@ -1,0 +1,82 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { createComparison, readComparison, readSummary, type Summary, writeSummary } from '../src/comparison.ts';
+import { useFolder } from './lines.ts';
+
+const folder = useFolder();
+
+describe('a comparison', () => {
+  it('comes back as it was made', async () => {
+    const shared = { type: 'text' };
+    const comparison = {
+      runs: { 'top-k': { seed: 1, sources: [shared, shared] }, 'lpr,latentDim=4': { seed: 1 } },
+      tables: { '2': ['top-k', 'lpr,latentDim=4'] },
+    };
+    const path = join(folder(), 'made');
+    await createComparison(path, comparison);
+    expect(await readComparison(path)).toEqual(comparison);
+    await expect(createComparison(path, comparison)).rejects.toThrow('already exists and is not empty');
+    expect(await readFile(join(path, 'comparison.yaml'), 'utf8')).not.toContain('&');
+    await createComparison(join(folder(), 'plain'), { ...comparison, tables: {} });
+    expect((await readComparison(join(folder(), 'plain')))!.tables).toEqual({});
+    expect(await readComparison(folder())).toBeNull();
+  });
+
+  it.each(['../../x', '..', '.', '', 'a/b', 'a\\b', '/etc', '.hidden', 'comparison.yaml', 'summary.json', 'lock'])(
+    'has no run called %j, which could lie elsewhere or in the way',
+    async (name) => {
+      await expect(createComparison(join(folder(), 'new'), { runs: { [name]: {} }, tables: {} })).rejects.toThrow(
+        `a run is called ${JSON.stringify(name)}`,
+      );
+      await writeFile(join(folder(), 'comparison.yaml'), `runs:\n  ${JSON.stringify(name)}: {}\n`);
+      await expect(readComparison(folder())).rejects.toThrow(
+        `${join(folder(), 'comparison.yaml')}: a run is called ${JSON.stringify(name)}`,
+      );
+    },
+  );
+
+  it.each([
+    ['runs: {}', /is damaged: runs: names no runs/],
+    ['runs: [1]', /is damaged: runs: /],
+    ['null', /is damaged/],
+    ['runs: {a: {}}\ntables: {"1": [b]}', /table 1 names a run b that is not there/],
+    ['a: [', /cannot be read/],
+  ])('that is damaged says what is wrong: %j', async (text, message) => {
+    await writeFile(join(folder(), 'comparison.yaml'), text);
+    await expect(readComparison(folder())).rejects.toThrow(message);
+  });
+
+  it('ends with a summary', async () => {
+    const summary: Summary = {
+      models: [
+        {
+          name: 'lpr',
+          router: 'lpr',
+          architecture: 'mixtral',
+          seed: 0,
+          steps: 4,
+          tokens: 40,
+          topK: 2,
+          device: 'wasm',
+          threads: 2,
+          tokensPerSecond: null,
+          stepTimeShares: { head: 1 },
+          evaluationTokens: 8,
+          testLoss: 2,
+          gini: 0.5,
+          minMax: null,
+          worst: { gini: 0.75, minMax: 0 },
+          mutualInformation: null,
+          mutualInformationBias: null,
+          samplingFloor: { gini: 0.1, minMax: 0.5 },
+          isotropicNull: { gini: 0.2, minMax: 0.25 },
+        },
+      ],
+    };
+    await writeSummary(folder(), summary);
+    expect(await readSummary(folder())).toEqual(summary);
+    await writeFile(join(folder(), 'summary.json'), '{"models":[{}]}');
+    await expect(readSummary(folder())).rejects.toThrow(/summary\.json is damaged: models\.0\./);
+  });
+});

@@ -1,0 +1,93 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { checkText, type HeldSettings, holdIdentity, type RunText } from '../src/identity.ts';
+import { useFolder } from './lines.ts';
+
+const run = useFolder();
+
+const FREE = ['threads', 'data.sources.*.paths', 'data.sources.*.domain'];
+
+function settingsOf(change: object = {}, paths: readonly string[] = ['a.txt']): HeldSettings {
+  const settings = { seed: 1, threads: 2, lpr: undefined, data: { batchSize: 4, sources: [{ type: 'text', paths }] } };
+  return { settings: { ...settings, ...change }, free: FREE, origin: 'runs/a/config.yaml' };
+}
+
+function textOf(training: readonly number[] = [1, 2, 3], domain = 'prose'): RunText {
+  return {
+    training: [{ domain, tokens: Int32Array.from(training) }],
+    heldOut: [{ domain, tokens: Int32Array.of(4) }],
+  };
+}
+
+describe('a run goes on', () => {
+  it('with what it began with, also where what decides no results is another', async () => {
+    await holdIdentity(run(), settingsOf(), textOf());
+    const before = await readFile(join(run(), 'identity.json'), 'utf8');
+    await holdIdentity(run(), settingsOf(), textOf());
+    await holdIdentity(run(), settingsOf({ threads: 8 }, ['b/c.txt', 'd.txt']), textOf());
+    await checkText(run(), textOf());
+    expect(await readFile(join(run(), 'identity.json'), 'utf8')).toBe(before);
+    expect(before).not.toContain('a.txt');
+    expect(before).not.toContain('threads');
+  });
+
+  it('with no other setting: each is named with what it was, what it is, and how to mend it', async () => {
+    await holdIdentity(run(), settingsOf(), textOf());
+    const sources = [{ type: 'text', paths: ['a.txt'], weight: 2 }];
+    for (const [change, lines] of [
+      [{ seed: 2 }, ['  seed: began with 1, now 2']],
+      [
+        { data: { batchSize: 8, sources } },
+        ['  data.batchSize: began with 4, now 8', '  data.sources.0.weight: began with nothing, now 2'],
+      ],
+      [{ seed: undefined }, ['  seed: began with 1, now nothing']],
+      [{ lpr: { latentDim: 4 } }, ['  lpr.latentDim: began with nothing, now 4']],
+    ] as const) {
+      await expect(holdIdentity(run(), settingsOf(change), textOf())).rejects.toThrow(
+        `did not begin with the settings that runs/a/config.yaml has now:\n${lines.join('\n')}\n` +
+          'With them it would end as neither run would. Put back into runs/a/config.yaml what it began with, or start a new run',
+      );
+    }
+  });
+
+  it('with no other text, which is known by its content', async () => {
+    await holdIdentity(run(), settingsOf(), textOf());
+    const check = async (text: RunText, message: string): Promise<void> => {
+      await expect(holdIdentity(run(), settingsOf(), text)).rejects.toThrow(message);
+      await expect(checkText(run(), text)).rejects.toThrow(message);
+    };
+    await check(
+      textOf([1, 2]),
+      'the training text of prose is not the one that the run began with: it had 3 tokens, now 2.',
+    );
+    await check(
+      textOf([3, 2, 1]),
+      'it had 3 tokens, now 3 others. A file of its sources, or its tokenizer, was changed',
+    );
+    await check({ ...textOf(), heldOut: [] }, 'the held-out text of prose is not the one that the run began with');
+    const { training } = textOf();
+    const more = { domain: 'code', tokens: Int32Array.of(1) };
+    await check(
+      { ...textOf(), training: [...training, more] },
+      'the training text of code was not there when the run began',
+    );
+    await check(textOf(undefined, 'verse'), 'prose is called verse now');
+  });
+
+  it('only where it says what it began with', async () => {
+    // One that has not begun yet may be without.
+    await expect(checkText(run(), textOf())).rejects.toThrow('identity.json is missing');
+    await writeFile(join(run(), 'metrics.jsonl'), '');
+    await expect(holdIdentity(run(), settingsOf(), textOf())).rejects.toThrow(
+      /identity\.json is missing, which says what the run began with: an earlier version/,
+    );
+    await rm(join(run(), 'metrics.jsonl'));
+    await mkdir(join(run(), 'checkpoints', 'step-000005'), { recursive: true });
+    await expect(holdIdentity(run(), settingsOf(), textOf())).rejects.toThrow('identity.json is missing');
+    for (const content of ['{"settings":', 'null', '{"settings":{},"training":[{}],"heldOut":[]}']) {
+      await writeFile(join(run(), 'identity.json'), content);
+      await expect(holdIdentity(run(), settingsOf(), textOf())).rejects.toThrow(/identity\.json is damaged: /);
+    }
+  });
+});
