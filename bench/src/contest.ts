@@ -101,7 +101,7 @@ export interface Scale<E extends Entry> {
   /** How the numbers of an engine's cells are printed; `what` names the one in brackets. */
   readonly column: Pick<Column, 'decimals' | 'format'> & { readonly beside: { what: string; decimals: number } };
   /** A cell for each engine from their timings. */
-  cells(timings: readonly (Timing | null)[], entry: E): (EngineCell | null)[];
+  readonly cells: (timings: readonly (Timing | null)[], entry: E) => (EngineCell | null)[];
 }
 
 /** Columns for engines by their names. */

@@ -135,7 +135,8 @@ export function referenceLevels({ size, lpr }: Settings, tokens: number): Refere
   };
 }
 
-async function summarize(
+/** What is known of finished runs in a folder, by their names. */
+export async function summarize(
   folder: string,
   runs: ReadonlyMap<string, Settings>,
   results: ReadonlyMap<string, EvaluationLine>,
