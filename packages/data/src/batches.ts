@@ -1,37 +1,10 @@
 /**
- * Batches: sequences cut from a token stream, for training in a random but fully determined order, for evaluation in a
- * fixed one.
- *
- * Labels are already the next token of the stream, the last position included, so a sequence of S tokens gives S
- * losses.
+ * Training batches: sequences cut from token streams in a random but fully determined order.
  */
 
 import { Mixture } from './mixture.ts';
 import { checkSeed, randomBelow, randomPermutation } from './random.ts';
-
-/** The tokens of one kind of text. */
-export interface TokenStream {
-  /** What kind of text it is (`'c4'`, `'arxiv'`, ...). */
-  readonly domain: string;
-  /** Token ids, documents one after the other, as `packTokens` makes them. */
-  readonly tokens: Int32Array;
-  /** Share of the training sequences, relative to the other streams' weights. Default: in proportion to its tokens. */
-  readonly weight?: number;
-}
-
-/** Sequences to run through a model at once. Padding never occurs. */
-export interface Batch {
-  /** Token ids, row-major `[batch, sequenceLength]`. */
-  readonly inputIds: Int32Array;
-  /** For each input token the one that follows it in the stream, same layout. */
-  readonly labels: Int32Array;
-  /** Domain of each sequence, `[batch]`. */
-  readonly domains: readonly string[];
-  /** How many sequences. */
-  readonly batch: number;
-  /** Tokens in each sequence. */
-  readonly sequenceLength: number;
-}
+import { asStreams, type Batch, checkSizes, cutBatch, type TokenStream, weightsOf } from './streams.ts';
 
 export interface BatchStreamOptions {
   /** One stream of token ids, or several to mix by their weights: all of them have one, or none has. */
@@ -43,9 +16,6 @@ export interface BatchStreamOptions {
   /** Non-negative integer; decides the order. */
   readonly seed: number;
 }
-
-/** The domain of a stream given as bare tokens. */
-const UNNAMED = 'text';
 
 /**
  * What a random number is drawn for, so that draws for different ends never share a counter. Of several streams, number
@@ -85,7 +55,7 @@ export class BatchStream {
     checkSeed('BatchStream', seed);
     this.#options = options;
     this.#streams = streams.map((stream, number) => new StreamOrder(stream, number, sequenceLength, seed));
-    this.#mixture = new Mixture(weightsOf(streams), seed);
+    this.#mixture = new Mixture(weightsOf('BatchStream', streams), seed);
     this.sequencesPerEpoch = this.#streams.reduce((sum, { sequencesPerEpoch }) => sum + sequencesPerEpoch, 0);
   }
 
@@ -153,125 +123,5 @@ class StreamOrder {
       };
     }
     return this.#epoch.offset + this.#epoch.order[sequence % this.sequencesPerEpoch]! * this.#sequenceLength;
-  }
-}
-
-/**
- * The batches of an evaluation: sequences in a fixed order, no token twice, one stream after the other.
- *
- * All batches have `batchSize` sequences but the last of each stream, which may have fewer, so that a batch is of one
- * domain. The end of a stream that fills no whole sequence is left out. With `maxTokens`, only as many sequences as fit
- * in it are used: an equal number of each stream (all of a stream that has fewer), spread evenly over the stream rather
- * than taken from its beginning.
- *
- * @returns batches made one at a time, to be gone through once
- * @throws RangeError when a stream is too short for a sequence and its labels, or `maxTokens` for a sequence of each
- */
-export function evaluationBatches(
-  tokens: Int32Array | readonly TokenStream[],
-  batchSize: number,
-  sequenceLength: number,
-  maxTokens: number = Number.POSITIVE_INFINITY,
-): Iterable<Batch> {
-  const streams = asStreams(tokens);
-  checkSizes('evaluationBatches', streams, batchSize, sequenceLength);
-  if (!(maxTokens >= sequenceLength * streams.length)) {
-    throw new RangeError(
-      `evaluationBatches: maxTokens is ${maxTokens}, less than one sequence of ${sequenceLength} tokens` +
-        `${streams.length > 1 ? ` of each of ${streams.length} domains` : ''}. Raise maxTokens or shorten the sequence.`,
-    );
-  }
-  // The last token is only ever a label.
-  const available = streams.map((stream) => Math.floor((stream.tokens.length - 1) / sequenceLength));
-  const used = shareOut(Math.floor(maxTokens / sequenceLength), available);
-  return cutInOrder();
-
-  function* cutInOrder(): Generator<Batch> {
-    for (const [number, stream] of streams.entries()) {
-      const count = used[number]!;
-      for (let first = 0; first < count; first += batchSize) {
-        const cuts = Array.from({ length: Math.min(batchSize, count - first) }, (_, row) => ({
-          stream,
-          start: Math.floor(((first + row) * available[number]!) / count) * sequenceLength,
-        }));
-        yield cutBatch(cuts, sequenceLength);
-      }
-    }
-  }
-}
-
-/** Divides `total` equally; what one cannot take goes to the others, and what is left over to the first. */
-function shareOut(total: number, available: readonly number[]): number[] {
-  const used = available.map(() => 0);
-  let left = Math.min(
-    total,
-    available.reduce((sum, count) => sum + count, 0),
-  );
-  while (left > 0) {
-    const open = [...available.keys()].filter((number) => used[number]! < available[number]!);
-    const share = Math.max(1, Math.floor(left / open.length));
-    for (const number of open) {
-      const taken = Math.min(share, available[number]! - used[number]!, left);
-      used[number]! += taken;
-      left -= taken;
-    }
-  }
-  return used;
-}
-
-/** Cuts sequences out of rings of tokens; a start may lie beyond the end. */
-function cutBatch(
-  cuts: readonly { readonly stream: TokenStream; readonly start: number }[],
-  sequenceLength: number,
-): Batch {
-  const inputIds = new Int32Array(cuts.length * sequenceLength);
-  const labels = new Int32Array(cuts.length * sequenceLength);
-  for (const [row, { stream, start }] of cuts.entries()) {
-    copyFromRing(stream.tokens, start, inputIds, row * sequenceLength, sequenceLength);
-    copyFromRing(stream.tokens, start + 1, labels, row * sequenceLength, sequenceLength);
-  }
-  return { inputIds, labels, domains: cuts.map(({ stream }) => stream.domain), batch: cuts.length, sequenceLength };
-}
-
-function copyFromRing(ring: Int32Array, start: number, target: Int32Array, at: number, length: number): void {
-  const from = start % ring.length;
-  const head = ring.subarray(from, from + length);
-  target.set(head, at);
-  target.set(ring.subarray(0, length - head.length), at + head.length);
-}
-
-function asStreams(tokens: Int32Array | readonly TokenStream[]): readonly TokenStream[] {
-  return tokens instanceof Int32Array ? [{ domain: UNNAMED, tokens }] : tokens;
-}
-
-function weightsOf(streams: readonly TokenStream[]): number[] {
-  const weighted = streams.filter(({ weight }) => weight !== undefined);
-  if (weighted.length > 0 && weighted.length < streams.length) {
-    const without = streams.find(({ weight }) => weight === undefined)!;
-    throw new RangeError(
-      `BatchStream: the domain ${JSON.stringify(without.domain)} has no weight, but others have. ` +
-        'Give every source a weight, or none to mix them in proportion to their tokens.',
-    );
-  }
-  return streams.map(({ weight, tokens }) => weight ?? tokens.length);
-}
-
-function checkSizes(owner: string, streams: readonly TokenStream[], batchSize: number, sequenceLength: number): void {
-  for (const [name, value] of Object.entries({ batchSize, sequenceLength })) {
-    if (!Number.isInteger(value) || value < 1) {
-      throw new RangeError(`${owner}: ${name} must be a positive integer, got ${value}.`);
-    }
-  }
-  if (streams.length === 0) {
-    throw new RangeError(`${owner}: got no token streams; give at least one.`);
-  }
-  for (const { domain, tokens } of streams) {
-    if (tokens.length < sequenceLength + 1) {
-      throw new RangeError(
-        `${owner}: a sequence of ${sequenceLength} tokens and the label of its last take ${sequenceLength + 1} tokens, but ` +
-          `the stream${domain === UNNAMED ? '' : ` of ${JSON.stringify(domain)}`} has ${tokens.length}. ` +
-          'Shorten the sequence or give more text.',
-      );
-    }
   }
 }

@@ -7,11 +7,43 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { access, constants, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Document } from './documents.ts';
 
+/** Part of every key; to be raised when the same inputs come to give another entry. */
+export const CACHE_FORMAT = 3;
+
 const CHECKSUM_BYTES = 32;
+/** How the names of entries end that are not written yet. */
+const TEMPORARY = '.tmp';
+/** Milliseconds after which an entry that is still half written was left by a process that was killed. */
+const STALE_AFTER = 3_600_000;
+
+/**
+ * Makes a directory for a cache, where there is none, and removes what killed processes have left half written.
+ *
+ * @returns why nothing can be kept in the directory; null when something can
+ */
+export async function openCache(directory: string): Promise<Error | null> {
+  try {
+    await mkdir(directory, { recursive: true });
+    await access(directory, constants.W_OK);
+    const left = (await readdir(directory)).filter((name) => name.endsWith(TEMPORARY));
+    // Another process may have finished one by now, or another user may own it.
+    await Promise.allSettled(left.map((name) => removeStale(join(directory, name))));
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+async function removeStale(path: string): Promise<void> {
+  const { mtimeMs } = await stat(path);
+  if (Date.now() - mtimeMs > STALE_AFTER) {
+    await rm(path);
+  }
+}
 
 /**
  * Gives an entry of the cache, made now if it is missing or damaged. Processes may share a directory.
@@ -80,7 +112,7 @@ async function readEntry(path: string): Promise<Uint8Array | null> {
 }
 
 async function writeEntry(path: string, content: Uint8Array): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
+  const temporary = `${path}.${randomUUID()}${TEMPORARY}`;
   try {
     const file = await open(temporary, 'wx');
     try {

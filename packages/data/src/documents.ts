@@ -2,14 +2,17 @@
  * Documents, the unit a corpus is made of, and their split into a training and a held-out part.
  */
 
-import { checkSeed, hash32, randomBelow } from './random.ts';
+import { checkSeed, hash32 } from './random.ts';
 
 /** One text of a corpus. */
 export interface Document {
-  /** Unique within its corpus. */
+  /**
+   * Which document it is, wherever it lies: with the seed it decides in which part the document is, so those with the
+   * same id are never parted. Of what is read from files, a hash of the text.
+   */
   readonly id: string;
   readonly text: string;
-  /** What kind of text it is (`'c4'`, `'arxiv'`, ...), for figures of how experts specialise. */
+  /** What kind of text it is (`'c4'`, `'arxiv'`, ...), for measures of how experts specialise. */
   readonly domain?: string;
 }
 
@@ -29,12 +32,12 @@ export interface DocumentSplit {
  * Splits a corpus by document: no document is in both parts, and every document is in one.
  *
  * Documents are ranked by a hash of the seed and their id, and are held out in that order for as long as none takes the
- * held-out characters further from `heldOutFraction` of all. So the share is met to within half of one document, the
- * split does not depend on the order in which the documents are given, and each part keeps that order. With a fraction
- * above 0, each part has at least one document.
+ * held-out characters further from `heldOutFraction` of all; those of one id together. So the share is met to within
+ * half of one document, the split does not depend on the order in which the documents are given, and each part keeps
+ * that order. With a fraction above 0, each part has at least one document.
  *
- * @throws RangeError when the fraction or the seed is out of range, when ids repeat, or when there are fewer than two
- *   documents to split
+ * @throws RangeError when the fraction or the seed is out of range, or when there are fewer than two different documents
+ *   to split
  */
 export function splitDocuments(documents: readonly Document[], options: SplitOptions): DocumentSplit {
   const heldOut = chooseHeldOut(
@@ -54,26 +57,30 @@ export function splitDocuments(documents: readonly Document[], options: SplitOpt
  * @throws RangeError as `splitDocuments` does
  */
 export function chooseHeldOut(
-  documents: readonly { readonly id: string; readonly characters: number }[],
-  { heldOutFraction, seed }: SplitOptions,
+  documents: Iterable<{ readonly id: string; readonly characters: number }>,
+  options: SplitOptions,
 ): Set<string> {
-  checkSplit({ heldOutFraction, seed });
-  checkUniqueIds(documents);
+  checkSplit(options);
+  const { heldOutFraction, seed } = options;
   const heldOut = new Set<string>();
   if (heldOutFraction === 0) {
     return heldOut;
   }
-  if (documents.length < 2) {
+  const sizes = new Map<string, number>();
+  for (const { id, characters } of documents) {
+    sizes.set(id, (sizes.get(id) ?? 0) + characters);
+  }
+  if (sizes.size < 2) {
     throw new RangeError(
-      `splitDocuments: got ${documents.length} document(s), but holding some out takes at least 2. ` +
+      `splitDocuments: got ${sizes.size} different document(s), but holding some out takes at least 2. ` +
         'Give more documents (cut one long text into several), or set heldOutFraction to 0.',
     );
   }
 
-  const ranked = documents
-    .map((document) => ({ ...document, rank: hash32(seed, [Math.floor(seed / 2 ** 32), ...codeUnits(document.id)]) }))
-    .toSorted((a, b) => a.rank - b.rank || (a.id < b.id ? -1 : 1));
-  const target = heldOutFraction * documents.reduce((sum, { characters }) => sum + characters, 0);
+  const ranked = Array.from(sizes, ([id, characters]) => ({ id, characters, rank: rankOf(id, seed) })).toSorted(
+    (a, b) => a.rank - b.rank || (a.id < b.id ? -1 : 1),
+  );
+  const target = heldOutFraction * ranked.reduce((sum, { characters }) => sum + characters, 0);
   let heldOutCharacters = 0;
   for (const { id, characters } of ranked.slice(0, -1)) {
     const grown = heldOutCharacters + characters;
@@ -86,30 +93,24 @@ export function chooseHeldOut(
   return heldOut;
 }
 
-/** What a random place is drawn for. */
-const PLACE = 0xffff_fffe;
-
 /**
- * The split of a corpus too large to be gone over first: of every `1 / heldOutFraction` documents in a row one is held
- * out, at a place decided by the seed. So the share is met at any length, and where a document belongs does not depend
- * on how many follow it.
+ * The split of a corpus that is not gone over first: holds out what has one of the lowest ranks of all that there could
+ * be. Where a document belongs depends on nothing but its id and the seed; the share is met on average, so a corpus of a
+ * few documents may have none held out.
  *
- * @returns says whether the document of an index from 0 is held out
+ * @returns says whether the document of an id is held out
  * @throws RangeError when the fraction or the seed is out of range
  */
-export function holdOutByPlace(options: SplitOptions): (index: number) => boolean {
+export function holdOutByRank(options: SplitOptions): (id: string) => boolean {
   checkSplit(options);
   const { heldOutFraction, seed } = options;
-  if (heldOutFraction === 0) {
-    return () => false;
-  }
-  return (index) => {
-    const block = Math.floor((index + 0.5) * heldOutFraction);
-    // The indices i with floor((i + 0.5) f) = block.
-    const first = Math.ceil(block / heldOutFraction - 0.5);
-    const end = Math.ceil((block + 1) / heldOutFraction - 0.5);
-    return index === first + randomBelow(end - first, seed, PLACE, block);
-  };
+  return (id) => rankOf(id, seed) < heldOutFraction * 2 ** 32;
+}
+
+/** @returns an unsigned 32-bit integer */
+function rankOf(id: string, seed: number): number {
+  const codeUnits = Array.from({ length: id.length }, (_, index) => id.charCodeAt(index));
+  return hash32(seed, [Math.floor(seed / 2 ** 32), ...codeUnits]);
 }
 
 function checkSplit({ heldOutFraction, seed }: SplitOptions): void {
@@ -117,21 +118,4 @@ function checkSplit({ heldOutFraction, seed }: SplitOptions): void {
   if (!(heldOutFraction >= 0 && heldOutFraction < 1)) {
     throw new RangeError(`splitDocuments: heldOutFraction must be in [0, 1), got ${heldOutFraction}.`);
   }
-}
-
-function checkUniqueIds(documents: readonly { readonly id: string }[]): void {
-  const seen = new Set<string>();
-  for (const { id } of documents) {
-    if (seen.has(id)) {
-      throw new RangeError(
-        `splitDocuments: two documents have the id ${JSON.stringify(id)}. ` +
-          'Ids decide which part a document belongs to, so give each its own.',
-      );
-    }
-    seen.add(id);
-  }
-}
-
-function codeUnits(text: string): number[] {
-  return Array.from({ length: text.length }, (_, index) => text.charCodeAt(index));
 }

@@ -11,16 +11,13 @@ import type { Tokenizer } from './tokenizers/tokenizer.ts';
 
 export interface EncodeOptions {
   readonly tokenizer: Tokenizer;
-  /** Says whether the source's document of an index from 0 is held out. */
-  readonly isHeldOut: (index: number) => boolean;
+  /** Says of a document, by its id, whether it is held out. */
+  readonly isHeldOut: (id: string) => boolean;
   /** Where encoded shards are kept; none are without it. */
   readonly cacheDirectory?: string | undefined;
   /** Told after each shard that was not in the cache how many tokens the source has given so far. */
   readonly onProgress?: ((tokens: number) => void) | undefined;
 }
-
-/** Part of every cache key; to be raised when the same inputs come to give another tokenizer or stream. */
-export const CACHE_FORMAT = 2;
 
 /**
  * Encodes a source until its end or the document that reaches its `maxTokens`.
@@ -37,20 +34,17 @@ export async function encodeSource(
   const cache = {
     cacheDirectory,
     settings: {
-      CACHE_FORMAT,
       tokenizer: createHash('sha256').update(tokenizer.toJson()).digest('hex'),
       // Not in every `tokenizer.json`: the configuration beside it may name it.
       endOfText: tokenizer.endOfText,
     },
   };
   let tokens = 0;
-  let index = 0;
   read: for (const file of source.files) {
     for await (const { documents, fresh } of encodedShards(file, tokenizer, cache)) {
       for (const document of documents) {
-        parts[options.isHeldOut(index) ? 'heldOut' : 'training'].push(document);
-        index++;
-        tokens += document.length;
+        parts[options.isHeldOut(document.id) ? 'heldOut' : 'training'].push(document.tokens);
+        tokens += document.tokens.length;
         if (tokens >= maxTokens) {
           break read;
         }
@@ -64,8 +58,11 @@ export async function encodeSource(
 }
 
 interface EncodedShard {
-  /** Token ids of each document, the end of text included. */
-  readonly documents: readonly Int32Array[];
+  readonly documents: readonly {
+    readonly id: string;
+    /** The end of text included. */
+    readonly tokens: Int32Array;
+  }[];
   readonly last: boolean;
 }
 
@@ -78,24 +75,43 @@ async function* encodedShards(
     ...options,
     name: 'tokens',
     make: (shard) => writeShard(shard, tokenizer),
-    isLast: (content) => parseShard(content).last,
+    isLast: (content) => readHeader(content).last,
   });
   for await (const { content, fresh } of entries) {
     yield { ...parseShard(content), fresh };
   }
 }
 
-/** 32-bit words: whether it is the last, how many documents, the length of each, then their tokens. */
-function writeShard({ documents, last }: Shard, tokenizer: Tokenizer): Uint8Array {
-  const encoded = documents.map(({ text }) => packTokens([tokenizer.encode(text)], tokenizer.endOfText));
-  const header = Int32Array.from([last ? 1 : 0, encoded.length, ...encoded.map(({ length }) => length)]);
-  return new Uint8Array(packTokens([header, ...encoded], null).buffer);
+/** What an entry says of its tokens. */
+interface Header {
+  readonly last: boolean;
+  /** Id and number of tokens of each document. */
+  readonly documents: readonly (readonly [id: string, tokens: number])[];
 }
 
-function parseShard(bytes: Uint8Array): EncodedShard {
-  const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / Int32Array.BYTES_PER_ELEMENT);
-  const count = words[1]!;
-  let end = 2 + count;
-  const documents = Array.from(words.subarray(2, end), (length) => words.subarray(end, (end += length)));
-  return { documents, last: words[0] === 1 };
+/** A 32-bit word that says how many the header takes, the header as JSON, then the tokens of all documents. */
+function writeShard({ documents, last }: Shard, tokenizer: Tokenizer): Uint8Array {
+  const encoded = documents.map(({ text }) => packTokens([tokenizer.encode(text)], tokenizer.endOfText));
+  const header: Header = { last, documents: documents.map(({ id }, i) => [id, encoded[i]!.length]) };
+  const bytes = new TextEncoder().encode(JSON.stringify(header));
+  const words = new Int32Array(Math.ceil(bytes.length / Int32Array.BYTES_PER_ELEMENT));
+  // Spaces after JSON change nothing.
+  new Uint8Array(words.buffer).fill(0x20).set(bytes);
+  return new Uint8Array(packTokens([Int32Array.of(words.length), words, ...encoded], null).buffer);
+}
+
+function parseShard(content: Uint8Array): EncodedShard {
+  const words = wordsOf(content);
+  const { last, documents } = readHeader(content);
+  let end = 1 + words[0]!;
+  return { documents: documents.map(([id, length]) => ({ id, tokens: words.subarray(end, (end += length)) })), last };
+}
+
+function readHeader(content: Uint8Array): Header {
+  const words = wordsOf(content).subarray(1, 1 + wordsOf(content)[0]!);
+  return JSON.parse(new TextDecoder().decode(words));
+}
+
+function wordsOf(content: Uint8Array): Int32Array {
+  return new Int32Array(content.buffer, content.byteOffset, content.byteLength / Int32Array.BYTES_PER_ELEMENT);
 }

@@ -1,5 +1,6 @@
 /**
- * Mixing of several token streams by weights: which stream each sequence of a training run comes from.
+ * A mix of several token streams by weights: which stream each sequence of a training run comes from, and how many
+ * sequences of each stand for it.
  *
  * Sequences are dealt in blocks of 1000. Each block holds every stream's share, in whole thousandths, in a random order
  * of its own; so the share is exact over any whole block, and where a sequence comes from is a function of its index
@@ -31,7 +32,10 @@ export class Mixture {
    * @throws RangeError for a weight that is not positive, or more than 1000 of them
    */
   constructor(weights: readonly number[], seed: number) {
-    this.shares = thousandths(weights);
+    if (weights.length < 1 || weights.length > BLOCK) {
+      throw new RangeError(`Mixture: takes 1 to ${BLOCK} streams, got ${weights.length}.`);
+    }
+    this.shares = apportion(weights, BLOCK);
     this.#seed = seed;
   }
 
@@ -57,22 +61,32 @@ export class Mixture {
   }
 }
 
-/** Shares in thousandths by largest remainders, none below one. */
-function thousandths(weights: readonly number[]): number[] {
-  if (weights.length < 1 || weights.length > BLOCK) {
-    throw new RangeError(`Mixture: takes 1 to ${BLOCK} streams, got ${weights.length}.`);
-  }
+/**
+ * Whole numbers that add up to `total`, as near to the proportions of the weights as can be (largest remainders), none
+ * below one nor above its `most`.
+ *
+ * @param weights positive, of any sum
+ * @param total from the number of weights to the sum of `most`
+ * @throws RangeError for a weight that is not positive
+ */
+export function apportion(
+  weights: readonly number[],
+  total: number,
+  most: readonly number[] = weights.map(() => Number.POSITIVE_INFINITY),
+): number[] {
   for (const weight of weights) {
     if (!(weight > 0 && weight < Number.POSITIVE_INFINITY)) {
       throw new RangeError(`Mixture: a weight must be a positive number, got ${weight}. Leave the source out instead.`);
     }
   }
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const exact = weights.map((weight) => (weight / total) * BLOCK);
-  const shares = exact.map((share) => Math.max(1, Math.floor(share)));
-  for (let left = BLOCK - shares.reduce((sum, share) => sum + share, 0); left !== 0; left -= Math.sign(left)) {
+  const sum = weights.reduce((sum, weight) => sum + weight, 0);
+  const exact = weights.map((weight) => (weight / sum) * total);
+  const shares = exact.map((share, stream) => Math.min(Math.max(1, Math.floor(share)), most[stream]!));
+  for (let left = total - shares.reduce((sum, share) => sum + share, 0); left !== 0; left -= Math.sign(left)) {
     const step = Math.sign(left);
-    const candidates = [...shares.keys()].filter((stream) => step > 0 || shares[stream]! > 1);
+    const candidates = [...shares.keys()].filter((stream) =>
+      step > 0 ? shares[stream]! < most[stream]! : shares[stream]! > 1,
+    );
     const lack = (stream: number): number => step * (exact[stream]! - shares[stream]!);
     const chosen = candidates.reduce((best, stream) => (lack(stream) > lack(best) ? stream : best));
     shares[chosen]! += step;

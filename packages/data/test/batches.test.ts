@@ -1,21 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Batch, BatchStream, evaluationBatches, type TokenStream } from '../src/batches.ts';
-
-/** A stream whose tokens are their own positions, so that every id says where it was cut. */
-const positions = (length: number): Int32Array => Int32Array.from({ length }, (_, index) => index);
-
-const SIZES = fc
-  .record({
-    sequenceLength: fc.integer({ min: 1, max: 12 }),
-    batchSize: fc.integer({ min: 1, max: 7 }),
-    extra: fc.integer({ min: 1, max: 150 }),
-    seed: fc.nat({ max: Number.MAX_SAFE_INTEGER }),
-  })
-  .map(({ extra, ...sizes }) => ({ ...sizes, tokens: positions(sizes.sequenceLength + extra) }));
-
-const rowsOf = ({ inputIds, sequenceLength, batch }: Batch): number[][] =>
-  Array.from({ length: batch }, (_, row) => [...inputIds.subarray(row * sequenceLength, (row + 1) * sequenceLength)]);
+import { BatchStream } from '../src/batches.ts';
+import { positions, rowsOf, SIZES, STREAMS, streamOf } from './streams.ts';
 
 /** The first `count` sequences that a stream gives. */
 function firstSequences(stream: BatchStream, count: number): number[][] {
@@ -118,28 +104,6 @@ describe('BatchStream', () => {
   });
 });
 
-/** Streams whose tokens are their own positions, 100,000 apart, and may have weights. */
-const STREAMS = fc
-  .record({
-    lengths: fc.array(fc.integer({ min: 8, max: 80 }), { minLength: 1, maxLength: 4 }),
-    weights: fc.option(fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 4, maxLength: 4 })),
-    batchSize: fc.integer({ min: 1, max: 7 }),
-    sequenceLength: fc.integer({ min: 1, max: 7 }),
-    seed: fc.nat({ max: Number.MAX_SAFE_INTEGER }),
-  })
-  .map(({ lengths, weights, ...sizes }) => ({
-    ...sizes,
-    tokens: lengths.map(
-      (length, number): TokenStream => ({
-        domain: `domain ${number}`,
-        tokens: positions(length).map((place) => place + 100_000 * number),
-        ...(weights === null ? {} : { weight: weights[number]! }),
-      }),
-    ),
-  }));
-const STREAM_PAIR: TokenStream[] = ['a', 'b'].map((domain) => ({ domain, tokens: positions(40) }));
-const streamOf = (token: number): number => Math.floor(token / 100_000);
-
 describe('BatchStream of several streams', () => {
   it('says which domain each sequence is of, and cuts it from that stream alone', () => {
     fc.assert(
@@ -223,65 +187,5 @@ describe('BatchStream of several streams', () => {
     expect(() => new BatchStream({ ...sizes, tokens: [{ ...stream, tokens: positions(4) }] })).toThrow(
       /take 11 tokens, but the stream of "c4" has 4/,
     );
-  });
-});
-
-describe('evaluationBatches', () => {
-  it('goes through the stream in order, each token once, the last incomplete sequence left out', () => {
-    fc.assert(
-      fc.property(SIZES, ({ tokens, batchSize, sequenceLength }) => {
-        const batches = [...evaluationBatches(tokens, batchSize, sequenceLength)];
-        const used = Math.floor((tokens.length - 1) / sequenceLength) * sequenceLength;
-        expect(batches.flatMap(({ inputIds }) => [...inputIds])).toEqual([...tokens.subarray(0, used)]);
-        expect(batches.flatMap(({ labels }) => [...labels])).toEqual([...tokens.subarray(1, used + 1)]);
-        expect(batches.slice(0, -1).every(({ batch }) => batch === batchSize)).toBe(true);
-        expect(batches.at(-1)?.batch).toBeLessThanOrEqual(batchSize);
-      }),
-    );
-  });
-
-  it('spreads a limited number of tokens over the whole stream', () => {
-    fc.assert(
-      fc.property(SIZES, fc.integer({ min: 1, max: 20 }), ({ tokens, batchSize, sequenceLength }, sequences) => {
-        const maxTokens = sequences * sequenceLength + sequenceLength - 1;
-        const inputs = [...evaluationBatches(tokens, batchSize, sequenceLength, maxTokens)].flatMap(({ inputIds }) => [
-          ...inputIds,
-        ]);
-        const available = Math.floor((tokens.length - 1) / sequenceLength);
-        expect(inputs).toHaveLength(Math.min(sequences, available) * sequenceLength);
-        expect(new Set(inputs).size).toBe(inputs.length);
-      }),
-    );
-    const [batch] = evaluationBatches(positions(101), 4, 10, 40);
-    expect(rowsOf(batch!).map((row) => row[0])).toEqual([0, 20, 50, 70]);
-  });
-
-  it('goes through several streams, an equal share of each as far as it goes, a domain a batch', () => {
-    fc.assert(
-      fc.property(STREAMS, fc.integer({ min: 4, max: 60 }), ({ tokens, batchSize, sequenceLength }, sequences) => {
-        const batches = [...evaluationBatches(tokens, batchSize, sequenceLength, sequences * sequenceLength)];
-        expect(batches.every(({ domains }) => new Set(domains).size === 1)).toBe(true);
-        const inputs = batches.flatMap(({ inputIds }) => [...inputIds]);
-        expect(new Set(inputs).size).toBe(inputs.length);
-        const available = tokens.map((stream) => Math.floor((stream.tokens.length - 1) / sequenceLength));
-        const used = tokens.map(
-          (_, number) => inputs.filter((input) => streamOf(input) === number).length / sequenceLength,
-        );
-        const sum = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0);
-        expect(sum(used)).toBe(Math.min(sequences, sum(available)));
-        // No stream has fewer than another, but for one sequence, unless it is used up.
-        for (const [number, count] of used.entries()) {
-          expect(count === available[number] || count >= Math.max(...used) - 1).toBe(true);
-        }
-        expect(batches.map(({ domains }) => domains[0]!)).toEqual(batches.map(({ domains }) => domains[0]!).toSorted());
-      }),
-    );
-  });
-
-  it('says what is wrong at once', () => {
-    expect(() => evaluationBatches(STREAM_PAIR, 1, 10, 19)).toThrow(/maxTokens is 19, .* of each of 2 domains/);
-    expect(() => evaluationBatches(positions(10), 1, 10)).toThrow(/take 11 tokens, but the stream has 10/);
-    expect(() => evaluationBatches(positions(11), 1, 10, 9)).toThrow(/maxTokens is 9, less than one sequence of 10/);
-    expect(() => evaluationBatches(positions(11), 1, 10, Number.NaN)).toThrow(/maxTokens is NaN/);
   });
 });

@@ -1,8 +1,8 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { cached, contentKey } from '../src/cache.ts';
+import { cached, contentKey, openCache } from '../src/cache.ts';
 
 let folder: string;
 let made: number;
@@ -70,6 +70,30 @@ describe('cached', () => {
     writeFileSync(join(folder, 'file'), '');
     const inFile = cached(join(folder, 'file'), 'entry', make);
     await expect(inFile).rejects.toThrow(/cannot write .*file.*Choose a cache directory that can be written/);
+  });
+});
+
+describe('openCache', () => {
+  it('removes what killed processes have left half written, and nothing else', async () => {
+    await cached(folder, 'entry', make);
+    const names = ['entry', 'dead.1.tmp', 'alive.2.tmp'];
+    for (const name of names.slice(1)) {
+      writeFileSync(join(folder, name), 'half');
+    }
+    const dayAgo = Date.now() / 1000 - 86_400;
+    for (const name of names.slice(0, 2)) {
+      utimesSync(join(folder, name), dayAgo, dayAgo);
+    }
+    expect(await openCache(folder)).toBeNull();
+    expect(readdirSync(folder).toSorted()).toEqual(['alive.2.tmp', 'entry']);
+  });
+
+  it('makes the directory, or says why it cannot be used', async () => {
+    const directory = join(folder, 'not', 'there', 'yet');
+    expect(await openCache(directory)).toBeNull();
+    expect(readdirSync(directory)).toEqual([]);
+    writeFileSync(join(folder, 'file'), '');
+    expect(String(await openCache(join(folder, 'file', 'cache')))).toMatch(/ENOTDIR/);
   });
 });
 

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { holdOutByPlace, splitDocuments } from '../src/documents.ts';
+import { chooseHeldOut, holdOutByRank, splitDocuments } from '../src/documents.ts';
 
 const DOCUMENTS = fc
   .array(fc.nat({ max: 300 }), { minLength: 2, maxLength: 40 })
@@ -49,6 +49,26 @@ describe('splitDocuments', () => {
     );
   });
 
+  it('never parts documents of one id', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat({ max: 5 }), { minLength: 2, maxLength: 40 }),
+        FRACTION,
+        SEED,
+        (ids, fraction, seed) => {
+          fc.pre(new Set(ids).size > 1);
+          const documents = ids.map((id) => ({ id: `document ${id}`, text: 'x'.repeat(id + 1) }));
+          const { training, heldOut } = splitDocuments(documents, { heldOutFraction: fraction, seed });
+          expect(training.length + heldOut.length).toBe(documents.length);
+          expect(training.length).toBeGreaterThan(0);
+          expect(heldOut.length).toBeGreaterThan(0);
+          const trained = new Set(training.map(({ id }) => id));
+          expect(heldOut.some(({ id }) => trained.has(id))).toBe(false);
+        },
+      ),
+    );
+  });
+
   it('differs between seeds', () => {
     const documents = Array.from({ length: 50 }, (_, index) => ({ id: `${index}`, text: 'text' }));
     const heldOut = (seed: number): string =>
@@ -68,44 +88,49 @@ describe('splitDocuments', () => {
     const document = { id: 'a', text: 'text' };
     const split = (documents: (typeof document)[], heldOutFraction: number, seed = 0) =>
       splitDocuments(documents, { heldOutFraction, seed });
-    expect(() => split([document], 0.1)).toThrow(/got 1 document\(s\).*at least 2/);
-    expect(() => split([document, document], 0.1)).toThrow(/two documents have the id "a"/);
+    expect(() => split([document], 0.1)).toThrow(/got 1 different document\(s\).*at least 2/);
+    expect(() => split([document, document], 0.1)).toThrow(/got 1 different document\(s\).*at least 2/);
     expect(() => split([document], 1)).toThrow(/heldOutFraction must be in \[0, 1\), got 1/);
     expect(() => split([document], Number.NaN)).toThrow(/heldOutFraction/);
     expect(() => split([document], 0, -1)).toThrow(/seed must be a non-negative integer/);
   });
 });
 
-describe('holdOutByPlace', () => {
-  const FRACTION = fc.double({ min: 0.001, max: 0.999, noNaN: true });
+describe('holdOutByRank', () => {
+  const ids = Array.from({ length: 5000 }, (_, index) => `document ${index}`);
 
-  it('meets the share at any length, decided by the seed alone', () => {
+  it('meets the share on average, decided by id and seed alone', () => {
     fc.assert(
-      fc.property(FRACTION, fc.nat(), fc.nat({ max: 3000 }), (heldOutFraction, seed, length) => {
-        const isHeldOut = holdOutByPlace({ heldOutFraction, seed });
-        const places = Array.from({ length }, (_, index) => isHeldOut(index));
-        const count = places.filter(Boolean).length;
-        expect(Math.abs(count - heldOutFraction * length)).toBeLessThanOrEqual(2);
-        const again = holdOutByPlace({ heldOutFraction, seed });
-        expect(places.toReversed()).toEqual(places.map((_, index) => again(length - 1 - index)));
+      fc.property(FRACTION, SEED, (heldOutFraction, seed) => {
+        const isHeldOut = holdOutByRank({ heldOutFraction, seed });
+        const count = ids.filter(isHeldOut).length;
+        // Five standard deviations of a binomial count.
+        const deviation = Math.sqrt(ids.length * heldOutFraction * (1 - heldOutFraction));
+        expect(Math.abs(count - heldOutFraction * ids.length)).toBeLessThanOrEqual(5 * deviation + 1);
       }),
-      { numRuns: 100 },
+      { numRuns: 40 },
     );
   });
 
-  it('holds out other places with another seed, none where nothing is to be held out', () => {
-    const placesOf = (seed: number, heldOutFraction: number): number[] => {
-      const isHeldOut = holdOutByPlace({ heldOutFraction, seed });
-      return Array.from({ length: 200 }, (_, index) => index).filter(isHeldOut);
-    };
-    expect(placesOf(0, 0.1)).toHaveLength(20);
-    expect(placesOf(1, 0.1)).not.toEqual(placesOf(0, 0.1));
-    expect(new Set(placesOf(0, 0.1).map((place) => place % 10)).size).toBeGreaterThan(3);
-    expect(placesOf(0, 0)).toEqual([]);
+  it('holds out the documents that are held out first where all are seen', () => {
+    const options = { heldOutFraction: 0.1, seed: 7 };
+    const chosen = chooseHeldOut(
+      ids.map((id) => ({ id, characters: 10 })),
+      options,
+    );
+    const byRank = ids.filter(holdOutByRank(options));
+    const [few, many] = chosen.size < byRank.length ? [chosen, new Set(byRank)] : [new Set(byRank), chosen];
+    expect([...few].every((id) => many.has(id))).toBe(true);
+  });
+
+  it('holds out others with another seed, none where nothing is to be held out', () => {
+    const heldOut = (seed: number, heldOutFraction: number) => ids.filter(holdOutByRank({ heldOutFraction, seed }));
+    expect(heldOut(0, 0.1)).not.toEqual(heldOut(1, 0.1));
+    expect(heldOut(0, 0)).toEqual([]);
   });
 
   it('says what is wrong', () => {
-    expect(() => holdOutByPlace({ heldOutFraction: 1, seed: 0 })).toThrow(/heldOutFraction must be in \[0, 1\), got 1/);
-    expect(() => holdOutByPlace({ heldOutFraction: 0.5, seed: 0.5 })).toThrow(/seed must be/);
+    expect(() => holdOutByRank({ heldOutFraction: 1, seed: 0 })).toThrow(/heldOutFraction must be in \[0, 1\), got 1/);
+    expect(() => holdOutByRank({ heldOutFraction: 0.5, seed: 0.5 })).toThrow(/seed must be/);
   });
 });

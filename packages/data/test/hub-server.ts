@@ -1,5 +1,6 @@
 /** A server on this machine that speaks the parts of the hub's API in use, counts requests, and fails on purpose. */
 
+import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -75,7 +76,8 @@ export async function startHubServer(dataset: HubDataset): Promise<HubServer> {
     } else if (url.pathname === `${api}/revision/main`) {
       if (!fail(response)) json(response, 200, { id: dataset.name, sha: dataset.commit, cardData: dataset.cardData });
     } else if (url.pathname.startsWith(`${api}/tree/${dataset.commit}`)) {
-      if (!fail(response)) list(url, response, url.pathname.slice(`${api}/tree/${dataset.commit}/`.length));
+      if (!fail(response))
+        list(url, response, decodeURIComponent(url.pathname.slice(`${api}/tree/${dataset.commit}/`.length)));
     } else {
       json(response, 404, { error: 'Repository not found' });
     }
@@ -84,7 +86,7 @@ export async function startHubServer(dataset: HubDataset): Promise<HubServer> {
   function list(url: URL, response: ServerResponse, folder: string): void {
     const entries = Object.entries(dataset.files)
       .filter(([path]) => path.startsWith(folder === '' ? '' : `${folder}/`))
-      .map(([path, bytes]) => ({ type: 'file', path, size: bytes.length, oid: 'f'.repeat(40) }));
+      .map(([path, bytes]) => ({ type: 'file', path, size: bytes.length, ...hashes(path, bytes) }));
     const from = Number(url.searchParams.get('cursor') ?? 0);
     if (from + PAGE < entries.length) {
       url.searchParams.set('cursor', String(from + PAGE));
@@ -172,6 +174,13 @@ export async function startHubServer(dataset: HubDataset): Promise<HubServer> {
     json(response, statuses[fault] ?? 500, { error: fault });
     return true;
   }
+}
+
+/** As the hub has them: large files are kept by their SHA-256, and Git's hash is that of a pointer to it. */
+function hashes(path: string, bytes: Uint8Array): object {
+  const oid = createHash('sha1').update(bytes).digest('hex');
+  const lfs = { oid: createHash('sha256').update(bytes).digest('hex'), size: bytes.length, pointerSize: 130 };
+  return path.endsWith('.parquet') ? { oid, lfs } : { oid };
 }
 
 function json(response: ServerResponse, status: number, body: unknown): void {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -78,10 +78,9 @@ const fileRequests = () => server.requests.filter((request) => request.includes(
 describe('a dataset of the hub', () => {
   it('gives the rows of a split, file by file', async () => {
     const source = await open();
-    expect(source).toMatchObject({ domain: 'set', splitBy: 'place' });
-    const documents = await readSource(source);
-    expect(documents.map(({ text }) => text)).toEqual(ALL);
-    expect(documents[26]!.id).toBe('owner/set/data/train/001.parquet#1');
+    expect(source).toMatchObject({ splitBy: 'rank' });
+    expect(source.names[0]).toBe('set');
+    expect((await readSource(source)).map(({ text }) => text)).toEqual(ALL);
     expect(fileRequests().every((request) => request.includes(DATASET.commit))).toBe(true);
   });
 
@@ -233,6 +232,39 @@ describe('prepareTokens from the hub', () => {
     expect(other.tokenizer.decode(other.heldOut[0]!.tokens)).toBe(first.tokenizer.decode(first.heldOut[0]!.tokens));
   });
 
+  it('reads no file again that a new commit has left as it was', async () => {
+    const first = await prepare();
+    await server.close();
+    const commit = 'fedcba9876543210fedcba9876543210fedcba98';
+    server = await startHubServer({ ...DATASET, commit });
+    const { training } = await prepareTokens({
+      sources: [{ ...SPEC, revision: 'main' }],
+      tokenizer: 'bytes',
+      heldOutFraction: 0.1,
+      seed: 1,
+      hub: access(),
+      cacheDirectory,
+    });
+    expect(training).toEqual(first.training);
+    expect(server.requests.some((request) => request.includes(commit))).toBe(true);
+    expect(fileRequests()).toEqual([]);
+  });
+
+  it('knows a file that lies here too for the same text', async () => {
+    const path = join(cacheDirectory, 'mine.parquet');
+    writeFileSync(path, DATASET.files['data/train/001.parquet']!);
+    const both = prepareTokens({
+      sources: [SPEC, { type: 'parquet', paths: [path] }],
+      tokenizer: 'bytes',
+      heldOutFraction: 0.1,
+      seed: 1,
+      hub: access(),
+    });
+    expect(await failure(both)).toMatch(
+      /the same text twice, as owner\/set\/data\/train\/001\.parquet and as .*mine\.parquet/,
+    );
+  });
+
   it('goes on where it stopped', async () => {
     const whole = await prepare({ cached: false });
     const inOneGo = fileRequests().length;
@@ -297,6 +329,32 @@ describe('findDataFiles', () => {
     expect(() => findDataFiles(spec(), { configs: card.configs.slice(1) })).toThrow(
       /has several configurations\. Set "config" to one of: sample-100BT, en, bare/,
     );
+  });
+
+  it('takes names that YAML reads as numbers, a list of none, and folders for what they are called', async () => {
+    const card = {
+      configs: [
+        { config_name: 2022, data_files: '2022/*' },
+        { config_name: 2023, default: true, data_files: [{ split: 'train', path: '2023/*' }] },
+      ],
+    };
+    expect(findDataFiles(spec(), card)).toEqual(['2023/*']);
+    expect(findDataFiles(spec({ config: '2022' }), card)).toEqual(['2022/*']);
+    expect(findDataFiles(spec(), { configs: [] })).toContain('**/train[-._]*');
+    expect(() => findDataFiles(spec({ config: 'en' }), { configs: [] })).toThrow(/lists no configurations/);
+
+    await server.close();
+    server = await startHubServer({
+      ...DATASET,
+      cardData: { configs: [{ config_name: 'default', data_dir: 'data (v1) [new]' }] },
+      files: {
+        'data (v1) [new]/train-0.parquet': parquet({ text: ['right'] }, {}),
+        'data v1 n/train-0.parquet': parquet({ text: ['wrong'] }, {}),
+      },
+    });
+    expect(await read()).toEqual(['right']);
+    const files = { configs: [{ config_name: 'default', data_files: 'data (v1)/*.parquet' }] };
+    expect(findDataFiles(spec(), files)).toEqual([String.raw`data \(v1\)/*.parquet`]);
   });
 
   it('goes by file names where there is no card', async () => {

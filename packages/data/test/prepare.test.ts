@@ -1,16 +1,17 @@
-import { mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { TokenStream } from '../src/batches.ts';
 import { splitDocuments } from '../src/documents.ts';
-import { countSourceWords, prepareTokens } from '../src/prepare.ts';
+import { type PrepareOptions, prepareTokens } from '../src/prepare.ts';
 import { documentSource } from '../src/sources/source.ts';
 import type { SourceSpec } from '../src/sources/spec.ts';
+import type { TokenStream } from '../src/streams.ts';
 import { BpeTokenizer } from '../src/tokenizers/bpe.ts';
 import { trainBpe } from '../src/tokenizers/bpe-trainer.ts';
 import type { Tokenizer } from '../src/tokenizers/tokenizer.ts';
+import { countSourceWords } from '../src/tokenizers/trained.ts';
 import { makeFolder } from './folder.ts';
 import { ADDRESSES, jsonLines, parquet } from './texts.ts';
 
@@ -56,7 +57,8 @@ describe('prepareTokens', () => {
       expect(calls).toBe(0);
       expect(second.training).toEqual(first.training);
       expect(second.heldOut).toEqual(first.heldOut);
-      expect(readdirSync(cacheDirectory)).toHaveLength(2);
+      // The sizes of documents, the tokenizer, the tokens.
+      expect(readdirSync(cacheDirectory)).toHaveLength(3);
       const other = await prepare(400);
       expect(calls).toBeGreaterThan(0);
       expect(other.tokenizer.vocabularySize).toBe(400);
@@ -75,12 +77,19 @@ describe('prepareTokens of several sources', () => {
     streams.flatMap(({ tokens }) => tokenizer.decode(tokens).split('<|endoftext|>').slice(0, -1));
   /** One source of each kind that is read from a file. */
   const sourcesOf = (counts: readonly [number, number, number]): SourceSpec[] => [
-    { type: 'text', paths: [write('plain.txt', texts('plain', counts[0]).join('|'))], separator: '|', domain: 'prose' },
+    {
+      type: 'text',
+      paths: [write('plain.txt', texts('plain', counts[0]).join('|'))],
+      separator: '|',
+      domain: 'prose',
+      weight: 1,
+    },
     { type: 'jsonl', paths: [write('lines.jsonl', jsonLines(texts('lines', counts[1])))], weight: 3, domain: 'web' },
     {
       type: 'parquet',
       paths: [write('rows.parquet', parquet({ text: texts('rows', counts[2]) }, { rowGroupSize: 7 }))],
       domain: 'web',
+      weight: 2,
     },
   ];
 
@@ -90,12 +99,13 @@ describe('prepareTokens of several sources', () => {
       fc.asyncProperty(fc.tuple(size, size, size), fc.nat(), async (counts, seed) => {
         const options = { sources: sourcesOf(counts), tokenizer: 'bytes', heldOutFraction: 0.1, seed } as const;
         const { tokenizer, training, heldOut } = await prepareTokens(options);
-        expect(training.map(({ domain, weight }) => [domain, weight])).toEqual([
-          ['prose', undefined],
-          ['web', 3],
-          ['web', undefined],
-        ]);
-        expect(heldOut.map(({ domain }) => domain)).toEqual(['prose', 'web']);
+        for (const part of [training, heldOut]) {
+          expect(part.map(({ domain, weight }) => [domain, weight])).toEqual([
+            ['prose', 1],
+            ['web', 3],
+            ['web', 2],
+          ]);
+        }
         const parts = [...documentsOf(tokenizer, training), ...documentsOf(tokenizer, heldOut)];
         const all = ['plain', 'lines', 'rows'].flatMap((name, index) => texts(name, counts[index]!));
         expect(parts.toSorted()).toEqual(all.toSorted());
@@ -114,8 +124,8 @@ describe('prepareTokens of several sources', () => {
     const { training, heldOut } = await prepare({});
     expect(await prepare({ cacheDirectory })).toMatchObject({ training, heldOut });
     const entries = readdirSync(cacheDirectory);
-    // The tokenizer; one shard of text, three of lines, six row groups.
-    expect(entries).toHaveLength(1 + 1 + 3 + 6);
+    // The tokenizer; of sizes and tokens each one shard of text, three of lines, six row groups.
+    expect(entries).toHaveLength(1 + 2 * (1 + 3 + 6));
     expect(await prepare({ cacheDirectory })).toMatchObject({ training, heldOut });
     for (const entry of entries.filter((_, index) => index % 2 === 0)) {
       truncateSync(join(cacheDirectory, entry), 20);
@@ -124,18 +134,87 @@ describe('prepareTokens of several sources', () => {
     expect(readdirSync(cacheDirectory).toSorted()).toEqual(entries.toSorted());
   });
 
-  it('keeps what differs in the cache apart: how a path is written, and with it the split; how a text ends', async () => {
-    const [text] = sourcesOf([60, 10, 10]) as [SourceSpec & { type: 'text' }, SourceSpec, SourceSpec];
-    const cacheDirectory = join(folder, 'apart');
-    const respelt = { ...text, paths: [`${folder}/./plain.txt`] };
-    const trained = async (source: SourceSpec, options: { cacheDirectory?: string }) => {
-      const tokenizer = { vocabularySize: 400 };
-      return (await prepareTokens({ sources: [source], tokenizer, ...SPLIT, ...options })).tokenizer.toJson();
-    };
-    const alone = [await trained(text, {}), await trained(respelt, {})];
-    expect(alone[0]).not.toBe(alone[1]);
-    expect([await trained(text, { cacheDirectory }), await trained(respelt, { cacheDirectory })]).toEqual(alone);
+  it('prepares the same however a path is written, wherever the files lie and whatever they are called', async () => {
+    const sources = sourcesOf([60, 300, 40]);
+    const moved = sources.map((source): SourceSpec => {
+      if (!('paths' in source)) {
+        return source;
+      }
+      const [path] = source.paths as [string];
+      return { ...source, paths: [write(`moved/other-${basename(path)}`, readFileSync(path))] };
+    });
+    const respelt = sources.map((source): SourceSpec => {
+      const [path] = 'paths' in source ? source.paths : [];
+      return {
+        ...source,
+        paths: [`${relative('.', folder)}/../${basename(folder)}/./${basename(path!)}`],
+      } as SourceSpec;
+    });
+    const prepare = (given: readonly SourceSpec[], options: { cacheDirectory?: string } = {}) =>
+      prepareTokens({ sources: given, tokenizer: { vocabularySize: 400 }, ...SPLIT, ...options });
+    const { training, heldOut } = await prepare(sources);
+    expect(heldOut.every(({ tokens }) => tokens.length > 0)).toBe(true);
+    expect(await prepare(respelt)).toMatchObject({ training, heldOut });
+    expect(await prepare(moved)).toMatchObject({ training, heldOut });
+    const cacheDirectory = join(folder, 'moving');
+    expect(await prepare(sources, { cacheDirectory })).toMatchObject({ training, heldOut });
+    const entries = readdirSync(cacheDirectory);
+    expect(await prepare(moved, { cacheDirectory })).toMatchObject({ training, heldOut });
+    expect(readdirSync(cacheDirectory)).toEqual(entries);
+  });
 
+  it('reads a file anew that was replaced by one of the same name, size and time', async () => {
+    const cacheDirectory = join(folder, 'replaced');
+    const time = 1_600_000_000;
+    const prepare = async (word: string) => {
+      const path = write('replaced.txt', texts(word, 50).join('|'));
+      utimesSync(path, time, time);
+      const source = { type: 'text', paths: [path], separator: '|' } as const;
+      const { tokenizer, training } = await prepareTokens({
+        sources: [source],
+        tokenizer: { vocabularySize: 300 },
+        ...SPLIT,
+        cacheDirectory,
+      });
+      return tokenizer.decode(training[0]!.tokens);
+    };
+    expect(await prepare('first')).toMatch(/^first/);
+    expect(await prepare('other')).toMatch(/^other/);
+  });
+
+  it('never parts the copies of a text, in one source or in several', async () => {
+    const [a, b] = [texts('a', 40), texts('b', 40)];
+    const sources: SourceSpec[] = [
+      { type: 'text', paths: [write('a.txt', [...a, ...b.slice(20), ...a].join('|'))], separator: '|' },
+      { type: 'jsonl', paths: [write('b.jsonl', jsonLines([...b, ...b.toReversed()]))] },
+      { type: 'jsonl', paths: [write('c.jsonl', jsonLines([...a, ...texts('c', 300)]))], maxTokens: 1e6 },
+      // A source may well have a file twice.
+      { type: 'text', paths: ['d', 'e'].map((name) => write(`${name}.txt`, texts('d', 30).join('|'))), separator: '|' },
+    ];
+    const { tokenizer, training, heldOut } = await prepareTokens({ sources, tokenizer: 'bytes', ...SPLIT });
+    const trained = new Set(documentsOf(tokenizer, training));
+    const tested = documentsOf(tokenizer, heldOut);
+    expect(tested.length).toBeGreaterThan(30);
+    expect(tested.filter((text) => trained.has(text))).toEqual([]);
+  });
+
+  it('splits documents by their text and the seed, wherever they stand', async () => {
+    const heldOutOf = async (documents: string[]) => {
+      const path = write('order.jsonl', jsonLines(documents));
+      const options = { sources: [{ type: 'jsonl', paths: [path], maxTokens: 1e6 }], tokenizer: 'bytes' } as const;
+      const { tokenizer, heldOut } = await prepareTokens({ ...options, ...SPLIT });
+      return documentsOf(tokenizer, heldOut).toSorted();
+    };
+    const documents = texts('document', 200);
+    const expected = await heldOutOf(documents);
+    expect(await heldOutOf(documents.toReversed())).toEqual(expected);
+    const grown = await heldOutOf([...texts('new', 100), ...documents]);
+    expect(grown.filter((text) => !text.startsWith('new'))).toEqual(expected);
+  });
+
+  it('keeps apart in the cache what ends its texts otherwise', async () => {
+    const [text] = sourcesOf([60, 10, 10]) as [SourceSpec, SourceSpec, SourceSpec];
+    const cacheDirectory = join(folder, 'apart');
     const model = { ...trainBpe(ADDRESSES, { vocabularySize: 300, specialTokens: ['<a>', '<b>'] }).model };
     for (const endOfText of ['<a>', '<b>']) {
       const tokenizer = new BpeTokenizer({ ...model, endOfText }, 'the same file');
@@ -204,15 +283,62 @@ describe('prepareTokens of several sources', () => {
       prepareTokens({ sources, tokenizer: 'bytes', heldOutFraction: 0.001, seed: 1 });
     const [text, lines] = sourcesOf([20, 9, 20]);
     await expect(prepare([])).rejects.toThrow(/got no sources; give at least one/);
-    await expect(prepare([text!, text!])).rejects.toThrow(/the sources name .*plain\.txt twice, so a document could/);
+    await expect(prepare([text!, text!])).rejects.toThrow(
+      /the sources name the same text twice, as .*plain\.txt and as .*plain\.txt, so it could be trained on and held out/,
+    );
     // However it is written, and however it is cut.
-    const again: SourceSpec = { type: 'text', paths: [`${folder}/../${basename(folder)}/plain.txt`], separator: ' ' };
-    await expect(prepare([text!, again])).rejects.toThrow(/the sources name .*plain\.txt twice/);
-    await expect(prepare([lines!])).rejects.toThrow(
+    const respelt = `${folder}/../${basename(folder)}/plain.txt`;
+    const again: SourceSpec = { type: 'text', paths: [respelt], separator: ' ', weight: 1 };
+    await expect(prepare([text!, again])).rejects.toThrow(/the same text twice, as .*plain\.txt/);
+    const copy: SourceSpec = { type: 'text', paths: [write('copy.md', readFileSync(respelt))], weight: 1 };
+    await expect(prepare([text!, copy])).rejects.toThrow(/the same text twice, as .*plain\.txt and as .*copy\.md/);
+    await expect(prepare([{ ...lines!, maxTokens: 1000 }])).rejects.toThrow(
       /the source of "web" has no document for the held-out part \(heldOutFraction is 0\.001\)\. Give more/,
     );
+    const { weight: _, ...unweighted } = text!;
+    await expect(prepare([unweighted, lines!])).rejects.toThrow(/the domain "prose" has no weight, but others have/);
     await expect(prepare([{ type: 'text', paths: [write('short.txt', 'short')] }])).rejects.toThrow(
       /the source of "short" is a single document, so none can be held out\. Give more text, cut it/,
     );
+  });
+});
+
+describe('prepareTokens with sources for evaluation', () => {
+  const { write } = makeFolder();
+  const source = (name: string, options: Partial<SourceSpec> = {}): SourceSpec => {
+    const paths = [write(`${name}/text.txt`, Array.from({ length: 30 }, (_, i) => `${name} ${i}`).join('|'))];
+    return { type: 'text', paths, separator: '|', ...options } as SourceSpec;
+  };
+  const prepare = (sources: SourceSpec[], evaluationSources: SourceSpec[], options: Partial<PrepareOptions> = {}) =>
+    prepareTokens({ sources, evaluationSources, tokenizer: 'bytes', ...SPLIT, ...options });
+
+  it('gives them whole, besides what is held out in the proportions of the mix', async () => {
+    const { tokenizer, heldOut } = await prepare(
+      [source('a', { weight: 3 }), source('b', { weight: 1 })],
+      [source('c')],
+    );
+    expect(heldOut.map(({ domain, weight, besides }) => [domain, weight, besides])).toEqual([
+      ['a/text', 3, undefined],
+      ['b/text', 1, undefined],
+      ['c/text', undefined, true],
+    ]);
+    expect(tokenizer.decode(heldOut[2]!.tokens).split('<|endoftext|>')).toHaveLength(31);
+    const byTokens = await prepare([source('a'), source('b')], []);
+    expect(byTokens.heldOut.map(({ weight }) => weight)).toEqual(byTokens.training.map(({ tokens }) => tokens.length));
+    const alone = await prepare([source('a')], [source('c')], { heldOutFraction: 0 });
+    expect(alone.heldOut.map(({ domain }) => domain)).toEqual(['c/text']);
+  });
+
+  it('refuses to evaluate on what is trained on, whatever it is called', async () => {
+    const trained = source('a');
+    const copy: SourceSpec = {
+      type: 'text',
+      paths: [write('copy.md', Array.from({ length: 30 }, (_, i) => `a ${i}`).join('|'))],
+    };
+    for (const evaluated of [trained, copy]) {
+      await expect(prepare([trained], [evaluated], { heldOutFraction: 0 })).rejects.toThrow(
+        /(text\.txt|copy\.md), which is to be evaluated on, is the same text as .*text\.txt, which is trained on\. Take/,
+      );
+    }
   });
 });

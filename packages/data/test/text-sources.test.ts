@@ -1,11 +1,14 @@
-import { join } from 'node:path';
+import { symlinkSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { loadStateOfTheUnion } from '../src/sources/sotu.ts';
 import type { TextSpec } from '../src/sources/spec.ts';
-import { cutText, openText } from '../src/sources/text.ts';
+import { cutText } from '../src/sources/text.ts';
+import { openSource } from '../src/sources/open.ts';
 import { makeFolder } from './folder.ts';
-import { ADDRESSES, PROSE, readSource, UNICODE } from './texts.ts';
+import { ADDRESSES, jsonLines, parquet, PROSE, readSource, UNICODE } from './texts.ts';
 
 describe('loadStateOfTheUnion', () => {
   it('has every address once, whole', () => {
@@ -19,37 +22,86 @@ describe('loadStateOfTheUnion', () => {
   });
 });
 
-describe('openText', () => {
+describe('a text source', () => {
   const { path: folder, write } = makeFolder();
 
-  const read = (spec: Omit<TextSpec, 'type'>) => openText({ type: 'text', ...spec }).then(readSource);
+  const read = (spec: Omit<TextSpec, 'type'>) => openSource({ type: 'text', ...spec }).then(readSource);
+  const textsOf = async (spec: Omit<TextSpec, 'type'>) => (await read(spec)).map(({ text }) => text);
 
   it('reads short files as a document each', async () => {
     const paths = [write('one.txt', 'Größe 🙂\r\n'), write('two.txt', '\uFEFFtwo')];
-    expect(await read({ paths })).toEqual([
-      { id: paths[0], text: 'Größe 🙂\r\n' },
-      { id: paths[1], text: 'two' },
-    ]);
+    expect(await textsOf({ paths })).toEqual(['Größe 🙂\r\n', 'two']);
+  });
+
+  it('knows a document by its text, wherever it lies and however its path is written', async () => {
+    const [here, there, other] = [
+      write('here.txt', 'same'),
+      write('folder/there.txt', 'same'),
+      write('o.txt', 'other'),
+    ];
+    const ids = await Promise.all(
+      [here, relative('.', here), `${folder}/folder/../here.txt`, there, other].map(async (path) => {
+        const [document] = await read({ paths: [path] });
+        return document!.id;
+      }),
+    );
+    expect(new Set(ids.slice(0, 4)).size).toBe(1);
+    expect(ids[4]).not.toBe(ids[0]);
   });
 
   it('finds files by glob, each once, and takes a path that exists for what it is', async () => {
     for (const name of ['b.md', 'a.md', 'notes[1].md']) {
       write(name, name);
     }
-    const texts = async (...names: string[]) =>
-      (await read({ paths: names.map((name) => join(folder, name)) })).map(({ text }) => text);
-    expect(await texts('*.md', 'a.md')).toEqual(['a.md', 'b.md', 'notes[1].md']);
+    const texts = (...names: string[]) => textsOf({ paths: names.map((name) => join(folder, name)) });
+    symlinkSync(join(folder, 'a.md'), join(folder, 'link.markdown'));
+    expect(await texts('*.md', 'a.md', 'x/../b.md', '*.markdown')).toEqual(['a.md', 'b.md', 'notes[1].md']);
     expect(await texts('notes[1].md')).toEqual(['notes[1].md']);
     expect(await texts('{b,a}.md')).toEqual(['a.md', 'b.md']);
   });
 
   it('cuts at a separator', async () => {
     const path = write('many.txt', 'one<|endoftext|>two\n<|endoftext|>\n<|endoftext|>three');
-    expect(await read({ paths: [path], separator: '<|endoftext|>' })).toEqual([
-      { id: `${path}#1`, text: 'one' },
-      { id: `${path}#2`, text: 'two\n' },
-      { id: `${path}#3`, text: 'three' },
-    ]);
+    expect(await textsOf({ paths: [path], separator: '<|endoftext|>' })).toEqual(['one', 'two\n', 'three']);
+  });
+
+  it('cuts at lines whichever way lines end', async () => {
+    const lines = ['one', 'two', '---', '', 'three (a|b)', '---', 'four'];
+    for (const end of ['\n', '\r\n']) {
+      const path = write('lines.txt', lines.join(end));
+      const expected = [`one${end}two`, `${end}three (a|b)`, 'four'];
+      expect(await textsOf({ paths: [path], separator: '\n---\n' })).toEqual(expected);
+      expect(await textsOf({ paths: [path], separator: '\r\n---\r\n' })).toEqual(expected);
+    }
+    const path = write('lines.txt', 'a (a|b) b');
+    expect(await textsOf({ paths: [path], separator: '(a|b)' })).toEqual(['a ', ' b']);
+  });
+
+  it('reads files of records as such, whatever they are said to be', async () => {
+    const records = jsonLines(['one', 'two']);
+    const paths = [
+      write('records.jsonl', records),
+      write('records.ndjson.GZ', gzipSync(records)),
+      write('records.parquet', parquet({ text: ['three'] }, {})),
+      write('plain.txt', 'four'),
+    ];
+    expect(await textsOf({ paths })).toEqual(['one', 'two', 'one', 'two', 'three', 'four']);
+    await expect(read({ paths: [write('bodies.jsonl', '{"body": "x"}')] })).rejects.toThrow(
+      /bodies\.jsonl line 1 has no field "text"; it has: body\. Name the one .* "field" of a source of type jsonl/,
+    );
+    await expect(read({ paths, separator: '---' })).rejects.toThrow(
+      /records\.jsonl is read as jsonl, a document a record, where separator has no meaning\. Give it a source of its own/,
+    );
+    await expect(read({ paths: paths.slice(2), documentCharacters: 3 })).rejects.toThrow(
+      /records\.parquet is read as parquet, a document a record, where documentCharacters has no meaning/,
+    );
+  });
+
+  it('does not mix what was written while it was read with what was there before', async () => {
+    const path = write('growing.txt', 'before');
+    const source = await openSource({ type: 'text', paths: [path] });
+    write('growing.txt', 'before and after');
+    await expect(readSource(source)).rejects.toThrow(/growing\.txt was changed while it was read\. Start again/);
   });
 
   it('cuts a large file, so that part of it can be held out', async () => {
@@ -58,14 +110,16 @@ describe('openText', () => {
     const documents = await read({ paths: [path], documentCharacters: 1000 });
     expect(documents.length).toBeGreaterThan(25);
     expect(documents.map((document) => document.text).join('')).toBe(text);
-    const source = await openText({ type: 'text', paths: [path] });
-    expect(source).toMatchObject({ domain: 'large', splitBy: 'size' });
+    expect(await openSource({ type: 'text', paths: [path] })).toMatchObject({ splitBy: 'size' });
   });
 
   it('says which file is wrong and why', async () => {
     const missing = join(folder, 'missing.txt');
     await expect(read({ paths: [missing] })).rejects.toThrow(`cannot read ${missing}: no file has this name`);
-    await expect(read({ paths: [folder] })).rejects.toThrow(`cannot read ${folder} (Error: EISDIR`);
+    await expect(read({ paths: [folder] })).rejects.toThrow(
+      `cannot read ${folder}: it is a folder. Name files, such as`,
+    );
+    await expect(read({ paths: ['/dev/null'] })).rejects.toThrow('cannot read /dev/null: it is no regular file');
     const latin1 = write('latin1.txt', Uint8Array.of(0x47, 0x72, 0xf6, 0xdf, 0x65));
     await expect(read({ paths: [latin1] })).rejects.toThrow(/latin1\.txt is not UTF-8/);
     await expect(read({ paths: [write('empty.txt', ' \n')] })).rejects.toThrow(/empty\.txt is empty/);

@@ -11,7 +11,9 @@ export interface HeldOutLoss {
   readonly tokens: number;
 }
 
+/** Results over all batches, each loss by the weight of its batch; batches of weight 0 count in their domain only. */
 export interface Evaluation extends HeldOutLoss {
+  /** Every loss of a domain counts the same here. */
   readonly domains: ReadonlyMap<string, HeldOutLoss>;
   /** Exact loads `[layers][experts]` over all tokens. */
   readonly counts: readonly Float64Array[];
@@ -48,7 +50,7 @@ export interface EvaluateOptions {
  * Runs batches, of one domain each, through the model as it is used, not trained: routers without noise, no gradients,
  * no updates of router state.
  *
- * @throws RangeError when there is no batch
+ * @throws RangeError when there is no batch, or none that counts
  */
 export async function evaluate(
   decoder: Decoder,
@@ -92,7 +94,7 @@ export async function evaluate(
       const layers = read.map((layer, i) => ({ ...layer, experts: chosen[i] as Int32Array }));
       routed?.onBatch({ domain: domainOf(batch), tokenIds: batch.inputIds, layers });
     }
-    options.onProgress?.(sums.tokens);
+    options.onProgress?.(sums.done);
   };
 
   // The next batch is recorded before the results of one are awaited, so that the device never waits for the host.
@@ -104,6 +106,7 @@ export async function evaluate(
   }
   if (pending === null) throw new RangeError('evaluate: got no batches; give at least one');
   await collect(pending);
+  if (sums.tokens === 0) throw new RangeError('evaluate: all batches have weight 0; give at least one that counts');
   return sums.result();
 }
 
@@ -125,9 +128,14 @@ async function readRouted({
 
 /** What the batches of an evaluation add up to. */
 class EvaluationSums {
+  /** Tokens of all batches, and of those that count. */
+  done = 0;
   tokens = 0;
   readonly #vocabulary: number;
   readonly #domains = new Map<string, { loss: number; labels: number; tokens: number }>();
+  /** Of the batches that count, by their weights. */
+  #loss = 0;
+  #labels = 0;
   readonly #counts: Float64Array[] = [];
   readonly #tokenCounts: Uint32Array[][] = [];
 
@@ -138,13 +146,18 @@ class EvaluationSums {
   add(batch: Batch, loss: number, counts: readonly Int32Array[]): void {
     const domain = domainOf(batch);
     const labels = countLabels(batch);
+    const { weight = 1 } = batch;
     const before = this.#domains.get(domain) ?? { loss: 0, labels: 0, tokens: 0 };
     this.#domains.set(domain, {
       loss: before.loss + loss * labels,
       labels: before.labels + labels,
       tokens: before.tokens + batch.inputIds.length,
     });
+    this.done += batch.inputIds.length;
+    if (weight === 0) return;
     this.tokens += batch.inputIds.length;
+    this.#loss += loss * labels * weight;
+    this.#labels += labels * weight;
     for (const [layer, loads] of counts.entries()) {
       const sums = (this.#counts[layer] ??= new Float64Array(loads.length));
       for (const [expert, load] of loads.entries()) sums[expert]! += load;
@@ -152,7 +165,8 @@ class EvaluationSums {
   }
 
   /** The experts of each token `[tokens, slots]`, layer by layer; after `add`. */
-  addChoices({ inputIds }: Batch, chosen: readonly Int32Array[]): void {
+  addChoices({ inputIds, weight }: Batch, chosen: readonly Int32Array[]): void {
+    if (weight === 0) return;
     for (const [layer, picks] of chosen.entries()) {
       const experts = this.#counts[layer]!;
       const byExpert = (this.#tokenCounts[layer] ??= Array.from(experts, () => new Uint32Array(this.#vocabulary)));
@@ -165,10 +179,8 @@ class EvaluationSums {
   }
 
   result(): Evaluation {
-    const all = [...this.#domains.values()];
-    const total = (of: (sums: (typeof all)[number]) => number): number => all.reduce((sum, each) => sum + of(each), 0);
     return {
-      loss: total(({ loss }) => loss) / total(({ labels }) => labels),
+      loss: this.#loss / this.#labels,
       tokens: this.tokens,
       domains: new Map(
         Array.from(this.#domains, ([name, { loss, labels, tokens }]) => [name, { loss: loss / labels, tokens }]),

@@ -101,6 +101,9 @@ async function productError(device: Device): Promise<number> {
 /** Nothing removes what is in it, so who wants the space back must know where it is. */
 async function cache(): Promise<Finding> {
   const folder = cacheDirectory(process.env);
+  if (folder === null) {
+    return { state: 'FAIL', text: 'the cache has no place: there is no home folder, so set XDG_CACHE_HOME to one' };
+  }
   const { state, text } = await writable('the cache', folder);
   if (state !== 'ok') return { state, text };
   const entries = await readdir(folder);

@@ -7,7 +7,7 @@ import { UsageError, unknownName } from '../cli/errors.ts';
 import { type EvaluationFigures, evaluationFigures, evaluationTables } from '../run/evaluation-report.ts';
 import { findModel, loadModel, type ModelSource, tokenizerOf } from '../run/model-source.ts';
 import { createProgress, type Progress } from '../cli/progress.ts';
-import { evaluationText, loadTokens } from '../run/session.ts';
+import { evaluationText, loadTokens, warnOfScarce } from '../run/session.ts';
 import { readSettings } from '../settings/check.ts';
 import { textSources } from '../settings/resolve.ts';
 import { type DeviceOptions, withDevice } from './shared.ts';
@@ -39,7 +39,9 @@ export async function evaluateModel(path: string, options: EvalOptions): Promise
     const { streams, tokens, sequenceLength, text } = await textOf(path, source, options, progress);
     return await withDevice(options, async (device) => {
       const decoder = await loadModel(device, source);
-      const { batches, total } = evaluationText(streams, sequenceLength, { tokens, batchSize: options.batchSize });
+      const { batchSize } = options;
+      const { batches, total, scarce } = evaluationText(streams, sequenceLength, { tokens, batchSize });
+      warnOfScarce(scarce, progress);
       const onProgress = (done: number): void => progress.evaluation(path, done, total);
       const figures = await evaluationFigures(decoder, batches(), { model: source.folder, text, onProgress });
       decoder.dispose();

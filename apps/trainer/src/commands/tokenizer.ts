@@ -4,7 +4,7 @@ import { writeWhole } from '@lpr/runs';
 import { z } from 'zod';
 import { UsageError } from '../cli/errors.ts';
 import { createProgress } from '../cli/progress.ts';
-import { cacheDirectory } from '../run/session.ts';
+import { usableCache } from '../run/session.ts';
 import { faultsOf, faultsText } from '../settings/faults.ts';
 import { isGroup, readConfigFile } from '../settings/merge.ts';
 import { textSources } from '../settings/resolve.ts';
@@ -33,7 +33,7 @@ export async function trainTokenizer({
   await checkOutFile(out);
   const progress = createProgress(process.stderr, process.env);
   // What comes from the hub is kept: training reads it too.
-  const cache = { cacheDirectory: cacheDirectory(process.env) };
+  const cache = await usableCache((message) => progress.note(message));
   const opened = await Promise.all(sources.map((source) => openSource(source, cache)));
   const { words, characters } = await countSourceWords(opened, {
     characters: maxCharacters,

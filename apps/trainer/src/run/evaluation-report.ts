@@ -141,10 +141,12 @@ const BALANCE_COLUMNS: readonly (readonly [keyof BalanceReport, title: string, d
 export function evaluationTables(figures: EvaluationFigures): string {
   const { model, text, tokens, experts, topK, domains } = figures;
   const domainRows = Object.entries(domains).map(([name, each]) => [name, ...lossCells(each)]);
+  const allTokens = Object.values(domains).reduce((sum, each) => sum + each.tokens, 0);
   const losses = alignColumns([
     ['', 'loss', 'perplexity', 'tokens'],
     ...domainRows,
-    ...(domainRows.length > 1 ? [['all', ...lossCells(figures)]] : []),
+    // Sources besides what is held out of the training mix have rows of their own only.
+    ...(domainRows.length > 1 ? [[allTokens === tokens ? 'all' : 'mix', ...lossCells(figures)]] : []),
   ]);
   const balanceRow = (name: string, report: BalanceReport): string[] => [
     name,

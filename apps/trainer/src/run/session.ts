@@ -7,7 +7,10 @@ import { join } from 'node:path';
 import {
   type Batch,
   BatchStream,
+  type EvaluationPlan,
   evaluationBatches,
+  openCache,
+  planEvaluation,
   type PreparedTokens,
   type PrepareProgress,
   prepareTokens,
@@ -39,7 +42,10 @@ export async function openSession(settings: Settings, progress: Progress): Promi
   // First, since reading may take hours.
   const device = await openDevice(settings);
   try {
-    return { device, tokens: await loadTokens(settings, progress), progress };
+    const tokens = await loadTokens(settings, progress);
+    const { scarce } = evaluationText(tokens.heldOut, settings.data.sequenceLength, settings.evaluation);
+    warnOfScarce(scarce, progress);
+    return { device, tokens, progress };
   } catch (error) {
     await device.dispose();
     throw error;
@@ -73,24 +79,16 @@ export async function loadTokens(
   given?: Tokenizer,
 ): Promise<PreparedTokens> {
   progress.phase('reading the text');
-  const shared = {
+  const tokens = await prepareTokens({
     // Not the run's seed: runs with other seeds must be tested on the same text.
     seed: 0,
-    cacheDirectory: cacheDirectory(process.env),
-    onProgress: (report: PrepareProgress): void => progress.phase(...preparationTexts(report)),
-  };
-  const own = await prepareTokens({
-    ...shared,
     sources: data.sources,
+    evaluationSources: evaluation.sources,
     heldOutFraction: data.heldOutFraction,
     tokenizer: given ?? (data.tokenizer === 'train' ? { vocabularySize: size.vocabulary } : data.tokenizer),
+    ...(await usableCache((message) => progress.note(message))),
+    onProgress: (report) => progress.phase(...preparationTexts(report)),
   });
-  const { tokenizer } = own;
-  const other =
-    evaluation.sources.length === 0
-      ? []
-      : (await prepareTokens({ ...shared, sources: evaluation.sources, heldOutFraction: 0, tokenizer })).training;
-  const tokens = { ...own, heldOut: [...own.heldOut, ...other] };
   const { vocabularySize } = tokens.tokenizer;
   if (vocabularySize > size.vocabulary) {
     throw new UsageError(
@@ -128,9 +126,26 @@ export function vocabularyOf({ data, size }: Settings, tokenizer: Tokenizer): nu
   return data.tokenizer === 'train' ? tokenizer.vocabularySize : size.vocabulary;
 }
 
-/** `$XDG_CACHE_HOME/lpr`, by default `~/.cache/lpr`. */
-export function cacheDirectory(environment: NodeJS.ProcessEnv): string {
-  return join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'lpr');
+/** `$XDG_CACHE_HOME/lpr`, by default `~/.cache/lpr`; null for a user without a home. */
+export function cacheDirectory(environment: NodeJS.ProcessEnv): string | null {
+  if (environment['XDG_CACHE_HOME']) return join(environment['XDG_CACHE_HOME'], 'lpr');
+  try {
+    return join(homedir(), '.cache', 'lpr');
+  } catch {
+    return null;
+  }
+}
+
+/** The cache as the options of `@lpr/data` have it; none, and a warning, where nothing can be written. */
+export async function usableCache(warn: (message: string) => void): Promise<{ readonly cacheDirectory?: string }> {
+  const directory = cacheDirectory(process.env);
+  const fault = directory === null ? 'there is no home folder' : await openCache(directory);
+  if (directory !== null && fault === null) return { cacheDirectory: directory };
+  warn(
+    `warning: no cache (${String(fault)}), so all text is read and encoded anew at every start. ` +
+      'Set XDG_CACHE_HOME to a folder that can be written',
+  );
+  return {};
 }
 
 /** @param vocabulary rows of the embedding */
@@ -184,17 +199,28 @@ export function heldOutText(
   return { batches, onProgress: (done) => progress.evaluation(name, done, total) };
 }
 
+/** Says which domain has too little text for its share, so that less is evaluated than could be. */
+export function warnOfScarce(scarce: EvaluationPlan['scarce'], progress: Progress): void {
+  if (scarce === null) return;
+  const { domain, available, tokens, wanted } = scarce;
+  progress.note(
+    `warning: ${domain} has ${available} tokens to evaluate on, too few for its share of ${wanted}, so only ${tokens} are evaluated, ` +
+      'in the proportions of the mix. Raise data.heldOutFraction, or give more text of it or less weight to it',
+  );
+}
+
 /** Streams as an evaluation reads them: the batches, the same at every call, and how many tokens they are. */
 export function evaluationText(
   streams: readonly TokenStream[],
   sequenceLength: number,
   { tokens, batchSize }: Pick<Settings['evaluation'], 'tokens' | 'batchSize'>,
-): { readonly batches: () => Iterable<Batch>; readonly total: number } {
-  // At least a sequence of each domain.
+): { readonly batches: () => Iterable<Batch>; readonly total: number } & Pick<EvaluationPlan, 'scarce'> {
+  // At least a sequence of each stream.
   const limit = Math.max(tokens, sequenceLength * streams.length);
-  const available = streams.reduce((sum, part) => sum + Math.floor((part.tokens.length - 1) / sequenceLength), 0);
+  const plan = planEvaluation(streams, sequenceLength, limit);
   return {
     batches: () => evaluationBatches(streams, batchSize, sequenceLength, limit),
-    total: Math.min(available, Math.floor(limit / sequenceLength)) * sequenceLength,
+    total: plan.tokens,
+    scarce: plan.scarce,
   };
 }

@@ -123,7 +123,9 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
     sources: z
       .array(sourceSpecSchema)
       .min(1)
-      .describe('What to train on and hold some out of; each with a weight and a domain, where given'),
+      .describe(
+        'What to train on and hold some out of, mixed by weight or, where none has one, by tokens; those of one domain are reported together',
+      ),
     tokenizer: z
       .union([z.enum(['train', 'bytes', 'qwen3']), z.strictObject({ path: z.string().min(1) })])
       .default('train')
@@ -187,8 +189,12 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
     sources: z
       .array(sourceSpecSchema)
       .default([])
-      .describe('Text that is evaluated on whole, besides what is held out of data.sources'),
-    tokens: positive('Held-out tokens, at most'),
+      .describe(
+        'Text that is evaluated on besides what is held out of data.sources, each source as a domain of its own; the results over all are of the held-out text, or of this where nothing is held out',
+      ),
+    tokens: positive(
+      'Held-out tokens, at most: in the proportions of the training mix, beside an equal part for each of sources',
+    ),
     batchSize: positive('Sequences at once'),
     every: z.int().min(1).nullable().default(null).describe('Steps between evaluations; null: only at the end'),
     patience: z

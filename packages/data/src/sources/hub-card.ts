@@ -7,16 +7,21 @@ import type { HubSpec } from './spec.ts';
 
 const filePatterns = z.union([z.string().transform((path) => [path]), z.array(z.string())]);
 
+/** YAML reads a name such as 2023 as a number. */
+const name = z.union([z.string(), z.number()]).transform(String);
+
 /** What is used of a card; the hub checks the rest. */
 const cardSchema = z.object({
-  configs: z.array(
-    z.object({
-      config_name: z.string(),
-      default: z.boolean().optional(),
-      data_dir: z.string().optional(),
-      data_files: z.union([filePatterns, z.array(z.object({ split: z.string(), path: filePatterns }))]).optional(),
-    }),
-  ),
+  configs: z
+    .array(
+      z.object({
+        config_name: name,
+        default: z.boolean().optional(),
+        data_dir: name.optional(),
+        data_files: z.union([filePatterns, z.array(z.object({ split: name, path: filePatterns }))]).optional(),
+      }),
+    )
+    .min(1),
 });
 
 /**
@@ -51,7 +56,7 @@ export function findDataFiles({ dataset, config, split = 'train' }: HubSpec, car
       config === undefined ? 'has several configurations' : `has no configuration ${JSON.stringify(config)}`;
     throw new Error(`hub: ${dataset} ${found}. Set "config" to one of: ${names}.`);
   }
-  const folder = chosen.data_dir === undefined ? '' : `${chosen.data_dir.replace(/\/+$/, '')}/`;
+  const folder = chosen.data_dir === undefined ? '' : `${literally(chosen.data_dir.replace(/\/+$/, ''))}/`;
   if (chosen.data_files === undefined) {
     return filesNamed(folder, split);
   }
@@ -66,7 +71,13 @@ export function findDataFiles({ dataset, config, split = 'train' }: HubSpec, car
         `Set "split" to one of: ${[...new Set(splits.map((entry) => entry.split))].join(', ')}.`,
     );
   }
-  return paths.map((path) => `${folder}${path.replace(/^\.?\//, '')}`);
+  // Cards have plain globs, in which parentheses stand for themselves.
+  return paths.map((path) => `${folder}${path.replace(/^\.?\//, '').replaceAll(/[()]/g, String.raw`\$&`)}`);
+}
+
+/** A glob that matches nothing but the path. */
+function literally(path: string): string {
+  return path.replaceAll(/[\\*?[\]{}()!+@|^$]/g, String.raw`\$&`);
 }
 
 function filesNamed(folder: string, split: string): string[] {

@@ -4,16 +4,17 @@
  */
 
 import { createHash } from 'node:crypto';
-import type { HubApiError } from '@huggingface/hub';
+import type { HubApiError, ListFileEntry } from '@huggingface/hub';
 import picomatch from 'picomatch';
-import { cached } from '../cache.ts';
+import { CACHE_FORMAT, cached } from '../cache.ts';
 import type { ByteFile } from './bytes.ts';
 import { findDataFiles } from './hub-card.ts';
 import { type HttpOptions, persistentFetch, readRange } from './http.ts';
 import { jsonLinesFile } from './jsonl.ts';
+import { hubNames } from './names.ts';
 import { parquetFile } from './parquet.ts';
 import { cachedFile } from './shard-cache.ts';
-import { commonOptions, type Source, type SourceFile } from './source.ts';
+import { sharesOf, type Source, type SourceFile } from './source.ts';
 import type { HubSpec } from './spec.ts';
 
 /** Where the hub is and how it is asked. */
@@ -27,7 +28,14 @@ export interface HubAccess extends HttpOptions {
 /** A dataset's files at one commit. */
 interface Listing {
   readonly commit: string;
-  readonly files: readonly { readonly path: string; readonly size: number }[];
+  readonly files: readonly ListedFile[];
+}
+
+interface ListedFile {
+  readonly path: string;
+  readonly size: number;
+  /** The hub's own hash of what is in it. */
+  readonly content: string;
 }
 
 /**
@@ -52,14 +60,13 @@ export async function openHub(
   const { commit, files } =
     cacheDirectory === undefined ? await list() : await cachedListing(spec, cacheDirectory, list);
 
-  const open = ({ path, size }: Listing['files'][number]): SourceFile => {
+  const open = ({ path, size, content }: ListedFile): SourceFile => {
     const escaped = path.split('/').map(encodeURIComponent).join('/');
     const address = `${endpoint}/datasets/${spec.dataset}/resolve/${commit}/${escaped}`;
     const file: ByteFile = {
       name: `${spec.dataset}/${path}`,
-      origin: `${endpoint}/datasets/${spec.dataset}/${path}`,
-      key: { dataset: spec.dataset, commit, path },
       byteLength: size,
+      content: () => Promise.resolve(content),
       slice: async (start, end = size) => (end > start ? readRange(address, start, end, http) : new ArrayBuffer(0)),
     };
     const column = spec.column ?? 'text';
@@ -67,15 +74,17 @@ export async function openHub(
     return cacheDirectory === undefined ? read : cachedFile(read, cacheDirectory);
   };
   return {
-    ...commonOptions({ ...spec, domain: spec.domain ?? spec.dataset.replace(/^.*\//, '') }),
-    splitBy: 'place',
+    ...sharesOf(spec),
+    names: spec.domain === undefined ? hubNames(spec) : [spec.domain],
+    splitBy: 'rank',
     files: files.map(open),
   };
 }
 
 async function cachedListing(spec: HubSpec, cacheDirectory: string, list: () => Promise<Listing>): Promise<Listing> {
   const { dataset, revision, config, split, paths } = spec;
-  const key = createHash('sha256').update(JSON.stringify({ dataset, revision, config, split, paths })).digest('hex');
+  const asked = { CACHE_FORMAT, dataset, revision, config, split, paths };
+  const key = createHash('sha256').update(JSON.stringify(asked)).digest('hex');
   const bytes = await cached(cacheDirectory, `listing-${key}`, async () =>
     new TextEncoder().encode(JSON.stringify(await list())),
   );
@@ -91,7 +100,7 @@ async function listDataset(spec: HubSpec, endpoint: string, http: HttpOptions): 
   };
   // Loaded here, not at the top: users of other sources need not wait for it.
   const hub = await import('@huggingface/hub');
-  const files: { path: string; size: number }[] = [];
+  const files: ListedFile[] = [];
   let commit: string;
   let patterns: readonly string[];
   try {
@@ -104,7 +113,7 @@ async function listDataset(spec: HubSpec, endpoint: string, http: HttpOptions): 
       const repo = { type: 'dataset', name: dataset } as const;
       for await (const file of hub.listFiles({ ...api, repo, path, revision: commit, recursive: true })) {
         if (file.type === 'file' && matches(file.path) && READABLE.test(file.path)) {
-          files.push({ path: file.path, size: file.size });
+          files.push({ path: file.path, size: file.size, content: contentOf(file, commit) });
         }
       }
     }
@@ -123,10 +132,15 @@ async function listDataset(spec: HubSpec, endpoint: string, http: HttpOptions): 
 
 const READABLE = /\.(parquet|(json|jsonl|ndjson)(\.gz)?)$/;
 
+/** Large files have a SHA-256, as local ones do; small ones the hash that Git gives them. */
+function contentOf({ path, oid, lfs }: Pick<ListFileEntry, 'path' | 'oid' | 'lfs'>, commit: string): string {
+  return lfs === undefined ? (oid === undefined ? `path:${commit}/${path}` : `git:${oid}`) : `sha256:${lfs.oid}`;
+}
+
 /** The folder that all matches of a glob are in, empty for the dataset's own. */
 function fixedFolder(pattern: string): string {
-  const { base } = picomatch.scan(pattern);
-  return base === pattern ? base.replace(/(^|\/)[^/]*$/, '') : base;
+  const { base, isGlob } = picomatch.scan(pattern, { unescape: true });
+  return isGlob ? base : base.replace(/(^|\/)[^/]*$/, '');
 }
 
 function explain(error: HubApiError, { dataset, revision = 'main' }: HubSpec, endpoint: string): Error {

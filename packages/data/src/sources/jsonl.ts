@@ -7,18 +7,18 @@ import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { Document } from '../documents.ts';
 import { type ByteFile, readChunks } from './bytes.ts';
-import { gatherShards, type SourceFile } from './source.ts';
+import { fileDocument, gatherShards, type SourceFile } from './source.ts';
 
 /**
- * One file of JSON lines. Blank lines, and lines whose text is empty or null, are passed over. Documents' ids are the
- * file's name and the number of the line, from 1. Reading throws an Error that names the file, line and field that is
- * wrong.
+ * One file of JSON lines. Blank lines, and lines whose text is empty or null, are passed over; `NaN` and `Infinity`,
+ * which Python writes, are taken for null. Reading throws an Error that names the file, line and field that is wrong.
  */
 export function jsonLinesFile(file: ByteFile, field: string): SourceFile {
   return {
     name: file.name,
-    origin: file.origin,
-    key: { ...file.key, format: 'jsonl', field },
+    byteLength: file.byteLength,
+    content: () => file.content(),
+    format: { type: 'jsonl', field, isCompressed: isCompressed(file) },
     shards: (first) => gatherShards(readDocuments(file, field), first),
   };
 }
@@ -30,13 +30,17 @@ async function* readDocuments(file: ByteFile, field: string): AsyncGenerator<Doc
     const place = `${file.name} line ${number}`;
     const text = parseLine(line, field, place);
     if (text !== '') {
-      yield { id: `${file.name}#${number}`, text };
+      yield fileDocument(text);
     }
   }
 }
 
+function isCompressed({ name }: ByteFile): boolean {
+  return /\.gz$/i.test(name);
+}
+
 async function* decompressed(file: ByteFile): AsyncGenerator<Uint8Array> {
-  if (!file.name.endsWith('.gz')) {
+  if (!isCompressed(file)) {
     yield* readChunks(file);
     return;
   }
@@ -87,7 +91,7 @@ function parseLine(line: Uint8Array, field: string, place: string): string {
   }
   let record: unknown;
   try {
-    record = JSON.parse(json);
+    record = parseJson(json);
   } catch (cause) {
     throw new Error(`jsonl: ${place} is not JSON: ${excerpt(json)}. Each line must be one whole JSON object.`, {
       cause,
@@ -99,10 +103,48 @@ function parseLine(line: Uint8Array, field: string, place: string): string {
   if (!Object.hasOwn(record, field)) {
     throw new Error(
       `jsonl: ${place} has no field ${JSON.stringify(field)}; it has: ${Object.keys(record).join(', ')}. ` +
-        'Name the one that holds the text.',
+        'Name the one that holds the text as the "field" of a source of type jsonl.',
     );
   }
   return asText(Reflect.get(record, field), `jsonl: ${place}: the field ${JSON.stringify(field)}`);
+}
+
+function parseJson(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch (error) {
+    const mended = withoutNonNumbers(json);
+    if (mended === json) {
+      throw error;
+    }
+    return JSON.parse(mended);
+  }
+}
+
+/** Puts null for every number that JSON does not have, outside of strings. */
+function withoutNonNumbers(json: string): string {
+  let mended = '';
+  let isString = false;
+  let start = 0;
+  while (start < json.length) {
+    let end = json.indexOf('"', start);
+    while (isString && end !== -1 && isEscaped(json, end)) {
+      end = json.indexOf('"', end + 1);
+    }
+    const part = json.slice(start, end === -1 ? json.length : end + 1);
+    mended += isString ? part : part.replaceAll(/-?\b(NaN|Infinity)\b/g, 'null');
+    isString = !isString;
+    start += part.length;
+  }
+  return mended;
+}
+
+function isEscaped(json: string, place: number): boolean {
+  let backslashes = 0;
+  while (json[place - 1 - backslashes] === '\\') {
+    backslashes++;
+  }
+  return backslashes % 2 === 1;
 }
 
 /**

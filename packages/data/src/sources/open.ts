@@ -7,11 +7,11 @@ import { type ByteFile, openLocalFiles } from './bytes.ts';
 import { type HubAccess, openHub } from './hub.ts';
 import { jsonLinesFile } from './jsonl.ts';
 import { parquetFile } from './parquet.ts';
-import { stem } from './paths.ts';
+import { pathNames } from './names.ts';
 import { loadStateOfTheUnion } from './sotu.ts';
-import { commonOptions, documentSource, type Source, type SourceFile } from './source.ts';
-import { type JsonLinesSpec, type ParquetSpec, type SourceSpec, sourceSpecSchema } from './spec.ts';
-import { openText } from './text.ts';
+import { documentSource, sharesOf, type Source, type SourceFile } from './source.ts';
+import { type JsonLinesSpec, type ParquetSpec, type SourceSpec, sourceSpecSchema, type TextSpec } from './spec.ts';
+import { textFile } from './text.ts';
 
 export interface OpenOptions {
   /** How to reach the hub, where the environment does not say it. */
@@ -21,7 +21,7 @@ export interface OpenOptions {
 }
 
 /**
- * Checks a spec and finds its files; reads none of their text yet.
+ * Checks a spec and finds its files; reads nothing of them yet.
  *
  * @throws RangeError saying which field is wrong; Error when files are missing or the hub cannot be read
  */
@@ -34,25 +34,49 @@ export async function openSource(spec: SourceSpec, { hub, cacheDirectory }: Open
     case 'state-of-the-union':
       return documentSource(loadStateOfTheUnion(), spec);
     case 'text':
-      return openText(spec);
+      return openFiles(spec, 'size', (file) => textOrRecords(file, spec));
     case 'jsonl':
-      return openFiles(spec, (file) => jsonLinesFile(file, spec.field ?? 'text'));
+      return openFiles(spec, splitOf(spec), (file) => jsonLinesFile(file, spec.field ?? 'text'));
     case 'parquet':
-      return openFiles(spec, (file) => parquetFile(file, spec.column ?? 'text'));
+      return openFiles(spec, splitOf(spec), (file) => parquetFile(file, spec.column ?? 'text'));
     case 'hub':
       return openHub(spec, { access: hub, cacheDirectory });
   }
 }
 
-/** Opens local files that are read in a format of theirs; a single one names the domain. */
+/** Opens local files that are read in a format of theirs. */
 async function openFiles(
-  spec: JsonLinesSpec | ParquetSpec,
+  spec: TextSpec | JsonLinesSpec | ParquetSpec,
+  splitBy: Source['splitBy'],
   asDocuments: (file: ByteFile) => SourceFile,
 ): Promise<Source> {
   const files = await openLocalFiles(spec.type, spec.paths);
   return {
-    ...commonOptions({ ...spec, domain: spec.domain ?? (files.length === 1 ? stem(files[0]!.name) : spec.type) }),
-    splitBy: 'place',
+    ...sharesOf(spec),
+    names: spec.domain === undefined ? pathNames(spec.type, spec.paths) : [spec.domain],
+    splitBy,
     files: files.map(asDocuments),
   };
+}
+
+/** Files that are not read to their end are not gone over first either. */
+function splitOf({ maxTokens }: JsonLinesSpec | ParquetSpec): Source['splitBy'] {
+  return maxTokens === undefined ? 'size' : 'rank';
+}
+
+/** A file among those named as text: its ending says when it holds records instead, whose field or column is `text`. */
+function textOrRecords(file: ByteFile, spec: TextSpec): SourceFile {
+  const type = /\.(jsonl|ndjson)(\.gz)?$/i.test(file.name) ? 'jsonl' : /\.parquet$/i.test(file.name) ? 'parquet' : null;
+  if (type === null) {
+    return textFile(file, spec);
+  }
+  for (const option of ['separator', 'documentCharacters'] as const) {
+    if (spec[option] !== undefined) {
+      throw new RangeError(
+        `text: ${file.name} is read as ${type}, a document a record, where ${option} has no meaning. ` +
+          `Give it a source of its own, of type ${type}.`,
+      );
+    }
+  }
+  return type === 'jsonl' ? jsonLinesFile(file, 'text') : parquetFile(file, 'text');
 }

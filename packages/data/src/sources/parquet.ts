@@ -6,18 +6,18 @@ import { type FileMetaData, parquetMetadataAsync, parquetReadObjects, parquetSch
 import { compressors } from 'hyparquet-compressors';
 import type { ByteFile } from './bytes.ts';
 import { asText } from './jsonl.ts';
-import { SHARD_DOCUMENTS, type Shard, type SourceFile } from './source.ts';
+import { fileDocument, SHARD_DOCUMENTS, type Shard, type SourceFile } from './source.ts';
 
 /**
  * One parquet file, a shard a row group, or several where that has many rows. Rows whose text is empty or null are
- * passed over. Documents' ids are the file's name and the number of the row, from 0. Reading throws an Error that names
- * the file, row and column that is wrong.
+ * passed over. Reading throws an Error that names the file, row and column that is wrong.
  */
 export function parquetFile(file: ByteFile, column: string): SourceFile {
   return {
     name: file.name,
-    origin: file.origin,
-    key: { ...file.key, format: 'parquet', column },
+    byteLength: file.byteLength,
+    content: () => file.content(),
+    format: { type: 'parquet', column },
     shards: (first) => readRowGroups(file, column, first),
   };
 }
@@ -70,10 +70,11 @@ async function readRows(
   const rows = await readable(file, () =>
     parquetReadObjects({ file, metadata, columns: [column], rowStart, rowEnd, compressors }),
   );
-  return rows.map((row, index) => ({
-    id: `${file.name}#${rowStart + index}`,
-    text: asText(row[column], `parquet: ${file.name} row ${rowStart + index}: the column ${JSON.stringify(column)}`),
-  }));
+  return rows.map((row, index) =>
+    fileDocument(
+      asText(row[column], `parquet: ${file.name} row ${rowStart + index}: the column ${JSON.stringify(column)}`),
+    ),
+  );
 }
 
 /** Names the file in the errors of the parquet reader. */

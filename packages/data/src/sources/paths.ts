@@ -3,18 +3,18 @@
  */
 
 import { existsSync } from 'node:fs';
-import { realpath, stat } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { glob } from 'tinyglobby';
 
 /**
- * The files that paths and globs (`*`, `**`, `?`, `{a,b}`) name, each once: in the order of the patterns, those of one
- * glob by name.
+ * The files that paths and globs (`*`, `**`, `?`, `{a,b}`) name, each once however it is written: in the order of the
+ * patterns, those of one glob by name.
  *
  * @throws Error naming the pattern that names no file
  */
 export async function findPaths(owner: string, patterns: readonly string[]): Promise<string[]> {
-  const found = new Set<string>();
+  const found = new Map<string, string>();
   for (const pattern of patterns) {
     // A path that exists is meant, even if it reads as a glob.
     const options = { expandDirectories: false, dot: true, absolute: isAbsolute(pattern) };
@@ -26,26 +26,11 @@ export async function findPaths(owner: string, patterns: readonly string[]): Pro
       );
     }
     for (const path of paths.toSorted()) {
-      found.add(path);
+      const place = await realpath(path);
+      if (!found.has(place)) {
+        found.set(place, path);
+      }
     }
   }
-  return [...found];
-}
-
-/** A file's real path, size and time of change: what tells its content from another's without reading it. */
-export async function fileIdentity(
-  owner: string,
-  path: string,
-): Promise<{ path: string; size: number; changed: number }> {
-  try {
-    const { size, mtimeMs } = await stat(path);
-    return { path: await realpath(path), size, changed: mtimeMs };
-  } catch (cause) {
-    throw new Error(`${owner}: cannot read ${path} (${String(cause)}).`, { cause });
-  }
-}
-
-/** What a file is called without folders and endings: the domain of a source that gives none. */
-export function stem(path: string): string {
-  return path.replace(/^.*[/\\]/, '').replace(/(?<=.)\..*$/, '');
+  return [...found.values()];
 }

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
-import { cached } from '../cache.ts';
+import { CACHE_FORMAT, cached } from '../cache.ts';
 import type { Shard, SourceFile } from './source.ts';
 
 export interface ShardCacheOptions {
@@ -34,9 +34,7 @@ export async function* shardEntries(
   first: number,
   { cacheDirectory, name, settings, make, isLast }: ShardCacheOptions,
 ): AsyncGenerator<ShardEntry> {
-  const identity = createHash('sha256')
-    .update(JSON.stringify({ file: file.key, settings }))
-    .digest('hex');
+  const identity = cacheDirectory === undefined ? '' : await identityOf(file, settings);
   const reader = new ShardReader(file);
   try {
     for (let number = first, last = false; !last; number++) {
@@ -54,6 +52,11 @@ export async function* shardEntries(
   } finally {
     await reader.close();
   }
+}
+
+async function identityOf(file: SourceFile, settings: object): Promise<string> {
+  const all = { CACHE_FORMAT, content: await file.content(), format: file.format, settings };
+  return createHash('sha256').update(JSON.stringify(all)).digest('hex');
 }
 
 /** Reads shards of a file by number, going on where it was if it can. */

@@ -3,6 +3,7 @@
  * than memory and a read that stopped goes on where it was.
  */
 
+import { createHash } from 'node:crypto';
 import { contentKey } from '../cache.ts';
 import type { Document } from '../documents.ts';
 
@@ -16,25 +17,28 @@ export interface Shard {
 export interface SourceFile {
   /** For messages: a path or an address. */
   readonly name: string;
-  /** Where the text is, the same however a path is written: no two sources may have the same. */
-  readonly origin: string;
-  /** Everything that decides what the file's shards are, as plain data: a cache tells files apart by it. */
-  readonly key: object;
+  /** Files that differ in it have different content; that of documents in memory is their characters. */
+  readonly byteLength: number;
+  /** A hash of what the file holds: with `format`, it decides what the shards are, and caches tell files apart by it. */
+  content(): Promise<string>;
+  /** How the file is read, as plain data. */
+  readonly format: object;
   /** Reads the shards from number `first` on, which must exist; the last one says so. */
   shards(first: number): AsyncIterable<Shard>;
 }
 
 export interface Source {
-  readonly domain: string;
+  /** What its domain may be called, the shortest name first (`chooseNames`); just the one where a domain is given. */
+  readonly names: readonly string[];
   /** See `TokenStream`. */
   readonly weight?: number;
   /** Reading stops with the document that reaches this number of tokens, both parts of the split together. */
   readonly maxTokens?: number;
   /**
-   * How documents are held out: `'size'` (`splitDocuments`) takes a pass over all of them first, `'place'`
-   * (`holdOutByPlace`) takes none.
+   * How documents are held out: `'size'` (`splitDocuments`) takes a pass over all of them first, `'rank'`
+   * (`holdOutByRank`) takes none.
    */
-  readonly splitBy: 'size' | 'place';
+  readonly splitBy: 'size' | 'rank';
   readonly files: readonly SourceFile[];
 }
 
@@ -51,28 +55,32 @@ export interface SourceOptions {
  * @param options the domain is that of the first document unless given, or `'text'`
  */
 export function documentSource(documents: readonly Document[], options: SourceOptions = {}): Source {
-  const key = contentKey({}, documents);
+  const content = `documents:${contentKey({}, documents)}`;
   const domain = options.domain ?? documents[0]?.domain ?? 'text';
   return {
-    ...commonOptions({ ...options, domain }),
+    ...sharesOf(options),
+    names: [domain],
     splitBy: 'size',
     files: [
       {
         name: domain,
-        origin: key,
-        key: { documents: key },
+        byteLength: documents.reduce((sum, { text }) => sum + text.length, 0),
+        content: () => Promise.resolve(content),
+        format: {},
         shards: (first) => gatherShards(documents, first),
       },
     ],
   };
 }
 
-/** The options with those left out that are undefined. */
-export function commonOptions(
-  options: SourceOptions & { readonly domain: string },
-): Pick<Source, 'domain' | 'weight' | 'maxTokens'> {
-  const { domain, weight, maxTokens } = options;
-  return { domain, ...(weight === undefined ? {} : { weight }), ...(maxTokens === undefined ? {} : { maxTokens }) };
+/** Weight and `maxTokens`, where they are given. */
+export function sharesOf({ weight, maxTokens }: SourceOptions): Pick<Source, 'weight' | 'maxTokens'> {
+  return { ...(weight === undefined ? {} : { weight }), ...(maxTokens === undefined ? {} : { maxTokens }) };
+}
+
+/** A document of a file: it is known by its text, not by the place that it was read from. */
+export function fileDocument(text: string): Document {
+  return { id: createHash('sha256').update(text).digest('hex').slice(0, 32), text };
 }
 
 /** How many documents a shard has at most. */

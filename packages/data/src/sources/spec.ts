@@ -5,7 +5,10 @@
 import * as z from 'zod';
 
 interface CommonSpec {
-  /** What kind of text it is, for figures by domain. By default named after the source. */
+  /**
+   * What kind of text it is, for measures by domain; sources of one domain are counted together. By default a name that
+   * no other source has: that of the file or dataset, with as much of its path as it takes (`chooseNames`).
+   */
   readonly domain?: string | undefined;
   /** Share of the training sequences relative to the other sources. Default: in proportion to the tokens. */
   readonly weight?: number | undefined;
@@ -18,12 +21,12 @@ export interface StateOfTheUnionSpec extends CommonSpec {
   readonly type: 'state-of-the-union';
 }
 
-/** Plain text, UTF-8. */
+/** Plain text, UTF-8. Files that end in `.jsonl`, `.ndjson` (or these and `.gz`) or `.parquet` are read as what they are. */
 export interface TextSpec extends CommonSpec {
   readonly type: 'text';
   /** Paths or globs. */
   readonly paths: readonly string[];
-  /** What stands between two documents of a file, e.g. `<|endoftext|>`. */
+  /** What stands between two documents of a file, e.g. `<|endoftext|>`. A line end in it stands for `\r\n` too. */
   readonly separator?: string | undefined;
   /**
    * Without a separator: a document ends with the first paragraph (or line, in text without them) that takes it to this

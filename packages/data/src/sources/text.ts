@@ -1,11 +1,10 @@
 /**
- * Plain text files as a source, large ones cut into documents. Node only.
+ * Plain text as a source: one file of it, cut into documents where it is large. Node only.
  */
 
-import { readFile } from 'node:fs/promises';
 import type { Document } from '../documents.ts';
-import { fileIdentity, findPaths, stem } from './paths.ts';
-import { commonOptions, gatherShards, type Source, type SourceFile } from './source.ts';
+import type { ByteFile } from './bytes.ts';
+import { fileDocument, gatherShards, type SourceFile } from './source.ts';
 import type { TextSpec } from './spec.ts';
 
 const DEFAULT_CHARACTERS = 8192;
@@ -13,41 +12,41 @@ const DEFAULT_CHARACTERS = 8192;
 const LARGEST_FILE = 2 ** 29;
 
 /**
- * Opens UTF-8 text files. A byte order mark is dropped. Documents' ids are the path, and a number if a file has
- * several.
- *
- * @throws Error naming the pattern that matches no file; when read, Error naming the file that cannot be read, is not
- *   UTF-8 or is empty
+ * A UTF-8 text file. A byte order mark is dropped. A line end in the separator stands for that of Windows too. Reading
+ * throws an Error naming the file that is too large, not UTF-8 or empty.
  */
-export async function openText(spec: TextSpec): Promise<Source> {
-  const { separator = null, documentCharacters = DEFAULT_CHARACTERS } = spec;
-  const paths = await findPaths('text', spec.paths);
-  const open = async (path: string): Promise<SourceFile> => {
-    const identity = await fileIdentity('text', path);
-    return {
-      name: path,
-      origin: identity.path,
-      key: { ...identity, separator, documentCharacters },
-      shards: (first) => gatherShards(readDocuments(path, separator, documentCharacters), first),
-    };
-  };
+export function textFile(
+  file: ByteFile,
+  { separator, documentCharacters = DEFAULT_CHARACTERS }: Pick<TextSpec, 'separator' | 'documentCharacters'>,
+): SourceFile {
   return {
-    ...commonOptions({ ...spec, domain: spec.domain ?? (paths.length === 1 ? stem(paths[0]!) : 'text') }),
-    splitBy: 'size',
-    files: await Promise.all(paths.map(open)),
+    name: file.name,
+    byteLength: file.byteLength,
+    content: () => file.content(),
+    format: separator === undefined ? { type: 'text', documentCharacters } : { type: 'text', separator },
+    shards: (first) => gatherShards(readDocuments(file, separator, documentCharacters), first),
   };
 }
 
-async function* readDocuments(path: string, separator: string | null, characters: number): AsyncGenerator<Document> {
-  const text = await readText(path);
-  const parts = separator === null ? [...cutText(text, characters)] : text.split(separator);
+async function* readDocuments(
+  file: ByteFile,
+  separator: string | undefined,
+  characters: number,
+): AsyncGenerator<Document> {
+  const text = await readText(file);
+  const parts = separator === undefined ? [...cutText(text, characters)] : text.split(lineEndsOfAnyKind(separator));
   const whole = parts.filter((part) => part.trim() !== '');
   if (whole.length === 0) {
-    throw new Error(`text: ${path} has no text between its separators ${JSON.stringify(separator)}; leave it out.`);
+    throw new Error(
+      `text: ${file.name} has no text between its separators ${JSON.stringify(separator)}; leave it out.`,
+    );
   }
-  for (const [index, part] of whole.entries()) {
-    yield { id: whole.length === 1 ? path : `${path}#${index + 1}`, text: part };
-  }
+  yield* whole.map(fileDocument);
+}
+
+function lineEndsOfAnyKind(separator: string): RegExp {
+  const lines = separator.split(/\r?\n/).map((line) => line.replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`));
+  return new RegExp(lines.join('\\r?\\n'));
 }
 
 /**
@@ -74,25 +73,23 @@ export function* cutText(text: string, characters: number): Generator<string> {
   }
 }
 
-async function readText(path: string): Promise<string> {
-  const { size } = await fileIdentity('text', path);
-  if (size > LARGEST_FILE) {
+async function readText(file: ByteFile): Promise<string> {
+  const { name, byteLength } = file;
+  if (byteLength > LARGEST_FILE) {
     throw new Error(
-      `text: ${path} has ${size} bytes; files of more than ${LARGEST_FILE} are not read whole. ` +
+      `text: ${name} has ${byteLength} bytes; files of more than ${LARGEST_FILE} are not read whole. ` +
         'Split it into several files, or write a document a line as JSONL.',
     );
   }
-  const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new Error(`text: cannot read ${path} (${String(cause)}). Give paths of text files.`, { cause });
-  });
+  const bytes = await file.slice(0);
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new Error(`text: ${path} is not UTF-8 text; convert it to UTF-8 first.`, { cause });
+    throw new Error(`text: ${name} is not UTF-8 text; convert it to UTF-8 first.`, { cause });
   }
   if (text.trim() === '') {
-    throw new Error(`text: ${path} is empty; leave it out.`);
+    throw new Error(`text: ${name} is empty; leave it out.`);
   }
   return text;
 }
