@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createProgress } from '../src/cli/progress.ts';
-import { evaluationText, loadTokens, vocabularyOf } from '../src/run/session.ts';
+import { evaluationText, loadTokens, vocabularyOf, warnOfScarce } from '../src/run/session.ts';
 import { resolveSettings } from '../src/settings/resolve.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'lpr-session-'));
@@ -51,10 +51,25 @@ describe('loadTokens', () => {
     );
   });
 
+  it('goes on without a cache where none can be written, and says which variable helps', async () => {
+    writeFileSync(join(work, 'file'), '');
+    vi.stubEnv('XDG_CACHE_HOME', join(work, 'file'));
+    let said = '';
+    const noting = createProgress({ write: (text) => (said += text) }, {});
+    const { training } = await loadTokens(settingsOf('data.tokenizer=bytes'), noting);
+    vi.stubEnv('XDG_CACHE_HOME', work);
+    expect(training).toEqual((await loadTokens(settingsOf('data.tokenizer=bytes'), progress)).training);
+    expect(said).toMatch(/warning: no cache \(Error: ENOTDIR.*Set XDG_CACHE_HOME to a folder that can be written/);
+  });
+
   it('evaluates on other text whole, besides what is held out or in its place', async () => {
     const other = `evaluation.sources=[${source('other')}]`;
     const both = await loadTokens(settingsOf('data.tokenizer=bytes', other), progress);
-    expect(both.heldOut.map(({ domain }) => domain)).toEqual(['one', 'two', 'other']);
+    expect(both.heldOut.map(({ domain, besides }) => [domain, besides ?? false])).toEqual([
+      ['one', false],
+      ['two', false],
+      ['other', true],
+    ]);
     const alone = await loadTokens(settingsOf('data.tokenizer=bytes', other, 'data.heldOutFraction=0'), progress);
     expect(alone.heldOut.map(({ domain }) => domain)).toEqual(['other']);
     const text = alone.tokenizer.decode(alone.heldOut[0]!.tokens);
@@ -83,5 +98,19 @@ describe('evaluationText', () => {
       expect(read.reduce((sum, { inputIds }) => sum + inputIds.length, 0)).toBe(total);
       expect(new Set(read.flatMap(({ domains }) => domains))).toEqual(new Set(['a', 'b']));
     }
+  });
+
+  it('says which domain has too little text for its share', () => {
+    const streams = [100, 1000].map((length, i) => ({ domain: 'ab'[i]!, tokens: new Int32Array(length), weight: 1 }));
+    let said = '';
+    const noting = createProgress({ write: (text) => (said += text) }, {});
+    const { scarce, total } = evaluationText(streams, 16, { tokens: 640, batchSize: 2 });
+    warnOfScarce(scarce, noting);
+    expect(total).toBe(13 * 16);
+    expect(said).toMatch(
+      /a has 96 tokens to evaluate on, too few for its share of 640, so only 208 are evaluated, in the/,
+    );
+    warnOfScarce(evaluationText(streams, 16, { tokens: 192, batchSize: 2 }).scarce, noting);
+    expect(said.match(/warning/g)).toHaveLength(1);
   });
 });

@@ -36,10 +36,10 @@ export interface ScarceDomain {
  * are read less, so that the proportions hold. What whole sequences cannot meet, the weights make up for: the weighted
  * mean of all losses is the loss of the mix, exactly.
  *
- * Streams that are `besides` the mix share the limit equally with it, the mix counting as one of them; their weight is 0.
- * Where all are, they are the mix.
+ * Streams that are `besides` the mix change nothing of it: they are read up to the same limit each, and their weight is
+ * 0. Where all are, they are the mix.
  *
- * @param maxTokens read at most: at least a sequence of each stream
+ * @param maxTokens read at most of the mix, and of each stream besides it; at least a sequence of each stream of the mix
  * @throws RangeError when a stream is too short for a sequence and its labels, `maxTokens` is too small, or only some
  *   streams of the mix have a weight
  */
@@ -49,51 +49,47 @@ export function planEvaluation(
   maxTokens: number = Number.POSITIVE_INFINITY,
 ): EvaluationPlan {
   checkSizes('evaluationBatches', streams, 1, sequenceLength);
-  if (!(maxTokens >= sequenceLength * streams.length)) {
-    throw new RangeError(
-      `evaluationBatches: maxTokens is ${maxTokens}, less than one sequence of ${sequenceLength} tokens` +
-        `${streams.length > 1 ? ` of each of ${streams.length} streams` : ''}. Raise maxTokens or shorten the sequence.`,
-    );
-  }
   const numbers = [...streams.keys()];
   const isMixed = streams.every(({ besides }) => besides) ? () => true : (i: number) => streams[i]!.besides !== true;
   const mix = numbers.filter(isMixed);
-  const others = numbers.filter((number) => !isMixed(number));
+  if (!(maxTokens >= sequenceLength * mix.length)) {
+    throw new RangeError(
+      `evaluationBatches: maxTokens is ${maxTokens}, less than one sequence of ${sequenceLength} tokens` +
+        `${mix.length > 1 ? ` of each of ${mix.length} streams` : ''}. Raise maxTokens or shorten the sequence.`,
+    );
+  }
   // The last token is only ever a label.
   const available = streams.map(({ tokens }) => Math.floor((tokens.length - 1) / sequenceLength));
-  const availableOf = (chosen: readonly number[]): number[] => chosen.map((number) => available[number]!);
+  const limit = Math.floor(maxTokens / sequenceLength);
+  const sequences = available.map((count) => Math.min(count, limit));
+  const weights = streams.map(() => 0);
+
   const shares = weightsOf(
     'evaluationBatches',
     mix.map((number) => streams[number]!),
   );
   const sum = shares.reduce((sum, share) => sum + share, 0);
-
-  // How long the mix can be until a stream has too little for its share, and which one that is.
-  const lengths = mix.map((number, i) => Math.ceil(((available[number]! + 1) * sum) / shares[i]!) - 1);
+  const most = mix.map((number) => available[number]!);
+  const wanted = Math.min(
+    limit,
+    most.reduce((sum, count) => sum + count, 0),
+  );
+  // How many sequences the mix can have until a stream has too little for its share.
+  const lengths = most.map((count, i) => Math.ceil(((count + 1) * sum) / shares[i]!) - 1);
   const shortest = Math.min(...lengths);
-  const all = availableOf(mix).reduce((sum, count) => sum + count, 0);
-  const total = Math.floor(maxTokens / sequenceLength);
-  const least = [mix.length, ...others.map(() => 1)];
-  const most = [Math.min(all, Math.max(shortest, mix.length)), ...availableOf(others)];
-  const [length, ...lengthsOfOthers] = shareOut(total, least, most) as [number, ...number[]];
-  const [wanted] = shareOut(total, least, [all, ...availableOf(others)]) as [number, ...number[]];
-
-  const sequences = streams.map(() => 0);
-  const weights = streams.map(() => 0);
-  for (const [i, count] of apportion(shares, length, availableOf(mix)).entries()) {
+  const length = Math.min(wanted, Math.max(shortest, mix.length));
+  for (const [i, count] of apportion(shares, length, most).entries()) {
     sequences[mix[i]!] = count;
     weights[mix[i]!] = (shares[i]! * length) / (sum * count);
   }
-  for (const [i, number] of others.entries()) {
-    sequences[number] = lengthsOfOthers[i]!;
-  }
+
   const scarce = mix[lengths.indexOf(shortest)]!;
   return {
     sequences,
     weights,
     tokens: sequences.reduce((sum, count) => sum + count, 0) * sequenceLength,
     scarce:
-      // Fewer than a sequence of each is rounding.
+      // Less than a sequence of each is rounding.
       wanted - length < mix.length
         ? null
         : {
@@ -140,25 +136,4 @@ export function evaluationBatches(
       }
     }
   }
-}
-
-/**
- * Divides `total` equally, as far as what each takes at least and at most allows; what is left over goes to the first.
- */
-function shareOut(total: number, least: readonly number[], most: readonly number[]): number[] {
-  const shares = [...least];
-  const sum = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
-  for (let left = Math.min(total, sum(most)) - sum(least); left > 0; ) {
-    const open = [...shares.keys()].filter((i) => shares[i]! < most[i]!);
-    const lowest = Math.min(...open.map((i) => shares[i]!));
-    const lowestOpen = open.filter((i) => shares[i] === lowest);
-    // Up to the next share above them, or the first limit.
-    const next = Math.min(...open.map((i) => (shares[i]! > lowest ? shares[i]! : most[i]!)));
-    const step = Math.min(next - lowest, Math.floor(left / lowestOpen.length));
-    for (const i of step === 0 ? lowestOpen.slice(0, left) : lowestOpen) {
-      shares[i]! += Math.max(step, 1);
-      left -= Math.max(step, 1);
-    }
-  }
-  return shares;
 }

@@ -47,7 +47,10 @@ interface ShardSizes {
   readonly documents: readonly { readonly id: string; readonly characters: number }[];
 }
 
-/** Every document of a source, from the cache where that has it, so that a second start reads no text for it. */
+/** Bytes up to which a file is read as soon as what is kept of it. */
+const SMALL_FILE = 2 ** 24;
+
+/** Every document of a source; of large files from the cache, so that a second start need not read them for it. */
 async function readSizes(
   source: Source,
   cacheDirectory: string | undefined,
@@ -55,7 +58,7 @@ async function readSizes(
   const all: ShardSizes['documents'][number][] = [];
   for (const file of source.files) {
     const entries = shardEntries(file, 0, {
-      cacheDirectory,
+      cacheDirectory: file.byteLength > SMALL_FILE ? cacheDirectory : undefined,
       name: 'sizes',
       settings: {},
       make: writeSizes,

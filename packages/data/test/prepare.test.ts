@@ -4,8 +4,10 @@ import { basename, join, relative } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { splitDocuments } from '../src/documents.ts';
+import { splitSources } from '../src/split.ts';
 import { type PrepareOptions, prepareTokens } from '../src/prepare.ts';
-import { documentSource } from '../src/sources/source.ts';
+import { openSource } from '../src/sources/open.ts';
+import { documentSource, type SourceFile } from '../src/sources/source.ts';
 import type { SourceSpec } from '../src/sources/spec.ts';
 import type { TokenStream } from '../src/streams.ts';
 import { BpeTokenizer } from '../src/tokenizers/bpe.ts';
@@ -13,7 +15,7 @@ import { trainBpe } from '../src/tokenizers/bpe-trainer.ts';
 import type { Tokenizer } from '../src/tokenizers/tokenizer.ts';
 import { countSourceWords } from '../src/tokenizers/trained.ts';
 import { makeFolder } from './folder.ts';
-import { ADDRESSES, jsonLines, parquet } from './texts.ts';
+import { ADDRESSES, jsonLines, parquet, readSource } from './texts.ts';
 
 const SPLIT = { heldOutFraction: 0.2, seed: 3 };
 const DOCUMENTS = ADDRESSES.map((text, index) => ({ id: `address ${index}`, text, domain: 'addresses' }));
@@ -57,8 +59,7 @@ describe('prepareTokens', () => {
       expect(calls).toBe(0);
       expect(second.training).toEqual(first.training);
       expect(second.heldOut).toEqual(first.heldOut);
-      // The sizes of documents, the tokenizer, the tokens.
-      expect(readdirSync(cacheDirectory)).toHaveLength(3);
+      expect(readdirSync(cacheDirectory)).toHaveLength(2);
       const other = await prepare(400);
       expect(calls).toBeGreaterThan(0);
       expect(other.tokenizer.vocabularySize).toBe(400);
@@ -124,8 +125,8 @@ describe('prepareTokens of several sources', () => {
     const { training, heldOut } = await prepare({});
     expect(await prepare({ cacheDirectory })).toMatchObject({ training, heldOut });
     const entries = readdirSync(cacheDirectory);
-    // The tokenizer; of sizes and tokens each one shard of text, three of lines, six row groups.
-    expect(entries).toHaveLength(1 + 2 * (1 + 3 + 6));
+    // The tokenizer; one shard of text, three of lines, six row groups.
+    expect(entries).toHaveLength(1 + 1 + 3 + 6);
     expect(await prepare({ cacheDirectory })).toMatchObject({ training, heldOut });
     for (const entry of entries.filter((_, index) => index % 2 === 0)) {
       truncateSync(join(cacheDirectory, entry), 20);
@@ -136,20 +137,10 @@ describe('prepareTokens of several sources', () => {
 
   it('prepares the same however a path is written, wherever the files lie and whatever they are called', async () => {
     const sources = sourcesOf([60, 300, 40]);
-    const moved = sources.map((source): SourceSpec => {
-      if (!('paths' in source)) {
-        return source;
-      }
-      const [path] = source.paths as [string];
-      return { ...source, paths: [write(`moved/other-${basename(path)}`, readFileSync(path))] };
-    });
-    const respelt = sources.map((source): SourceSpec => {
-      const [path] = 'paths' in source ? source.paths : [];
-      return {
-        ...source,
-        paths: [`${relative('.', folder)}/../${basename(folder)}/./${basename(path!)}`],
-      } as SourceSpec;
-    });
+    const withPath = (change: (path: string) => string): SourceSpec[] =>
+      sources.map((source) => ('paths' in source ? { ...source, paths: source.paths!.map(change) } : source));
+    const moved = withPath((path) => write(`moved/other-${basename(path)}`, readFileSync(path)));
+    const respelt = withPath((path) => `${relative('.', folder)}/../${basename(folder)}/./${basename(path)}`);
     const prepare = (given: readonly SourceSpec[], options: { cacheDirectory?: string } = {}) =>
       prepareTokens({ sources: given, tokenizer: { vocabularySize: 400 }, ...SPLIT, ...options });
     const { training, heldOut } = await prepare(sources);
@@ -180,6 +171,33 @@ describe('prepareTokens of several sources', () => {
     };
     expect(await prepare('first')).toMatch(/^first/);
     expect(await prepare('other')).toMatch(/^other/);
+  });
+
+  it('keeps what it needs of a large file to split it, so that it is not read again', async () => {
+    const cacheDirectory = join(folder, 'large');
+    const paths = [
+      write('large.jsonl', jsonLines(Array.from({ length: 40 }, (_, i) => `${i} ${'x'.repeat(2 ** 19)}`))),
+    ];
+    const source = await openSource({ type: 'jsonl', paths });
+    let reads = 0;
+    const [file] = source.files as [SourceFile];
+    const files = [
+      {
+        ...file,
+        shards: (first: number) => {
+          reads++;
+          return file.shards(first);
+        },
+      },
+    ];
+    const split = () => splitSources([{ ...source, files, domain: 'large' }], { ...SPLIT, cacheDirectory });
+    const first = await split();
+    expect(reads).toBe(1);
+    const second = await split();
+    expect(reads).toBe(1);
+    const ids = (await readSource(source)).map(({ id }) => id);
+    expect(ids.filter(first).length).toBeGreaterThan(2);
+    expect(ids.filter(second)).toEqual(ids.filter(first));
   });
 
   it('never parts the copies of a text, in one source or in several', async () => {

@@ -87,7 +87,7 @@ describe('a text source', () => {
     ];
     expect(await textsOf({ paths })).toEqual(['one', 'two', 'one', 'two', 'three', 'four']);
     await expect(read({ paths: [write('bodies.jsonl', '{"body": "x"}')] })).rejects.toThrow(
-      /bodies\.jsonl line 1 has no field "text"; it has: body\. Name the one .* "field" of a source of type jsonl/,
+      /bodies\.jsonl line 1 has no field "text"; it has: body\. Name the one .*: the "field" of a source of type jsonl/,
     );
     await expect(read({ paths, separator: '---' })).rejects.toThrow(
       /records\.jsonl is read as jsonl, a document a record, where separator has no meaning\. Give it a source of its own/,

@@ -209,8 +209,8 @@ describe('evaluations of a run', () => {
   const batches = (): Iterable<Batch> =>
     evaluationBatches(
       [
-        { domain: 'first', tokens: tokens.subarray(0, 400) },
-        { domain: 'second', tokens: tokens.subarray(400, 700) },
+        { domain: 'first', tokens: tokens.subarray(0, 400), weight: 3 },
+        { domain: 'second', tokens: tokens.subarray(400, 700), weight: 1 },
       ],
       4,
       8,
@@ -231,7 +231,7 @@ describe('evaluations of a run', () => {
     expect(result.evaluation).toEqual(lines.at(-1));
     for (const { domains, loss, perplexity, evaluatedTokens, balance, counts, mutualInformation } of lines) {
       expect(Object.keys(domains)).toEqual(['first', 'second']);
-      expect((domains['first']!.loss + domains['second']!.loss) / 2).toBeCloseTo(loss, 10);
+      expect((3 * domains['first']!.loss + domains['second']!.loss) / 4).toBeCloseTo(loss, 10);
       expect(perplexity).toBeCloseTo(Math.exp(loss), 10);
       expect(evaluatedTokens).toBe(160);
       const { mean, worst } = layersReport(counts);

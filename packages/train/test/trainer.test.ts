@@ -107,6 +107,37 @@ describe.each(['vanilla', 'lpr'] as const)('training with the router %s', (route
   });
 });
 
+describe('an evaluation of several domains', () => {
+  const streams = [
+    { domain: 'a', tokens: tokens.subarray(0, 100), weight: 7 },
+    { domain: 'b', tokens: tokens.subarray(100, 300), weight: 3 },
+  ];
+  const other = { domain: 'c', tokens: tokens.subarray(300, 500), besides: true };
+
+  it('is of the mix that they make up, by whatever sequences, and of what is besides it by domain alone', async () => {
+    const decoder = makeDecoder(device, 'lpr');
+    const done: number[] = [];
+    const options = { tokenCounts: true, onProgress: (tokens: number) => void done.push(tokens) };
+    const mix = await evaluate(decoder, evaluationBatches(streams, 4, 8, 96), options);
+    const [a, b] = ['a', 'b'].map((domain) => mix.domains.get(domain)!);
+    // 12 sequences in proportions of 7 to 3: 8 and 4 are read.
+    expect([a!.tokens, b!.tokens, mix.tokens, done.at(-1)]).toEqual([64, 32, 96, 96]);
+    expect(mix.loss).toBeCloseTo(0.7 * a!.loss + 0.3 * b!.loss, 10);
+    expect(mix.loss).not.toBeCloseTo((2 * a!.loss + b!.loss) / 3, 10);
+
+    const both = await evaluate(decoder, evaluationBatches([...streams, other], 4, 8, 96), options);
+    expect(both).toMatchObject({ loss: mix.loss, tokens: 96, counts: mix.counts, tokenCounts: mix.tokenCounts });
+    expect(both.domains.get('c')!.tokens).toBe(96);
+    expect(done.at(-1)).toBe(192);
+    const alone = await evaluate(decoder, evaluationBatches([other], 4, 8, 96));
+    expect(alone).toMatchObject({ loss: both.domains.get('c')!.loss, tokens: 96 });
+
+    const none = Array.from(evaluationBatches([other], 4, 8, 96), (batch) => ({ ...batch, weight: 0 }));
+    await expect(evaluate(decoder, none)).rejects.toThrow(/all batches have weight 0; give at least one that counts/);
+    decoder.dispose();
+  });
+});
+
 describe('gradient accumulation', () => {
   /** Gradients and loads of one step over the same six sequences, split into micro-batches. */
   async function stepOf(

@@ -32,7 +32,7 @@ function addEval(program: Command): void {
     .addOption(
       repeatable(
         '--text <path>',
-        "UTF-8 text file or glob in place of the run's text; repeatable, each a domain of its own",
+        "text file (UTF-8, .jsonl or .parquet) or glob in place of the run's text; repeatable, each a domain of its own",
       ),
     )
     .option('--tokens <n>', 'at most (default: as in the run; all of --text)', atLeast(1))
@@ -59,7 +59,12 @@ function addInspect(program: Command): void {
         '(Welch bound). Reads only the routers, so a model may be larger than memory; with --text it is loaded, and its loads on the text are shown.',
     )
     .argument('<model>', MODEL)
-    .addOption(repeatable('--text <path>', 'UTF-8 text file or glob to route; repeatable, each a domain of its own'))
+    .addOption(
+      repeatable(
+        '--text <path>',
+        'text file (UTF-8, .jsonl or .parquet) or glob to route; repeatable, each a domain of its own',
+      ),
+    )
     .option('--tokens <n>', 'of the text, at most', atLeast(1), 16_384)
     .option('--batch-size <n>', 'sequences at once', atLeast(1), 8)
     .option('--tokenizer <file>', 'a tokenizer.json in place of the one that lies with the model')
@@ -134,7 +139,7 @@ function addTokenizer(program: Command): void {
     .description(
       'Trains a byte-level BPE on text files, or any sources of a configuration file, and writes it as tokenizer.json.',
     )
-    .addOption(repeatable('--text <path>', 'UTF-8 text file or glob; repeatable'))
+    .addOption(repeatable('--text <path>', 'text file (UTF-8, .jsonl or .parquet) or glob; repeatable'))
     .option('--config <file>', 'YAML file whose data.sources to read: text, jsonl, parquet, hub')
     .option('--vocabulary <n>', 'tokens, with the 256 bytes and the end of a text', atLeast(257), 4096)
     .option('--max-characters <n>', 'to read, at most; of each source an equal share', atLeast(1), 200_000_000)

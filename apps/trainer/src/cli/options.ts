@@ -26,7 +26,7 @@ export function addRunOptions(command: Command): Command {
     .addOption(
       repeatable(
         '--text <path>',
-        'UTF-8 text file or glob to train on, and hold some out of; repeatable, each a domain of its own. Other sources: data.sources in a file ' +
+        'text file (UTF-8, .jsonl or .parquet) or glob to train on, and hold some out of; repeatable, each a domain of its own. Other sources: data.sources in a file ' +
           '(text, jsonl, parquet, hub)',
       ).default([], 'the addresses that come along'),
     )

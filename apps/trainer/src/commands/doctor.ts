@@ -105,7 +105,7 @@ async function cache(): Promise<Finding> {
     return { state: 'FAIL', text: 'the cache has no place: there is no home folder, so set XDG_CACHE_HOME to one' };
   }
   const { state, text } = await writable('the cache', folder);
-  if (state !== 'ok') return { state, text };
+  if (state !== 'ok') return { state, text: `${text}; set XDG_CACHE_HOME to a folder that can be` };
   const entries = await readdir(folder);
   const sizes = await Promise.all(
     entries.map((name) =>

@@ -193,7 +193,7 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
         'Text that is evaluated on besides what is held out of data.sources, each source as a domain of its own; the results over all are of the held-out text, or of this where nothing is held out',
       ),
     tokens: positive(
-      'Held-out tokens, at most: in the proportions of the training mix, beside an equal part for each of sources',
+      'Held-out tokens, at most, in the proportions of the training mix; and of each of sources as many',
     ),
     batchSize: positive('Sequences at once'),
     every: z.int().min(1).nullable().default(null).describe('Steps between evaluations; null: only at the end'),

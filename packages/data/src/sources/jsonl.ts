@@ -103,7 +103,7 @@ function parseLine(line: Uint8Array, field: string, place: string): string {
   if (!Object.hasOwn(record, field)) {
     throw new Error(
       `jsonl: ${place} has no field ${JSON.stringify(field)}; it has: ${Object.keys(record).join(', ')}. ` +
-        'Name the one that holds the text as the "field" of a source of type jsonl.',
+        'Name the one that holds the text: the "field" of a source of type jsonl, the "column" of one of type hub.',
     );
   }
   return asText(Reflect.get(record, field), `jsonl: ${place}: the field ${JSON.stringify(field)}`);
@@ -123,28 +123,14 @@ function parseJson(json: string): unknown {
 
 /** Puts null for every number that JSON does not have, outside of strings. */
 function withoutNonNumbers(json: string): string {
-  let mended = '';
   let isString = false;
-  let start = 0;
-  while (start < json.length) {
-    let end = json.indexOf('"', start);
-    while (isString && end !== -1 && isEscaped(json, end)) {
-      end = json.indexOf('"', end + 1);
-    }
-    const part = json.slice(start, end === -1 ? json.length : end + 1);
-    mended += isString ? part : part.replaceAll(/-?\b(NaN|Infinity)\b/g, 'null');
-    isString = !isString;
-    start += part.length;
-  }
-  return mended;
-}
-
-function isEscaped(json: string, place: number): boolean {
-  let backslashes = 0;
-  while (json[place - 1 - backslashes] === '\\') {
-    backslashes++;
-  }
-  return backslashes % 2 === 1;
+  const parts = json.split('"').map((part) => {
+    const mended = isString ? part : part.replaceAll(/-?\b(NaN|Infinity)\b/g, 'null');
+    // A quote after an odd number of backslashes is one of the string's own.
+    isString = !isString || /(?<!\\)(\\\\)*\\$/.test(part);
+    return mended;
+  });
+  return parts.join('"');
 }
 
 /**

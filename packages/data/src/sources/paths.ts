@@ -25,11 +25,9 @@ export async function findPaths(owner: string, patterns: readonly string[]): Pro
           `Paths are relative to ${process.cwd()}; check the spelling.`,
       );
     }
-    for (const path of paths.toSorted()) {
-      const place = await realpath(path);
-      if (!found.has(place)) {
-        found.set(place, path);
-      }
+    const places = await Promise.all(paths.toSorted().map(async (path) => [await realpath(path), path] as const));
+    for (const [place, path] of places) {
+      found.set(place, found.get(place) ?? path);
     }
   }
   return [...found.values()];

@@ -24,8 +24,9 @@ export async function refuseSameContent(trained: readonly Source[], evaluated: r
   // Only what has the same length can be the same, so hardly anything need be read for this.
   const byLength = new Map<number, NamedFile[]>();
   for (const named of [...filesOf(trained, false), ...filesOf(evaluated, true)]) {
-    const { byteLength } = named.file;
-    byLength.set(byteLength, [...(byLength.get(byteLength) ?? []), named]);
+    const alike = byLength.get(named.file.byteLength) ?? [];
+    alike.push(named);
+    byLength.set(named.file.byteLength, alike);
   }
   for (const alike of byLength.values()) {
     if (new Set(alike.map(({ source }) => source)).size > 1) {
