@@ -10,8 +10,7 @@ import type { Shard, Source } from './sources/source.ts';
 export type Split = (id: string) => boolean;
 
 /**
- * Decides what to hold out of each source. A document that several sources have is in the same part of all, the one that
- * the first of them puts it into.
+ * Decides what to hold out of each source. A document that several sources have is in the same part of all of them.
  *
  * @param sources with the names of their domains, for messages
  * @throws RangeError when a source has a single document, so that none can be held out
@@ -35,7 +34,7 @@ export async function splitSources(
     }
     const heldOut = chooseHeldOut(sizes, options);
     for (const { id } of sizes) {
-      decided.set(id, decided.get(id) ?? heldOut.has(id));
+      decided.set(id, heldOut.has(id));
     }
   }
   return (id) => decided.get(id) ?? byRank(id);
