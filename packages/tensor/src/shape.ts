@@ -74,3 +74,25 @@ export function broadcastStrides(shape: Shape, target: Shape): number[] {
   const missing = target.length - shape.length;
   return target.map((_, axis) => (axis < missing || shape[axis - missing] === 1 ? 0 : own[axis - missing]!));
 }
+
+/** Drops axes of extent 1 and joins neighbours that every operand steps through as one. Gives at least one axis. */
+export function mergeAxes(
+  shape: Shape,
+  strides: readonly (readonly number[])[],
+): { shape: number[]; strides: number[][] } {
+  const merged: number[] = [];
+  const steps: number[][] = strides.map(() => []);
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    const extent = shape[axis]!;
+    if (extent === 1) continue;
+    const joins = merged.length > 0 && strides.every((own, i) => own[axis] === steps[i]![0]! * merged[0]!);
+    if (joins) {
+      merged[0] = merged[0]! * extent;
+    } else {
+      merged.unshift(extent);
+      for (let i = 0; i < strides.length; i++) steps[i]!.unshift(strides[i]![axis]!);
+    }
+  }
+  if (merged.length === 0) return { shape: [1], strides: strides.map(() => [1]) };
+  return { shape: merged, strides: steps };
+}
