@@ -16,7 +16,6 @@ export {
   readMetrics,
   RunLogs,
 } from './logs.ts';
-export * from './optimizer.ts';
 export * from './run-folder.ts';
 export { type EvaluationOptions, type RunEvaluation } from './run-evaluation.ts';
 export * from './run.ts';

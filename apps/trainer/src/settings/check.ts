@@ -3,7 +3,8 @@
  */
 import { join } from 'node:path';
 import { ConfigError, decoderParameters, planDecoder } from '@lpr/model';
-import { readConfig, weightDecays } from '@lpr/train';
+import { weightDecays } from '@lpr/tensor/nn';
+import { readConfig } from '@lpr/train';
 import { UsageError } from '../cli/errors.ts';
 import { decoderConfig } from './decoder-config.ts';
 import { type Fault, faultsOf, faultsText } from './faults.ts';

@@ -1,5 +1,6 @@
 /** Two small tools around recording: no gradients, and names for the profiler. */
-import { type Device, scope } from '@lpr/tensor';
+import type { Device } from '../devices/device.ts';
+import { scope } from '../scope.ts';
 
 /** Runs `body` so that no gradient flows through what it returns (stop-gradient). */
 export function withoutGradients<T>(device: Device, body: () => T): T {

@@ -1,17 +1,11 @@
 /** AdamW over the parameters of a model, with the gradients clipped by their global norm; nothing leaves the device. */
-import {
-  add,
-  adamWStep,
-  assign,
-  type Device,
-  globalNorm,
-  minimum,
-  multiply,
-  reciprocal,
-  scope,
-  state,
-  type Tensor,
-} from '@lpr/tensor';
+import { assign, state } from '../creation.ts';
+import type { Device } from '../devices/device.ts';
+import { add, minimum, multiply, reciprocal } from '../ops/elementwise.ts';
+import { adamWStep } from '../ops/optimizer.ts';
+import { globalNorm } from '../ops/reduce.ts';
+import { scope } from '../scope.ts';
+import type { Tensor } from '../tensor.ts';
 
 /** Parameters by name, and how they decay. */
 export interface WeightDecayGroup {
@@ -23,6 +17,7 @@ export interface WeightDecayGroup {
   readonly weightDecay: number;
 }
 
+/** How AdamW steps. */
 export interface AdamWOptions {
   readonly beta1: number;
   readonly beta2: number;

@@ -3,27 +3,16 @@
  * counted and checkpoints checked without a device. Values come from a stream of random numbers named by the parameter,
  * so they do not depend on the order of creation.
  */
-import {
-  affine,
-  assign,
-  type Device,
-  divide,
-  full,
-  matmul,
-  parameter,
-  philox4x32,
-  randomNormal,
-  type RandomKey,
-  scope,
-  type Shape,
-  sqrt,
-  square,
-  state,
-  subtract,
-  sum,
-  type Tensor,
-  tensor,
-} from '@lpr/tensor';
+import { assign, full, parameter, state, tensor } from '../creation.ts';
+import type { Device } from '../devices/device.ts';
+import { affine, divide, sqrt, square, subtract } from '../ops/elementwise.ts';
+import { matmul } from '../ops/matmul.ts';
+import { randomNormal } from '../ops/random.ts';
+import { sum } from '../ops/reduce.ts';
+import { philox4x32, type RandomKey } from '../random.ts';
+import { scope } from '../scope.ts';
+import type { Shape } from '../shape.ts';
+import type { Tensor } from '../tensor.ts';
 import { unitRows } from './unit-rows.ts';
 
 /** How a parameter starts. */
@@ -36,12 +25,13 @@ export type Initial =
   | { readonly kind: 'orthogonal'; readonly length: number }
   /**
    * Whole numbers from 0 to `values` - 1: those of a row are distinct, and in each column every number is as frequent
-   * as any other (up to 1).
+   * as any other (up to 1). A fixed assignment of rows to bins, as hashing tokens to experts takes.
    */
   | { readonly kind: 'balancedTable'; readonly values: number }
   /** The start of the parameter of that name, which stands earlier in the list. */
   | { readonly kind: 'copy'; readonly of: string };
 
+/** A tensor that a module needs. */
 export interface ParameterSpec {
   readonly name: string;
   readonly shape: Shape;
@@ -50,13 +40,15 @@ export interface ParameterSpec {
   readonly trained: boolean;
 }
 
-/** Linear, embedding and router weights of all three architectures start as N(0, 0.02). */
+/** Weights of linear maps, embeddings and routers start as N(0, 0.02). */
 export const WEIGHT_STD = 0.02;
 
+/** A trained tensor of N(0, WEIGHT_STD). */
 export function weightSpec(name: string, shape: Shape): ParameterSpec {
   return { name, shape, initial: { kind: 'normal', std: WEIGHT_STD }, trained: true };
 }
 
+/** A trained tensor of one value. */
 export function constantSpec(name: string, shape: Shape, value: number): ParameterSpec {
   return { name, shape, initial: { kind: 'constant', value }, trained: true };
 }

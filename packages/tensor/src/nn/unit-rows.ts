@@ -1,5 +1,7 @@
 /** Rows of length 1: what cosine measures, orthogonality and alignment are made of. */
-import { full, rmsNorm, type Tensor } from '@lpr/tensor';
+import { full } from '../creation.ts';
+import { rmsNorm } from '../ops/norm.ts';
+import type { Tensor } from '../tensor.ts';
 
 /** Added to squared norms: rows shorter than about 1e-6 shrink towards 0 instead of dividing by 0. */
 const SMALLEST_SQUARED_NORM = 1e-12;
