@@ -82,16 +82,15 @@ export function mergeAxes(
 ): { shape: number[]; strides: number[][] } {
   const merged: number[] = [];
   const steps: number[][] = strides.map(() => []);
-  for (let axis = shape.length - 1; axis >= 0; axis--) {
+  for (let axis = 0; axis < shape.length; axis++) {
     const extent = shape[axis]!;
     if (extent === 1) continue;
-    const joins = merged.length > 0 && strides.every((own, i) => own[axis] === steps[i]![0]! * merged[0]!);
-    if (joins) {
-      merged[0] = merged[0]! * extent;
-    } else {
-      merged.unshift(extent);
-      for (let i = 0; i < strides.length; i++) steps[i]!.unshift(strides[i]![axis]!);
-    }
+    const last = merged.length - 1;
+    let joins = last >= 0;
+    for (let i = 0; joins && i < strides.length; i++) joins = steps[i]![last]! === strides[i]![axis]! * extent;
+    const place = joins ? last : last + 1;
+    merged[place] = joins ? merged[last]! * extent : extent;
+    for (let i = 0; i < strides.length; i++) steps[i]![place] = strides[i]![axis]!;
   }
   if (merged.length === 0) return { shape: [1], strides: strides.map(() => [1]) };
   return { shape: merged, strides: steps };

@@ -87,7 +87,7 @@ export class Tensor {
     return this.#storage.device;
   }
 
-  /** The memory, for kernels. Throws when the tensor was freed, and when it was saved for `backward` but changed since. */
+  /** The memory, for kernels. Throws when the tensor was freed, or saved for a gradient and changed since. */
   get buffer(): DeviceBuffer {
     return this.#current().buffer;
   }
@@ -190,7 +190,7 @@ export function checkDType(op: string, name: string, tensor: Tensor, expected: D
 
 /**
  * Throws unless the indices are i32 and those that came from the host choose among `count` `things`; only the device
- * knows the others (see devices/kernels.ts). `except` is a number that may stand where there is no index.
+ * knows the others (see devices/kernels/index.ts). `except` is a number that may stand where there is no index.
  */
 export function checkIndices(
   op: string,

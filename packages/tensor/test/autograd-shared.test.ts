@@ -1,3 +1,4 @@
+/** A gradient that several inputs share. */
 import { expect, it } from 'vitest';
 import { backward } from '../src/autograd.ts';
 import { parameter } from '../src/creation.ts';

@@ -1,3 +1,4 @@
+/** Differentiation and scopes: who gets which gradient, what is freed when, and what is an error. */
 import { describe, expect, it } from 'vitest';
 import { backward } from '../src/autograd.ts';
 import { assign, ones, parameter, state, tensor } from '../src/creation.ts';

@@ -1,3 +1,4 @@
+/** The wasm device: its queue, its memory, its errors and its profiles. */
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { DeviceBuffer } from '../src/devices/device.ts';

@@ -1,6 +1,6 @@
 /**
- * Strided copies, views, stretching and its reverse, without recording: what ops of several families and their gradients
- * are made of.
+ * Strided copies, views, stretching and its reverse, without recording: what ops of several families and their
+ * gradients are made of.
  */
 import type { ReduceOp } from '../devices/kernels/reduce.ts';
 import { broadcastStrides, formatShape, mergeAxes, sameShape, type Shape, sizeOf, stridesOf } from '../shape.ts';

@@ -1,7 +1,7 @@
 /**
  * The kernel list: every primitive that a device must run, with its arguments, by family. A device implements `Kernels`
- * whole, so a missing kernel does not compile. A family has one name everywhere: here, in ops/, in the devices' kernels/,
- * in wasm/commands/ and wasm/assembly/, and in the tests.
+ * whole, so a missing kernel does not compile. A family has one name everywhere: here, in ops/, in kernels/ of the
+ * devices, in wasm/commands/ and wasm/assembly/, and in the tests.
  *
  * Conventions. Buffers are contiguous, row-major and of f32 unless a name says i32. Shapes were checked by the op that
  * calls; kernels check nothing. A kernel writes the whole of each output unless it says that it accumulates. An output

@@ -35,6 +35,8 @@ export const OP_MIN = 2;
 /** Bytes that a tile of COPY_BYTES copies. */
 export const COPY_TILE_BYTES = 262144;
 
+/** Up to so many rows of A, reading B row by row beats packing it. */
+export const MATMUL_FEW_ROWS = 4;
 /** Columns that a tile packs. */
 export const MATMUL_PACK_COLUMNS = 64;
 /**

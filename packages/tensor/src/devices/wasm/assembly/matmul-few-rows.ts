@@ -1,15 +1,12 @@
 /**
  * The matrix product for few rows of A, as in generation: `C (+)= A B` with B read where it lies. Packing B costs more
- * than a product of so few rows. Every element is the same chain of multiply-adds in ascending order as in matmul-gemm.ts, so
- * both give the same bits.
+ * than a product of so few rows. Every element is the same chain of multiply-adds in ascending order as in
+ * matmul-gemm.ts, so both give the same bits.
  *
  * All strides are in bytes.
  */
 import { clear } from './matmul-gemm';
 import { loadPart, loadTail, madd, storePart, storeTail } from './simd';
-
-/** Up to so many rows, reading B row by row beats packing it. */
-export const FEW_ROWS: i32 = 4;
 
 /**
  * `c (+)= a op(b)`: a `[m, k]` with rows `aRow` apart, c `[m, n]` with rows `cRow` apart, b `[k, n]` or, to be

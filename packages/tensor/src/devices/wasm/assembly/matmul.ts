@@ -2,7 +2,7 @@
  * Matrix product, batched and transposed. A tile is a block of rows by a block of columns of one matrix of the batch.
  * What several tiles would pack or turn alike is packed and turned once, by commands of their own.
  */
-import { MATMUL_DEPTH_BITS, MATMUL_PACK_COLUMNS, MATMUL_TURNED_ROW } from '../constants';
+import { MATMUL_DEPTH_BITS, MATMUL_FEW_ROWS, MATMUL_PACK_COLUMNS, MATMUL_TURNED_ROW } from '../constants';
 import {
   MATMUL_PACK,
   MATMUL_PRODUCT,
@@ -11,7 +11,7 @@ import {
   MatmulProductWords,
   MatmulTurnWords,
 } from '../generated/commands';
-import { FEW_ROWS, multiplyFewRows } from './matmul-few-rows';
+import { multiplyFewRows } from './matmul-few-rows';
 import { clear, EDGE_BYTES, multiply, PANEL_BYTES, packColumns, packedBytes, packRows, transpose } from './matmul-gemm';
 
 /** Runs tile `tile` of a command of this family. */
@@ -130,7 +130,7 @@ export function multiplyBlock(
   }
   const part = depthOfPart(k);
   const packed = scratch + EDGE_BYTES;
-  const whole = rows <= FEW_ROWS && !packedB;
+  const whole = rows <= MATMUL_FEW_ROWS && !packedB;
   const turned = whole ? packed : packed + packedBytes(part, columns);
   for (let p = 0; p < k; p += part) {
     const depth = min(part, k - p);

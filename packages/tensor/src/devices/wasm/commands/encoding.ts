@@ -6,28 +6,34 @@ import type { Axis, Layout, Words, WordType } from './words.ts';
 /** Words of arguments that fit one command. */
 export const ARGUMENT_WORDS = 60;
 
+/** How a command's words are told from an object that names them. */
 interface Encoding {
   readonly opcode: number;
-  readonly words: readonly (readonly [name: string, type: WordType])[];
+  readonly names: readonly string[];
+  readonly types: readonly WordType[];
 }
 
-const encodings: ReadonlyMap<string, Encoding> = new Map(
-  Object.values(FAMILIES).flatMap((commands: Readonly<Record<string, Layout>>, family) =>
-    Object.entries(commands).map(([name, layout], command) => [
-      name,
-      { opcode: family * 256 + command, words: Object.entries(layout) },
-    ]),
+function encodingOf(opcode: number, layout: Layout): Encoding {
+  return { opcode, names: Object.keys(layout), types: Object.values(layout) };
+}
+
+const commands: ReadonlyMap<string, Encoding> = new Map(
+  Object.values(FAMILIES).flatMap((family: Readonly<Record<string, Layout>>, number) =>
+    Object.entries(family).map(([name, layout], command) => [name, encodingOf(number * 256 + command, layout)]),
   ),
+);
+const records: ReadonlyMap<string, Encoding> = new Map(
+  Object.entries(RECORDS).map(([name, layout]) => [name, encodingOf(0, layout)]),
 );
 
 /** The number of a command. */
 export function opcodeOf(name: CommandName): number {
-  return encodings.get(name)!.opcode;
+  return commands.get(name)!.opcode;
 }
 
 /** The name of a command's number, or that it is unknown: for errors and profiles. */
 export function commandName(opcode: number): string {
-  const named = [...encodings].find(([, encoding]) => encoding.opcode === opcode);
+  const named = [...commands].find(([, encoding]) => encoding.opcode === opcode);
   return named?.[0] ?? `unknown (${opcode & 255} of family ${opcode >> 8})`;
 }
 
@@ -38,7 +44,7 @@ export function encodeWords<Name extends CommandName>(
   addressOf: (buffer: DeviceBuffer) => number,
 ): number[] {
   const out: number[] = [];
-  append(out, encodings.get(name)!.words, words, addressOf);
+  append(out, commands.get(name)!, words, addressOf);
   return out;
 }
 
@@ -48,30 +54,34 @@ export function encodeRecords<Name extends RecordName>(
   rows: readonly Words<Records[Name]>[],
   addressOf: (buffer: DeviceBuffer) => number,
 ): number[] {
-  const layout = Object.entries(RECORDS[name]);
+  const encoding = records.get(name)!;
   const out: number[] = [];
-  for (const row of rows) append(out, layout, row, addressOf);
+  for (const row of rows) append(out, encoding, row, addressOf);
   return out;
 }
 
+/** Runs for every command, so it is written for speed. */
 function append(
   out: number[],
-  layout: Encoding['words'],
+  { names, types }: Encoding,
   words: Readonly<Record<string, unknown>>,
   addressOf: (buffer: DeviceBuffer) => number,
 ): void {
-  for (const [name, type] of layout) {
-    const value = words[name];
+  for (let i = 0; i < names.length; i++) {
+    const value = words[names[i]!];
+    const type = types[i]!;
     if (type === 'f32') {
       out.push(floatBits(value as number));
+    } else if (typeof value === 'number') {
+      out.push(value);
+    } else if (type === 'flag') {
+      out.push(value === true ? 1 : 0);
     } else if (type === 'axes') {
       const axes = value as readonly Axis[];
       out.push(axes.length);
       for (const { size, first, second } of axes) out.push(size, first, second);
-    } else if (typeof value === 'object') {
-      out.push(value === null ? 0 : addressOf(value as DeviceBuffer));
     } else {
-      out.push(Number(value));
+      out.push(value === null ? 0 : addressOf(value as DeviceBuffer));
     }
   }
 }

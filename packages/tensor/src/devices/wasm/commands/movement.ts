@@ -14,8 +14,8 @@ export const movement = {
     axes: 'axes',
   },
   /**
-   * `out[i, j] = x[j, i]` for i below `height` and j below `width`, in blocks; strides in elements, of j in x and of i in
-   * out.
+   * `out[i, j] = x[j, i]` for i below `height` and j below `width`, in blocks; strides in elements, of j in x and of i
+   * in out.
    */
   COPY_TRANSPOSED: {
     x: 'address',

@@ -15,16 +15,25 @@ export function attentionKernels(recorder: Recorder): AttentionKernels {
       if (tiles === 0) return;
       const bytes = packedBytes(headDim, sequence) + packedBytes(sequence, valueDim);
       const packed = recorder.temporary(batch * keyHeads * bytes);
-      recorder.record('ATTENTION_PACK', batch * keyHeads, {
-        ...{ k, v, packed, sequence, keyHeads, headDim, valueDim, scale },
-      });
+      const words = { k, v, packed, sequence, keyHeads, headDim, valueDim, scale };
+      recorder.record('ATTENTION_PACK', batch * keyHeads, words);
       recorder.record('ATTENTION_FORWARD', tiles, {
-        ...{ q, packed, out, logSumExp, sequence, heads, keyHeads, headDim, valueDim, queryTiles },
+        q,
+        packed,
+        out,
+        logSumExp,
+        sequence,
+        heads,
+        keyHeads,
+        headDim,
+        valueDim,
+        queryTiles,
       });
       recorder.release(packed);
     },
 
-    attentionBackward({ batch, sequence, heads, keyHeads, headDim, gradQ, ...rest }): void {
+    attentionBackward(a): void {
+      const { batch, sequence, heads, keyHeads, headDim, valueDim, scale, gradQ } = a;
       const keyTiles = Math.ceil(sequence / ATTENTION_KEYS);
       if (batch * heads * keyTiles === 0) return;
       // Depends on shapes alone, since it decides the order of the sums in dQ.
@@ -34,12 +43,37 @@ export function attentionKernels(recorder: Recorder): AttentionKernels {
       const gradQBytes = 4 * batch * sequence * heads * headDim;
       const partial = runs > 1 ? recorder.temporary((runs - 1) * gradQBytes) : null;
       recorder.record('ATTENTION_BACKWARD', batch * keyHeads * runs, {
-        ...{ sequence, heads, keyHeads, headDim, gradQ, partial, runs, runKeys, gradQBytes, ...rest },
+        q: a.q,
+        k: a.k,
+        v: a.v,
+        out: a.out,
+        logSumExp: a.logSumExp,
+        gradient: a.gradient,
+        gradQ,
+        gradK: a.gradK,
+        gradV: a.gradV,
+        partial,
+        sequence,
+        heads,
+        keyHeads,
+        headDim,
+        valueDim,
+        scale,
+        runs,
+        runKeys,
+        gradQBytes,
       });
       if (partial === null) return;
       const queryTiles = Math.ceil(sequence / ATTENTION_QUERIES);
       recorder.record('ATTENTION_COMBINE', batch * queryTiles, {
-        ...{ gradQ, partial, sequence, rowElements: heads * headDim, runs, runKeys, gradQBytes, queryTiles },
+        gradQ,
+        partial,
+        sequence,
+        rowElements: heads * headDim,
+        runs,
+        runKeys,
+        gradQBytes,
+        queryTiles,
       });
       recorder.release(partial);
     },

@@ -1,5 +1,5 @@
 /** How kernels over strided boxes, and over flat buffers, are cut into tiles. */
-import { mergeAxes, sizeOf } from '../../../shape.ts';
+import { mergeAxes } from '../../../shape.ts';
 import type { Axis } from '../commands/words.ts';
 
 /** Elements of one tile: some microseconds of work. */
@@ -12,22 +12,23 @@ export interface Box {
 }
 
 export function boxOf(shape: readonly number[], first: readonly number[], second: readonly number[]): Box {
-  const merged = mergeAxes(shape, [first, second]);
-  const axes = merged.shape.map((size, axis) => ({
-    size,
-    first: merged.strides[0]![axis]!,
-    second: merged.strides[1]![axis]!,
-  }));
-  return { outer: axes.slice(0, -1), inner: axes.at(-1)! };
+  const { shape: sizes, strides } = mergeAxes(shape, [first, second]);
+  const outer: Axis[] = [];
+  for (const [axis, size] of sizes.entries()) {
+    outer.push({ size, first: strides[0]![axis]!, second: strides[1]![axis]! });
+  }
+  const inner = outer.pop()!;
+  return { outer, inner };
 }
 
 /** Places that some axes have together. */
 export function placesOf(axes: readonly Axis[]): number {
-  return sizeOf(axes.map(({ size }) => size));
+  return axes.reduce((places, { size }) => places * size, 1);
 }
 
-/** The words that a command over boxes begins with. */
-interface BoxWords {
+/** How the rows of a box are cut: the words that a command over boxes begins with, and the number of tiles. */
+interface BoxTiles {
+  readonly tiles: number;
   readonly rows: number;
   readonly inner: number;
   readonly rowsPerTile: number;
@@ -35,13 +36,10 @@ interface BoxWords {
   readonly chunkColumns: number;
 }
 
-/** How the rows of a box are cut, and the number of tiles. */
-export function tileBox({ outer, inner: { size: inner } }: Box): { tiles: number; words: BoxWords } {
+export function tileBox({ outer, inner: { size: inner } }: Box): BoxTiles {
   const rows = placesOf(outer);
   const rowsPerTile = Math.max(1, Math.floor(CHUNK / inner));
   const chunksPerRow = Math.ceil(inner / CHUNK);
-  return {
-    tiles: Math.ceil(rows / rowsPerTile) * chunksPerRow,
-    words: { rows, inner, rowsPerTile, chunksPerRow, chunkColumns: Math.min(CHUNK, inner) },
-  };
+  const tiles = Math.ceil(rows / rowsPerTile) * chunksPerRow;
+  return { tiles, rows, inner, rowsPerTile, chunksPerRow, chunkColumns: Math.min(CHUNK, inner) };
 }

@@ -15,7 +15,11 @@ export function crossEntropyKernels(recorder: Recorder): CrossEntropyKernels {
         logits,
         labels: recorder.address(labels) + 4 * labelOffset,
         losses: recorder.address(losses) + 4 * lossOffset,
-        ...{ scale, rows, columns, ignoredLabel, rowsPerTile },
+        scale,
+        rows,
+        columns,
+        ignoredLabel,
+        rowsPerTile,
       });
     },
   };

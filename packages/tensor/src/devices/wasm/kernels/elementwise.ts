@@ -58,14 +58,20 @@ export function elementwiseKernels(recorder: Recorder): ElementwiseKernels {
     binary({ op, a, b, out, shape, aStrides, bStrides }) {
       if (sizeOf(shape) === 0) return;
       const box = boxOf(shape, aStrides, bStrides);
-      const { tiles, words } = tileBox(box);
-      const { inner, outer } = box;
+      const { tiles, rows, inner, rowsPerTile, chunksPerRow, chunkColumns } = tileBox(box);
       recorder.record('BINARY', tiles, {
-        ...words,
-        ...{ a, b, out, op: BINARY_OPS[op] },
-        aStride: inner.first,
-        bStride: inner.second,
-        axes: outer,
+        rows,
+        inner,
+        rowsPerTile,
+        chunksPerRow,
+        chunkColumns,
+        a,
+        b,
+        out,
+        op: BINARY_OPS[op],
+        aStride: box.inner.first,
+        bStride: box.inner.second,
+        axes: box.outer,
       });
     },
 

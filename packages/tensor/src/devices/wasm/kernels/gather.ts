@@ -5,19 +5,20 @@ import { tileRows } from './tiles.ts';
 
 export function gatherKernels(recorder: Recorder): GatherKernels {
   return {
-    gatherRows({ rows, columns, ...rest }) {
+    gatherRows({ table, height, indices, divisor, weights, out, rows, columns }) {
       const { rowsPerTile, tiles } = tileRows(rows, columns);
-      recorder.record('GATHER_ROWS', tiles, { rows, columns, rowsPerTile, ...rest });
+      const words = { table, indices, weights, out, rows, columns, divisor, rowsPerTile, height };
+      recorder.record('GATHER_ROWS', tiles, words);
     },
 
-    gatherSum({ rows, k, columns, ...rest }) {
+    gatherSum({ x, height, positions, weights, out, rows, k, columns }) {
       const { rowsPerTile, tiles } = tileRows(rows, k * columns);
-      recorder.record('GATHER_SUM', tiles, { rows, k, columns, rowsPerTile, ...rest });
+      recorder.record('GATHER_SUM', tiles, { x, positions, weights, out, rows, k, columns, rowsPerTile, height });
     },
 
-    gatherDot({ rows, k, columns, ...rest }) {
+    gatherDot({ a, x, height, positions, out, rows, k, columns }) {
       const { rowsPerTile, tiles } = tileRows(rows, k * columns);
-      recorder.record('GATHER_DOT', tiles, { rows, k, columns, rowsPerTile, ...rest });
+      recorder.record('GATHER_DOT', tiles, { a, x, positions, out, rows, k, columns, rowsPerTile, height });
     },
   };
 }

@@ -11,10 +11,18 @@ export function groupedMatmulKernels(recorder: Recorder): GroupedMatmulKernels {
       // Every group may end with a block that is not full.
       const rowTiles = Math.min(rows, Math.floor(rows / tiling.rows) + groups);
       recorder.record('GROUPED_MATMUL', rowTiles * tiling.columnTiles, {
-        ...{ x, weights, offsets, out, groups, n, k, transposeWeights, rows },
+        x,
+        weights,
+        offsets,
+        out,
+        groups,
+        n,
+        k,
+        transposeWeights,
         rowsPerTile: tiling.rows,
         columnsPerTile: tiling.columns,
         columnTiles: tiling.columnTiles,
+        rows,
       });
     },
 
@@ -22,10 +30,17 @@ export function groupedMatmulKernels(recorder: Recorder): GroupedMatmulKernels {
       if (groups * m * n === 0) return;
       const { rows, columns, rowTiles, columnTiles } = tile(m, n, total / groups, groups, recorder.threads);
       recorder.record('GROUPED_MATMUL_TRANSPOSED', groups * rowTiles * columnTiles, {
-        ...{ a, b, offsets, out, m, n, rows: total },
+        a,
+        b,
+        offsets,
+        out,
+        m,
+        n,
         rowsPerTile: rows,
         columnsPerTile: columns,
-        ...{ rowTiles, columnTiles },
+        rowTiles,
+        columnTiles,
+        rows: total,
       });
     },
   };

@@ -1,11 +1,11 @@
 /** How a matrix product is cut into tiles. */
+import { MATMUL_FEW_ROWS } from '../constants.ts';
 
 /** Blocks are whole numbers of strips and panels of the innermost kernel (strips have 5 rows without relaxed SIMD). */
 const STRIP = 6;
 const PANEL = 8;
 
-/** Products of so few rows read B where it lies (FEW_ROWS of assembly/matmul-few-rows.ts): the longer its rows, the better. */
-const FEW_ROWS = 4;
+/** Products of few rows read B where it lies: the longer its rows, the better. */
 const MOST_COLUMNS_OF_FEW_ROWS = 1024;
 /** The largest block: what it needs of both operands fits the second cache. */
 const MOST_ROWS = 258;
@@ -42,7 +42,7 @@ function cut(extent: number, largest: number, unit: number): number {
 export function tile(m: number, n: number, k: number, copies: number, threads: number): Tiling {
   const wanted = Math.min(4 * threads, Math.ceil((copies * m * n * k) / TILE_WORK));
   let rows = cut(m, MOST_ROWS, STRIP);
-  let columns = cut(n, m <= FEW_ROWS ? MOST_COLUMNS_OF_FEW_ROWS : MOST_COLUMNS, PANEL);
+  let columns = cut(n, m <= MATMUL_FEW_ROWS ? MOST_COLUMNS_OF_FEW_ROWS : MOST_COLUMNS, PANEL);
   const count = (): number => copies * Math.ceil(m / rows) * Math.ceil(n / columns);
   while (count() < wanted && (rows > FEWEST_ROWS || columns > FEWEST_COLUMNS)) {
     if (columns > FEWEST_COLUMNS) columns = cut(columns, Math.max(FEWEST_COLUMNS, columns / 2), PANEL);

@@ -29,7 +29,13 @@ export function matmulKernels(recorder: Recorder): MatmulKernels {
         const packed = recorder.temporary(copies * bytes);
         const packTiles = Math.ceil(n / MATMUL_PACK_COLUMNS);
         recorder.record('MATMUL_PACK', copies * packTiles * parts, {
-          ...{ b: right.address, packed, n, k, transposeB, bBatchBytes: right.stride, columnTiles: packTiles },
+          b: right.address,
+          packed,
+          n,
+          k,
+          transposeB,
+          bBatchBytes: right.stride,
+          columnTiles: packTiles,
         });
         right = { address: packed, stride: bBatchStride === 0 ? 0 : bytes };
       }
@@ -37,13 +43,21 @@ export function matmulKernels(recorder: Recorder): MatmulKernels {
       recorder.record('MATMUL_PRODUCT', batch * rowTiles * columnTiles, {
         a: left.address,
         b: right.address,
-        ...{ out, m, n, k, transposeA, transposeB },
+        out,
+        m,
+        n,
+        k,
+        transposeA,
+        transposeB,
         aBatchBytes: left.stride,
         bBatchBytes: right.stride,
         accumulate,
         rowsPerTile: rows,
         columnsPerTile: columns,
-        ...{ rowTiles, columnTiles, turned: turn, packed: pack },
+        rowTiles,
+        columnTiles,
+        turned: turn,
+        packed: pack,
       });
       if (pack) recorder.release(right.address);
       if (turn) recorder.release(left.address);

@@ -13,10 +13,7 @@ export function movementKernels(recorder: Recorder): MovementKernels {
       if (sizeOf(shape) === 0) return;
       const from = recorder.address(x) + 4 * xOffset;
       const to = recorder.address(out) + 4 * outOffset;
-      // Any order of the axes copies the same; descending strides of `out` let the most axes merge.
-      const order = shape.map((_, axis) => axis).sort((p, q) => outStrides[q]! - outStrides[p]!);
-      const inOrder = (numbers: readonly number[]): number[] => order.map((axis) => numbers[axis]!);
-      const box = boxOf(inOrder(shape), inOrder(xStrides), inOrder(outStrides));
+      const box = boxOf(...descending(shape, xStrides, outStrides));
       const { inner, outer } = box;
       const across = outer.findIndex((axis) => axis.first === 1);
       if (inner.second === 1 && inner.first > 1 && across >= 0) {
@@ -25,16 +22,45 @@ export function movementKernels(recorder: Recorder): MovementKernels {
         const blockRows = Math.ceil(tall.size / TRANSPOSE_SIDE);
         const blockColumns = Math.ceil(inner.size / TRANSPOSE_SIDE);
         recorder.record('COPY_TRANSPOSED', placesOf(axes) * blockRows * blockColumns, {
-          ...{ x: from, out: to, height: tall.size, width: inner.size },
-          ...{ xStride: inner.first, outStride: tall.second, blockRows, blockColumns, axes },
+          x: from,
+          out: to,
+          height: tall.size,
+          width: inner.size,
+          xStride: inner.first,
+          outStride: tall.second,
+          blockRows,
+          blockColumns,
+          axes,
         });
         return;
       }
-      const { tiles, words } = tileBox(box);
+      const { tiles, rows, rowsPerTile, chunksPerRow, chunkColumns } = tileBox(box);
       recorder.record('COPY_ROWS', tiles, {
-        ...words,
-        ...{ x: from, out: to, xStride: inner.first, outStride: inner.second, axes: outer },
+        rows,
+        inner: inner.size,
+        rowsPerTile,
+        chunksPerRow,
+        chunkColumns,
+        x: from,
+        out: to,
+        xStride: inner.first,
+        outStride: inner.second,
+        axes: outer,
       });
     },
   };
+}
+
+type Numbers = readonly number[];
+
+/**
+ * The axes in the order of descending strides of `out`: any order copies the same, and in this one the most axes merge.
+ */
+function descending(shape: Numbers, xStrides: Numbers, outStrides: Numbers): [Numbers, Numbers, Numbers] {
+  if (outStrides.every((stride, axis) => axis === 0 || stride <= outStrides[axis - 1]!)) {
+    return [shape, xStrides, outStrides];
+  }
+  const order = shape.map((_, axis) => axis).sort((p, q) => outStrides[q]! - outStrides[p]!);
+  const inOrder = (numbers: Numbers): Numbers => order.map((axis) => numbers[axis]!);
+  return [inOrder(shape), inOrder(xStrides), inOrder(outStrides)];
 }

@@ -31,30 +31,44 @@ export function normKernels(recorder: Recorder): NormKernels {
       recorder.record('RMS_NORM', tiles, { rows, columns, rowsPerTile, x, weight, out, inverseRms, epsilon });
     },
 
-    rmsNormBackward({ gradWeight, rows, columns, ...buffers }) {
+    rmsNormBackward({ x, weight, inverseRms, gradient, gradX, gradWeight, rows, columns }) {
       const { rowsPerTile, tiles } = tileRows(rows, columns, PARTIAL_ELEMENTS);
       combine(tiles, columns, [gradWeight], ([partialWeight]) =>
         recorder.record('RMS_NORM_BACKWARD', tiles, {
           rows,
           columns,
           rowsPerTile,
-          ...buffers,
+          x,
+          weight,
+          inverseRms,
+          gradient,
+          gradX,
           partialWeight: partialWeight!,
         }),
       );
     },
 
-    layerNorm({ rows, columns, ...rest }) {
+    layerNorm({ x, weight, bias, out, mean, inverseStd, rows, columns, epsilon }) {
       const { rowsPerTile, tiles } = tileRows(rows, columns, LAYER_ELEMENTS_PER_TILE);
-      recorder.record('LAYER_NORM', tiles, { rows, columns, rowsPerTile, ...rest });
+      const words = { rows, columns, rowsPerTile, x, weight, bias, out, mean, inverseStd, epsilon };
+      recorder.record('LAYER_NORM', tiles, words);
     },
 
-    layerNormBackward({ gradWeight, gradBias, rows, columns, ...buffers }) {
+    layerNormBackward({ x, weight, mean, inverseStd, gradient, gradX, gradWeight, gradBias, rows, columns }) {
       const { rowsPerTile, tiles } = tileRows(rows, columns, PARTIAL_ELEMENTS);
       combine(tiles, columns, [gradWeight, gradBias], ([partialWeight, partialBias]) =>
         recorder.record('LAYER_NORM_BACKWARD', tiles, {
-          ...{ rows, columns, rowsPerTile, ...buffers },
-          ...{ partialWeight: partialWeight!, partialBias: partialBias! },
+          rows,
+          columns,
+          rowsPerTile,
+          x,
+          weight,
+          mean,
+          inverseStd,
+          gradient,
+          gradX,
+          partialWeight: partialWeight!,
+          partialBias: partialBias!,
         }),
       );
     },

@@ -32,7 +32,14 @@ function recordRows(recorder: Recorder, { op, x, out, outer, length }: Reduction
   const units = outer * blocks;
   const unitsPerTile = Math.max(1, Math.floor(TILE_ELEMENTS / Math.max(16, Math.min(length, blockLength))));
   recorder.record('REDUCE_ROWS', Math.ceil(units / unitsPerTile), {
-    ...{ x, out, op: OPS[op], units, unitsPerTile, blocks, length, blockLength },
+    x,
+    out,
+    op: OPS[op],
+    units,
+    unitsPerTile,
+    blocks,
+    length,
+    blockLength,
   });
 }
 
@@ -43,8 +50,17 @@ function recordBlocks(recorder: Recorder, { op, x, out, outer, length, inner }: 
   const unitElements = Math.max(1, Math.min(length, BLOCK_ROWS)) * Math.min(inner, PIECE_COLUMNS);
   const unitsPerTile = Math.max(1, Math.floor(TILE_ELEMENTS / unitElements));
   recorder.record('REDUCE_BLOCKS', Math.ceil(units / unitsPerTile), {
-    ...{ x, out, op: OPS[op], units, unitsPerTile, blocks, length },
-    ...{ blockLength: BLOCK_ROWS, inner, pieces, pieceColumns: PIECE_COLUMNS },
+    x,
+    out,
+    op: OPS[op],
+    units,
+    unitsPerTile,
+    blocks,
+    length,
+    blockLength: BLOCK_ROWS,
+    inner,
+    pieces,
+    pieceColumns: PIECE_COLUMNS,
   });
 }
 
@@ -82,9 +98,8 @@ export function reduceKernels(recorder: Recorder): ReduceKernels {
         });
       const table = recorder.table('SUM_OF_SQUARES_SEGMENT', rows);
       const partials = recorder.temporary(8 * tiles);
-      recorder.record('SUM_OF_SQUARES_PARTIAL', tiles, {
-        ...{ table, segments: rows.length, chunk: TILE_ELEMENTS, partials },
-      });
+      const words = { table, segments: rows.length, chunk: TILE_ELEMENTS, partials };
+      recorder.record('SUM_OF_SQUARES_PARTIAL', tiles, words);
       recorder.record('SUM_OF_SQUARES_COMBINE', 1, { partials, count: tiles, out });
       recorder.release(partials);
       recorder.release(table);

@@ -5,10 +5,23 @@ import { LAYER_ELEMENTS_PER_TILE, tileRows } from './tiles.ts';
 
 export function ropeKernels(recorder: Recorder): RopeKernels {
   return {
-    rope({ batch, sequence, heads, headDim, ...rest }) {
+    rope({ x, cos, sin, out, batch, sequence, heads, headDim, offset, interleaved, inverse }) {
       const rows = batch * sequence;
       const { rowsPerTile, tiles } = tileRows(rows, heads * headDim, LAYER_ELEMENTS_PER_TILE);
-      recorder.record('ROPE', tiles, { rows, columns: headDim, rowsPerTile, sequence, heads, ...rest });
+      recorder.record('ROPE', tiles, {
+        rows,
+        columns: headDim,
+        rowsPerTile,
+        x,
+        cos,
+        sin,
+        out,
+        sequence,
+        heads,
+        offset,
+        interleaved,
+        inverse,
+      });
     },
   };
 }

@@ -20,8 +20,17 @@ export function segmentKernels(recorder: Recorder): SegmentKernels {
       const segmentsPerTile = Math.max(1, Math.ceil(segments / SEGMENT_TILES));
       const tiles = Math.ceil(segments / segmentsPerTile) * Math.ceil(columns / COLUMNS_PER_TILE);
       recorder.record('SEGMENT_SUM', tiles, {
-        ...{ x, order, offsets, out, segments, columns, divisor, segmentsPerTile },
-        ...{ columnsPerTile: COLUMNS_PER_TILE, height, places: order.elements },
+        x,
+        order,
+        offsets,
+        out,
+        segments,
+        columns,
+        divisor,
+        segmentsPerTile,
+        columnsPerTile: COLUMNS_PER_TILE,
+        height,
+        places: order.elements,
       });
     },
   };
