@@ -26,7 +26,6 @@ import {
   orthogonality,
   printedHellinger,
   squaredWasserstein,
-  unitRows,
   wasserstein,
 } from '@lpr/moe';
 import {
@@ -43,6 +42,7 @@ import {
   tensor,
   topK,
 } from '@lpr/tensor';
+import { unitRows } from '@lpr/tensor/nn';
 import { afterAll, expect, it } from 'vitest';
 import { casesOf, Comparison, Fixture, missing } from './fixtures.ts';
 

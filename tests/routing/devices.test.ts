@@ -2,7 +2,7 @@
  * Every router on the GPU device's kernels, run by gpu.js on the CPU, does what it does on the wasm device: choices,
  * weights, losses, gradients and updates.
  */
-import { createParameters, expertParameters, MoeLayer, statisticsOf } from '@lpr/moe';
+import { expertParameters, MoeLayer, statisticsOf } from '@lpr/moe';
 import {
   add,
   affine,
@@ -16,6 +16,7 @@ import {
   scope,
   sum,
 } from '@lpr/tensor';
+import { createParameters } from '@lpr/tensor/nn';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { contextOf, disposeRouter, makeRouter, type RouterCase, routerCases } from './routers.ts';
 

@@ -2,7 +2,7 @@
  * A layer of experts behind every router: its output is the sum over slots that the routing describes, whatever the
  * method, and it trains.
  */
-import { createParameters, expertParameters, MoeLayer, statisticsOf } from '@lpr/moe';
+import { expertParameters, MoeLayer, statisticsOf } from '@lpr/moe';
 import {
   add,
   affine,
@@ -16,6 +16,7 @@ import {
   sum,
   type Tensor,
 } from '@lpr/tensor';
+import { createParameters } from '@lpr/tensor/nn';
 import { afterAll, describe, expect, it } from 'vitest';
 import { contextOf, disposeRouter, makeRouter, routerCases } from './routers.ts';
 

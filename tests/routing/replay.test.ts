@@ -1,16 +1,9 @@
 /** Recorded routing followed again: the same outputs to the bit, through the bytes of a trace, for every method. */
 import { decodeTrace, encodeTrace, compareTraces, replayTrace, type RoutingTrace, TraceRecorder } from '@lpr/metrics';
 import { createDecoder, type Decoder, parseDecoderConfig } from '@lpr/model';
-import {
-  createParameters,
-  expertParameters,
-  MoeLayer,
-  type RecordedRouting,
-  routerMethods,
-  type Routing,
-  routerTraits,
-} from '@lpr/moe';
+import { expertParameters, MoeLayer, type RecordedRouting, routerMethods, type Routing, routerTraits } from '@lpr/moe';
 import { createWasmDevice, RandomKey, scope, tensor } from '@lpr/tensor';
+import { createParameters } from '@lpr/tensor/nn';
 import { afterAll, describe, expect, it } from 'vitest';
 import { contextOf, disposeRouter, makeRouter, routerCases } from './routers.ts';
 

@@ -3,7 +3,6 @@
  * from the library's own list.
  */
 import {
-  createParameters,
   createRouter,
   latentPrototypePresets,
   type RouteContext,
@@ -17,6 +16,7 @@ import {
   type Routing,
 } from '@lpr/moe';
 import { add, type Device, RandomKey, scope, type Tensor, tensor } from '@lpr/tensor';
+import { createParameters } from '@lpr/tensor/nn';
 
 export interface RouterCase {
   readonly name: string;

@@ -5,9 +5,6 @@
 import {
   auxiliaryCounts,
   AUXILIARY,
-  below,
-  createParameters,
-  labelled,
   loadBalancingLosses,
   MoeLayer,
   type Router,
@@ -15,7 +12,6 @@ import {
   type Routing,
   type RoutingStatistics,
   statisticsOf,
-  tensorNamed,
   zLoss,
 } from '@lpr/moe';
 import {
@@ -36,6 +32,7 @@ import {
   slice,
   type Tensor,
 } from '@lpr/tensor';
+import { below, createParameters, labelled, tensorNamed } from '@lpr/tensor/nn';
 import { type DecoderConfig, planDecoder } from './families/index.ts';
 import {
   type DecoderBatch,

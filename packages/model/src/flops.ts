@@ -2,8 +2,9 @@
  * Arithmetic of a decoder before it exists: floating-point operations a token, by part. A multiplication and an
  * addition are two.
  */
-import { expertParameters, type ParameterSpec, routerParameters } from '@lpr/moe';
+import { expertParameters, routerParameters } from '@lpr/moe';
 import { sizeOf } from '@lpr/tensor';
+import type { ParameterSpec } from '@lpr/tensor/nn';
 import { type DecoderConfig, planDecoder } from './families/index.ts';
 import { attentionParameters } from './layers/attention.ts';
 import type { AttentionPlan } from './plan.ts';

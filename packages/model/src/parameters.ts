@@ -1,8 +1,9 @@
 /**
  * Every tensor of a decoder: its name, shape and start, and which pieces of it Hugging Face stores under which names.
  */
-import { constantSpec, expertParameters, type ParameterSpec, routerParameters, weightSpec, withPrefix } from '@lpr/moe';
+import { expertParameters, routerParameters } from '@lpr/moe';
 import type { Shape } from '@lpr/tensor';
+import { constantSpec, type ParameterSpec, weightSpec, withPrefix } from '@lpr/tensor/nn';
 import { attentionParameters } from './layers/attention.ts';
 import type { DecoderPlan, DensePlan, LayerPlan, MoePlan } from './plan.ts';
 

@@ -1,7 +1,7 @@
 /** Capacity: an expert takes at most so many tokens of a batch, and further ones are dropped. */
 import { cast, embedding, greater, permute, reshape, segmentPlan, slice, subtract, type Tensor } from '@lpr/tensor';
+import { withoutGradients } from '@lpr/tensor/nn';
 import { checkExact, emptySlotsWhere } from './choices.ts';
-import { withoutGradients } from './graph.ts';
 
 /** Places of an expert: `ceil(factor k N / M)`. */
 export function capacityOf(factor: number, tokens: number, k: number, experts: number): number {

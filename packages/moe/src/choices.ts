@@ -20,7 +20,7 @@ import {
   type Tensor,
   topK,
 } from '@lpr/tensor';
-import { withoutGradients } from './graph.ts';
+import { withoutGradients } from '@lpr/tensor/nn';
 
 export interface Choices {
   /** i32 `[tokens, slots]`. */

@@ -3,7 +3,7 @@
  * without an expert come so from the router.
  */
 import { combineRows, dispatchRows, groupedLinear, swiGlu, type SegmentPlan, type Tensor } from '@lpr/tensor';
-import { type ParameterSpec, weightSpec } from './parameters.ts';
+import { type ParameterSpec, weightSpec } from '@lpr/tensor/nn';
 
 export interface ExpertsShape {
   readonly hidden: number;

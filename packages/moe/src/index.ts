@@ -1,21 +1,9 @@
 /** @lpr/moe: Mixture-of-Experts routing methods, their losses, dispatch and experts. */
 export * from './balanced-prices.ts';
 export * from './experts.ts';
-export { labelled, withoutGradients } from './graph.ts';
 export * from './losses/load-balancing.ts';
 export * from './losses/z-loss.ts';
 export * from './moe-layer.ts';
-export {
-  below,
-  constantSpec,
-  createParameters,
-  type Initial,
-  type ParameterSpec,
-  tensorNamed,
-  WEIGHT_STD,
-  weightSpec,
-  withPrefix,
-} from './parameters.ts';
 export { type OptionRule, resolveOptions, type RouterMethod, type RouterTraits, type RoutingReads } from './method.ts';
 export { type BatchPart, mergeStatistics, type RoutingStatistics, statisticsOf } from './statistics.ts';
 export { drawNoise } from './router.ts';
@@ -55,4 +43,3 @@ export {
 export * from './routers/latent-prototype/regularizers.ts';
 export { smoothStep } from './routers/dselect-k.ts';
 export { sinkhornFactors } from './routers/sinkhorn.ts';
-export { unitRows } from './unit-rows.ts';

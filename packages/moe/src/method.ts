@@ -3,7 +3,7 @@
  * the facts about it that a user compares methods by and that the property tests hold it to.
  */
 import type { Tensor } from '@lpr/tensor';
-import { type ParameterSpec, tensorNamed } from './parameters.ts';
+import { type ParameterSpec, tensorNamed } from '@lpr/tensor/nn';
 import {
   checkRouterShape,
   checkTokens,

@@ -1,9 +1,8 @@
 /** The Mixture-of-Experts layer: a router and its experts. */
 import { add, multiply, type Tensor } from '@lpr/tensor';
+import { labelled, tensorNamed } from '@lpr/tensor/nn';
 import { partialChoices } from './choices.ts';
 import { runExperts } from './experts.ts';
-import { labelled } from './graph.ts';
-import { tensorNamed } from './parameters.ts';
 import type { RouteContext, Router, Routing } from './router.ts';
 
 export interface MoeResult {

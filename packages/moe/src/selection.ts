@@ -17,7 +17,7 @@ import {
   type Tensor,
   topK,
 } from '@lpr/tensor';
-import { withoutGradients } from './graph.ts';
+import { withoutGradients } from '@lpr/tensor/nn';
 
 /** Experts in groups of equal size, of which a token sees the best. */
 export interface ExpertGroups {

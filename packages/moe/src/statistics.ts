@@ -5,7 +5,7 @@
  * beforehand. The updates of routers after a step read the same sums.
  */
 import { add, cast, concatenate, type Tensor } from '@lpr/tensor';
-import { withoutGradients } from './graph.ts';
+import { withoutGradients } from '@lpr/tensor/nn';
 import type { Routing } from './router.ts';
 
 /** What losses and updates read of the tokens of a batch, beyond means of their own. */

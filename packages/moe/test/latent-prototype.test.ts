@@ -1,7 +1,7 @@
 import { assign, randomNormal, scope, slice, type Tensor, tensor } from '@lpr/tensor';
+import { createParameters } from '@lpr/tensor/nn';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
-  createParameters,
   latentPrototypePresets,
   mergeStatistics,
   type LatentPrototypeOptions,

@@ -1,7 +1,7 @@
 import { RandomKey, randomNormal, scope, segmentPlan, tensor } from '@lpr/tensor';
+import { createParameters } from '@lpr/tensor/nn';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
-  createParameters,
   expertParameters,
   loadBalancingLosses,
   MoeLayer,

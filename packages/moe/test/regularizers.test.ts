@@ -1,15 +1,5 @@
-import {
-  backward,
-  cast,
-  matmul,
-  parameter,
-  scope,
-  segmentPlan,
-  segmentSum,
-  sum,
-  type Tensor,
-  tensor,
-} from '@lpr/tensor';
+import { backward, cast, matmul, parameter, scope, segmentPlan, segmentSum, type Tensor, tensor } from '@lpr/tensor';
+import { unitRows } from '@lpr/tensor/nn';
 import * as fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
@@ -23,7 +13,6 @@ import {
   meanCosine,
   negativeMeanDistance,
   orthogonality,
-  unitRows,
 } from '../src/index.ts';
 import { device, dot, type Matrix, mean, softmax, toMatrix, toTensor, unit } from './support.ts';
 
@@ -218,23 +207,5 @@ describe('the other terms against loops', () => {
       }),
       { numRuns: 20 },
     );
-  });
-});
-
-describe('unitRows', () => {
-  it('divides rows by their norm and leaves a row of zeros at zero, with a finite gradient', async () => {
-    const { rows, gradient } = await scope(device, async () => {
-      const x = parameter(device, [3, 4, 0, 0, 1e-3, 0], [3, 2]);
-      const y = unitRows(x);
-      backward(sum(y));
-      const result = { rows: await toMatrix(y), gradient: await x.grad!.data() };
-      x.dispose();
-      return result;
-    });
-    expect(rows[0]![0]).toBeCloseTo(0.6, 6);
-    expect(rows[0]![1]).toBeCloseTo(0.8, 6);
-    expect(rows[1]).toEqual([0, 0]);
-    expect(rows[2]![0]).toBeCloseTo(1, 5);
-    expect(gradient.every(Number.isFinite)).toBe(true);
   });
 });

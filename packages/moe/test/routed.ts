@@ -1,7 +1,7 @@
 /** Routers on given logits, and what they route read back as plain arrays. */
 import { assign, RandomKey, randomNormal, scope } from '@lpr/tensor';
+import { createParameters } from '@lpr/tensor/nn';
 import {
-  createParameters,
   createRouter,
   type RouteContext,
   type Router,

@@ -3,11 +3,11 @@
  * in the property tests.
  */
 import { assign, scope, zeros } from '@lpr/tensor';
+import { createParameters } from '@lpr/tensor/nn';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
   balancedAssignment,
   balancedPrices,
-  createParameters,
   expertParameters,
   MoeLayer,
   mergeStatistics,

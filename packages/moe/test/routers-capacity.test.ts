@@ -1,14 +1,8 @@
 /** Methods in which an expert takes no more than so many tokens, against their equations. */
 import { backward, ones, scope, segmentPlan, sum, tensor } from '@lpr/tensor';
+import { createParameters } from '@lpr/tensor/nn';
 import { afterAll, describe, expect, it } from 'vitest';
-import {
-  createParameters,
-  expertParameters,
-  MoeLayer,
-  resolveRouter,
-  routerMethods,
-  runExperts,
-} from '../src/index.ts';
+import { expertParameters, MoeLayer, resolveRouter, routerMethods, runExperts } from '../src/index.ts';
 import { descending, dispose, normal, onLogits, routed, total } from './routed.ts';
 import { device, key, makeRouter, mean, softmax, toMatrix, toTensor } from './support.ts';
 

@@ -1,7 +1,7 @@
 /** A device for the tests of this package, and matrices as plain arrays for their naive counterparts. */
 import { createWasmDevice, type Device, RandomKey, type Tensor, tensor } from '@lpr/tensor';
+import { createParameters } from '@lpr/tensor/nn';
 import {
-  createParameters,
   createRouter,
   type Router,
   type RouterOptions,

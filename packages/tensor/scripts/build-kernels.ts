@@ -1,11 +1,13 @@
 /**
- * Compiles `assembly/` twice, side by side: with plain SIMD and with relaxed SIMD, into `src/devices/wasm/generated/`.
+ * Compiles `src/devices/wasm/assembly/` twice, side by side, with plain SIMD and with relaxed SIMD, into
+ * `src/devices/wasm/generated/`; before that, makes the classes through which the kernels read the words of commands.
  */
 import { execFile } from 'node:child_process';
-import { appendFile, mkdir } from 'node:fs/promises';
+import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
 import { SOURCES_SECTION, sourcesDigest } from '../src/devices/wasm/sources.ts';
+import { commandClasses } from './command-classes.ts';
 
 const compiler = createRequire(import.meta.url).resolve('assemblyscript/bin/asc.js');
 const outDir = 'src/devices/wasm/generated';
@@ -22,6 +24,7 @@ const text = `${SOURCES_SECTION}${await sourcesDigest()}`;
 const section = Buffer.from([0, text.length + 1, SOURCES_SECTION.length, ...Buffer.from(text)]);
 
 await mkdir(outDir, { recursive: true });
+await writeFile(`${outDir}/commands.ts`, commandClasses());
 await Promise.all(
   binaries.map(async ({ name, features }) => {
     const options = [
@@ -31,7 +34,7 @@ await Promise.all(
       '--runtime stub --noAssert -O3 --converge',
     ];
     const words = options.flatMap((option) => option.split(' '));
-    await promisify(execFile)(process.execPath, [compiler, 'assembly/index.ts', ...words]);
+    await promisify(execFile)(process.execPath, [compiler, 'src/devices/wasm/assembly/index.ts', ...words]);
     await appendFile(`${outDir}/${name}.wasm`, section);
   }),
 );

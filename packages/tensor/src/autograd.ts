@@ -53,7 +53,8 @@ export function record(
 ): Tensor {
   if (!needsGradient(inputs)) return output;
   const saved = save.map(
-    (tensor) => new Tensor(tensor.device, tensor.shape, tensor.dtype, { sharing: tensor, persistent: true }),
+    (tensor) =>
+      new Tensor(tensor.device, tensor.shape, tensor.dtype, { sharing: tensor, persistent: true, savedFor: op }),
   );
   const needs = inputs.map((input) => input.tracked);
   output.node = new GraphNode(op, output.device.label, inputs, saved, (gradient) => vjp(gradient, saved, needs));
@@ -68,7 +69,8 @@ export function needsGradient(inputs: readonly Tensor[]): boolean {
 
 /**
  * Adds d loss / d leaf to `grad` of every leaf with `requiresGrad` that the loss depends on. `loss` is a scalar, or
- * `gradient` (of its shape) is given. The graph is consumed: a second call on it throws.
+ * `gradient` (of its shape) is given. The graph is consumed: a second call on it throws, as does one after values that
+ * a gradient needs were changed in place.
  */
 export function backward(loss: Tensor, gradient?: Tensor): void {
   if (gradient === undefined ? loss.size !== 1 : !sameShape(loss.shape, gradient.shape)) {
@@ -86,20 +88,24 @@ export function backward(loss: Tensor, gradient?: Tensor): void {
     );
   }
   const { device } = loss;
-  scope(
-    device,
-    () => {
-      const seed = gradient ?? new Tensor(device, loss.shape);
-      if (gradient === undefined) device.kernels.fill({ out: seed.buffer, value: 1, count: 1, integer: false });
-      propagate(loss, seed);
-    },
-    { gradients: false },
-  );
+  const { label } = device;
+  try {
+    scope(
+      device,
+      () => {
+        const seed = gradient ?? new Tensor(device, loss.shape);
+        if (gradient === undefined) device.kernels.fill({ out: seed.buffer, value: 1, count: 1, integer: false });
+        propagate(loss, seed);
+      },
+      { gradients: false },
+    );
+  } finally {
+    device.label = label;
+  }
 }
 
 function propagate(loss: Tensor, seed: Tensor): void {
   const { device } = loss;
-  const { label } = device;
   const gradients = new Map<Tensor, Tensor>([[loss, seed]]);
   // One tensor may be the gradient of several inputs (both terms of a sum): it is freed with its last use.
   const release = (gradient: Tensor): void => {
@@ -139,7 +145,6 @@ function propagate(loss: Tensor, seed: Tensor): void {
     }
     node?.release();
   }
-  device.label = label;
 }
 
 /** Everything that the loss was computed from, latest first. Leaves come last. */

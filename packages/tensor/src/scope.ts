@@ -3,29 +3,46 @@
  * across `await`. A tensor that the scope's function returns (alone, or in an array or plain object) passes to the
  * scope around it.
  */
-import type { GraphNode } from './autograd.ts';
 import type { Device } from './devices/device.ts';
-import { Tensor } from './tensor.ts';
+
+/** What a scope frees: tensors. */
+export interface Owned {
+  readonly device: Device;
+  dispose(): void;
+}
+
+/** What the outermost scope lets go: nodes of the graph. */
+export interface Releasable {
+  release(): void;
+}
 
 export class Scope {
   /** Whether ops record what `backward` needs. */
   readonly gradients: boolean;
-  readonly #owned = new Set<Tensor>();
-  readonly #nodes: GraphNode[] = [];
+  readonly #owned = new Set<Owned>();
+  readonly #nodes: Releasable[] = [];
 
   constructor(gradients: boolean) {
     this.gradients = gradients;
   }
 
-  own(tensor: Tensor): void {
+  own(tensor: Owned): void {
     this.#owned.add(tensor);
   }
 
-  disown(tensor: Tensor): boolean {
+  disown(tensor: Owned): boolean {
     return this.#owned.delete(tensor);
   }
 
-  ownNode(node: GraphNode): void {
+  /** The scope's tensors in a value: itself, or those in an array or plain object, at any depth. */
+  *ownedIn(value: unknown): Generator<Owned> {
+    if (typeof value !== 'object' || value === null) return;
+    if (this.#owned.has(value as Owned)) yield value as Owned;
+    else if (Array.isArray(value)) for (const element of value) yield* this.ownedIn(element);
+    else if (Object.getPrototypeOf(value) === Object.prototype) yield* this.ownedIn(Object.values(value));
+  }
+
+  ownNode(node: Releasable): void {
     this.#nodes.push(node);
   }
 
@@ -43,7 +60,7 @@ export function currentScope(device: Device): Scope | undefined {
 }
 
 /** Ties a graph node to the outermost scope: inner scopes may end before `backward` needs it. */
-export function ownNode(device: Device, node: GraphNode): void {
+export function ownNode(device: Device, node: Releasable): void {
   scopes.get(device)?.[0]?.ownNode(node);
 }
 
@@ -80,7 +97,10 @@ export function scope<T>(device: Device, body: () => T, options: ScopeOptions = 
     }
     stack.pop();
     const outer = stack.at(-1);
-    for (const tensor of tensorsIn(result)) if (own.disown(tensor)) outer?.own(tensor);
+    for (const tensor of own.ownedIn(result)) {
+      own.disown(tensor);
+      outer?.own(tensor);
+    }
     own.end();
   };
 
@@ -108,18 +128,7 @@ export function scope<T>(device: Device, body: () => T, options: ScopeOptions = 
 }
 
 /** Takes tensors out of their scope: they live until they are disposed. Gives its argument back. */
-export function keep<T extends Tensor>(tensor: T): T {
+export function keep<T extends Owned>(tensor: T): T {
   for (const open of scopes.get(tensor.device) ?? []) open.disown(tensor);
   return tensor;
-}
-
-/** The tensors in a value: itself, or those in an array or plain object, at any depth. */
-function* tensorsIn(value: unknown): Generator<Tensor> {
-  if (value instanceof Tensor) {
-    yield value;
-  } else if (Array.isArray(value)) {
-    for (const element of value) yield* tensorsIn(element);
-  } else if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
-    for (const element of Object.values(value)) yield* tensorsIn(element);
-  }
 }

@@ -74,3 +74,24 @@ export function broadcastStrides(shape: Shape, target: Shape): number[] {
   const missing = target.length - shape.length;
   return target.map((_, axis) => (axis < missing || shape[axis - missing] === 1 ? 0 : own[axis - missing]!));
 }
+
+/** Drops axes of extent 1 and joins neighbours that every operand steps through as one. Gives at least one axis. */
+export function mergeAxes(
+  shape: Shape,
+  strides: readonly (readonly number[])[],
+): { shape: number[]; strides: number[][] } {
+  const merged: number[] = [];
+  const steps: number[][] = strides.map(() => []);
+  for (let axis = 0; axis < shape.length; axis++) {
+    const extent = shape[axis]!;
+    if (extent === 1) continue;
+    const last = merged.length - 1;
+    let joins = last >= 0;
+    for (let i = 0; joins && i < strides.length; i++) joins = steps[i]![last]! === strides[i]![axis]! * extent;
+    const place = joins ? last : last + 1;
+    merged[place] = joins ? merged[last]! * extent : extent;
+    for (let i = 0; i < strides.length; i++) steps[i]![place] = strides[i]![axis]!;
+  }
+  if (merged.length === 0) return { shape: [1], strides: strides.map(() => [1]) };
+  return { shape: merged, strides: steps };
+}

@@ -4,12 +4,12 @@
  * Memory. Every tensor belongs to the innermost scope that was open on its device when it was made, and is freed when
  * that scope ends (scope.ts); parameters belong to no scope. Several tensors may share storage (`reshape`), which is
  * freed with the last of them. Data are immutable but for the few documented in-place updates (`assign`, optimiser
- * steps).
+ * steps), which storage counts: what `backward` reads must be what the forward pass read.
  */
 import type { GraphNode } from './autograd.ts';
 import type { Device, DeviceBuffer } from './devices/device.ts';
 import { currentScope } from './scope.ts';
-import { checkShape, formatBounds, formatShape, type Shape, sizeOf } from './shape.ts';
+import { formatBounds, formatShape, type Shape, sizeOf } from './shape.ts';
 
 /** f32 for values, i32 for indices and counts. */
 export type DType = 'f32' | 'i32';
@@ -20,12 +20,24 @@ export interface Range {
   readonly greatest: number;
 }
 
+interface TensorOptions {
+  readonly requiresGrad?: boolean;
+  /** Uses the memory of this tensor. */
+  readonly sharing?: Tensor;
+  /** Belongs to no scope. */
+  readonly persistent?: boolean;
+  /** Only for the gradient of this op: reads the values of now, or throws. */
+  readonly savedFor?: string;
+}
+
 /** Device memory with a count of the tensors that use it. */
 class Storage {
   readonly buffer: DeviceBuffer;
   readonly device: Device;
   /** Set where whole numbers came from the host. */
   range: Range | null = null;
+  /** Counts the in-place changes. */
+  version = 0;
   #users = 0;
 
   constructor(device: Device, elements: number) {
@@ -56,20 +68,18 @@ export class Tensor {
   node: GraphNode | null = null;
   #storage: Storage;
   #disposed = false;
+  /** The op whose gradient reads this handle, and the version of the storage that the op read; null for all others. */
+  #saved: { readonly op: string; readonly version: number } | null = null;
 
   /** Use the creation functions (`tensor`, `zeros`, ...) or ops instead. */
-  constructor(
-    device: Device,
-    shape: Shape,
-    dtype: DType = 'f32',
-    options: { readonly requiresGrad?: boolean; readonly sharing?: Tensor; readonly persistent?: boolean } = {},
-  ) {
+  constructor(device: Device, shape: Shape, dtype: DType = 'f32', options: TensorOptions = {}) {
     this.shape = shape;
     this.dtype = dtype;
     this.size = sizeOf(shape);
     this.requiresGrad = options.requiresGrad ?? false;
-    this.#storage = options.sharing === undefined ? new Storage(device, this.size) : options.sharing.#live();
+    this.#storage = options.sharing === undefined ? new Storage(device, this.size) : options.sharing.#current();
     this.#storage.retain();
+    if (options.savedFor !== undefined) this.#saved = { op: options.savedFor, version: this.#storage.version };
     if (!options.persistent) currentScope(device)?.own(this);
   }
 
@@ -77,9 +87,14 @@ export class Tensor {
     return this.#storage.device;
   }
 
-  /** The memory, for kernels. Throws when the tensor was freed. */
+  /** The memory, for kernels. Throws when the tensor was freed, or saved for a gradient and changed since. */
   get buffer(): DeviceBuffer {
-    return this.#live().buffer;
+    return this.#current().buffer;
+  }
+
+  /** To be called when the elements were changed in place: gradients that would read the old ones then throw. */
+  markChanged(): void {
+    this.#live().version++;
   }
 
   /** The range of i32 elements that came from the host, so that ops can check them; null where a kernel wrote them. */
@@ -132,6 +147,19 @@ export class Tensor {
     return `Tensor(${this.dtype} ${formatShape(this.shape)}${this.#disposed ? ', freed' : ''})`;
   }
 
+  /** The storage, with what this handle is to read. */
+  #current(): Storage {
+    const storage = this.#live();
+    if (this.#saved !== null && this.#saved.version !== storage.version) {
+      throw new Error(
+        `backward: the gradient of ${this.#saved.op} needs ${this.toString()} as it was when ${this.#saved.op} was computed, but its ` +
+          'values have been changed in place since, by assign or an optimiser step. Call backward before the change, or ' +
+          'compute from a copy (affine(x, 1))',
+      );
+    }
+    return storage;
+  }
+
   #live(): Storage {
     if (this.#disposed) {
       throw new Error(
@@ -162,7 +190,7 @@ export function checkDType(op: string, name: string, tensor: Tensor, expected: D
 
 /**
  * Throws unless the indices are i32 and those that came from the host choose among `count` `things`; only the device
- * knows the others (see devices/kernels.ts). `except` is a number that may stand where there is no index.
+ * knows the others (see devices/kernels/index.ts). `except` is a number that may stand where there is no index.
  */
 export function checkIndices(
   op: string,
@@ -178,129 +206,4 @@ export function checkIndices(
   const wrong = [least, greatest].find((index) => index !== except && !(index >= 0 && index < count));
   if (wrong === undefined) return;
   throw new RangeError(`${op}: ${name} holds ${wrong}; ${formatBounds(count, things)}`);
-}
-
-/** Values for a new tensor: typed arrays are taken as they are, plain numbers are rounded to the element type. */
-export type TensorData = Float32Array | Int32Array | readonly number[];
-
-/** A tensor with the given values, row-major. Throws when their number does not fit the shape. */
-export function tensor(device: Device, data: TensorData, shape: Shape = [data.length], dtype?: DType): Tensor {
-  checkShape('tensor', shape);
-  if (data.length !== sizeOf(shape)) {
-    throw new RangeError(`tensor: shape ${formatShape(shape)} holds ${sizeOf(shape)} elements, got ${data.length}`);
-  }
-  const type = dtype ?? (data instanceof Int32Array ? 'i32' : 'f32');
-  const out = new Tensor(device, shape, type);
-  upload(out, data);
-  return out;
-}
-
-/** A tensor filled with one value. */
-export function full(device: Device, shape: Shape, value: number, dtype: DType = 'f32'): Tensor {
-  return filled('full', device, shape, value, dtype);
-}
-
-/** A tensor of zeros. */
-export function zeros(device: Device, shape: Shape, dtype: DType = 'f32'): Tensor {
-  return filled('zeros', device, shape, 0, dtype);
-}
-
-/** A tensor of ones. */
-export function ones(device: Device, shape: Shape, dtype: DType = 'f32'): Tensor {
-  return filled('ones', device, shape, 1, dtype);
-}
-
-function filled(
-  op: string,
-  device: Device,
-  shape: Shape,
-  value: number,
-  dtype: DType,
-  options: { readonly persistent?: boolean } = {},
-): Tensor {
-  checkShape(op, shape);
-  const out = new Tensor(device, shape, dtype, options);
-  device.kernels.fill({ out: out.buffer, value, count: out.size, integer: dtype === 'i32' });
-  return out;
-}
-
-/**
- * A trainable leaf: belongs to no scope, so it lives until it is disposed. Takes the values of a tensor (copied on the
- * device) or of an array with a shape.
- */
-export function parameter(values: Tensor): Tensor;
-export function parameter(device: Device, data: TensorData, shape: Shape): Tensor;
-export function parameter(source: Tensor | Device, data?: TensorData, shape?: Shape): Tensor {
-  if (source instanceof Tensor) {
-    checkDType('parameter', 'values', source, 'f32');
-    const out = new Tensor(source.device, source.shape, 'f32', { requiresGrad: true, persistent: true });
-    copyInto(source, out);
-    return out;
-  }
-  if (data === undefined || shape === undefined || data.length !== sizeOf(shape)) {
-    throw new RangeError(`parameter: got ${data?.length} values for shape ${formatShape(shape ?? [])}`);
-  }
-  const out = new Tensor(source, shape, 'f32', { requiresGrad: true, persistent: true });
-  upload(out, data);
-  return out;
-}
-
-/**
- * State that is updated in place and not trained (moments, biases, statistics): belongs to no scope. Starts as zeros.
- */
-export function state(device: Device, shape: Shape, dtype: DType = 'f32'): Tensor {
-  return filled('state', device, shape, 0, dtype, { persistent: true });
-}
-
-/** Overwrites a tensor's values in place: with another tensor's (same shape and type) or with numbers from the host. */
-export function assign(target: Tensor, values: Tensor | TensorData): void {
-  if (values instanceof Tensor) {
-    deviceOf('assign', target, values);
-    if (values.size !== target.size || values.dtype !== target.dtype) {
-      throw new TypeError(`assign: cannot copy ${values.toString()} into ${target.toString()}`);
-    }
-    copyInto(values, target);
-    return;
-  }
-  if (values.length !== target.size) {
-    throw new RangeError(`assign: ${target.toString()} holds ${target.size} elements, got ${values.length}`);
-  }
-  upload(target, values);
-}
-
-function upload(target: Tensor, data: TensorData): void {
-  if (target.size === 0) return;
-  const typed =
-    target.dtype === 'f32'
-      ? data instanceof Float32Array
-        ? data
-        : Float32Array.from(data)
-      : data instanceof Int32Array
-        ? data
-        : Int32Array.from(data);
-  target.device.write(target.buffer, typed);
-  if (typed instanceof Int32Array) target.range = rangeOf(typed);
-}
-
-function rangeOf(values: Int32Array): Range {
-  let [least, greatest] = [Infinity, -Infinity];
-  for (const value of values) {
-    if (value < least) least = value;
-    if (value > greatest) greatest = value;
-  }
-  return { least, greatest };
-}
-
-/** Copies equal-sized contiguous tensors on the device. */
-export function copyInto(source: Tensor, target: Tensor): void {
-  target.device.kernels.stridedCopy({
-    x: source.buffer,
-    xOffset: 0,
-    xStrides: [1],
-    out: target.buffer,
-    outOffset: 0,
-    outStrides: [1],
-    shape: [source.size],
-  });
-  target.range = source.range;
 }

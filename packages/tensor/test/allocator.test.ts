@@ -1,3 +1,4 @@
+/** The allocator of the wasm device: blocks never overlap, and come back whole. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ALIGNMENT, Allocator, type Block } from '../src/devices/wasm/allocator.ts';

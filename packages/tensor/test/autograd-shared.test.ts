@@ -1,9 +1,10 @@
+/** A gradient that several inputs share. */
 import { expect, it } from 'vitest';
 import { backward } from '../src/autograd.ts';
+import { parameter } from '../src/creation.ts';
 import { add, square } from '../src/ops/elementwise.ts';
 import { sum } from '../src/ops/reduce.ts';
 import { scope } from '../src/scope.ts';
-import { parameter } from '../src/tensor.ts';
 import { onEveryDevice } from './support/conformance.ts';
 
 onEveryDevice((device) => {

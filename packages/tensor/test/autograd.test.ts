@@ -1,11 +1,14 @@
+/** Differentiation and scopes: who gets which gradient, what is freed when, and what is an error. */
 import { describe, expect, it } from 'vitest';
 import { backward } from '../src/autograd.ts';
-import { add, exp, multiply, relu, subtract } from '../src/ops/elementwise.ts';
+import { assign, ones, parameter, state, tensor } from '../src/creation.ts';
+import { add, affine, exp, multiply, relu, square, subtract } from '../src/ops/elementwise.ts';
 import { matmul } from '../src/ops/matmul.ts';
 import { reshape } from '../src/ops/movement.ts';
-import { sum } from '../src/ops/reduce.ts';
+import { adamWStep } from '../src/ops/optimizer.ts';
+import { max, sum } from '../src/ops/reduce.ts';
 import { keep, scope } from '../src/scope.ts';
-import { assign, parameter, state, tensor, type Tensor } from '../src/tensor.ts';
+import type { Tensor } from '../src/tensor.ts';
 import { onEveryDevice } from './support/conformance.ts';
 
 onEveryDevice((device) => {
@@ -25,8 +28,8 @@ onEveryDevice((device) => {
       withLeaves(
         async (x) => {
           // x^2 + x + x + x: the same tensor twice in one op, a diamond, and a shared gradient.
-          const square = multiply(x, x);
-          backward(sum(add(add(square, x), add(x, x))));
+          const squared = multiply(x, x);
+          backward(sum(add(add(squared, x), add(x, x))));
           expect(await values(x.grad)).toEqual([2 * 3 + 3, 2 * -5 + 3]);
         },
         [3, -5],
@@ -113,6 +116,78 @@ onEveryDevice((device) => {
         x.dispose();
       });
     });
+  });
+
+  describe('values that were changed in place', () => {
+    /** `backward` of sum(make(p)), after `change` of p = [3]. */
+    const gradientAfter = async (make: (p: Tensor) => Tensor, change: (p: Tensor) => void): Promise<number[]> => {
+      const p = leaf([3]);
+      try {
+        return await scope(device(), async () => {
+          const loss = sum(make(p));
+          change(p);
+          backward(loss);
+          return await values(p.grad);
+        });
+      } finally {
+        p.dispose();
+      }
+    };
+    const toTen = (p: Tensor): void => assign(p, [10]);
+
+    it.each([
+      ['multiply', (p: Tensor) => multiply(p, p)],
+      ['multiply', (p: Tensor) => multiply(reshape(p, [1, 1]), reshape(p, [1, 1]))],
+      ['square', square],
+      ['matmul', (p: Tensor) => matmul(reshape(p, [1, 1]), reshape(p, [1, 1]))],
+      ['max', (p: Tensor) => max(p)],
+    ])('are an error where the gradient of %s needs them (%#)', async (op, make) => {
+      const before = device().memory.liveBuffers;
+      const message = `backward: the gradient of ${op} needs Tensor(f32 [1`;
+      await expect(gradientAfter(make, toTen)).rejects.toThrow(message);
+      await expect(gradientAfter(make, toTen)).rejects.toThrow(
+        'changed in place since, by assign or an optimiser step',
+      );
+      expect(device().memory.liveBuffers).toBe(before);
+    });
+
+    it('are an error after an optimiser step, and leave the label of the device alone', async () => {
+      device().label = 'trainer';
+      const step = (p: Tensor): void => {
+        const [firstMoment, secondMoment, gradient] = [state(device(), [1]), state(device(), [1]), ones(device(), [1])];
+        const slot = { parameter: p, gradient, firstMoment, secondMoment, weightDecay: 0 };
+        adamWStep(device(), [slot], { learningRate: 0.1, beta1: 0.9, beta2: 0.9, epsilon: 1e-8, step: 1 });
+        for (const moment of [firstMoment, secondMoment]) moment.dispose();
+        device().label = 'trainer';
+      };
+      const labelled = (p: Tensor): Tensor => {
+        device().label = 'experts';
+        return multiply(p, p);
+      };
+      await expect(gradientAfter(labelled, step)).rejects.toThrow('backward: the gradient of multiply needs');
+      expect(device().label).toBe('trainer');
+    });
+
+    it.each([
+      ['a sum', (p: Tensor) => add(p, p), 2],
+      ['an exponential, whose gradient comes from its result', exp, Math.exp(3)],
+      ['a product with what did not change', (p: Tensor) => multiply(p, tensor(p.device, [5])), 5],
+      ['a copy', (p: Tensor) => square(affine(p, 1)), 6],
+    ])('do not matter to the gradient of %s', async (_, make, expected) => {
+      const [gradient] = await gradientAfter(make, toTen);
+      expect(gradient).toBeCloseTo(expected, 4);
+    });
+
+    it('do not matter once `backward` has run', () =>
+      withLeaves(
+        async (p) => {
+          backward(sum(multiply(p, p)));
+          toTen(p);
+          backward(sum(multiply(p, p)));
+          expect(await values(p.grad)).toEqual([6 + 20]);
+        },
+        [3],
+      ));
   });
 
   describe('scope', () => {

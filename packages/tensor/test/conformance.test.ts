@@ -1,7 +1,7 @@
 /** Every op on every device of this machine: the conformance suite. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Device } from '../src/devices/device.ts';
-import type { Kernels } from '../src/devices/kernels.ts';
+import type { Kernels } from '../src/devices/kernels/index.ts';
 import { createWasmDevice } from '../src/devices/wasm/index.ts';
 import * as api from '../src/index.ts';
 import { checks, NOT_OPS, opNames, suites } from './conformance/index.ts';

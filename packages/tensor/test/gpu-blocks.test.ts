@@ -3,6 +3,7 @@
  * part.
  */
 import { expect, it } from 'vitest';
+import { ones, tensor } from '../src/creation.ts';
 import type { Device } from '../src/devices/device.ts';
 import { createCpuBackend } from '../src/devices/gpu/backend-cpu.ts';
 import { LauncherDevice } from '../src/devices/gpu/device.ts';
@@ -10,7 +11,6 @@ import { Launcher } from '../src/devices/gpu/launcher.ts';
 import { createWasmDevice } from '../src/devices/wasm/index.ts';
 import { adamWStep } from '../src/ops/optimizer.ts';
 import { scope } from '../src/scope.ts';
-import { ones, tensor } from '../src/tensor.ts';
 import { suites } from './conformance/index.ts';
 import { noise } from './support/array.ts';
 import { checkOp, expectClose } from './support/check.ts';

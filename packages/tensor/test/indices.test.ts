@@ -3,24 +3,18 @@
  * kernel.
  */
 import { describe, expect, it } from 'vitest';
+import { assign, ones, state, tensor } from '../src/creation.ts';
 import type { Device } from '../src/devices/device.ts';
 import { createWasmDevice } from '../src/devices/wasm/index.ts';
 import { crossEntropy, linearCrossEntropy } from '../src/ops/cross-entropy.ts';
 import { cast } from '../src/ops/elementwise.ts';
-import { groupedLinear } from '../src/ops/matmul.ts';
+import { combineRows, dispatchRows, embedding } from '../src/ops/gather.ts';
+import { groupedLinear } from '../src/ops/grouped-matmul.ts';
 import { reshape } from '../src/ops/movement.ts';
-import {
-  combineRows,
-  dispatchRows,
-  embedding,
-  type SegmentPlan,
-  scatterAlongRows,
-  segmentPlan,
-  segmentSum,
-  takeAlongRows,
-} from '../src/ops/rows.ts';
+import { type SegmentPlan, segmentPlan, segmentSum } from '../src/ops/segments.ts';
+import { scatterAlongRows, takeAlongRows } from '../src/ops/topk.ts';
 import { scope } from '../src/scope.ts';
-import { assign, ones, state, tensor, type Tensor } from '../src/tensor.ts';
+import type { Tensor } from '../src/tensor.ts';
 import { onEveryDevice } from './support/conformance.ts';
 
 type Made = (device: Device, numbers: readonly number[], shape?: readonly number[]) => Tensor;

@@ -1,6 +1,6 @@
 /** What the kernel tests need from a device: buffers made from numbers, and numbers back. */
 import type { DeviceBuffer } from '../src/devices/device.ts';
-import type { Kernels } from '../src/devices/kernels.ts';
+import type { Kernels } from '../src/devices/kernels/index.ts';
 import { createWasmDevice } from '../src/devices/wasm/index.ts';
 
 export interface KernelDevice {

@@ -1,3 +1,4 @@
+/** Random numbers against the definition of Philox in plain integers, and against their distributions. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { philox4x32 } from '../src/random.ts';
 import { type KernelDevice, onThreads, openDevice } from './kernel-device.ts';

@@ -1,6 +1,6 @@
 /** Reductions against plain float64 code. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ReduceOp } from '../src/devices/kernels.ts';
+import type { ReduceOp } from '../src/devices/kernels/reduce.ts';
 import { builds, type KernelDevice, noise, onThreads, openDevice } from './kernel-device.ts';
 
 const OPS: Record<ReduceOp, { start: number; step: (a: number, b: number) => number }> = {

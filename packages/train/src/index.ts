@@ -1,7 +1,6 @@
-/** Optimiser, schedule, training loop and evaluation. Node only; browsers import @lpr/train/browser. */
+/** Schedule, training loop and evaluation. Node only; browsers import @lpr/train/browser. */
 export * from './evaluate.ts';
 export { measureGradientNorms } from './gradient-norms.ts';
-export * from './optimizer.ts';
 export { type EvaluationOptions } from './run-evaluation.ts';
 export * from './run.ts';
 export * from './schedule.ts';

@@ -7,9 +7,9 @@
  */
 import type { Batch, BatchStream } from '@lpr/data';
 import type { Decoder, DecoderOutput, DecoderPart, LayerLoss, Observer } from '@lpr/model';
-import { labelled, mergeStatistics, type RoutingStatistics } from '@lpr/moe';
+import { mergeStatistics, type RoutingStatistics } from '@lpr/moe';
 import { add, affine, backward, cast, concatenate, RandomKey, reshape, scope, type Tensor, tensor } from '@lpr/tensor';
-import { AdamW, type AdamWOptions } from './optimizer.ts';
+import { AdamW, type AdamWOptions, labelled } from '@lpr/tensor/nn';
 import { learningRateFactor, type Schedule } from './schedule.ts';
 
 /** One term of the objective besides the cross entropy, as a number. */

@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { ConfigError, decoderParameters, planDecoder } from '@lpr/model';
 import { readConfig, RUN_FILES } from '@lpr/runs';
-import { weightDecays } from '@lpr/train';
+import { weightDecays } from '@lpr/tensor/nn';
 import { UsageError } from '../cli/errors.ts';
 import { decoderConfig } from './decoder-config.ts';
 import { type Fault, faultsOf, faultsText, shown } from './faults.ts';

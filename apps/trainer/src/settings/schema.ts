@@ -1,13 +1,8 @@
 /** The settings of a run: their shape, and what each field takes and means. */
 import { type SourceSpec, sourceSpecSchema, type TokenizerSpec } from '@lpr/data';
 import type { LatentPrototypeOptions } from '@lpr/moe';
-import {
-  DECAY_SHAPES,
-  type DecayShape,
-  type LossSpikeOptions,
-  type ScheduleOptions,
-  type WeightDecayGroup,
-} from '@lpr/train';
+import type { WeightDecayGroup } from '@lpr/tensor/nn';
+import { DECAY_SHAPES, type DecayShape, type LossSpikeOptions, type ScheduleOptions } from '@lpr/train';
 import { z } from 'zod';
 import { lprSchema, type RouterName, ROUTERS } from './routers.ts';
 

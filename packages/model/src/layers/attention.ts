@@ -2,8 +2,8 @@
  * What the two kinds of self-attention have in common: their place in a layer and the keys and values that they
  * remember.
  */
-import type { ParameterSpec } from '@lpr/moe';
 import type { RotaryTables, Tensor } from '@lpr/tensor';
+import type { ParameterSpec } from '@lpr/tensor/nn';
 import type { AttentionPlan, RotaryPlan } from '../plan.ts';
 import { GroupedQueryAttention, groupedQueryParameters } from './grouped-query-attention.ts';
 import type { KeysAndValues } from './key-value-cache.ts';

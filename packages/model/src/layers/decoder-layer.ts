@@ -2,17 +2,9 @@
  * One pre-norm layer: `h += Attention(RMSNorm(h))`, then `h += FeedForward(RMSNorm(h))`, where the latter is a plain
  * MLP or has experts, beside which there may be an MLP for all tokens.
  */
-import {
-  below,
-  createRouter,
-  drawNoise,
-  labelled,
-  MoeLayer,
-  type RouteContext,
-  type Routing,
-  tensorNamed,
-} from '@lpr/moe';
+import { createRouter, drawNoise, MoeLayer, type RouteContext, type Routing } from '@lpr/moe';
 import { add, affine, multiply, RandomKey, rmsNorm, scope, type Tensor } from '@lpr/tensor';
+import { below, labelled, tensorNamed } from '@lpr/tensor/nn';
 import type { DecoderPlan, LayerPlan } from '../plan.ts';
 import { type Attention, createAttention, type SequenceLayout } from './attention.ts';
 import { GatedMlp } from './gated-mlp.ts';

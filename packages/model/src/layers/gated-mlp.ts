@@ -1,6 +1,6 @@
 /** The MLP of layers without experts: `down(silu(gate x) * up x)`. */
-import { tensorNamed } from '@lpr/moe';
 import { linear, swiGlu, type Tensor } from '@lpr/tensor';
+import { tensorNamed } from '@lpr/tensor/nn';
 
 export class GatedMlp {
   readonly #gateUp: Tensor;

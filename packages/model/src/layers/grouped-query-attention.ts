@@ -2,8 +2,8 @@
  * Causal self-attention with grouped queries (Ainslie et al. 2023), rotary positions (Su et al. 2021) and, in Qwen3, an
  * RMSNorm over each head of queries and keys.
  */
-import { constantSpec, type ParameterSpec, tensorNamed } from '@lpr/moe';
 import { causalAttention, reshape, rmsNorm, rotary, type Tensor } from '@lpr/tensor';
+import { constantSpec, type ParameterSpec, tensorNamed } from '@lpr/tensor/nn';
 import type { GroupedQueryPlan, RotaryPlan } from '../plan.ts';
 import type { Attention, SequenceLayout } from './attention.ts';
 import { project, projection } from './projection.ts';

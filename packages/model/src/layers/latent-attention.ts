@@ -3,8 +3,8 @@
  * from one narrow latent a token. Each query and key head has a part without positions and a part turned by them; the
  * turned part of the keys is one for all heads.
  */
-import { constantSpec, type ParameterSpec, tensorNamed } from '@lpr/moe';
 import { causalAttention, concatenate, reshape, rmsNorm, rotary, slice, stretch, type Tensor } from '@lpr/tensor';
+import { constantSpec, type ParameterSpec, tensorNamed } from '@lpr/tensor/nn';
 import type { LatentAttentionPlan, RotaryPlan } from '../plan.ts';
 import type { Attention, SequenceLayout } from './attention.ts';
 import { project, projection } from './projection.ts';

@@ -1,6 +1,6 @@
 /** Linear maps by name: their parameters, and the product with the tensors of that name. */
-import { constantSpec, type ParameterSpec, tensorNamed, weightSpec } from '@lpr/moe';
 import { linear, type Tensor } from '@lpr/tensor';
+import { constantSpec, type ParameterSpec, tensorNamed, weightSpec } from '@lpr/tensor/nn';
 
 /** `name.weight` `[to, from]` and, where there is a bias, `name.bias` `[to]`. */
 export function projection(name: string, from: number, to: number, bias: boolean): ParameterSpec[] {

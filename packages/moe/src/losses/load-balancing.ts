@@ -16,7 +16,7 @@ import {
   type Tensor,
   topK,
 } from '@lpr/tensor';
-import { withoutGradients } from '../graph.ts';
+import { withoutGradients } from '@lpr/tensor/nn';
 import type { BalanceStatistics, Routing } from '../router.ts';
 import type { RoutingStatistics } from '../statistics.ts';
 

@@ -23,11 +23,10 @@ import {
   sum,
   topK,
 } from '@lpr/tensor';
+import { weightSpec, withoutGradients } from '@lpr/tensor/nn';
 import { countEmpty, filledSlots, partialChoices } from '../choices.ts';
-import { withoutGradients } from '../graph.ts';
 import { layerLoadBalancing } from '../losses/load-balancing.ts';
 import type { RouterMethod } from '../method.ts';
-import { weightSpec } from '../parameters.ts';
 import type { LossTerm } from '../router.ts';
 
 export interface AdaMoEOptions {

@@ -7,11 +7,10 @@
  * Not causal in training: where a token goes depends on all of the batch. Evaluation routes differently, and is causal.
  */
 import { affine, linear, sigmoid, takeAlongRows, topK } from '@lpr/tensor';
+import { weightSpec, withoutGradients } from '@lpr/tensor/nn';
 import { balancedAssignment } from '../balanced-prices.ts';
 import { fullChoices } from '../choices.ts';
-import { withoutGradients } from '../graph.ts';
 import type { RouterMethod } from '../method.ts';
-import { weightSpec } from '../parameters.ts';
 
 export interface BaseOptions {
   readonly kind: 'base';

@@ -7,11 +7,10 @@
  * Causal; training and evaluation route alike.
  */
 import { add, affine, linear, segmentPlan, sigmoid, takeAlongRows, topK } from '@lpr/tensor';
+import { constantSpec, weightSpec, withoutGradients } from '@lpr/tensor/nn';
 import { fullChoices } from '../choices.ts';
-import { withoutGradients } from '../graph.ts';
 import { sequenceLoadBalancing } from '../losses/load-balancing.ts';
 import type { RouterMethod } from '../method.ts';
-import { constantSpec, weightSpec } from '../parameters.ts';
 import { checkGroups, limitToBestGroups, normalizeRows, updateSelectionBias } from '../selection.ts';
 
 export interface DeepSeekV3Options {

@@ -27,10 +27,9 @@ import {
   type Tensor,
   zeros,
 } from '@lpr/tensor';
+import { weightSpec, withoutGradients } from '@lpr/tensor/nn';
 import { compactChoices, countEmpty, partialChoices } from '../choices.ts';
-import { withoutGradients } from '../graph.ts';
 import type { RouterMethod } from '../method.ts';
-import { weightSpec } from '../parameters.ts';
 
 export interface DSelectKOptions {
   readonly kind: 'dselectK';

@@ -7,10 +7,9 @@
  * batch.
  */
 import { linear, ones, scatterAlongRows, softmax, topK, transpose } from '@lpr/tensor';
+import { weightSpec, withoutGradients } from '@lpr/tensor/nn';
 import { compactChoices, countEmpty, partialChoices } from '../choices.ts';
-import { withoutGradients } from '../graph.ts';
 import type { RouterMethod } from '../method.ts';
-import { weightSpec } from '../parameters.ts';
 
 export interface ExpertChoiceOptions {
   readonly kind: 'expertChoice';

@@ -23,12 +23,11 @@ import {
   zeros,
   cast,
 } from '@lpr/tensor';
+import { weightSpec, withoutGradients } from '@lpr/tensor/nn';
 import { capacityOf, limitCapacity } from '../capacity.ts';
 import { countEmpty, emptySlotsWhere, filledSlots, partialChoices } from '../choices.ts';
-import { withoutGradients } from '../graph.ts';
 import { type SoftmaxLossOptions, softmaxLosses } from '../losses/softmax-losses.ts';
 import type { RouterMethod } from '../method.ts';
-import { weightSpec } from '../parameters.ts';
 import { drawNoise } from '../router.ts';
 import { normalizeRows } from '../selection.ts';
 

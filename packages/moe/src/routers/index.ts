@@ -1,7 +1,7 @@
 /** All routing methods by kind: the place where a new one is entered. */
 import type { Tensor } from '@lpr/tensor';
+import type { ParameterSpec } from '@lpr/tensor/nn';
 import { checkMethod, MethodRouter, resolveOptions, type RouterMethod, type RouterTraits } from '../method.ts';
-import type { ParameterSpec } from '../parameters.ts';
 import type { Router, RouterShape } from '../router.ts';
 import type { LatentPrototypeOptions } from './latent-prototype/options.ts';
 import { latentPrototype } from './latent-prototype/router.ts';

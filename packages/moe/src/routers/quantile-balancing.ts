@@ -7,11 +7,10 @@
  * Causal, since a batch is routed by the prices of earlier ones; training and evaluation route alike.
  */
 import { assign, linear, sigmoid, subtract, takeAlongRows, topK } from '@lpr/tensor';
+import { constantSpec, weightSpec, withoutGradients } from '@lpr/tensor/nn';
 import { balancedPrices } from '../balanced-prices.ts';
 import { fullChoices } from '../choices.ts';
-import { withoutGradients } from '../graph.ts';
 import type { RouterMethod } from '../method.ts';
-import { constantSpec, weightSpec } from '../parameters.ts';
 import { normalizeRows } from '../selection.ts';
 
 export interface QuantileBalancingOptions {

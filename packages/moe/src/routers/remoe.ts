@@ -8,10 +8,9 @@
  * Causal; training and evaluation route alike.
  */
 import { affine, assign, exp, greater, linear, multiply, relu, sign, sum, type Tensor } from '@lpr/tensor';
+import { constantSpec, weightSpec, withoutGradients } from '@lpr/tensor/nn';
 import { compactChoices, countEmpty, partialChoices } from '../choices.ts';
-import { withoutGradients } from '../graph.ts';
 import type { RouterMethod } from '../method.ts';
-import { constantSpec, weightSpec } from '../parameters.ts';
 import { overWhole, tokensOfWhole } from '../statistics.ts';
 
 export interface ReMoEOptions {

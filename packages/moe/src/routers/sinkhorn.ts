@@ -21,10 +21,9 @@ import {
   transpose,
   zeros,
 } from '@lpr/tensor';
+import { weightSpec, withoutGradients } from '@lpr/tensor/nn';
 import { fullChoices } from '../choices.ts';
-import { withoutGradients } from '../graph.ts';
 import type { RouterMethod } from '../method.ts';
-import { weightSpec } from '../parameters.ts';
 
 export interface SinkhornOptions {
   readonly kind: 'sinkhorn';

@@ -8,11 +8,11 @@
  * evaluation differ in capacity.
  */
 import { affine, linear, multiply, segmentPlan, softmax, topK } from '@lpr/tensor';
+import { weightSpec } from '@lpr/tensor/nn';
 import { capacityOf, limitCapacity } from '../capacity.ts';
 import { countEmpty, filledSlots, partialChoices } from '../choices.ts';
 import { type SoftmaxLossOptions, softmaxLosses } from '../losses/softmax-losses.ts';
 import type { RouterMethod } from '../method.ts';
-import { weightSpec } from '../parameters.ts';
 import { drawNoise } from '../router.ts';
 
 export interface SwitchOptions extends SoftmaxLossOptions {

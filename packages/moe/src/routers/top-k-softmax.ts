@@ -6,9 +6,9 @@
  * Causal; training and evaluation route alike.
  */
 import { linear, softmax, topK } from '@lpr/tensor';
+import { weightSpec } from '@lpr/tensor/nn';
 import { fullChoices } from '../choices.ts';
 import type { RouterMethod } from '../method.ts';
-import { weightSpec } from '../parameters.ts';
 import { normalizeRows } from '../selection.ts';
 
 export interface TopKSoftmaxOptions {

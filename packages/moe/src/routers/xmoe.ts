@@ -7,12 +7,11 @@
  * Causal; training and evaluation route alike.
  */
 import { exp, linear, matmul, minimum, multiply, softmax, topK } from '@lpr/tensor';
+import { constantSpec, unitRows, weightSpec } from '@lpr/tensor/nn';
 import { fullChoices } from '../choices.ts';
 import { type SoftmaxLossOptions, softmaxLosses } from '../losses/softmax-losses.ts';
 import type { RouterMethod } from '../method.ts';
-import { constantSpec, weightSpec } from '../parameters.ts';
 import { normalizeRows } from '../selection.ts';
-import { unitRows } from '../unit-rows.ts';
 
 export interface XMoEOptions extends SoftmaxLossOptions {
   readonly kind: 'xmoe';

@@ -5,7 +5,7 @@
  * it; the one thing that waits is `read`. Because everything is in order, memory may be freed as soon as its last
  * kernel has been *recorded*: whoever gets the block next comes later in the queue.
  */
-import type { Kernels } from './kernels.ts';
+import type { Kernels } from './kernels/index.ts';
 
 /** A block of device memory of `elements` four-byte numbers (f32 or i32). Its content is undefined until written. */
 export interface DeviceBuffer {

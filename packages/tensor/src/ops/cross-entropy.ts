@@ -7,8 +7,8 @@ import { checkIndices, deviceOf, Tensor } from '../tensor.ts';
 import { affine, divide, multiply, reciprocal } from './elementwise.ts';
 import { matmul } from './matmul.ts';
 import { slice } from './movement.ts';
-import { rowsOf } from './normalization.ts';
 import { sum } from './reduce.ts';
+import { rowsOf } from './rows.ts';
 
 /**
  * Rows of logits that exist at once: at a vocabulary of 4,096 a block of 4 MiB, which the caches of a CPU keep near.

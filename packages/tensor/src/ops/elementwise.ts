@@ -4,10 +4,11 @@
  * Zeros, infinities and NaN come out as IEEE 754 says.
  */
 import { record } from '../autograd.ts';
-import type { BinaryOp, UnaryOp } from '../devices/kernels.ts';
-import { broadcastShapes, broadcastStrides, sameShape, type Shape } from '../shape.ts';
-import { checkDType, deviceOf, type DType, full, Tensor } from '../tensor.ts';
-import { sumToShape } from './reduce.ts';
+import { full } from '../creation.ts';
+import { type BinaryOp, DERIVATIVE_FROM, type UnaryOp } from '../devices/kernels/elementwise.ts';
+import { broadcastShapes, broadcastStrides, mergeAxes, sameShape } from '../shape.ts';
+import { checkDType, deviceOf, type DType, Tensor } from '../tensor.ts';
+import { sumToShape } from './broadcast.ts';
 
 /** `scale * x + shift`, with numbers of the host; the shape of x. */
 export function affine(x: Tensor, scale: number, shift = 0): Tensor {
@@ -21,12 +22,11 @@ function unary(op: UnaryOp, x: Tensor): Tensor {
   checkDType(op, 'x', x, 'f32');
   const out = new Tensor(x.device, x.shape);
   x.device.kernels.unary({ op, x: x.buffer, out: out.buffer, count: x.size });
-  return record(op, out, [x], [x, out], (gradient, [savedX, savedY]) => {
+  return record(op, out, [x], [DERIVATIVE_FROM[op] === 'x' ? x : out], (gradient, [input]) => {
     const gradX = new Tensor(gradient.device, gradient.shape);
     gradient.device.kernels.unaryBackward({
       op,
-      x: savedX!.buffer,
-      y: savedY!.buffer,
+      input: input!.buffer,
       gradient: gradient.buffer,
       out: gradX.buffer,
       count: gradient.size,
@@ -168,26 +168,4 @@ function binary(op: BinaryOp, a: Tensor, b: Tensor): Tensor {
     bStrides: merged.strides[1]!,
   });
   return out;
-}
-
-/** Drops axes of extent 1 and joins neighbours that every operand steps through as one. Gives at least one axis. */
-export function mergeAxes(
-  shape: Shape,
-  strides: readonly (readonly number[])[],
-): { shape: number[]; strides: number[][] } {
-  const merged: number[] = [];
-  const steps: number[][] = strides.map(() => []);
-  for (let axis = shape.length - 1; axis >= 0; axis--) {
-    const extent = shape[axis]!;
-    if (extent === 1) continue;
-    const joins = merged.length > 0 && strides.every((own, i) => own[axis] === steps[i]![0]! * merged[0]!);
-    if (joins) {
-      merged[0] = merged[0]! * extent;
-    } else {
-      merged.unshift(extent);
-      for (let i = 0; i < strides.length; i++) steps[i]!.unshift(strides[i]![axis]!);
-    }
-  }
-  if (merged.length === 0) return { shape: [1], strides: strides.map(() => [1]) };
-  return { shape: merged, strides: steps };
 }

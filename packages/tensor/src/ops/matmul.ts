@@ -1,11 +1,10 @@
-/** Matrix products: plain, batched, and one matrix a group of rows (experts). */
+/** Matrix products, plain and batched. */
 import { record } from '../autograd.ts';
 import { formatShape, sameShape, sizeOf } from '../shape.ts';
-import { checkDType, deviceOf, Tensor, zeros } from '../tensor.ts';
+import { checkDType, deviceOf, Tensor } from '../tensor.ts';
 import { add } from './elementwise.ts';
-import { sum } from './reduce.ts';
 import { reshape } from './movement.ts';
-import type { SegmentPlan } from './rows.ts';
+import { sum } from './reduce.ts';
 
 /** How the operands of `matmul` are stored. */
 export interface MatmulOptions {
@@ -91,69 +90,4 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
   }
   const product = matmul(x, weight, { transposeB: true });
   return bias === undefined ? product : add(product, bias);
-}
-
-/**
- * `x weights[g]^T` for the rows of each group g: x `[rows, in]` sorted by group as the plan says, weights `[groups,
- * out, in]`; gives `[rows, out]`. A plan may have more segments than there are groups: their rows belong to no group,
- * and what they become is finite and means nothing.
- */
-export function groupedLinear(x: Tensor, weights: Tensor, plan: SegmentPlan): Tensor {
-  const device = deviceOf('groupedLinear', x, weights, plan.offsets);
-  const [groups = 0, n = 0, k = 0] = weights.shape;
-  const [rows = 0] = x.shape;
-  if (
-    weights.shape.length !== 3 ||
-    x.shape.length !== 2 ||
-    x.shape[1] !== k ||
-    groups > plan.segments ||
-    rows !== plan.count
-  ) {
-    throw new RangeError(
-      `groupedLinear: x ${formatShape(x.shape)}, weights ${formatShape(weights.shape)}, plan of ${plan.count} rows in ${plan.segments} groups: ` +
-        'expected x [rows, in], weights [groups, out, in]',
-    );
-  }
-  const product = (input: Tensor, w: Tensor, offsets: Tensor, transposeWeights: boolean): Tensor => {
-    const [columns, inner] = transposeWeights ? [n, k] : [k, n];
-    // Kernels need not write rows beyond the last group, and what memory held before may be infinite or NaN.
-    const result = plan.segments > groups ? zeros(device, [rows, columns]) : new Tensor(device, [rows, columns]);
-    device.kernels.groupedMatmul({
-      x: input.buffer,
-      weights: w.buffer,
-      offsets: offsets.buffer,
-      out: result.buffer,
-      groups: groups,
-      rows: rows,
-      n: columns,
-      k: inner,
-      transposeWeights,
-    });
-    return result;
-  };
-  const out = product(x, weights, plan.offsets, true);
-  return record(
-    'groupedLinear',
-    out,
-    [x, weights],
-    [x, weights, plan.offsets],
-    (gradient, [savedX, savedWeights, offsets], [needsX, needsWeights]) => {
-      const gradX = needsX ? product(gradient, savedWeights!, offsets!, false) : null;
-      let gradWeights: Tensor | null = null;
-      if (needsWeights) {
-        gradWeights = new Tensor(device, weights.shape);
-        device.kernels.groupedMatmulTransposed({
-          a: gradient.buffer,
-          b: savedX!.buffer,
-          offsets: offsets!.buffer,
-          out: gradWeights.buffer,
-          groups: groups,
-          rows: rows,
-          m: n,
-          n: k,
-        });
-      }
-      return [gradX, gradWeights];
-    },
-  );
 }

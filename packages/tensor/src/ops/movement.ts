@@ -1,8 +1,8 @@
 /** Ops that move elements without computing: reshape, permute, slice, concatenate, stretch. All work on f32 and i32. */
 import { record } from '../autograd.ts';
+import { zeros } from '../creation.ts';
 import {
   broadcastShapes,
-  broadcastStrides,
   checkShape,
   formatShape,
   normalizeAxis,
@@ -11,9 +11,8 @@ import {
   sizeOf,
   stridesOf,
 } from '../shape.ts';
-import { deviceOf, Tensor, zeros } from '../tensor.ts';
-import { mergeAxes } from './elementwise.ts';
-import { sumToShape } from './reduce.ts';
+import { deviceOf, Tensor } from '../tensor.ts';
+import { copyStrided, stretchTo, sumToShape } from './broadcast.ts';
 
 /** The same elements in another shape, sharing memory. One extent may be -1: it is what is left. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
@@ -120,30 +119,5 @@ export function stretch(x: Tensor, shape: Shape): Tensor {
   if (!sameShape(broadcastShapes('stretch', x.shape, shape), shape)) {
     throw new RangeError(`stretch: ${formatShape(x.shape)} cannot be stretched to ${formatShape(shape)}`);
   }
-  const out = new Tensor(x.device, shape, x.dtype);
-  copyStrided(x, 0, broadcastStrides(x.shape, shape), out, 0, stridesOf(shape), shape);
-  return record('stretch', out, [x], [], (gradient) => [sumToShape(gradient, x.shape)]);
-}
-
-function copyStrided(
-  x: Tensor,
-  xOffset: number,
-  xStrides: readonly number[],
-  out: Tensor,
-  outOffset: number,
-  outStrides: readonly number[],
-  shape: Shape,
-): void {
-  const merged = mergeAxes(shape, [xStrides, outStrides]);
-  if (merged.shape.length > 6)
-    throw new RangeError(`copying ${formatShape(shape)} needs ${merged.shape.length} axes, at most 6 work`);
-  x.device.kernels.stridedCopy({
-    x: x.buffer,
-    xOffset,
-    xStrides: merged.strides[0]!,
-    out: out.buffer,
-    outOffset,
-    outStrides: merged.strides[1]!,
-    shape: merged.shape,
-  });
+  return record('stretch', stretchTo(x, shape), [x], [], (gradient) => [sumToShape(gradient, x.shape)]);
 }

@@ -1,22 +1,7 @@
 /** The arithmetic of an optimiser step, fused over all parameters. No gradients flow through it. */
 import type { Device } from '../devices/device.ts';
 import { formatShape, sameShape } from '../shape.ts';
-import { checkDType, deviceOf, Tensor } from '../tensor.ts';
-import { sqrt } from './elementwise.ts';
-
-/**
- * Euclidean norm of all elements of all tensors (f32, at least one), as a scalar on the device. No gradient flows
- * through it.
- */
-export function globalNorm(tensors: readonly Tensor[]): Tensor {
-  const [first] = tensors;
-  if (first === undefined) throw new RangeError('globalNorm: needs at least one tensor');
-  for (const x of tensors) checkDType('globalNorm', 'x', x, 'f32');
-  const device = deviceOf('globalNorm', ...tensors);
-  const total = new Tensor(device, []);
-  device.kernels.sumOfSquares({ xs: tensors.map((x) => ({ x: x.buffer, count: x.size })), out: total.buffer });
-  return sqrt(total);
-}
+import type { Tensor } from '../tensor.ts';
 
 /** One parameter of an AdamW step, with its gradient and moments: all f32 of one shape. */
 export interface AdamWSlot {
@@ -67,4 +52,7 @@ export function adamWStep(device: Device, slots: readonly AdamWSlot[], settings:
     gradientScale: gradientScale?.buffer ?? null,
     ...rest,
   });
+  for (const slot of slots) {
+    for (const changed of [slot.parameter, slot.firstMoment, slot.secondMoment]) changed.markChanged();
+  }
 }

@@ -1,10 +1,10 @@
-/** Reductions: along one axis or over everything, and back to a broadcast operand's shape. */
+/** Reductions, along one axis or over everything. */
 import { record } from '../autograd.ts';
-import type { ReduceOp } from '../devices/kernels.ts';
-import { normalizeAxis, sameShape, type Shape, sizeOf } from '../shape.ts';
-import { checkDType, Tensor } from '../tensor.ts';
-import { affine, divide, equal, multiply } from './elementwise.ts';
-import { reshape, stretch } from './movement.ts';
+import { normalizeAxis, type Shape, sizeOf } from '../shape.ts';
+import { checkDType, deviceOf, Tensor } from '../tensor.ts';
+import { reduceAxis, stretchTo, viewAs } from './broadcast.ts';
+import { affine, divide, equal, multiply, sqrt } from './elementwise.ts';
+import { reshape } from './movement.ts';
 
 /** Shape of a reduction. */
 export interface ReduceOptions {
@@ -15,9 +15,9 @@ export interface ReduceOptions {
 /** Sum along `axis`, or of all elements when it is left out. Sums over nothing are 0. */
 export function sum(x: Tensor, axis?: number, options: ReduceOptions = {}): Tensor {
   const split = splitShape('sum', x, axis);
-  const out = reduce('sum', x, split);
+  const out = reduceAxis('sum', x, split, split.reduced);
   return withAxis(
-    record('sum', out, [x], [], (gradient) => [stretch(reshape(gradient, split.kept), x.shape)]),
+    record('sum', out, [x], [], (gradient) => [stretchTo(viewAs(gradient, split.kept), x.shape)]),
     split,
     options,
   );
@@ -41,34 +41,27 @@ export function min(x: Tensor, axis?: number, options: ReduceOptions = {}): Tens
 
 function extreme(op: 'max' | 'min', x: Tensor, axis: number | undefined, options: ReduceOptions): Tensor {
   const split = splitShape(op, x, axis);
-  const out = reduce(op, x, split);
+  const out = reduceAxis(op, x, split, split.reduced);
   const recorded = record(op, out, [x], [x, out], (gradient, [savedX, extremum]) => {
-    const hit = equal(savedX!, reshape(extremum!, split.kept));
-    const share = divide(reshape(gradient, split.kept), reshape(reduce('sum', hit, split), split.kept));
+    const hit = equal(savedX!, viewAs(extremum!, split.kept));
+    const share = divide(viewAs(gradient, split.kept), reduceAxis('sum', hit, split, split.kept));
     return [multiply(hit, share)];
   });
   return withAxis(recorded, split, options);
 }
 
-/** Sums over the axes along which `shape` was stretched to become `x.shape`: the gradient of broadcasting. */
-export function sumToShape(x: Tensor, shape: Shape): Tensor {
-  if (sameShape(x.shape, shape)) return x;
-  const missing = x.shape.length - shape.length;
-  let current = x;
-  // Neighbouring stretched axes are summed together, from the back so that earlier axis numbers stay valid.
-  for (let axis = x.shape.length - 1; axis >= 0; axis--) {
-    const stretched = (i: number): boolean => i < missing || (shape[i - missing] === 1 && x.shape[i] !== 1);
-    if (!stretched(axis)) continue;
-    let first = axis;
-    while (first > 0 && stretched(first - 1)) first--;
-    const outer = sizeOf(current.shape.slice(0, first));
-    const length = sizeOf(current.shape.slice(first, axis + 1));
-    const inner = sizeOf(current.shape.slice(axis + 1));
-    const rest = [...current.shape.slice(0, first), ...current.shape.slice(axis + 1)];
-    current = reduce('sum', current, { outer, length, inner, reduced: rest, kept: rest });
-    axis = first;
-  }
-  return reshape(current, shape);
+/**
+ * Euclidean norm of all elements of all tensors (f32, at least one), as a scalar on the device. No gradient flows
+ * through it.
+ */
+export function globalNorm(tensors: readonly Tensor[]): Tensor {
+  const [first] = tensors;
+  if (first === undefined) throw new RangeError('globalNorm: needs at least one tensor');
+  for (const x of tensors) checkDType('globalNorm', 'x', x, 'f32');
+  const device = deviceOf('globalNorm', ...tensors);
+  const total = new Tensor(device, []);
+  device.kernels.sumOfSquares({ xs: tensors.map((x) => ({ x: x.buffer, count: x.size })), out: total.buffer });
+  return sqrt(total);
 }
 
 interface Split {
@@ -93,12 +86,6 @@ function splitShape(op: string, x: Tensor, axis: number | undefined): Split {
     reduced: shape.toSpliced(at, 1),
     kept: shape.with(at, 1),
   };
-}
-
-function reduce(op: ReduceOp, x: Tensor, { outer, length, inner, reduced }: Split): Tensor {
-  const out = new Tensor(x.device, reduced);
-  x.device.kernels.reduce({ op, x: x.buffer, out: out.buffer, outer, length, inner });
-  return out;
 }
 
 function withAxis(x: Tensor, split: Split, options: ReduceOptions): Tensor {

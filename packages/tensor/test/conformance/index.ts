@@ -7,15 +7,23 @@ import * as fc from 'fast-check';
 import type { Device } from '../../src/devices/device.ts';
 import type * as api from '../../src/index.ts';
 import { checkExtreme, checkOp } from '../support/check.ts';
-import { attentionOps } from './attention.ts';
+import { attention } from './attention.ts';
 import { creation } from './creation.ts';
+import { crossEntropy } from './cross-entropy.ts';
 import { elementwise } from './elementwise.ts';
-import { losses } from './loss.ts';
-import { products } from './matmul.ts';
+import { gather } from './gather.ts';
+import { groupedMatmul } from './grouped-matmul.ts';
+import { matmul } from './matmul.ts';
 import { movement } from './movement.ts';
-import { normalization } from './normalization.ts';
-import { reductions } from './reduce.ts';
-import { rowOps } from './rows.ts';
+import { norm } from './norm.ts';
+import { optimizer } from './optimizer.ts';
+import { random } from './random.ts';
+import { reduce } from './reduce.ts';
+import { rope } from './rope.ts';
+import { segments } from './segments.ts';
+import { softmax } from './softmax.ts';
+import { swiglu } from './swiglu.ts';
+import { topk } from './topk.ts';
 import type { OpSuite } from './suite.ts';
 
 /** What the package exports beside ops. */
@@ -40,12 +48,20 @@ export const suites: Readonly<Record<OpName, OpSuite>> = {
   ...creation,
   ...elementwise,
   ...movement,
-  ...reductions,
-  ...products,
-  ...normalization,
-  ...attentionOps,
-  ...rowOps,
-  ...losses,
+  ...reduce,
+  ...matmul,
+  ...groupedMatmul,
+  ...norm,
+  ...softmax,
+  ...swiglu,
+  ...rope,
+  ...attention,
+  ...crossEntropy,
+  ...topk,
+  ...gather,
+  ...segments,
+  ...random,
+  ...optimizer,
 };
 
 export const opNames = Object.keys(suites) as OpName[];

@@ -1,10 +1,9 @@
-/** Suites of the matrix products. */
+/** Suites of the matrix product. */
 import * as fc from 'fast-check';
-import { groupedLinear, linear, matmul } from '../../src/ops/matmul.ts';
-import { segmentPlan } from '../../src/ops/rows.ts';
+import { linear, matmul as matmulOp } from '../../src/ops/matmul.ts';
 import { type Shape, sizeOf } from '../../src/shape.ts';
-import { fromFlat, map, type NdArray, ndarray, noise, range } from '../support/array.ts';
-import { anyExtent, anySeed, DENORMAL, type OpCase, type OpSuite, real, SPECIAL, whole } from './suite.ts';
+import { fromFlat, map, type NdArray, noise, range } from '../support/array.ts';
+import { anyExtent, anySeed, DENORMAL, type OpCase, type OpSuite, real, SPECIAL } from './suite.ts';
 
 interface Transposes {
   readonly transposeA?: boolean;
@@ -51,7 +50,7 @@ function multiplied({ m, n, k, aBatch = [], bBatch = [], ...transposes }: Sizes,
       noise([...aBatch, ...(transposeA ? [k, m] : [m, k])], seed),
       noise([...bBatch, ...(transposeB ? [n, k] : [k, n])], seed + 1),
     ],
-    op: (a, b) => matmul(a, b, transposes),
+    op: (a, b) => matmulOp(a, b, transposes),
     reference: product(transposes),
   };
 }
@@ -81,31 +80,15 @@ const withBias = (lead: Shape, inner: number, out: number, seed = 1): OpCase => 
   },
 });
 
-/** Rows already sorted into groups of the given sizes. */
-function grouped(sizes: readonly number[], inner: number, out: number, seed = 1): OpCase {
-  const groupOf = sizes.flatMap((size, g) => Array<number>(size).fill(g));
-  return {
-    inputs: [noise([groupOf.length, inner], seed), noise([sizes.length, out, inner], seed + 1), whole(groupOf)],
-    op: (x, w, keys) => groupedLinear(x, w, segmentPlan(keys, sizes.length)),
-    reference: (x, w) =>
-      ndarray([groupOf.length, out], ([row, column]) => {
-        let sum = 0;
-        for (let i = 0; i < inner; i++)
-          sum += x.data[row! * inner + i]! * w.data[(groupOf[row!]! * out + column!) * inner + i]!;
-        return sum;
-      }),
-  };
-}
-
 /** A case whose first input has one odd number in its first row. All others are eighths, so that sums are exact. */
-const spoiled = (testCase: OpCase, value: number): OpCase => {
+export const spoiled = (testCase: OpCase, value: number): OpCase => {
   const [x, ...rest] = testCase.inputs.map((input) =>
     input.integer ? input : map(input, (number) => Math.round(8 * number) / 8),
   );
   return { ...testCase, inputs: [fromFlat(x!.shape, x!.data.with(0, value)), ...rest] };
 };
 
-export const products = {
+export const matmul = {
   matmul: {
     awkward: [
       ...TRANSPOSES.flatMap((transposes) => [
@@ -139,28 +122,6 @@ export const products = {
     extreme: [
       ...[Infinity, -Infinity, Number.NaN].map((value) => spoiled(withBias([3], 4, 5), value)),
       { ...withBias([1], 1, 2), inputs: [real([2 ** -140], [1, 1]), real([1, 2], [2, 1]), real([0, -(2 ** -140)])] },
-    ],
-    gradients: 'checked',
-  },
-  groupedLinear: {
-    awkward: [
-      grouped([3, 0, 5, 1], 5, 8),
-      grouped([0, 0, 9], 12, 7),
-      grouped([1], 1, 1),
-      grouped([0, 0], 3, 2),
-      grouped([0, 4, 0, 0, 2, 70, 0], 12, 7),
-      grouped([131, 3], 64, 33),
-      grouped([2, 3], 0, 2),
-    ],
-    any: fc
-      .tuple(fc.array(fc.nat({ max: 5 }), { minLength: 1, maxLength: 5 }), anyExtent, anyExtent, anySeed)
-      .map(([sizes, inner, out, seed]) => grouped(sizes, inner, out, seed)),
-    extreme: [
-      ...[Infinity, Number.NaN].map((value) => spoiled(grouped([2, 0, 3], 4, 5), value)),
-      {
-        ...grouped([1, 1], 1, 1),
-        inputs: [real([2 ** -140, 1], [2, 1]), real([1, 2 ** -140], [2, 1, 1]), whole([0, 1])],
-      },
     ],
     gradients: 'checked',
   },

@@ -1,6 +1,6 @@
 /** Suites of the reductions. */
 import * as fc from 'fast-check';
-import { max, mean, min, type ReduceOptions, sum } from '../../src/ops/reduce.ts';
+import { globalNorm, max, mean, min, type ReduceOptions, sum } from '../../src/ops/reduce.ts';
 import type { Shape } from '../../src/shape.ts';
 import type { Tensor } from '../../src/tensor.ts';
 import { at, fromFlat, type NdArray, ndarray, noise, range, total } from '../support/array.ts';
@@ -67,9 +67,31 @@ function reduction(op: Reduction, f: (values: number[]) => number): OpSuite {
   };
 }
 
-export const reductions = {
+const norm = (inputs: readonly Input[]): OpCase => ({
+  inputs,
+  op: (...xs) => globalNorm(xs),
+  reference: (...xs) => fromFlat([], [Math.sqrt(total(xs.flatMap(({ data }) => total(data.map((x) => x * x)))))]),
+});
+
+export const reduce = {
   sum: reduction(sum, total),
   mean: reduction(mean, (values) => total(values) / values.length),
   max: reduction(max, (values) => values.reduce((most, x) => Math.max(most, x), -Infinity)),
   min: reduction(min, (values) => values.reduce((least, x) => Math.min(least, x), Infinity)),
+  globalNorm: {
+    awkward: [
+      norm([noise([1], 1)]),
+      norm([noise([0], 1)]),
+      norm([5, 0, 3, 20_011, 7, 300, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((count, i) => noise([count], i + 1))),
+      norm([noise([131, 67], 1), noise([], 2)]),
+    ],
+    any: fc
+      .tuple(fc.array(anyShape(0, 3), { minLength: 1, maxLength: 4 }), anySeed)
+      .map(([shapes, seed]) => norm(shapes.map((shape, i) => noise(shape, seed + i)))),
+    extreme: [
+      ...[Number.NaN, Infinity, -Infinity, 0, 1e18].map((value) => norm([noise([5], 1), real([1, value])])),
+      norm([real(DENORMAL)]),
+    ],
+    gradients: 'none',
+  },
 } satisfies Record<string, OpSuite>;

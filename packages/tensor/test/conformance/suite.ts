@@ -68,6 +68,9 @@ export function real(values: ArrayLike<number>, shape: Shape = [values.length]):
   return fromFlat(shape, Float32Array.from(values));
 }
 
+/** For ops without an input: only says on which device. */
+export const HERE: Input = real([]);
+
 /** Shapes with extents from 0; large extents are for the awkward cases. */
 export function anyShape(minRank: number, maxRank: number, smallest = 0): fc.Arbitrary<number[]> {
   return fc.array(fc.integer({ min: smallest, max: 7 }), { minLength: minRank, maxLength: maxRank });

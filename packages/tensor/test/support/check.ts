@@ -3,10 +3,11 @@
  * behind.
  */
 import { backward } from '../../src/autograd.ts';
+import { tensor } from '../../src/creation.ts';
 import type { Device } from '../../src/devices/device.ts';
 import { scope } from '../../src/scope.ts';
 import { formatShape, sameShape } from '../../src/shape.ts';
-import { tensor, Tensor } from '../../src/tensor.ts';
+import { Tensor } from '../../src/tensor.ts';
 import type { Input, OpCase, OpSuite } from '../conformance/suite.ts';
 import { fromFlat, type NdArray, noise, total } from './array.ts';
 

@@ -21,7 +21,7 @@ import {
   type Tensor,
   zeros,
 } from '@lpr/tensor';
-import { withoutGradients } from '../../graph.ts';
+import { withoutGradients } from '@lpr/tensor/nn';
 import { squaredDistances } from './measures.ts';
 
 export interface OrthogonalityOptions {

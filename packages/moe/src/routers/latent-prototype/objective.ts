@@ -3,8 +3,8 @@
  * they and the moving averages read.
  */
 import { affine, cast, matmul, ones, scatterAlongRows, segmentSum, softmax, sum, type Tensor } from '@lpr/tensor';
+import { withoutGradients } from '@lpr/tensor/nn';
 import type { Choices } from '../../choices.ts';
-import { withoutGradients } from '../../graph.ts';
 import type { LossTerm, Routing } from '../../router.ts';
 import { type BatchPart, overWhole } from '../../statistics.ts';
 import { gramOf, meanCosine, negativeMeanDistance, orthogonality } from './diversity.ts';

@@ -20,9 +20,8 @@ import {
   sum,
   type Tensor,
 } from '@lpr/tensor';
-import { withoutGradients } from '../../graph.ts';
+import { unitRows, withoutGradients } from '@lpr/tensor/nn';
 import { FAR } from '../../selection.ts';
-import { unitRows } from '../../unit-rows.ts';
 
 /**
  * KL divergence of N(mu, exp(logvar)) from N(0, I), mean over tokens (equation 13): `1/2 sum_d (mu^2 + exp(logvar) -

@@ -23,13 +23,11 @@ import {
   type Tensor,
   topK,
 } from '@lpr/tensor';
+import { constantSpec, type ParameterSpec, unitRows, weightSpec, withoutGradients } from '@lpr/tensor/nn';
 import { fullChoices } from '../../choices.ts';
-import { withoutGradients } from '../../graph.ts';
 import type { RouterCore, RouterMethod } from '../../method.ts';
-import { constantSpec, type ParameterSpec, weightSpec } from '../../parameters.ts';
 import { drawNoise, type RouteContext, type RouterShape } from '../../router.ts';
 import { checkGroups, limitToBestGroups, updateSelectionBias } from '../../selection.ts';
-import { unitRows } from '../../unit-rows.ts';
 import { gaussiansOf, moveDecayedSums, movePrototypes } from './ema.ts';
 import { AVERAGED, objectiveOf } from './objective.ts';
 import { type LatentPrototypeOptions, latentPrototypePresets } from './options.ts';

@@ -1,8 +1,7 @@
 /** From the settings to a measure: which tensors it needs, and the scores of encoded tokens against the prototypes. */
 import { affine, type Tensor } from '@lpr/tensor';
-import { constantSpec, type ParameterSpec, weightSpec } from '../../parameters.ts';
+import { constantSpec, type ParameterSpec, unitRows, weightSpec } from '@lpr/tensor/nn';
 import type { RouterShape } from '../../router.ts';
-import { unitRows } from '../../unit-rows.ts';
 import {
   dotProduct,
   gaussianKernel,

@@ -23,6 +23,11 @@ export function quotient(n: string, d: number, bound: number): string {
   return `quotient(${n}, ${d})`;
 }
 
+/** `floor(index / divisor)` of an index from a buffer. */
+export function dividedIndex(index: string, divisor: number): string {
+  return quotient(int(index), divisor, 2 ** 24);
+}
+
 /**
  * Whether a variable is NaN. Written with `===`, since the shading languages let NaN differ from itself no more than
  * equal itself.

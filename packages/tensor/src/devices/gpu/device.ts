@@ -1,8 +1,8 @@
 /** The gpu device: buffers that hold values, and the kernels put together. */
 import type { Device, DeviceBuffer, DeviceMemory } from '../device.ts';
-import type { Kernels } from '../kernels.ts';
+import type { Kernels } from '../kernels/index.ts';
 import type { GpuMode } from './backend.ts';
-import { gpuKernels } from './kernels.ts';
+import { gpuKernels } from './kernels/index.ts';
 import type { Launcher } from './launcher.ts';
 import type { Value } from './value.ts';
 

@@ -2,8 +2,9 @@
 import type { Device, DeviceBuffer, DeviceMemory } from '../device.ts';
 import { Allocator, type Block, ALIGNMENT } from './allocator.ts';
 import type { WorkerHandle } from './host.ts';
-import type { Kernels } from '../kernels.ts';
-import { wasmKernels } from './kernels.ts';
+import type { Kernels } from '../kernels/index.ts';
+import { encodeRecords, encodeWords, opcodeOf } from './commands/encoding.ts';
+import { wasmKernels } from './kernels/index.ts';
 import type { Profile } from './profile.ts';
 import type { CommandQueue } from './queue.ts';
 import type { Recorder } from './recorder.ts';
@@ -146,6 +147,7 @@ export class SharedMemoryDevice implements WasmDevice {
 
   #createRecorder(): Recorder {
     const queue = this.#queue;
+    const address = (buffer: DeviceBuffer): number => this.#addressOf('kernel', buffer);
     const temporary = (bytes: number): number => {
       const block = this.#allocateBlock(bytes);
       this.#temporaries.set(block.address, block);
@@ -153,8 +155,8 @@ export class SharedMemoryDevice implements WasmDevice {
     };
     return {
       threads: this.threads,
-      record: (opcode, tiles, words) => queue.record(opcode, tiles, words),
-      address: (buffer) => (buffer === null ? 0 : this.#addressOf('kernel', buffer)),
+      record: (name, tiles, words) => queue.record(opcodeOf(name), tiles, encodeWords(name, words, address)),
+      address,
       temporary,
       release: (address) => {
         const block = this.#temporaries.get(address / ALIGNMENT);
@@ -162,10 +164,11 @@ export class SharedMemoryDevice implements WasmDevice {
         this.#temporaries.delete(block.address);
         this.#allocator.free(block);
       },
-      table: (words) => {
-        const address = temporary(4 * words.length);
-        queue.write(address, new Uint8Array(Int32Array.from(words).buffer));
-        return address;
+      table: (name, rows) => {
+        const words = Int32Array.from(encodeRecords(name, rows, address));
+        const at = temporary(words.byteLength);
+        queue.write(at, new Uint8Array(words.buffer));
+        return at;
       },
     };
   }

@@ -137,7 +137,7 @@ function checkKernels(module: WasmModule, url: URL, digest: string | null): void
   );
   if (digest === null || compiledFrom.includes(digest)) return;
   throw new Error(
-    `createWasmDevice: the compiled kernels in ${url.href} are not those of the sources in packages/tensor/assembly; build them again ` +
+    `createWasmDevice: the compiled kernels in ${url.href} are not those of the sources beside them; build them again ` +
       'with "pnpm run kernels" in packages/tensor, and dist with "pnpm run build"',
   );
 }

@@ -3,6 +3,8 @@
  * the calling thread only records and stays responsive. Results are bit-identical for any number of threads.
  */
 import { formatBounds } from '../../shape.ts';
+import { commandName } from './commands/encoding.ts';
+import type { CommandName } from './commands/index.ts';
 import { SharedMemoryDevice, type WasmDevice } from './device.ts';
 import {
   availableThreads,
@@ -14,7 +16,6 @@ import {
   startWorkers,
   type WorkerMessage,
 } from './host.ts';
-import { kernelName } from './kernel-name.ts';
 import { CONTROL_BYTES } from './layout.ts';
 import { Profile } from './profile.ts';
 import { CommandQueue } from './queue.ts';
@@ -134,9 +135,9 @@ function threadCount(requested: number | undefined): number {
 }
 
 /** What the indices of a kernel are called, and what they choose among. */
-const INDEXED: Readonly<Record<string, readonly [indices: string, things: string]>> = {
+const INDEXED: Readonly<Partial<Record<CommandName, readonly [indices: string, things: string]>>> = {
   GROUPED_MATMUL: ['offset', 'places'],
-  GROUPED_TRANSPOSED: ['offset', 'places'],
+  GROUPED_MATMUL_TRANSPOSED: ['offset', 'places'],
   SOFTMAX_CROSS_ENTROPY: ['label', 'classes'],
   TAKE_ALONG_ROWS: ['index', 'columns'],
   SCATTER_ALONG_ROWS: ['index', 'columns'],
@@ -148,8 +149,8 @@ const INDEXED: Readonly<Record<string, readonly [indices: string, things: string
 };
 
 function kernelError({ opcode, tile, index, bound, message }: KernelFailure): Error {
-  const name = kernelName(opcode);
+  const name = commandName(opcode);
   if (bound < 0) return new Error(`wasm device: kernel ${name} failed in tile ${tile}: ${message}`);
-  const [indices = 'index', things = 'elements'] = INDEXED[name] ?? [];
+  const [indices = 'index', things = 'elements'] = INDEXED[name as CommandName] ?? [];
   return new RangeError(`wasm device: kernel ${name} met the ${indices} ${index}; ${formatBounds(bound, things)}`);
 }

@@ -1,6 +1,6 @@
 /**
  * Where things lie in the control block, the part of the shared memory through which the recording thread and the
- * workers speak. Like opcodes.ts this file is read by TypeScript and by AssemblyScript: plain integer constants only,
+ * workers speak. Like constants.ts this file is read by TypeScript and by AssemblyScript: plain integer constants only,
  * byte offsets from the start of the block. What different threads write lies 128 bytes apart, so that they do not
  * fight for cache lines.
  *

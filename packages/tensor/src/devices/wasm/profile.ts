@@ -2,9 +2,9 @@
  * Where the time of the queue goes: while a profile runs, the thread that finishes a command adds the time since the
  * one before to the sums of the command's label and of its kernel (assembly/runtime.ts).
  */
+import { commandName } from './commands/encoding.ts';
 import { now } from './host.ts';
 import { KERNEL_TIMES, LABEL_TIMES, LABELS, OPCODES, PROFILING } from './layout.ts';
-import { kernelName } from './kernel-name.ts';
 
 /** Milliseconds; `labels` and `kernels` each sum up to `busy`. */
 export interface ProfileTimes {
@@ -12,7 +12,7 @@ export interface ProfileTimes {
   /** Time in which some command ran; the rest of the total the queue was empty. */
   readonly busy: number;
   readonly labels: Readonly<Record<string, number>>;
-  /** By the kernel's name in opcodes.ts. */
+  /** By the command's name in commands/. */
   readonly kernels: Readonly<Record<string, number>>;
 }
 
@@ -68,7 +68,7 @@ export class Profile {
       total: now() - this.#startedAt,
       busy: this.#labelTimes.reduce((sum, time) => sum + time, 0),
       labels: timesByName(this.#labelTimes, (id) => this.#labels[id]!),
-      kernels: timesByName(this.#kernelTimes, kernelName),
+      kernels: timesByName(this.#kernelTimes, commandName),
     };
   }
 }

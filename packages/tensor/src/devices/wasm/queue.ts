@@ -19,10 +19,17 @@ import {
   TICKET,
   WANTED,
 } from './layout.ts';
-import { COPY, COPY_TILE_BYTES } from './opcodes.ts';
-import { ARGUMENT_WORDS } from './recorder.ts';
+import { ARGUMENT_WORDS, commandName, encodeWords, opcodeOf } from './commands/encoding.ts';
+import { COPY_TILE_BYTES } from './constants.ts';
 import type { SharedMemory } from './shared-memory.ts';
 import type { Staging } from './staging.ts';
+
+const COPY = opcodeOf('COPY_BYTES');
+
+/** All addresses are numbers here. */
+function copyWords(out: number, x: number, bytes: number): number[] {
+  return encodeWords('COPY_BYTES', { out, x, bytes }, () => 0);
+}
 
 interface Command {
   readonly opcode: number;
@@ -84,12 +91,12 @@ export class CommandQueue {
     return this.#deferred === 0 && this.#readCompleted() === this.#published;
   }
 
-  /** See Recorder.record. Throws when a kernel has failed. */
+  /** Appends a command by its number and the numbers in its words. Throws when a kernel has failed. */
   record(opcode: number, tiles: number, words: readonly number[]): void {
     if (this.failure) throw this.failure;
     if (words.length > ARGUMENT_WORDS) {
       throw new RangeError(
-        `record: kernel ${opcode} has ${words.length} argument words, at most ${ARGUMENT_WORDS} fit`,
+        `record: kernel ${commandName(opcode)} has ${words.length} argument words, at most ${ARGUMENT_WORDS} fit`,
       );
     }
     if (tiles === 0) return;
@@ -103,7 +110,7 @@ export class CommandQueue {
 
   /** Copies inside the device memory, in the order of the queue. */
   copy(destination: number, source: number, bytes: number): void {
-    this.record(COPY, Math.ceil(bytes / COPY_TILE_BYTES), [destination, source, bytes]);
+    this.record(COPY, Math.ceil(bytes / COPY_TILE_BYTES), copyWords(destination, source, bytes));
   }
 
   /** Puts `data` at `address`, in the order of the queue; `data` may change as soon as this returns. */
@@ -196,7 +203,8 @@ export class CommandQueue {
     if (this.#isRingFull()) return false;
     const source = this.#options.staging.put(data, this.#published, this.#readCompleted());
     if (source === null) return false;
-    this.#publish(COPY, Math.ceil(data.length / COPY_TILE_BYTES), label, [address, source, data.length]);
+    const words = copyWords(address, source, data.length);
+    this.#publish(COPY, Math.ceil(data.length / COPY_TILE_BYTES), label, words);
     return true;
   }
 

@@ -2,19 +2,19 @@
  * Causal grouped-query attention. Without shared memory a fused kernel would compute each score many times over, so
  * scores are written out, for as many sequences at once as a bounded block of memory holds.
  */
-import type { AttentionArguments, Kernels } from '../../kernels.ts';
+import type { AttentionArguments, AttentionKernels } from '../../kernels/attention.ts';
 import { axes, indexOf, int, quotient } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
-import { dotLoop, eachColumn, returnTile, tileColumns, tileWidth } from './matmul.ts';
 import { join } from './movement.ts';
+import { dotLoop, eachColumn, returnTile, tileColumns, tileWidth } from './tiles.ts';
 
 /** Scores that are written out at once: at most 256 MiB. */
 const MOST_SCORES = 2 ** 26;
 
 type Sizes = Omit<AttentionArguments, 'q' | 'k' | 'v' | 'out' | 'logSumExp'>;
 
-export function attentionKernels(run: Recorder): Pick<Kernels, 'attention' | 'attentionBackward'> {
+export function attentionKernels(run: Recorder): AttentionKernels {
   return {
     attention({ q: qBuffer, k: kBuffer, v: vBuffer, out, logSumExp, ...sizes }) {
       if (sizes.batch * sizes.sequence * sizes.heads === 0) return;

@@ -3,7 +3,7 @@
  * `exp` and `log` of the shading languages may give numbers for NaN, and their `log(0)` need not be infinite.
  */
 import type { DeviceBuffer } from '../../device.ts';
-import type { BinaryOp, Kernels, UnaryOp } from '../../kernels.ts';
+import type { BinaryOp, ElementwiseKernels, UnaryOp } from '../../kernels/elementwise.ts';
 import { stridesOf } from '../../../shape.ts';
 import { indexOf, isNaNText, split } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
@@ -28,7 +28,7 @@ const UNARY: Record<UnaryOp, string> = {
   softplus: '(x < 0.0 ? 0.0 : x) + logOnePlus(Math.exp(-Math.abs(x)))',
 };
 
-/** Derivatives: expressions in x and `y = op(x)`. Where x is NaN and y is not, x decides. */
+/** Derivatives: expressions in x or in `y = op(x)`, as DERIVATIVE_FROM says, or in neither. */
 const DERIVATIVE: Record<UnaryOp, string> = {
   negate: '-1.0',
   abs: UNARY.sign,
@@ -58,9 +58,7 @@ const BINARY: Record<BinaryOp, string> = {
   equal: 'p === q ? 1.0 : 0.0',
 };
 
-type Elementwise = Pick<Kernels, 'fill' | 'affine' | 'unary' | 'unaryBackward' | 'binary' | 'cast'>;
-
-export function elementwiseKernels(run: Recorder): Elementwise {
+export function elementwiseKernels(run: Recorder): ElementwiseKernels {
   return {
     fill({ out, value, integer }) {
       if (out.elements > 0) run.store(out, run.constant(out.elements, value), integer);
@@ -79,15 +77,13 @@ export function elementwiseKernels(run: Recorder): Elementwise {
       if (out.elements > 0) run.define(out, op, [{ buffer: x }], ([p]) => withNames(UNARY[op], { x: p! }));
     },
 
-    unaryBackward({ op, x, y, gradient, out }) {
+    unaryBackward({ op, input, gradient, out }) {
       if (out.elements === 0) return;
       const derivative = DERIVATIVE[op];
-      const inputs = { x, y };
-      const names = (['x', 'y'] as const).filter((name) => new RegExp(`\\b${name}\\b`).test(derivative));
-      const operands = [gradient, ...names.map((name) => inputs[name])].map((buffer) => ({ buffer }));
-      run.define(out, `derivative of ${op}`, operands, ([g, ...rest]) => {
-        const texts = Object.fromEntries(names.map((name, i) => [name, rest[i]!]));
-        return `${g!} * (${withNames(derivative, texts)})`;
+      const isConstant = !/\b[xy]\b/.test(derivative);
+      const operands = (isConstant ? [gradient] : [gradient, input]).map((buffer) => ({ buffer }));
+      run.define(out, `derivative of ${op}`, operands, ([g, text]) => {
+        return `${g!} * (${isConstant ? derivative : withNames(derivative, { x: text!, y: text! })})`;
       });
     },
 

@@ -1,6 +1,6 @@
 /** Strided copies. A copy of neighbours is free: the buffer then holds a part of the other's value. */
 import { stridesOf } from '../../../shape.ts';
-import type { Kernels } from '../../kernels.ts';
+import type { MovementKernels } from '../../kernels/movement.ts';
 import { chunksOf, indexOf, product, quotient, sumOf } from '../axes.ts';
 import { MOST_BUFFERS } from '../launcher.ts';
 import type { Recorder } from '../recorder.ts';
@@ -8,7 +8,7 @@ import type { Expression } from '../recipe.ts';
 import type { Value } from '../value.ts';
 import { operand } from './elementwise.ts';
 
-export function movementKernels(run: Recorder): Pick<Kernels, 'stridedCopy'> {
+export function movementKernels(run: Recorder): MovementKernels {
   return {
     stridedCopy({ x, xOffset, xStrides, out, outOffset, outStrides, shape }) {
       const count = product(shape);

@@ -1,17 +1,12 @@
-/** Random numbers and the optimiser. */
-import { philox4x32 } from '../../../random.ts';
-import type { AdamWSegment, Kernels } from '../../kernels.ts';
+/** The optimiser: a step of several parameters in one launch. */
+import type { AdamWSegment, OptimizerKernels } from '../../kernels/optimizer.ts';
 import { axes, int, sumOf } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
 import { join } from './movement.ts';
 
-export function optimizerKernels(run: Recorder): Pick<Kernels, 'random' | 'adamW'> {
+export function optimizerKernels(run: Recorder): OptimizerKernels {
   return {
-    random({ out, distribution, count, keyLow, keyHigh }) {
-      if (count > 0) run.store(out, run.upload(randomNumbers(distribution, count, keyLow, keyHigh)));
-    },
-
     adamW({ segments, gradientScale, ...settings }) {
       const scale = gradientScale === null ? null : run.value(gradientScale);
       const written = segments.filter(({ count }) => count > 0);
@@ -23,7 +18,7 @@ export function optimizerKernels(run: Recorder): Pick<Kernels, 'random' | 'adamW
   };
 }
 
-type Settings = Omit<Parameters<Kernels['adamW']>[0], 'segments' | 'gradientScale'>;
+type Settings = Omit<Parameters<OptimizerKernels['adamW']>[0], 'segments' | 'gradientScale'>;
 
 /** What a step replaces, in the order in which it is written. */
 const STATE = ['parameter', 'firstMoment', 'secondMoment'] as const;
@@ -147,24 +142,4 @@ function inOneBlock(run: Recorder, values: readonly Value[]): Value {
     end += value.elements;
   }
   return run.part(first.whole, first.offset, end - first.offset);
-}
-
-/** Made on the host: gpu.js has no 32-bit integer product. The definition is in ../../kernels.ts. */
-function randomNumbers(distribution: 'uniform' | 'normal', count: number, low: number, high: number): Float32Array {
-  const out = new Float32Array(count);
-  for (let start = 0; start < count; start += 4) {
-    const block = start / 4;
-    const bits = philox4x32([block >>> 0, Math.floor(block / 2 ** 32), 0, 0], [low, high]);
-    const numbers = bits.map((word) => (word >>> 8) * 2 ** -24);
-    if (distribution === 'normal') {
-      for (const pair of [0, 2]) {
-        const radius = Math.sqrt(-2 * Math.log(numbers[pair]! + 2 ** -24));
-        const angle = 2 * Math.PI * numbers[pair + 1]!;
-        numbers[pair] = radius * Math.cos(angle);
-        numbers[pair + 1] = radius * Math.sin(angle);
-      }
-    }
-    for (let i = 0; i < 4 && start + i < count; i++) out[start + i] = numbers[i]!;
-  }
-  return out;
 }

@@ -3,7 +3,7 @@
  * results are reduced again. So sums stay accurate, their order is fixed, and there are threads enough for a long axis
  * alone.
  */
-import type { Kernels, ReduceOp } from '../../kernels.ts';
+import type { ReduceKernels, ReduceOp } from '../../kernels/reduce.ts';
 import { axes, chunksOf, indexOf, int, isNaNText, sumOf } from '../axes.ts';
 import { MOST_BUFFERS } from '../launcher.ts';
 import { argumentsOf, declarations } from '../recipe.ts';
@@ -119,7 +119,7 @@ export function reduceLoop(
   return lines.join('\n');
 }
 
-export function reduceKernels(run: Recorder): Pick<Kernels, 'reduce' | 'sumOfSquares'> {
+export function reduceKernels(run: Recorder): ReduceKernels {
   return {
     reduce({ op, x, out, outer, length, inner }) {
       if (out.elements === 0) return;

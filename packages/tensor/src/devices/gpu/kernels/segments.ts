@@ -3,11 +3,10 @@
  * everything is a gather: each place of the result searches for what belongs there. Hence all results are
  * deterministic.
  */
-import type { Kernels } from '../../kernels.ts';
-import { axes, indexOf, int, LARGEST_VARIABLE, quotient } from '../axes.ts';
+import type { SegmentKernels } from '../../kernels/segments.ts';
+import { axes, dividedIndex, indexOf, int, LARGEST_VARIABLE, quotient } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
-import { dividedIndex } from './rows.ts';
 
 /** Digits of the radix sort: one pass sorts this many segments. */
 const RADIX = 512;
@@ -15,7 +14,7 @@ const RADIX = 512;
 /** Keys that one thread of a pass looks through. */
 const BLOCK = 256;
 
-export function segmentKernels(run: Recorder): Pick<Kernels, 'segmentPlan' | 'segmentSum'> {
+export function segmentKernels(run: Recorder): SegmentKernels {
   return {
     segmentPlan({ keys: keysBuffer, counts, offsets, order, inverse, count, segments }) {
       if (count === 0) {

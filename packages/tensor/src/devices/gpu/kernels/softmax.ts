@@ -1,12 +1,12 @@
 /** Softmax and logarithmic sums of exponentials over rows, stable. */
-import type { Kernels } from '../../kernels.ts';
+import type { SoftmaxKernels } from '../../kernels/softmax.ts';
 import { axes, indexOf } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
+import { overRows, rowNumber } from './over-rows.ts';
 import { LONGEST, reduceLoop } from './reduce.ts';
-import { overRows, rowNumber } from './rows-of.ts';
 
-export function softmaxKernels(run: Recorder): Pick<Kernels, 'softmax' | 'softmaxBackward' | 'logSumExp'> {
+export function softmaxKernels(run: Recorder): SoftmaxKernels {
   return {
     softmax({ x: xBuffer, out, rows, columns }) {
       if (out.elements === 0) return;

@@ -1,17 +1,10 @@
 /** Records matrix products. */
-import type { Kernels } from '../../kernels.ts';
-import {
-  MATMUL_DEPTH_BITS,
-  MATMUL_PACK,
-  MATMUL_PACK_COLUMNS,
-  MATMUL_PRODUCT,
-  MATMUL_TURN,
-  MATMUL_TURNED_ROW,
-} from '../opcodes.ts';
+import type { MatmulKernels } from '../../kernels/matmul.ts';
+import { MATMUL_DEPTH_BITS, MATMUL_PACK_COLUMNS, MATMUL_TURNED_ROW } from '../constants.ts';
 import type { Recorder } from '../recorder.ts';
-import { packedBytes, tile } from './tiling.ts';
+import { packedBytes, tile } from './matmul-tiling.ts';
 
-export function matmulKernels(recorder: Recorder): Pick<Kernels, 'matmul'> {
+export function matmulKernels(recorder: Recorder): MatmulKernels {
   return {
     matmul({ a, b, out, batch, m, n, k, transposeA, transposeB, aBatchStride, bBatchStride, accumulate }): void {
       if (batch * m * n === 0) return;
@@ -26,7 +19,7 @@ export function matmulKernels(recorder: Recorder): Pick<Kernels, 'matmul'> {
         const bytes = parts * m * MATMUL_TURNED_ROW;
         const copies = aBatchStride === 0 ? 1 : batch;
         const turned = recorder.temporary(copies * bytes);
-        recorder.record(MATMUL_TURN, copies * parts, [left.address, turned, m, k, left.stride]);
+        recorder.record('MATMUL_TURN', copies * parts, { a: left.address, turned, m, k, aBatchBytes: left.stride });
         left = { address: turned, stride: aBatchStride === 0 ? 0 : bytes };
       }
       const pack = rowTiles > 1;
@@ -35,30 +28,37 @@ export function matmulKernels(recorder: Recorder): Pick<Kernels, 'matmul'> {
         const copies = bBatchStride === 0 ? 1 : batch;
         const packed = recorder.temporary(copies * bytes);
         const packTiles = Math.ceil(n / MATMUL_PACK_COLUMNS);
-        const words = [right.address, packed, n, k, Number(transposeB), right.stride, packTiles];
-        recorder.record(MATMUL_PACK, copies * packTiles * parts, words);
+        recorder.record('MATMUL_PACK', copies * packTiles * parts, {
+          b: right.address,
+          packed,
+          n,
+          k,
+          transposeB,
+          bBatchBytes: right.stride,
+          columnTiles: packTiles,
+        });
         right = { address: packed, stride: bBatchStride === 0 ? 0 : bytes };
       }
 
-      recorder.record(MATMUL_PRODUCT, batch * rowTiles * columnTiles, [
-        left.address,
-        right.address,
-        recorder.address(out),
+      recorder.record('MATMUL_PRODUCT', batch * rowTiles * columnTiles, {
+        a: left.address,
+        b: right.address,
+        out,
         m,
         n,
         k,
-        Number(transposeA),
-        Number(transposeB),
-        left.stride,
-        right.stride,
-        Number(accumulate),
-        rows,
-        columns,
+        transposeA,
+        transposeB,
+        aBatchBytes: left.stride,
+        bBatchBytes: right.stride,
+        accumulate,
+        rowsPerTile: rows,
+        columnsPerTile: columns,
         rowTiles,
         columnTiles,
-        Number(turn),
-        Number(pack),
-      ]);
+        turned: turn,
+        packed: pack,
+      });
       if (pack) recorder.release(right.address);
       if (turn) recorder.release(left.address);
     },

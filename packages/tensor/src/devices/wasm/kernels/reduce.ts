@@ -1,7 +1,6 @@
 /** Records the reductions: cuts long axes into blocks of fixed size, whose results are reduced again. */
-import type { Kernels, ReduceOp } from '../../kernels.ts';
-import { OP_MAX, OP_MIN, OP_SUM, REDUCE_BLOCKS, REDUCE_ROWS } from '../opcodes.ts';
-import { SUM_OF_SQUARES_COMBINE, SUM_OF_SQUARES_PARTIAL } from '../opcodes.ts';
+import type { ReduceKernels, ReduceOp } from '../../kernels/reduce.ts';
+import { OP_MAX, OP_MIN, OP_SUM } from '../constants.ts';
 import type { Recorder } from '../recorder.ts';
 
 /** Elements of one tile: some microseconds of work. */
@@ -32,10 +31,16 @@ function recordRows(recorder: Recorder, { op, x, out, outer, length }: Reduction
   const blocks = Math.max(1, Math.ceil(length / blockLength));
   const units = outer * blocks;
   const unitsPerTile = Math.max(1, Math.floor(TILE_ELEMENTS / Math.max(16, Math.min(length, blockLength))));
-  recorder.record(REDUCE_ROWS, Math.ceil(units / unitsPerTile), [
-    ...[x, out, OPS[op], units, unitsPerTile],
-    ...[blocks, length, blockLength],
-  ]);
+  recorder.record('REDUCE_ROWS', Math.ceil(units / unitsPerTile), {
+    x,
+    out,
+    op: OPS[op],
+    units,
+    unitsPerTile,
+    blocks,
+    length,
+    blockLength,
+  });
 }
 
 function recordBlocks(recorder: Recorder, { op, x, out, outer, length, inner }: Reduction): void {
@@ -44,10 +49,19 @@ function recordBlocks(recorder: Recorder, { op, x, out, outer, length, inner }: 
   const units = outer * blocks * pieces;
   const unitElements = Math.max(1, Math.min(length, BLOCK_ROWS)) * Math.min(inner, PIECE_COLUMNS);
   const unitsPerTile = Math.max(1, Math.floor(TILE_ELEMENTS / unitElements));
-  recorder.record(REDUCE_BLOCKS, Math.ceil(units / unitsPerTile), [
-    ...[x, out, OPS[op], units, unitsPerTile],
-    ...[blocks, length, BLOCK_ROWS, inner, pieces, PIECE_COLUMNS],
-  ]);
+  recorder.record('REDUCE_BLOCKS', Math.ceil(units / unitsPerTile), {
+    x,
+    out,
+    op: OPS[op],
+    units,
+    unitsPerTile,
+    blocks,
+    length,
+    blockLength: BLOCK_ROWS,
+    inner,
+    pieces,
+    pieceColumns: PIECE_COLUMNS,
+  });
 }
 
 /** Records x `[outer, length, inner]` to out `[outer, inner]`. */
@@ -68,23 +82,25 @@ export function recordReduction(recorder: Recorder, reduction: Reduction): void 
   recorder.release(partial);
 }
 
-export function reduceKernels(recorder: Recorder): Pick<Kernels, 'reduce' | 'sumOfSquares'> {
+export function reduceKernels(recorder: Recorder): ReduceKernels {
   return {
     reduce: ({ op, x, out, outer, length, inner }) =>
       recordReduction(recorder, { op, x: recorder.address(x), out: recorder.address(out), outer, length, inner }),
 
     sumOfSquares({ xs, out }) {
       let tiles = 0;
-      const words: number[] = [];
-      for (const { x, count } of xs) {
-        if (count === 0) continue;
-        words.push(recorder.address(x), count, tiles);
-        tiles += Math.ceil(count / TILE_ELEMENTS);
-      }
-      const table = recorder.table(words);
+      const rows = xs
+        .filter(({ count }) => count > 0)
+        .map(({ x, count }) => {
+          const row = { x, count, firstTile: tiles };
+          tiles += Math.ceil(count / TILE_ELEMENTS);
+          return row;
+        });
+      const table = recorder.table('SUM_OF_SQUARES_SEGMENT', rows);
       const partials = recorder.temporary(8 * tiles);
-      recorder.record(SUM_OF_SQUARES_PARTIAL, tiles, [table, words.length / 3, TILE_ELEMENTS, partials]);
-      recorder.record(SUM_OF_SQUARES_COMBINE, 1, [partials, tiles, recorder.address(out)]);
+      const words = { table, segments: rows.length, chunk: TILE_ELEMENTS, partials };
+      recorder.record('SUM_OF_SQUARES_PARTIAL', tiles, words);
+      recorder.record('SUM_OF_SQUARES_COMBINE', 1, { partials, count: tiles, out });
       recorder.release(partials);
       recorder.release(table);
     },

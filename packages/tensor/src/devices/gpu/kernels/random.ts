@@ -1,0 +1,32 @@
+/** Random numbers, drawn on the host. */
+import { philox4x32 } from '../../../random.ts';
+import type { RandomKernels } from '../../kernels/random.ts';
+import type { Recorder } from '../recorder.ts';
+
+export function randomKernels(run: Recorder): RandomKernels {
+  return {
+    random({ out, distribution, count, keyLow, keyHigh }) {
+      if (count > 0) run.store(out, run.upload(randomNumbers(distribution, count, keyLow, keyHigh)));
+    },
+  };
+}
+
+/** On the host, since gpu.js has no 32-bit integer product; ../../kernels/random.ts has the definition. */
+function randomNumbers(distribution: 'uniform' | 'normal', count: number, low: number, high: number): Float32Array {
+  const out = new Float32Array(count);
+  for (let start = 0; start < count; start += 4) {
+    const block = start / 4;
+    const bits = philox4x32([block >>> 0, Math.floor(block / 2 ** 32), 0, 0], [low, high]);
+    const numbers = bits.map((word) => (word >>> 8) * 2 ** -24);
+    if (distribution === 'normal') {
+      for (const pair of [0, 2]) {
+        const radius = Math.sqrt(-2 * Math.log(numbers[pair]! + 2 ** -24));
+        const angle = 2 * Math.PI * numbers[pair + 1]!;
+        numbers[pair] = radius * Math.cos(angle);
+        numbers[pair + 1] = radius * Math.sin(angle);
+      }
+    }
+    for (let i = 0; i < 4 && start + i < count; i++) out[start + i] = numbers[i]!;
+  }
+  return out;
+}

@@ -1,0 +1,36 @@
+/** Words of the gathers of rows; `weights` may be null, `height` is the number of rows that indices choose among. */
+export const gather = {
+  GATHER_ROWS: {
+    table: 'address',
+    indices: 'address',
+    weights: 'address',
+    out: 'address',
+    rows: 'i32',
+    columns: 'i32',
+    divisor: 'u32',
+    rowsPerTile: 'i32',
+    height: 'u32',
+  },
+  GATHER_SUM: {
+    x: 'address',
+    positions: 'address',
+    weights: 'address',
+    out: 'address',
+    rows: 'i32',
+    k: 'i32',
+    columns: 'i32',
+    rowsPerTile: 'i32',
+    height: 'u32',
+  },
+  GATHER_DOT: {
+    a: 'address',
+    x: 'address',
+    positions: 'address',
+    out: 'address',
+    rows: 'i32',
+    k: 'i32',
+    columns: 'i32',
+    rowsPerTile: 'i32',
+    height: 'u32',
+  },
+} as const;

@@ -1,0 +1,30 @@
+/** Words of the products of groups of rows. */
+export const groupedMatmul = {
+  GROUPED_MATMUL: {
+    x: 'address',
+    weights: 'address',
+    offsets: 'address',
+    out: 'address',
+    groups: 'i32',
+    n: 'i32',
+    k: 'i32',
+    transposeWeights: 'flag',
+    rowsPerTile: 'i32',
+    columnsPerTile: 'i32',
+    columnTiles: 'i32',
+    rows: 'u32',
+  },
+  GROUPED_MATMUL_TRANSPOSED: {
+    a: 'address',
+    b: 'address',
+    offsets: 'address',
+    out: 'address',
+    m: 'i32',
+    n: 'i32',
+    rowsPerTile: 'i32',
+    columnsPerTile: 'i32',
+    rowTiles: 'i32',
+    columnTiles: 'i32',
+    rows: 'u32',
+  },
+} as const;

@@ -1,0 +1,193 @@
+/** AdamW over the parameters of a model, with the gradients clipped by their global norm; nothing leaves the device. */
+import { assign, state } from '../creation.ts';
+import type { Device } from '../devices/device.ts';
+import { add, minimum, multiply, reciprocal } from '../ops/elementwise.ts';
+import { adamWStep } from '../ops/optimizer.ts';
+import { globalNorm } from '../ops/reduce.ts';
+import { scope } from '../scope.ts';
+import type { Tensor } from '../tensor.ts';
+
+/** Parameters by name, and how they decay. */
+export interface WeightDecayGroup {
+  /**
+   * Names of parameters, in which `*` stands for any characters: '*norm.weight', '*.bias', '*expert_keys',
+   * 'model.embed_tokens.weight'.
+   */
+  readonly names: readonly string[];
+  readonly weightDecay: number;
+}
+
+/** How AdamW steps. */
+export interface AdamWOptions {
+  readonly beta1: number;
+  readonly beta2: number;
+  /** Added outside the root. */
+  readonly epsilon: number;
+  /** Decoupled decay of every parameter that is in none of the groups: matrices, norms, embeddings, prototypes. */
+  readonly weightDecay: number;
+  /** Parameters that decay otherwise; the first group that names a parameter counts. */
+  readonly weightDecayGroups: readonly WeightDecayGroup[];
+  /** The global norm that gradients are scaled down to. */
+  readonly clipNorm: number;
+}
+
+/** As in the released code of LPR (arXiv 2506.21328, section "training"). */
+export const ADAMW_DEFAULTS: AdamWOptions = {
+  beta1: 0.9,
+  beta2: 0.95,
+  epsilon: 1e-8,
+  weightDecay: 0.1,
+  weightDecayGroups: [],
+  clipNorm: 1,
+};
+
+/**
+ * The decay of each parameter.
+ *
+ * @throws RangeError when a group names none of them
+ */
+export function weightDecays(
+  parameters: Iterable<string>,
+  { weightDecay, weightDecayGroups }: Pick<AdamWOptions, 'weightDecay' | 'weightDecayGroups'>,
+): Map<string, number> {
+  const all = [...parameters];
+  const groups = weightDecayGroups.map(({ names, weightDecay }) => {
+    const patterns = names.map((name) => new RegExp(`^${name.split('*').map(escapeRegExp).join('.*')}$`));
+    const includes = (parameter: string): boolean => patterns.some((pattern) => pattern.test(parameter));
+    if (!all.some(includes)) {
+      throw new RangeError(
+        `AdamW: no parameter has one of the names ${names.join(', ')} of a weight decay group; there are ${all.join(', ')}`,
+      );
+    }
+    return { includes, weightDecay };
+  });
+  return new Map(all.map((name) => [name, groups.find(({ includes }) => includes(name))?.weightDecay ?? weightDecay]));
+}
+
+function escapeRegExp(text: string): string {
+  return text.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+}
+
+/** Moments by the name of their parameter, as numbers of the host. */
+export type OptimizerState = Map<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
+
+const MOMENTS = ['firstMoment', 'secondMoment'] as const;
+
+/**
+ * AdamW (Loshchilov and Hutter 2019) with clipping as `torch.nn.utils.clip_grad_norm_` does it. Parameters whose `grad`
+ * is null are left alone, weight decay included. Bias correction counts the steps of the run, so a parameter that gets
+ * its first gradient later is treated as one whose gradients were 0 before.
+ */
+export class AdamW {
+  /** Steps taken. */
+  steps = 0;
+  readonly #device: Device;
+  readonly #options: AdamWOptions;
+  readonly #slots: ReadonlyMap<
+    string,
+    { parameter: Tensor; firstMoment: Tensor; secondMoment: Tensor; weightDecay: number }
+  >;
+
+  constructor(device: Device, parameters: ReadonlyMap<string, Tensor>, options: Partial<AdamWOptions> = {}) {
+    this.#device = device;
+    this.#options = { ...ADAMW_DEFAULTS, ...options };
+    const decays = weightDecays(parameters.keys(), this.#options);
+    this.#slots = new Map(
+      Array.from(parameters, ([name, parameter]) => [
+        name,
+        {
+          parameter,
+          firstMoment: state(device, parameter.shape),
+          secondMoment: state(device, parameter.shape),
+          weightDecay: decays.get(name)!,
+        },
+      ]),
+    );
+  }
+
+  /**
+   * Updates every parameter that has a gradient, and frees the gradients.
+   *
+   * @returns the global norm of the gradients before clipping, a scalar on the device
+   * @throws Error when no parameter has a gradient
+   */
+  step(learningRate: number): Tensor {
+    const { clipNorm, beta1, beta2, epsilon } = this.#options;
+    const slots = [...this.#slots.values()].flatMap((slot) =>
+      slot.parameter.grad === null ? [] : [{ ...slot, gradient: slot.parameter.grad }],
+    );
+    if (slots.length === 0) throw new Error('AdamW: no parameter has a gradient; call backward on a loss first');
+    this.steps++;
+    const norm = scope(
+      this.#device,
+      () => {
+        const norm = globalNorm(slots.map(({ gradient }) => gradient));
+        const gradientScale = minimum(multiply(reciprocal(add(norm, 1e-6)), clipNorm), 1);
+        adamWStep(this.#device, slots, { beta1, beta2, epsilon, learningRate, step: this.steps, gradientScale });
+        return norm;
+      },
+      { gradients: false },
+    );
+    for (const { parameter } of this.#slots.values()) {
+      parameter.grad?.dispose();
+      parameter.grad = null;
+    }
+    return norm;
+  }
+
+  /** Both moments of each parameter, read from the device; with `steps`, all that a checkpoint must hold. */
+  async exportState(): Promise<OptimizerState> {
+    const entries = [...this.#slots].flatMap(([name, slot]) =>
+      MOMENTS.map(async (moment) => {
+        const data = await slot[moment].data();
+        return [`${name}.${moment}`, { shape: slot.parameter.shape, data: data as Float32Array }] as const;
+      }),
+    );
+    return new Map(await Promise.all(entries));
+  }
+
+  /**
+   * Takes back the moments that `exportState` gave, after `steps` steps; `read` is asked for one after the other.
+   *
+   * @throws Error when a moment is missing or unknown: nothing is changed then; or when one has another size or type
+   */
+  async importState(
+    names: Iterable<string>,
+    read: (name: string) => ArrayLike<unknown> | Promise<ArrayLike<unknown>>,
+    steps: number,
+  ): Promise<void> {
+    const expected = new Set([...this.#slots.keys()].flatMap((name) => MOMENTS.map((moment) => `${name}.${moment}`)));
+    const given = new Set(names);
+    const unknown = [...given].filter((name) => !expected.has(name));
+    const missing = [...expected].filter((name) => !given.has(name));
+    if (unknown.length > 0 || missing.length > 0) {
+      throw new Error(
+        `AdamW: the optimiser's state does not fit the model (missing: ${missing.join(', ') || 'none'}; unknown: ${unknown.join(', ') || 'none'})`,
+      );
+    }
+    for (const [name, slot] of this.#slots) {
+      for (const moment of MOMENTS) {
+        const data = await read(`${name}.${moment}`);
+        if (!(data instanceof Float32Array)) throw new TypeError(`AdamW: ${name}.${moment} must be of float32`);
+        assign(slot[moment], data);
+      }
+    }
+    this.steps = steps;
+  }
+
+  /** Forgets all steps. */
+  reset(): void {
+    for (const { firstMoment, secondMoment } of this.#slots.values()) {
+      for (const moment of [firstMoment, secondMoment]) assign(moment, new Float32Array(moment.size));
+    }
+    this.steps = 0;
+  }
+
+  /** Frees the moments; the parameters stay. */
+  dispose(): void {
+    for (const { firstMoment, secondMoment } of this.#slots.values()) {
+      firstMoment.dispose();
+      secondMoment.dispose();
+    }
+  }
+}
