@@ -162,7 +162,7 @@ describe('resume', () => {
       const texts = [
         `data.sources=[${source(first, 'training')}]`,
         `evaluation.sources=[${source(first, 'other')}]`,
-        'data.heldOutFraction=0',
+        'data.heldOutFraction=0.1',
       ];
       const start = ['train', '--preset', 'tiny', '--steps', '4', ...texts.flatMap((text) => ['--set', text])];
       expect((await runTrainer([...start, '--out', run])).code).toBe(0);
