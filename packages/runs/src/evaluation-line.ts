@@ -12,6 +12,7 @@ export const evaluationLineSchema = z.strictObject({
   final: z.boolean(),
   /** Cross entropy of each domain in nats a token, `exp` of it, and over how many tokens. */
   domains: z.record(z.string(), z.strictObject({ loss: z.number(), perplexity: measureSchema, tokens: countSchema })),
+  /** Of the mix that is trained on, as all that follows; domains besides it do not count here. */
   loss: z.number(),
   perplexity: measureSchema,
   evaluatedTokens: countSchema,
