@@ -1,4 +1,4 @@
-import { routerMethods, routerTraits } from '@lpr/moe';
+import { routerMethods } from '@lpr/moe';
 import { backward, createWasmDevice, RandomKey, scope, tensor } from '@lpr/tensor';
 import { describe, expect, it } from 'vitest';
 import {
@@ -10,7 +10,7 @@ import {
   importWeights,
   WeightsError,
 } from '../src/index.ts';
-import { familyConfig, randomBatch, smallConfig } from './support.ts';
+import { familyConfig, randomBatch, routerKeys, smallConfig } from './support.ts';
 
 const device = await createWasmDevice({ threads: 2 });
 
@@ -123,8 +123,8 @@ describe('Decoder', () => {
     'trains with any routing method: $defaults.kind',
     async ({ defaults }) => {
       const before = device.memory.liveBuffers;
-      const { onlyTopK } = routerTraits(defaults);
-      const changes = { router_type: defaults.kind, num_experts_per_tok: onlyTopK ?? 2 };
+      // All groups, which then hold whatever k a method asks for.
+      const changes = { ...routerKeys(defaults, 2), topk_group: 3 };
       const decoder = createDecoder(device, familyConfig('deepseek_v3', changes), { seed: 12 });
       expect(decoder.routers.map(({ kind }) => kind)).toEqual([defaults.kind, defaults.kind]);
       await scope(device, async () => {

@@ -107,7 +107,7 @@ describe('predictMemory', () => {
   });
 
   it.each([
-    ...methods.map((options) => routerKeys(options, 4)),
+    ...methods.map((options) => routerKeys(options, 4, medium.num_experts)),
     { router_type: 'lpr', lpr_formulation: 'paper' },
     { router_type: 'lpr', lpr_formulation: 'official' },
   ])('is within a tenth with every method: %j', async (router) => {

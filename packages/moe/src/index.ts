@@ -3,8 +3,17 @@ export * from './balanced-prices.ts';
 export * from './experts.ts';
 export * from './losses/load-balancing.ts';
 export * from './losses/z-loss.ts';
+export * from './losses/squared-variation.ts';
 export * from './moe-layer.ts';
-export { type OptionRule, resolveOptions, type RouterMethod, type RouterTraits, type RoutingReads } from './method.ts';
+export * from './normal-distribution.ts';
+export {
+  type OptionRule,
+  resolveOptions,
+  type RouterMethod,
+  type RouterTraits,
+  type RoutingReads,
+  topKFor,
+} from './method.ts';
 export { type BatchPart, mergeStatistics, type RoutingStatistics, statisticsOf } from './statistics.ts';
 export { drawNoise } from './router.ts';
 export type {
