@@ -1,6 +1,7 @@
 /** @lpr/moe: Mixture-of-Experts routing methods, their losses, dispatch and experts. */
 export * from './balanced-prices.ts';
 export * from './experts.ts';
+export { LATENT_MATRICES } from './latent-experts.ts';
 export * from './losses/load-balancing.ts';
 export * from './losses/z-loss.ts';
 export * from './losses/squared-variation.ts';

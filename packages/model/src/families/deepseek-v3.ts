@@ -6,7 +6,7 @@
 import type { RouterOptions } from '@lpr/moe';
 import { z } from 'zod';
 import type { DecoderPlan, LayerPlan } from '../plan.ts';
-import { commonFields, type CommonKeys, commonPlan, expertsCheck, rotaryTheta } from './common.ts';
+import { commonFields, type CommonKeys, commonPlan, expertsCheck, mixture, rotaryTheta } from './common.ts';
 import { count, countOrZero, crossCheck, fixed, flag, notNegative, positive, remark } from './fields.ts';
 import { routerChecks, routerOf, type SwitchKeys } from './routing.ts';
 
@@ -137,16 +137,16 @@ export function planDeepseekV3(config: DeepseekV3Config): DecoderPlan {
   });
   const sparse: LayerPlan = {
     attention,
-    feedForward: {
-      ...block,
-      kind: 'moe',
-      width: config.moe_intermediate_size,
-      experts: config.n_routed_experts,
-      topK: config.num_experts_per_tok,
-      router: routerOf(config, own, deepseekV3KeptKeys),
-      sharedWidth: config.n_shared_experts * config.moe_intermediate_size,
-      inputJitter: 0,
-    },
+    feedForward: mixture(
+      config,
+      {
+        ...block,
+        width: config.moe_intermediate_size,
+        experts: config.n_routed_experts,
+        sharedWidth: config.n_shared_experts * config.moe_intermediate_size,
+      },
+      () => ({ router: routerOf(config, own, deepseekV3KeptKeys), inputJitter: 0 }),
+    ),
   };
   return {
     ...commonPlan(config),

@@ -48,8 +48,11 @@ interface ReleasedKeys {
 
 /** How tokens are routed, beside the family's own router. */
 export interface RouterKeys extends ReleasedKeys {
-  /** 'vanilla': the family's own router. 'lpr': Latent Prototype Routing. Others: the methods of @lpr/moe. */
-  readonly router_type: 'vanilla' | 'lpr' | RivalKind;
+  /**
+   * 'vanilla': the family's own router. 'lpr': Latent Prototype Routing. 'dense': no experts and nothing to route, a
+   * plain MLP as wide as all that a token would pass through. Others: the methods of @lpr/moe.
+   */
+  readonly router_type: 'vanilla' | 'lpr' | 'dense' | RivalKind;
   /** Settings of such a method by their own names, where they are not its defaults. */
   readonly router_options?: Readonly<Record<string, unknown>> | undefined;
   /** 'reference' is another name for 'official'. */
@@ -92,7 +95,7 @@ export const releasedKeys: SwitchKeys<keyof ReleasedKeys> = {
 
 /** Their checks. */
 export const routerFields: Readonly<Record<string, z.ZodType>> = {
-  router_type: oneOf('vanilla', 'lpr', ...rivals).default('vanilla'),
+  router_type: oneOf('vanilla', 'lpr', 'dense', ...rivals).default('vanilla'),
   router_options: z.record(z.string(), z.unknown(), 'an object of settings of the routing method').optional(),
   lpr_formulation: oneOf('corrected', 'official', 'reference', 'paper').default('corrected'),
   router_latent_dim: count().optional(),
@@ -143,7 +146,7 @@ export function routerOf(
   kept: SwitchKeys = {},
 ): RouterOptions {
   const { router_type: type } = config;
-  if (type === 'vanilla') return own();
+  if (type === 'vanilla' || type === 'dense') return own();
   if (type === 'lpr') {
     const formulation = formulationOf(config);
     const switches = {
