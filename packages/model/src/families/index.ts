@@ -23,7 +23,12 @@ interface Family<Config> {
 const families: { readonly [Config in DecoderConfig as Config['model_type']]: Family<Config> } = {
   qwen3_moe: { schema: qwen3MoeSchema, plan: planQwen3Moe, expertsKey: 'num_experts' },
   mixtral: { schema: mixtralSchema, plan: planMixtral, expertsKey: 'num_local_experts' },
-  deepseek_v3: { schema: deepseekV3Schema, plan: planDeepseekV3, expertsKey: 'n_routed_experts', keptKeys: deepseekV3KeptKeys },
+  deepseek_v3: {
+    schema: deepseekV3Schema,
+    plan: planDeepseekV3,
+    expertsKey: 'n_routed_experts',
+    keptKeys: deepseekV3KeptKeys,
+  },
 };
 
 export const modelTypes: readonly string[] = Object.keys(families);
