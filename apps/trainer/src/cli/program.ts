@@ -33,6 +33,7 @@ export function createProgram(): Command {
     ['eval runs/train-1', 'test loss and balance of a trained model'],
     ['generate runs/train-1 --prompt "We must"', 'text of a trained model'],
     ['export runs/train-1 exported', "a folder that Hugging Face's libraries open"],
+    ['prune runs/train-1 --keep 16 --out pruned', 'the same model with fewer experts'],
     ['doctor', 'what this machine can do'],
     ['<command> --help', "a command's options, with examples"],
   ]);

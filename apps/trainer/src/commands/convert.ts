@@ -1,6 +1,6 @@
 /** `pnpm trainer convert`: a trained model with latent experts in place of its own, and what that loses. */
 import { countParameters } from '@lpr/model';
-import { type LatentLayer, toLatentExperts } from '../compression/latent-experts.ts';
+import { checkLatentExperts, type LatentLayer, toLatentExperts } from '../compression/latent-experts.ts';
 import { alignColumns } from '../cli/table.ts';
 import { findModel } from '../run/model-source.ts';
 import { openCompressed, writeCompressed } from './compressed.ts';
@@ -16,6 +16,7 @@ export interface ConvertOptions {
 
 export async function convertModel(path: string, options: ConvertOptions): Promise<void> {
   const source = await findModel(path, options.tokenizer);
+  checkLatentExperts(source.config, options.latentExperts);
   const target = await openCompressed(source, options.out);
   const { config, layers } = await withDevice({}, async (device) => {
     const latent = toLatentExperts(source.config, await target.weights(device), options.latentExperts);

@@ -4,7 +4,7 @@ import { evaluate } from '@lpr/train';
 import { createProgress } from '../cli/progress.ts';
 import { alignColumns } from '../cli/table.ts';
 import { ExpertImportance } from '../compression/importance.ts';
-import { type PrunedLayer, pruneExperts } from '../compression/prune.ts';
+import { checkKept, type PrunedLayer, pruneExperts } from '../compression/prune.ts';
 import { findModel, loadModel } from '../run/model-source.ts';
 import { evaluationText } from '../run/session.ts';
 import { openCompressed, writeCompressed } from './compressed.ts';
@@ -26,6 +26,7 @@ export interface PruneOptions
 export async function pruneModel(path: string, options: PruneOptions): Promise<void> {
   const { keep, redundant, out, batchSize } = options;
   const source = await findModel(path, options.tokenizer);
+  checkKept(source.config, keep);
   const progress = createProgress(process.stderr, process.env);
   try {
     // What experts are worth is found on the text that the model was trained on, so that the held-out text stays that.

@@ -25,17 +25,11 @@ export interface LatentModel {
 }
 
 /**
- * Config and weights with latent experts of that width.
- *
- * @param weights of a decoder of that config, by their Hugging Face names
- * @throws UsageError where the experts share something already, there are none, or the width does not fit
+ * Throws a UsageError where the experts of a model share something already, there are none, or the width does not fit.
  */
-export function toLatentExperts(
-  config: DecoderConfig,
-  weights: ReadonlyMap<string, Weight>,
-  latentDim: number,
-): LatentModel {
+export function checkLatentExperts(config: DecoderConfig, latentDim: number): void {
   const { hidden, layers } = planDecoder(config);
+  if (layers.every(({ feedForward }) => feedForward.kind !== 'moe')) throw new UsageError('the model has no experts');
   if (config.expert_latent_dim !== undefined) {
     throw new UsageError(`the model has latent experts already, of width ${config.expert_latent_dim}`);
   }
@@ -44,12 +38,24 @@ export function toLatentExperts(
       `--latent-experts ${latentDim}: wider than the tokens (${hidden}), so nothing would be saved; choose less`,
     );
   }
+}
+
+/**
+ * Config and weights with latent experts of that width, where `checkLatentExperts` lets it.
+ *
+ * @param weights of a decoder of that config, by their Hugging Face names
+ */
+export function toLatentExperts(
+  config: DecoderConfig,
+  weights: ReadonlyMap<string, Weight>,
+  latentDim: number,
+): LatentModel {
+  checkLatentExperts(config, latentDim);
   const converted = new Map(weights);
   const report: LatentLayer[] = [];
-  for (const [layer, { feedForward }] of layers.entries()) {
+  for (const [layer, { feedForward }] of planDecoder(config).layers.entries()) {
     if (feedForward.kind === 'moe') report.push({ layer, ...convertLayer(converted, layer, feedForward, latentDim) });
   }
-  if (report.length === 0) throw new UsageError('the model has no experts');
   return {
     config: parseDecoderConfig({ ...config, expert_latent_dim: latentDim }),
     weights: converted,

@@ -38,13 +38,17 @@ export interface PrunedModel {
   readonly layers: readonly PrunedLayer[];
 }
 
+/** Throws a UsageError where that many experts cannot be kept. */
+export function checkKept(config: DecoderConfig, keep: number): void {
+  mixtureLayers(config, keep);
+}
+
 /**
- * Config and weights with `keep` experts in every layer that has any.
+ * Config and weights with `keep` experts in every layer that has any, where `checkKept` lets it.
  *
  * @param weights of a decoder of that config, by their Hugging Face names
  * @param importance of each expert of each layer with experts
  * @param redundant the share of the experts to go that goes by similarity; the others go by importance
- * @throws UsageError where that many cannot be kept
  */
 export function pruneExperts(
   config: DecoderConfig,
