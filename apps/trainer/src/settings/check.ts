@@ -66,7 +66,8 @@ function foreignGroupFaults(value: unknown): Fault[] {
 function routerFaults(settings: Settings): Fault[] {
   const { router, method } = settings;
   const own = groupOf(router);
-  if (settings[own] === undefined) return [{ path: own, problem: `the router ${router} needs this group` }];
+  if (own !== null && settings[own] === undefined)
+    return [{ path: own, problem: `the router ${router} needs this group` }];
   if (!isMethod(router)) return [];
   // Only here is it known which method it is.
   const schema = methodSchema(router);
@@ -125,7 +126,7 @@ function modelFaults(settings: Settings): Fault[] {
   try {
     const config = decoderConfig(settings, settings.size.vocabulary);
     const plan = planDecoder(config);
-    if (plan.layers.every(({ feedForward }) => feedForward.kind !== 'moe')) {
+    if (settings.router !== 'dense' && plan.layers.every(({ feedForward }) => feedForward.kind !== 'moe')) {
       return [
         {
           path: 'model',

@@ -97,8 +97,9 @@ export const deepseekV3Schema: z.ZodObject = fields.superRefine(
       field: 'topk_group',
       expected: ({ n_group: groups, num_experts_per_tok: k, n_routed_experts: experts }) =>
         `at most n_group, ${groups}, and so many that they hold num_experts_per_tok, ${k}, of the ${experts} experts`,
-      holds: ({ n_group: groups, topk_group: kept, n_routed_experts: experts, num_experts_per_tok: k }) =>
-        kept <= groups && (kept * experts) / groups >= k,
+      holds: ({ router_type: type, n_group: groups, topk_group: kept, n_routed_experts: experts, ...config }) =>
+        // Other methods choose among all experts.
+        kept <= groups && ((type !== 'vanilla' && type !== 'lpr') || (kept * experts) / groups >= config.num_experts_per_tok),
     },
   ]),
 );
