@@ -99,7 +99,8 @@ export const deepseekV3Schema: z.ZodObject = fields.superRefine(
         `at most n_group, ${groups}, and so many that they hold num_experts_per_tok, ${k}, of the ${experts} experts`,
       holds: ({ router_type: type, n_group: groups, topk_group: kept, n_routed_experts: experts, ...config }) =>
         // Other methods choose among all experts.
-        kept <= groups && ((type !== 'vanilla' && type !== 'lpr') || (kept * experts) / groups >= config.num_experts_per_tok),
+        kept <= groups &&
+        ((type !== 'vanilla' && type !== 'lpr') || (kept * experts) / groups >= config.num_experts_per_tok),
     },
   ]),
 );
