@@ -47,6 +47,7 @@ const furtherSettings: readonly RouterOptions[] = [
   { ...lpr, measure: 'hellinger', outProjection: true },
   { ...lpr, diversityTarget: 'keys', alignment: 'paper' },
   { ...lpr, scoreFrom: 'z', measure: 'wasserstein' },
+  { ...lpr, prototypeStart: 'orthogonal' },
 ];
 
 const named = (name: string, options: RouterOptions): RouterCase => ({ name, options, traits: routerTraits(options) });

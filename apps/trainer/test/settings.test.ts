@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { PRESETS } from '../src/settings/decisions.ts';
 import { checkSettings, checkStoredSettings } from '../src/settings/check.ts';
+import { withTodaysPaths } from '../src/settings/earlier.ts';
 import { resolveSettings, routerNames, type SettingOptions } from '../src/settings/resolve.ts';
 import { groupOf, ROUTERS } from '../src/settings/routers.ts';
 
@@ -131,6 +132,21 @@ describe('resolveSettings', () => {
     });
     expect(checkStoredSettings(stored('state-of-the-union'), 'config.yaml')).toEqual(settings);
     expect(() => checkStoredSettings(stored(['a.txt']), 'config.yaml')).toThrow('start it anew with data.sources');
+  });
+
+  it('reads settings under the names that they had before', () => {
+    const settings = resolveSettings({ ...options, router: 'lpr-official' });
+    const { prototypeStart, ...switches } = settings.lpr!;
+    expect(prototypeStart).toBe('normal');
+    const stored = { ...settings, lpr: { ...switches, unitBall: false } };
+    expect(checkStoredSettings(stored, 'config.yaml')).toEqual(settings);
+    const asked = resolveSettings({ ...options, router: 'lpr', set: ['lpr.unitBall=false'] });
+    expect(asked.lpr).toMatchObject({ prototypeStart: 'normal' });
+    expect(withTodaysPaths({ seed: 1, 'lpr.unitBall': true, 'lpr.latentDim': 4 })).toEqual({
+      seed: 1,
+      'lpr.prototypeStart': 'sphere',
+      'lpr.latentDim': 4,
+    });
   });
 
   it('takes text files in place of what the preset trains on', () => {

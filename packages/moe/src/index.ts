@@ -48,6 +48,8 @@ export {
   latentPrototypePresets,
   latentPrototypeRules,
   resolveLatentPrototype,
+  startOf,
+  todaysSwitches,
   type VectorMeasure,
 } from './routers/latent-prototype/options.ts';
 export * from './routers/latent-prototype/regularizers.ts';

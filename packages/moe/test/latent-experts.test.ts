@@ -18,8 +18,9 @@ import {
   type Tensor,
   tensor,
 } from '@lpr/tensor';
+import { createParameters } from '@lpr/tensor/nn';
 import { afterAll, describe, expect, it } from 'vitest';
-import { createParameters, expertParameters, expertsOver, LATENT_MATRICES, runExperts } from '../src/index.ts';
+import { expertParameters, expertsOver, LATENT_MATRICES, runExperts } from '../src/index.ts';
 import { device, key } from './support.ts';
 
 const gpu = await createGpuDevice({ mode: 'cpu' });

@@ -1,15 +1,9 @@
 /** The gates of the first mixtures, noisy top-k and the dense softmax, against their equations in plain loops. */
 import { assign, backward, parameter, scope, sum, tensor } from '@lpr/tensor';
+import { createParameters } from '@lpr/tensor/nn';
 import * as fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import {
-  createParameters,
-  createRouter,
-  normalCdf,
-  resolveRouter,
-  routerParameters,
-  squaredVariation,
-} from '../src/index.ts';
+import { createRouter, normalCdf, resolveRouter, routerParameters, squaredVariation } from '../src/index.ts';
 import { descending, dispose, normal, onLogits, routed, total } from './routed.ts';
 import { device, dot, key, makeRouter, type Matrix, softmax, toMatrix, toTensor } from './support.ts';
 

@@ -5,6 +5,7 @@ import { unknownName } from '../cli/errors.ts';
 import { checkSettings } from './check.ts';
 import { ARCHITECTURE_TABLE, type Preset, PRESETS } from './decisions.ts';
 import { ownSwitches } from './decoder-config.ts';
+import { withTodaysNames } from './earlier.ts';
 import { isGroup, merge, type Partials, readAssignment, readConfigFile } from './merge.ts';
 import { idleKeys } from './model-keys.ts';
 import { FORMULATIONS, groupOf, isMethod, type RouterName, ROUTERS } from './routers.ts';
@@ -97,7 +98,7 @@ function askedFor(options: SettingOptions): Asked {
     const before = merge({ size, data, training, evaluation }, written);
     written = merge(written, readAssignment(assignment, before));
   }
-  return { name, preset, written };
+  return { name, preset, written: withTodaysNames(written) };
 }
 
 /** What options call architecture and router. */

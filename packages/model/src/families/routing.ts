@@ -9,6 +9,8 @@ import {
   type RouterKind,
   routerMethods,
   type RouterOptions,
+  startOf,
+  todaysSwitches,
 } from '@lpr/moe';
 import { z } from 'zod';
 import { count, type CrossCheck, flag, notNegative, oneOf } from './fields.ts';
@@ -89,7 +91,7 @@ export const releasedKeys: SwitchKeys<keyof ReleasedKeys> = {
   div_weight: 'diversityWeight',
   kl_weight: 'klWeight',
   align_weight: 'alignmentWeight',
-  unit_ball: 'unitBall',
+  unit_ball: 'prototypeStart',
   paper_div_target: 'diversityTarget',
 };
 
@@ -122,12 +124,12 @@ export const routerChecks: readonly CrossCheck<RouterKeys>[] = (
   Object.entries(releasedKeys) as [keyof ReleasedKeys, keyof LatentPrototypeOptions][]
 ).map(([key, field]) => ({
   field: key,
-  expected: ({ lpr_options: options }) =>
-    `what lpr_options.${field} says, ${JSON.stringify(options?.[field])}; leave one of the two out`,
+  expected: (config) =>
+    `what lpr_options.${field} says, ${JSON.stringify(lprOptions(config)[field])}; leave one of the two out`,
   holds: (config) => {
     if (config.router_type !== 'lpr' || config[key] === undefined) return true;
     const said = releasedSwitches(config)[field];
-    const option = config.lpr_options?.[field];
+    const option = lprOptions(config)[field];
     return said === undefined || option === undefined || said === option;
   },
 }));
@@ -152,7 +154,7 @@ export function routerOf(
     const switches = {
       ...(formulation === 'corrected' ? keptSwitches(config, kept) : {}),
       ...releasedSwitches(config),
-      ...config.lpr_options,
+      ...lprOptions(config),
     };
     const given = Object.fromEntries(Object.entries(switches).filter(([, value]) => value !== undefined));
     return { kind: 'latentPrototype', ...resolveLatentPrototype(formulation, given) };
@@ -164,6 +166,11 @@ export function routerOf(
   throw new RangeError(
     `hash: vocabulary must be at least vocab_size (${config.vocab_size}), since every token id has a row; got ${router.vocabulary}`,
   );
+}
+
+/** Those of the config, by today's names. */
+function lprOptions({ lpr_options: options = {} }: RouterKeys): Partial<LatentPrototypeOptions> {
+  return todaysSwitches(options);
 }
 
 function formulationOf({ lpr_formulation: name }: RouterKeys): LatentPrototypePreset {
@@ -196,7 +203,7 @@ function releasedSwitches(config: RouterKeys): {
       : undefined,
     klWeight: config.kl_weight,
     alignmentWeight: config.align_weight,
-    unitBall: config.unit_ball,
+    prototypeStart: config.unit_ball === undefined ? undefined : startOf(config.unit_ball),
     diversityTarget: !isPaper ? undefined : target === 'prototypes' ? 'keys' : target,
   };
 }
