@@ -180,6 +180,41 @@ describe('inspect', () => {
   );
 });
 
+describe('smaller models', () => {
+  it(
+    'with latent experts or fewer of them are evaluated on the text of the run that they come from',
+    async () => {
+      const whole = await figures(['eval', run]);
+      const convert = ['convert', run, '--latent-experts'];
+      const { layers: errors } = JSON.parse(await succeed([...convert, '32', '--out', 'whole-width', '--json'])) as {
+        layers: { gate: number; up: number; down: number }[];
+      };
+      expect(errors).toHaveLength(2);
+      for (const { gate, up, down } of errors) expect(Math.max(gate, up, down)).toBeLessThan(1e-6);
+      expect((await figures(['eval', 'whole-width', '--run', run])).loss).toBeCloseTo(whole.loss, 4);
+      expect(await succeed([...convert, '8', '--out', 'latent'])).toMatch(/^layer 1 +0\.\d{4} +0\.\d{4} +0\.\d{4}$/m);
+
+      const { layers: kept } = JSON.parse(await succeed(['prune', run, '--keep', '5', '--out', 'fewer', '--json'])) as {
+        layers: { kept: number[]; importance: number[] }[];
+      };
+      for (const { kept: experts, importance } of kept) {
+        expect(experts).toHaveLength(5);
+        expect(importance.reduce((a, b) => a + b)).toBeCloseTo(1, 6);
+      }
+      const fewer = await figures(['eval', 'fewer', '--run', run]);
+      expect(fewer.counts.map((layer) => layer.length)).toEqual([5, 5]);
+      expect(fewer.tokens).toBe(whole.tokens);
+
+      const nowhere = await runTrainer(['eval', 'fewer', '--run', 'latent'], work);
+      expect(nowhere.stderr).toContain('--run latent: holds no run (config.yaml)');
+      const tooMany = await runTrainer(['prune', run, '--keep', '8', '--out', 'same'], work);
+      expect(tooMany.stderr).toContain('--keep 8: give at least 2 (experts a token) and fewer than 8');
+      expect(existsSync(join(work, 'same'))).toBe(false);
+    },
+    TIMEOUT,
+  );
+});
+
 describe('the machine', () => {
   it(
     'is looked at by doctor, and timed by bench',

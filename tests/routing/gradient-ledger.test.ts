@@ -4,7 +4,6 @@
  */
 import { latentPrototypePresets, type RouteContext, type RouterOptions, routerTraits, type Routing } from '@lpr/moe';
 import {
-  assign,
   backward,
   createWasmDevice,
   multiply,
@@ -40,13 +39,22 @@ const ledgers: {
 } = {
   latentPrototype: latentPrototypeLedger,
   topKSoftmax: () => ({ weights: ['tokens', 'weight'] }),
-  switch: () => ({ weights: ['tokens', 'weight'], loadBalancing: ['tokens', 'weight'], z: ['tokens', 'weight'] }),
+  switch: ({ loadBalancingWeight }) => ({
+    weights: ['tokens', 'weight'],
+    ...(loadBalancingWeight > 0 && { loadBalancing: ['tokens', 'weight'] }),
+    z: ['tokens', 'weight'],
+  }),
   gshard: () => ({ weights: ['tokens', 'weight'], loadBalancing: ['tokens', 'weight'] }),
   deepSeekV3: () => ({ weights: ['tokens', 'weight'], sequenceBalance: ['tokens', 'weight'] }),
   quantileBalancing: () => ({ weights: ['tokens', 'weight'] }),
   base: () => ({ weights: ['tokens', 'expert_centroids'], passThrough: ['tokens', 'expert_centroids'] }),
   sinkhorn: () => ({ weights: ['tokens', 'weight'] }),
   expertChoice: () => ({ weights: ['tokens', 'weight'] }),
+  denseMixture: () => ({ weights: ['tokens', 'weight'] }),
+  noisyTopK: () => {
+    const all = ['tokens', 'weight', 'noise.weight'];
+    return { weights: all, importance: all, load: all };
+  },
   dselectK: () => ({
     weights: ['tokens', 'selector.weight', 'mixture.weight'],
     // The mixture may stay undecided; only the selectors are to become binary.
@@ -96,6 +104,7 @@ async function rowsFor(
 /** Random numbers as the method draws them. */
 function noiseFor(options: RouterOptions, tokens: readonly number[]): Promise<Tensor> {
   if (options.kind === 'latentPrototype') return rowsFor('noise', 'normal', options.latentDim, tokens);
+  if (options.kind === 'noisyTopK') return rowsFor('noise', 'normal', shape.experts, tokens);
   return rowsFor('noise', 'uniform', options.kind === 'gshard' ? 1 : shape.hidden, tokens);
 }
 
@@ -108,9 +117,6 @@ async function gradientsOf({ options }: RouterCase, tokens: readonly number[], t
   try {
     return await scope(device, async () => {
       const x = parameter(await rowsFor('x', 'normal', shape.hidden, tokens));
-      // Prototypes start with equal variances; of those, the token's own would cancel between experts.
-      const variances = router.parameters.get('expert_keys_logvar');
-      if (variances) assign(variances, randomNormal(device, variances.shape, RandomKey.fromSeed(6)));
       const context = { ...contextFor(tokens), noise: await noiseFor(options, tokens) };
       const value = term(router.route(x, context));
       const gradients = new Map<string, readonly number[]>();
@@ -233,6 +239,8 @@ const splits: Readonly<Record<string, 'exact' | 'intensive' | 'extensive'>> = {
   'switch loadBalancing': 'intensive',
   'switch z': 'exact',
   'gshard loadBalancing': 'intensive',
+  'noisyTopK importance': 'intensive',
+  'noisyTopK load': 'intensive',
   'deepSeekV3 sequenceBalance': 'exact',
   'dselectK entropy': 'exact',
   'remoe activation': 'intensive',

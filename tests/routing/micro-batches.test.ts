@@ -18,7 +18,6 @@ import {
   statisticsOf,
 } from '@lpr/moe';
 import {
-  assign,
   backward,
   createWasmDevice,
   multiply,
@@ -186,13 +185,7 @@ async function termsOf(router: Router): Promise<string[]> {
 }
 
 describe.for(cases.map((each) => [each.name, each] as const))('%s', ([, { options, traits }]) => {
-  const make = (): Router => {
-    const router = makeRouter(device, options, shape, 3);
-    // Prototypes start with equal variances; unequal ones say more.
-    const variances = router.parameters.get('expert_keys_logvar');
-    if (variances) scope(device, () => assign(variances, randomNormal(device, variances.shape, RandomKey.fromSeed(6))));
-    return router;
-  };
+  const make = (): Router => makeRouter(device, options, shape, 3);
 
   it('every loss term and its gradient are those of the whole batch', async () => {
     const router = make();

@@ -14,8 +14,9 @@ import {
   routerTraits,
   type RouterTraits,
   type Routing,
+  topKFor,
 } from '@lpr/moe';
-import { add, type Device, RandomKey, scope, type Tensor, tensor } from '@lpr/tensor';
+import { add, assign, type Device, RandomKey, randomNormal, scope, type Tensor, tensor } from '@lpr/tensor';
 import { createParameters } from '@lpr/tensor/nn';
 
 export interface RouterCase {
@@ -28,6 +29,12 @@ const lpr = { kind: 'latentPrototype', ...latentPrototypePresets.corrected, late
 
 const furtherSettings: readonly RouterOptions[] = [
   { kind: 'topKSoftmax', renormalize: false },
+  {
+    ...routerMethods.switch.defaults,
+    ...{ evaluationCapacityFactor: 1.25, jitter: 0, loadBalancingWeight: 0 },
+  },
+  { ...routerMethods.gshard.defaults, randomSecond: false },
+  { ...routerMethods.deepSeekV3.defaults, renormalize: false },
   { kind: 'latentPrototype', ...latentPrototypePresets.paper, latentDim: 4 },
   { kind: 'latentPrototype', ...latentPrototypePresets.official, latentDim: 4 },
   { ...lpr, measure: 'dotProduct', ema: 'hard', unitBallConstraint: true },
@@ -38,6 +45,9 @@ const furtherSettings: readonly RouterOptions[] = [
   { ...lpr, measure: 'kl', alignment: 'official', weightScale: 2.5 },
   { ...lpr, measure: 'js' },
   { ...lpr, measure: 'hellinger', outProjection: true },
+  { ...lpr, diversityTarget: 'keys', alignment: 'paper' },
+  { ...lpr, scoreFrom: 'z', measure: 'wasserstein' },
+  { ...lpr, prototypeStart: 'orthogonal' },
 ];
 
 const named = (name: string, options: RouterOptions): RouterCase => ({ name, options, traits: routerTraits(options) });
@@ -57,7 +67,7 @@ export const routerCases: readonly RouterCase[] = [
 ];
 
 /** What experts were selected by, `[tokens, M]`. */
-export function selectedBy(routing: Routing, { buffers }: Router): Tensor {
+export function selectedBy(routing: Routing, { buffers }: Pick<Router, 'buffers'>): Tensor {
   const { details, scores } = routing;
   const bias = buffers.get('selection_bias');
   return details?.['selection'] ?? (bias === undefined ? scores : add(scores, bias));
@@ -69,11 +79,22 @@ export function contextOf(device: Device, rows: readonly (readonly number[])[], 
   return { training, noise: RandomKey.fromSeed(11), tokenIds: tensor(device, ids, [rows.length]) };
 }
 
-/** A router with fresh weights; the shape's k gives way to that of methods with one of their own. */
+/**
+ * A router with fresh weights; the shape's k gives way to that of methods with one of their own. Matrices that start at
+ * 0 get random numbers, since tokens would be routed alike.
+ */
 export function makeRouter(device: Device, options: RouterOptions, shape: RouterShape, seed: number): Router {
-  const fitting = { ...shape, topK: routerTraits(options).onlyTopK ?? shape.topK };
+  const fitting = { ...shape, topK: topKFor(routerTraits(options), shape) };
   const specs = routerParameters(options, fitting);
-  return scope(device, () => createRouter(options, fitting, createParameters(device, specs, RandomKey.fromSeed(seed))));
+  const key = RandomKey.fromSeed(seed);
+  return scope(device, () => {
+    const tensors = createParameters(device, specs, key);
+    for (const { name, initial, shape: extents, trained } of specs) {
+      if (!trained || extents.length < 2 || initial.kind !== 'constant' || initial.value !== 0) continue;
+      assign(tensors.get(name)!, randomNormal(device, extents, key.fold('not zero').fold(name)));
+    }
+    return createRouter(options, fitting, tensors);
+  });
 }
 
 export function disposeRouter(router: Router): void {

@@ -92,7 +92,7 @@ function Chosen({ runs }: { runs: readonly RunSummary[] }): JSX.Element {
   );
   const heldOut = runs.flatMap((_, i) => {
     const counts = details[i]?.data?.evaluations.findLast((evaluation) => evaluation.counts !== null)?.counts;
-    return counts ? [{ name: names[i]!, counts }] : [];
+    return counts?.length ? [{ name: names[i]!, counts }] : [];
   });
   return (
     <>

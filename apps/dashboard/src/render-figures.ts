@@ -287,7 +287,9 @@ export function newestEvaluation({ evaluations }: Run): Part<EvaluationLine> {
 
 function heldOutCounts(run: Run): Part<EvaluationLine['counts']> {
   const evaluation = newestEvaluation(run);
-  return evaluation.value === undefined ? evaluation : { value: evaluation.value.counts };
+  if (evaluation.value === undefined) return evaluation;
+  const { counts } = evaluation.value;
+  return counts.length === 0 ? { missing: 'the model has no experts' } : { value: counts };
 }
 
 function curvePoint({ step, loss, balance }: MetricsLine): CurvePoint {

@@ -65,7 +65,7 @@ export function evaluationLine({
     loss: 5.25,
     perplexity: Math.exp(5.25),
     evaluatedTokens: 99,
-    balance: balanceOf(layersReport(counts)),
+    balance: counts.length === 0 ? null : balanceOf(layersReport(counts)),
     mutualInformation: null,
     mutualInformationBias: null,
     counts,

@@ -153,6 +153,20 @@ describe('run folders', () => {
     expect(skipped).toContain('not in heatmap: run: loads.bin is missing');
   });
 
+  test('a model without experts is left out of the figures of loads alone', async () => {
+    await writeRun(join(folder, 'routed'), balanced);
+    await writeRun(join(folder, 'dense'), balanced);
+    await rm(join(folder, 'dense/loads.bin'));
+    await writeFile(join(folder, 'routed/evaluations.jsonl'), evaluationLine());
+    await writeFile(join(folder, 'dense/evaluations.jsonl'), evaluationLine({ counts: [], balance: null }));
+    const { written, skipped } = await renderRuns(await readRuns(folder), { ...options, out: folder });
+    expect(written.map((path) => basename(path))).toEqual(
+      expect.arrayContaining(['heatmap.png', 'heatmap-held-out.png', 'lorenz.png', 'curves.png']),
+    );
+    expect(skipped).toContain('not in heatmap-held-out: dense: the model has no experts');
+    expect(skipped).toContain('not in heatmap: dense: loads.bin is missing');
+  });
+
   test('a run that has only begun has nothing to draw', async () => {
     await writeFile(join(folder, 'loads.bin'), encodeLoadHeader(shape));
     await writeFile(join(folder, 'metrics.jsonl'), '');

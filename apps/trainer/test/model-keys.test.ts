@@ -32,7 +32,9 @@ const NOTES = [
 ];
 
 /** Of all architectures and routers. */
-const ALWAYS = [...NOTES, 'rms_norm_eps', 'rope_parameters', 'rope_theta'];
+const ALWAYS = [...NOTES, 'expert_latent_dim', 'rms_norm_eps', 'rope_parameters', 'rope_theta'];
+/** A dense model has no experts to share anything. */
+const dense = (keys: readonly string[]): string[] => keys.filter((key) => key !== 'expert_latent_dim');
 const DEEPSEEK = [
   ...ALWAYS,
   ...['attention_bias', 'first_k_dense_replace', 'kv_lora_rank', 'n_shared_experts', 'q_lora_rank'],
@@ -45,10 +47,12 @@ const GROUPS = ['n_group', 'routed_scaling_factor', 'topk_group'];
 const TAKEN: Readonly<Record<Architecture, Readonly<Record<string, readonly string[]>>>> = {
   'qwen3-moe': {
     'top-k': [...QWEN, 'norm_topk_prob', 'router_aux_loss_scope', 'router_z_loss_coef'],
+    dense: dense(QWEN),
     others: QWEN,
   },
   mixtral: {
     'top-k': [...ALWAYS, 'router_aux_loss_scope', 'router_jitter_noise', 'router_z_loss_coef'],
+    dense: dense(ALWAYS),
     others: [...ALWAYS, 'router_jitter_noise'],
   },
   'deepseek-v3': {
@@ -57,12 +61,13 @@ const TAKEN: Readonly<Record<Architecture, Readonly<Record<string, readonly stri
       ...['aux_loss_alpha', 'norm_topk_prob', 'router_bias_update_rate', 'router_z_loss_coef'],
     ],
     lpr: [...DEEPSEEK, ...GROUPS],
+    dense: dense(DEEPSEEK),
     others: DEEPSEEK,
   },
 };
 
 describe('every key of config.json', () => {
-  const routers: readonly RouterName[] = ['top-k', 'lpr', 'lpr-paper', 'lpr-official', 'sinkhorn'];
+  const routers: readonly RouterName[] = ['top-k', 'lpr', 'lpr-paper', 'lpr-official', 'sinkhorn', 'dense'];
   it.each(ARCHITECTURES.flatMap((arch) => routers.map((router) => [arch, router] as const)))(
     'changes the model of %s with %s, or is refused by name',
     (arch, router) => {

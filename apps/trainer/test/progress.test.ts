@@ -9,7 +9,7 @@ function capture(isTTY: boolean) {
   return { stream: { isTTY, columns: 200, write: (text: string) => written.push(text) }, written };
 }
 
-function stepAt(step: number, balance: StepProgress['balance']): StepProgress {
+function stepAt(step: number, windows: number, balance: StepProgress['balance']): StepProgress {
   const report = {
     step,
     tokens: 100,
@@ -20,7 +20,7 @@ function stepAt(step: number, balance: StepProgress['balance']): StepProgress {
     learningRate: 1e-3,
     counts: [],
   };
-  return { report, tokens: 100 * step, balance, tokensPerSecond: 1000 };
+  return { report, tokens: 100 * step, windows, balance, tokensPerSecond: 1000 };
 }
 
 function evaluationOf(domains: readonly string[]): EvaluationLine {
@@ -47,24 +47,29 @@ describe('progress', () => {
     const { stream, written } = capture(false);
     const progress = createProgress(stream, {});
     for (const detail of ['1M tokens', '2M tokens']) progress.phase('encoding c4', detail);
-    progress.step('lpr', 20, stepAt(9, null));
-    progress.step('lpr', 20, stepAt(10, balance));
-    progress.step('lpr', 20, stepAt(11, balance));
+    progress.step('lpr', 20, stepAt(9, 0, null));
+    progress.step('lpr', 20, stepAt(10, 1, balance));
+    progress.step('lpr', 20, stepAt(11, 1, balance));
     progress.evaluation('lpr', 50, 100);
     progress.evaluated('lpr', evaluationOf(['c4', 'arxiv']));
     progress.evaluated('lpr', evaluationOf(['c4']));
+    // A model without experts has no balance.
+    for (const step of [9, 10, 11]) progress.step('dense', 20, stepAt(step, step < 10 ? 0 : 1, null));
+    progress.evaluated('dense', { ...evaluationOf(['c4']), balance: null, counts: [] });
     expect(written).toEqual([
       'encoding c4\n',
       'run=lpr step=10/20 loss=2.5000 gini=0.250 min-max=0.333 tokens/s=1000 left=1s\n',
       'run=lpr step=20 held-out-loss=2.2500 loss/c4=2.0000 loss/arxiv=2.0000 tokens=100 gini=0.125 min-max=none\n',
       'run=lpr step=20 held-out-loss=2.2500 tokens=100 gini=0.125 min-max=none\n',
+      'run=dense step=10/20 loss=2.5000 tokens/s=1000 left=1s\n',
+      'run=dense step=20 held-out-loss=2.2500 tokens=100\n',
     ]);
   });
 
   it('rewrites one line on a terminal and cleans up after itself', () => {
     const { stream, written } = capture(true);
     const progress = createProgress(stream, { NO_COLOR: '1' });
-    progress.step('lpr', 20, stepAt(20, balance));
+    progress.step('lpr', 20, stepAt(20, 1, balance));
     progress.note('kept');
     progress.end();
     expect(written).toEqual([

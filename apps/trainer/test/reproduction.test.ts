@@ -44,12 +44,12 @@ describe('the runs of the tables', () => {
     });
     expect(tables.get(1)).toEqual([
       'top-k',
-      'lpr,unitBall=false',
+      'lpr,prototypeStart=normal',
       'deepseek-v3,top-k',
-      'deepseek-v3,lpr,unitBall=false',
+      'deepseek-v3,lpr,prototypeStart=normal',
       'qwen3-moe,top-k',
       'qwen3-moe,lpr',
-      'qwen3-moe,lpr,unitBall=false',
+      'qwen3-moe,lpr,prototypeStart=normal',
     ]);
     const own = runs.get('deepseek-v3,top-k')!;
     expect(own).toMatchObject({ architecture: 'deepseek-v3', router: 'top-k', seed: 5, training: { steps: 7 } });
@@ -60,7 +60,7 @@ describe('the runs of the tables', () => {
     const { runs } = reproductionOf([1], options({ preset: 'paper/qwen3-moe-lpr' }));
     expect(runs.get('mixtral,top-k')).toEqual(resolveSettings(options({ preset: 'paper/mixtral' })));
     expect(runs.get('deepseek-v3,lpr-official')).toEqual(resolveSettings(options({ preset: 'paper/deepseek-v3-lpr' })));
-    expect(latentPrototypePresets.official.unitBall).toBe(false);
+    expect(latentPrototypePresets.official.prototypeStart).toBe('normal');
   });
 
   it('are the same where a file names the preset', () => {

@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { PRESETS } from '../src/settings/decisions.ts';
 import { checkSettings, checkStoredSettings } from '../src/settings/check.ts';
+import { withTodaysPaths } from '../src/settings/earlier.ts';
 import { resolveSettings, routerNames, type SettingOptions } from '../src/settings/resolve.ts';
 import { groupOf, ROUTERS } from '../src/settings/routers.ts';
 
@@ -28,7 +29,7 @@ describe('resolveSettings', () => {
         const settings = resolveSettings({ ...options, preset, router });
         expect(checkSettings(parse(stringify(settings)), 'config.yaml')).toEqual(settings);
         const groups = ['balancing', 'lpr', 'method'].filter((group) => group in settings);
-        expect(groups).toEqual([groupOf(router)]);
+        expect(groups).toEqual([groupOf(router)].filter((group) => group !== null));
       }
     }
   });
@@ -36,6 +37,21 @@ describe('resolveSettings', () => {
   it('writes down every switch of the formulation that a router stands for', () => {
     expect(resolveSettings(options).lpr).toEqual(latentPrototypePresets.corrected);
     expect(resolveSettings({ ...options, router: 'lpr-official' }).lpr).toEqual(latentPrototypePresets.official);
+  });
+
+  it('gives the dense mixture all experts, latent experts their width, and a dense model no group', () => {
+    const mixture = resolveSettings({ ...options, router: 'denseMixture', set: ['size.experts=12'] });
+    expect(mixture.size).toMatchObject({ experts: 12, topK: 12 });
+    const latent = resolveSettings({ ...options, router: 'latent-experts', set: ['size.expertWidth=24'] });
+    expect(latent.model).toMatchObject({ expert_latent_dim: 24 });
+    const narrow = { ...options, router: 'latent-experts', set: ['model.expert_latent_dim=8'] };
+    expect(resolveSettings(narrow).model).toMatchObject({ expert_latent_dim: 8 });
+    const width = { ...options, router: 'dense', set: ['model.expert_latent_dim=8'] };
+    expect(() => resolveSettings(width)).toThrow('model.expert_latent_dim: got 8, but nothing reads it');
+    const foreign = { ...options, router: 'dense', set: ['balancing.auxiliaryLoss=0.1'] };
+    expect(() => resolveSettings(foreign)).toThrow('balancing: the router dense does not read this group');
+    const none = { ...options, router: 'top-k', set: ['model.mlp_only_layers=[0, 1, 2, 3]'] };
+    expect(() => resolveSettings(none)).toThrow('leaves no layer with experts');
   });
 
   it('gives a hash table a row for every token', () => {
@@ -116,6 +132,21 @@ describe('resolveSettings', () => {
     });
     expect(checkStoredSettings(stored('state-of-the-union'), 'config.yaml')).toEqual(settings);
     expect(() => checkStoredSettings(stored(['a.txt']), 'config.yaml')).toThrow('start it anew with data.sources');
+  });
+
+  it('reads settings under the names that they had before', () => {
+    const settings = resolveSettings({ ...options, router: 'lpr-official' });
+    const { prototypeStart, ...switches } = settings.lpr!;
+    expect(prototypeStart).toBe('normal');
+    const stored = { ...settings, lpr: { ...switches, unitBall: false } };
+    expect(checkStoredSettings(stored, 'config.yaml')).toEqual(settings);
+    const asked = resolveSettings({ ...options, router: 'lpr', set: ['lpr.unitBall=false'] });
+    expect(asked.lpr).toMatchObject({ prototypeStart: 'normal' });
+    expect(withTodaysPaths({ seed: 1, 'lpr.unitBall': true, 'lpr.latentDim': 4 })).toEqual({
+      seed: 1,
+      'lpr.prototypeStart': 'sphere',
+      'lpr.latentDim': 4,
+    });
   });
 
   it('takes text files in place of what the preset trains on', () => {

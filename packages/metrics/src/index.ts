@@ -17,7 +17,7 @@ export {
 export * from './counts.ts';
 export * from './health.ts';
 export * from './loads.ts';
-export type { Matrix } from './matrix.ts';
+export { type Matrix, symmetricEigen, type SymmetricEigen } from './matrix.ts';
 export * from './placement.ts';
 export * from './principal-components.ts';
 export * from './references.ts';

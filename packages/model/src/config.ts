@@ -43,6 +43,17 @@ export function parseDecoderConfig(json: unknown): DecoderConfig {
   throw new ConfigError(problems.map((problem) => `config: ${problem}`).join('\n'));
 }
 
+/** The config with another number of experts in each layer, of which a method that uses all still does. */
+export function withExperts(config: DecoderConfig, experts: number): DecoderConfig {
+  const { expertsKey } = familyOf(config.model_type);
+  const all = config.num_experts_per_tok === (config as unknown as Readonly<Record<string, number>>)[expertsKey];
+  return parseDecoderConfig({
+    ...config,
+    [expertsKey]: experts,
+    num_experts_per_tok: all ? experts : config.num_experts_per_tok,
+  });
+}
+
 function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], json);
 }

@@ -13,7 +13,7 @@ export interface FlopsPerToken {
   /** Projections, scores and mixing of values. */
   readonly attention: number;
   readonly router: number;
-  /** The k experts that a token sees. */
+  /** The k experts that a token sees, with what experts share. */
   readonly experts: number;
   /** MLPs that every token passes: dense layers and shared experts. */
   readonly mlp: number;
@@ -37,9 +37,13 @@ export function predictFlops(config: DecoderConfig, { sequence }: { readonly seq
       flops.mlp += mlpFlops(feedForward.width, hidden);
       continue;
     }
-    const { router, experts, topK, width, sharedWidth } = feedForward;
+    const { router, experts, topK, width, expertLatentDim: latentDim, sharedWidth } = feedForward;
     flops.router += matrixFlops(routerParameters(router, { hidden, experts, topK }));
-    flops.experts += (matrixFlops(expertParameters({ hidden, experts, width })) * topK) / experts;
+    // Matrices with a row an expert are multiplied k times, those that all experts share once.
+    const ofExperts = expertParameters({ hidden, experts, width, latentDim });
+    const own = ofExperts.filter(({ shape }) => shape.length === 3);
+    const ofOneEach = matrixFlops(own);
+    flops.experts += (ofOneEach * topK) / experts + (matrixFlops(ofExperts) - ofOneEach);
     flops.mlp += mlpFlops(sharedWidth, hidden);
   }
   const forward = Object.values(flops).reduce((sum, part) => sum + part, 0);

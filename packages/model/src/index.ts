@@ -1,5 +1,5 @@
 /** @lpr/model: Mixture-of-Experts decoders with Hugging Face configs, mathematics and weight names. */
-export { ConfigError, parseDecoderConfig } from './config.ts';
+export { ConfigError, parseDecoderConfig, withExperts } from './config.ts';
 export * from './decoder.ts';
 export type { CommonKeys } from './families/common.ts';
 export { configFields, type DecoderConfig, keptKeys, keysInUse, planDecoder } from './families/index.ts';

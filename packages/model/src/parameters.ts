@@ -2,10 +2,10 @@
  * Every tensor of a decoder: its name, shape and start, and which pieces of it Hugging Face stores under which names.
  */
 import { expertParameters, routerParameters } from '@lpr/moe';
-import type { Shape } from '@lpr/tensor';
+import { type Shape, sizeOf } from '@lpr/tensor';
 import { constantSpec, type ParameterSpec, weightSpec, withPrefix } from '@lpr/tensor/nn';
 import { attentionParameters } from './layers/attention.ts';
-import type { DecoderPlan, DensePlan, LayerPlan, MoePlan } from './plan.ts';
+import type { DecoderPlan, DensePlan, LayerPlan, MlpNames, MoePlan } from './plan.ts';
 
 /** A contiguous part of a tensor that is a tensor of its own in a checkpoint. */
 export interface Piece {
@@ -66,23 +66,41 @@ function denseParameters(
 }
 
 function moeParameters(plan: MoePlan, hidden: number, block: string): ModelParameter[] {
-  const { width, experts, topK, router, sharedWidth, matrices } = plan;
-  const size = width * hidden;
-  const pieces = (names: readonly string[], shape: Shape): Piece[] =>
-    Array.from({ length: experts }, (_, e) =>
-      names.map((name, i) => ({
-        name: `${block}experts.${e}.${name}.weight`,
-        shape,
-        start: (e * names.length + i) * size,
-      })),
-    ).flat();
-  const [gateUp, down] = withPrefix(`${block}experts.`, expertParameters({ hidden, experts, width }));
+  const { width, experts, expertLatentDim: latentDim, topK, router, sharedWidth, matrices } = plan;
+  // What each stacked tensor holds of every expert, in order; latent experts' shared matrices are stored whole.
+  const contents: Readonly<Record<string, readonly (keyof MlpNames)[]>> = {
+    gate_up_proj: ['gate', 'up'],
+    gate_proj: ['gate'],
+    up_proj: ['up'],
+    down_proj: ['down'],
+  };
+  const ofExperts = expertParameters({ hidden, experts, width, latentDim }).map((spec): ModelParameter => {
+    const [named] = withPrefix(`${block}experts.`, [spec]);
+    const held = contents[spec.name];
+    return held === undefined ? whole(named!) : { ...named!, pieces: expertPieces(named!, held, plan, block) };
+  });
   return [
     ...withPrefix(`${block}gate.`, routerParameters(router, { hidden, experts, topK })).map(whole),
-    { ...gateUp!, pieces: pieces([matrices.gate, matrices.up], [width, hidden]) },
-    { ...down!, pieces: pieces([matrices.down], [hidden, width]) },
+    ...ofExperts,
     ...(sharedWidth === 0 ? [] : denseParameters({ width: sharedWidth, matrices }, hidden, `${block}shared_experts.`)),
   ];
+}
+
+/** The matrices of each expert in a tensor `[M, rows, columns]`, of which an expert's rows are split evenly. */
+function expertPieces(
+  { shape: [experts = 0, rows = 0, columns = 0] }: ParameterSpec,
+  held: readonly (keyof MlpNames)[],
+  { matrices }: MoePlan,
+  block: string,
+): Piece[] {
+  const shape = [rows / held.length, columns];
+  return Array.from({ length: experts }, (_, e) =>
+    held.map((matrix, i) => ({
+      name: `${block}experts.${e}.${matrices[matrix]}.weight`,
+      shape,
+      start: (e * held.length + i) * sizeOf(shape),
+    })),
+  ).flat();
 }
 
 function whole(spec: ParameterSpec): ModelParameter {

@@ -67,6 +67,8 @@ export interface MoePlan {
   /** Inner width of one expert. */
   readonly width: number;
   readonly experts: number;
+  /** Width of the space that all experts share (latent experts of @lpr/moe); null: they share nothing. */
+  readonly expertLatentDim: number | null;
   readonly topK: number;
   readonly router: RouterOptions;
   /** Width of the MLP that every token passes beside its experts; 0: there is none. */

@@ -22,7 +22,8 @@ export function countParameters(config: DecoderConfig): ParameterCounts {
   const total = specs.reduce((sum, { size, trained }) => sum + (trained ? size : 0), 0);
   const idle = plan.layers.reduce((sum, { feedForward }) => {
     if (feedForward.kind === 'dense') return sum;
-    return sum + (feedForward.experts - feedForward.topK) * 3 * feedForward.width * plan.hidden;
+    const { experts, topK, width, expertLatentDim } = feedForward;
+    return sum + (experts - topK) * 3 * width * (expertLatentDim ?? plan.hidden);
   }, 0);
   const embeddings = 2 * plan.vocabulary * plan.hidden;
   return {
@@ -177,18 +178,20 @@ function latentWidths({ heads, queryRank, keyValueRank, nopeDim, ropeDim, valueD
 
 function feedForwardNumbers(plan: DensePlan | MoePlan, hidden: number, tokens: number): Numbers {
   if (plan.kind === 'dense') return mlpNumbers(plan.width, hidden, tokens);
-  const { topK, width, experts, router, sharedWidth } = plan;
+  const { topK, width, experts, expertLatentDim, router, sharedWidth } = plan;
   // Methods that may use all experts for a token have room for all.
   const rows = tokens * (router.kind === 'remoe' || router.kind === 'dselectK' ? experts : topK);
   const routerKept = router.kind === 'latentPrototype' ? 2 * hidden + 12 * router.latentDim + 2 * experts : 2 * experts;
-  // Dispatched inputs, gate and up, their product, results.
-  const expertsKept = rows * (2 * hidden + 3 * width + 6);
+  // Dispatched inputs (latent experts have two), gate and up, their product, results; of latent experts also their sum.
+  const outer = expertLatentDim === null ? 2 * hidden : 3 * expertLatentDim;
+  const expertsKept = rows * (outer + 3 * width + 6) + tokens * (expertLatentDim ?? 0);
   const shared = mlpNumbers(sharedWidth, hidden, tokens);
   return {
     kept: tokens * routerKept + expertsKept + shared.kept,
-    forward: shared.forward,
+    // Latent experts also make inputs before they are dispatched, and gate and up before they are joined.
+    forward: shared.forward + (expertLatentDim === null ? 0 : rows * 2 * width + tokens * 2 * expertLatentDim),
     // The gradients of the widest tensors, before the first of them is used up.
-    backward: Math.max(rows * (hidden + 3 * width) + tokens * 3 * hidden, shared.backward),
+    backward: Math.max(rows * ((expertLatentDim ?? hidden) + 3 * width) + tokens * 3 * hidden, shared.backward),
   };
 }
 

@@ -1,4 +1,4 @@
-import { routerMethods, routerTraits } from '@lpr/moe';
+import { routerMethods } from '@lpr/moe';
 import { backward, createWasmDevice, RandomKey, scope, tensor } from '@lpr/tensor';
 import { describe, expect, it } from 'vitest';
 import {
@@ -10,7 +10,7 @@ import {
   importWeights,
   WeightsError,
 } from '../src/index.ts';
-import { familyConfig, randomBatch, smallConfig } from './support.ts';
+import { familyConfig, randomBatch, routerKeys, smallConfig } from './support.ts';
 
 const device = await createWasmDevice({ threads: 2 });
 
@@ -123,9 +123,7 @@ describe('Decoder', () => {
     'trains with any routing method: $defaults.kind',
     async ({ defaults }) => {
       const before = device.memory.liveBuffers;
-      const { onlyTopK } = routerTraits(defaults);
-      const changes = { router_type: defaults.kind, num_experts_per_tok: onlyTopK ?? 2 };
-      const decoder = createDecoder(device, familyConfig('deepseek_v3', changes), { seed: 12 });
+      const decoder = createDecoder(device, familyConfig('deepseek_v3', routerKeys(defaults, 2)), { seed: 12 });
       expect(decoder.routers.map(({ kind }) => kind)).toEqual([defaults.kind, defaults.kind]);
       await scope(device, async () => {
         const batch = randomBatch(device, decoder.config, 2, 9);

@@ -42,6 +42,9 @@ describe('predictMemory', () => {
     ['dense layers, 2 x 256', { ...medium, mlp_only_layers: [1, 2], intermediate_size: 256 }, 2, 256],
     ['many experts, 1 x 64', { ...medium, num_experts: 64, num_experts_per_tok: 8 }, 1, 64],
     ['latent attention, 4 x 128', mediumDeepseek, 4, 128],
+    ['latent experts, 4 x 128', { ...medium, expert_latent_dim: 32 }, 4, 128],
+    ['wide latent experts, 2 x 256', { ...mediumDeepseek, expert_latent_dim: 128 }, 2, 256],
+    ['no experts, 4 x 128', { ...medium, router_type: 'dense' }, 4, 128],
     ['latent attention without a latent of queries, 2 x 256', { ...mediumDeepseek, q_lora_rank: null }, 2, 256],
     ["Qwen3's vocabulary, 2 x 256", { ...medium, vocab_size: 151_936, hidden_size: 48, num_hidden_layers: 2 }, 2, 256],
     [
@@ -107,7 +110,7 @@ describe('predictMemory', () => {
   });
 
   it.each([
-    ...methods.map((options) => routerKeys(options, 4)),
+    ...methods.map((options) => routerKeys(options, 4, medium.num_experts)),
     { router_type: 'lpr', lpr_formulation: 'paper' },
     { router_type: 'lpr', lpr_formulation: 'official' },
   ])('is within a tenth with every method: %j', async (router) => {

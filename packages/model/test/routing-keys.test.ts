@@ -90,6 +90,7 @@ describe('what two keys decide', () => {
     [{ kl_weight: 0.5, lpr_options: { klWeight: 0.01 } }, 'config: kl_weight: got 0.5'],
     [{ router_kl_loss_coef: 0.5, lpr_options: { strength: 0 } }, 'config: router_kl_loss_coef: got 0.5'],
     [{ routing_metrics: 'Cosine', lpr_options: { measure: 'kl' } }, 'lpr_options.measure says, "kl"'],
+    [{ unit_ball: false, lpr_options: { prototypeStart: 'sphere' } }, 'config: unit_ball: got false'],
     [{ unit_ball: false, lpr_options: { unitBall: true } }, 'config: unit_ball: got false'],
     [{ diversity_lambda: 0.5, lpr_options: { diversityWeight: 1 } }, 'config: diversity_lambda: got 0.5'],
     [

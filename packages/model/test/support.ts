@@ -1,5 +1,5 @@
 /** Small configs for the tests of this package, and those of the paper. */
-import { routerMethods, type RouterOptions, routerTraits } from '@lpr/moe';
+import { routerMethods, type RouterOptions, routerTraits, topKFor } from '@lpr/moe';
 import { type Device, type Tensor, tensor } from '@lpr/tensor';
 import { ConfigError, type DecoderConfig, parseDecoderConfig } from '../src/index.ts';
 
@@ -130,10 +130,10 @@ export const releasedDeepseekJson = {
 export const methods: readonly RouterOptions[] = Object.values(routerMethods).map(({ defaults }) => defaults);
 
 /** The keys of a config that ask for a method, with `topK` experts a token where it lets one choose. */
-export function routerKeys(options: RouterOptions, topK: number): Readonly<Record<string, unknown>> {
+export function routerKeys(options: RouterOptions, topK: number, experts = 6): Readonly<Record<string, unknown>> {
   return {
     router_type: options.kind === 'latentPrototype' ? 'lpr' : options.kind,
-    num_experts_per_tok: routerTraits(options).onlyTopK ?? topK,
+    num_experts_per_tok: topKFor(routerTraits(options), { experts, topK }),
   };
 }
 

@@ -1,10 +1,20 @@
 /** @lpr/moe: Mixture-of-Experts routing methods, their losses, dispatch and experts. */
 export * from './balanced-prices.ts';
 export * from './experts.ts';
+export { LATENT_MATRICES } from './latent-experts.ts';
 export * from './losses/load-balancing.ts';
 export * from './losses/z-loss.ts';
+export * from './losses/squared-variation.ts';
 export * from './moe-layer.ts';
-export { type OptionRule, resolveOptions, type RouterMethod, type RouterTraits, type RoutingReads } from './method.ts';
+export * from './normal-distribution.ts';
+export {
+  type OptionRule,
+  resolveOptions,
+  type RouterMethod,
+  type RouterTraits,
+  type RoutingReads,
+  topKFor,
+} from './method.ts';
 export { type BatchPart, mergeStatistics, type RoutingStatistics, statisticsOf } from './statistics.ts';
 export { drawNoise } from './router.ts';
 export type {
@@ -38,6 +48,8 @@ export {
   latentPrototypePresets,
   latentPrototypeRules,
   resolveLatentPrototype,
+  startOf,
+  todaysSwitches,
   type VectorMeasure,
 } from './routers/latent-prototype/options.ts';
 export * from './routers/latent-prototype/regularizers.ts';

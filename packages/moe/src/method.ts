@@ -20,20 +20,22 @@ import type { RoutingStatistics } from './statistics.ts';
  */
 export type RoutingReads = 'token' | 'earlierTokens' | 'batch';
 
+/** What is true of a router; tests/routing/traits.test.ts fails where a claim is not. */
 export interface RouterTraits {
   readonly reads: { readonly training: RoutingReads; readonly evaluation: RoutingReads };
-  /** Whether training and evaluation route alike when no noise is drawn. */
+  /** Whether evaluation routes as training does: the same capacity, the same assignment, no noise in either. */
   readonly alike: boolean;
   /** Whether a token always gets k experts; false: slots may stay empty, and there may be more than k. */
   readonly fillsSlots: boolean;
-  /** What the weights of a token that has all its experts sum to; null where nothing is promised. */
+  /** What the weights of a token with k experts sum to; null where nothing is promised. */
   readonly weightSum: number | null;
   /**
-   * Whether the experts are the k largest of the selection (`details.selection`, else the scores), in descending order.
+   * Whether in evaluation a token's experts are the largest of the selection (`details.selection`, else the scores), in
+   * descending order and at most k; a slot among them may be empty.
    */
   readonly takesLargest: boolean;
-  /** The only k that the method works with; null: any. */
-  readonly onlyTopK: number | null;
+  /** The only k that the method works with, 'all' being M, since it does not read k; null: any. */
+  readonly onlyTopK: number | 'all' | null;
   /** Whether in training every expert gets equally many choices (up to 1 where they do not divide). */
   readonly exactBalance: boolean;
   /**
@@ -42,8 +44,8 @@ export interface RouterTraits {
    */
   readonly pooledLosses: boolean;
   /**
-   * Tensors whose first axis counts experts: permuting them permutes the load. Empty where experts cannot be exchanged
-   * like that.
+   * All tensors whose first axis counts experts: permuting them permutes the load. Empty where experts cannot be
+   * exchanged like that.
    */
   readonly expertTensors: readonly string[];
 }
@@ -68,6 +70,11 @@ export interface RouterMethod<Options extends { readonly kind: string }> {
   readonly afterStep?: (core: RouterCore<Options>, statistics: RoutingStatistics) => void;
 }
 
+/** The k that a method takes in place of a given one. */
+export function topKFor({ onlyTopK }: RouterTraits, { experts, topK }: Pick<RouterShape, 'experts' | 'topK'>): number {
+  return onlyTopK === 'all' ? experts : (onlyTopK ?? topK);
+}
+
 /** Throws a RangeError where a method with these settings cannot route that many experts. */
 export function checkMethod<Options extends { readonly kind: string }>(
   method: RouterMethod<Options>,
@@ -75,9 +82,11 @@ export function checkMethod<Options extends { readonly kind: string }>(
   shape: RouterShape,
 ): void {
   checkRouterShape(options.kind, shape);
-  const { onlyTopK } = method.traits(options);
-  if (onlyTopK !== null && shape.topK !== onlyTopK) {
-    throw new RangeError(`${options.kind} router: topK must be ${onlyTopK} for this method, got ${shape.topK}`);
+  const traits = method.traits(options);
+  const expected = topKFor(traits, shape);
+  if (shape.topK !== expected) {
+    const why = traits.onlyTopK === 'all' ? ', the number of experts,' : '';
+    throw new RangeError(`${options.kind} router: topK must be ${expected}${why} for this method, got ${shape.topK}`);
   }
   method.check?.(options, shape);
 }

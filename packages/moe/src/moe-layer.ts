@@ -1,8 +1,8 @@
 /** The Mixture-of-Experts layer: a router and its experts. */
 import { add, multiply, type Tensor } from '@lpr/tensor';
-import { labelled, tensorNamed } from '@lpr/tensor/nn';
+import { labelled } from '@lpr/tensor/nn';
 import { partialChoices } from './choices.ts';
-import { runExperts } from './experts.ts';
+import { expertsOver, type RunExperts } from './experts.ts';
 import type { RouteContext, Router, Routing } from './router.ts';
 
 export interface MoeResult {
@@ -13,14 +13,12 @@ export interface MoeResult {
 
 export class MoeLayer {
   readonly router: Router;
-  readonly #gateUp: Tensor;
-  readonly #down: Tensor;
+  readonly #runExperts: RunExperts;
 
   /** `experts` holds the tensors that `expertParameters` names. */
   constructor(router: Router, experts: ReadonlyMap<string, Tensor>) {
     this.router = router;
-    this.#gateUp = tensorNamed(experts, 'gate_up_proj');
-    this.#down = tensorNamed(experts, 'down_proj');
+    this.#runExperts = expertsOver(experts);
   }
 
   /** x `[tokens, hidden]`. */
@@ -32,7 +30,7 @@ export class MoeLayer {
     });
     const { expertInput = x, weights, plan, passThrough } = routing;
     const output = labelled(device, 'experts', () => {
-      const mixed = runExperts(expertInput, this.#gateUp, this.#down, weights, plan);
+      const mixed = this.#runExperts(expertInput, weights, plan);
       return passThrough === undefined ? mixed : add(mixed, multiply(x, passThrough));
     });
     return { output, routing };

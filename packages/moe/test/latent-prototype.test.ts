@@ -10,6 +10,7 @@ import {
   type RouterOptions,
   type Routing,
   statisticsOf,
+  todaysSwitches,
 } from '../src/index.ts';
 import { device, dot, key, loadOf, makeRouter, softmax, toMatrix, unit } from './support.ts';
 
@@ -176,6 +177,40 @@ describe('prototypes outside of the gradient', () => {
     const { after, router } = await step({ ema: 'hard', emaDecay: 0.1, unitBallConstraint: true });
     for (const row of after) expect(dot(row, row)).toBeCloseTo(1, 5);
     dispose(router);
+  });
+});
+
+describe('the start of the prototypes', () => {
+  const keysOf = async (start: LatentPrototypeOptions['prototypeStart'], experts: number): Promise<number[][]> => {
+    const router = makeRouter(options('corrected', { latentDim: 8, prototypeStart: start }), { ...shape, experts });
+    const keys = await toMatrix(router.parameters.get('expert_keys')!);
+    [...router.parameters.values(), ...router.buffers.values()].forEach((each) => each.dispose());
+    return keys;
+  };
+  const lengths = (rows: readonly (readonly number[])[]): number[] => rows.map((row) => Math.sqrt(dot(row, row)));
+
+  it('is on the sphere, or as normal numbers come, in the same directions', async () => {
+    const [sphere, normal] = [await keysOf('sphere', 200), await keysOf('normal', 200)];
+    for (const length of lengths(sphere)) expect(length).toBeCloseTo(1, 5);
+    normal.forEach((row, e) => unit(row).forEach((x, d) => expect(x).toBeCloseTo(sphere[e]![d]!, 5)));
+    const squares = normal.map((row) => dot(row, row));
+    expect(squares.reduce((a, b) => a + b) / (200 * 8)).toBeCloseTo(1, 1);
+    expect(Math.max(...lengths(normal)) - Math.min(...lengths(normal))).toBeGreaterThan(1);
+  });
+
+  it('is orthogonal: prototypes at right angles where there is room, otherwise dimensions', async () => {
+    const few = await keysOf('orthogonal', 5);
+    few.forEach((a, i) => few.forEach((b, j) => expect(dot(a, b)).toBeCloseTo(i === j ? 1 : 0, 4)));
+    const many = await keysOf('orthogonal', 24);
+    const columns = many[0]!.map((_, d) => many.map((row) => row[d]!));
+    columns.forEach((a, i) => columns.forEach((b, j) => expect(dot(a, b)).toBeCloseTo(i === j ? 24 / 8 : 0, 4)));
+    expect(many.reduce((sum, row) => sum + dot(row, row), 0) / 24).toBeCloseTo(1, 4);
+  });
+
+  it('has the names that earlier versions stored', () => {
+    expect(todaysSwitches({ unitBall: true, latentDim: 3 })).toEqual({ prototypeStart: 'sphere', latentDim: 3 });
+    expect(todaysSwitches({ unitBall: false })).toEqual({ prototypeStart: 'normal' });
+    expect(todaysSwitches({ prototypeStart: 'orthogonal' })).toEqual({ prototypeStart: 'orthogonal' });
   });
 });
 

@@ -46,6 +46,8 @@ export interface HeldSettings {
    * any one part.
    */
   readonly free: readonly string[];
+  /** What an earlier version wrote down, by path, by the names that settings have now; the same names unless given. */
+  readonly renamed?: (settings: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
   /** The file that they are read from, for messages. */
   readonly origin: string;
 }
@@ -115,15 +117,16 @@ function checkSettings(
   run: string,
   known: Identity,
   now: Readonly<Record<string, unknown>>,
-  { origin, free }: HeldSettings,
+  { origin, free, renamed = (settings) => settings }: HeldSettings,
 ): void {
   const isFree = freedom(free);
-  const paths = new Set([...Object.keys(known.settings), ...Object.keys(now)]);
+  const began = renamed(known.settings);
+  const paths = new Set([...Object.keys(began), ...Object.keys(now)]);
   const changed = Array.from(paths).filter(
-    (path) => !isFree(path) && JSON.stringify(known.settings[path]) !== JSON.stringify(now[path]),
+    (path) => !isFree(path) && JSON.stringify(began[path]) !== JSON.stringify(now[path]),
   );
   if (changed.length === 0) return;
-  const lines = changed.map((path) => `  ${path}: began with ${shown(known.settings[path])}, now ${shown(now[path])}`);
+  const lines = changed.map((path) => `  ${path}: began with ${shown(began[path])}, now ${shown(now[path])}`);
   throw new Error(
     `${run} did not begin with the settings that ${origin} has now:\n${lines.join('\n')}\n` +
       `With them it would end as neither run would. Put back into ${origin} what it began with, or start a new run`,

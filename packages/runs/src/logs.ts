@@ -13,13 +13,16 @@ import { eventsUntilStep, fileVersionRecord, type Summary, summaryRecord } from 
 
 /** The append-only files of a run. */
 export class RunLogs {
-  readonly #shape: LoadShape;
+  readonly #shape: LoadShape | null;
   readonly #metrics: FileHandle;
   readonly #evaluations: FileHandle;
-  readonly #loads: FileHandle;
+  readonly #loads: FileHandle | null;
   readonly #events: FileHandle;
 
-  private constructor(shape: LoadShape, handles: readonly [FileHandle, FileHandle, FileHandle, FileHandle]) {
+  private constructor(
+    shape: LoadShape | null,
+    handles: readonly [FileHandle, FileHandle, FileHandle | null, FileHandle],
+  ) {
     this.#shape = shape;
     [this.#metrics, this.#evaluations, this.#loads, this.#events] = handles;
   }
@@ -27,16 +30,14 @@ export class RunLogs {
   /**
    * Opens all for appending, cut back to what they held right after `step` steps, before an evaluation at that step;
    * started where they are not there.
+   *
+   * @param shape of the loads; null: the model has no experts, so there is no file of loads
    */
-  static async open(folder: string, step: number, shape: LoadShape): Promise<RunLogs> {
-    const header = encodeLoadHeader(shape);
-    // A process killed right after it made the file may have left less than a header.
-    const loadsKept = (content: Buffer): Uint8Array =>
-      content.length < header.length ? content.subarray(0, 0) : loadsUntilStep(content, step);
+  static async open(folder: string, step: number, shape: LoadShape | null): Promise<RunLogs> {
     const handles = [
       await openCutBack(join(folder, RUN_FILES.metrics), (content) => linesUntilStep(content, step)),
       await openCutBack(join(folder, RUN_FILES.evaluations), (content) => linesUntilStep(content, step - 1)),
-      await openCutBack(join(folder, RUN_FILES.loads), loadsKept, header),
+      shape === null ? null : await openLoads(join(folder, RUN_FILES.loads), step, shape),
       await openCutBack(
         join(folder, RUN_FILES.events),
         (content) => eventsUntilStep(content, step, EVALUATION_GROUP),
@@ -53,7 +54,9 @@ export class RunLogs {
     await this.#appendSummaries(line.step, stepSummaries(line));
     if (window === undefined) return;
     const { tokens, counts } = window;
-    await append(RUN_FILES.loads, this.#loads, encodeLoadWindow(this.#shape, { step: line.step, tokens, counts }));
+    if (this.#loads !== null) {
+      await append(RUN_FILES.loads, this.#loads, encodeLoadWindow(this.#shape!, { step: line.step, tokens, counts }));
+    }
     await this.#appendSummaries(line.step, windowSummaries(line, counts));
   }
 
@@ -79,7 +82,7 @@ export class RunLogs {
   }
 
   get #handles(): FileHandle[] {
-    return [this.#metrics, this.#evaluations, this.#loads, this.#events];
+    return [this.#metrics, this.#evaluations, this.#loads, this.#events].filter((handle) => handle !== null);
   }
 }
 
@@ -135,6 +138,14 @@ async function append(name: string, file: FileHandle, content: Uint8Array | stri
   } catch (error) {
     throw new Error(`cannot write ${name} (${String(error)}). Make room on the disk, then resume`, { cause: error });
   }
+}
+
+async function openLoads(path: string, step: number, shape: LoadShape): Promise<FileHandle> {
+  const header = encodeLoadHeader(shape);
+  // A process killed right after it made the file may have left less than a header.
+  const kept = (content: Buffer): Uint8Array =>
+    content.length < header.length ? content.subarray(0, 0) : loadsUntilStep(content, step);
+  return await openCutBack(path, kept, header);
 }
 
 async function openCutBack(

@@ -62,9 +62,9 @@ export class RunFolder {
 
   /**
    * Opens all logs for appending, cut back to what they held after `step` steps and before an evaluation there; started
-   * if they are not there.
+   * if they are not there. `shape` is that of the loads; null for a model without experts.
    */
-  async openLogs(step: number, shape: LoadShape): Promise<RunLogs> {
+  async openLogs(step: number, shape: LoadShape | null): Promise<RunLogs> {
     return await RunLogs.open(this.path, step, shape);
   }
 

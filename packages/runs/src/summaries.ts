@@ -36,7 +36,7 @@ export function windowSummaries(line: MetricsLine, counts: readonly Counts[]): S
     ...scalars('phases', Object.entries(phases ?? {})),
     ...scalars('memory', Object.entries(memory ?? {})),
     ...scalars('gradientNorms', norms),
-    { tag: 'loads', image: loadPicture(counts) },
+    ...(counts.length === 0 ? [] : [{ tag: 'loads', image: loadPicture(counts) }]),
     ...counts.map((loads, layer) => ({ tag: `loads/${layer}`, values: overFairShare(loads) })),
   ];
 }

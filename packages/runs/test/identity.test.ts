@@ -51,6 +51,19 @@ describe('a run goes on', () => {
     }
   });
 
+  it('with settings that have another name now', async () => {
+    await holdIdentity(run(), settingsOf({ lpr: { unitBall: true } }), textOf());
+    const renamed: HeldSettings['renamed'] = ({ 'lpr.unitBall': ball, ...rest }) => ({
+      ...rest,
+      'lpr.start': ball ? 'sphere' : 'normal',
+    });
+    const now = (start: string): HeldSettings => ({ ...settingsOf({ lpr: { start } }), renamed });
+    await holdIdentity(run(), now('sphere'), textOf());
+    await expect(holdIdentity(run(), now('normal'), textOf())).rejects.toThrow(
+      'lpr.start: began with "sphere", now "normal"',
+    );
+  });
+
   it('with no other text, which is known by its content', async () => {
     await holdIdentity(run(), settingsOf(), textOf());
     const check = async (text: RunText, message: string): Promise<void> => {

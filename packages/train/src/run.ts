@@ -28,8 +28,8 @@ import { LoggingWindow, type OpenWindow } from './window.ts';
 export interface RunOptions {
   readonly run: RunFolder;
   readonly trainer: Trainer;
-  /** Shape of the load records. */
-  readonly loads: LoadShape;
+  /** Shape of the load records; null for a model without experts. */
+  readonly loads: LoadShape | null;
   /** Steps of the whole run. */
   readonly steps: number;
   /** Steps in a logging window. */
@@ -63,7 +63,9 @@ export interface StepProgress {
   readonly report: StepReport;
   /** Tokens trained on so far. */
   readonly tokens: number;
-  /** Balance of the last logging window that closed in this process; null before. */
+  /** Logging windows that closed in this process. */
+  readonly windows: number;
+  /** Balance of the last of them; null before, and for a model without experts. */
   readonly balance: LayersReport | null;
   /** Over the last closed window, or what there is of the first. */
   readonly tokensPerSecond: number;
@@ -135,6 +137,7 @@ class Training {
   readonly #window: LoggingWindow;
   readonly #writer: CheckpointWriter;
   #tokens: number;
+  #windows = 0;
   #balance: LayersReport | null = null;
   /** Step of the newest checkpoint. */
   #saved: number;
@@ -267,8 +270,17 @@ class Training {
       ...(gradientNorms === undefined ? {} : { gradientNorms }),
     };
     await this.#logs.appendStep(line, closed ?? undefined);
-    if (closed !== null) this.#balance = closed.balance;
-    onStep?.({ report, tokens: this.#tokens, balance: this.#balance, tokensPerSecond: this.#window.tokensPerSecond });
+    if (closed !== null) {
+      this.#windows++;
+      this.#balance = closed.balance;
+    }
+    onStep?.({
+      report,
+      tokens: this.#tokens,
+      windows: this.#windows,
+      balance: this.#balance,
+      tokensPerSecond: this.#window.tokensPerSecond,
+    });
   }
 
   /** Of the next step's first micro-batch. */

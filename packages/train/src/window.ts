@@ -8,7 +8,8 @@ import type { StepReport } from './trainer.ts';
 export interface ClosedWindow {
   readonly tokens: number;
   readonly counts: readonly Counts[];
-  readonly balance: LayersReport;
+  /** null for a model without experts. */
+  readonly balance: LayersReport | null;
   /** What `metrics.jsonl` says of it. */
   readonly line: Pick<MetricsLine, 'balance' | 'tokensPerSecond' | 'phases' | 'memory'>;
 }
@@ -18,15 +19,18 @@ export type OpenWindow = CheckpointState['window'];
 
 export class LoggingWindow {
   readonly #device: Device;
-  readonly #recorder: LoadRecorder;
+  readonly #recorder: LoadRecorder | null;
   readonly #clock: StepClock;
   #tokens: number;
 
-  /** @param open what was there when the run was saved */
-  constructor(device: Device, shape: LoadShape, open: OpenWindow) {
+  /**
+   * @param shape of the loads; null for a model without experts
+   * @param open what was there when the run was saved
+   */
+  constructor(device: Device, shape: LoadShape | null, open: OpenWindow) {
     this.#device = device;
-    this.#recorder = new LoadRecorder(shape);
-    open.counts.forEach((counts, layer) => this.#recorder.add(layer, counts));
+    this.#recorder = shape === null ? null : new LoadRecorder(shape);
+    open.counts.forEach((counts, layer) => this.#recorder?.add(layer, counts));
     this.#tokens = open.tokens;
     this.#clock = new StepClock(profileOf(device));
   }
@@ -37,7 +41,7 @@ export class LoggingWindow {
   }
 
   add({ counts, tokens }: StepReport): void {
-    counts.forEach((loads, layer) => this.#recorder.add(layer, loads));
+    counts.forEach((loads, layer) => this.#recorder?.add(layer, loads));
     this.#tokens += tokens;
     this.#clock.add(tokens);
   }
@@ -49,7 +53,12 @@ export class LoggingWindow {
 
   /** As a checkpoint holds it. */
   get open(): OpenWindow {
-    return { tokens: this.#tokens, counts: this.#recorder.window().map((counts) => Array.from(counts)) };
+    return { tokens: this.#tokens, counts: this.#counts.map((counts) => Array.from(counts)) };
+  }
+
+  /** Of each layer with experts. */
+  get #counts(): Float64Array[] {
+    return this.#recorder?.window() ?? [];
   }
 
   /** Over the last closed window, or what there is of the first. */
@@ -64,10 +73,10 @@ export class LoggingWindow {
 
   /** The window ends, and the next begins. */
   close(): ClosedWindow {
-    const counts = this.#recorder.window();
-    const balance = layersReport(counts);
+    const counts = this.#counts;
+    const balance = counts.length === 0 ? null : layersReport(counts);
     const tokens = this.#tokens;
-    this.#recorder.reset();
+    this.#recorder?.reset();
     this.#tokens = 0;
     const phases = this.#clock.close();
     return {
@@ -75,7 +84,7 @@ export class LoggingWindow {
       counts,
       balance,
       line: {
-        balance: balanceOf(balance),
+        ...(balance === null ? {} : { balance: balanceOf(balance) }),
         tokensPerSecond: Math.round(this.#clock.tokensPerSecond),
         ...(phases === null ? {} : { phases }),
         memory: { host: process.memoryUsage.rss(), device: this.#device.memory.peakBytes },

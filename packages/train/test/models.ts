@@ -8,7 +8,11 @@ export const vocabulary = 40;
 export const loads = { layers: 2, experts: 6, topK: 2 };
 
 /** Two layers, hidden width 16; `router` as in the model's config, 'plain' is vanilla without a balancing loss. */
-export function makeDecoder(device: Device, router: 'plain' | 'vanilla' | 'lpr' | 'adamoe', seed = 0): Decoder {
+export function makeDecoder(
+  device: Device,
+  router: 'plain' | 'vanilla' | 'lpr' | 'adamoe' | 'dense',
+  seed = 0,
+): Decoder {
   const config = parseDecoderConfig({
     model_type: 'qwen3_moe',
     vocab_size: vocabulary,

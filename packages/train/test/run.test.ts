@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Batch, evaluationBatches } from '@lpr/data';
@@ -36,6 +36,7 @@ async function train(
   options: Partial<RunOptions> = {},
   inspect: (decoder: Decoder) => Promise<void> | void = () => {},
   training: Partial<TrainerOptions> = {},
+  router: Parameters<typeof makeDecoder>[1] = 'lpr',
 ): Promise<RunResult> {
   const path = join(root, name);
   const exists = await readFile(join(path, 'config.yaml')).then(
@@ -43,7 +44,7 @@ async function train(
     () => false,
   );
   const run = exists ? await RunFolder.open(path) : await RunFolder.create(path, {});
-  const decoder = makeDecoder(device, 'lpr');
+  const decoder = makeDecoder(device, router);
   const trainer = makeTrainer(decoder, training);
   try {
     await inspect(decoder);
@@ -78,6 +79,18 @@ async function decided(name: string): Promise<unknown> {
   };
 }
 
+/** Held-out text of two domains. */
+const heldOut = (): Iterable<Batch> =>
+  evaluationBatches(
+    [
+      { domain: 'first', tokens: tokens.subarray(0, 400), weight: 3 },
+      { domain: 'second', tokens: tokens.subarray(400, 700), weight: 1 },
+    ],
+    4,
+    8,
+    160,
+  );
+
 describe('trainRun', () => {
   it('logs every step and every window, and keeps the last checkpoints', async () => {
     const steps: number[] = [];
@@ -108,6 +121,28 @@ describe('trainRun', () => {
       expect((await train(`stopped-${stopAt}`)).finished).toBe(true);
       expect(await decided(`stopped-${stopAt}`)).toEqual(await decided('whole'));
     }
+  });
+
+  it('trains a model without experts, which has no loads and no balance, and goes on with it', async () => {
+    const evaluation = { batches: heldOut, every: 5, traceTokens: 20 };
+    const dense = (name: string, more: Partial<RunOptions> = {}): Promise<RunResult> =>
+      train(name, { loads: null, gradientNormsEvery: 1, evaluation, ...more }, undefined, { accumulation: 2 }, 'dense');
+    const windows: number[] = [];
+    await dense('whole', { onStep: (progress) => windows.push(progress.windows) });
+    expect(windows).toEqual([0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3]);
+    const controller = new AbortController();
+    await dense('stopped', {
+      signal: controller.signal,
+      onStep: ({ report }) => report.step === 6 && controller.abort(),
+    });
+    expect((await dense('stopped')).finished).toBe(true);
+    const [whole, stopped] = [join(root, 'whole'), join(root, 'stopped')];
+    const metrics = await readMetrics(whole);
+    expect(metrics.map(({ step, balance }) => [step, balance])).toEqual(metrics.map(({ step }) => [step, undefined]));
+    expect(metrics.map(({ loss }) => loss)).toEqual((await readMetrics(stopped)).map(({ loss }) => loss));
+    expect(await readEvaluations(stopped)).toEqual(await readEvaluations(whole));
+    expect((await readEvaluations(whole)).at(-1)).toMatchObject({ final: true, balance: null, counts: [] });
+    expect((await readdir(whole)).filter((name) => /loads|traces|latents/.test(name))).toEqual([]);
   });
 
   it('does nothing to a finished run', async () => {
@@ -206,17 +241,7 @@ describe('trainRun', () => {
 });
 
 describe('evaluations of a run', () => {
-  const batches = (): Iterable<Batch> =>
-    evaluationBatches(
-      [
-        { domain: 'first', tokens: tokens.subarray(0, 400), weight: 3 },
-        { domain: 'second', tokens: tokens.subarray(400, 700), weight: 1 },
-      ],
-      4,
-      8,
-      160,
-    );
-  const evaluation = { every: 3, batches, traceTokens: 20 };
+  const evaluation = { every: 3, batches: heldOut, traceTokens: 20 };
 
   it('come at intervals and at the end, by domain, with traces of the same tokens and the latents at the end', async () => {
     const result = await train('run', { evaluation });

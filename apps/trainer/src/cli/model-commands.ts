@@ -35,6 +35,7 @@ function addEval(program: Command): void {
         "text file (UTF-8, .jsonl or .parquet) or glob in place of the run's text; repeatable, each a domain of its own",
       ),
     )
+    .option('--run <folder>', 'the run whose text to evaluate on, for a model outside of it')
     .option('--tokens <n>', 'at most (default: as in the run; all of --text)', atLeast(1))
     .option('--batch-size <n>', 'sequences at once', atLeast(1), 8)
     .option('--tokenizer <file>', 'a tokenizer.json in place of the one that lies with the model')
@@ -48,6 +49,7 @@ function addEval(program: Command): void {
     ['eval runs/compare-1/lpr --tokens 500000 --json', 'more of it, for programs'],
     ['eval runs/train-1 --split training --domain arxiv', 'one domain of the training text'],
     ['eval exported --text "notes/*.txt"', 'any model on any text'],
+    ['eval pruned --run runs/train-1', 'a smaller model on the text of the run that it comes from'],
   ]);
 }
 

@@ -1,7 +1,7 @@
 /** Options that several commands share, and how help shows examples. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { PRESETS } from '../settings/decisions.ts';
-import { ROUTERS } from '../settings/routers.ts';
+import { isMethod, ROUTERS } from '../settings/routers.ts';
 import { ARCHITECTURES } from '../settings/schema.ts';
 
 /** Everything that decides a run. */
@@ -21,7 +21,8 @@ export function addRunOptions(command: Command): Command {
     .option(
       '--router <name>',
       "lpr (Latent Prototype Routing, corrected), lpr-paper (its equations read literally), lpr-official (what its released code computes), top-k (the architecture's own), " +
-        `or another method: ${ROUTERS.slice(4).join(', ')}. compare takes several, separated by commas, or all (default: lpr)`,
+        `another method: ${ROUTERS.filter(isMethod).join(', ')}; or another system: latent-experts (the architecture's own before experts that share ` +
+        'projections), dense (no experts: a plain MLP as wide as those of a token). compare takes several, separated by commas, or all (default: lpr)',
     )
     .addOption(
       repeatable(

@@ -2,6 +2,7 @@
  * The command line: what can be asked for, and its help. What is done is in commands/, loaded only when it is needed.
  */
 import { Command } from 'commander';
+import { addCompressionCommands } from './compression-commands.ts';
 import { addModelCommands } from './model-commands.ts';
 import { addExamples, addOutOption, addRunOptions, atLeast } from './options.ts';
 import type { RunCommandOptions } from '../commands/shared.ts';
@@ -20,6 +21,7 @@ export function createProgram(): Command {
   addResume(program);
   addConfig(program);
   addModelCommands(program);
+  addCompressionCommands(program);
   program.addHelpText('after', () => optionsOf(compare));
   addExamples(program, [
     ['', 'compare top-k with LPR: loss, balance, heatmap (about 3 minutes)'],
@@ -31,6 +33,7 @@ export function createProgram(): Command {
     ['eval runs/train-1', 'test loss and balance of a trained model'],
     ['generate runs/train-1 --prompt "We must"', 'text of a trained model'],
     ['export runs/train-1 exported', "a folder that Hugging Face's libraries open"],
+    ['prune runs/train-1 --keep 16 --out pruned', 'the same model with fewer experts'],
     ['doctor', 'what this machine can do'],
     ['<command> --help', "a command's options, with examples"],
   ]);

@@ -95,7 +95,7 @@ function plainProgress(stream: ProgressStream): Progress {
   const line = (text: string): void => {
     stream.write(`${text}\n`);
   };
-  let lastBalance: StepProgress['balance'] = null;
+  let lastWindow: readonly [run: string, windows: number] = ['', 0];
   let lastPhase = '';
   return {
     phase(text) {
@@ -104,9 +104,9 @@ function plainProgress(stream: ProgressStream): Progress {
     },
     step(run, steps, progress) {
       // A line for each logging window.
-      if (progress.balance === null || progress.balance === lastBalance) return;
-      lastBalance = progress.balance;
-      const { report } = progress;
+      const { report, windows } = progress;
+      if (windows === (run === lastWindow[0] ? lastWindow[1] : 0)) return;
+      lastWindow = [run, windows];
       const fields: [string, string][] = [
         ['run', run],
         ['step', `${report.step}/${steps}`],
@@ -127,6 +127,10 @@ function plainProgress(stream: ProgressStream): Progress {
 
 function evaluationText(run: string, { step, loss, domains, evaluatedTokens, balance }: EvaluationLine): string {
   const { gini, minMax } = balance?.mean ?? {};
+  const measures: [string, string][] = [
+    ['gini', gini?.toFixed(3) ?? 'none'],
+    ['min-max', minMax?.toFixed(3) ?? 'none'],
+  ];
   const names = Object.entries(domains);
   const fields: [string, string][] = [
     ['run', run],
@@ -134,8 +138,7 @@ function evaluationText(run: string, { step, loss, domains, evaluatedTokens, bal
     ['held-out-loss', loss.toFixed(4)],
     ...(names.length < 2 ? [] : names.map(([name, each]): [string, string] => [`loss/${name}`, each.loss.toFixed(4)])),
     ['tokens', String(evaluatedTokens)],
-    ['gini', gini?.toFixed(3) ?? 'none'],
-    ['min-max', minMax?.toFixed(3) ?? 'none'],
+    ...(balance === null ? [] : measures),
   ];
   return fields.map(([key, value]) => `${key}=${value}`).join(' ');
 }

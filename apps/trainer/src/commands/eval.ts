@@ -20,6 +20,8 @@ export interface EvalOptions extends DeviceOptions {
   readonly domain: readonly string[];
   /** In place of the run's own text. */
   readonly text: readonly string[];
+  /** Folder of a run whose text to evaluate on, for a model that lies outside of it. */
+  readonly run?: string;
   readonly tokens?: number;
   readonly batchSize: number;
   readonly tokenizer?: string;
@@ -61,10 +63,11 @@ interface EvaluatedText {
   readonly text: string;
 }
 
-async function textOf(
+/** The text that options name: files, or that of the run which the model or the options belong to. */
+export async function textOf(
   path: string,
   source: ModelSource,
-  { split, domain, text, tokens }: EvalOptions,
+  { split, domain, text, tokens, run: named }: Pick<EvalOptions, 'split' | 'domain' | 'text' | 'tokens' | 'run'>,
   progress: Progress,
 ): Promise<EvaluatedText> {
   if (!SPLITS.some((known) => known === split)) throw unknownName('split', split, SPLITS);
@@ -78,8 +81,14 @@ async function textOf(
       text: 'given',
     };
   }
-  const run = [path, dirname(dirname(source.folder))].find((folder) => existsSync(join(folder, RUN_FILES.config)));
-  if (run === undefined) throw new UsageError(`${path} belongs to no run, so name text to evaluate on: --text FILE`);
+  const places = named === undefined ? [path, dirname(dirname(source.folder))] : [named];
+  const run = places.find((folder) => existsSync(join(folder, RUN_FILES.config)));
+  if (run === undefined) {
+    if (named !== undefined) throw new UsageError(`--run ${named}: holds no run (${RUN_FILES.config})`);
+    throw new UsageError(
+      `${path} belongs to no run, so name text to evaluate on: --text FILE, or --run FOLDER for its text`,
+    );
+  }
   const settings = await readSettings(run);
   // The model's own: one trained on the text anew would differ if the text has changed.
   const tokenizer = source.tokenizerFile === null ? undefined : await tokenizerOf(source);

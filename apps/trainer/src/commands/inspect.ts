@@ -48,6 +48,8 @@ async function geometryOf({ folder, config }: ModelSource): Promise<LayerGeometr
       ? [{ layer, plan: feedForward, at: `model.layers.${layer}.${feedForward.name}.gate.` }]
       : [],
   );
+  if (gates.length === 0)
+    throw new UsageError(`${folder}: the model has no experts, so there are no routers to look at`);
   const weights = await readWeights(folder, (name) => gates.some(({ at }) => name.startsWith(at)));
   return gates.map(({ layer, plan, at }) => {
     // The first of those that have a row for each expert are the prototypes, under the name that the measure gives

@@ -56,9 +56,9 @@ async function finishAndPrintRun(
       );
       return `${mean} (worst layer ${worst})`;
     };
+    const balanced = balance === null ? '' : `, Gini ${format('gini')}, min-max ${format('minMax')}`;
     console.log(
-      `${settings.router}: test loss ${loss.toFixed(4)} over ${evaluatedTokens} held-out tokens, ` +
-        `Gini ${format('gini')}, min-max ${format('minMax')}\n${shown(run.path)}`,
+      `${settings.router}: test loss ${loss.toFixed(4)} over ${evaluatedTokens} held-out tokens${balanced}\n${shown(run.path)}`,
     );
     return true;
   } finally {

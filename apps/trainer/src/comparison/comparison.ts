@@ -168,7 +168,12 @@ export async function summarize(
   return { models: await Promise.all(models) };
 }
 
-function levelsOf(settings: Settings, tokens: number): Pick<ReferenceLevels, 'samplingFloor' | 'isotropicNull'> {
+function levelsOf(
+  settings: Settings,
+  tokens: number,
+): Pick<Summary['models'][number], 'samplingFloor' | 'isotropicNull'> {
+  const none = { gini: null, minMax: null };
+  if (settings.router === 'dense') return { samplingFloor: none, isotropicNull: none };
   const { samplingFloor, isotropicNull } = referenceLevels(settings, tokens);
   return { samplingFloor, isotropicNull };
 }

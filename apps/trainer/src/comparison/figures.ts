@@ -65,7 +65,9 @@ export async function drawComparison(
   }
 }
 
-async function drawHeatmap(path: string, runs: readonly Shown[]): Promise<void> {
+async function drawHeatmap(path: string, all: readonly Shown[]): Promise<void> {
+  // A dense model has no loads.
+  const runs = all.filter(({ result }) => result.counts.length > 0);
   const models = runs.map(({ title, result }) => ({ name: title, counts: result.counts }));
   const [{ settings, result }] = runs as [Shown];
   const { evaluatedTokens: tokens } = result;
@@ -81,7 +83,8 @@ async function drawHeatmap(path: string, runs: readonly Shown[]): Promise<void> 
 }
 
 async function drawCurves(path: string, runs: readonly Shown[]): Promise<void> {
-  const [{ settings }] = runs as [Shown];
+  const routed = runs.filter(({ result }) => result.counts.length > 0);
+  const [{ settings }] = routed as [Shown];
   const { data, training } = settings;
   // Balance in the curves is that of a logging window, so the levels must be those of as many tokens.
   const window = referenceLevels(
@@ -98,7 +101,7 @@ async function drawCurves(path: string, runs: readonly Shown[]): Promise<void> {
         }),
       })),
     ),
-    references: haveOneShape(runs)
+    references: haveOneShape(routed)
       ? [
           { name: 'sampling floor', ...window.samplingFloor },
           { name: 'isotropic null', ...window.isotropicNull },

@@ -45,14 +45,14 @@ export const PAPER_TABLES: Readonly<Record<PaperTableNumber, PaperTable>> = {
       {
         title: 'Mixtral-LPR (no init)',
         architecture: 'mixtral',
-        lpr: { unitBall: false },
+        lpr: { prototypeStart: 'normal' },
         paper: figures(3.747, 0.047, 0.649),
       },
       { title: 'DeepSeek-V3', architecture: 'deepseek-v3', isOwnRouter: true, paper: figures(3.673, 0.79, 6.41e-9) },
       {
         title: 'DeepSeek-LPR (no init)',
         architecture: 'deepseek-v3',
-        lpr: { unitBall: false },
+        lpr: { prototypeStart: 'normal' },
         paper: figures(3.72, 0.036, 0.724),
       },
       // oxlint-disable-next-line oxc/approx-constant -- a measured figure, not the root of 1/2
@@ -60,13 +60,13 @@ export const PAPER_TABLES: Readonly<Record<PaperTableNumber, PaperTable>> = {
       {
         title: 'Qwen3-LPR (init)',
         architecture: 'qwen3-moe',
-        lpr: { unitBall: true },
+        lpr: { prototypeStart: 'sphere' },
         paper: figures(3.685, 0.057, 0.597),
       },
       {
         title: 'Qwen3-LPR (no init)',
         architecture: 'qwen3-moe',
-        lpr: { unitBall: false },
+        lpr: { prototypeStart: 'normal' },
         paper: figures(3.697, 0.039, 0.696),
       },
     ],

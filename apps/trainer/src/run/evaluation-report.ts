@@ -48,15 +48,16 @@ export interface EvaluationFigures {
   readonly domains: Readonly<
     Record<string, { readonly loss: number; readonly perplexity: number; readonly tokens: number }>
   >;
+  /** 0 and 0 where there are none. */
   readonly experts: number;
   readonly topK: number;
-  /** Each figure's mean over layers, its worst layer, and every layer. */
-  readonly mean: BalanceReport;
-  readonly worst: BalanceReport;
+  /** Each figure's mean over layers, its worst layer, and every layer; null and none for a model without experts. */
+  readonly mean: BalanceReport | null;
+  readonly worst: BalanceReport | null;
   readonly layers: readonly BalanceReport[];
   /** What routers without any structure would score on as many tokens. */
-  readonly samplingFloor: BalanceReport;
-  readonly isotropicNull: BalanceReport;
+  readonly samplingFloor: BalanceReport | null;
+  readonly isotropicNull: BalanceReport | null;
   /** Of every layer, over the first tokens of each domain. */
   readonly specialisation: readonly SpecialisationFigures[];
   /** Exact loads `[layers][experts]`. */
@@ -73,19 +74,14 @@ export async function evaluationFigures(
     onProgress,
   }: { readonly model: string; readonly text: string; readonly onProgress: (tokens: number) => void },
 ): Promise<EvaluationFigures> {
-  const { experts, topK } = decoder.routers[0]!;
+  const { experts, topK } = decoder.routers[0] ?? { experts: 0, topK: 0 };
   const routed: RoutedBatch[] = [];
   const evaluation = await evaluate(decoder, batches, {
     routed: { tokens: TRACED_TOKENS, onBatch: (batch) => routed.push(batch) },
     onProgress,
   });
   const { loss, tokens, counts } = evaluation;
-  const limit = routed.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
-  const recorder = new TraceRecorder({ experts, limit });
-  for (const batch of routed) recorder.add(batch);
-  const trace = recorder.trace();
-  const levels = referenceLevels({ experts, topK, tokens, latentDim: latentDimOf(decoder) });
-  return {
+  const losses = {
     model,
     text,
     tokens,
@@ -96,11 +92,23 @@ export async function evaluationFigures(
     ),
     experts,
     topK,
+    counts: counts.map((layer) => Array.from(layer)),
+  };
+  if (experts === 0) {
+    const none = { mean: null, worst: null, samplingFloor: null, isotropicNull: null };
+    return { ...losses, ...none, layers: [], specialisation: [] };
+  }
+  const limit = routed.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
+  const recorder = new TraceRecorder({ experts, limit });
+  for (const batch of routed) recorder.add(batch);
+  const trace = recorder.trace();
+  const levels = referenceLevels({ experts, topK, tokens, latentDim: latentDimOf(decoder) });
+  return {
+    ...losses,
     ...layersReport(counts),
     samplingFloor: levels.samplingFloor.expected,
     isotropicNull: levels.isotropicNull.expected,
     specialisation: counts.map((_, layer) => specialisationOf(trace, layer)),
-    counts: counts.map((layer) => Array.from(layer)),
   };
 }
 
@@ -148,17 +156,17 @@ export function evaluationTables(figures: EvaluationFigures): string {
     // Sources besides what is held out of the training mix have rows of their own only.
     ...(domainRows.length > 1 ? [[allTokens === tokens ? 'all' : 'mix', ...lossCells(figures)]] : []),
   ]);
-  const balanceRow = (name: string, report: BalanceReport): string[] => [
-    name,
-    ...BALANCE_COLUMNS.map(([field, , decimals]) => report[field].toFixed(decimals)),
-  ];
+  const head = `${model}: ${tokens.toLocaleString('en')} tokens of ${text} text, `;
+  if (experts === 0) return [`${head}a dense model without experts`, '', ...losses].join('\n');
+  const balanceRows = (name: string, report: BalanceReport | null): string[][] =>
+    report === null ? [] : [[name, ...BALANCE_COLUMNS.map(([field, , decimals]) => report[field].toFixed(decimals))]];
   const balance = alignColumns([
     ['balance', ...BALANCE_COLUMNS.map(([, title]) => title)],
-    ...figures.layers.map((report, layer) => balanceRow(`layer ${layer}`, report)),
-    balanceRow('mean', figures.mean),
-    balanceRow('worst', figures.worst),
-    balanceRow('sampling floor', figures.samplingFloor),
-    balanceRow('isotropic null', figures.isotropicNull),
+    ...figures.layers.flatMap((report, layer) => balanceRows(`layer ${layer}`, report)),
+    ...balanceRows('mean', figures.mean),
+    ...balanceRows('worst', figures.worst),
+    ...balanceRows('sampling floor', figures.samplingFloor),
+    ...balanceRows('isotropic null', figures.isotropicNull),
   ]);
   const specialisation = alignColumns([
     ['specialisation', 'I(expert; token)', 'bias', 'vocabulary', 'I(expert; domain)', 'bias', 'domain'],
@@ -175,7 +183,7 @@ export function evaluationTables(figures: EvaluationFigures): string {
     ]),
   ]);
   return [
-    `${model}: ${tokens.toLocaleString('en')} tokens of ${text} text, ${experts} experts, ${topK} a token`,
+    `${head}${experts} experts, ${topK} a token`,
     '',
     ...losses,
     '',

@@ -10,6 +10,7 @@ import {
   type RunFolder,
 } from '@lpr/runs';
 import { trainRun } from '@lpr/train';
+import { withTodaysPaths } from '../settings/earlier.ts';
 import type { Settings } from '../settings/schema.ts';
 import { writeTokenizer } from './model-source.ts';
 import { heldOutText, loadShape, makeDecoder, makeTrainer, type Session, vocabularyOf } from './session.ts';
@@ -51,7 +52,8 @@ export async function finishRun(
   { name, origin = join(run.path, RUN_FILES.config), signal }: FinishOptions,
 ): Promise<EvaluationLine | null> {
   const { device, progress, tokens } = session;
-  await holdIdentity(run.path, { settings, free: FREE_SETTINGS, origin }, tokens);
+  const held = { settings, free: FREE_SETTINGS, renamed: withTodaysPaths, origin };
+  await holdIdentity(run.path, held, tokens);
   const known = finalEvaluation(await readEvaluations(run.path));
   if (known !== undefined) return known;
   await writeTokenizer(run.path, tokens.tokenizer, settings.data.sequenceLength);

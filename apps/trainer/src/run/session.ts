@@ -19,7 +19,6 @@ import {
 } from '@lpr/data';
 import type { LoadShape } from '@lpr/metrics';
 import { createDecoder, type Decoder } from '@lpr/model';
-import type { Router } from '@lpr/moe';
 import { createDevice, type Device } from '@lpr/tensor';
 import { type EvaluationOptions, makeSchedule, Trainer } from '@lpr/train';
 import { UsageError } from '../cli/errors.ts';
@@ -183,10 +182,10 @@ export function makeTrainer(
   });
 }
 
-/** Shape of a model's load records: its layers with experts. */
-export function loadShape({ routers }: Decoder): LoadShape {
-  const [{ experts, topK }] = routers as [Router];
-  return { layers: routers.length, experts, topK };
+/** Shape of a model's load records: its layers with experts; null where there are none. */
+export function loadShape({ routers }: Decoder): LoadShape | null {
+  const [first] = routers;
+  return first === undefined ? null : { layers: routers.length, experts: first.experts, topK: first.topK };
 }
 
 /** The held-out text as a run evaluates it, with progress under the run's name. */

@@ -7,6 +7,7 @@ import { readConfig, RUN_FILES } from '@lpr/runs';
 import { weightDecays } from '@lpr/tensor/nn';
 import { UsageError } from '../cli/errors.ts';
 import { decoderConfig } from './decoder-config.ts';
+import { withTodaysNames } from './earlier.ts';
 import { type Fault, faultsOf, faultsText, shown } from './faults.ts';
 import { isGroup } from './merge.ts';
 import { decidedFaults, decidedKeys, idleFaults, withoutIdlePresetKeys } from './model-keys.ts';
@@ -37,8 +38,9 @@ export async function readSettings(folder: string): Promise<Settings> {
 }
 
 /** Settings that a run wrote, perhaps before some of today's fields were there. */
-export function checkStoredSettings(value: unknown, origin: string): Settings {
-  if (!isGroup(value)) return checkSettings(value, origin);
+export function checkStoredSettings(stored: unknown, origin: string): Settings {
+  if (!isGroup(stored)) return checkSettings(stored, origin);
+  const value = withTodaysNames(stored);
   const data = value['data'];
   if (!isGroup(data) || !('corpus' in data)) return checkSettings(withoutIdlePresetKeys(value), origin);
   const { corpus, ...rest } = data;
@@ -66,7 +68,8 @@ function foreignGroupFaults(value: unknown): Fault[] {
 function routerFaults(settings: Settings): Fault[] {
   const { router, method } = settings;
   const own = groupOf(router);
-  if (settings[own] === undefined) return [{ path: own, problem: `the router ${router} needs this group` }];
+  if (own !== null && settings[own] === undefined)
+    return [{ path: own, problem: `the router ${router} needs this group` }];
   if (!isMethod(router)) return [];
   // Only here is it known which method it is.
   const schema = methodSchema(router);
@@ -125,7 +128,7 @@ function modelFaults(settings: Settings): Fault[] {
   try {
     const config = decoderConfig(settings, settings.size.vocabulary);
     const plan = planDecoder(config);
-    if (plan.layers.every(({ feedForward }) => feedForward.kind !== 'moe')) {
+    if (settings.router !== 'dense' && plan.layers.every(({ feedForward }) => feedForward.kind !== 'moe')) {
       return [
         {
           path: 'model',

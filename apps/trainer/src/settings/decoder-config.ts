@@ -9,7 +9,7 @@ type Keys = Readonly<Record<string, unknown>>;
 
 /**
  * What figures and tables call a model: "Qwen3-MoE" with its own router, "Qwen3-MoE-LPR", "Qwen3-MoE-LPR (paper)",
- * "Qwen3-MoE, sinkhorn".
+ * "Qwen3-MoE, sinkhorn", "Qwen3-MoE, dense" where every layer is a plain MLP.
  */
 export function modelTitle(architecture: Architecture, router: string): string {
   const { title } = ARCHITECTURE_TABLE[architecture];
@@ -44,6 +44,7 @@ function routingKeys({ router, balancing, lpr, method }: Settings): Keys {
     return { router_type: 'lpr', lpr_formulation: formulation, lpr_options: lpr };
   }
   if (method !== undefined) return { router_type: router, router_options: method };
+  if (router === 'dense') return { router_type: router };
   const auxiliaryLoss = balancing?.auxiliaryLoss ?? 0;
   return {
     router_type: 'vanilla',

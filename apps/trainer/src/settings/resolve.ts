@@ -1,10 +1,11 @@
 /** From a preset, files and options to the settings of a run. */
 import type { SourceSpec } from '@lpr/data';
-import { resolveRouter, routerTraits } from '@lpr/moe';
+import { resolveRouter, routerTraits, topKFor } from '@lpr/moe';
 import { unknownName } from '../cli/errors.ts';
 import { checkSettings } from './check.ts';
 import { ARCHITECTURE_TABLE, type Preset, PRESETS } from './decisions.ts';
 import { ownSwitches } from './decoder-config.ts';
+import { withTodaysNames } from './earlier.ts';
 import { isGroup, merge, type Partials, readAssignment, readConfigFile } from './merge.ts';
 import { idleKeys } from './model-keys.ts';
 import { FORMULATIONS, groupOf, isMethod, type RouterName, ROUTERS } from './routers.ts';
@@ -97,7 +98,7 @@ function askedFor(options: SettingOptions): Asked {
     const before = merge({ size, data, training, evaluation }, written);
     written = merge(written, readAssignment(assignment, before));
   }
-  return { name, preset, written };
+  return { name, preset, written: withTodaysNames(written) };
 }
 
 /** What options call architecture and router. */
@@ -110,9 +111,8 @@ function defined(fields: Partials): Partials {
 }
 
 /**
- * From the bottom up: the router's own defaults, the preset, what files and options say of it. A method that works with
- * one number of experts a token only gets that, and of the groups that only other routers of a comparison read nothing
- * is left.
+ * From the bottom up: the router's own defaults, the preset, what the router asks of a model, what files and options
+ * say. Of the groups that only other routers of a comparison read nothing is left.
  */
 function layered(
   preset: Preset,
@@ -123,17 +123,27 @@ function layered(
 ): Partials {
   const { size, data, training, evaluation } = preset;
   const model = architecture === preset.architecture ? preset.model : {};
-  const onlyTopK = isMethod(router) ? routerTraits(resolveRouter(router)).onlyTopK : null;
   const own = groupOf(router);
-  const foreign: readonly string[] = compared.map(groupOf).filter((group) => group !== own);
+  const foreign: readonly (string | null)[] = compared.map(groupOf).filter((group) => group !== own);
+  const heard = Object.fromEntries(Object.entries(asked).filter(([key]) => !foreign.includes(key)));
   const settings = [
     { ...DEFAULTS, model, size, data, training, evaluation },
     preset.withRouter[router] ?? {},
-    onlyTopK === null ? {} : { size: { topK: onlyTopK } },
-    Object.fromEntries(Object.entries(asked).filter(([key]) => !foreign.includes(key))),
+    demandsOf(router, merge({ size }, asked)['size']),
+    heard,
     { architecture, router },
   ].reduce<Partials>(merge, {});
-  return merge({ [own]: routerDefaults(router, architecture, settings) }, settings);
+  return own === null ? settings : merge({ [own]: routerDefaults(router, architecture, settings) }, settings);
+}
+
+/** What a router asks of a model of that size: another number of experts a token, or experts of its own kind. */
+function demandsOf(router: RouterName, size: unknown): Partials {
+  // What is no size is refused with all else that does not fit.
+  if (!isGroup(size)) return {};
+  // The shared space is as wide as an expert within, which is what its source takes.
+  if (router === 'latent-experts') return { model: { expert_latent_dim: size['expertWidth'] } };
+  if (!isMethod(router)) return {};
+  return { size: { topK: topKFor(routerTraits(resolveRouter(router)), size as Settings['size']) } };
 }
 
 /** Every setting of a router's group, where nothing else is said. */

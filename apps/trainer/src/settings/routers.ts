@@ -12,13 +12,21 @@ import { z } from 'zod';
 /** A method of @lpr/moe, by its name there. */
 export type MethodName = Exclude<RouterKind, 'latentPrototype' | 'topKSoftmax'>;
 
-export type RouterName = 'top-k' | 'lpr' | 'lpr-paper' | 'lpr-official' | MethodName;
+/**
+ * What routes, and two systems that differ from a plain mixture in something else: 'latent-experts', the architecture's
+ * own router before experts that share projections, and 'dense', no experts at all.
+ */
+export type RouterName = 'top-k' | 'lpr' | 'lpr-paper' | 'lpr-official' | MethodName | 'latent-experts' | 'dense';
 
 const METHODS = Object.keys(routerMethods).filter(
   (kind): kind is MethodName => kind !== 'latentPrototype' && kind !== 'topKSoftmax',
 );
 
-export const ROUTERS: readonly RouterName[] = ['top-k', 'lpr', 'lpr-paper', 'lpr-official', ...METHODS];
+export const ROUTERS: readonly RouterName[] = [
+  ...(['top-k', 'lpr', 'lpr-paper', 'lpr-official'] as const),
+  ...METHODS,
+  ...(['latent-experts', 'dense'] as const),
+];
 
 /** Which formulation of Latent Prototype Routing a router's name stands for. */
 export const FORMULATIONS: Readonly<Partial<Record<RouterName, LatentPrototypePreset>>> = {
@@ -31,8 +39,9 @@ export const FORMULATIONS: Readonly<Partial<Record<RouterName, LatentPrototypePr
 export const ROUTER_GROUPS = ['balancing', 'lpr', 'method'] as const;
 type RouterGroup = (typeof ROUTER_GROUPS)[number];
 
-/** Which group holds the settings of a router. */
-export function groupOf(router: RouterName): RouterGroup {
+/** Which group holds the settings of a router; null: there is nothing to set. */
+export function groupOf(router: RouterName): RouterGroup | null {
+  if (router === 'dense') return null;
   if (FORMULATIONS[router] !== undefined) return 'lpr';
   return isMethod(router) ? 'method' : 'balancing';
 }

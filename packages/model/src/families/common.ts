@@ -1,6 +1,6 @@
 /** What the configs and plans of all or several families have in common. */
 import { z } from 'zod';
-import type { DecoderPlan } from '../plan.ts';
+import type { DecoderPlan, DensePlan, MoePlan } from '../plan.ts';
 import { count, type CrossCheck, fixed, positive, remark } from './fields.ts';
 import { routerFields, type RouterKeys } from './routing.ts';
 
@@ -11,6 +11,8 @@ export interface CommonKeys extends RouterKeys {
   readonly num_hidden_layers: number;
   readonly num_attention_heads: number;
   readonly num_experts_per_tok: number;
+  /** Width of the space that the experts of a layer share (MoLAE); left out, experts share nothing. Ours. */
+  readonly expert_latent_dim?: number | undefined;
   readonly max_position_embeddings: number;
   readonly rms_norm_eps: number;
   readonly rope_theta: number;
@@ -38,6 +40,7 @@ export const commonFields: Readonly<Record<string, z.ZodType>> = {
   num_hidden_layers: count(),
   num_attention_heads: count(),
   num_experts_per_tok: count(),
+  expert_latent_dim: count().optional(),
   max_position_embeddings: count(),
   hidden_act: fixed('silu'),
   tie_word_embeddings: fixed(false),
@@ -64,6 +67,23 @@ export function commonPlan(config: CommonKeys): Omit<DecoderPlan, 'layers' | 'ro
     loadBalancing: balanced ? { scope: config.router_aux_loss_scope, weight: config.router_aux_loss_coef } : null,
   };
 }
+
+/**
+ * What a layer with experts has behind its attention: a plain MLP of the size that is active for a token where a config
+ * has `router_type: 'dense'`. `routed` is asked only where there is something to route.
+ */
+export function mixture(
+  config: CommonKeys,
+  size: Omit<MoePlan, 'kind' | 'topK' | 'expertLatentDim' | keyof RoutedPart>,
+  routed: () => RoutedPart,
+): MoePlan | DensePlan {
+  const { num_experts_per_tok: topK, router_type: type } = config;
+  const { name, matrices, width, sharedWidth } = size;
+  if (type === 'dense') return { kind: 'dense', name, matrices, width: topK * width + sharedWidth };
+  return { ...size, ...routed(), kind: 'moe', topK, expertLatentDim: config.expert_latent_dim ?? null };
+}
+
+type RoutedPart = Pick<MoePlan, 'router' | 'inputJitter'>;
 
 /** The base of the rotary angles; transformers 5 writes it into `rope_parameters`, which wins. */
 export function rotaryTheta(config: CommonKeys): number {

@@ -6,7 +6,7 @@
 import type { RouterOptions } from '@lpr/moe';
 import { z } from 'zod';
 import type { DecoderPlan, LayerPlan } from '../plan.ts';
-import { commonFields, type CommonKeys, commonPlan, expertsCheck, rotaryTheta } from './common.ts';
+import { commonFields, type CommonKeys, commonPlan, expertsCheck, mixture, rotaryTheta } from './common.ts';
 import { count, countOrZero, crossCheck, fixed, flag, notNegative, positive, remark } from './fields.ts';
 import { routerChecks, routerOf, type SwitchKeys } from './routing.ts';
 
@@ -97,8 +97,10 @@ export const deepseekV3Schema: z.ZodObject = fields.superRefine(
       field: 'topk_group',
       expected: ({ n_group: groups, num_experts_per_tok: k, n_routed_experts: experts }) =>
         `at most n_group, ${groups}, and so many that they hold num_experts_per_tok, ${k}, of the ${experts} experts`,
-      holds: ({ n_group: groups, topk_group: kept, n_routed_experts: experts, num_experts_per_tok: k }) =>
-        kept <= groups && (kept * experts) / groups >= k,
+      holds: ({ router_type: type, n_group: groups, topk_group: kept, n_routed_experts: experts, ...config }) =>
+        // Other methods choose among all experts.
+        kept <= groups &&
+        ((type !== 'vanilla' && type !== 'lpr') || (kept * experts) / groups >= config.num_experts_per_tok),
     },
   ]),
 );
@@ -137,16 +139,16 @@ export function planDeepseekV3(config: DeepseekV3Config): DecoderPlan {
   });
   const sparse: LayerPlan = {
     attention,
-    feedForward: {
-      ...block,
-      kind: 'moe',
-      width: config.moe_intermediate_size,
-      experts: config.n_routed_experts,
-      topK: config.num_experts_per_tok,
-      router: routerOf(config, own, deepseekV3KeptKeys),
-      sharedWidth: config.n_shared_experts * config.moe_intermediate_size,
-      inputJitter: 0,
-    },
+    feedForward: mixture(
+      config,
+      {
+        ...block,
+        width: config.moe_intermediate_size,
+        experts: config.n_routed_experts,
+        sharedWidth: config.n_shared_experts * config.moe_intermediate_size,
+      },
+      () => ({ router: routerOf(config, own, deepseekV3KeptKeys), inputJitter: 0 }),
+    ),
   };
   return {
     ...commonPlan(config),

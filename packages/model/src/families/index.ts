@@ -14,14 +14,21 @@ export type DecoderConfig = DeepseekV3Config | MixtralConfig | Qwen3MoeConfig;
 interface Family<Config> {
   readonly schema: z.ZodObject;
   readonly plan: (config: Config) => DecoderPlan;
+  /** Which key counts the experts of a layer. */
+  readonly expertsKey: keyof Config & string;
   /** Keys of the own router that LPR takes over in its corrected formulation. */
   readonly keptKeys?: SwitchKeys;
 }
 
 const families: { readonly [Config in DecoderConfig as Config['model_type']]: Family<Config> } = {
-  qwen3_moe: { schema: qwen3MoeSchema, plan: planQwen3Moe },
-  mixtral: { schema: mixtralSchema, plan: planMixtral },
-  deepseek_v3: { schema: deepseekV3Schema, plan: planDeepseekV3, keptKeys: deepseekV3KeptKeys },
+  qwen3_moe: { schema: qwen3MoeSchema, plan: planQwen3Moe, expertsKey: 'num_experts' },
+  mixtral: { schema: mixtralSchema, plan: planMixtral, expertsKey: 'num_local_experts' },
+  deepseek_v3: {
+    schema: deepseekV3Schema,
+    plan: planDeepseekV3,
+    expertsKey: 'n_routed_experts',
+    keptKeys: deepseekV3KeptKeys,
+  },
 };
 
 export const modelTypes: readonly string[] = Object.keys(families);

@@ -12,6 +12,7 @@ import {
   groupedQueryChecks,
   type GroupedQueryKeys,
   headDimOf,
+  mixture,
   rotaryTheta,
 } from './common.ts';
 import { count, crossCheck, fixed, notNegative, positive } from './fields.ts';
@@ -54,17 +55,20 @@ export function planMixtral(config: MixtralConfig): DecoderPlan {
       bias: false,
       queryKeyNorm: false,
     },
-    feedForward: {
-      kind: 'moe',
-      name: 'block_sparse_moe',
-      matrices: { gate: 'w1', up: 'w3', down: 'w2' },
-      width: config.intermediate_size,
-      experts: config.num_local_experts,
-      topK: config.num_experts_per_tok,
-      router: routerOf(config, () => ({ kind: 'topKSoftmax', renormalize: true })),
-      sharedWidth: 0,
-      inputJitter: config.router_jitter_noise,
-    },
+    feedForward: mixture(
+      config,
+      {
+        name: 'block_sparse_moe',
+        matrices: { gate: 'w1', up: 'w3', down: 'w2' },
+        width: config.intermediate_size,
+        experts: config.num_local_experts,
+        sharedWidth: 0,
+      },
+      () => ({
+        router: routerOf(config, () => ({ kind: 'topKSoftmax', renormalize: true })),
+        inputJitter: config.router_jitter_noise,
+      }),
+    ),
   };
   return {
     ...commonPlan(config),

@@ -11,6 +11,7 @@ import {
   groupedQueryChecks,
   type GroupedQueryKeys,
   headDimOf,
+  mixture,
   rotaryTheta,
 } from './common.ts';
 import { count, countOrZero, crossCheck, fixed, flag, positive, remark } from './fields.ts';
@@ -64,23 +65,15 @@ export function planQwen3Moe(config: Qwen3MoeConfig): DecoderPlan {
     queryKeyNorm: true,
   } as const;
   const block = { name: 'mlp', matrices: { gate: 'gate_proj', up: 'up_proj', down: 'down_proj' } };
-  const router = routerOf(config, () => ({ kind: 'topKSoftmax', renormalize: config.norm_topk_prob }));
+  const routed = () => ({
+    router: routerOf(config, () => ({ kind: 'topKSoftmax', renormalize: config.norm_topk_prob })),
+    inputJitter: 0,
+  });
   const layers = Array.from({ length: config.num_hidden_layers }, (_, i): LayerPlan => {
     const sparse = !config.mlp_only_layers.includes(i) && (i + 1) % config.decoder_sparse_step === 0;
     if (!sparse) return { attention, feedForward: { ...block, kind: 'dense', width: config.intermediate_size } };
-    return {
-      attention,
-      feedForward: {
-        ...block,
-        kind: 'moe',
-        width: config.moe_intermediate_size,
-        experts: config.num_experts,
-        topK: config.num_experts_per_tok,
-        router,
-        sharedWidth: 0,
-        inputJitter: 0,
-      },
-    };
+    const size = { ...block, width: config.moe_intermediate_size, experts: config.num_experts, sharedWidth: 0 };
+    return { attention, feedForward: mixture(config, size, routed) };
   });
   return {
     ...commonPlan(config),

@@ -9,6 +9,8 @@ import {
   type RouterKind,
   routerMethods,
   type RouterOptions,
+  startOf,
+  todaysSwitches,
 } from '@lpr/moe';
 import { z } from 'zod';
 import { count, type CrossCheck, flag, notNegative, oneOf } from './fields.ts';
@@ -48,8 +50,11 @@ interface ReleasedKeys {
 
 /** How tokens are routed, beside the family's own router. */
 export interface RouterKeys extends ReleasedKeys {
-  /** 'vanilla': the family's own router. 'lpr': Latent Prototype Routing. Others: the methods of @lpr/moe. */
-  readonly router_type: 'vanilla' | 'lpr' | RivalKind;
+  /**
+   * 'vanilla': the family's own router. 'lpr': Latent Prototype Routing. 'dense': no experts and nothing to route, a
+   * plain MLP as wide as all that a token would pass through. Others: the methods of @lpr/moe.
+   */
+  readonly router_type: 'vanilla' | 'lpr' | 'dense' | RivalKind;
   /** Settings of such a method by their own names, where they are not its defaults. */
   readonly router_options?: Readonly<Record<string, unknown>> | undefined;
   /** 'reference' is another name for 'official'. */
@@ -86,13 +91,13 @@ export const releasedKeys: SwitchKeys<keyof ReleasedKeys> = {
   div_weight: 'diversityWeight',
   kl_weight: 'klWeight',
   align_weight: 'alignmentWeight',
-  unit_ball: 'unitBall',
+  unit_ball: 'prototypeStart',
   paper_div_target: 'diversityTarget',
 };
 
 /** Their checks. */
 export const routerFields: Readonly<Record<string, z.ZodType>> = {
-  router_type: oneOf('vanilla', 'lpr', ...rivals).default('vanilla'),
+  router_type: oneOf('vanilla', 'lpr', 'dense', ...rivals).default('vanilla'),
   router_options: z.record(z.string(), z.unknown(), 'an object of settings of the routing method').optional(),
   lpr_formulation: oneOf('corrected', 'official', 'reference', 'paper').default('corrected'),
   router_latent_dim: count().optional(),
@@ -119,12 +124,12 @@ export const routerChecks: readonly CrossCheck<RouterKeys>[] = (
   Object.entries(releasedKeys) as [keyof ReleasedKeys, keyof LatentPrototypeOptions][]
 ).map(([key, field]) => ({
   field: key,
-  expected: ({ lpr_options: options }) =>
-    `what lpr_options.${field} says, ${JSON.stringify(options?.[field])}; leave one of the two out`,
+  expected: (config) =>
+    `what lpr_options.${field} says, ${JSON.stringify(lprOptions(config)[field])}; leave one of the two out`,
   holds: (config) => {
     if (config.router_type !== 'lpr' || config[key] === undefined) return true;
     const said = releasedSwitches(config)[field];
-    const option = config.lpr_options?.[field];
+    const option = lprOptions(config)[field];
     return said === undefined || option === undefined || said === option;
   },
 }));
@@ -143,13 +148,13 @@ export function routerOf(
   kept: SwitchKeys = {},
 ): RouterOptions {
   const { router_type: type } = config;
-  if (type === 'vanilla') return own();
+  if (type === 'vanilla' || type === 'dense') return own();
   if (type === 'lpr') {
     const formulation = formulationOf(config);
     const switches = {
       ...(formulation === 'corrected' ? keptSwitches(config, kept) : {}),
       ...releasedSwitches(config),
-      ...config.lpr_options,
+      ...lprOptions(config),
     };
     const given = Object.fromEntries(Object.entries(switches).filter(([, value]) => value !== undefined));
     return { kind: 'latentPrototype', ...resolveLatentPrototype(formulation, given) };
@@ -161,6 +166,11 @@ export function routerOf(
   throw new RangeError(
     `hash: vocabulary must be at least vocab_size (${config.vocab_size}), since every token id has a row; got ${router.vocabulary}`,
   );
+}
+
+/** Those of the config, by today's names. */
+function lprOptions({ lpr_options: options = {} }: RouterKeys): Partial<LatentPrototypeOptions> {
+  return todaysSwitches(options);
 }
 
 function formulationOf({ lpr_formulation: name }: RouterKeys): LatentPrototypePreset {
@@ -193,7 +203,7 @@ function releasedSwitches(config: RouterKeys): {
       : undefined,
     klWeight: config.kl_weight,
     alignmentWeight: config.align_weight,
-    unitBall: config.unit_ball,
+    prototypeStart: config.unit_ball === undefined ? undefined : startOf(config.unit_ball),
     diversityTarget: !isPaper ? undefined : target === 'prototypes' ? 'keys' : target,
   };
 }

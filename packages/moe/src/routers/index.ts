@@ -8,10 +8,12 @@ import { latentPrototype } from './latent-prototype/router.ts';
 import { type AdaMoEOptions, adamoe } from './adamoe.ts';
 import { type BaseOptions, base } from './base.ts';
 import { type DeepSeekV3Options, deepSeekV3 } from './deepseek-v3.ts';
+import { type DenseMixtureOptions, denseMixture } from './dense-mixture.ts';
 import { type DSelectKOptions, dselectK } from './dselect-k.ts';
 import { type ExpertChoiceOptions, expertChoice } from './expert-choice.ts';
 import { type GShardOptions, gshard } from './gshard.ts';
 import { type HashOptions, hash } from './hash.ts';
+import { type NoisyTopKOptions, noisyTopK } from './noisy-top-k.ts';
 import { type QuantileBalancingOptions, quantileBalancing } from './quantile-balancing.ts';
 import { type ReMoEOptions, remoe } from './remoe.ts';
 import { type SinkhornOptions, sinkhorn } from './sinkhorn.ts';
@@ -26,10 +28,12 @@ export type RouterOptions =
   | AdaMoEOptions
   | BaseOptions
   | DeepSeekV3Options
+  | DenseMixtureOptions
   | DSelectKOptions
   | ExpertChoiceOptions
   | GShardOptions
   | HashOptions
+  | NoisyTopKOptions
   | QuantileBalancingOptions
   | ReMoEOptions
   | SinkhornOptions
@@ -45,10 +49,12 @@ export const routerMethods: { readonly [Options in RouterOptions as Options['kin
   adamoe,
   base,
   deepSeekV3,
+  denseMixture,
   dselectK,
   expertChoice,
   gshard,
   hash,
+  noisyTopK,
   quantileBalancing,
   remoe,
   sinkhorn,

@@ -5,7 +5,7 @@
  * multiplied by numbers from 1 - 0.01 to 1 + 0.01. Balanced by the auxiliary loss, weight 0.01; z-loss (ST-MoE) 1e-3.
  *
  * Causal along the batch, but a token's place depends on those before it, of other sequences too. Training and
- * evaluation differ in capacity.
+ * evaluation differ in capacity and jitter.
  */
 import { affine, linear, multiply, segmentPlan, softmax, topK } from '@lpr/tensor';
 import { weightSpec } from '@lpr/tensor/nn';
@@ -32,9 +32,9 @@ export const switchTransformer: RouterMethod<SwitchOptions> = {
     zLossWeight: 1e-3,
   },
   rules: { capacityFactor: 'positive', evaluationCapacityFactor: 'positive', jitter: 'share' },
-  traits: ({ capacityFactor, evaluationCapacityFactor, loadBalancingWeight }) => ({
+  traits: ({ capacityFactor, evaluationCapacityFactor, jitter, loadBalancingWeight }) => ({
     reads: { training: 'earlierTokens', evaluation: 'earlierTokens' },
-    alike: capacityFactor === evaluationCapacityFactor,
+    alike: capacityFactor === evaluationCapacityFactor && jitter === 0,
     fillsSlots: false,
     weightSum: null,
     takesLargest: true,

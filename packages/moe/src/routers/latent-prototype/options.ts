@@ -33,8 +33,12 @@ export interface LatentPrototypeOptions {
   readonly squaredWasserstein: boolean;
   /** Equation 23 as printed instead of the Hellinger distance. */
   readonly printedHellinger: boolean;
-  /** Draw the prototypes evenly from the unit sphere (hyperspherical initialisation) instead of from N(0, I). */
-  readonly unitBall: boolean;
+  /**
+   * How the prototypes start. 'sphere': drawn evenly from the unit sphere (hyperspherical initialisation). 'normal': from
+   * N(0, I), as long as they come. 'orthogonal': at right angles to each other; more prototypes than the latent space
+   * has dimensions cannot be, and then cover all directions alike, with a mean squared length of 1.
+   */
+  readonly prototypeStart: 'sphere' | 'normal' | 'orthogonal';
   /** Put the prototypes back on the unit sphere after each step. */
   readonly unitBallConstraint: boolean;
   /** Which penalty spreads rows out (table 6). */
@@ -118,7 +122,7 @@ export const latentPrototypePresets: Readonly<Record<LatentPrototypePreset, Late
     emaDecay: 0.9,
     scoreFrom: 'z',
     temperature: 1,
-    unitBall: true,
+    prototypeStart: 'sphere',
     diversityTarget: 'tokens',
     diversityNormalize: false,
     diversityReduce: 'sum',
@@ -141,7 +145,7 @@ export const latentPrototypePresets: Readonly<Record<LatentPrototypePreset, Late
     emaDecay: 0.8,
     scoreFrom: 'mu',
     temperature: 1,
-    unitBall: false,
+    prototypeStart: 'normal',
     diversityTarget: 'both',
     diversityNormalize: true,
     diversityReduce: 'mean',
@@ -164,7 +168,7 @@ export const latentPrototypePresets: Readonly<Record<LatentPrototypePreset, Late
     emaDecay: 0.9,
     scoreFrom: 'mu',
     temperature: 2,
-    unitBall: true,
+    prototypeStart: 'sphere',
     diversityTarget: 'both',
     diversityNormalize: true,
     diversityReduce: 'mean',
@@ -196,6 +200,7 @@ export const latentPrototypeRules: OptionRules<LatentPrototypeOptions> = {
   scoreFrom: ['z', 'mu'],
   temperature: 'positive',
   kernelWidth: 'positive',
+  prototypeStart: ['sphere', 'normal', 'orthogonal'],
   attentionHeads: 'count',
   diversity: ['orthogonal', 'cosine', 'euclidean'],
   diversityTarget: ['tokens', 'keys', 'both'],
@@ -218,4 +223,15 @@ export function resolveLatentPrototype(
   overrides: Partial<LatentPrototypeOptions> = {},
 ): LatentPrototypeOptions {
   return resolveOptions('LPR', latentPrototypePresets[preset], latentPrototypeRules, overrides);
+}
+
+/** The start that the released code's `unit_ball` stands for. */
+export function startOf(unitBall: boolean): LatentPrototypeOptions['prototypeStart'] {
+  return unitBall ? 'sphere' : 'normal';
+}
+
+/** Switches as an earlier version stored them, by today's names: `unitBall` told two starts apart. */
+export function todaysSwitches(switches: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const { unitBall, ...rest } = switches;
+  return typeof unitBall === 'boolean' ? { prototypeStart: startOf(unitBall), ...rest } : switches;
 }

@@ -4,7 +4,9 @@
  * similar to its latent, weighted by the softmax over their k scores. Regularisers spread the latents and prototypes
  * out, so that load spreads as well. `options` says which formulation: see options.ts.
  *
- * Causal; training and evaluation route alike but for the noise that scores from z have in training.
+ * Causal. Training and evaluation route alike where scores come from mu (`corrected`, `official`) or from whole
+ * Gaussians. Scores from z (`paper`) route by samples in training and by their means in evaluation: noise then spreads
+ * the load in training, and evaluation does not have it.
  */
 import {
   add,
@@ -54,12 +56,21 @@ function parameters(options: Options, shape: RouterShape): ParameterSpec[] {
       specs.push(weightSpec('proj.weight', [latentDim, latentDim]), constantSpec('proj.bias', [latentDim], 0));
     specs.push(weightSpec('out_proj.weight', [hidden, latentDim]), constantSpec('out_proj.bias', [hidden], 0));
   }
+  specs.push(...bufferSpecs(options, experts));
+  return specs;
+}
+
+/** Untrained state, a row an expert. */
+function bufferSpecs(options: Options, experts: number): ParameterSpec[] {
+  const { latentDim } = options;
+  const gaussian = comparesDistributions(options);
+  const movesSums = options.ema === 'official';
+  const specs: ParameterSpec[] = [];
   const buffer = (name: string, extents: number[], initial: ParameterSpec['initial']): void => {
     specs.push({ name, shape: extents, initial, trained: false });
   };
   const zero = { kind: 'constant', value: 0 } as const;
   const copy = { kind: 'copy', of: keysName(options) } as const;
-  const movesSums = options.ema === 'official';
   if (options.emaBuffers || (movesSums && !gaussian)) buffer('ema_sums', [experts, latentDim], copy);
   if (movesSums && gaussian) {
     buffer('ema_mu', [experts, latentDim], copy);
@@ -117,7 +128,7 @@ export const latentPrototype: RouterMethod<Options> = {
   defaults: { kind: 'latentPrototype', ...latentPrototypePresets.corrected },
   traits: (options) => ({
     reads: { training: 'token', evaluation: 'token' },
-    alike: true,
+    alike: options.scoreFrom === 'mu' || comparesDistributions(options),
     fillsSlots: true,
     weightSum: options.weightScale,
     takesLargest: true,
@@ -125,8 +136,9 @@ export const latentPrototype: RouterMethod<Options> = {
     exactBalance: false,
     pooledLosses: options.diversityTarget !== 'keys' || options.alignment !== 'paper',
     expertTensors: [
-      ...['expert_keys', 'expert_keys_mu', 'expert_keys_logvar'],
-      ...['selection_bias', 'ema_sums', 'ema_mu', 'ema_var', 'ema_counts'],
+      keysName(options),
+      ...(comparesDistributions(options) ? ['expert_keys_logvar'] : []),
+      ...bufferSpecs(options, 0).map(({ name }) => name),
     ],
   }),
   parameters,

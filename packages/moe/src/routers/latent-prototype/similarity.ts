@@ -1,6 +1,6 @@
 /** From the settings to a measure: which tensors it needs, and the scores of encoded tokens against the prototypes. */
 import { affine, type Tensor } from '@lpr/tensor';
-import { constantSpec, type ParameterSpec, unitRows, weightSpec } from '@lpr/tensor/nn';
+import { constantSpec, type Initial, type ParameterSpec, unitRows, weightSpec } from '@lpr/tensor/nn';
 import type { RouterShape } from '../../router.ts';
 import {
   dotProduct,
@@ -39,12 +39,19 @@ export function keysName(options: LatentPrototypeOptions): 'expert_keys' | 'expe
   return comparesDistributions(options) ? 'expert_keys_mu' : 'expert_keys';
 }
 
+function startOfPrototypes({ prototypeStart, latentDim }: LatentPrototypeOptions, experts: number): Initial {
+  if (prototypeStart === 'sphere') return { kind: 'unitRows' };
+  if (prototypeStart === 'normal') return { kind: 'normal', std: 1 };
+  // More rows than columns: it is the columns that are orthogonal, and their squares are shared out among the rows.
+  return { kind: 'orthogonal', length: Math.sqrt(Math.max(1, experts / latentDim)) };
+}
+
 /** The prototypes and what the measure learns, named as in the released code. */
 export function measureParameters(options: LatentPrototypeOptions, { experts }: RouterShape): ParameterSpec[] {
-  const { latentDim, measure, attentionProjections, unitBall } = options;
+  const { latentDim, measure, attentionProjections } = options;
   const keys: ParameterSpec = {
     ...weightSpec(keysName(options), [experts, latentDim]),
-    initial: unitBall ? { kind: 'unitRows' } : { kind: 'normal', std: 1 },
+    initial: startOfPrototypes(options, experts),
   };
   if (comparesDistributions(options)) return [keys, constantSpec('expert_keys_logvar', [experts, latentDim], 0)];
   if (measure === 'mahalanobis') return [keys, constantSpec('similarity_func.log_sigma', [latentDim], 0)];

@@ -1,0 +1,22 @@
+/** Settings that earlier versions wrote, by today's names. */
+import { todaysSwitches } from '@lpr/moe';
+import { isGroup, type Partials } from './merge.ts';
+
+/** Of groups, as files and options have them. */
+export function withTodaysNames(settings: Partials): Partials {
+  const { lpr } = settings;
+  return isGroup(lpr) ? { ...settings, lpr: todaysSwitches(lpr) } : settings;
+}
+
+const LPR = 'lpr.';
+
+/** By path, as a run's identity has them. */
+export function withTodaysPaths(settings: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const entries = Object.entries(settings);
+  const isSwitch = ([path]: readonly [string, unknown]): boolean => path.startsWith(LPR);
+  const switches = entries.filter(isSwitch).map(([path, value]) => [path.slice(LPR.length), value] as const);
+  return Object.fromEntries([
+    ...entries.filter((entry) => !isSwitch(entry)),
+    ...Object.entries(todaysSwitches(Object.fromEntries(switches))).map(([name, value]) => [LPR + name, value]),
+  ]);
+}
