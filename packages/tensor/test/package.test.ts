@@ -26,33 +26,26 @@ interface Report {
 /** Trains a little network for three steps, with and without relaxed SIMD; written against the package alone. */
 const TRAINING = `
 import {
-  adamWStep, backward, createWasmDevice, crossEntropy, linear, parameter, RandomKey, randomNormal, scope, silu, state, tensor,
+  backward, createWasmDevice, crossEntropy, linear, parameter, RandomKey, randomNormal, scope, silu, tensor,
 } from '@lpr/tensor';
+import { AdamW } from '@lpr/tensor/nn';
 
 export async function train(relaxedSimd) {
   const device = await createWasmDevice({ threads: 2, relaxedSimd });
   const key = RandomKey.fromSeed(3);
-  const weights = [
+  const [first, second] = [
     parameter(randomNormal(device, [64, 48], key.fold('first'), 0.2)),
     parameter(randomNormal(device, [10, 64], key.fold('second'), 0.2)),
   ];
-  const slots = weights.map((p) => ({ p, firstMoment: state(device, p.shape), secondMoment: state(device, p.shape) }));
+  const optimizer = new AdamW(device, new Map([['first', first], ['second', second]]));
   const losses = [];
   for (let step = 1; step <= 3; step++) {
     losses.push(await scope(device, () => {
       const x = randomNormal(device, [96, 48], key.fold('inputs'));
       const labels = tensor(device, Int32Array.from({ length: 96 }, (_, i) => (7 * i) % 10));
-      const { loss } = crossEntropy(linear(silu(linear(x, weights[0])), weights[1]), labels);
+      const { loss } = crossEntropy(linear(silu(linear(x, first)), second), labels);
       backward(loss);
-      adamWStep(
-        device,
-        slots.map(({ p, ...moments }) => ({ parameter: p, gradient: p.grad, ...moments, weightDecay: 0.1 })),
-        { learningRate: 0.01, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, step },
-      );
-      for (const p of weights) {
-        p.grad.dispose();
-        p.grad = null;
-      }
+      optimizer.step(0.01);
       return loss.item();
     }));
   }
@@ -121,7 +114,9 @@ describe('the packed package', { timeout: MINUTE }, () => {
   it('carries the types that its exports name', async () => {
     const program =
       "import { createWasmDevice, type Tensor, tensor } from '@lpr/tensor';\n" +
-      'export const made: Tensor = tensor(await createWasmDevice(), [1, 2]);\n';
+      "import { type ParameterSpec, weightSpec } from '@lpr/tensor/nn';\n" +
+      'export const made: Tensor = tensor(await createWasmDevice(), [1, 2]);\n' +
+      "export const spec: ParameterSpec = weightSpec('weight', [2, 3]);\n";
     await writeFile(join(project, 'typed.ts'), program);
     const compiler = join(import.meta.dirname, '../../../node_modules/typescript/bin/tsc');
     const options = '--noEmit --strict --module nodenext --target es2023 --types --lib es2023,dom'.split(' ');
