@@ -5,7 +5,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type BalanceReport, isotropicNull, samplingFloor } from '@lpr/metrics';
+import { type BalanceReport, type ReferenceLevel, referenceLevels as simulateLevels } from '@lpr/metrics';
 import { latentPrototypePresets } from '@lpr/moe';
 import { hasCode, lockFolder, makeEmptyFolder, RunFolder, writeWhole } from '@lpr/train';
 import { parse, stringify } from 'yaml';
@@ -150,13 +150,9 @@ async function openOrCreate(path: string, settings: Settings): Promise<RunFolder
 /** Both levels for one layer of this size and that many tokens. */
 export function referenceLevels({ size, lpr }: Settings, tokens: number): ReferenceLevels {
   const { latentDim } = lpr ?? latentPrototypePresets.corrected;
-  const shape = { experts: size.experts, topK: size.topK, tokens, seed: 0 };
-  const pick = ({ gini, minMax }: BalanceReport) => ({ gini, minMax });
-  return {
-    tokens,
-    samplingFloor: pick(samplingFloor(shape)),
-    isotropicNull: pick(isotropicNull({ ...shape, latentDim })),
-  };
+  const levels = simulateLevels({ experts: size.experts, topK: size.topK, tokens, latentDim });
+  const pick = ({ expected: { gini, minMax } }: ReferenceLevel) => ({ gini, minMax });
+  return { tokens, samplingFloor: pick(levels.samplingFloor), isotropicNull: pick(levels.isotropicNull) };
 }
 
 function summarize(runs: ReadonlyMap<string, Settings>, results: ReadonlyMap<string, RunResultFile>): Summary {
