@@ -1,11 +1,13 @@
 /**
  * The health of a router: how decided it is, whether its logits or biases run away, and whether latents and prototypes
- * use the space they have. Each figure is a pure function of plain numbers of one layer; over layers, look at each.
+ * use the space they have. Each measure is a pure function of plain numbers of one layer; over layers, look at each.
  */
-import { checkCounts, effectiveExperts } from './balance.ts';
+import { largest, norm, smallest } from './arrays.ts';
+import { effectiveExperts } from './balance.ts';
+import { checkCounts } from './counts.ts';
 import { checkMatrix, covarianceOf, type Matrix, symmetricEigen } from './matrix.ts';
 
-/** How decided a router is about its tokens. Each figure is a mean over tokens unless it says otherwise. */
+/** How decided a router is about its tokens. Each measure is a mean over tokens unless it says otherwise. */
 export interface ScoreReport {
   /**
    * Entropy of the softmax over all scores, over its maximum `ln M`: from 0 (certain) to 1 (even). 1 for a single
@@ -25,7 +27,7 @@ export interface ScoreReport {
 }
 
 /**
- * Figures of the scores `[tokens, M]` of a layer: logits, or what else the softmax is taken of. Adding a number to all
+ * Measures of the scores `[tokens, M]` of a layer: logits, or what else the softmax is taken of. Adding a number to all
  * scores of a token changes `rms` and `zLoss` alone; the order of tokens and of experts does not matter.
  *
  * @param topK k, from 1 to M.
@@ -37,7 +39,7 @@ export function scoreReport(scores: Matrix, topK: number): ScoreReport {
     throw new RangeError(`topK is ${topK}; it must be an integer from 1 to the ${experts} experts`);
   }
   const sums = { entropy: 0, margin: 0, gap: 0, squares: 0, z: 0 };
-  let smallest = Infinity;
+  let smallestGap = Infinity;
   const descending = new Float64Array(experts);
   for (let token = 0; token < tokens; token++) {
     for (let expert = 0; expert < experts; expert++) descending[expert] = -values[token * experts + expert]!;
@@ -57,13 +59,13 @@ export function scoreReport(scores: Matrix, topK: number): ScoreReport {
     sums.margin += score(0) - score(1);
     const gap = score(topK - 1) - score(topK);
     sums.gap += gap;
-    smallest = Math.min(smallest, gap);
+    smallestGap = Math.min(smallestGap, gap);
   }
   return {
     tokenEntropy: experts === 1 ? 1 : Math.min(1, sums.entropy / tokens / Math.log(experts)),
     topMargin: sums.margin / tokens,
     selectionGap: sums.gap / tokens,
-    smallestSelectionGap: smallest,
+    smallestSelectionGap: smallestGap,
     rms: Math.sqrt(sums.squares / (tokens * experts)),
     zLoss: sums.z / tokens,
   };
@@ -72,12 +74,7 @@ export function scoreReport(scores: Matrix, topK: number): ScoreReport {
 /** Largest less smallest bias of the experts, at least 0: the strength that balancing by a selection bias needs. */
 export function biasRange(bias: ArrayLike<number>): number {
   checkMatrix('bias', { rows: 1, columns: bias.length, values: bias });
-  let [smallest, largest] = [Infinity, -Infinity];
-  for (let expert = 0; expert < bias.length; expert++) {
-    smallest = Math.min(smallest, bias[expert]!);
-    largest = Math.max(largest, bias[expert]!);
-  }
-  return largest - smallest;
+  return largest(bias) - smallest(bias);
 }
 
 /** How latents fill their space. */
@@ -96,18 +93,15 @@ export interface LatentReport {
   readonly effectiveRank: number;
 }
 
-/** Figures of the latents `[tokens, D]` of a layer. A rotation of the space changes none of them. */
+/** Measures of the latents `[tokens, D]` of a layer. A rotation of the space changes none of them. */
 export function latentReport(latents: Matrix): LatentReport {
   checkMatrix('latents', latents);
   const { rows, columns: width, values } = latents;
-  let norm = 0;
-  for (let row = 0; row < rows; row++) {
-    let square = 0;
-    for (let d = 0; d < width; d++) square += values[row * width + d]! ** 2;
-    norm += Math.sqrt(square) / rows;
-  }
+  const own = Float64Array.from(values);
+  let meanNorm = 0;
+  for (let row = 0; row < rows; row++) meanNorm += norm(own.subarray(row * width, (row + 1) * width)) / rows;
   const { values: eigenvalues } = symmetricEigen(covarianceOf(latents).covariance);
-  return { norm, eigenvalues, effectiveRank: effectiveRank(eigenvalues) };
+  return { norm: meanNorm, eigenvalues, effectiveRank: effectiveRank(eigenvalues) };
 }
 
 /**
@@ -135,31 +129,31 @@ export interface KeyReport {
   readonly welchFloor: number;
 }
 
-/** Figures of the prototypes `[M, D]` of a layer, by direction alone. A row of zeros has cosine 0 with all others. */
+/** Measures of the prototypes `[M, D]` of a layer, by direction alone. A row of zeros has cosine 0 with all others. */
 export function keyReport(keys: Matrix): KeyReport {
   checkMatrix('keys', keys);
   const { rows, columns: width, values } = keys;
   const unit = Float64Array.from(values);
   for (let row = 0; row < rows; row++) {
     const own = unit.subarray(row * width, (row + 1) * width);
-    const length = Math.hypot(...own);
+    const length = norm(own);
     if (length > 0) for (let d = 0; d < width; d++) own[d]! /= length;
   }
-  let [sum, squares, largest] = [0, 0, 0];
+  let [sum, squares, largestCosine] = [0, 0, 0];
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < i; j++) {
       let cosine = 0;
       for (let d = 0; d < width; d++) cosine += unit[i * width + d]! * unit[j * width + d]!;
       sum += cosine;
       squares += cosine ** 2;
-      largest = Math.max(largest, Math.abs(cosine));
+      largestCosine = Math.max(largestCosine, Math.abs(cosine));
     }
   }
   const pairs = (rows * (rows - 1)) / 2;
   return {
     mean: sum / pairs,
     rms: Math.sqrt(squares / pairs),
-    largest: pairs === 0 ? Number.NaN : Math.min(1, largest),
+    largest: pairs === 0 ? Number.NaN : Math.min(1, largestCosine),
     welchFloor: rows <= width ? 0 : Math.sqrt((rows - width) / (width * (rows - 1))),
   };
 }

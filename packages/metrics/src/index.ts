@@ -1,15 +1,28 @@
 /**
- * Load-balance, router-health and specialisation figures from plain arrays; what they are worth; exact records of loads
- * and routing.
+ * Measures of load balance, router health and specialisation from plain arrays; what they are worth; exact records of
+ * loads and routing.
  */
 export * from './balance.ts';
-export * from './ema.ts';
+export {
+  type BalanceKey,
+  type BalanceMeasure,
+  balanceMeasures,
+  type BalanceReport,
+  balanceReport,
+  type Bounds,
+  type LayersReport,
+  layersReport,
+  mapMeasures,
+} from './balance-measures.ts';
+export * from './counts.ts';
 export * from './health.ts';
 export * from './loads.ts';
-export { type Matrix, symmetricEigen, type SymmetricEigen } from './matrix.ts';
+export type { Matrix } from './matrix.ts';
 export * from './placement.ts';
 export * from './principal-components.ts';
 export * from './references.ts';
 export * from './specialisation.ts';
-export * from './trace-figures.ts';
-export * from './traces.ts';
+export * from './trace-file.ts';
+export * from './trace-measures.ts';
+export { replayTrace, type RoutingTrace, type TracedBatch, TraceRecorder } from './traces.ts';
+export * from './uniformity.ts';

@@ -14,8 +14,8 @@
  *
  * A process killed while it appends leaves a record cut short; reading reports and ignores it.
  */
-import { type Counts, checkCounts } from './balance.ts';
 import { checkPositiveInteger, MAX_U32 } from './checks.ts';
+import { checkCounts, type Counts } from './counts.ts';
 
 /** What all records of one file have in common. */
 export interface LoadShape {
@@ -61,19 +61,19 @@ export interface LoadFile {
 export class LoadRecorder {
   readonly layers: number;
   readonly experts: number;
-  private readonly counts: readonly Float64Array[];
+  readonly #counts: readonly Float64Array[];
 
   constructor(shape: Pick<LoadShape, 'layers' | 'experts'>) {
     checkPositiveInteger('layers', shape.layers, MAX_U32);
     checkPositiveInteger('experts', shape.experts, MAX_U32);
     this.layers = shape.layers;
     this.experts = shape.experts;
-    this.counts = Array.from({ length: shape.layers }, () => new Float64Array(shape.experts));
+    this.#counts = Array.from({ length: shape.layers }, () => new Float64Array(shape.experts));
   }
 
   /** Adds the counts `[experts]` (integers >= 0) of some tokens to one layer of the window. */
   add(layer: number, counts: Counts): void {
-    const sums = this.counts[layer];
+    const sums = this.#counts[layer];
     if (sums === undefined) throw new RangeError(`layer is ${layer}; this recorder has layers 0 to ${this.layers - 1}`);
     checkIntegers(counts, this.experts, `counts of layer ${layer}`);
     for (let expert = 0; expert < this.experts; expert++) sums[expert]! += counts[expert]!;
@@ -81,12 +81,12 @@ export class LoadRecorder {
 
   /** A copy of what the window holds so far, `[layers][experts]`. */
   window(): Float64Array[] {
-    return this.counts.map((counts) => counts.slice());
+    return this.#counts.map((counts) => counts.slice());
   }
 
   /** Starts the next window at 0. */
   reset(): void {
-    for (const counts of this.counts) counts.fill(0);
+    for (const counts of this.#counts) counts.fill(0);
   }
 }
 

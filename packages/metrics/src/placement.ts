@@ -2,8 +2,10 @@
  * What imbalance costs a machine: experts spread over devices, and experts with a limited number of places. From loads
  * alone, as in `balance.ts`.
  */
-import { checkCounts, type Counts, maxViolation } from './balance.ts';
+import { sum } from './arrays.ts';
+import { maxViolation } from './balance.ts';
 import { checkPositiveInteger } from './checks.ts';
+import { checkCounts, type Counts } from './counts.ts';
 
 /**
  * Loads of the ranks of expert parallelism when experts are dealt out in equal blocks: rank r holds experts `r M / R`
@@ -42,10 +44,17 @@ export function overloadFactor(counts: Counts, ranks: number): number {
 export function dropRate(counts: Counts, factor: number): number {
   checkCounts(counts);
   if (!(factor > 0 && factor < Infinity)) throw new RangeError(`factor is ${factor}; it must be a number above 0`);
-  let total = 0;
-  for (let expert = 0; expert < counts.length; expert++) total += counts[expert]!;
-  const places = Math.ceil((factor * total) / counts.length);
+  const total = sum(counts);
+  const places = roundedUp((factor * total) / counts.length);
   let dropped = 0;
   for (let expert = 0; expert < counts.length; expert++) dropped += Math.max(0, counts[expert]! - places);
   return dropped / total;
+}
+
+/**
+ * The next integer, for a number that was rounded on its way: 1.1 times 100 tokens over 10 experts are 11 places, though
+ * the product comes out as 11.000000000000002.
+ */
+function roundedUp(value: number): number {
+  return Math.ceil(value - 1e-12 * Math.abs(value));
 }

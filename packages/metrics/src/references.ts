@@ -1,164 +1,196 @@
 /**
- * What a figure of balance is worth: the levels that routers without any structure reach.
+ * What a measure of balance is worth: the levels that routers without any structure reach, with the range that chance
+ * gives them.
  *
  * The **sampling floor** is a perfectly uniform router, seen through a finite number of tokens: a measured Gini below
- * it is luck, one near it is as good as balance gets. The **isotropic null** is latent routing where nothing was
+ * it is luck, one in its range is as good as balance gets. The **isotropic null** is latent routing where nothing was
  * learnt: Gaussian latents, random unit keys, cosine top-k. It is close to balanced by symmetry alone, so a trained
- * latent router has to be read against it. **Hash routing** is balance by token id alone: what a fixed table makes of
- * the text's own frequencies.
+ * latent router has to be read against it.
  */
-import { type BalanceReport, balanceReport, meanReport } from './balance.ts';
+import { mean } from './arrays.ts';
+import {
+  type BalanceKey,
+  balanceMeasures,
+  type BalanceReport,
+  balanceReport,
+  leastBalanced,
+  mapMeasures,
+} from './balance-measures.ts';
 import { checkPositiveInteger } from './checks.ts';
+import { isotropicLoads } from './isotropic-null.ts';
 import { Random } from './random.ts';
+import { uniformLoads } from './sampling-floor.ts';
 
-/** What the levels without a text are simulated for. */
-export interface ReferenceSettings {
+/** What `samplingFloor` is simulated for. */
+export interface SamplingFloorSettings {
   /** Number of experts, M. */
   readonly experts: number;
   /** Distinct experts that each token goes to, k; from 1 to M. */
   readonly topK: number;
-  /** Tokens routed in the window that the measured figure comes from. */
+  /** Tokens routed in the window that the measured load comes from. */
   readonly tokens: number;
-  /** Seed of the simulation, an integer >= 0; the same seed gives the same figures. */
-  readonly seed: number;
+  /** Seed of the simulation, an integer >= 0, default 0; the same seed gives the same levels. */
+  readonly seed?: number;
+  /** Layers of the model, L, that `mean` and `worst` are taken over. Default 1. */
+  readonly layers?: number;
 }
 
-/** Settings of `samplingFloor`. */
-export interface SamplingFloorSettings extends ReferenceSettings {
-  /** Simulated windows that the figures are averaged over. Default 8. */
-  readonly trials?: number;
-}
-
-/** Settings of `isotropicNull`. */
-export interface IsotropicNullSettings extends ReferenceSettings {
+/** What `isotropicNull` and `referenceLevels` are simulated for. */
+export interface ReferenceSettings extends SamplingFloorSettings {
   /** Width of the latent space, D; the paper uses 16. */
   readonly latentDim: number;
 }
 
+/** How a measure is spread. */
+export interface MeasureRange {
+  readonly mean: number;
+  /** 2.5 percentile. */
+  readonly low: number;
+  /** 97.5 percentile. */
+  readonly high: number;
+}
+
+/** The spread of every measure of balance. */
+export type BalanceRanges = Readonly<Record<BalanceKey, MeasureRange>>;
+
+/** What a level is of: one layer, the mean over L layers, or the least balanced of L layers. */
+export type LevelOf = 'layer' | 'mean' | 'worst';
+
+/** Layers that the sampling floor is simulated with. */
+const FLOOR_LAYERS = 1000;
+/** Draws of keys that the isotropic null is simulated with; each is a layer. */
+const NULL_LAYERS = 32;
+/** Models of L layers that are put together from simulated layers. */
+const MODELS = 1000;
+
+/** The measures that routers without structure reach, over simulated layers. */
+export class ReferenceLevel {
+  /** Layers that were simulated. */
+  readonly simulated: number;
+  /** Of one layer. */
+  readonly layer: BalanceRanges;
+  /** Of the mean over L layers. */
+  readonly mean: BalanceRanges;
+  /** Of the least balanced of L layers. */
+  readonly worst: BalanceRanges;
+  readonly #samples: Readonly<Record<BalanceKey, Readonly<Record<LevelOf, Float64Array>>>>;
+
+  /**
+   * @param loads `[simulated][experts]`
+   * @param layers L; the layers of a model are drawn from the simulated ones
+   */
+  constructor(loads: readonly Float64Array[], layers: number, random: Random) {
+    const reports = loads.map((counts) => balanceReport(counts));
+    const models = Array.from({ length: layers === 1 ? 0 : MODELS }, () =>
+      Array.from({ length: layers }, () => random.below(reports.length)),
+    );
+    this.simulated = reports.length;
+    this.#samples = mapMeasures((measure) => {
+      const layer = Float64Array.from(reports, (report) => report[measure.key]);
+      if (layers === 1) return { layer, mean: layer, worst: layer };
+      const values = models.map((model) => model.map((index) => layer[index]!));
+      return {
+        layer,
+        mean: Float64Array.from(values, mean),
+        worst: Float64Array.from(values, (each) => leastBalanced(each, measure)),
+      };
+    });
+    const ranges = (of: LevelOf): BalanceRanges => mapMeasures(({ key }) => rangeOf(this.#samples[key][of]));
+    this.layer = ranges('layer');
+    this.mean = ranges('mean');
+    this.worst = ranges('worst');
+  }
+
+  /** Every measure's mean over simulated layers: the level as one number. */
+  get expected(): BalanceReport {
+    return mapMeasures(({ key }) => this.layer[key].mean);
+  }
+
+  /**
+   * Probability that routers without structure would show a measure that is as far from balance or farther, one-sided:
+   * `(1 + r) / (1 + n)` with r of n simulated values as far, so never below `1 / (1 + n)`. `NaN` for `NaN`. With the
+   * counts at hand, `uniformityTest` says more.
+   *
+   * @param of what the value is of; with one layer all are the same.
+   */
+  pValue(key: BalanceKey, value: number, of: LevelOf = 'layer'): number {
+    if (Number.isNaN(value)) return value;
+    const { growsWithBalance } = balanceMeasures.find((measure) => measure.key === key)!;
+    const samples = this.#samples[key][of];
+    // The same loads in another order, or another order of layers, give a sum that is rounded otherwise.
+    const rounding = 1e-12 * Math.abs(value);
+    const asFar = samples.filter((sample) =>
+      growsWithBalance ? sample <= value + rounding : sample >= value - rounding,
+    );
+    return (1 + asFar.length) / (1 + samples.length);
+  }
+}
+
+/** Both levels at one number of tokens. */
+export interface ReferenceLevels {
+  /** Tokens of the window that they are of. */
+  readonly tokens: number;
+  readonly samplingFloor: ReferenceLevel;
+  readonly isotropicNull: ReferenceLevel;
+}
+
 /**
- * Expected figures of a router that sends each token to `topK` distinct experts drawn uniformly at random: the mean
- * over simulated windows of `tokens` tokens. Takes about 10 ms per million drawn experts (`tokens * topK * trials`).
+ * The levels for a window of so many tokens, any number of them. Takes about a second for 512 experts, 8 of them a
+ * token, and latents of width 16; more tokens do not take more time.
  */
-export function samplingFloor(settings: SamplingFloorSettings): BalanceReport {
-  const { experts, topK, tokens, seed, trials = 8 } = settings;
+export function referenceLevels(settings: ReferenceSettings): ReferenceLevels {
+  return { tokens: settings.tokens, samplingFloor: samplingFloor(settings), isotropicNull: isotropicNull(settings) };
+}
+
+/**
+ * Routers that send each token to `topK` distinct experts drawn uniformly at random: exact counts of 1000 layers,
+ * whatever the number of tokens.
+ */
+export function samplingFloor(settings: SamplingFloorSettings): ReferenceLevel {
+  const { seed = 0, layers = 1 } = settings;
   checkSettings(settings);
-  checkPositiveInteger('trials', trials);
   const random = new Random(seed);
-  const draw = distinctExperts(random, experts, topK);
-  const reports: BalanceReport[] = [];
-  for (let trial = 0; trial < trials; trial++) {
-    const counts = new Float64Array(experts);
-    for (let token = 0; token < tokens; token++) for (const expert of draw()) counts[expert]! += 1;
-    reports.push(balanceReport(counts));
-  }
-  return meanReport(reports);
+  return new ReferenceLevel(
+    Array.from({ length: FLOOR_LAYERS }, () => uniformLoads(random, settings)),
+    layers,
+    random,
+  );
 }
 
 /**
- * Figures of one untrained latent router: `tokens` latents from `N(0, I_D)`, keys `r / |r|` with `r ~ N(0, I_D)` (the
- * paper's hyperspherical initialisation), each token to the `topK` keys of largest cosine. One draw of keys, as in one
- * layer of a model; other seeds give other layers. Takes about 0.2 s for 100,000 tokens, 128 experts and latents of
- * width 16.
+ * Untrained latent routers: latents from `N(0, I_D)`, keys `r / |r|` with `r ~ N(0, I_D)` (the paper's hyperspherical
+ * initialisation), each token to the `topK` keys of largest cosine. 32 draws of keys, so the range is about that from
+ * the smallest to the largest of 32 layers. Keys differ, so the range is much wider than the floor's.
+ *
+ * Up to 4096 tokens (`NULL_LATENTS`) every token is simulated. With more, the level is that of the geometry of the keys,
+ * estimated from about 8192 latents, with the sampling noise of `tokens` on top: its variance is right, its shape is that
+ * of the normal distribution. Where a key gets few of those latents (512 keys and k 1: 16 each), the range comes out up
+ * to twice too wide, while the mean stays within a few per cent.
  */
-export function isotropicNull(settings: IsotropicNullSettings): BalanceReport {
-  const { experts, topK, tokens, latentDim, seed } = settings;
+export function isotropicNull(settings: ReferenceSettings): ReferenceLevel {
+  const { seed = 0, layers = 1 } = settings;
   checkSettings(settings);
-  checkPositiveInteger('latentDim', latentDim);
+  checkPositiveInteger('latentDim', settings.latentDim);
   const random = new Random(seed);
-  const keys = randomUnitRows(random, experts, latentDim);
-  const counts = new Float64Array(experts);
-  const latent = new Float64Array(latentDim);
-  const bestScores = new Float64Array(topK);
-  const bestExperts = new Uint32Array(topK);
-  for (let token = 0; token < tokens; token++) {
-    for (let d = 0; d < latentDim; d++) latent[d] = random.normal();
-    bestScores.fill(-Infinity);
-    for (let expert = 0; expert < experts; expert++) {
-      // The latent's own length divides every score of a token alike, so the order of the dot products is that of the
-      // cosines.
-      let score = 0;
-      const row = expert * latentDim;
-      for (let d = 0; d < latentDim; d++) score += latent[d]! * keys[row + d]!;
-      if (score <= bestScores[topK - 1]!) continue;
-      let slot = topK - 1;
-      for (; slot > 0 && bestScores[slot - 1]! < score; slot--) {
-        bestScores[slot] = bestScores[slot - 1]!;
-        bestExperts[slot] = bestExperts[slot - 1]!;
-      }
-      bestScores[slot] = score;
-      bestExperts[slot] = expert;
-    }
-    for (const expert of bestExperts) counts[expert]! += 1;
-  }
-  return balanceReport(counts);
+  return new ReferenceLevel(isotropicLoads(random, settings, NULL_LAYERS), layers, random);
 }
 
-/** Settings of `hashRouting`. */
-export interface HashRoutingSettings {
-  readonly experts: number;
-  readonly topK: number;
-  /** The token ids of the window that the measured figure comes from. */
-  readonly tokenIds: ArrayLike<number>;
-  readonly seed: number;
-  /** Random tables that the figures are averaged over. Default 8. */
-  readonly trials?: number;
-}
-
-/**
- * Figures of routing by token id alone (Roller et al. 2021, Hash layers, arXiv 2106.04426): each id goes to `topK`
- * distinct experts drawn once. The mean over random tables. The load is as even as the frequencies of ids allow, which
- * is often worse than what learned routers reach: a few ids make up much of a text.
- */
-export function hashRouting(settings: HashRoutingSettings): BalanceReport {
-  const { experts, topK, tokenIds, seed, trials = 8 } = settings;
-  checkSettings({ experts, topK, tokens: tokenIds.length, seed });
-  checkPositiveInteger('trials', trials);
-  const occurrences = new Map<number, number>();
-  for (let token = 0; token < tokenIds.length; token++) {
-    occurrences.set(tokenIds[token]!, (occurrences.get(tokenIds[token]!) ?? 0) + 1);
-  }
-  const random = new Random(seed);
-  const draw = distinctExperts(random, experts, topK);
-  const reports = Array.from({ length: trials }, () => {
-    const counts = new Float64Array(experts);
-    for (const tokens of occurrences.values()) for (const expert of draw()) counts[expert]! += tokens;
-    return balanceReport(counts);
-  });
-  return meanReport(reports);
-}
-
-/** Draws `topK` of the experts at each call, uniformly; the array is reused. */
-function distinctExperts(random: Random, experts: number, topK: number): () => Uint32Array {
-  // The first k entries after a partial Fisher-Yates shuffle are a uniform k-subset, whatever order the array started
-  // in.
-  const order = Uint32Array.from({ length: experts }, (_, expert) => expert);
-  const drawn = order.subarray(0, topK);
-  return () => {
-    for (let slot = 0; slot < topK; slot++) {
-      const other = slot + random.below(experts - slot);
-      const expert = order[other]!;
-      order[other] = order[slot]!;
-      order[slot] = expert;
-    }
-    return drawn;
+/** Percentiles by the rule that a new value is below the i-th of n sorted ones with probability `i / (n + 1)`. */
+function rangeOf(values: Float64Array): MeasureRange {
+  const ascending = values.toSorted();
+  const percentile = (share: number): number => {
+    const at = Math.min(Math.max(share * (ascending.length + 1) - 1, 0), ascending.length - 1);
+    const below = ascending[Math.floor(at)]!;
+    return below + (at - Math.floor(at)) * (ascending[Math.ceil(at)]! - below);
   };
+  return { mean: mean(values), low: percentile(0.025), high: percentile(0.975) };
 }
 
-/** `[rows, width]` in row-major order: each row a normal vector divided by its length. */
-function randomUnitRows(random: Random, rows: number, width: number): Float64Array {
-  const matrix = Float64Array.from({ length: rows * width }, () => random.normal());
-  for (let row = 0; row < rows; row++) {
-    const vector = matrix.subarray(row * width, (row + 1) * width);
-    const length = Math.hypot(...vector);
-    for (let d = 0; d < width; d++) vector[d] = vector[d]! / length;
-  }
-  return matrix;
-}
-
-function checkSettings({ experts, topK, tokens }: ReferenceSettings): void {
+function checkSettings({ experts, topK, tokens, layers = 1 }: SamplingFloorSettings): void {
   checkPositiveInteger('experts', experts);
   checkPositiveInteger('topK', topK);
   checkPositiveInteger('tokens', tokens);
+  checkPositiveInteger('layers', layers);
   if (topK > experts) {
     throw new RangeError(`topK is ${topK}, but there are only ${experts} experts to choose distinct ones from`);
   }

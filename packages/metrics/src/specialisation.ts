@@ -2,12 +2,12 @@
  * Specialisation: whether the choice of an expert says anything about the token. Balance without it is free (see
  * `isotropicNull`), so the two are read together.
  */
-import { checkCounts, type Counts } from './balance.ts';
+import { checkCounts, type Counts } from './counts.ts';
 
 /**
  * Mutual information `I(X; Y) = sum p(x, y) ln (p(x, y) / (p(x) p(y)))` in nats, from joint counts.
  *
- * For I(expert; token), `joint[expert][tokenId]` is how often that expert got that token id. The figure is the plug-in
+ * For I(expert; token), `joint[expert][tokenId]` is how often that expert got that token id. The value is the plug-in
  * estimate, which finite samples inflate: see `mutualInformationBias`. `NaN` when nothing was counted.
  *
  * @param joint `[X][Y]` counts; rows of equal length.
@@ -27,7 +27,7 @@ export function mutualInformation(joint: readonly Counts[]): number {
 
 /**
  * Expected excess of `mutualInformation` over the true value, to first order: `(K_xy - K_x - K_y + 1) / (2 N)` with K
- * the numbers of non-empty cells, rows and columns and N the number of samples (Miller 1955). A figure of
+ * the numbers of non-empty cells, rows and columns and N the number of samples (Miller 1955). A measure of
  * specialisation that is not well above it shows nothing.
  *
  * @param joint as for `mutualInformation`. Counts must be of independent samples: with top-k, N counts token-expert

@@ -1,19 +1,13 @@
 /**
  * Routing traces: which experts each of some tokens went to in each layer, and with what weight. The same held-out
  * tokens, traced at several steps of a training, show how early a router settles; one trace shows what its experts
- * specialise in (`trace-figures.ts`).
- *
- * The file, all numbers little-endian; T tokens, L layers, S slots, M experts:
- *
- * | bytes | header | | bytes | body |
- * |---|---|---|---|---|
- * | 8 | `LPRTRACE` | | 4 T | token ids (i32) |
- * | 4 | version (u32), 1 | | 2 T | index of each token's domain (u16) |
- * | 4 x 4 | L, M, S, T (u32) | | L T S, or twice that | chosen experts: u8 where M is at most 255, else u16 |
- * | 4 | length of the names in bytes (u32) | | 4 L T S | weights (f32) |
- * | | names of the domains, a JSON array in UTF-8 | | | |
+ * specialise in (`trace-measures.ts`).
  */
 import { checkPositiveInteger, MAX_U32 } from './checks.ts';
+
+const MAX_EXPERTS = 2 ** 16 - 1;
+/** Fields of a trace that say how large it is. */
+export const TRACE_EXTENTS = ['layers', 'experts', 'slots', 'tokens'] as const;
 
 /**
  * Where some tokens went. A slot that holds no expert (a dropped token, a null expert, a slot left over) says M, and
@@ -59,29 +53,29 @@ export interface TracedBatch {
  * ```
  */
 export class TraceRecorder {
-  private readonly experts: number;
-  private readonly limit: number;
-  private readonly domains: string[] = [];
-  private readonly batches: { domain: number; tokens: number; batch: TracedBatch }[] = [];
-  private shape: { layers: number; slots: number } | undefined;
-  private recorded = 0;
+  readonly #experts: number;
+  readonly #limit: number;
+  readonly #domains: string[] = [];
+  readonly #batches: { domain: number; tokens: number; batch: TracedBatch }[] = [];
+  #shape: { layers: number; slots: number } | undefined;
+  #recorded = 0;
 
   /** @param settings `experts` M; `limit` is how many tokens are kept: the first ones. */
   constructor({ experts, limit }: { readonly experts: number; readonly limit: number }) {
     checkPositiveInteger('experts', experts, MAX_EXPERTS);
     checkPositiveInteger('limit', limit);
-    this.experts = experts;
-    this.limit = limit;
+    this.#experts = experts;
+    this.#limit = limit;
   }
 
   /** Tokens recorded so far. */
   get tokens(): number {
-    return this.recorded;
+    return this.#recorded;
   }
 
   /** Whether the limit is reached; tokens that are added then are left out. */
   get full(): boolean {
-    return this.recorded === this.limit;
+    return this.#recorded === this.#limit;
   }
 
   /**
@@ -93,7 +87,7 @@ export class TraceRecorder {
     if (length === 0) return;
     const first = batch.layers[0];
     if (first === undefined) throw new RangeError('a traced batch needs the choices of at least one layer, got none');
-    const shape = this.shape ?? { layers: batch.layers.length, slots: first.experts.length / length };
+    const shape = this.#shape ?? { layers: batch.layers.length, slots: first.experts.length / length };
     const { layers, slots } = shape;
     if (batch.layers.length !== layers) {
       throw new RangeError(`the batch has choices of ${batch.layers.length} layers; the trace has ${layers}`);
@@ -107,12 +101,12 @@ export class TraceRecorder {
         }
       }
     }
-    const tokens = Math.min(length, this.limit - this.recorded);
+    const tokens = Math.min(length, this.#limit - this.#recorded);
     if (tokens === 0) return;
-    if (!this.domains.includes(batch.domain)) this.domains.push(batch.domain);
-    this.batches.push({ domain: this.domains.indexOf(batch.domain), tokens, batch });
-    this.recorded += tokens;
-    this.shape = shape;
+    if (!this.#domains.includes(batch.domain)) this.#domains.push(batch.domain);
+    this.#batches.push({ domain: this.#domains.indexOf(batch.domain), tokens, batch });
+    this.#recorded += tokens;
+    this.#shape = shape;
   }
 
   /**
@@ -120,22 +114,22 @@ export class TraceRecorder {
    * token).
    */
   trace(): RoutingTrace {
-    if (this.shape === undefined) throw new Error('the recorder has no tokens yet; add a batch first');
-    const { layers, slots } = this.shape;
-    const tokens = this.recorded;
+    if (this.#shape === undefined) throw new Error('the recorder has no tokens yet; add a batch first');
+    const { layers, slots } = this.#shape;
+    const tokens = this.#recorded;
     const trace = {
       layers,
-      experts: this.experts,
+      experts: this.#experts,
       slots,
       tokens,
       tokenIds: new Int32Array(tokens),
-      domains: [...this.domains],
+      domains: [...this.#domains],
       domainOf: new Uint16Array(tokens),
       chosen: new Uint16Array(layers * tokens * slots),
       weights: new Float32Array(layers * tokens * slots),
     };
     let start = 0;
-    for (const { domain, tokens: count, batch } of this.batches) {
+    for (const { domain, tokens: count, batch } of this.#batches) {
       trace.domainOf.fill(domain, start, start + count);
       for (let token = 0; token < count; token++) trace.tokenIds[start + token] = batch.tokenIds[token]!;
       for (const [layer, routing] of batch.layers.entries()) {
@@ -174,94 +168,10 @@ export function* replayTrace(trace: RoutingTrace, size: number): Generator<Trace
   }
 }
 
-const MAGIC = 'LPRTRACE';
-const VERSION = 1;
-const HEADER_BYTES = 32;
-const MAX_EXPERTS = 2 ** 16 - 1;
-const EXTENTS = ['layers', 'experts', 'slots', 'tokens'] as const;
-
-/** The bytes of a trace as a file. */
-export function encodeTrace(trace: RoutingTrace): Uint8Array {
-  checkTrace(trace);
-  const names = new TextEncoder().encode(JSON.stringify(trace.domains));
-  const bytes = new Uint8Array(fileBytes(trace, names.length));
-  const view = new DataView(bytes.buffer);
-  bytes.set(new TextEncoder().encode(MAGIC));
-  view.setUint32(8, VERSION, true);
-  for (const [i, extent] of EXTENTS.entries()) view.setUint32(12 + 4 * i, trace[extent], true);
-  view.setUint32(28, names.length, true);
-  bytes.set(names, HEADER_BYTES);
-  let at = HEADER_BYTES + names.length;
-  for (const id of trace.tokenIds) {
-    view.setInt32(at, id, true);
-    at += 4;
-  }
-  at = putU16(view, at, trace.domainOf);
-  if (expertBytes(trace.experts) === 2) at = putU16(view, at, trace.chosen);
-  else {
-    bytes.set(trace.chosen, at);
-    at += trace.chosen.length;
-  }
-  for (const weight of trace.weights) {
-    view.setFloat32(at, weight, true);
-    at += 4;
-  }
-  return bytes;
-}
-
-/**
- * Reads the bytes of a trace. Throws where they are none, cut short or damaged; nothing is allocated before the sizes
- * were found to agree.
- */
-export function decodeTrace(bytes: Uint8Array): RoutingTrace {
-  if (bytes.length < HEADER_BYTES || new TextDecoder().decode(bytes.subarray(0, MAGIC.length)) !== MAGIC) {
-    throw new Error(
-      `not a routing trace: it must start with a header of ${HEADER_BYTES} bytes that opens with "${MAGIC}"`,
-    );
-  }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const version = view.getUint32(8, true);
-  if (version !== VERSION) {
-    throw new Error(`the trace has format version ${version}; this program reads version ${VERSION}`);
-  }
-  const [layers, experts, slots, tokens] = EXTENTS.map((_, i) => view.getUint32(12 + 4 * i, true)) as [
-    number,
-    number,
-    number,
-    number,
-  ];
-  const nameBytes = view.getUint32(28, true);
-  const expected = fileBytes({ layers, experts, slots, tokens }, nameBytes);
-  if (bytes.length !== expected) {
-    throw new Error(`the trace has ${bytes.length} bytes where its header says ${expected}; the file is damaged`);
-  }
-  const choices = layers * tokens * slots;
-  const width = expertBytes(experts);
-  let at = HEADER_BYTES + nameBytes;
-  const take = <T extends Int32Array | Uint16Array | Float32Array>(
-    into: T,
-    bytesEach: number,
-    get: (at: number) => number,
-  ): T => {
-    for (let i = 0; i < into.length; i++) into[i] = get(at + i * bytesEach);
-    at += into.length * bytesEach;
-    return into;
-  };
-  const u16 = (from: number): number => view.getUint16(from, true);
-  const tokenIds = take(new Int32Array(tokens), 4, (from) => view.getInt32(from, true));
-  const domainOf = take(new Uint16Array(tokens), 2, u16);
-  const chosen = take(new Uint16Array(choices), width, width === 2 ? u16 : (from) => view.getUint8(from));
-  const weights = take(new Float32Array(choices), 4, (from) => view.getFloat32(from, true));
-  const domains = decodeNames(bytes.subarray(HEADER_BYTES, HEADER_BYTES + nameBytes));
-  const trace = { layers, experts, slots, tokens, tokenIds, domains, domainOf, chosen, weights };
-  checkTrace(trace);
-  return trace;
-}
-
 /** Throws a RangeError that names the field unless the trace is one. */
 export function checkTrace(trace: RoutingTrace): void {
   const { layers, slots, tokens, domains } = trace;
-  for (const extent of EXTENTS) {
+  for (const extent of TRACE_EXTENTS) {
     checkPositiveInteger(`trace: ${extent}`, trace[extent], extent === 'experts' ? MAX_EXPERTS : MAX_U32);
   }
   const lengths = {
@@ -303,32 +213,4 @@ function checkChoices({ layers, experts, slots, tokens, chosen, weights }: Routi
       throw new RangeError(`trace: token ${row % tokens} has in layer ${Math.floor(row / tokens)} ${what}`);
     }
   }
-}
-
-function putU16(view: DataView, start: number, values: Uint16Array): number {
-  for (const [i, value] of values.entries()) view.setUint16(start + 2 * i, value, true);
-  return start + 2 * values.length;
-}
-
-function fileBytes(extents: Pick<RoutingTrace, (typeof EXTENTS)[number]>, nameBytes: number): number {
-  const choices = extents.layers * extents.tokens * extents.slots;
-  return HEADER_BYTES + nameBytes + 6 * extents.tokens + (expertBytes(extents.experts) + 4) * choices;
-}
-
-/** M itself must fit, for the empty slots. */
-function expertBytes(experts: number): 1 | 2 {
-  return experts < 256 ? 1 : 2;
-}
-
-function decodeNames(bytes: Uint8Array): readonly string[] {
-  const text = new TextDecoder().decode(bytes);
-  try {
-    const names: unknown = JSON.parse(text);
-    if (Array.isArray(names) && names.every((name) => typeof name === 'string')) return names;
-  } catch {
-    // Reported below, as any other text that is no array of names.
-  }
-  throw new Error(
-    `the domains of the trace must be a JSON array of strings, got ${text.slice(0, 80)}; the file is damaged`,
-  );
 }

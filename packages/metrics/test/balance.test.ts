@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+  balanceMeasures,
   balanceReport,
   coefficientOfVariation,
   deadExperts,
@@ -22,19 +23,19 @@ const someLoads = fc
   .array(fc.integer({ min: 0, max: 100_000 }), { minLength: 1, maxLength: 64 })
   .filter((counts) => counts.some((count) => count > 0));
 
-/** The figures that differ from the expected ones by more than `atol + rtol |expected|`; null expects NaN. */
+/** The measures that differ from the expected ones by more than `atol + rtol |expected|`; null expects NaN. */
 function strayed(
-  actual: { readonly [figure: string]: number },
-  expected: { readonly [figure: string]: number | null },
+  actual: { readonly [measure: string]: number },
+  expected: { readonly [measure: string]: number | null },
   atol: number,
   rtol: number,
 ): string[] {
   return Object.entries(expected)
-    .filter(([figure, value]) => {
-      if (value === null) return !Number.isNaN(actual[figure]);
-      return !(Math.abs(actual[figure]! - value) <= atol + rtol * Math.abs(value));
+    .filter(([measure, value]) => {
+      if (value === null) return !Number.isNaN(actual[measure]);
+      return !(Math.abs(actual[measure]! - value) <= atol + rtol * Math.abs(value));
     })
-    .map(([figure, value]) => `${figure}: ${actual[figure]}, not ${value}`);
+    .map(([measure, value]) => `${measure}: ${actual[measure]}, not ${value}`);
 }
 
 describe('against naive definitions', () => {
@@ -70,7 +71,7 @@ describe('against naive definitions', () => {
 });
 
 describe('properties', () => {
-  test('scaling the loads changes no figure but the variance', () => {
+  test('scaling the loads changes no measure but the variance', () => {
     fc.assert(
       fc.property(someLoads, fc.double({ min: 1e-6, max: 1e6, noNaN: true }), (counts, factor) => {
         const before = balanceReport(counts);
@@ -95,24 +96,15 @@ describe('properties', () => {
     );
   });
 
-  test('every figure stays within its bounds', () => {
+  test('every measure stays within the bounds that the table gives', () => {
     fc.assert(
       fc.property(someLoads, (counts) => {
-        const experts = counts.length;
-        const report = balanceReport(counts);
-        const between = (value: number, low: number, high: number) => {
-          expect(value).toBeGreaterThanOrEqual(low - 1e-12);
-          expect(value).toBeLessThanOrEqual(high + 1e-9);
-        };
-        between(report.gini, 0, (experts - 1) / experts);
-        between(report.minMax, 0, 1);
-        between(report.coefficientOfVariation, 0, Math.sqrt(experts - 1));
-        between(report.entropy, 0, 1);
-        between(report.effectiveExperts, 1, experts);
-        between(report.klToUniform, 0, Math.log(experts));
-        between(report.deadFraction, 0, (experts - 1) / experts);
-        between(report.maxViolation, 0, experts - 1);
-        expect(report.deadExperts).toBe(counts.filter((count) => count === 0).length);
+        for (const { key, of, bounds } of balanceMeasures) {
+          const [lower, upper] = bounds(counts.length);
+          expect(of(counts), key).toBeGreaterThanOrEqual(lower - 1e-12);
+          expect(of(counts), key).toBeLessThanOrEqual(upper + 1e-9);
+        }
+        expect(deadExperts(counts)).toBe(counts.filter((count) => count === 0).length);
       }),
     );
   });
@@ -140,8 +132,40 @@ describe('properties', () => {
   });
 });
 
+describe('the table of measures', () => {
+  test('names what a report holds, each once, with words for a reader', () => {
+    const keys = balanceMeasures.map(({ key }) => key);
+    expect(keys).toEqual(Object.keys(balanceReport([1, 2])));
+    expect(new Set(balanceMeasures.map(({ title }) => title)).size).toBe(keys.length);
+    for (const { title, meaning, decimals } of balanceMeasures) {
+      expect(title.length).toBeLessThanOrEqual(12);
+      expect(meaning).toMatch(/^[A-Za-z].*[^.]$/);
+      expect(Number.isInteger(decimals) && decimals >= 0).toBe(true);
+    }
+    expect(balanceMeasures.filter(({ tables }) => tables === 'short').map(({ title }) => title)).toEqual([
+      'Gini',
+      'min-max',
+      'MaxVio',
+    ]);
+  });
+
+  test('says which bound is balance, and a load that is taken from one expert for another goes away from it', () => {
+    for (const { key, of, bounds, growsWithBalance } of balanceMeasures) {
+      const [lower, upper] = bounds(8);
+      expect(of(new Float64Array(8).fill(5)), key).toBeCloseTo(growsWithBalance ? upper : lower, 12);
+      const [even, uneven, collapsed] = [
+        [5, 5, 5, 5, 5, 5, 5, 5],
+        [5, 5, 5, 5, 5, 5, 0, 10],
+        [0, 0, 0, 0, 0, 0, 0, 40],
+      ].map((counts) => (growsWithBalance ? -1 : 1) * of(counts)) as [number, number, number];
+      expect(even, key).toBeLessThan(uneven);
+      expect(uneven, key).toBeLessThanOrEqual(collapsed);
+    }
+  });
+});
+
 describe('layers', () => {
-  test('mean and worst are taken figure by figure, in the direction of imbalance', () => {
+  test('mean and worst are taken measure by measure, in the direction of imbalance', () => {
     const report = layersReport([
       [10, 10, 10, 10],
       [40, 0, 0, 0],
@@ -186,7 +210,7 @@ describe('no load, and loads that are none', () => {
     [[1, 2, Number.NaN], 'counts[2] is NaN'],
     [[Infinity], 'counts[0] is Infinity'],
   ])('%j is refused', (counts, message) => {
-    for (const figure of [
+    for (const measure of [
       gini,
       minMax,
       variance,
@@ -199,7 +223,7 @@ describe('no load, and loads that are none', () => {
       maxViolation,
       balanceReport,
     ])
-      expect(() => figure(counts)).toThrow(message);
+      expect(() => measure(counts)).toThrow(message);
   });
 
   test('layersReport names the layer', () => {
@@ -225,6 +249,13 @@ describe('MaxVio over batches', () => {
     expect(maxViolations([[4, 0], [0, 4]])).toEqual({ batch: 1, worstBatch: 1, global: 0 }); // biome-ignore format: a matrix
     expect(() => maxViolations([])).toThrow('batches is empty');
     expect(() => maxViolations([[1], [1, 2]])).toThrow('batches[1] has 2 entries, but batches[0] has 1');
+  });
+
+  test('of a long run, whose batches are more than a call may have arguments', () => {
+    const batches = Array.from({ length: 130_000 }, (_, i) => (i === 77 ? [3, 1] : [2, 2]));
+    expect(maxViolations(batches).worstBatch).toBe(0.5);
+    const { worst } = layersReport(batches);
+    expect([worst.gini, worst.minMax]).toEqual([0.25, 1 / 3]);
   });
 });
 

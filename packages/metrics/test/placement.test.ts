@@ -56,7 +56,8 @@ describe('drop rate', () => {
       fc.property(someCounts, fc.double({ min: 0.1, max: 4, noNaN: true }), (counts, factor) => {
         const rate = dropRate(counts, factor);
         const total = counts.reduce((a, b) => a + b);
-        const places = Math.ceil((factor * total) / counts.length);
+        const wanted = (factor * total) / counts.length;
+        const places = Math.abs(wanted - Math.round(wanted)) < 1e-9 ? Math.round(wanted) : Math.ceil(wanted);
         const kept = counts.reduce((sum, count) => sum + Math.min(count, places), 0);
         expect(rate).toBeCloseTo(1 - kept / total, 10);
         expect(rate).toBeGreaterThanOrEqual(0);
@@ -74,5 +75,17 @@ describe('drop rate', () => {
     expect(dropRate([20, 0, 0, 0], 1.25)).toBe(0.65);
     expect(dropRate([0, 0], 1)).toBeNaN();
     expect(() => dropRate([1], 0)).toThrow('factor is 0');
+  });
+
+  test('has as many places as the factor says, also where the product is rounded', () => {
+    // 1.1 x 100 / 10 comes out as 11.000000000000002; 89 of the 100 have no place.
+    expect(dropRate([100, 0, 0, 0, 0, 0, 0, 0, 0, 0], 1.1)).toBe(0.89);
+    for (let tenths = 1; tenths < 60; tenths++) {
+      for (const fair of [10, 50, 1000, 123_450]) {
+        const all = fair * 8;
+        const rate = dropRate([all, 0, 0, 0, 0, 0, 0, 0], tenths / 10);
+        expect(Math.round((1 - rate) * all)).toBe(Math.min(all, (tenths * fair) / 10));
+      }
+    }
   });
 });

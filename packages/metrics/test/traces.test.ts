@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { checkTrace, decodeTrace, encodeTrace, replayTrace, type TracedBatch, TraceRecorder } from '../src/index.ts';
+import { decodeTrace, encodeTrace, replayTrace, type TracedBatch, TraceRecorder } from '../src/index.ts';
+import { checkTrace } from '../src/traces.ts';
 import { someTrace } from './traces.ts';
 
 function batchOf(domain: string, tokenIds: readonly number[], ...layers: (readonly number[])[]): TracedBatch {

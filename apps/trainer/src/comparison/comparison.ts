@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BalanceReport, isotropicNull, samplingFloor } from '@lpr/metrics';
+import { type BalanceReport, type ReferenceLevel, referenceLevels as simulateLevels } from '@lpr/metrics';
 import { latentPrototypePresets } from '@lpr/moe';
 import {
   COMPARISON_FILES,
@@ -126,13 +126,9 @@ async function openOrCreate(path: string, settings: Settings): Promise<RunFolder
 /** Both levels for one layer of this size and that many tokens. */
 export function referenceLevels({ size, lpr }: Settings, tokens: number): ReferenceLevels {
   const { latentDim } = lpr ?? latentPrototypePresets.corrected;
-  const shape = { experts: size.experts, topK: size.topK, tokens, seed: 0 };
-  const pick = ({ gini, minMax }: BalanceReport) => ({ gini, minMax });
-  return {
-    tokens,
-    samplingFloor: pick(samplingFloor(shape)),
-    isotropicNull: pick(isotropicNull({ ...shape, latentDim })),
-  };
+  const levels = simulateLevels({ experts: size.experts, topK: size.topK, tokens, latentDim });
+  const pick = ({ expected: { gini, minMax } }: ReferenceLevel) => ({ gini, minMax });
+  return { tokens, samplingFloor: pick(levels.samplingFloor), isotropicNull: pick(levels.isotropicNull) };
 }
 
 async function summarize(

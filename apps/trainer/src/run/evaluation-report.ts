@@ -8,12 +8,11 @@ import {
   domainSpecialisation,
   expertDomainCounts,
   expertTokenCounts,
-  isotropicNull,
   layersReport,
   mutualInformation,
   mutualInformationBias,
+  referenceLevels,
   type RoutingTrace,
-  samplingFloor,
   TraceRecorder,
   vocabularySpecialisation,
 } from '@lpr/metrics';
@@ -23,8 +22,6 @@ import { alignColumns } from '../cli/table.ts';
 
 /** Tokens of each domain whose routing is looked at one by one. */
 const TRACED_TOKENS = 2 ** 17;
-/** Tokens that the reference levels are simulated for, at most: beyond them nothing changes that is worth the time. */
-const REFERENCE_TOKENS = 200_000;
 /** Width of the latents of the isotropic null, where the router has none: the paper's. */
 const LATENT_DIM = 16;
 
@@ -87,7 +84,7 @@ export async function evaluationFigures(
   const recorder = new TraceRecorder({ experts, limit });
   for (const batch of routed) recorder.add(batch);
   const trace = recorder.trace();
-  const shape = { experts, topK, tokens: Math.min(tokens, REFERENCE_TOKENS), seed: 0 };
+  const levels = referenceLevels({ experts, topK, tokens, latentDim: latentDimOf(decoder) });
   return {
     model,
     text,
@@ -100,8 +97,8 @@ export async function evaluationFigures(
     experts,
     topK,
     ...layersReport(counts),
-    samplingFloor: samplingFloor(shape),
-    isotropicNull: isotropicNull({ ...shape, latentDim: latentDimOf(decoder) }),
+    samplingFloor: levels.samplingFloor.expected,
+    isotropicNull: levels.isotropicNull.expected,
     specialisation: counts.map((_, layer) => specialisationOf(trace, layer)),
     counts: counts.map((layer) => Array.from(layer)),
   };

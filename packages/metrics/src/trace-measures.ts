@@ -1,5 +1,5 @@
 /**
- * Figures of routing traces: what experts specialise in, which work together, and how routing changes. Of one layer
+ * Measures of routing traces: what experts specialise in, which work together, and how routing changes. Of one layer
  * each; slots that hold no expert count for nothing.
  */
 import type { RoutingTrace } from './traces.ts';
@@ -114,7 +114,7 @@ export function vocabularySpecialisation(
 
 /**
  * Router saturation (OLMoE, section 5): mean over tokens of `|S_t and S_final| / |S_final|`, S the experts of a token
- * at a step and at the end of training. A figure for each layer, from 0 to 1; random routing scores about k / M. Tokens
+ * at a step and at the end of training. One share a layer, from 0 to 1; random routing scores about k / M. Tokens
  * without an expert at the end are left out. Throws unless both traces are of the same tokens.
  */
 export function saturation(trace: RoutingTrace, final: RoutingTrace): Float64Array {

@@ -144,7 +144,7 @@ describe('specialisation', () => {
 });
 
 describe('two traces of the same tokens', () => {
-  test('a trace is saturated with, and equal to, itself; figures keep their bounds', () => {
+  test('a trace is saturated with, and equal to, itself; measures keep their bounds', () => {
     fc.assert(
       fc.property(someTrace, (trace) => {
         const all = saturation(trace, trace);

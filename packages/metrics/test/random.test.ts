@@ -1,0 +1,81 @@
+import { describe, expect, test } from 'vitest';
+import { Random } from '../src/random.ts';
+
+describe('random numbers', () => {
+  test('xoshiro128** gives the published sequence', () => {
+    // First outputs from the state 1, 2, 3, 4: the C reference's, as also tested by the Rust crate rand_xoshiro.
+    const random = Random.fromState([1, 2, 3, 4]);
+    const outputs = Array.from({ length: 10 }, () => random.next());
+    expect(outputs).toEqual([
+      11520, 0, 5927040, 70819200, 2031721883, 1637235492, 1287239034, 3734860849, 3729100597, 4258142804,
+    ]);
+  });
+
+  test('normal numbers have mean 0, variance 1 and fourth moment 3', () => {
+    const random = new Random(7);
+    const n = 200_000;
+    const moments = [0, 0, 0, 0];
+    for (let i = 0; i < n; i++) {
+      const x = random.normal();
+      for (let p = 0; p < 4; p++) moments[p]! += x ** (p + 1) / n;
+    }
+    expect(Math.abs(moments[0]!)).toBeLessThan(0.01);
+    expect(Math.abs(moments[1]! - 1)).toBeLessThan(0.02);
+    expect(Math.abs(moments[2]!)).toBeLessThan(0.04);
+    expect(Math.abs(moments[3]! - 3)).toBeLessThan(0.1);
+  });
+
+  // Both methods (a mean below 10, and above), and a probability above a half.
+  test.each([
+    [7, 0.3],
+    [40, 0.2],
+    [60, 0.25],
+    [1000, 0.02],
+    [30, 0.9],
+    [45, 0.5],
+  ])('binomial numbers of %i trials at %f follow the binomial distribution', (trials, probability) => {
+    const random = new Random(trials);
+    const n = 100_000;
+    const seen = new Float64Array(trials + 1);
+    for (let i = 0; i < n; i++) seen[random.binomial(trials, probability)]!++;
+    let mass = (1 - probability) ** trials;
+    let [statistic, cells, rest] = [0, 0, n];
+    for (let successes = 0; successes <= trials; successes++) {
+      if (n * mass > 10) {
+        statistic += (seen[successes]! - n * mass) ** 2 / (n * mass);
+        rest -= seen[successes]!;
+        cells++;
+      }
+      mass *= ((trials - successes) / (successes + 1)) * (probability / (1 - probability));
+    }
+    // Chi-square: mean about its cells, deviation sqrt(2 cells).
+    expect(statistic).toBeLessThan(cells + 5 * Math.sqrt(2 * cells));
+    expect(rest).toBeLessThan(0.002 * n);
+  });
+
+  test('binomial numbers of billions of trials have the right mean and variance', () => {
+    const random = new Random(2);
+    const [trials, probability, n] = [5e9, 0.3, 20_000];
+    const deviations = Array.from(
+      { length: n },
+      () => (random.binomial(trials, probability) - trials * probability) / Math.sqrt(trials * 0.3 * 0.7),
+    );
+    expect(Math.abs(deviations.reduce((a, b) => a + b) / n)).toBeLessThan(4 / Math.sqrt(n));
+    expect(Math.abs(deviations.reduce((a, b) => a + b * b, 0) / n - 1)).toBeLessThan(4 * Math.sqrt(2 / n));
+  });
+
+  test('binomial numbers at the edges are certain', () => {
+    const random = new Random(1);
+    expect([0, 5, 1e6].map((trials) => random.binomial(trials, 1))).toEqual([0, 5, 1e6]);
+    expect([0, 5, 1e6].map((trials) => random.binomial(trials, 0))).toEqual([0, 0, 0]);
+  });
+
+  test('both halves of the seed count', () => {
+    const start = (seed: number) => {
+      const random = new Random(seed);
+      return [random.next(), random.next(), random.next()].join();
+    };
+    expect(new Set([0, 1, 2, 2 ** 32, 2 ** 32 + 1, 2 ** 33].map(start)).size).toBe(6);
+    expect(() => new Random(-1)).toThrow('seed is -1');
+  });
+});
