@@ -1,6 +1,6 @@
 /** Engines beside each other at the same work: who takes part, whether they agree, how long each takes. */
+import type { Cell, Column, Table } from '@lpr/results';
 import { createWasmDevice } from '@lpr/tensor';
-import type { Table } from './bench.ts';
 import { type MeasureOptions, measure, type Timing } from './measure.ts';
 import { ours } from './ours.ts';
 import { peers } from './peers/index.ts';
@@ -67,12 +67,6 @@ async function contest(
   return prepared.map((own) => (own === null ? null : timings.shift()!));
 }
 
-/** `1.25 ms`, `31.0 us` or `96 ns`. */
-export function formatTime(milliseconds: number): string {
-  if (milliseconds >= 1) return `${milliseconds.toFixed(2)} ms`;
-  return milliseconds >= 1e-3 ? `${(1e3 * milliseconds).toFixed(1)} us` : `${(1e6 * milliseconds).toFixed(0)} ns`;
-}
-
 /** Ours with as many threads as the ratios are of. */
 const COMPARED = ['ours 1T', 'ours 2T'];
 
@@ -80,13 +74,13 @@ const COMPARED = ['ours 1T', 'ours 2T'];
  * How many times faster than the best of the other JavaScript engines each of COMPARED is; null where none did the
  * work.
  */
-function ratiosToBestPeer(engines: readonly Engine[], timings: readonly (Timing | null)[]): (string | null)[] {
+function ratiosToBestPeer(engines: readonly Engine[], timings: readonly (Timing | null)[]): (number | null)[] {
   const medians = (wanted: (name: string) => boolean): number[] =>
     engines.flatMap(({ name }, i) => (timings[i] && wanted(name) ? [timings[i].median] : []));
   const best = Math.min(...medians((name) => !name.startsWith('ours') && !name.startsWith('PyTorch')));
   return COMPARED.map((own) => {
     const [median] = medians((name) => name === own);
-    return median === undefined || !Number.isFinite(best) ? null : (best / median).toFixed(2);
+    return median === undefined || !Number.isFinite(best) ? null : best / median;
   });
 }
 
@@ -96,17 +90,60 @@ export interface Entry {
   readonly work: Work;
 }
 
+/** What a row says of an engine: a number, and one beside it in brackets. */
+export interface EngineCell {
+  readonly value: number;
+  readonly beside?: number;
+}
+
+/** What the columns of engines hold. */
+export interface Scale<E extends Entry> {
+  /** How the numbers of an engine's cells are printed; `what` names the one in brackets. */
+  readonly column: Pick<Column, 'decimals' | 'format'> & { readonly beside: { what: string; decimals: number } };
+  /** A cell for each engine from their timings. */
+  readonly cells: (timings: readonly (Timing | null)[], entry: E) => (EngineCell | null)[];
+}
+
+/** Columns for engines by their names. */
+export function engineColumns(
+  names: readonly string[],
+  { decimals, format, beside }: Scale<Entry>['column'],
+): Column[] {
+  return names.map((name) => ({
+    key: name,
+    title: name,
+    decimals,
+    format,
+    beside: { key: `${name}, ${beside.what}`, decimals: beside.decimals },
+  }));
+}
+
+/** The cells of a row under such columns. */
+export function engineCells(
+  columns: readonly Column[],
+  cells: readonly (EngineCell | null)[],
+): Readonly<Record<string, Cell>> {
+  return Object.fromEntries(
+    columns.flatMap(({ key, beside }, i): [string, Cell][] => {
+      const cell = cells[i] ?? null;
+      return [
+        [key, cell?.value ?? null],
+        ...(cell?.beside === undefined ? [] : [[beside!.key, cell.beside] as [string, Cell]]),
+      ];
+    }),
+  );
+}
+
 /**
  * Engines beside each other: a row for each piece of work, a column for each engine that did any, and how ours compare
  * with the best of the other JavaScript engines.
  *
- * @param cells what a row says of the timings, one cell an engine
  * @param own ours, the first one the measure of the others
  */
 export async function contestTable<E extends Entry>(
   { title, head, notes }: { readonly title: string; readonly head: string; readonly notes: readonly string[] },
   entries: readonly E[],
-  cells: (timings: readonly (Timing | null)[], entry: E) => (string | null)[],
+  { column, cells }: Scale<E>,
   own: readonly Engine[],
   options: MeasureOptions = {},
 ): Promise<Table> {
@@ -116,19 +153,26 @@ export async function contestTable<E extends Entry>(
   ];
   const engines = [...own, ...(await openPeers(allNotes))];
   const failures = new Map<string, string[]>();
-  const rows: { what: string; cells: (string | null)[]; ratios: (string | null)[] }[] = [];
-  const tookPart = new Set<number>();
+  const measured: { entry: E; timings: (Timing | null)[] }[] = [];
   for (const entry of entries) {
-    const timings = await contest(entry, engines, allNotes, failures, options);
-    for (const [i, timing] of timings.entries()) if (timing !== null) tookPart.add(i);
-    rows.push({ what: entry.what, cells: cells(timings, entry), ratios: ratiosToBestPeer(engines, timings) });
+    measured.push({ entry, timings: await contest(entry, engines, allNotes, failures, options) });
   }
   for (const engine of engines) await engine.close();
-  const shown = <Value>(perEngine: readonly Value[]): Value[] => perEngine.filter((_, i) => tookPart.has(i));
+  const tookPart = engines.map((_, i) => measured.some(({ timings }) => timings[i] !== null));
+  const shown = <Value>(perEngine: readonly Value[]): Value[] => perEngine.filter((_, i) => tookPart[i]);
+  const columns = engineColumns(shown(engines.map(({ name }) => name)), column);
+  const ratios = COMPARED.map((name) => ({ key: `${name} / best JS`, title: `${name} / best JS`, decimals: 2 }));
   return {
     title,
-    columns: [head, ...shown(engines.map(({ name }) => name)), ...COMPARED.map((name) => `${name} / best JS`)],
-    rows: rows.map((row) => [row.what, ...shown(row.cells), ...row.ratios]),
+    columns: [{ key: head, title: head }, ...columns, ...ratios],
+    rows: measured.map(({ entry, timings }) => {
+      const best = ratiosToBestPeer(engines, timings);
+      return {
+        [head]: entry.what,
+        ...engineCells(columns, shown(cells(timings, entry))),
+        ...Object.fromEntries(ratios.map(({ key }, i) => [key, best[i]!])),
+      };
+    }),
     notes: [
       ...allNotes,
       ...Array.from(failures, ([failure, what]) =>
@@ -138,15 +182,16 @@ export async function contestTable<E extends Entry>(
   };
 }
 
-/** Cells of a row: the first engine's time, then each one's time and how many times that of the first it is. */
-export function timeCells([first, ...others]: readonly (Timing | null)[]): (string | null)[] {
-  return [
-    first ? formatTime(first.median) : null,
+/** Each engine's time, and how many times that of the first one it is. */
+export const TIMES: Scale<Entry> = {
+  column: { format: 'milliseconds', beside: { what: 'times the first', decimals: 2 } },
+  cells: ([first, ...others]) => [
+    first ? { value: first.median } : null,
     ...others.map((timing) =>
-      timing && first ? `${formatTime(timing.median)} (${(timing.median / first.median).toFixed(2)})` : null,
+      timing && first ? { value: timing.median, beside: timing.median / first.median } : null,
     ),
-  ];
-}
+  ],
+};
 
 function messageOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n')[0]!;

@@ -4,9 +4,10 @@
  * that it works.
  */
 import { existsSync } from 'node:fs';
+import type { Table } from '@lpr/results';
 import { createGpuDevice, type GpuDevice } from '@lpr/tensor';
 import * as gpujs from 'gpu.js';
-import type { Bench, BenchOptions, Table } from './bench.ts';
+import type { Bench, BenchOptions } from './bench.ts';
 import { type Contestant, measure } from './measure.ts';
 import { askTorch, median, ours, type Runner, type Size, SIZES, torch } from './step.ts';
 import { noise } from './work.ts';
@@ -168,7 +169,7 @@ async function products(device: GpuDevice, { torch: program, python, software }:
         await groupedMatmul(device, plain, 32_768, 64, 1024, 512),
       ];
   const notes: string[] = [];
-  const rows: (string | number | null)[][] = [];
+  const rows: Table['rows'][number][] = [];
   for (const { what, flops, ours, plain: rival, square } of all) {
     if (!close(await ours.result(), await rival.result())) notes.push(`the plain kernel gives another result: ${what}`);
     const [own, other] = await measure([ours, rival], { rounds: software ? 3 : 9 });
@@ -181,11 +182,23 @@ async function products(device: GpuDevice, { torch: program, python, software }:
         notes.push(`PyTorch left out of ${what}: ${String(error).split('\n')[0]}`);
       }
     }
-    rows.push([what, gflops(own!.median), gflops(other!.median), other!.median / own!.median, torchGflops]);
+    rows.push({
+      what,
+      ours: gflops(own!.median),
+      plain: gflops(other!.median),
+      ratio: other!.median / own!.median,
+      torch: torchGflops,
+    });
   }
   return {
     title: 'Matrix products, GFLOP/s',
-    columns: ['what', 'ours', 'plain kernel', 'ours is faster by', 'PyTorch'],
+    columns: [
+      { key: 'what', title: 'what' },
+      { key: 'ours', title: 'ours', decimals: 1 },
+      { key: 'plain', title: 'plain kernel', decimals: 1 },
+      { key: 'ratio', title: 'ours is faster by', decimals: 1 },
+      { key: 'torch', title: 'PyTorch', decimals: 1 },
+    ],
     rows,
     notes,
   };
@@ -224,14 +237,19 @@ async function training(
       runners.push(torch(options.torch, options.python, { config: name, experts, device: 'cuda' }));
     }
   }
-  const rows: (string | number | null)[][] = [];
+  const rows: Table['rows'][number][] = [];
   const notes: string[] = [];
   for (const runner of runners) {
     try {
       const turns = runner === own ? [first] : [];
       while (turns.length < TURNS) turns.push(await runner.turn());
       const speed = median(turns.map(({ tokensPerSecond }) => tokensPerSecond));
-      rows.push([runner.name, speed, runner === own ? launches : null, turns[0]!.firstLoss.toFixed(3)]);
+      rows.push({
+        who: runner.name,
+        speed,
+        launches: runner === own ? launches : null,
+        firstLoss: turns[0]!.firstLoss,
+      });
     } catch (error) {
       if (runner === own) throw error;
       notes.push(`${runner.name} left out: ${String(error).split('\n')[0]}`);
@@ -240,7 +258,12 @@ async function training(
   await own.close();
   return {
     title: `Training step of Qwen3-MoE with LPR (official formulation), size ${name}, ${size.batch * size.sequence} tokens`,
-    columns: ['who', 'tokens/s', 'launches a step', 'first loss'],
+    columns: [
+      { key: 'who', title: 'who' },
+      { key: 'speed', title: 'tokens/s', decimals: 1 },
+      { key: 'launches', title: 'launches a step', decimals: 1 },
+      { key: 'firstLoss', title: 'first loss', decimals: 3 },
+    ],
     rows,
     notes,
   };
@@ -257,13 +280,16 @@ export const gpu: Bench = {
       device = await open();
     } catch (error) {
       const notes = [String(error), '`--software` runs toy sizes on SwiftShader.'];
-      report({ title: 'GPU benchmarks: left out', columns: [''], rows: [], notes });
+      const columns = [{ key: 'what', title: '' }];
+      report('gpu-products', { title: 'GPU benchmarks: left out', columns, rows: [], notes });
       return;
     }
     const table = await products(device, options);
-    report({ ...table, notes: [`On ${device.description}.`, ...table.notes] });
+    report('gpu-products', { ...table, notes: [`On ${device.description}.`, ...table.notes] });
     await device.dispose();
     const sizes = options.software ? { toy: TOY } : SIZES;
-    for (const [name, size] of Object.entries(sizes)) report(await training(name, size, open, options));
+    for (const [name, size] of Object.entries(sizes)) {
+      report(`gpu-step-${name}`, await training(name, size, open, options));
+    }
   },
 };

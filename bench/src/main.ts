@@ -2,10 +2,11 @@
  * `pnpm bench [--json FILE] [--torch FILE] [--software] [names...]`: runs the named benchmarks, or all, and prints
  * their tables.
  */
-import { writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { type Bench, formatTable, type Table } from './bench.ts';
+import type { Table } from '@lpr/results';
+import { writeResult } from '@lpr/results/node';
+import { type Bench, formatTable } from './bench.ts';
 import { gpu } from './gpu.ts';
 import { matmul } from './matmul.ts';
 import { mlp } from './mlp.ts';
@@ -28,13 +29,19 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 });
 
-function selected(): [string, Bench][] {
+function selected(): Bench[] {
   const names = positionals.length > 0 ? positionals : Object.keys(benches);
   return names.map((name) => {
     const bench = benches[name];
     if (!bench) throw new Error(`There is no benchmark "${name}"; there are: ${Object.keys(benches).join(', ')}`);
-    return [name, bench];
+    return bench;
   });
+}
+
+/** What was asked for, without the paths of this machine. */
+function command(): string {
+  const torch = values.torch === undefined ? [] : ['--torch FILE'];
+  return ['pnpm bench', ...positionals, ...torch, ...(values.software ? ['--software'] : [])].join(' ');
 }
 
 if (values.help) {
@@ -46,15 +53,21 @@ if (values.help) {
   const options = { torch: values.torch, python: values.python, software: values.software };
   // Peers read it in processes of their own.
   process.env[PYTHON_VARIABLE] = values.python;
-  const results: Record<string, Table[]> = {};
-  for (const [name, bench] of selected()) {
-    const tables: Table[] = (results[name] = []);
-    await bench.run((table) => {
-      tables.push(table);
+  const tables: Record<string, Table> = {};
+  for (const bench of selected()) {
+    await bench.run((name, table) => {
+      tables[name] = table;
       console.log(formatTable(table));
     }, options);
   }
   if (values.json !== undefined) {
-    await writeFile(values.json, `${JSON.stringify({ date: new Date().toISOString(), machine, results }, null, 2)}\n`);
+    await writeResult(values.json, {
+      kind: 'tables',
+      about: 'Speed of tensors and training steps beside other libraries, ways of doing the same work in turns.',
+      commands: [command()],
+      when: new Date().toISOString().slice(0, 10),
+      machine,
+      tables,
+    });
   }
 }

@@ -1,7 +1,8 @@
 /** Speed of the matrix kernels on the shapes of a training step, beside other JavaScript engines. */
+import type { Table } from '@lpr/results';
 import { createWasmDevice, type WasmDevice } from '@lpr/tensor';
-import type { Bench, Table } from './bench.ts';
-import { contestTable, openOurs } from './contest.ts';
+import type { Bench } from './bench.ts';
+import { contestTable, type EngineCell, engineCells, engineColumns, openOurs } from './contest.ts';
 import { type Contestant, measure, type Timing } from './measure.ts';
 import type { Product } from './work.ts';
 
@@ -29,13 +30,14 @@ const PRODUCTS: readonly { readonly what: string; readonly product: Product }[] 
 
 const noise = (length: number): Float32Array => Float32Array.from({ length }, () => 2 * Math.random() - 1);
 
-/** A row of GFLOP/s from timings of `flops` operations. */
-function gigaflops(flops: number, timings: readonly (Timing | null)[]): (string | null)[] {
-  return timings.map((timing) => {
-    if (timing === null) return null;
-    const { median, best } = timing;
-    return `${(flops / 1e6 / median).toFixed(1)} (${(flops / 1e6 / best).toFixed(1)})`;
-  });
+/** How GFLOP/s are printed: of the median turn, and of the best one. */
+const SPEED = { decimals: 1, beside: { what: 'best', decimals: 1 } };
+
+/** GFLOP/s from timings of `flops` operations. */
+function gigaflops(flops: number, timings: readonly (Timing | null)[]): (EngineCell | null)[] {
+  return timings.map((timing) =>
+    timing === null ? null : { value: flops / 1e6 / timing.median, beside: flops / 1e6 / timing.best },
+  );
 }
 
 async function products(): Promise<Table> {
@@ -53,7 +55,7 @@ async function products(): Promise<Table> {
   return await contestTable(
     { title: 'Matrix products', head: 'product', notes },
     entries,
-    (timings, { flops }) => gigaflops(flops, timings),
+    { column: SPEED, cells: (timings, { flops }) => gigaflops(flops, timings) },
     own,
   );
 }
@@ -74,7 +76,8 @@ async function ownKernels(devices: Devices): Promise<Table> {
       { batch: 1, sequence: 1024, heads: 4, keyHeads: 4, headDim: 64 },
     ].flatMap(attentionCases),
   ];
-  const rows: (string | null)[][] = [];
+  const columns = engineColumns(['ours 1T', 'ours 2T', 'ours 1T, no relaxed SIMD'], SPEED);
+  const rows: Table['rows'][number][] = [];
   for (const { what, flops, prepare } of cases) {
     const contestants = Object.values(devices).map((device): Contestant => {
       const record = prepare(device);
@@ -85,11 +88,11 @@ async function ownKernels(devices: Devices): Promise<Table> {
         },
       };
     });
-    rows.push([what, ...gigaflops(flops, await measure(contestants))]);
+    rows.push({ kernel: what, ...engineCells(columns, gigaflops(flops, await measure(contestants))) });
   }
   return {
     title: 'Grouped products and attention',
-    columns: ['kernel', 'ours 1T', 'ours 2T', 'ours 1T, no relaxed SIMD'],
+    columns: [{ key: 'kernel', title: 'kernel' }, ...columns],
     rows,
     notes: ['GFLOP/s: median (best). Attention counts the products on and below the diagonal only.'],
   };
@@ -179,13 +182,13 @@ function attentionCases(shape: {
 export const matmul: Bench = {
   about: 'matrix products, grouped products and attention, beside other engines',
   async run(report) {
-    report(await products());
+    report('matmul-products', await products());
     const devices: Devices = {
       one: await createWasmDevice({ threads: 1 }),
       two: await createWasmDevice({ threads: 2 }),
       plain: await createWasmDevice({ threads: 1, relaxedSimd: false }),
     };
-    report(await ownKernels(devices));
+    report('matmul-own', await ownKernels(devices));
     for (const device of Object.values(devices)) await device.dispose();
   },
 };

@@ -1,6 +1,6 @@
 /** A training step of a small dense network, engine against engine. */
 import type { Bench } from './bench.ts';
-import { contestTable, openOurs, timeCells } from './contest.ts';
+import { contestTable, openOurs, TIMES } from './contest.ts';
 
 const SIZES = [
   { batch: 256, inputs: 784, hidden: 256, classes: 10 },
@@ -19,6 +19,6 @@ export const mlp: Bench = {
     ];
     const own = [await openOurs('ours 1T', { threads: 1 }), await openOurs('ours 2T', { threads: 2 })];
     const table = { title: 'Training step of a dense network', head: 'network', notes };
-    report(await contestTable(table, entries, timeCells, own));
+    report('mlp', await contestTable(table, entries, TIMES, own));
   },
 };

@@ -2,9 +2,10 @@
  * Ops of a training step other than products: beside other engines, beside a copy of the same memory, and their fixed
  * cost.
  */
+import type { Table } from '@lpr/results';
 import { createWasmDevice, type WasmDevice } from '@lpr/tensor';
-import type { Bench, Table } from './bench.ts';
-import { contestTable, type Entry, formatTime, openOurs, timeCells } from './contest.ts';
+import type { Bench } from './bench.ts';
+import { contestTable, type Entry, openOurs, TIMES } from './contest.ts';
 import { type Contestant, measure } from './measure.ts';
 import { ours } from './ours.ts';
 import { randomInputs } from './work.ts';
@@ -28,7 +29,7 @@ const WORK: readonly Entry[] = [
 async function beside(): Promise<Table> {
   const own = [await openOurs('ours 1T', { threads: 1 }), await openOurs('ours 2T', { threads: 2 })];
   const notes = ['Median time; in brackets: times that of ours on one thread.'];
-  return await contestTable({ title: 'Ops', head: 'op', notes }, WORK, timeCells, own, ROUNDS);
+  return await contestTable({ title: 'Ops', head: 'op', notes }, WORK, TIMES, own, ROUNDS);
 }
 
 type Devices = Readonly<Record<'one' | 'two', WasmDevice>>;
@@ -70,22 +71,31 @@ async function besideCopy(devices: Devices): Promise<Table> {
     };
   });
   const [host, ...own] = (await measure([hostCopy, ...copies], ROUNDS)).map(({ median }) => median);
-  const speed = (buffers: number, milliseconds: number): string =>
-    ((4 * buffers * LARGE) / milliseconds / 1e6).toFixed(1);
-  const rows: (string | null)[][] = [
-    ['copy on the host', formatTime(host!), speed(2, host!), (host! / own[0]!).toFixed(2), null, null, null],
-    ['copy', ...own.flatMap((time) => [formatTime(time), speed(2, time), '1.00'])],
+  const cells = (threads: number, buffers: number, time: number): Table['rows'][number] => ({
+    [`${threads}T`]: time,
+    [`${threads}T GB/s`]: (4 * buffers * LARGE) / time / 1e6,
+    [`${threads}T copies`]: time / own[threads - 1]!,
+  });
+  const rows: Table['rows'][number][] = [
+    { op: 'copy on the host', ...cells(1, 2, host!) },
+    { op: 'copy', ...cells(1, 2, own[0]!), ...cells(2, 2, own[1]!) },
   ];
   for (const { what, buffers, work: kind } of work) {
     const inputs = randomInputs(kind);
     const prepared = await Promise.all(both.map(async (device) => await ours(device).prepare(kind, inputs)));
-    const times = (await measure(prepared, ROUNDS)).map(({ median }) => median);
-    const cells = times.flatMap((time, i) => [formatTime(time), speed(buffers, time), (time / own[i]!).toFixed(2)]);
-    rows.push([what, ...cells]);
+    const [one, two] = await measure(prepared, ROUNDS);
+    rows.push({ op: what, ...cells(1, buffers, one!.median), ...cells(2, buffers, two!.median) });
   }
   return {
     title: 'Ops on 4M elements beside a copy of them on as many threads',
-    columns: ['op', '1T', 'GB/s', 'copies', '2T', 'GB/s', 'copies'],
+    columns: [
+      { key: 'op', title: 'op' },
+      ...['1T', '2T'].flatMap((threads) => [
+        { key: threads, title: threads, format: 'milliseconds' as const },
+        { key: `${threads} GB/s`, title: 'GB/s', decimals: 1 },
+        { key: `${threads} copies`, title: 'copies', decimals: 2 },
+      ]),
+    ],
     rows,
     notes: ['GB/s counts what an op must read and write; copies: its time as a multiple of that of the copy.'],
   };
@@ -96,12 +106,13 @@ async function fixedCosts(devices: Devices): Promise<Table> {
   const inPlace = await createWasmDevice({ threads: 0 });
   const three = [inPlace, devices.one, devices.two];
   const buffers = three.map((device) => device.allocate(1));
+  const names = ['in place', '1T', '2T'];
   const row = async (what: string, run: (device: WasmDevice, i: number, times: number) => Promise<void>) => {
     const timings = await measure(
       three.map((device, i) => ({ run: async (times: number) => await run(device, i, times) })),
       ROUNDS,
     );
-    return [what, ...timings.map(({ median }) => formatTime(median))];
+    return { what, ...Object.fromEntries(names.map((name, i) => [name, timings[i]!.median])) };
   };
   const fill = (device: WasmDevice, i: number): void =>
     device.kernels.fill({ out: buffers[i]!, value: 1, count: 1, integer: false });
@@ -118,19 +129,20 @@ async function fixedCosts(devices: Devices): Promise<Table> {
     }),
   ];
   await inPlace.dispose();
-  return { title: 'Fixed costs', columns: ['what', 'in place', '1T', '2T'], rows, notes: [] };
+  const columns = names.map((name) => ({ key: name, title: name, format: 'milliseconds' as const }));
+  return { title: 'Fixed costs', columns: [{ key: 'what', title: 'what' }, ...columns], rows, notes: [] };
 }
 
 export const ops: Bench = {
   about: 'softmax, norms, rows, attention, AdamW, beside other engines and a copy; the cost of a kernel and of a read',
   async run(report) {
-    report(await beside());
+    report('ops', await beside());
     const devices: Devices = {
       one: await createWasmDevice({ threads: 1 }),
       two: await createWasmDevice({ threads: 2 }),
     };
-    report(await besideCopy(devices));
-    report(await fixedCosts(devices));
+    report('ops-copies', await besideCopy(devices));
+    report('ops-fixed', await fixedCosts(devices));
     for (const device of Object.values(devices)) await device.dispose();
   },
 };

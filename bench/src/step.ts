@@ -5,6 +5,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { createDecoder, parseDecoderConfig } from '@lpr/model';
+import type { Table } from '@lpr/results';
 import { createWasmDevice, type Device, RandomKey, randomUniform, scope } from '@lpr/tensor';
 import { makeSchedule, Trainer } from '@lpr/train';
 import type { Bench, BenchOptions } from './bench.ts';
@@ -159,7 +160,7 @@ export const median = (values: readonly number[]): number => {
   return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
 };
 
-async function compare(config: string, { torch: program, python }: BenchOptions): Promise<(string | null)[][]> {
+async function compare(config: string, { torch: program, python }: BenchOptions): Promise<Table['rows']> {
   const size = SIZES[config]!;
   const threads = [1, 2];
   const runners: Runner[] = [];
@@ -178,25 +179,33 @@ async function compare(config: string, { torch: program, python }: BenchOptions)
   const rows = runners.map((runner, i) => {
     const rival = speeds[i - (i % perThreads)]!;
     const all = turns.get(runner)!;
-    return [
-      runner.name,
-      speeds[i]!.toFixed(0),
-      all.map(({ tokensPerSecond }) => tokensPerSecond.toFixed(0)).join(' '),
-      i % perThreads === 0 ? null : (rival / speeds[i]!).toFixed(2),
-      all[0]!.firstLoss.toFixed(3),
-    ];
+    return {
+      who: runner.name,
+      speed: speeds[i]!,
+      ...Object.fromEntries(all.map(({ tokensPerSecond }, round) => [turnKey(round), tokensPerSecond])),
+      ratio: i % perThreads === 0 ? null : rival / speeds[i]!,
+      firstLoss: all[0]!.firstLoss,
+    };
   });
   for (const runner of runners) await runner.close();
   return rows;
 }
 
+const turnKey = (round: number): string => `turn ${round + 1}`;
+
 export const step: Bench = {
   about: 'the training step of a decoder with LPR, in tokens/s; --torch FILE runs a PyTorch program beside it',
   async run(report, options) {
     for (const config of Object.keys(SIZES)) {
-      report({
+      report(`step-${config}`, {
         title: `Training step of Qwen3-MoE with LPR (official formulation), size ${config}, 1,024 tokens`,
-        columns: ['who', 'tokens/s', 'turns', 'ours is faster by', 'first loss'],
+        columns: [
+          { key: 'who', title: 'who' },
+          { key: 'speed', title: 'tokens/s', decimals: 0 },
+          ...Array.from({ length: ROUNDS }, (_, i) => ({ key: turnKey(i), title: turnKey(i), decimals: 0 })),
+          { key: 'ratio', title: 'ours is faster by', decimals: 2 },
+          { key: 'firstLoss', title: 'first loss', decimals: 3 },
+        ],
         rows: await compare(config, options),
         notes: ['Losses of the first step differ by initial weights and tokens; they are there to show the same task.'],
       });

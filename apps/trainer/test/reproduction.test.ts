@@ -2,10 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { latentPrototypePresets } from '@lpr/moe';
-import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { PAPER_TABLES, type PaperTableNumber } from '../src/comparison/paper.ts';
-import { rankCorrelation, reproductionOf, tableNumbers } from '../src/comparison/reproduction.ts';
+import { reproductionOf, tableNumbers } from '../src/comparison/reproduction.ts';
 import { resolveSettings, type SettingOptions } from '../src/settings/resolve.ts';
 
 const ALL = tableNumbers(['all']);
@@ -87,29 +86,5 @@ describe('the runs of the tables', () => {
     expect(() => reproductionOf([2], options({ router: 'switch' }))).toThrow(
       '--router switch: the tables are about LPR; name one of its formulations: lpr, lpr-paper, lpr-official',
     );
-  });
-});
-
-describe('rank correlation', () => {
-  const distinct = (size: number) => fc.shuffledSubarray([...Array(20).keys()], { minLength: size, maxLength: size });
-
-  it("is Spearman's 1 - 6 sum d^2 / (n (n^2 - 1)) where no values are equal", () => {
-    const pairs = fc.integer({ min: 3, max: 12 }).chain((n) => fc.tuple(distinct(n), distinct(n)));
-    fc.assert(
-      fc.property(pairs, ([a, b]) => {
-        const rank = (of: readonly number[], value: number): number => of.toSorted((x, y) => x - y).indexOf(value);
-        const squares = a.reduce((sum, value, i) => sum + (rank(a, value) - rank(b, b[i]!)) ** 2, 0);
-        const n = a.length;
-        expect(rankCorrelation(a, b)).toBeCloseTo(1 - (6 * squares) / (n * (n * n - 1)), 12);
-      }),
-    );
-  });
-
-  it('gives equal values the mean of their ranks, and is undefined where nothing can be ranked', () => {
-    // Ranks 1, 2.5, 2.5, 4 beside 1, 2, 3, 4: covariance 4.5, variances 4.5 and 5.
-    expect(rankCorrelation([1, 2, 2, 3], [10, 20, 30, 40])).toBeCloseTo(4.5 / Math.sqrt(4.5 * 5), 12);
-    expect(rankCorrelation([1, 1, 1], [1, 2, 3])).toBeNull();
-    expect(rankCorrelation([1, null, 3], [1, 2, 3])).toBeNull();
-    expect(rankCorrelation([1, 2], [1, 2])).toBeNull();
   });
 });

@@ -1,12 +1,12 @@
 /** `pnpm trainer bench`: how many tokens a second this machine trains. */
 import { predictFlops } from '@lpr/model';
+import { alignColumns } from '@lpr/results';
 import type { Device } from '@lpr/tensor';
 import { decoderConfig } from '../settings/decoder-config.ts';
 import { createProgress } from '../cli/progress.ts';
 import { makeDecoder, makeTrainer } from '../run/session.ts';
 import { resolveSettings } from '../settings/resolve.ts';
 import type { Settings } from '../settings/schema.ts';
-import { alignColumns } from '../cli/table.ts';
 import { type DeviceOptions, withDevice } from './shared.ts';
 
 export interface BenchOptions extends DeviceOptions {

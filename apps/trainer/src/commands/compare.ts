@@ -8,9 +8,8 @@ import { checkFits, predictionText, predictRun } from '../run/prediction.ts';
 import type { Session } from '../run/session.ts';
 import { resolveSettings, routerNames } from '../settings/resolve.ts';
 import { type RouterName, ROUTERS } from '../settings/routers.ts';
-import { reproductionText } from '../comparison/reproduction.ts';
+import { comparisonReport } from '../comparison/results.ts';
 import type { Settings } from '../settings/schema.ts';
-import { comparisonTable } from '../cli/table.ts';
 import { inSession, outFolder, type RunCommandOptions, shown } from './shared.ts';
 
 export async function compare(options: RunCommandOptions): Promise<void> {
@@ -48,12 +47,7 @@ export async function finishAndPrintComparison(
   const summary: Summary | null = await finishComparison(session, folder, comparison, signal);
   session.progress.end();
   if (summary === null) return false;
-  const [settings] = comparison.runs.values();
-  const text =
-    comparison.tables.size === 0
-      ? comparisonTable(summary, settings!.architecture)
-      : reproductionText(comparison, summary);
-  console.log(text);
+  console.log(comparisonReport(comparison, summary));
   const files = [COMPARISON_FILES.summary, ...figureNames(comparison)];
   console.log(`\n${files.map((name) => shown(join(folder, name))).join('  ')}`);
   return true;

@@ -1,11 +1,11 @@
 /** `pnpm trainer config`: settings looked at before anything runs. */
+import { alignColumns } from '@lpr/results';
 import { writeWhole } from '@lpr/runs';
 import { stringify } from 'yaml';
 import { predictionText, predictRun } from '../run/prediction.ts';
 import { PRESETS } from '../settings/decisions.ts';
 import { configJsonSchema } from '../settings/json-schema.ts';
 import { resolveSettings, type SettingOptions } from '../settings/resolve.ts';
-import { alignColumns } from '../cli/table.ts';
 import { checkOutFile } from './shared.ts';
 
 /** Prints the settings of a run as YAML, which `--config` reads. */

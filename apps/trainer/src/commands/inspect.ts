@@ -3,10 +3,10 @@ import { biasRange, effectiveRank, type KeyReport, keyReport, squaredSingularVal
 import { planDecoder } from '@lpr/model';
 import { readWeights } from '@lpr/model/node';
 import { routerTraits } from '@lpr/moe';
+import { alignColumns } from '@lpr/results';
 import { UsageError } from '../cli/errors.ts';
 import { evaluationTables } from '../run/evaluation-report.ts';
 import { findModel, type ModelSource } from '../run/model-source.ts';
-import { alignColumns } from '../cli/table.ts';
 import { type EvalOptions, evaluateModel } from './eval.ts';
 
 export interface InspectOptions extends Omit<EvalOptions, 'split' | 'domain'> {

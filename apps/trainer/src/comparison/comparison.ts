@@ -131,7 +131,8 @@ export function referenceLevels({ size, lpr }: Settings, tokens: number): Refere
   return { tokens, samplingFloor: pick(levels.samplingFloor), isotropicNull: pick(levels.isotropicNull) };
 }
 
-async function summarize(
+/** What is known of finished runs in a folder, by their names. */
+export async function summarize(
   folder: string,
   runs: ReadonlyMap<string, Settings>,
   results: ReadonlyMap<string, EvaluationLine>,

@@ -1,15 +1,12 @@
 /** The paper's tables as comparisons: each row a run, the size of the models and their text as options say. */
 import type { LatentPrototypeOptions } from '@lpr/moe';
-import type { Summary } from '@lpr/runs';
 import type { Comparison } from './comparison.ts';
 import { UsageError } from '../cli/errors.ts';
 import { counterpartOf } from '../settings/decisions.ts';
-import { PAPER_TABLES, type PaperFigures, type PaperRow, type PaperTableNumber } from './paper.ts';
-import { predictRun, short } from '../run/prediction.ts';
+import { PAPER_TABLES, type PaperRow, type PaperTableNumber } from './paper.ts';
 import { presetName, resolveSettings, routerNames, type SettingOptions } from '../settings/resolve.ts';
 import { FORMULATIONS, type RouterName } from '../settings/routers.ts';
 import type { Settings } from '../settings/schema.ts';
-import { figure, markdownTable } from '../cli/table.ts';
 
 /**
  * Tables as they are named on the command line: numbers, or "all".
@@ -85,71 +82,4 @@ function changed(group: string, fields: object, before: object | undefined): str
   return Object.entries(fields)
     .filter(([field, value]) => known.get(field) !== value)
     .map(([field, value]) => `${group}.${field}=${value}`);
-}
-
-/** All tables of a reproduction as Markdown. */
-export function reproductionText({ runs, tables }: Comparison, summary: Summary): string {
-  const [settings] = [...runs.values()] as [Settings];
-  const { parameters, tokens } = predictRun(settings);
-  const [{ evaluationTokens }] = summary.models as [Summary['models'][number]];
-  const heading =
-    `Ours: ${short(parameters)} parameters in the first row, ${short(tokens)} training tokens, ${evaluationTokens.toLocaleString('en')} held-out tokens, where a uniform ` +
-    "router's Gini is the floor.\nThe paper: 0.6B parameters, 100M training tokens (table 1: 1B), another corpus: for the pattern, not the values";
-  return [heading, ...Array.from(tables, ([table, names]) => paperTableText(table, names, summary))].join('\n\n');
-}
-
-/** A table with ours and the paper's figures side by side, and how far they rank the rows alike. */
-function paperTableText(number: PaperTableNumber, names: readonly string[], summary: Summary): string {
-  const { title, rows } = PAPER_TABLES[number];
-  const models = names.map((name) => summary.models.find((model) => model.name === name)!);
-  const lines = rows.map(({ title: row, paper }, i) => [
-    row,
-    ...figuresOf(models[i]!),
-    figure(models[i]!.samplingFloor.gini),
-    ...figuresOf(paper),
-  ]);
-  const ranks = (['testLoss', 'gini', 'minMax'] as const).map((key) => {
-    const correlation = rankCorrelation(
-      models.map((model) => model[key]),
-      rows.map(({ paper }) => paper[key]),
-    );
-    return correlation === null ? '-' : correlation.toFixed(2);
-  });
-  const table = markdownTable([
-    ['', 'test loss', 'Gini', 'min-max', 'floor', 'paper: loss', 'Gini', 'min-max'],
-    ...lines,
-    ['rank correlation', ...ranks, '', '', '', ''],
-  ]);
-  return [`Table ${number}: ${title}`, '', ...table].join('\n');
-}
-
-function figuresOf({ testLoss, gini, minMax }: { readonly [Key in keyof PaperFigures]: number | null }): string[] {
-  return [testLoss === null ? '-' : testLoss.toFixed(3), figure(gini), figure(minMax)];
-}
-
-/**
- * Spearman's: Pearson's correlation of the ranks, from -1 (opposite orders) to 1 (the same); equal values share the
- * mean of their ranks.
- *
- * @returns null where it is undefined: for values that are missing, all equal, or fewer than three
- */
-export function rankCorrelation(first: readonly (number | null)[], second: readonly (number | null)[]): number | null {
-  const a = ranksOf(first);
-  const b = ranksOf(second);
-  if (a === null || b === null || a.length < 3) return null;
-  const middle = (a.length + 1) / 2;
-  const covariance = (x: readonly number[], y: readonly number[]): number =>
-    x.reduce((sum, rank, i) => sum + (rank - middle) * (y[i]! - middle), 0);
-  const scale = Math.sqrt(covariance(a, a) * covariance(b, b));
-  return scale === 0 ? null : covariance(a, b) / scale;
-}
-
-function ranksOf(values: readonly (number | null)[]): number[] | null {
-  const known = values.filter((value) => value !== null);
-  if (known.length < values.length) return null;
-  // As many as are smaller, then the middle of those that are equal.
-  return known.map((value) => {
-    const equal = known.filter((other) => other === value).length;
-    return known.filter((other) => other < value).length + (equal + 1) / 2;
-  });
 }

@@ -17,8 +17,8 @@ import {
   vocabularySpecialisation,
 } from '@lpr/metrics';
 import type { Decoder } from '@lpr/model';
+import { alignColumns } from '@lpr/results';
 import { evaluate, type RoutedBatch } from '@lpr/train';
-import { alignColumns } from '../cli/table.ts';
 
 /** Tokens of each domain whose routing is looked at one by one. */
 const TRACED_TOKENS = 2 ** 17;

@@ -1,0 +1,81 @@
+/**
+ * `pnpm tables`: the tables in the documents of this repository, and the results in `docs/results` that they are made
+ * of.
+ */
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type RunsResult, shareSettings } from '@lpr/results';
+import { differenceLines, readResult, staleDocuments, writeResult } from '@lpr/results/node';
+import { collectResults } from '../src/comparison/collect.ts';
+
+const ROOT = resolve(import.meta.dirname, '../../..');
+
+const HELP = `pnpm tables                              makes the tables of all Markdown files anew from docs/results
+pnpm tables --check                      says which tables differ, and changes nothing
+pnpm tables collect FOLDER... --out FILE stores finished runs and comparisons as a result
+    --about TEXT      what it is; kept from FILE where that is there
+    --command TEXT    what made it, once or several times; kept likewise`;
+
+/** Makes all tables anew, or says which differ. */
+async function rewrite(check: boolean): Promise<void> {
+  const stale = await staleDocuments(ROOT);
+  for (const document of stale) {
+    if (check) console.error(differenceLines(document).join('\n'));
+    else {
+      await writeFile(join(ROOT, document.file), document.document);
+      console.log(`${document.file}: ${document.differences.length} made anew`);
+    }
+  }
+  if (check && stale.length > 0) {
+    console.error('\n`pnpm tables` makes these tables anew from the results in docs/results.');
+    process.exitCode = 1;
+  }
+}
+
+/** Stores runs; what a person wrote in the file before is kept. */
+async function collect(folders: readonly string[], out: string, given: Given): Promise<void> {
+  const [first, ...others] = folders;
+  if (first === undefined) throw new Error('collect needs the folders of runs or comparisons');
+  const before = existsSync(out) ? await readResult(out) : undefined;
+  if (before?.kind === 'tables') throw new Error(`${out} holds tables, not runs; name another file`);
+  const about = given.about ?? before?.about;
+  const commands = given.command ?? before?.commands;
+  if (about === undefined || commands === undefined) {
+    throw new Error(`${out} is new, so say what it is by --about, and what made it by --command`);
+  }
+  const { runs, paper, when, machine } = await collectResults([first, ...others]);
+  const { titles = {} } = before ?? {};
+  const result: RunsResult = { kind: 'runs', about, commands, when, machine, titles, ...shareSettings(runs), paper };
+  await writeResult(out, result);
+  console.log(`${out}: ${runs.length} runs; \`pnpm tables\` shows them`);
+}
+
+interface Given {
+  readonly about?: string | undefined;
+  readonly command?: readonly string[] | undefined;
+}
+
+const { values, positionals } = parseArgs({
+  // pnpm hands "--" on.
+  args: process.argv.slice(2).filter((word) => word !== '--'),
+  options: {
+    check: { type: 'boolean', default: false },
+    out: { type: 'string' },
+    about: { type: 'string' },
+    command: { type: 'string', multiple: true },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+  allowPositionals: true,
+});
+const [command, ...folders] = positionals;
+try {
+  if (values.help) console.log(HELP);
+  else if (command === undefined) await rewrite(values.check);
+  else if (command === 'collect' && values.out !== undefined) await collect(folders, values.out, values);
+  else throw new Error(HELP);
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}

@@ -1,0 +1,95 @@
+/** Tables of a paper reproduced: our runs beside what the paper reports, and how far both rank the rows alike. */
+import { z } from 'zod';
+import type { RunResult } from './runs.ts';
+import { formatMeasure, formatNumber, type TextTable } from './table.ts';
+
+/** Test loss is null where the paper gives none. */
+export interface PaperMeasures {
+  readonly testLoss: number | null;
+  readonly gini: number;
+  readonly minMax: number;
+}
+
+export interface PaperTableResult {
+  readonly number: number;
+  readonly title: string;
+  /** Each with the name of the run that stands for it; null where none does. */
+  readonly rows: readonly (PaperMeasures & { readonly title: string; readonly run: string | null })[];
+}
+
+export const paperTableSchema: z.ZodType<PaperTableResult> = z.strictObject({
+  number: z.int(),
+  title: z.string(),
+  rows: z.array(
+    z.strictObject({
+      title: z.string(),
+      run: z.string().nullable(),
+      testLoss: z.number().nullable(),
+      gini: z.number(),
+      minMax: z.number(),
+    }),
+  ),
+});
+
+/**
+ * Ours and the paper's side by side. In the last row, Spearman's rank correlation of each column.
+ *
+ * @throws RangeError when a row's run is not among the runs
+ */
+export function paperTable({ number, rows }: PaperTableResult, runs: readonly RunResult[]): TextTable {
+  const ours = rows.map(({ run: name }) => {
+    const run = runs.find((each) => each.name === name);
+    if (run === undefined) throw new RangeError(`table ${number} names the run "${name}", which is not there`);
+    const { gini, minMax } = run.mean;
+    return { testLoss: run.testLoss, gini, minMax, floor: run.samplingFloor.gini };
+  });
+  const lines = rows.map((row, i) => [
+    row.title,
+    ...measuresText(ours[i]!),
+    formatMeasure(ours[i]!.floor),
+    ...measuresText(row),
+  ]);
+  const ranks = (['testLoss', 'gini', 'minMax'] as const).map((key) => {
+    const correlation = rankCorrelation(
+      ours.map((run) => run[key]),
+      rows.map((row) => row[key]),
+    );
+    return correlation === null ? '-' : correlation.toFixed(2);
+  });
+  return {
+    head: ['', 'test loss', 'Gini', 'min-max', 'floor', 'paper: loss', 'Gini', 'min-max'],
+    rows: [...lines, ['rank correlation', ...ranks, '', '', '', '']],
+    numeric: Array.from({ length: 8 }, (_, i) => i > 0),
+  };
+}
+
+function measuresText({ testLoss, gini, minMax }: { readonly [Key in keyof PaperMeasures]: number | null }): string[] {
+  return [testLoss === null ? '-' : formatNumber(testLoss, 3), formatMeasure(gini), formatMeasure(minMax)];
+}
+
+/**
+ * Spearman's: Pearson's correlation of the ranks, from -1 (opposite orders) to 1 (the same); equal values share the
+ * mean of their ranks.
+ *
+ * @returns null where it is undefined: for values that are missing, all equal, or fewer than three
+ */
+export function rankCorrelation(first: readonly (number | null)[], second: readonly (number | null)[]): number | null {
+  const a = ranksOf(first);
+  const b = ranksOf(second);
+  if (a === null || b === null || a.length < 3) return null;
+  const middle = (a.length + 1) / 2;
+  const covariance = (x: readonly number[], y: readonly number[]): number =>
+    x.reduce((sum, rank, i) => sum + (rank - middle) * (y[i]! - middle), 0);
+  const scale = Math.sqrt(covariance(a, a) * covariance(b, b));
+  return scale === 0 ? null : covariance(a, b) / scale;
+}
+
+function ranksOf(values: readonly (number | null)[]): number[] | null {
+  const known = values.filter((value) => value !== null);
+  if (known.length < values.length) return null;
+  // As many as are smaller, then the middle of those that are equal.
+  return known.map((value) => {
+    const equal = known.filter((other) => other === value).length;
+    return known.filter((other) => other < value).length + (equal + 1) / 2;
+  });
+}

@@ -1,0 +1,115 @@
+/** What a marker in Markdown may ask of a stored result, and the lines that it gets. */
+import { comparisonText } from './comparison.ts';
+import { paperTable } from './paper.ts';
+import type { ResultFile, RunsResult, TablesResult } from './result-file.ts';
+import type { RunResult } from './runs.ts';
+import { runsTable } from './runs-table.ts';
+import { markdownLines, textTable } from './table.ts';
+
+type Options = ReadonlyMap<string, string>;
+
+/**
+ * The lines of Markdown that stand for a result. Lists are separated by semicolons.
+ *
+ * | of | keys |
+ * |---|---|
+ * | tables | `table` (where there are several), `rows` (first cells), `columns` (keys): those shown, in this order |
+ * | runs | `view=runs` (default): `columns` (keys, each with `:` and a title of its own if need be), `by` (`run` or `name`), `sort`, `names`, `seed`, `levels=yes` |
+ * | runs | `view=comparison`: the text that `compare` prints; `seed` |
+ * | runs | `view=paper`: `table` of the paper by its number |
+ *
+ * @throws RangeError for a key or value that the result does not have
+ */
+export function renderView(result: ResultFile, options: Options): string[] {
+  if (result.kind === 'tables') return tableView(result, options);
+  const view = options.get('view') ?? 'runs';
+  const render = RUN_VIEWS[view];
+  if (render === undefined) {
+    throw new RangeError(`there is no view "${view}"; there are ${Object.keys(RUN_VIEWS).join(', ')}`);
+  }
+  return render(result, options);
+}
+
+const RUN_VIEWS: Readonly<Record<string, (result: RunsResult, options: Options) => string[]>> = {
+  comparison(result, options) {
+    checkKeys(options, ['view', 'seed']);
+    return ['```', ...comparisonText(chosenRuns(result, options), result.paper[0]?.rows ?? []), '```'];
+  },
+  paper(result, options) {
+    checkKeys(options, ['view', 'table']);
+    const table = result.paper.find(({ number }) => String(number) === options.get('table'));
+    if (table === undefined) {
+      throw new RangeError(`table must be one of ${result.paper.map(({ number }) => number).join(', ')}`);
+    }
+    return markdownLines(paperTable(table, result.runs));
+  },
+  runs(result, options) {
+    checkKeys(options, ['view', 'columns', 'by', 'sort', 'names', 'seed', 'levels']);
+    const by = options.get('by') ?? 'run';
+    if (by !== 'run' && by !== 'name') throw new RangeError(`by is "${by}", not run or name`);
+    const columns = list(options, 'columns');
+    if (columns === undefined) throw new RangeError('columns names no columns');
+    const table = runsTable(chosenRuns(result, options), result.shared, result.titles, {
+      columns: columns.map((word) => {
+        const [, key, title] = /^([^:]*?)(?:\s*:\s*(.*))?$/.exec(word)!;
+        return { key: key!, title };
+      }),
+      by,
+      sort: list(options, 'sort') ?? [],
+      levels: options.get('levels') === 'yes',
+    });
+    return markdownLines(table);
+  },
+};
+
+function tableView({ tables }: TablesResult, options: Options): string[] {
+  checkKeys(options, ['table', 'rows', 'columns']);
+  const names = Object.keys(tables);
+  const table = tables[options.get('table') ?? (names.length === 1 ? names[0]! : '')];
+  if (table === undefined) throw new RangeError(`table must be one of ${names.join(', ')}`);
+  const nameOf = table.columns[0]!.key;
+  const rows = pick('rows', list(options, 'rows'), table.rows, (row) => String(row[nameOf]));
+  const columns = pick('columns', list(options, 'columns'), table.columns, ({ key }) => key);
+  return markdownLines(textTable({ columns, rows }));
+}
+
+/** Those that were named, in the order of their names; all, where none was. */
+function pick<T>(
+  what: string,
+  wanted: readonly string[] | undefined,
+  all: readonly T[],
+  nameOf: (item: T) => string,
+): readonly T[] {
+  if (wanted === undefined) return all;
+  return wanted.map((name) => {
+    const item = all.find((each) => nameOf(each) === name);
+    if (item === undefined) throw new RangeError(`${what} has no "${name}"; there are ${all.map(nameOf).join('; ')}`);
+    return item;
+  });
+}
+
+function chosenRuns({ runs }: RunsResult, options: Options): [RunResult, ...RunResult[]] {
+  const names = list(options, 'names');
+  const seed = options.get('seed');
+  const named = names === undefined ? runs : names.flatMap((name) => runs.filter((run) => run.name === name));
+  const missing = names?.find((name) => runs.every((run) => run.name !== name));
+  const [first, ...others] = named.filter((run) => seed === undefined || String(run.seed) === seed);
+  if (missing !== undefined || first === undefined) {
+    const known = [...new Set(runs.map((run) => `${run.name} (seed ${run.seed})`))].join('; ');
+    throw new RangeError(`there is no run of that name or seed; there are ${known}`);
+  }
+  return [first, ...others];
+}
+
+function list(options: Options, key: string): string[] | undefined {
+  return options
+    .get(key)
+    ?.split(';')
+    .map((word) => word.trim());
+}
+
+function checkKeys(options: Options, known: readonly string[]): void {
+  for (const key of options.keys()) {
+    if (!known.includes(key)) throw new RangeError(`there is no key "${key}" here; there are ${known.join(', ')}`);
+  }
+}

@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import { comparisonText, flatSettings, renderView, shareSettings } from '../src/index.ts';
+import { sampleRun, sampleRuns } from './samples.ts';
+
+const view = (text: Record<string, string>) => new Map(Object.entries(text));
+
+describe('a table of runs', () => {
+  const runs = [
+    sampleRun({ testLoss: 4.8 }),
+    sampleRun({ testLoss: 5, seed: 1, mean: { gini: 0.03, minMax: 0.8 } }),
+    sampleRun({ name: 'top-k', title: 'Qwen3-MoE', testLoss: 4.7, latentDim: null, worst: null }),
+  ];
+
+  it('has a row for each', () => {
+    const lines = renderView(
+      sampleRuns(runs),
+      view({ columns: 'title; seed; testLoss; worst.gini; mutualInformation' }),
+    );
+    expect(lines).toEqual([
+      '|               | seed | test loss | worst Gini |    MI |',
+      '| ------------- | ---: | --------: | ---------: | ----: |',
+      '| Qwen3-MoE-LPR |    0 |     4.800 |      0.036 | 1.667 |',
+      '| Qwen3-MoE-LPR |    1 |     5.000 |      0.036 | 1.667 |',
+      '| Qwen3-MoE     |    0 |     4.700 |            | 1.667 |',
+    ]);
+  });
+
+  it('averages over seeds, with their standard deviation, sorts, and names the levels', () => {
+    const result = sampleRuns(runs, { titles: { lpr: 'corrected' } });
+    const lines = renderView(
+      result,
+      view({ by: 'name', columns: 'title; seed: seeds; testLoss; gini', sort: 'testLoss', levels: 'yes' }),
+    );
+    // The sample standard deviations of 4.8 and 5, and of 0.0275 and 0.03.
+    expect(lines).toEqual([
+      '|                | seeds |     test loss |          Gini |',
+      '| -------------- | ----: | ------------: | ------------: |',
+      '| Qwen3-MoE      |     0 |         4.700 |         0.028 |',
+      '| corrected      |  0, 1 | 4.900 ± 0.141 | 0.029 ± 0.002 |',
+      '| sampling floor |       |               |         0.004 |',
+      '| isotropic null |       |               |         0.039 |',
+    ]);
+  });
+
+  it('chooses runs by name and seed, and columns by the paths of settings', () => {
+    const { shared, runs: apart } = shareSettings([
+      sampleRun({ settings: flatSettings({ lpr: { temperature: 2, ema: 'off' }, seeds: [1, 2] }) }),
+      sampleRun({ settings: flatSettings({ lpr: { temperature: 2, ema: 'off' }, seeds: [1, 2] }), seed: 1 }),
+      sampleRun({ settings: flatSettings({ lpr: { temperature: 4, ema: 'off' }, seeds: [1, 2] }), name: 'warm' }),
+      sampleRun({ settings: flatSettings({ seeds: [1, 2] }), name: 'top-k' }),
+    ]);
+    expect(shared).toEqual({ 'lpr.temperature': 2, 'lpr.ema': 'off', seeds: '[1,2]' });
+    expect(apart.map(({ settings }) => settings)).toEqual([{}, {}, { 'lpr.temperature': 4 }, {}]);
+    const result = sampleRuns(apart, { shared });
+    const columns = 'name; lpr.temperature: temperature; lpr.ema';
+    expect(renderView(result, view({ columns, names: 'warm; lpr', seed: '0' }))).toEqual([
+      '|      | temperature | lpr.ema |',
+      '| ---- | ----------: | ------- |',
+      '| warm |           4 | off     |',
+      '| lpr  |           2 | off     |',
+    ]);
+  });
+
+  it.each([
+    [{ columns: 'title; loss' }, 'there is no column "loss"; there are name, title,'],
+    [{}, 'columns names no columns'],
+    [{ columns: 'title', by: 'seed' }, 'by is "seed", not run or name'],
+    [{ columns: 'title', names: 'lpr; other' }, 'there is no run of that name or seed; there are lpr (seed 0)'],
+    [{ columns: 'title', order: 'gini' }, 'there is no key "order" here; there are view, columns, by'],
+    [{ view: 'pictures' }, 'there is no view "pictures"; there are comparison, paper, runs'],
+  ])('says of %j what it does not know', (options, message) => {
+    expect(() => renderView(sampleRuns(runs), view(options as Record<string, string>))).toThrow(message);
+  });
+});
+
+describe('the text of a comparison', () => {
+  it('has a level for each number of experts a token', () => {
+    const one = sampleRun({ name: 'switch', title: 'Switch', topK: 1, samplingFloor: { gini: 0.01, minMax: 0.9 } });
+    const lines = comparisonText([sampleRun({ mean: { gini: null, minMax: 0 } }), one], []);
+    expect(lines.map((line) => line.replace(/ +/g, ' '))).toEqual([
+      '102,400 held-out tokens; balance is the mean over layers; MI is I(expert; token) in nats, less its bias',
+      ' k test loss Gini min-max worst Gini worst min-max MI tokens/s',
+      'Qwen3-MoE-LPR 4 4.8400 - 0.000 0.036 0.744 1.667 9,621',
+      'Switch 1 4.8400 0.028 0.814 0.036 0.744 1.667 9,621',
+      'sampling floor, k 4 0.004 0.967',
+      'sampling floor, k 1 0.010 0.900',
+      'isotropic null 0.039 0.729',
+    ]);
+  });
+
+  it('sets rows of the paper below', () => {
+    const paper = [{ title: 'Qwen3-MoE', testLoss: 3.666, gini: 0.71, minMax: 1.27e-16 }];
+    const lines = comparisonText([sampleRun()], paper);
+    expect(lines.at(-2)).toContain('The paper, table 1');
+    expect(lines.at(-1)).toMatch(/^Qwen3-MoE +3\.666 +0\.710 +1\.27e-16$/);
+  });
+});
