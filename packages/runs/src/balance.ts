@@ -27,5 +27,5 @@ export function balanceOf({ mean, worst }: Pick<LayersReport, 'mean' | 'worst'>)
 }
 
 function measuresOf(report: BalanceReport): Measures {
-  return Object.fromEntries(Object.entries(report).map(([name, value]) => [name, measured(value as number)]));
+  return Object.fromEntries(Object.entries(report).map(([name, value]) => [name, measured(value)]));
 }
