@@ -2,16 +2,16 @@
  * The loads of latent routing where nothing was learnt: latents that point in any direction alike, random unit keys,
  * each token to the k keys of largest cosine. One draw of keys is one layer.
  *
- * That takes tokens x keys x width products, so a draw of keys is tried on `NULL_LATENTS` latents at most. Up to as many
- * tokens, each latent is a token and loads are counted, nothing else. With more tokens, the latents say how the geometry
- * of the keys alone spreads the load, and the sampling noise of that many tokens is added: the more tokens, the less of
- * it, until nothing is left but geometry and the level falls no further.
+ * That takes tokens x keys x width products, so a draw of keys is tried on `NULL_LATENTS` latents. Up to as many tokens,
+ * each latent is a token and loads are counted, nothing else. With more tokens, the latents and their opposites say how
+ * the geometry of the keys alone spreads the load, and the sampling noise of that many tokens is added: the more tokens,
+ * the less of it, until nothing is left but geometry and the level falls no further.
  */
 import { mean, norm } from './arrays.ts';
 import type { Random } from './random.ts';
 
-/** Latents that are scored against the keys of one draw, at most. */
-export const NULL_LATENTS: number = 2 ** 12;
+/** Latents that are scored against the keys of one draw (more only where two frames have more rows). */
+const NULL_LATENTS = 2 ** 12;
 
 /** What a null is drawn for. */
 export interface NullShape {
@@ -21,21 +21,22 @@ export interface NullShape {
   readonly latentDim: number;
 }
 
-/** Loads `[draws][experts]` of so many tokens, each of keys of its own; all draws see the same latents. */
+/** Loads `[draws][experts]` of so many tokens, each of keys of its own. */
 export function isotropicLoads(random: Random, shape: NullShape, draws: number): Float64Array[] {
   const { experts, topK, tokens, latentDim } = shape;
   if (tokens <= NULL_LATENTS) {
-    const latents = Float64Array.from({ length: tokens * latentDim }, () => random.normal());
     return Array.from({ length: draws }, () => {
       const router = new CosineRouter(random, shape);
       const counts = new Float64Array(experts);
+      const latent = new Float64Array(latentDim);
       for (let token = 0; token < tokens; token++) {
-        router.score(latents, token);
-        for (const expert of router.choose()) counts[expert]!++;
+        for (let d = 0; d < latentDim; d++) latent[d] = random.normal();
+        router.route(latent, 0, counts, false);
       }
       return counts;
     });
   }
+  // The draws share them: how they favour some keys by chance is taken off each draw by itself.
   const frames = Array.from({ length: Math.max(2, Math.ceil(NULL_LATENTS / latentDim)) }, () =>
     randomFrame(random, latentDim),
   );
@@ -77,12 +78,7 @@ function geometryOf(
   const own = new Float64Array(experts);
   for (const frame of frames) {
     own.fill(0);
-    for (let row = 0; row < latentDim; row++) {
-      router.score(frame, row);
-      for (const expert of router.choose()) own[expert]!++;
-      router.turnAround();
-      for (const expert of router.choose()) own[expert]!++;
-    }
+    for (let row = 0; row < latentDim; row++) router.route(frame, row, own, true);
     for (let expert = 0; expert < experts; expert++) {
       counts[expert]! += own[expert]!;
       squares[expert]! += own[expert]! ** 2;
@@ -99,6 +95,39 @@ function geometryOf(
   return { deviations: deviations.map((deviation) => scale * deviation), variance };
 }
 
+/** The experts of largest score among those that were offered. */
+class Best {
+  /** As many as are kept, the largest score first. */
+  readonly experts: Uint32Array;
+  readonly #scores: Float64Array;
+  /** What a score must exceed to be kept. */
+  needed = -Infinity;
+
+  constructor(size: number) {
+    this.experts = new Uint32Array(size);
+    this.#scores = new Float64Array(size);
+  }
+
+  clear(): void {
+    this.#scores.fill(-Infinity);
+    this.needed = -Infinity;
+  }
+
+  /** @param score above `needed` */
+  offer(expert: number, score: number): void {
+    const scores = this.#scores;
+    const experts = this.experts;
+    let slot = experts.length - 1;
+    for (; slot > 0 && scores[slot - 1]! < score; slot--) {
+      scores[slot] = scores[slot - 1]!;
+      experts[slot] = experts[slot - 1]!;
+    }
+    scores[slot] = score;
+    experts[slot] = expert;
+    this.needed = scores[scores.length - 1]!;
+  }
+}
+
 /** Keys that are scored side by side: their sums do not wait for each other. */
 const LANES = 8;
 
@@ -109,8 +138,8 @@ class CosineRouter {
   /** `[experts / LANES, width, LANES]`, the last ones filled up with zeros. */
   readonly #keys: Float64Array;
   readonly #scores: Float64Array;
-  readonly #bestScores: Float64Array;
-  readonly #best: Uint32Array;
+  readonly #nearest: Best;
+  readonly #farthest: Best;
 
   constructor(random: Random, { experts, topK, latentDim }: NullShape) {
     this.#experts = experts;
@@ -118,8 +147,8 @@ class CosineRouter {
     const blocks = Math.ceil(experts / LANES);
     this.#keys = new Float64Array(blocks * latentDim * LANES);
     this.#scores = new Float64Array(blocks * LANES);
-    this.#bestScores = new Float64Array(topK);
-    this.#best = new Uint32Array(topK);
+    this.#nearest = new Best(topK);
+    this.#farthest = new Best(topK);
     for (let expert = 0; expert < experts; expert++) {
       const key = randomUnit(random, latentDim);
       const start = Math.floor(expert / LANES) * latentDim * LANES + (expert % LANES);
@@ -127,18 +156,40 @@ class CosineRouter {
     }
   }
 
-  /**
-   * Scores a row of latents `[rows, width]`. Its length divides every cosine alike, so dot products have the order of
-   * cosines.
-   */
-  score(latents: Float64Array, row: number): void {
-    const width = this.#width;
+  /** Counts the experts of a row of latents `[rows, width]`, and, where asked, those of the opposite latent as well. */
+  route(latents: Float64Array, row: number, counts: Float64Array, withOpposite: boolean): void {
+    this.#score(latents, row * this.#width);
+    const scores = this.#scores;
+    const nearest = this.#nearest;
+    const farthest = this.#farthest;
+    const experts = this.#experts;
+    nearest.clear();
+    farthest.clear();
+    for (let expert = 0; expert < experts; expert++) {
+      const score = scores[expert]!;
+      if (score > nearest.needed) nearest.offer(expert, score);
+      if (-score > farthest.needed) farthest.offer(expert, -score);
+    }
+    for (const expert of nearest.experts) counts[expert]!++;
+    if (withOpposite) for (const expert of farthest.experts) counts[expert]!++;
+  }
+
+  /** The latent's own length divides every cosine alike, so dot products have the order of cosines. */
+  #score(latents: Float64Array, start: number): void {
+    const end = start + this.#width;
     const keys = this.#keys;
     const scores = this.#scores;
     let at = 0;
     for (let block = 0; block < scores.length; block += LANES) {
-      let [s0, s1, s2, s3, s4, s5, s6, s7] = [0, 0, 0, 0, 0, 0, 0, 0];
-      for (let d = row * width; d < (row + 1) * width; d++) {
+      let s0 = 0;
+      let s1 = 0;
+      let s2 = 0;
+      let s3 = 0;
+      let s4 = 0;
+      let s5 = 0;
+      let s6 = 0;
+      let s7 = 0;
+      for (let d = start; d < end; d++) {
         const x = latents[d]!;
         s0 += x * keys[at]!;
         s1 += x * keys[at + 1]!;
@@ -159,35 +210,6 @@ class CosineRouter {
       scores[block + 6] = s6;
       scores[block + 7] = s7;
     }
-  }
-
-  /** The scores become those of the opposite latent. */
-  turnAround(): void {
-    for (let i = 0; i < this.#scores.length; i++) this.#scores[i] = -this.#scores[i]!;
-  }
-
-  /** The experts of largest score; the array is reused. */
-  choose(): Uint32Array {
-    const scores = this.#scores;
-    const bestScores = this.#bestScores;
-    const best = this.#best;
-    const last = best.length - 1;
-    const experts = this.#experts;
-    bestScores.fill(-Infinity);
-    let needed = -Infinity;
-    for (let expert = 0; expert < experts; expert++) {
-      const score = scores[expert]!;
-      if (score <= needed) continue;
-      let slot = last;
-      for (; slot > 0 && bestScores[slot - 1]! < score; slot--) {
-        bestScores[slot] = bestScores[slot - 1]!;
-        best[slot] = best[slot - 1]!;
-      }
-      bestScores[slot] = score;
-      best[slot] = expert;
-      needed = bestScores[last]!;
-    }
-    return best;
   }
 }
 

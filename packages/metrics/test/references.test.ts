@@ -111,6 +111,7 @@ describe('isotropic null', () => {
 
   // Below and above the number of latents that are simulated.
   test.each([
+    { experts: 6, topK: 1, latentDim: 2, tokens: 3, draws: 1000 },
     { experts: 12, topK: 3, latentDim: 4, tokens: 500, draws: 200 },
     { experts: 12, topK: 3, latentDim: 4, tokens: 5000, draws: 60 },
     { experts: 40, topK: 1, latentDim: 16, tokens: 6000, draws: 40 },
