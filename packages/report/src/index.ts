@@ -27,6 +27,7 @@ export { routingStrip, routingStripRecord, STRIP_TOKENS } from './figures/routin
 export { saturation, saturationRecord } from './figures/saturation.ts';
 export { stepTime, stepTimeRecord } from './figures/step-time.ts';
 export { vocabulary, vocabularyRecord } from './figures/vocabulary.ts';
+export { overviewRuns } from './overview-runs.ts';
 export * from './parts.ts';
 export { FIGURES } from './registry.ts';
 export * from './tables.ts';

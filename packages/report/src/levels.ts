@@ -2,7 +2,7 @@
  * The levels that routers without any structure reach, of runs as they ran: how many experts a token went to is counted,
  * not what a router was set to. Where runs have different levels, each is told apart by what it depends on.
  */
-import { type BalanceRanges, type Counts, expertsPerToken, referenceLevels } from '@lpr/metrics';
+import { type BalanceRanges, type Counts, expertsPerToken, referenceLevels, uniformityTest } from '@lpr/metrics';
 import { type Levels, levelsText } from './tables/measures.ts';
 
 /** What levels depend on. */
@@ -66,6 +66,19 @@ export function latentDims(own: readonly (number | null)[]): number[] {
   const known = new Set(own.filter((width) => width !== null));
   const [only = LATENT_DIM] = known;
   return own.map((width) => width ?? (known.size === 1 ? only : LATENT_DIM));
+}
+
+/**
+ * The probability that uniform routers, of as many experts a token, make loads at least as uneven; null where no token
+ * reached an expert.
+ *
+ * @param countsPerLayer exact counts `[layers][experts]` of so many tokens
+ */
+export function uniformPValue(countsPerLayer: readonly Counts[], tokens: number): number | null {
+  const size = levelSize(routedWindow(countsPerLayer, tokens), LATENT_DIM);
+  if (size === null) return null;
+  const { pValue } = uniformityTest(countsPerLayer, size.topK);
+  return Number.isNaN(pValue) ? null : pValue;
 }
 
 /** Simulates both levels, which takes a second for many experts. Plain data. */

@@ -1,7 +1,7 @@
 /** Runs side by side on held-out text, beside the levels that they are to be read against and what a paper reports. */
 import { type NamedLevels, levelsOf } from '../levels.ts';
 import { balanceCells, balanceColumns, levelCells, type Measures, shownMeasures } from './measures.ts';
-import { filledColumns, formatNumber, type Row, type TableRecord } from './table.ts';
+import { filledColumns, formatMeasure, formatNumber, type Row, type TableRecord } from './table.ts';
 
 /** A run as a comparison shows it. */
 export interface ComparedRun extends NamedLevels {
@@ -49,7 +49,11 @@ export function comparisonTable(
   );
   const levels = levelsOf(runs).map((level): Row => ({ name: level.name, ...levelCells(level.ranges) }));
   const papers = published.rows.map(
-    ({ title, testLoss, measures }): Row => ({ name: title, testLoss, ...measuredCells(measures) }),
+    ({ title, testLoss, measures }): Row => ({
+      name: title,
+      testLoss: formatMeasure(testLoss),
+      ...measuredCells(measures),
+    }),
   );
   const [only] = tokens;
   const columns = [

@@ -33,9 +33,9 @@ export interface LayerBalance {
   readonly mean: BalanceReport;
   readonly worst: BalanceReport;
   /** That uniform routers make loads at least as uneven: of each layer, and of all together. */
-  readonly pValues: { readonly layers: readonly number[]; readonly all: number };
+  readonly pValues: { readonly layers: readonly (number | null)[]; readonly all: number | null };
   /** null where no token reached an expert. */
-  readonly levels: RunLevels | null;
+  readonly levels: Pick<RunLevels, 'samplingFloor' | 'isotropicNull'> | null;
 }
 
 /** Every measure that is worth a column, of every layer. */

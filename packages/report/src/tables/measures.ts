@@ -20,9 +20,10 @@ export const leadMeasure: BalanceMeasure = shownMeasures('short')[0]!;
 
 /** A column for each shown measure; the worst layer's behind it in brackets, where a row has it. */
 export function balanceColumns(detail: Detail): Column[] {
-  return shownMeasures(detail).map(({ key, title, decimals }) => ({
+  return shownMeasures(detail).map(({ key, title, meaning, decimals }) => ({
     key,
     title,
+    meaning,
     decimals,
     format: 'measure',
     beside: { key: worstKey(key) },

@@ -10,6 +10,8 @@ export type Row = Readonly<Record<string, Cell>>;
 export interface Column {
   readonly key: string;
   readonly title: string;
+  /** What its numbers say. */
+  readonly meaning?: string | undefined;
   /** Numbers are printed with so many, thousands set apart; without it and `format`, as they are. */
   readonly decimals?: number | undefined;
   /** As `formatMeasure`, `formatTime` or `formatProbability`; `plain`: a number as it is. */

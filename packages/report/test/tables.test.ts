@@ -1,6 +1,31 @@
 import { expect, it } from 'vitest';
-import { alignColumns, formatMeasure, formatTime, markdownLines, textTable } from '../src/index.ts';
-import { sampleTable } from './samples.ts';
+import {
+  alignColumns,
+  alignedLines,
+  formatMeasure,
+  formatProbability,
+  formatTime,
+  markdownLines,
+  tableHtml,
+  tableText,
+  type TableRecord,
+  textTable,
+} from '../src/tables.ts';
+
+const sampleTable: TableRecord = {
+  title: 'Matrix products',
+  columns: [
+    { key: 'product', title: 'product' },
+    { key: 'ours', title: 'ours', decimals: 1, beside: { key: 'best', decimals: 2 } },
+    { key: 'time', title: 'time', format: 'milliseconds' },
+    { key: 'why', title: 'why' },
+  ],
+  rows: [
+    { product: 'square, 768', ours: 1053.25, best: 56.5, time: 0.0123, why: 'a | b' },
+    { product: 'thin', ours: null, time: 12.3456 },
+  ],
+  notes: [],
+};
 
 it('prints numbers as their columns say, and tells what is missing from what there is nothing to say of', () => {
   expect(textTable(sampleTable)).toEqual({
