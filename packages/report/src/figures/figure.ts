@@ -116,7 +116,7 @@ export function defineFigure<Numbers>(definition: Definition<Numbers>): FigureWi
     return {
       record,
       draw,
-      drawWithNotes: (style) => withFootnotes(draw(style), [record.title, ...record.notes], style.theme),
+      drawWithNotes: (style) => withFootnotes(draw(style), [headlineOf(record), ...record.notes], style.theme),
       table: () => definition.table(record.numbers),
     };
   };
@@ -131,6 +131,11 @@ export function defineFigure<Numbers>(definition: Definition<Numbers>): FigureWi
       return { pictures: records.map(picture), missing };
     },
   };
+}
+
+/** The title; of one run with its name, which its figure may not say. */
+function headlineOf({ title, of: { runs } }: FigureRecord): string {
+  return runs.length === 1 ? `${runs[0]}: ${title}` : title;
 }
 
 /** What each run gives, and a sentence for each that gives nothing. */

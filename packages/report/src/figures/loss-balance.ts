@@ -6,7 +6,6 @@ import { routedWindow } from '../levels.ts';
 import { type Measures, shownMeasures } from '../tables/measures.ts';
 import {
   collect,
-  common,
   defineFigure,
   type FigureContext,
   type FigureRecord,
@@ -15,12 +14,16 @@ import {
   levelsAndNotes,
 } from './figure.ts';
 import { chartLevels } from './curves.ts';
+import { ofText } from './load.ts';
 
 /** An evaluated run. */
 export interface RunLoss extends Leveled {
   /** Runs of one have one colour. */
   readonly router: string | null;
   readonly loss: number;
+  /** At which it was evaluated, and on how many tokens. */
+  readonly step: number;
+  readonly tokens: number;
   /** Mean over layers. */
   readonly balance: Measures;
 }
@@ -42,16 +45,16 @@ export function lossBalanceRecord(
   const { key, title, decimals, growsWithBalance } = measure;
   const runs = evaluated.filter(({ balance }) => typeof balance[key] === 'number');
   if (runs.length < 2) return null;
-  const tokens = common(runs.flatMap(({ window }) => (window === null ? [] : [window.tokens])));
+  const { what, names: _, ...of } = ofText('held-out', runs);
   return {
     kind: 'loss-balance',
-    title: `Held-out loss against ${title}`,
+    title: `Loss against ${title} on ${what}`,
     caption: CAPTION,
     of: {
       runs: runs.map(({ name }) => name),
       text: 'held-out',
       label: title,
-      ...(tokens !== undefined && { tokens }),
+      ...of,
     },
     numbers: {
       measure: { key, title, decimals, growsWithBalance },
@@ -73,10 +76,11 @@ export const lossBalance: FigureWith<LossBalanceNumbers> = defineFigure<LossBala
   records(runs, context) {
     const { found, missing } = collect(runs, ({ name, evaluation, facts }): Part<RunLoss> => {
       if (evaluation.value === undefined) return evaluation;
-      const { loss, balance, counts, evaluatedTokens } = evaluation.value;
+      const { loss, balance, counts, evaluatedTokens: tokens, step } = evaluation.value;
       if (balance === null) return { missing: 'the model has no experts' };
-      const window = routedWindow(counts, evaluatedTokens);
-      return { value: { name, router: facts.router, loss, balance: balance.mean, window, latentDim: facts.latentDim } };
+      const window = routedWindow(counts, tokens);
+      const { router, latentDim } = facts;
+      return { value: { name, router, loss, step, tokens, balance: balance.mean, window, latentDim } };
     });
     const evaluated = found.map(({ value }) => value);
     const records = shownMeasures('short').flatMap((measure) => lossBalanceRecord(measure, evaluated, context) ?? []);
