@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
 """Checkpoint folders in plain PyTorch, tied to this project by nothing but the file formats.
 
-    python3 interop.py logits FOLDER IDS.json OUT.bin    reads a folder, writes the logits of a sequence of ids (float64)
+    python3 interop.py logits FOLDER IDS.json OUT.bin    reads a folder, writes the logits of a sequence (float64)
     python3 interop.py write FOLDER SEED                 fills a folder that holds a config.json with random weights
 
 A folder holds config.json and model.safetensors, with the keys and names of Hugging Face transformers.
 """
+
 import json
 import sys
 from pathlib import Path
 
-import safetensors
 import torch
 
+import safetensors
 from reference import decoder
 
 

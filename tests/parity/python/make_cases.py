@@ -6,6 +6,7 @@
 
 The same version of PyTorch gives the same bytes. `reference` holds the equations, `cases` what is made of them.
 """
+
 import argparse
 import sys
 import tempfile

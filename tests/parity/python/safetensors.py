@@ -3,6 +3,7 @@
 A little-endian u64 with the length of the header, a JSON header of types, shapes and offsets, then the numbers. The
 header is padded to a multiple of 8 bytes and int64 come first, so that every tensor is aligned.
 """
+
 import json
 import struct
 from pathlib import Path

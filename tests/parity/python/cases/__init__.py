@@ -1,4 +1,5 @@
 """All cases. To add one, write it into the module it belongs to; a new kind needs a test that reads it."""
+
 from . import balance, decoders, losses, optimisation, parts, prototypes, routers
 from .case import Case
 

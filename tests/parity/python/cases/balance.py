@@ -1,6 +1,7 @@
-"""Measures of balance, of routers and of what experts specialise in; and what balance is worth without any structure."""
-from fractions import Fraction
+"""Measures of balance, of routers and of what experts specialise in; and what balance is worth without structure."""
+
 import math
+from fractions import Fraction
 
 import torch
 from torch import Generator, Tensor
@@ -16,24 +17,37 @@ EXACT = dict(atol=1e-12, rtol=1e-6)
 def loads_case() -> Case:
     g, experts, epsilon = generator("balance-loads"), 7, 1e-6
     loads = {
-        "even draw": torch.rand(experts, generator=g), "exponential": -torch.rand(64, generator=g).log(),
-        "zipf": 1 / torch.arange(1, 129).float() ** 1.2, "counts": torch.randint(0, 50, (experts,), generator=g).float(),
-        "constant": torch.full((17,), 0.3), "one has all": torch.eye(experts)[3], "every second": torch.tensor([0.0, 1] * 8),
+        "even draw": torch.rand(experts, generator=g),
+        "exponential": -torch.rand(64, generator=g).log(),
+        "zipf": 1 / torch.arange(1, 129).float() ** 1.2,
+        "counts": torch.randint(0, 50, (experts,), generator=g).float(),
+        "constant": torch.full((17,), 0.3),
+        "one has all": torch.eye(experts)[3],
+        "every second": torch.tensor([0.0, 1] * 8),
         "one has none": torch.cat([torch.zeros(1), 1 + torch.rand(31, generator=g)]),
-        "tiny": 1e-12 * torch.rand(experts, generator=g), "huge": 1e12 * torch.rand(experts, generator=g),
-        "wide": 10.0 ** torch.linspace(-8, 8, 33), "two": torch.tensor([3.0, 1]), "equal two": torch.tensor([2.0, 2]),
-        "descending": torch.arange(20, 0, -1).float(), "ties": torch.tensor([1.0, 5, 5, 2, 2, 2, 9, 1]),
-        "many": torch.randint(0, 1000, (512,), generator=g).float(), "none at all": torch.zeros(experts),
-    }  # fmt: skip
+        "tiny": 1e-12 * torch.rand(experts, generator=g),
+        "huge": 1e12 * torch.rand(experts, generator=g),
+        "wide": 10.0 ** torch.linspace(-8, 8, 33),
+        "two": torch.tensor([3.0, 1]),
+        "equal two": torch.tensor([2.0, 2]),
+        "descending": torch.arange(20, 0, -1).float(),
+        "ties": torch.tensor([1.0, 5, 5, 2, 2, 2, 9, 1]),
+        "many": torch.randint(0, 1000, (512,), generator=g).float(),
+        "none at all": torch.zeros(experts),
+    }
     expected = {}
     for name, load in loads.items():
         own = balance_measures.measures(load.double())
         expected[name] = own | {"min_max_eps": (load.double().min() / (load.double().max() + epsilon)).item()}
     return Case(
-        "balance-loads", "metrics", "measures of loads, in float64 of the loads as they are; null: undefined",
-        {f"in.load.{name}": load for name, load in loads.items()}, lambda given: {}, {"expected": EXACT},
+        "balance-loads",
+        "metrics",
+        "measures of loads, in float64 of the loads as they are; null: undefined",
+        {f"in.load.{name}": load for name, load in loads.items()},
+        lambda given: {},
+        {"expected": EXACT},
         info=dict(min_max_epsilon=epsilon, expected=expected),
-    )  # fmt: skip
+    )
 
 
 def averages_case() -> Case:
@@ -58,10 +72,14 @@ def averages_case() -> Case:
         averages.update(given[f"in.scores.{s}"])
         expected.append(averages.measures())
     return Case(
-        name, "load_tracker", "the moving averages of loads that the released code of LPR reports, over batches of scores",
-        given, compute, {"out": dict(atol=1e-5, rtol=1e-5), "expected": dict(atol=1e-7, rtol=1e-5)},
+        name,
+        "load_tracker",
+        "the moving averages of loads that the released code of LPR reports, over batches of scores",
+        given,
+        compute,
+        {"out": dict(atol=1e-5, rtol=1e-5), "expected": dict(atol=1e-7, rtol=1e-5)},
         info=dict(decay=decay, top_k=k, steps=steps, expected=expected),
-    )  # fmt: skip
+    )
 
 
 def placement_case() -> Case:
@@ -77,9 +95,14 @@ def placement_case() -> Case:
         for ranks in (1, 2, len(counts)):
             expected.append(dict(load=name, ranks=ranks, overload=balance_measures.overload(load, ranks)))
     return Case(
-        "placement", "placement", "dropped shares at a capacity, and the busiest rank over the mean",
-        {}, lambda given: {}, {"expected": EXACT}, info=dict(loads=loads, expected=expected),
-    )  # fmt: skip
+        "placement",
+        "placement",
+        "dropped shares at a capacity, and the busiest rank over the mean",
+        {},
+        lambda given: {},
+        {"expected": EXACT},
+        info=dict(loads=loads, expected=expected),
+    )
 
 
 def health_case() -> Case:
@@ -87,21 +110,28 @@ def health_case() -> Case:
 
     def draw(g: Generator) -> dict[str, Tensor]:
         return {
-            "in.scores": 2 * normal(g, 40, 9), "in.keys": normal(g, 11, 4),
+            "in.scores": 2 * normal(g, 40, 9),
+            "in.keys": normal(g, 11, 4),
             "in.latents": normal(g, 50, 4) * torch.tensor([2.0, 1, 0.5, 0.25]) + 0.5,
-        }  # fmt: skip
+        }
 
     given = first_clean(name, draw, lambda drawn: gap(drawn["in.scores"], k) > SMALLEST_GAP)
     latents, eigenvalues = router_measures.latent_measures(given["in.latents"].double())
     expected = {
         "scores": router_measures.score_measures(given["in.scores"].double(), k),
-        "latents": latents, "eigenvalues": eigenvalues.tolist(),
+        "latents": latents,
+        "eigenvalues": eigenvalues.tolist(),
         "keys": router_measures.key_measures(given["in.keys"].double()),
-    }  # fmt: skip
+    }
     return Case(
-        name, "health", "how decided a router is, how latents fill their space, how prototypes spread",
-        given, lambda given: {}, {"expected": dict(atol=1e-9, rtol=1e-6)}, info=dict(topK=k, expected=expected),
-    )  # fmt: skip
+        name,
+        "health",
+        "how decided a router is, how latents fill their space, how prototypes spread",
+        given,
+        lambda given: {},
+        {"expected": dict(atol=1e-9, rtol=1e-6)},
+        info=dict(topK=k, expected=expected),
+    )
 
 
 def specialisation_case() -> Case:
@@ -118,27 +148,34 @@ def specialisation_case() -> Case:
     final[7] = experts
     joints = {
         "dependent": torch.randint(0, 9, (5, 8), generator=g) * torch.randint(0, 2, (5, 8), generator=g),
-        "independent": torch.tensor([[2, 4, 6], [1, 2, 3]]), "one to one": 5 * torch.eye(4, dtype=torch.int64),
-    }  # fmt: skip
+        "independent": torch.tensor([[2, 4, 6], [1, 2, 3]]),
+        "one to one": 5 * torch.eye(4, dtype=torch.int64),
+    }
     joints["with empty ones"] = torch.nn.functional.pad(joints["dependent"], (1, 1, 1, 1))
     information = {
         name: dict(
-            joint=joint.tolist(), information=router_measures.mutual_information(joint.double()),
+            joint=joint.tolist(),
+            information=router_measures.mutual_information(joint.double()),
             bias=router_measures.mutual_information_bias(joint.double()),
         )
         for name, joint in joints.items()
-    }  # fmt: skip
+    }
     measures = router_measures.trace_measures(final, ids, domains, experts, least)
     return Case(
-        "specialisation", "specialisation", "what experts specialise in, of the trace `final`; saturation of `early` with it",
-        {"in.token_ids": ids, "in.domains": domains, "in.early": early, "in.final": final}, lambda given: {},
+        "specialisation",
+        "specialisation",
+        "what experts specialise in, of the trace `final`; saturation of `early` with it",
+        {"in.token_ids": ids, "in.domains": domains, "in.early": early, "in.final": final},
+        lambda given: {},
         {"expected": EXACT},
         info=dict(
-            experts=experts, minimumOccurrences=least, information=information,
+            experts=experts,
+            minimumOccurrences=least,
+            information=information,
             expected={name: value.tolist() for name, value in measures.items()}
             | {"saturation": router_measures.saturation(early, final, experts)},
         ),
-    )  # fmt: skip
+    )
 
 
 def levels_case() -> Case:
@@ -156,10 +193,15 @@ def levels_case() -> Case:
         hashed = load_levels.simulated(windows, lambda: load_levels.hashed_load(experts, k, occurrences, g))
         levels.append(dict(level="hashRouting", **size, occurrences=occurrences.tolist(), expected=hashed))
     return Case(
-        "load-levels", "levels", "what routers without structure reach: mean and standard deviation of each measure over "
+        "load-levels",
+        "levels",
+        "what routers without structure reach: mean and standard deviation of each measure over "
         "windows. occurrences: of each token id, in the text that hash routing routes",
-        {}, lambda given: {}, {"expected": EXACT}, info=dict(windows=windows, levels=levels),
-    )  # fmt: skip
+        {},
+        lambda given: {},
+        {"expected": EXACT},
+        info=dict(windows=windows, levels=levels),
+    )
 
 
 def cases() -> list[Case]:

@@ -1,14 +1,17 @@
 """A case: what is given, how PyTorch gets from there to what is expected, and how near others must come."""
+
 import json
 import math
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
-import safetensors
 import torch
 from torch import Generator, Tensor
+
+import safetensors
 
 FORMAT = "lpr-fixture/1"
 
@@ -58,7 +61,7 @@ def evaluate(case: Case, dtype: torch.dtype) -> tuple[dict[str, Tensor], dict[st
 
 
 def check_rounding(case: Case, name: str, single: Tensor, double: Tensor) -> float:
-    """How much of a tolerance rounding to float32 uses up; throws where that is more than half: the case asks too much."""
+    """How much of a tolerance rounding to float32 uses up; throws where that is over half: it asks too much."""
     if not double.is_floating_point():
         if not torch.equal(single, double):
             raise AssertionError(f"{case.name}: {name} differs between float32 and float64: the case hangs on rounding")
@@ -90,9 +93,14 @@ def write(case: Case, folder: Path) -> float:
         raise AssertionError(f"{case.name}: no gradient reaches {', '.join(untouched)}")
     safetensors.save(folder / f"{case.name}.safetensors", tensors, {"case": case.name, "format": FORMAT})
     info = {
-        "format": FORMAT, "case": case.name, "kind": case.kind, "description": case.description,
-        "made_with": f"PyTorch {torch.__version__}", **case.info, "tolerances": case.tolerances,
-    }  # fmt: skip
+        "format": FORMAT,
+        "case": case.name,
+        "kind": case.kind,
+        "description": case.description,
+        "made_with": f"PyTorch {torch.__version__}",
+        **case.info,
+        "tolerances": case.tolerances,
+    }
     (folder / f"{case.name}.json").write_text(json.dumps(jsonable(info), indent=1, allow_nan=False) + "\n")
     return used
 

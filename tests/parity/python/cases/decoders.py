@@ -1,7 +1,8 @@
 """Whole decoders: logits, losses, all gradients and one optimiser step; and a few steps of training."""
+
 import math
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Callable
 
 import torch
 from torch import Generator, Tensor
@@ -20,35 +21,84 @@ from .weights import random_gate, random_weight
 BATCH, SEQUENCE = 3, 11
 
 COMMON = dict(
-    vocab_size=41, hidden_size=18, num_hidden_layers=2, num_experts_per_tok=3, hidden_act="silu",
-    max_position_embeddings=64, tie_word_embeddings=False,
-)  # fmt: skip
+    vocab_size=41,
+    hidden_size=18,
+    num_hidden_layers=2,
+    num_experts_per_tok=3,
+    hidden_act="silu",
+    max_position_embeddings=64,
+    tie_word_embeddings=False,
+)
 
 QWEN3 = dict(
-    COMMON, model_type="qwen3_moe", architectures=["Qwen3MoeForCausalLM"], num_attention_heads=4, num_key_value_heads=2,
-    head_dim=6, intermediate_size=13, moe_intermediate_size=5, num_experts=7, norm_topk_prob=False, rms_norm_eps=1e-5,
-    rope_theta=10000.0, decoder_sparse_step=1, mlp_only_layers=[], attention_bias=False,
-)  # fmt: skip
+    COMMON,
+    model_type="qwen3_moe",
+    architectures=["Qwen3MoeForCausalLM"],
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    head_dim=6,
+    intermediate_size=13,
+    moe_intermediate_size=5,
+    num_experts=7,
+    norm_topk_prob=False,
+    rms_norm_eps=1e-5,
+    rope_theta=10000.0,
+    decoder_sparse_step=1,
+    mlp_only_layers=[],
+    attention_bias=False,
+)
 
 MIXTRAL = dict(
-    COMMON, model_type="mixtral", architectures=["MixtralForCausalLM"], num_attention_heads=3, num_key_value_heads=1,
-    head_dim=6, intermediate_size=5, num_local_experts=7, rms_norm_eps=1e-5, rope_theta=1000000.0,
-)  # fmt: skip
+    COMMON,
+    model_type="mixtral",
+    architectures=["MixtralForCausalLM"],
+    num_attention_heads=3,
+    num_key_value_heads=1,
+    head_dim=6,
+    intermediate_size=5,
+    num_local_experts=7,
+    rms_norm_eps=1e-5,
+    rope_theta=1000000.0,
+)
 
 DEEPSEEK = dict(
-    COMMON, model_type="deepseek_v3", architectures=["DeepseekV3ForCausalLM"], num_attention_heads=3,
-    intermediate_size=13, moe_intermediate_size=3, n_routed_experts=9, n_shared_experts=2, routed_scaling_factor=1.7,
-    n_group=3, topk_group=2, norm_topk_prob=True, first_k_dense_replace=0, q_lora_rank=7, kv_lora_rank=9,
-    qk_nope_head_dim=5, qk_rope_head_dim=4, v_head_dim=7, rms_norm_eps=2e-5, rope_theta=10000.0, rope_interleave=True,
-    attention_bias=False, aux_loss_alpha=0.0,
-)  # fmt: skip
+    COMMON,
+    model_type="deepseek_v3",
+    architectures=["DeepseekV3ForCausalLM"],
+    num_attention_heads=3,
+    intermediate_size=13,
+    moe_intermediate_size=3,
+    n_routed_experts=9,
+    n_shared_experts=2,
+    routed_scaling_factor=1.7,
+    n_group=3,
+    topk_group=2,
+    norm_topk_prob=True,
+    first_k_dense_replace=0,
+    q_lora_rank=7,
+    kv_lora_rank=9,
+    qk_nope_head_dim=5,
+    qk_rope_head_dim=4,
+    v_head_dim=7,
+    rms_norm_eps=2e-5,
+    rope_theta=10000.0,
+    rope_interleave=True,
+    attention_bias=False,
+    aux_loss_alpha=0.0,
+)
 
 AUXILIARY = dict(output_router_logits=True, router_aux_loss_coef=0.05)
 
 OPTIMIZER = dict(
-    type="AdamW", lr=1e-3, betas=[0.9, 0.95], eps=1e-8, weight_decay=0.1, clip_grad_norm=1.0, clip_epsilon=1e-6,
+    type="AdamW",
+    lr=1e-3,
+    betas=[0.9, 0.95],
+    eps=1e-8,
+    weight_decay=0.1,
+    clip_grad_norm=1.0,
+    clip_epsilon=1e-6,
     decayed_parameters="all",
-)  # fmt: skip
+)
 
 GRADIENT_FLOOR = 1e-6
 """The first step of AdamW is the sign of the gradient; below this, that is one of rounding."""
@@ -149,9 +199,12 @@ def outputs_of_decoder(lpr: LprSettings | None, output: decoder.Output) -> dict[
             own = outputs_of(lpr, routing)
         else:
             own = {
-                "scores": routing.scores, "logits": routing.logits, "selected": routing.experts,
-                "weights": routing.weights, "z_loss": balance_losses.z_loss(routing.logits),
-            }  # fmt: skip
+                "scores": routing.scores,
+                "logits": routing.logits,
+                "selected": routing.experts,
+                "weights": routing.weights,
+                "z_loss": balance_losses.z_loss(routing.logits),
+            }
         outputs |= {f"layers.{i}.{name}": value for name, value in own.items()}
     return outputs
 
@@ -195,9 +248,16 @@ def decoder_case(name: str, config: dict, lpr: LprSettings | None, description: 
     trained = [leaf for leaf in decoder.shapes(config, lpr) if not decoder.is_buffer(leaf)]
     keys = dict(router_type="vanilla") if lpr is None else router_keys(lpr, config)
     case = Case(
-        name, "model", description, first_clean(name, draw, clean), compute, TOLERANCES, trained, "loss.total",
+        name,
+        "model",
+        description,
+        first_clean(name, draw, clean),
+        compute,
+        TOLERANCES,
+        trained,
+        "loss.total",
         info=dict(config={**config, **keys}, optimizer=OPTIMIZER, parameters_without_gradient=[]),
-    )  # fmt: skip
+    )
     if with_step:
         case.further = step_of(case)
         case.info["parameters_without_gradient"] = sorted(filter(decoder.is_buffer, decoder.shapes(config, lpr)))
@@ -252,9 +312,14 @@ def trajectory_case(name: str, config: dict, lpr: LprSettings | None, descriptio
     keys = dict(router_type="vanilla") if lpr is None else router_keys(lpr, config)
     info = dict(config={**config, **keys}, steps=steps, optimizer=OPTIMIZER, schedule=schedule)
     return Case(
-        name, "trajectory", description, given, lambda given: train(given)[0], dict(out=dict(atol=1e-5, rtol=0.0)),
+        name,
+        "trajectory",
+        description,
+        given,
+        lambda given: train(given)[0],
+        dict(out=dict(atol=1e-5, rtol=0.0)),
         info=info,
-    )  # fmt: skip
+    )
 
 
 def cases() -> list[Case]:
@@ -262,23 +327,51 @@ def cases() -> list[Case]:
     three = dict(qwen3=QWEN3, mixtral=MIXTRAL, deepseek=DEEPSEEK)
     made = [
         decoder_case("qwen3-vanilla", QWEN3, None, f"{own}, no auxiliary loss"),
-        decoder_case("qwen3-vanilla-aux", QWEN3 | AUXILIARY | dict(norm_topk_prob=True), None, f"{own}, auxiliary loss", True),
-        decoder_case("qwen3-vanilla-mixed", QWEN3 | dict(num_hidden_layers=3, mlp_only_layers=[0], attention_bias=True), None,
-                     f"{own}, first of three layers dense, attention with biases"),
-        decoder_case("qwen3-vanilla-sparse-step", QWEN3 | AUXILIARY | dict(num_hidden_layers=4, decoder_sparse_step=2,
-                     router_aux_loss_scope="layer", router_z_loss_coef=0.03), None,
-                     f"{own} in every second layer, an auxiliary and a z-loss for each"),
+        decoder_case(
+            "qwen3-vanilla-aux", QWEN3 | AUXILIARY | dict(norm_topk_prob=True), None, f"{own}, auxiliary loss", True
+        ),
+        decoder_case(
+            "qwen3-vanilla-mixed",
+            QWEN3 | dict(num_hidden_layers=3, mlp_only_layers=[0], attention_bias=True),
+            None,
+            f"{own}, first of three layers dense, attention with biases",
+        ),
+        decoder_case(
+            "qwen3-vanilla-sparse-step",
+            QWEN3
+            | AUXILIARY
+            | dict(num_hidden_layers=4, decoder_sparse_step=2, router_aux_loss_scope="layer", router_z_loss_coef=0.03),
+            None,
+            f"{own} in every second layer, an auxiliary and a z-loss for each",
+        ),
         decoder_case("mixtral-vanilla", MIXTRAL, None, f"{own}, no auxiliary loss"),
         decoder_case("mixtral-vanilla-aux", MIXTRAL | AUXILIARY, None, f"{own}, auxiliary loss", True),
-        decoder_case("mixtral-vanilla-sequence", MIXTRAL | AUXILIARY | dict(router_aux_loss_scope="sequence"), None,
-                     f"{own}, an auxiliary loss for each sequence"),
-        decoder_case("deepseek-vanilla", DEEPSEEK | dict(first_k_dense_replace=1, router_bias_update_rate=0.01), None,
-                     f"{own}, first layer dense, a selection bias that moves"),
-        decoder_case("deepseek-vanilla-aux", DEEPSEEK | AUXILIARY | dict(q_lora_rank=None, norm_topk_prob=False), None,
-                     f"{own}, auxiliary loss of the logits, queries without a latent", True),
-        decoder_case("deepseek-vanilla-sequence", DEEPSEEK | dict(aux_loss_alpha=0.07, rope_interleave=False), None,
-                     f"{own}, sequence-wise balance loss, rotary embedding of halves"),
-    ]  # fmt: skip
+        decoder_case(
+            "mixtral-vanilla-sequence",
+            MIXTRAL | AUXILIARY | dict(router_aux_loss_scope="sequence"),
+            None,
+            f"{own}, an auxiliary loss for each sequence",
+        ),
+        decoder_case(
+            "deepseek-vanilla",
+            DEEPSEEK | dict(first_k_dense_replace=1, router_bias_update_rate=0.01),
+            None,
+            f"{own}, first layer dense, a selection bias that moves",
+        ),
+        decoder_case(
+            "deepseek-vanilla-aux",
+            DEEPSEEK | AUXILIARY | dict(q_lora_rank=None, norm_topk_prob=False),
+            None,
+            f"{own}, auxiliary loss of the logits, queries without a latent",
+            True,
+        ),
+        decoder_case(
+            "deepseek-vanilla-sequence",
+            DEEPSEEK | dict(aux_loss_alpha=0.07, rope_interleave=False),
+            None,
+            f"{own}, sequence-wise balance loss, rotary embedding of halves",
+        ),
+    ]
     for family, config in three.items():
         for settings in (PAPER, OFFICIAL, CORRECTED):
             name = f"{family}-lpr-{settings.formulation}"
@@ -286,13 +379,21 @@ def cases() -> list[Case]:
                 config = config | dict(q_lora_rank=None)
             made.append(decoder_case(name, config, settings, lpr + settings.formulation, name == "qwen3-lpr-official"))
     prototypes = replace(PAPER, diversity_of="keys", diversity_weight=0.02)
-    made.append(decoder_case("qwen3-lpr-paper-prototypes", QWEN3, prototypes, f"{lpr}paper, diversity of the prototypes"))
+    made.append(
+        decoder_case("qwen3-lpr-paper-prototypes", QWEN3, prototypes, f"{lpr}paper, diversity of the prototypes")
+    )
     moved = replace(CORRECTED, ema="hard", unit_ball=True)
     return made + [
         trajectory_case("trajectory-mixtral-vanilla-aux", MIXTRAL | AUXILIARY, None, f"{own}, auxiliary loss"),
-        trajectory_case("trajectory-deepseek-bias", DEEPSEEK | dict(router_bias_update_rate=0.01, aux_loss_alpha=0.02), None,
-                        f"{own}, selection bias and sequence-wise loss"),
+        trajectory_case(
+            "trajectory-deepseek-bias",
+            DEEPSEEK | dict(router_bias_update_rate=0.01, aux_loss_alpha=0.02),
+            None,
+            f"{own}, selection bias and sequence-wise loss",
+        ),
         trajectory_case("trajectory-qwen3-lpr-official", QWEN3, OFFICIAL, f"{lpr}official"),
         trajectory_case("trajectory-qwen3-lpr-corrected", QWEN3, CORRECTED, f"{lpr}corrected, selection bias"),
-        trajectory_case("trajectory-mixtral-lpr-averages", MIXTRAL, moved, f"{lpr}corrected, hard moving averages on the sphere"),
-    ]  # fmt: skip
+        trajectory_case(
+            "trajectory-mixtral-lpr-averages", MIXTRAL, moved, f"{lpr}corrected, hard moving averages on the sphere"
+        ),
+    ]

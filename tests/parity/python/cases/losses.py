@@ -1,4 +1,5 @@
 """The auxiliary load-balancing loss in its four scopes, and the z-loss, of several layers, with their gradients."""
+
 import torch
 from torch import Generator, Tensor
 
@@ -15,7 +16,7 @@ SCOPES = ("pooled", "layer", "sequence", "globalBatch", "z")
 
 
 def losses(layers: list[Tensor], scope: str) -> list[Tensor]:
-    """Of logits `[T, M]` of each layer: one loss a layer; pooled, one in all; globalBatch, one a layer and micro-batch."""
+    """Of logits `[T, M]` a layer: one loss a layer; pooled: one in all; globalBatch: one a layer and micro-batch."""
     probabilities = [torch.softmax(logits, -1) for logits in layers]
     choices = [largest(logits.detach(), K) for logits in layers]
     both = list(zip(probabilities, choices))
@@ -27,9 +28,7 @@ def losses(layers: list[Tensor], scope: str) -> list[Tensor]:
         return [balance_losses.sequence_loss(*layer, SEQUENCE) for layer in both]
     if scope == "z":
         return [balance_losses.z_loss(logits) for logits in layers]
-    return [
-        balance_losses.global_batch_loss(p[first:end], [chosen]) for p, chosen in both for first, end in PARTS
-    ]  # fmt: skip
+    return [balance_losses.global_batch_loss(p[first:end], [chosen]) for p, chosen in both for first, end in PARTS]
 
 
 def case_of(scope: str) -> Case:
@@ -45,12 +44,19 @@ def case_of(scope: str) -> Case:
         values = torch.stack(losses([given[f"in.logits.{i}"] for i in range(LAYERS)], scope))
         return {"losses": values, OBJECTIVE: (given["in.ct"][: len(values)] * values).sum()}
 
-    given = first_clean(name, draw, lambda drawn: min(gap(drawn[f"in.logits.{i}"], K) for i in range(LAYERS)) > SMALLEST_GAP)
+    given = first_clean(
+        name, draw, lambda drawn: min(gap(drawn[f"in.logits.{i}"], K) for i in range(LAYERS)) > SMALLEST_GAP
+    )
     return Case(
-        name, "losses", f"the losses of {LAYERS} layers, scope {scope}; the objective is sum(ct * losses)", given, compute,
-        {"out": dict(atol=1e-6, rtol=2e-6), "grad": dict(atol=1e-8, rtol=1e-5)}, [f"in.logits.{i}" for i in range(LAYERS)],
+        name,
+        "losses",
+        f"the losses of {LAYERS} layers, scope {scope}; the objective is sum(ct * losses)",
+        given,
+        compute,
+        {"out": dict(atol=1e-6, rtol=2e-6), "grad": dict(atol=1e-8, rtol=1e-5)},
+        [f"in.logits.{i}" for i in range(LAYERS)],
         info=dict(scope=scope, layers=LAYERS, sequence=SEQUENCE, topK=K, parts=PARTS),
-    )  # fmt: skip
+    )
 
 
 def cases() -> list[Case]:

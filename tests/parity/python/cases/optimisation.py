@@ -1,4 +1,5 @@
 """Steps of the optimiser on given gradients, and learning-rate schedules."""
+
 from typing import Any
 
 import torch
@@ -28,8 +29,9 @@ def adamw_case(name: str, description: str, clip: float, groups: list[dict[str, 
     def compute(t: dict[str, Tensor]) -> dict[str, Tensor]:
         parameters = {leaf: torch.nn.Parameter(t[f"in.param.{leaf}"].clone()) for leaf in SHAPES}
         each = [
-            dict(params=[p], weight_decay=decay_of.get(leaf, OPTIMIZER["weight_decay"])) for leaf, p in parameters.items()
-        ]  # fmt: skip
+            dict(params=[p], weight_decay=decay_of.get(leaf, OPTIMIZER["weight_decay"]))
+            for leaf, p in parameters.items()
+        ]
         optimizer = torch.optim.AdamW(each, lr=OPTIMIZER["lr"], betas=OPTIMIZER["betas"], eps=OPTIMIZER["eps"])
         outputs = {}
         for step in range(len(SCALES)):
@@ -50,31 +52,49 @@ def adamw_case(name: str, description: str, clip: float, groups: list[dict[str, 
         return learning_rate_factor(step, *phases, SCHEDULE["min_lr_ratio"])
 
     tolerances = {
-        "out.param": dict(atol=2e-7, rtol=1e-6), "out.m": dict(atol=0.0, rtol=2e-6), "out.v": dict(atol=0.0, rtol=2e-6),
+        "out.param": dict(atol=2e-7, rtol=1e-6),
+        "out.m": dict(atol=0.0, rtol=2e-6),
+        "out.v": dict(atol=0.0, rtol=2e-6),
         "out.grad_norm": dict(atol=0.0, rtol=2e-6),
-    }  # fmt: skip
+    }
     return Case(
-        name, "optimizer", description, given, compute, tolerances,
+        name,
+        "optimizer",
+        description,
+        given,
+        compute,
+        tolerances,
         info=dict(
-            steps=len(SCALES), optimizer={**OPTIMIZER, "clip_grad_norm": clip}, groups=groups, schedule=SCHEDULE,
+            steps=len(SCALES),
+            optimizer={**OPTIMIZER, "clip_grad_norm": clip},
+            groups=groups,
+            schedule=SCHEDULE,
             learning_rates=[OPTIMIZER["lr"] * factor(step) for step in range(len(SCALES))],
         ),
-    )  # fmt: skip
+    )
 
 
 def schedule_case() -> Case:
     total = 400
     shares = {
-        "table8": (0.05, 0.75, "cosine"), "text": (0.05, 0.70, "cosine"), "cosine": (0.1, 0.0, "cosine"),
-        "linear": (0.1, 0.0, "linear"), "line at the end": (0.02, 0.5, "linear"), "root at the end": (0.02, 0.5, "squareRoot"),
-    }  # fmt: skip
+        "table8": (0.05, 0.75, "cosine"),
+        "text": (0.05, 0.70, "cosine"),
+        "cosine": (0.1, 0.0, "cosine"),
+        "linear": (0.1, 0.0, "linear"),
+        "line at the end": (0.02, 0.5, "linear"),
+        "root at the end": (0.02, 0.5, "squareRoot"),
+    }
     runs = {}
     for name, (warmup, stable, shape) in shares.items():
         phases = (round(total * warmup), round(total * stable))
         runs[name] = dict(
-            total_steps=total, warmup_steps=phases[0], stable_steps=phases[1], decay_steps=total - sum(phases),
-            min_lr_ratio=0.05, decay=shape,
-        )  # fmt: skip
+            total_steps=total,
+            warmup_steps=phases[0],
+            stable_steps=phases[1],
+            decay_steps=total - sum(phases),
+            min_lr_ratio=0.05,
+            decay=shape,
+        )
 
     def compute(given: dict[str, Tensor]) -> dict[str, Tensor]:
         outputs = {}
@@ -85,16 +105,23 @@ def schedule_case() -> Case:
         return outputs
 
     return Case(
-        "schedules", "schedule", "learning-rate factors at the steps 0 to total + 9. table8 and text are the paper's, cosine "
-        "and linear those of transformers with a floor", {}, compute, {"out": dict(atol=2e-7, rtol=0.0)},
+        "schedules",
+        "schedule",
+        "learning-rate factors at the steps 0 to total + 9. table8 and text are the paper's, cosine "
+        "and linear those of transformers with a floor",
+        {},
+        compute,
+        {"out": dict(atol=2e-7, rtol=0.0)},
         info=dict(runs=runs),
-    )  # fmt: skip
+    )
 
 
 def cases() -> list[Case]:
     groups = [dict(names=["b", "s"], weight_decay=0.0), dict(names=["t"], weight_decay=0.5)]
     return [
         adamw_case("adamw-steps", "several clipped steps with a schedule, decay on everything", 1.0, []),
-        adamw_case("adamw-groups", "the same with groups of parameters that decay otherwise, clipped at 0.5", 0.5, groups),
+        adamw_case(
+            "adamw-groups", "the same with groups of parameters that decay otherwise, clipped at 0.5", 0.5, groups
+        ),
         schedule_case(),
     ]

@@ -1,4 +1,5 @@
 """LPR gates alone: every measure, diversity, alignment and moving average, in the three formulations."""
+
 from dataclasses import replace
 
 import torch
@@ -19,21 +20,33 @@ SMALLEST_DIFFERENCE = 2e-5
 """Of prototypes and what an L1 alignment compares them with: its gradient jumps at 0."""
 
 MEASURES = {
-    "cosine": "Cosine", "dot_product": "DotProducts", "gaussian_kernel": "GaussianKernel", "mahalanobis": "Mahalanobis",
-    "attention": "CrossAttention", "kl": "kl", "js": "js", "hellinger": "hellinger", "wasserstein": "wasserstein",
-}  # fmt: skip
+    "cosine": "Cosine",
+    "dot_product": "DotProducts",
+    "gaussian_kernel": "GaussianKernel",
+    "mahalanobis": "Mahalanobis",
+    "attention": "CrossAttention",
+    "kl": "kl",
+    "js": "js",
+    "hellinger": "hellinger",
+    "wasserstein": "wasserstein",
+}
 """Names in configs of the released code."""
 
 
 def config_keys(s: LprSettings) -> dict[str, object]:
     """The settings as keys of a config: those of the released code, and `lpr_options` for what it has none for."""
     keys: dict[str, object] = dict(
-        router_type="lpr", lpr_formulation="reference" if s.formulation == "official" else s.formulation,
-        router_latent_dim=s.latent_dim, router_kl_loss_coef=s.strength, router_ema_decay=s.ema_decay,
+        router_type="lpr",
+        lpr_formulation="reference" if s.formulation == "official" else s.formulation,
+        router_latent_dim=s.latent_dim,
+        router_kl_loss_coef=s.strength,
+        router_ema_decay=s.ema_decay,
         SimilarityMetrics="DistributionDistance" if s.gaussian else "VectorSimilarity",
-        routing_metrics=MEASURES[s.measure], div_weight=s.diversity_weight, kl_weight=s.kl_weight,
+        routing_metrics=MEASURES[s.measure],
+        div_weight=s.diversity_weight,
+        kl_weight=s.kl_weight,
         align_weight=s.alignment_weight,
-    )  # fmt: skip
+    )
     if s.formulation == "paper":
         keys["paper_div_target"] = {"tokens": "tokens", "keys": "prototypes", "both": "both"}[s.diversity_of]
         return keys | options(s, PAPER)
@@ -96,10 +109,14 @@ def outputs_of(s: LprSettings, routing: Routing) -> dict[str, Tensor]:
         name: s.diversity_lambda * value if name.startswith("div_") else value for name, value in routing.losses.items()
     }
     return {
-        "scores": routing.scores, "selected": routing.experts, "weights": routing.weights, **details, **losses,
+        "scores": routing.scores,
+        "selected": routing.experts,
+        "weights": routing.weights,
+        **details,
+        **losses,
         "div": sum(value for name, value in losses.items() if name.startswith("div_")),
         "reg": latent_prototypes.regularizer(s, routing.losses),
-    }  # fmt: skip
+    }
 
 
 def gate_case(name: str, s: LprSettings, description: str) -> Case:
@@ -136,9 +153,15 @@ def gate_case(name: str, s: LprSettings, description: str) -> Case:
     parts = "reg + sum(ct_weights * weights)" + (" + sum(ct_z_decoded * z_decoded)" if s.out_projection else "")
     trained = [leaf for leaf in shapes if not latent_prototypes.is_buffer(leaf)]
     return Case(
-        name, "router", description, given, compute, TOLERANCES, trained + ["in.x"],
+        name,
+        "router",
+        description,
+        given,
+        compute,
+        TOLERANCES,
+        trained + ["in.x"],
         info=dict(config=config, objective=parts),
-    )  # fmt: skip
+    )
 
 
 def cases() -> list[Case]:
@@ -146,7 +169,9 @@ def cases() -> list[Case]:
     for usual in (PAPER, OFFICIAL, CORRECTED):
         for measure in MEASURES:
             s = replace(usual, measure=measure)
-            made.append(gate_case(f"router-{usual.formulation}-{measure}", s, f"LPR gate, {usual.formulation}, {measure}"))
+            made.append(
+                gate_case(f"router-{usual.formulation}-{measure}", s, f"LPR gate, {usual.formulation}, {measure}")
+            )
     variants = {
         "official-cosine-diversity": replace(OFFICIAL, diversity="cosine"),
         "official-euclidean-diversity": replace(OFFICIAL, diversity="euclidean"),

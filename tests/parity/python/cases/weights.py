@@ -1,4 +1,5 @@
 """Weights whose every part shows in the outputs; not those that training starts from."""
+
 import torch
 from torch import Generator, Tensor
 

@@ -3,6 +3,7 @@
 `choices` `[T, n]` are the experts that count as load, before any is dropped; `probabilities` `[T, M]`. Gradients flow
 through the probabilities alone.
 """
+
 import torch
 from torch import Tensor
 

@@ -1,4 +1,5 @@
 """Measures of load balance of one layer, from the load c of each expert; shares q = c / sum c. In float64."""
+
 import math
 
 import torch

@@ -1,4 +1,5 @@
 """Methods that look at the whole batch to balance it: BASE, Sinkhorn, expert choice."""
+
 from functools import cache
 
 import torch
@@ -36,7 +37,7 @@ def best_assignment(scores: Tensor) -> tuple[float, Tensor]:
         options = []
         for e in range(count):
             if room[e] > 0:
-                total, rest = best(token + 1, room[:e] + (room[e] - 1,) + room[e + 1:])
+                total, rest = best(token + 1, room[:e] + (room[e] - 1,) + room[e + 1 :])
                 options.append((table[token][e] + total, (e,) + rest))
         return max(options)
 
@@ -65,7 +66,7 @@ def sinkhorn(p: Tensors, x: Tensor, k: int, rounds: int, training: bool) -> Rout
 
 
 def expert_choice(p: Tensors, x: Tensor, k: int) -> Routing:
-    """Expert choice (arXiv 2202.09368): p = softmax(W x), each expert takes the k N / M tokens for which its p is largest."""
+    """Expert choice (arXiv 2202.09368): each expert takes the k N / M tokens for which its softmax(W x) is largest."""
     logits = x @ p["weight"].T
     probabilities = torch.softmax(logits, -1)
     tokens, count = logits.shape

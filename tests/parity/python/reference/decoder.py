@@ -3,6 +3,7 @@
 A config has the keys of Hugging Face `config.json`, every one that is read written out; parameters have the names of
 Hugging Face checkpoints. The router is the family's own, or LPR where settings of it are given.
 """
+
 from dataclasses import dataclass, field
 
 import torch
@@ -46,9 +47,11 @@ def _attention_shapes(config: dict) -> Shapes:
     if config["model_type"] != "deepseek_v3":
         width, groups = config["head_dim"], config["num_key_value_heads"]
         own: Shapes = {
-            "q_proj.weight": (heads * width, hidden), "k_proj.weight": (groups * width, hidden),
-            "v_proj.weight": (groups * width, hidden), "o_proj.weight": (hidden, heads * width),
-        }  # fmt: skip
+            "q_proj.weight": (heads * width, hidden),
+            "k_proj.weight": (groups * width, hidden),
+            "v_proj.weight": (groups * width, hidden),
+            "o_proj.weight": (hidden, heads * width),
+        }
         if biased:
             own |= {name.replace("weight", "bias"): shape[:1] for name, shape in own.items()}
         if config["model_type"] == "qwen3_moe":
@@ -57,15 +60,18 @@ def _attention_shapes(config: dict) -> Shapes:
     nope, rope, value = config["qk_nope_head_dim"], config["qk_rope_head_dim"], config["v_head_dim"]
     rank, query_rank = config["kv_lora_rank"], config["q_lora_rank"]
     own = {
-        "kv_a_proj_with_mqa.weight": (rank + rope, hidden), "kv_a_layernorm.weight": (rank,),
-        "kv_b_proj.weight": (heads * (nope + value), rank), "o_proj.weight": (hidden, heads * value),
-    }  # fmt: skip
+        "kv_a_proj_with_mqa.weight": (rank + rope, hidden),
+        "kv_a_layernorm.weight": (rank,),
+        "kv_b_proj.weight": (heads * (nope + value), rank),
+        "o_proj.weight": (hidden, heads * value),
+    }
     if query_rank is None:
         return own | {"q_proj.weight": (heads * (nope + rope), hidden)}
     return own | {
-        "q_a_proj.weight": (query_rank, hidden), "q_a_layernorm.weight": (query_rank,),
+        "q_a_proj.weight": (query_rank, hidden),
+        "q_a_layernorm.weight": (query_rank,),
         "q_b_proj.weight": (heads * (nope + rope), query_rank),
-    }  # fmt: skip
+    }
 
 
 def _mlp_shapes(hidden: int, width: int, names: tuple[str, str, str]) -> Shapes:

@@ -3,6 +3,7 @@
 `paper`: equations 10-24 read literally. `official`: what the code released with it computes. `corrected`: with the
 faults of both mended. They are made of independent switches, named and set here.
 """
+
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -73,33 +74,82 @@ class LprSettings:
 
 
 PAPER = LprSettings(
-    formulation="paper", latent_dim=5, measure="cosine", score_from="z", temperature=1.0, kernel_width=1.0, heads=1,
-    attention_projections=False, printed=True, diversity="orthogonal", diversity_of="tokens", diversity_normalised=False,
-    diversity_averaged=False, alignment="mixture", fill=float("-inf"), ema="off", ema_decay=0.9, unit_ball=False,
-    out_projection=False, ema_buffers=False, bias_rate=0.0, groups=1, kept_groups=1, weight_scale=1.0,
-    strength=0.05, diversity_lambda=1.0, diversity_weight=2e-4, kl_weight=0.05, alignment_weight=2e-3,
-)  # fmt: skip
+    formulation="paper",
+    latent_dim=5,
+    measure="cosine",
+    score_from="z",
+    temperature=1.0,
+    kernel_width=1.0,
+    heads=1,
+    attention_projections=False,
+    printed=True,
+    diversity="orthogonal",
+    diversity_of="tokens",
+    diversity_normalised=False,
+    diversity_averaged=False,
+    alignment="mixture",
+    fill=float("-inf"),
+    ema="off",
+    ema_decay=0.9,
+    unit_ball=False,
+    out_projection=False,
+    ema_buffers=False,
+    bias_rate=0.0,
+    groups=1,
+    kept_groups=1,
+    weight_scale=1.0,
+    strength=0.05,
+    diversity_lambda=1.0,
+    diversity_weight=2e-4,
+    kl_weight=0.05,
+    alignment_weight=2e-3,
+)
 """Its terms are sums over tokens; the weights, unlike the paper's, keep them comparable."""
 
 OFFICIAL = replace(
-    PAPER, formulation="official", score_from="mu", attention_projections=True, printed=False, diversity_of="both",
-    diversity_normalised=True, diversity_averaged=True, alignment="sums", fill=0.0, ema_decay=0.8, out_projection=True,
-    ema_buffers=True, diversity_lambda=0.7, diversity_weight=0.9, alignment_weight=0.1,
-)  # fmt: skip
+    PAPER,
+    formulation="official",
+    score_from="mu",
+    attention_projections=True,
+    printed=False,
+    diversity_of="both",
+    diversity_normalised=True,
+    diversity_averaged=True,
+    alignment="sums",
+    fill=0.0,
+    ema_decay=0.8,
+    out_projection=True,
+    ema_buffers=True,
+    diversity_lambda=0.7,
+    diversity_weight=0.9,
+    alignment_weight=0.1,
+)
 
 CORRECTED = replace(
-    OFFICIAL, formulation="corrected", temperature=2.0, alignment="assigned", fill=float("-inf"), ema_decay=0.9,
-    out_projection=False, ema_buffers=False, bias_rate=0.01, strength=0.2, diversity_lambda=1.0,
-)  # fmt: skip
+    OFFICIAL,
+    formulation="corrected",
+    temperature=2.0,
+    alignment="assigned",
+    fill=float("-inf"),
+    ema_decay=0.9,
+    out_projection=False,
+    ema_buffers=False,
+    bias_rate=0.01,
+    strength=0.2,
+    diversity_lambda=1.0,
+)
 
 
 def shapes(s: LprSettings, hidden: int, experts: int) -> dict[str, tuple[int, ...]]:
     """The tensors below a gate, under the names of the released code; `selection_bias` is not part of that."""
     width = s.latent_dim
     own: dict[str, tuple[int, ...]] = {
-        "norm.weight": (hidden,), "norm.bias": (hidden,),
-        "encoder.weight": (2 * width, hidden), "encoder.bias": (2 * width,), s.keys: (experts, width),
-    }  # fmt: skip
+        "norm.weight": (hidden,),
+        "norm.bias": (hidden,),
+        "encoder.weight": (2 * width, hidden),
+        "encoder.bias": (2 * width,),
+        s.keys: (experts, width),
+    }
     if s.gaussian:
         own["expert_keys_logvar"] = (experts, width)
     if s.measure == "mahalanobis":

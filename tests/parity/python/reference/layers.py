@@ -2,6 +2,7 @@
 
 The mathematics of Hugging Face transformers for Qwen3-MoE, Mixtral and DeepSeek-V3 in training: no cache, no dropout.
 """
+
 import torch
 from torch import Tensor
 
@@ -29,12 +30,12 @@ def rotary(x: Tensor, theta: float, interleaved: bool = False) -> Tensor:
     length, width = x.shape[-2:]
     frequencies = theta ** (-torch.arange(0, width, 2, dtype=x.dtype) / width)
     angles = torch.arange(length, dtype=x.dtype)[:, None] * frequencies
-    a, b = (x[..., 0::2], x[..., 1::2]) if interleaved else (x[..., : width // 2], x[..., width // 2:])
+    a, b = (x[..., 0::2], x[..., 1::2]) if interleaved else (x[..., : width // 2], x[..., width // 2 :])
     return torch.cat([a * angles.cos() - b * angles.sin(), b * angles.cos() + a * angles.sin()], -1)
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """q `[B, H, S, D]`, k `[B, G, S, D]`, v `[B, G, S, Dv]` to `[B, S, H Dv]`; query head h reads group h // (H / G)."""
+    """q `[B, H, S, D]`, k `[B, G, S, D]`, v `[B, G, S, V]` to `[B, S, H V]`; query head h reads group h // (H / G)."""
     repeats = q.shape[1] // k.shape[1]
     k, v = k.repeat_interleave(repeats, 1), v.repeat_interleave(repeats, 1)
     scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
@@ -83,9 +84,7 @@ def gated_mlp(x: Tensor, p: Tensors, names: tuple[str, str, str] = ("gate_proj",
     return linear(silu(linear(x, p, gate)) * linear(x, p, up), p, down)
 
 
-def mixture(
-    x: Tensor, experts: Tensor, weights: Tensor, p: Tensors, names: tuple[str, str, str], count: int
-) -> Tensor:
+def mixture(x: Tensor, experts: Tensor, weights: Tensor, p: Tensors, names: tuple[str, str, str], count: int) -> Tensor:
     """sum_j weights[t, j] E(x[t]) over the chosen experts `[T, k]`; expert e has the parameters below `e.`.
 
     An expert without tokens has the gradient 0, not none, as where the weights of all are one tensor: the optimiser

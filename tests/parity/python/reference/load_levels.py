@@ -1,5 +1,6 @@
 """What measures of balance are worth: the levels of routers without any structure, by simulation."""
-from typing import Callable
+
+from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor

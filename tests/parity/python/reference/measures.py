@@ -3,6 +3,7 @@
 Vector measures compare rows `[T, D]` with rows `[M, D]`; distances compare Gaussians with diagonal covariance, given
 as mean and log-variance. All give `[T, M]`. Where the paper and the code released with it differ, both stand here.
 """
+
 import math
 
 import torch

@@ -1,4 +1,5 @@
-"""Prototypes as moving averages of the latents that are assigned to them. Each takes and gives what one step changes."""
+"""Prototypes as moving averages of the latents assigned to them. Each takes and gives what one step changes."""
+
 import torch
 from torch import Tensor
 
@@ -24,7 +25,7 @@ def soft(keys: Tensor, z: Tensor, scores: Tensor, decay: float) -> Tensor:
 
 
 def decayed(sums: Tensor, counts: Tensor, z: Tensor, shares: Tensor, decay: float) -> tuple[Tensor, Tensor, Tensor]:
-    """The released code's: decayed sums and counts of an assignment `[T, M]`, and their quotient, the new prototypes."""
+    """The released code's: decayed sums and counts of an assignment `[T, M]`; their quotient are the prototypes."""
     sums = decay * sums + (1 - decay) * shares.T @ z
     counts = decay * counts + (1 - decay) * shares.sum(0)
     return sums, counts, sums / counts[:, None].clamp_min(SMALLEST_COUNT)

@@ -1,4 +1,5 @@
 """Learning-rate schedules and the optimiser of the released code of LPR."""
+
 import math
 
 import torch

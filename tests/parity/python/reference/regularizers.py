@@ -1,4 +1,5 @@
-"""The regularisers of LPR without their weights: diversity (equation 14, table 6), KL to the prior (13), alignment (15-17)."""
+"""LPR's regularisers without weights: diversity (equation 14, table 6), KL to the prior (13), alignment (15-17)."""
+
 import torch
 from torch import Tensor
 
@@ -37,7 +38,7 @@ def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
 
 
 def alignment_of_mixture(z: Tensor, mixed: Tensor) -> Tensor:
-    """Equations 15-17: |stopgrad(z) - P K|^2 over tokens and dimensions; P, the softmax over all scores, has a gradient."""
+    """Equations 15-17: |stopgrad(z) - P K|^2, summed; a gradient flows through P, the softmax over all scores, too."""
     return (z.detach() - mixed).square().sum()
 
 

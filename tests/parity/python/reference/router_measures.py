@@ -1,4 +1,5 @@
 """Measures of a router's health and of what its experts specialise in. In float64."""
+
 import math
 
 import torch
@@ -23,7 +24,7 @@ def score_measures(scores: Tensor, k: int) -> dict[str, float]:
 
 
 def latent_measures(latents: Tensor) -> tuple[dict[str, float], Tensor]:
-    """Mean norm and effective rank (exp of the entropy of the eigenvalues' shares), and the covariance's eigenvalues."""
+    """Mean norm, effective rank (exp of the entropy of the eigenvalues' shares); the eigenvalues of the covariance."""
     centred = latents - latents.mean(0)
     eigenvalues = torch.linalg.eigvalsh(centred.T @ centred / len(latents)).flip(0)
     shares = eigenvalues / eigenvalues.sum()

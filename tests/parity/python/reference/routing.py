@@ -1,4 +1,5 @@
 """What a router says about tokens, and what all routers share."""
+
 from dataclasses import dataclass, field
 
 import torch
@@ -10,7 +11,7 @@ from .tensors import largest
 @dataclass
 class Routing:
     experts: Tensor
-    """`[T, slots]`: the experts of each token, in descending order of what they were selected by; M: the slot is empty."""
+    """`[T, slots]`: the experts of each token, the best first by what they were selected by; M: the slot is empty."""
     weights: Tensor
     """`[T, slots]`: what each expert's result is multiplied by; 0 in an empty slot."""
     scores: Tensor

@@ -1,4 +1,5 @@
-"""Methods that select by sigmoid scores and a bias that no gradient and no weight sees: DeepSeek-V3, quantile balancing."""
+"""Methods that select by sigmoid scores and a bias that no gradient sees: DeepSeek-V3, quantile balancing."""
+
 import torch
 from torch import Tensor
 
@@ -26,7 +27,7 @@ def deepseek_v3(
 
 
 def quantile_balancing(p: Tensors, x: Tensor, k: int, renormalise: bool) -> Routing:
-    """Quantile balancing (Su 2026, kexue.fm/archives/11619): the k largest of sigmoid(W x) - b, weights from the sigmoid."""
+    """Quantile balancing (Su 2026, kexue.fm/archives/11619): the k largest of s - b, weights from s = sigmoid(W x)."""
     logits = x @ p["weight"].T
     scores = torch.sigmoid(logits)
     biased = scores.detach() - p["prices"]
@@ -38,7 +39,7 @@ def quantile_balancing(p: Tensors, x: Tensor, k: int, renormalise: bool) -> Rout
 
 
 def balanced_prices(scores: Tensor, k: int, prices: Tensor, rounds: int) -> Tensor:
-    """In turn: what a token pays, the (k + 1)-th largest of s_t - b; and b_j, the (floor(N k / M) + 1)-th largest of s_j - a."""
+    """In turn: a_t = (k + 1)-th largest of s_t - b; b_j = (floor(N k / M) + 1)-th largest of s_j - a."""
     tokens, experts = scores.shape
     for _ in range(rounds):
         paid = (scores - prices).sort(1, descending=True).values[:, k : k + 1]

@@ -1,4 +1,5 @@
 """Methods that take the most probable experts of a softmax: Mixtral and Qwen3, Switch, GShard, X-MoE, AdaMoE."""
+
 import math
 from fractions import Fraction
 

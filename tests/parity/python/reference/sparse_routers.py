@@ -1,4 +1,5 @@
-"""Methods without a top-k: ReLU gates (ReMoE), binary codes (DSelect-k), and a table of the vocabulary (hash layers)."""
+"""Methods without a top-k: ReLU gates (ReMoE), binary codes (DSelect-k), a table of the vocabulary (hash layers)."""
+
 import math
 
 import torch
@@ -10,7 +11,7 @@ from .tensors import Tensors, one_hot
 
 
 def remoe(p: Tensors, x: Tensor, k: int) -> Routing:
-    """ReMoE (arXiv 2412.14711): gates ReLU(W x); the penalty is `lambda sum_e f_e mean(g_e)`, f_e = M / (k N) tokens of e."""
+    """ReMoE (arXiv 2412.14711): gates ReLU(W x); penalty `lambda sum_e f_e mean(g_e)`, f_e = M / (k N) tokens of e."""
     logits = x @ p["weight"].T
     gates = logits.clamp_min(0)
     active = logits.detach() > 0
@@ -34,8 +35,9 @@ def smooth_step(x: Tensor, gamma: float) -> Tensor:
 def dselect_k(p: Tensors, x: Tensor, k: int, count: int, gamma: float) -> Routing:
     """DSelect-k (arXiv 2106.03760): each of k selectors writes an expert's number in binary, bit j worth 2^j.
 
-    Selector s takes `r_e = prod_j (bit j of e ? a_j : 1 - a_j)` of expert e, weights are `sum_s softmax(V x)_s r_s`, and
-    the penalty is the entropy of the selectors. Numbers past the last expert count for the first ones (the source pads).
+    Selector s takes `r_e = prod_j (bit j of e ? a_j : 1 - a_j)` of expert e, weights are `sum_s softmax(V x)_s r_s`,
+    and the penalty is the entropy of the selectors. Numbers past the last expert count for the first ones (the source
+    pads).
     """
     bits = max(1, math.ceil(math.log2(count)))
     steps = smooth_step(x @ p["selector.weight"].T, gamma).unflatten(-1, (k, bits))

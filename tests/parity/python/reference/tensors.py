@@ -1,5 +1,6 @@
 """Dictionaries of tensors, and the few functions of rows that everything is made of."""
-from typing import Mapping
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -9,7 +10,7 @@ Tensors = Mapping[str, Tensor]
 
 def below(tensors: Tensors, prefix: str) -> dict[str, Tensor]:
     """The tensors whose names begin with the prefix, under the rest of their names."""
-    return {name[len(prefix):]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def linear(x: Tensor, tensors: Tensors, name: str) -> Tensor:
