@@ -2,7 +2,7 @@
 import { createDecoder, type Decoder, type DecoderBatch, importWeights, parseDecoderConfig } from '@lpr/model';
 import type { LossTerm, Routing } from '@lpr/moe';
 import { type Device, type Shape, sizeOf, type Tensor, tensor } from '@lpr/tensor';
-import { AdamW } from '@lpr/train';
+import { AdamW } from '@lpr/tensor/nn';
 import type { CaseInfo, Fixture } from './fixtures.ts';
 
 /** A decoder with the config and the weights of a case. */

@@ -158,12 +158,15 @@ export class Comparison {
     this.#fixture = fixture;
   }
 
-  /** `max |got - expected| <= atol + rtol max |expected|`. */
-  close(name: string, got: ArrayLike<number>): void {
+  /**
+   * `max |got - expected| <= atol + rtol max |expected|`. With `parts`, the largest of these counts too: numbers that
+   * the expected ones are sums of, which may cancel.
+   */
+  close(name: string, got: ArrayLike<number>, parts: ArrayLike<number> = []): void {
     const expected = this.#expected(name, got.length);
     const { atol, rtol } = this.#fixture.tolerance(name);
     let error = 0;
-    let largest = 0;
+    let largest = Array.from(parts).reduce((most, part) => Math.max(most, Math.abs(part)), 0);
     for (let i = 0; i < expected.length; i++) {
       // Math.max keeps NaN, which is within no bound.
       error = Math.max(error, Math.abs(got[i]! - expected[i]!));

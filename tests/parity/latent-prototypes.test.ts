@@ -22,7 +22,6 @@ import {
   printedHellinger,
   squaredWasserstein,
   statisticsOf,
-  unitRows,
   wasserstein,
 } from '@lpr/moe';
 import { routerOf } from '@lpr/model';
@@ -44,6 +43,7 @@ import {
   type Tensor,
   topK,
 } from '@lpr/tensor';
+import { unitRows } from '@lpr/tensor/nn';
 import { afterAll, expect, it } from 'vitest';
 import { informativePenalty, regularizerOutputs, regularizerScales, routingOutputs } from './decoders.ts';
 import { casesOf, Comparison } from './fixtures.ts';
@@ -62,8 +62,9 @@ it.for(casesOf('router'))('%s', async ([, fixture]) => {
     assign(target, data as Float32Array);
     tensors.set(name, target);
   }
-  const own = { kind: 'topKSoftmax', renormalize: true } as const;
-  const options = routerOf(config as unknown as Parameters<typeof routerOf>[0], own);
+  const options = routerOf(config as unknown as Parameters<typeof routerOf>[0], () => {
+    throw new Error(`${info.case}: its router is not LPR`);
+  });
   const shape = {
     hidden: Number(config['hidden_size']),
     experts: Number(config['num_experts']),

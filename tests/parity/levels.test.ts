@@ -1,20 +1,26 @@
 /** What balance is worth without any structure: simulated here and there with other random numbers. */
-import { type BalanceReport, hashRouting, isotropicNull, samplingFloor } from '@lpr/metrics';
+import { type BalanceKey, isotropicNull, type ReferenceLevel, samplingFloor, uniformityTest } from '@lpr/metrics';
 import { expect, it } from 'vitest';
-import { casesOf } from './fixtures.ts';
+import { casesOf, Comparison } from './fixtures.ts';
 
 interface Level {
-  readonly level: 'samplingFloor' | 'isotropicNull' | 'hashRouting';
+  readonly level: 'samplingFloor' | 'isotropicNull';
   readonly experts: number;
   readonly topK: number;
   readonly tokens: number;
   readonly latentDim: number;
-  readonly occurrences: readonly number[];
-  /** Mean and standard deviation over windows, by measure. */
-  readonly expected: Readonly<Record<string, readonly [mean: number, deviation: number]>>;
+  /** Layers that the expected values are of. */
+  readonly simulated: number;
+  readonly expected: Readonly<Record<string, readonly [mean: number, deviation: number, low: number, high: number]>>;
 }
 
-const names: Readonly<Record<string, keyof BalanceReport>> = {
+interface Uniformity {
+  readonly counts: readonly number[];
+  readonly statistic: number;
+  readonly pValue: number;
+}
+
+const keys: Readonly<Record<string, BalanceKey>> = {
   gini: 'gini',
   min_max: 'minMax',
   cv_population: 'coefficientOfVariation',
@@ -24,27 +30,40 @@ const names: Readonly<Record<string, keyof BalanceReport>> = {
   max_violation: 'maxViolation',
 };
 
-/** One window of a level. */
-function windowOf({ level, experts, topK, tokens, latentDim, occurrences }: Level, seed: number): BalanceReport {
-  if (level === 'samplingFloor') return samplingFloor({ experts, topK, tokens, seed, trials: 1 });
-  if (level === 'isotropicNull') return isotropicNull({ experts, topK, tokens, latentDim, seed });
-  const tokenIds = occurrences.flatMap((count, id) => Array.from({ length: count }, () => id));
-  return hashRouting({ experts, topK, tokenIds, seed, trials: 1 });
+/** A percentile at 2.5 % of n normal numbers strays this many times as much as their mean. */
+const PERCENTILE_ERROR = 2.7;
+
+/** Several of a level, since some are of few simulated layers. */
+function levelsOf({ level, ...settings }: Level): ReferenceLevel[] {
+  if (level === 'samplingFloor') return [samplingFloor(settings)];
+  return Array.from({ length: 4 }, (_, seed) => isotropicNull({ ...settings, seed }));
 }
 
-const WINDOWS = 200;
-
-it.for(casesOf('levels'))('%s', ([, { info }]) => {
+it.for(casesOf('levels'))('%s', ([, fixture]) => {
   const problems: string[] = [];
-  for (const level of info['levels'] as readonly Level[]) {
-    const windows = Array.from({ length: WINDOWS }, (_, seed) => windowOf(level, seed));
-    for (const [name, [mean, deviation]] of Object.entries(level.expected)) {
-      const ours = windows.reduce((sum, window) => sum + window[names[name]!], 0) / WINDOWS;
-      const error = deviation * Math.sqrt(1 / WINDOWS + 1 / Number(info['windows']));
-      if (!(Math.abs(ours - mean) <= 5 * error)) {
-        problems.push(`${level.level} of ${level.experts}-${level.topK}: ${name} ${ours}, not ${mean} +- ${error}`);
-      }
+  for (const level of fixture.info['levels'] as readonly Level[]) {
+    const ours = levelsOf(level);
+    const layers = ours.reduce((sum, { simulated }) => sum + simulated, 0);
+    for (const [name, [mean, deviation, low, high]] of Object.entries(level.expected)) {
+      const error = deviation * Math.sqrt(1 / layers + 1 / level.simulated);
+      const check = (what: string, got: number, expected: number, allowed: number): void => {
+        if (Math.abs(got - expected) <= allowed) return;
+        problems.push(
+          `${level.level} of ${JSON.stringify(level)}: ${what} ${name} ${got}, not ${expected} +- ${allowed}`,
+        );
+      };
+      const ranges = ours.map(({ layer }) => layer[keys[name]!]);
+      check('mean', ranges.reduce((sum, range) => sum + range.mean, 0) / ours.length, mean, 5 * error);
+      if (ours.length > 1) continue;
+      check('low', ranges[0]!.low, low, 5 * PERCENTILE_ERROR * error);
+      check('high', ranges[0]!.high, high, 5 * PERCENTILE_ERROR * error);
     }
   }
-  expect(problems).toEqual([]);
+  const comparison = new Comparison(fixture);
+  for (const { counts, ...expected } of fixture.info['uniformity'] as readonly Uniformity[]) {
+    const { statistic, pValue } = uniformityTest([counts], 1);
+    const at = `loads ${counts.join(', ')}`;
+    comparison.measures(at, { statistic, pValue }, expected, fixture.tolerance('uniformity'));
+  }
+  expect([...problems, ...comparison.problems]).toEqual([]);
 });

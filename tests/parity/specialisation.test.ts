@@ -9,6 +9,7 @@ import {
   type Matrix,
   mutualInformation,
   mutualInformationBias,
+  principalComponents,
   type RoutingTrace,
   saturation,
   scoreReport,
@@ -37,6 +38,8 @@ it.for(casesOf('health'))('%s', ([, fixture]) => {
     readonly scores: Expected;
     readonly latents: Expected;
     readonly eigenvalues: readonly number[];
+    readonly explained: readonly number[];
+    readonly axes: Rows;
     readonly keys: Expected;
   };
   const scores = scoreReport(matrixOf(fixture, 'in.scores'), Number(fixture.info['topK']));
@@ -44,6 +47,9 @@ it.for(casesOf('health'))('%s', ([, fixture]) => {
   const { norm, effectiveRank, eigenvalues } = latentReport(matrixOf(fixture, 'in.latents'));
   comparison.measures('latents', { norm, effectiveRank }, expected.latents);
   comparison.measures('eigenvalues', flat([eigenvalues]), flat([expected.eigenvalues]));
+  const components = principalComponents(matrixOf(fixture, 'in.latents'), expected.axes.length);
+  comparison.measures('explained', flat([components.explained]), flat([expected.explained]));
+  comparison.measures('axes', flat(components.axes), flat(expected.axes));
   comparison.measures('keys', { ...keyReport(matrixOf(fixture, 'in.keys')) }, expected.keys);
   expect(comparison.problems).toEqual([]);
 });

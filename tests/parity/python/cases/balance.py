@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from functools import partial
 
 import torch
 from torch import Generator, Tensor
@@ -74,7 +75,7 @@ def averages_case() -> Case:
     return Case(
         name,
         "load_tracker",
-        "the moving averages of loads that the released code of LPR reports, over batches of scores",
+        "measures of the moving averages of loads that the released code of LPR reports, over batches of scores",
         given,
         compute,
         {"out": dict(atol=1e-5, rtol=1e-5), "expected": dict(atol=1e-7, rtol=1e-5)},
@@ -117,10 +118,13 @@ def health_case() -> Case:
 
     given = first_clean(name, draw, lambda drawn: gap(drawn["in.scores"], k) > SMALLEST_GAP)
     latents, eigenvalues = router_measures.latent_measures(given["in.latents"].double())
+    explained, axes = router_measures.principal_components(given["in.latents"].double(), 3)
     expected = {
         "scores": router_measures.score_measures(given["in.scores"].double(), k),
         "latents": latents,
         "eigenvalues": eigenvalues.tolist(),
+        "explained": explained.tolist(),
+        "axes": axes.tolist(),
         "keys": router_measures.key_measures(given["in.keys"].double()),
     }
     return Case(
@@ -179,28 +183,37 @@ def specialisation_case() -> Case:
 
 
 def levels_case() -> Case:
-    """Mean and standard deviation over many simulated windows."""
-    g, windows = generator("load-levels"), 400
-    occurrences = (300 / torch.arange(1, 61).float()).ceil().long()
-    levels = []
+    """Mean, standard deviation and the 2.5 and 97.5 percentiles over many simulated layers."""
+    g, levels, few, many = generator("load-levels"), [], (2000, 400), 20_000
     for experts, k, tokens in ((8, 1, 200), (13, 3, 150), (32, 4, 400)):
-        size = dict(experts=experts, topK=k)
-        floor = load_levels.simulated(windows, lambda: load_levels.uniform_load(experts, k, tokens, g))
-        levels.append(dict(level="samplingFloor", **size, tokens=tokens, expected=floor))
+        size = dict(experts=experts, topK=k, tokens=tokens)
+        floor = partial(load_levels.uniform_load, experts, k, tokens, g)
+        levels.append(dict(level="samplingFloor", **size, simulated=few[0], expected=load_levels.spread(few[0], floor)))
         for width in (3, 16):
-            null = load_levels.simulated(windows, lambda: load_levels.isotropic_load(experts, k, tokens, width, g))
-            levels.append(dict(level="isotropicNull", **size, tokens=tokens, latentDim=width, expected=null))
-        hashed = load_levels.simulated(windows, lambda: load_levels.hashed_load(experts, k, occurrences, g))
-        levels.append(dict(level="hashRouting", **size, occurrences=occurrences.tolist(), expected=hashed))
+            null = partial(load_levels.isotropic_load, experts, k, tokens, width, g)
+            spread = load_levels.spread(few[1], null)
+            levels.append(dict(level="isotropicNull", **size, latentDim=width, simulated=few[1], expected=spread))
+    null = partial(load_levels.isotropic_load, 32, 4, many, 16, g)
+    size = dict(experts=32, topK=4, tokens=many, latentDim=16)
+    levels.append(dict(level="isotropicNull", **size, simulated=100, expected=load_levels.spread(100, null)))
+    uniformity = []
+    for counts in (
+        [250, 270, 241, 239],
+        [1003, 981, 1020, 996, 1000],
+        [90, 110, 100, 100, 95, 105],
+        [5000, 5300, 4700],
+    ):
+        statistic, p_value = load_levels.chi_square(torch.tensor(counts, dtype=torch.float64))
+        uniformity.append(dict(counts=counts, statistic=statistic, pValue=p_value))
     return Case(
         "load-levels",
         "levels",
-        "what routers without structure reach: mean and standard deviation of each measure over "
-        "windows. occurrences: of each token id, in the text that hash routing routes",
+        "what routers without structure reach: mean, standard deviation and two percentiles of each measure over "
+        "layers; and Pearson's test of loads of one expert a token, with the usual distribution",
         {},
         lambda given: {},
-        {"expected": EXACT},
-        info=dict(windows=windows, levels=levels),
+        {"uniformity": dict(atol=1e-12, rtol=0.02)},
+        info=dict(levels=levels, uniformity=uniformity),
     )
 
 

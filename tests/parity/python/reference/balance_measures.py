@@ -51,30 +51,22 @@ def overload(load: Tensor, ranks: int) -> float:
 class LoadAverages:
     """The moving averages of loads that the released code of LPR reports, from router scores `[T, M]`.
 
-    Hard load: how many tokens chose an expert; soft load: the sum of their softmax over the chosen scores. The variance
-    is Welford's, of the soft load; the released code divides by its counter before counting, here it counts first.
+    Hard load: how many tokens chose an expert; soft load: the sum of their softmax over the chosen scores.
     """
 
     def __init__(self, experts: int, k: int, decay: float):
-        self.k, self.decay, self.updates = k, decay, 0
-        self.hard, self.soft, self.mean, self.squares = torch.zeros(4, experts, dtype=torch.float64)
+        self.k, self.decay = k, decay
+        self.hard, self.soft = torch.zeros(2, experts, dtype=torch.float64)
 
     def update(self, scores: Tensor) -> None:
         values, chosen = scores.double().topk(self.k, -1)
         hard = torch.bincount(chosen.flatten(), minlength=len(self.hard)).double()
         soft = torch.zeros(scores.shape, dtype=torch.float64).scatter(1, chosen, torch.softmax(values, -1)).sum(0)
-        self.updates += 1
         self.hard = self.decay * self.hard + (1 - self.decay) * hard
         self.soft = self.decay * self.soft + (1 - self.decay) * soft
-        before = soft - self.mean
-        self.mean = self.mean + before / self.updates
-        self.squares = self.squares + before * (soft - self.mean)
 
     def measures(self) -> dict[str, float]:
-        own = {
-            "variance": (self.squares / self.updates).mean().item(),
-            "utilization": (self.hard > 0).double().mean().item(),
-        }
+        own = {"utilization": (self.hard > 0).double().mean().item()}
         for name, load in (("hard", self.hard), ("soft", self.soft)):
             all_measures = measures(load)
             own |= {f"{name}_{measure}": all_measures[measure] for measure in ("cv", "min_max", "gini")}

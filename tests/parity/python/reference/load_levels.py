@@ -11,11 +11,15 @@ from .tensors import unit_rows
 LEVELS = ("gini", "min_max", "cv_population", "entropy", "effective_experts", "kl_to_uniform", "max_violation")
 
 
-def simulated(windows: int, load: Callable[[], Tensor]) -> dict[str, tuple[float, float]]:
-    """Mean and standard deviation of each measure over windows whose loads are drawn."""
-    drawn = [measures(load()) for _ in range(windows)]
-    table = torch.tensor([[each[name] for name in LEVELS] for each in drawn], dtype=torch.float64)
-    return {name: (table[:, i].mean().item(), table[:, i].std().item()) for i, name in enumerate(LEVELS)}
+def spread(layers: int, load: Callable[[], Tensor]) -> dict[str, list[float]]:
+    """Mean, standard deviation, 2.5 and 97.5 percentile of each measure over layers whose loads are drawn."""
+    drawn = [measures(load()) for _ in range(layers)]
+    spreads = {}
+    for name in LEVELS:
+        values = torch.tensor([each[name] for each in drawn], dtype=torch.float64)
+        low, high = torch.quantile(values, torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+        spreads[name] = [values.mean().item(), values.std().item(), low, high]
+    return spreads
 
 
 def uniform_load(experts: int, k: int, tokens: int, g: Generator) -> Tensor:
@@ -29,13 +33,12 @@ def isotropic_load(experts: int, k: int, tokens: int, width: int, g: Generator) 
     return _counts((torch.randn(tokens, width, generator=g) @ keys.T).topk(k, -1).indices, experts)
 
 
-def hashed_load(experts: int, k: int, occurrences: Tensor, g: Generator) -> Tensor:
-    """Each id, with all its occurrences, to k distinct experts."""
-    table = torch.rand(len(occurrences), experts, generator=g).topk(k, -1).indices
-    return torch.zeros(experts, dtype=torch.float64).index_add(
-        0, table.flatten(), occurrences.double().repeat_interleave(k)
-    )
-
-
 def _counts(chosen: Tensor, experts: int) -> Tensor:
     return torch.bincount(chosen.flatten(), minlength=experts).double()
+
+
+def chi_square(load: Tensor) -> tuple[float, float]:
+    """Pearson's statistic of loads against even ones, and how often chance makes it at least as large."""
+    statistic = ((load - load.mean()).square() / load.mean()).sum()
+    freedom = torch.tensor(len(load) - 1.0, dtype=load.dtype)
+    return statistic.item(), torch.special.gammaincc(freedom / 2, statistic / 2).item()

@@ -32,6 +32,15 @@ def latent_measures(latents: Tensor) -> tuple[dict[str, float], Tensor]:
     return {"norm": latents.norm(dim=-1).mean().item(), "effectiveRank": rank}, eigenvalues
 
 
+def principal_components(points: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Shares of the variance along the first axes; the axes, each pointing to where its largest entry is positive."""
+    centred = points - points.mean(0)
+    eigenvalues, vectors = torch.linalg.eigh(centred.T @ centred / len(points))
+    axes = vectors.T.flip(0)[:count]
+    signs = torch.sign(axes.gather(1, axes.abs().argmax(1, keepdim=True)))
+    return (eigenvalues / eigenvalues.sum()).flip(0)[:count], axes * signs
+
+
 def key_measures(keys: Tensor) -> dict[str, float]:
     """Cosines of different prototypes `[M, D]`, M > D, and the Welch bound on them."""
     count, width = keys.shape
