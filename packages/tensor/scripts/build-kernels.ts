@@ -1,6 +1,7 @@
 /**
  * Compiles `src/devices/wasm/assembly/` twice, side by side, with plain SIMD and with relaxed SIMD, into
  * `src/devices/wasm/generated/`; before that, makes the classes through which the kernels read the words of commands.
+ * Arguments, if there are any, name the binaries to compile.
  */
 import { execFile } from 'node:child_process';
 import { appendFile, mkdir, writeFile } from 'node:fs/promises';
@@ -11,10 +12,11 @@ import { commandClasses } from './command-classes.ts';
 
 const compiler = createRequire(import.meta.url).resolve('assemblyscript/bin/asc.js');
 const outDir = 'src/devices/wasm/generated';
+const wanted = process.argv.slice(2);
 const binaries = [
   { name: 'kernels', features: 'simd,threads,bulk-memory' },
   { name: 'kernels-relaxed', features: 'simd,threads,bulk-memory,relaxed-simd' },
-];
+].filter(({ name }) => wanted.length === 0 || wanted.includes(name));
 
 /**
  * A custom section of a module: its number (0), then its length and that of its name, each below 128, before their
