@@ -8,6 +8,7 @@ import {
   deadFraction,
   effectiveExperts,
   entropy,
+  expertsPerToken,
   gini,
   klToUniform,
   layersReport,
@@ -291,4 +292,11 @@ describe.skipIf(!haveFixtures)('parity with PyTorch', () => {
     const theirs = { ...expected[name]!, min_max: expected[name]!['min_max'] ?? 0 };
     expect(strayed(ours, theirs, atol, rtol)).toEqual([]);
   });
+});
+
+test('experts a token are those that it went to, mean over layers, whatever k was set to', () => {
+  expect(expertsPerToken([[1, 3], [4, 4]], 4)).toBe(1.5); // biome-ignore format: layers
+  expect(expertsPerToken([[0, 0]], 4)).toBe(0);
+  expect(expertsPerToken([], 4)).toBeNaN();
+  expect(expertsPerToken([[1]], 0)).toBeNaN();
 });
