@@ -58,9 +58,9 @@ describe('progress', () => {
     progress.evaluated('dense', { ...evaluationOf(['c4']), balance: null, counts: [] });
     expect(written).toEqual([
       'encoding c4\n',
-      'run=lpr step=10/20 loss=2.5000 gini=0.250 min-max=0.333 tokens/s=1000 left=1s\n',
-      'run=lpr step=20 held-out-loss=2.2500 loss/c4=2.0000 loss/arxiv=2.0000 tokens=100 gini=0.125 min-max=none\n',
-      'run=lpr step=20 held-out-loss=2.2500 tokens=100 gini=0.125 min-max=none\n',
+      'run=lpr step=10/20 loss=2.5000 gini=0.250 min-max=0.333 maxvio=0.500 tokens/s=1000 left=1s\n',
+      'run=lpr step=20 held-out-loss=2.2500 loss/c4=2.0000 loss/arxiv=2.0000 tokens=100 gini=0.125 min-max=none maxvio=none\n',
+      'run=lpr step=20 held-out-loss=2.2500 tokens=100 gini=0.125 min-max=none maxvio=none\n',
       'run=dense step=10/20 loss=2.5000 tokens/s=1000 left=1s\n',
       'run=dense step=20 held-out-loss=2.2500 tokens=100\n',
     ]);
@@ -73,7 +73,7 @@ describe('progress', () => {
     progress.note('kept');
     progress.end();
     expect(written).toEqual([
-      'lpr  20/20  loss 2.500  gini 0.250  min-max 0.333  0s left  1.0k tokens/s',
+      'lpr  20/20  loss 2.500  gini 0.250  min-max 0.333  maxvio 0.500  0s left  1.0k tokens/s',
       '\r\u001B[K',
       'kept\n',
     ]);
