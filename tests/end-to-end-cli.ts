@@ -28,25 +28,30 @@ export interface Running {
 export interface ChildOptions {
   /** Variables beside those of this process. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** In place of the trainer. */
+  readonly app?: 'dashboard';
   /** No file may grow beyond this, as on a full disk. */
   readonly fileBytes?: number;
 }
 
-/** What `pnpm trainer` runs, as words of a command line and variables. */
-export function trainerCommand(): { words: readonly [string, ...string[]]; env: NodeJS.ProcessEnv } {
+/** What `pnpm trainer`, or another app of that name, runs, as words of a command line and variables. */
+export function trainerCommand(app: string = 'trainer'): {
+  words: readonly [string, ...string[]];
+  env: NodeJS.ProcessEnv;
+} {
   return {
-    words: [process.execPath, '--import', import.meta.resolve('tsx'), join(root, 'apps/trainer/src/main.ts')],
+    words: [process.execPath, '--import', import.meta.resolve('tsx'), join(root, `apps/${app}/src/main.ts`)],
     env: { ...process.env, XDG_CACHE_HOME: cache, NO_COLOR: '1' },
   };
 }
 
-/** Starts `pnpm trainer ...args` (less pnpm) in a working directory of its own. */
+/** Starts `pnpm trainer ...args` (less pnpm), or another app, in a working directory of its own. */
 export function startTrainer(
   args: readonly string[],
   cwd: string = tmpdir(),
-  { fileBytes, environment }: ChildOptions = {},
+  { fileBytes, environment, app }: ChildOptions = {},
 ): Running {
-  const { words, env } = trainerCommand();
+  const { words, env } = trainerCommand(app);
   // The shell's unit is 512 bytes. The signal that goes with the limit would end the process before it sees the error.
   const limited = `trap '' XFSZ; ulimit -f ${Math.ceil((fileBytes ?? 0) / 512)}; exec "$0" "$@"`;
   const [command, ...parameters] = fileBytes === undefined ? words : (['/bin/sh', '-c', limited, ...words] as const);
@@ -71,4 +76,9 @@ export async function runTrainer(
   environment?: Readonly<Record<string, string>>,
 ): Promise<Outcome> {
   return await startTrainer(args, cwd, environment && { environment }).outcome;
+}
+
+/** As `runTrainer`, of `pnpm dashboard`. */
+export async function runDashboard(args: readonly string[]): Promise<Outcome> {
+  return await startTrainer(args, undefined, { app: 'dashboard' }).outcome;
 }

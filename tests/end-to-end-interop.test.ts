@@ -1,5 +1,5 @@
 /**
- * Folders that pass between this project and plain PyTorch (`interop-torch.py`): what is trained and exported here is
+ * Folders that pass between this project and plain PyTorch (`parity/python`): what is trained and exported here is
  * computed there alike, and what is written there is computed here alike.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -27,10 +27,10 @@ const TIMEOUT = 120_000;
 
 const IDS = Int32Array.from({ length: 40 }, (_, i) => (i * i * 31 + 7 * i) % 257);
 
-const script = join(import.meta.dirname, 'interop-torch.py');
+const script = join(import.meta.dirname, 'parity/python/interop.py');
 
 function torch(...args: readonly string[]): void {
-  execFileSync(python!, [script, ...args], { stdio: ['ignore', 'inherit', 'inherit'] });
+  execFileSync(python!, ['-B', script, ...args], { stdio: ['ignore', 'inherit', 'inherit'] });
 }
 
 /** Logits `[tokens x vocabulary]` as PyTorch computes them in float64. */

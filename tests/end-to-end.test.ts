@@ -5,10 +5,10 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { decodeLoads, layersReport } from '@lpr/metrics';
+import { decodeLoads, layersReport, uniformityTest } from '@lpr/metrics';
 import { finalEvaluation, readEvaluations, readMetrics, readSummary } from '@lpr/runs';
 import { afterAll, describe, expect, it } from 'vitest';
-import { removeCache, runTrainer, startTrainer } from './end-to-end-cli.ts';
+import { removeCache, runDashboard, runTrainer, startTrainer } from './end-to-end-cli.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'lpr-end-to-end-'));
 afterAll(() => {
@@ -34,12 +34,12 @@ describe('reproduce', () => {
       const { models } = await readSummary(out);
       const words = ['klWeight=0', 'alignmentWeight=0', 'diversityWeight=0', 'diversity=cosine', 'diversity=euclidean'];
       expect(models.map(({ name }) => name)).toEqual(['lpr', ...words.map((word) => `lpr,${word}`)]);
-      const { testLoss, gini } = models.find(({ name }) => name === 'lpr,diversityWeight=0')!;
+      const { testLoss, balance } = models.find(({ name }) => name === 'lpr,diversityWeight=0')!;
       const [row] = /without diversity.*/.exec(stdout)!;
       expect(row.split(/ *\| */)).toEqual([
         'without diversity',
         testLoss.toFixed(3),
-        gini!.toFixed(3),
+        balance!.mean.gini!.toFixed(3),
         expect.any(String),
         expect.any(String),
         '5.010',
@@ -51,8 +51,8 @@ describe('reproduce', () => {
         /Table 6: measure of diversity\n\n\| .*\n\| -.*\n\| cosine .*\n\| orthogonal .*\n\| Euclidean .*\n\| rank correlation/,
       );
       for (const table of [2, 6]) {
-        for (const figure of ['heatmap', 'curves'])
-          expect(existsSync(join(out, `table-${table}-${figure}.png`))).toBe(true);
+        for (const figure of ['load-held-out', 'curves'])
+          expect(existsSync(join(out, 'figures', `table-${table}-${figure}.png`))).toBe(true);
       }
     },
     TIMEOUT,
@@ -76,9 +76,9 @@ describe('compare', () => {
         const { counts, balance } = finalEvaluation(await readEvaluations(join(out, model.router)))!;
         const { mean, worst } = layersReport(counts);
         expect(balance).toEqual({ mean, worst });
-        expect(model.gini).toBe(mean.gini);
-        expect(model.minMax).toBe(mean.minMax);
-        expect(model.worst).toEqual({ gini: worst.gini, minMax: worst.minMax });
+        expect(model.balance).toEqual(balance);
+        expect([model.experts, model.expertsPerToken]).toEqual([counts[0]!.length, 2]);
+        expect(model.pValue).toBe(uniformityTest(counts, 2).pValue);
         // Every token of the evaluation was routed to two experts in both layers: none lost, none twice.
         expect(counts.map((layer) => layer.reduce((a, b) => a + b))).toEqual([2 * 8192, 2 * 8192]);
         // Better than a uniform guess over the vocabulary, so something was learnt.
@@ -88,8 +88,10 @@ describe('compare', () => {
         expect(model.seed).toBe(3);
         expect(model.device).toContain('wasm');
         expect(model.tokensPerSecond).toBeGreaterThan(0);
-        expect(model.samplingFloor.gini).toBeGreaterThan(0);
-        expect(model.samplingFloor.gini).toBeLessThan(model.isotropicNull.gini!);
+        const { size, samplingFloor, isotropicNull } = model.levels!;
+        expect(size).toEqual({ experts: counts[0]!.length, topK: 2, tokens: 8192, latentDim: 16, layers: 2 });
+        expect(samplingFloor.gini.low).toBeGreaterThan(0);
+        expect(samplingFloor.gini.high).toBeLessThan(isotropicNull.gini.mean);
 
         const lines = await readMetrics(join(out, model.router));
         expect(lines.map(({ step }) => step)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
@@ -103,8 +105,13 @@ describe('compare', () => {
       }
       const [topK, lpr] = [models[0]!, models[1]!];
       expect(topK.testLoss).not.toBe(lpr.testLoss);
-      for (const picture of ['heatmap.png', 'curves.png']) {
-        expect(readFileSync(join(out, picture)).subarray(1, 4).toString()).toBe('PNG');
+      // The dashboard draws the same pictures of the same runs.
+      const drawn = join(work, 'drawn');
+      await runDashboard(['render', out, '--out', drawn, '--only', 'load-held-out', 'curves']);
+      for (const picture of ['load-held-out.png', 'curves.png']) {
+        const png = readFileSync(join(out, 'figures', picture));
+        expect(png.subarray(1, 4).toString()).toBe('PNG');
+        expect(png.equals(readFileSync(join(drawn, 'figures', picture)))).toBe(true);
       }
       expect(stdout).toContain('Qwen3-LPR');
       expect(stdout).toContain(topK.testLoss.toFixed(4));

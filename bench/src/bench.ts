@@ -1,5 +1,6 @@
 /** What a benchmark is, and how the tables that it fills look on stdout. */
-import { alignColumns, type Table, textTable } from '@lpr/results';
+import { alignColumns, textTable } from '@lpr/report/tables';
+import type { Table } from '@lpr/results';
 
 /** What the command line says besides the names of benchmarks. */
 export interface BenchOptions {

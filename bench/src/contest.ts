@@ -1,5 +1,6 @@
 /** Engines beside each other at the same work: who takes part, whether they agree, how long each takes. */
-import type { Cell, Column, Table } from '@lpr/results';
+import type { Cell, Column } from '@lpr/report/tables';
+import type { Table } from '@lpr/results';
 import { createWasmDevice } from '@lpr/tensor';
 import { type MeasureOptions, measure, type Timing } from './measure.ts';
 import { ours } from './ours.ts';

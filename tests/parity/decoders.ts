@@ -2,13 +2,20 @@
 import { createDecoder, type Decoder, type DecoderBatch, importWeights, parseDecoderConfig } from '@lpr/model';
 import type { LossTerm, Routing } from '@lpr/moe';
 import { type Device, type Shape, sizeOf, type Tensor, tensor } from '@lpr/tensor';
-import type { Fixture } from './fixtures.ts';
+import { AdamW } from '@lpr/tensor/nn';
+import type { CaseInfo, Fixture } from './fixtures.ts';
 
 /** A decoder with the config and the weights of a case. */
 export function decoderOf(device: Device, fixture: Fixture, changes: Readonly<Record<string, unknown>> = {}): Decoder {
   const decoder = createDecoder(device, parseDecoderConfig({ ...fixture.info.config, ...changes }), { seed: 0 });
   importWeights(decoder, fixture.weights());
   return decoder;
+}
+
+/** The optimiser of a case. */
+export function optimizerOf(device: Device, parameters: ReadonlyMap<string, Tensor>, { optimizer }: CaseInfo): AdamW {
+  const { betas, eps, weight_decay: weightDecay, clip_grad_norm: clipNorm } = optimizer;
+  return new AdamW(device, parameters, { beta1: betas[0], beta2: betas[1], epsilon: eps, weightDecay, clipNorm });
 }
 
 /** Fixtures hold unshifted labels `[batch, sequence]`; ours are the token after each input. */
@@ -29,14 +36,22 @@ export async function pieces(decoder: Decoder, of: (parameter: Tensor) => Tensor
   return parts;
 }
 
+/** What multiplies LPR's regulariser in a case, and its diversity besides; 1 where the formulation has none. */
+export function regularizerScales({ config }: CaseInfo): { strength: number; lambda: number } {
+  const released = ['reference', 'official'].includes(String(config['lpr_formulation']));
+  return {
+    strength: Number(config['router_kl_loss_coef'] ?? 1),
+    lambda: released ? Number(config['diversity_lambda'] ?? 1) : 1,
+  };
+}
+
 /**
  * The raw terms of LPR's regulariser and what is made of them. `lambda` multiplies the penalties in the fixtures, and
  * is part of our weights.
  */
 export async function regularizerOutputs(
   losses: readonly LossTerm[],
-  strength: number,
-  lambda: number,
+  { strength, lambda }: { readonly strength: number; readonly lambda: number },
 ): Promise<Map<string, number>> {
   const read = new Map<string, number>();
   let diversity = 0;
@@ -56,4 +71,10 @@ export async function regularizerOutputs(
 /** Tensors that a routing holds. */
 export function routingOutputs({ details, scores, logits = scores, weights }: Routing): Map<string, Tensor> {
   return new Map(Object.entries({ ...details, scores, logits, weights }));
+}
+
+/** In the paper's formulation only one of two penalties is part of the loss; a case may hold the other too. */
+export function informativePenalty({ config }: CaseInfo): string | null {
+  if (config['lpr_formulation'] !== 'paper') return null;
+  return config['paper_div_target'] === 'prototypes' ? 'div_tokens' : 'div_keys';
 }

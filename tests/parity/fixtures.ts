@@ -1,13 +1,14 @@
 /**
- * Expected values of an independent PyTorch implementation: pairs of `NAME.safetensors` and `NAME.json` in the folder
- * of the environment variable LPR_FIXTURES. They are not part of this repository; without them the parity tests are
- * skipped, and say so.
+ * What an independent PyTorch implementation expects: pairs of `NAME.safetensors` and `NAME.json` in `cases`, made by the
+ * program in `python`, and in the folder that the environment variable LPR_FIXTURES names, if it is set.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { decodeSafetensors, type SafetensorsTensor } from '@lpr/model';
+import { type Device, type Tensor, tensor } from '@lpr/tensor';
 
-const folder = process.env['LPR_FIXTURES'] ?? resolve(import.meta.dirname, '../../../shared/fixtures/torch');
+const further = process.env['LPR_FIXTURES'];
+const folders = [join(import.meta.dirname, 'cases'), ...(further ? [resolve(further)] : [])];
 
 export interface Tolerance {
   readonly atol: number;
@@ -28,47 +29,63 @@ export interface OptimizerInfo {
   readonly clip_epsilon: number;
 }
 
+/** A learning rate that warms up, stays and decays. */
+export interface ScheduleInfo {
+  readonly warmup_steps: number;
+  readonly stable_steps: number;
+  readonly decay_steps: number;
+  readonly min_lr_ratio: number;
+  /** 'cosine' where it is left out. */
+  readonly decay?: 'cosine' | 'linear' | 'squareRoot';
+}
+
+/** What `NAME.json` holds; the fields beside these depend on the kind. */
 export interface CaseInfo {
   readonly case: string;
-  /** 'model', 'router', 'trajectory', ... */
-  readonly kind: string;
+  readonly kind: CaseKind;
   readonly config: Readonly<Record<string, unknown>>;
   readonly tolerances: Readonly<Record<string, Tolerance>>;
   readonly optimizer: OptimizerInfo;
-  readonly parameters_without_gradient: readonly string[];
+  readonly schedule: ScheduleInfo;
   readonly [field: string]: unknown;
 }
 
-/**
- * The cases of the given kinds, after saying which of them are skipped and why; none where the folder does not exist.
- */
-export function casesOf(wanted: (kind: string) => boolean): CaseInfo[] {
-  if (!existsSync(folder)) {
-    console.warn(missing);
-    return [];
-  }
-  const cases = readdirSync(folder)
-    .filter((file) => file.endsWith('.json'))
-    .sort()
-    .map((file) => JSON.parse(readFileSync(join(folder, file), 'utf8')) as CaseInfo)
-    .filter(({ kind }) => wanted(kind));
-  const skipped = cases.flatMap((info) => {
-    const reason = reasonToSkip(info);
-    return reason === null ? [] : [`  ${info.case}: ${reason}`];
-  });
-  if (skipped.length > 0) console.warn(`skipped PyTorch cases:\n${skipped.join('\n')}`);
-  return cases;
-}
+/** The kinds of cases, and which test reads them. */
+export const caseKinds = {
+  model: 'model.test.ts, folder.test.ts',
+  trajectory: 'trajectory.test.ts',
+  router: 'latent-prototypes.test.ts',
+  measures: 'latent-prototypes.test.ts',
+  ema: 'latent-prototypes.test.ts',
+  routing: 'routers.test.ts',
+  assignment: 'routers.test.ts',
+  losses: 'losses.test.ts',
+  optimizer: 'optimisation.test.ts',
+  schedule: 'optimisation.test.ts',
+  metrics: 'balance.test.ts',
+  load_tracker: 'balance.test.ts',
+  placement: 'balance.test.ts',
+  health: 'specialisation.test.ts',
+  specialisation: 'specialisation.test.ts',
+  levels: 'levels.test.ts',
+} as const;
 
-export const missing: string = `no PyTorch fixtures in ${folder}: set LPR_FIXTURES to compare with them`;
+export type CaseKind = keyof typeof caseKinds;
 
 export class Fixture {
   readonly info: CaseInfo;
-  readonly tensors: ReadonlyMap<string, SafetensorsTensor>;
+  readonly #folder: string;
+  #tensors: ReadonlyMap<string, SafetensorsTensor> | null = null;
 
-  constructor(info: CaseInfo) {
+  constructor(folder: string, info: CaseInfo) {
     this.info = info;
-    this.tensors = decodeSafetensors(readFileSync(join(folder, `${info.case}.safetensors`)));
+    this.#folder = folder;
+  }
+
+  /** Read when first asked for. */
+  get tensors(): ReadonlyMap<string, SafetensorsTensor> {
+    const path = join(this.#folder, `${this.info.case}.safetensors`);
+    return (this.#tensors ??= decodeSafetensors(readFileSync(path)));
   }
 
   get(name: string): SafetensorsTensor {
@@ -85,6 +102,12 @@ export class Fixture {
     return Int32Array.from(this.get(name).data as BigInt64Array, Number);
   }
 
+  /** On a device; whole numbers as i32. */
+  tensor(device: Device, name: string): Tensor {
+    const { dtype, shape } = this.get(name);
+    return tensor(device, dtype === 'I64' ? this.integers(name) : this.values(name), shape);
+  }
+
   /** Names below a prefix. */
   names(prefix: string): string[] {
     return [...this.tensors.keys()].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
@@ -98,11 +121,31 @@ export class Fixture {
   /** The entry whose key is the longest prefix of the name. */
   tolerance(name: string): Tolerance {
     const { tolerances } = this.info;
-    const keys = Object.keys(tolerances).filter((key) => name.startsWith(key));
-    const key = name === 'out.grad_norm' ? 'out.loss' : keys.sort((a, b) => b.length - a.length)[0];
-    if (key === undefined) throw new Error(`${this.info.case} has no tolerance for ${name}`);
-    return tolerances[key]!;
+    const fitting = Object.keys(tolerances).filter((key) => name.startsWith(key));
+    const key = fitting.sort((a, b) => b.length - a.length)[0] ?? (name === 'out.grad_norm' ? 'out.loss' : '');
+    const found = tolerances[key];
+    if (found === undefined) throw new Error(`${this.info.case} has no tolerance for ${name}`);
+    return found;
   }
+}
+
+const known: readonly Fixture[] = folders.flatMap((folder) =>
+  readdirSync(folder)
+    .filter((file) => file.endsWith('.json'))
+    .sort()
+    .map((file) => new Fixture(folder, JSON.parse(readFileSync(join(folder, file), 'utf8')) as CaseInfo)),
+);
+
+/** All cases, of whatever kind. */
+export function allCases(): readonly Fixture[] {
+  return known;
+}
+
+/** The cases of a kind by name, as `it.for` takes them. Throws when there is none: a test without cases proves nothing. */
+export function casesOf(kind: CaseKind): [name: string, fixture: Fixture][] {
+  const found = known.filter(({ info }) => info.kind === kind);
+  if (found.length === 0) throw new Error(`no cases of kind ${kind} in ${folders.join(', ')}`);
+  return found.map((fixture) => [fixture.info.case, fixture]);
 }
 
 /** Collects what does not agree with a fixture, and which of its values nothing was compared with. */
@@ -115,12 +158,15 @@ export class Comparison {
     this.#fixture = fixture;
   }
 
-  /** `max |got - expected| <= atol + rtol max |expected|`. */
-  close(name: string, got: ArrayLike<number>): void {
+  /**
+   * `max |got - expected| <= atol + rtol max |expected|`. With `parts`, the largest of these counts too: numbers that
+   * the expected ones are sums of, which may cancel.
+   */
+  close(name: string, got: ArrayLike<number>, parts: ArrayLike<number> = []): void {
     const expected = this.#expected(name, got.length);
     const { atol, rtol } = this.#fixture.tolerance(name);
     let error = 0;
-    let largest = 0;
+    let largest = Array.from(parts).reduce((most, part) => Math.max(most, Math.abs(part)), 0);
     for (let i = 0; i < expected.length; i++) {
       // Math.max keeps NaN, which is within no bound.
       error = Math.max(error, Math.abs(got[i]! - expected[i]!));
@@ -156,8 +202,26 @@ export class Comparison {
     }
   }
 
+  /**
+   * Numbers that the case's JSON holds by name, against ours; null: undefined, so NaN. `at` says whose they are. Throws
+   * for a name that ours lack.
+   */
+  measures(
+    at: string,
+    got: Readonly<Record<string, number>>,
+    expected: Readonly<Record<string, number | null>>,
+    { atol, rtol }: Tolerance = this.#fixture.tolerance('expected'),
+  ): void {
+    for (const [name, value] of Object.entries(expected)) {
+      const own = got[name];
+      if (own === undefined) throw new Error(`${this.#fixture.info.case}: nothing of ours is called ${name}`);
+      const agrees = value === null ? Number.isNaN(own) : Math.abs(own - value) <= atol + rtol * Math.abs(value);
+      if (!agrees) this.problems.push(`${at}: ${name} is ${own}, expected ${value}`);
+    }
+  }
+
   /** Expected values that nothing was compared with, but for names that end as `informative` does. */
-  reportUncompared(informative: string | null): void {
+  reportUncompared(informative: string | null = null): void {
     for (const name of this.#fixture.tensors.keys()) {
       const expected = /^(out|grad|after)\./.test(name) && !this.#compared.has(name);
       if (expected && (informative === null || !name.endsWith(`.${informative}`))) {
@@ -173,19 +237,4 @@ export class Comparison {
     if (expected.length !== length) this.problems.push(`${name}: ${length} elements instead of ${expected.length}`);
     return expected;
   }
-}
-
-/** In the paper's formulation only one of two penalties is part of the loss; this one is stored for information. */
-export function informativePenalty({ config }: CaseInfo): string | null {
-  if (config['lpr_formulation'] !== 'paper') return null;
-  return config['paper_div_target'] === 'prototypes' ? 'div_tokens' : 'div_keys';
-}
-
-/** Why nothing can be compared with a case, or null. */
-export function reasonToSkip({ kind }: CaseInfo): string | null {
-  if (['metrics', 'load_tracker'].includes(kind)) return 'held to its fixture in packages/metrics';
-  if (['schedule', 'optimizer'].includes(kind)) return 'belongs to packages/train';
-  if (['measures', 'ema'].includes(kind)) return null;
-  if (!['model', 'router', 'trajectory'].includes(kind)) return `kind ${kind} is not built yet`;
-  return null;
 }

@@ -1,28 +1,31 @@
 /** Several runs beside each other. */
-import { lossBalance, lossBalanceSize } from '@lpr/charts';
+import {
+  curves,
+  type Figure,
+  loadHeldOut,
+  lossBalance,
+  overviewRuns,
+  overviewTable,
+  type RunParts,
+  stepTime,
+} from '@lpr/report';
 import type { JSX } from 'preact';
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo } from 'preact/hooks';
 import type { RunDetails, RunSummary, SeriesFile } from '../src/api.ts';
-import { Curves, StepTime } from './curves.tsx';
 import { api, useAll } from './fetching.ts';
-import { Figure } from './figure.tsx';
-import { figure, runNames, whole } from './format.ts';
+import { RunFigure } from './figure.tsx';
+import { useLevels } from './levels.ts';
 import { useRuns } from './live.ts';
-import { HeatmapFigure } from './loads.tsx';
-import { Link, navigate, pageOf } from './navigation.tsx';
+import { navigate, pageOf } from './navigation.tsx';
 import { Head, Problems } from './parts.tsx';
+import { RecordTable } from './record-table.tsx';
+import { namesOf, partsOf } from './run-parts.ts';
 
 /** More lines than this nobody tells apart. */
-const MOST_RUNS = 12;
+const MOST_RUNS = 16;
 const POINTS = 500;
 
-const MEASURES: readonly (readonly [name: string, of: (run: RunSummary) => number | null | undefined])[] = [
-  ['Test loss', ({ measures }) => measures.testLoss],
-  ['Training loss', ({ measures }) => measures.loss],
-  ['Gini', ({ measures }) => measures.balance.gini],
-  ['Min-max', ({ measures }) => measures.balance.minMax],
-  ['MaxVio', ({ measures }) => measures.balance.maxViolation],
-];
+const SHOWN: readonly Figure[] = [curves, lossBalance, loadHeldOut, stepTime];
 
 export function Compare({ ids }: { ids: readonly string[] }): JSX.Element {
   const { runs } = useRuns();
@@ -74,7 +77,6 @@ function Choice({ runs, ids }: { runs: readonly RunSummary[]; ids: readonly stri
 }
 
 function Chosen({ runs }: { runs: readonly RunSummary[] }): JSX.Element {
-  const names = runNames(runs);
   const series = useAll<SeriesFile>(
     runs.map((run) => api('series', { run: run.id, points: POINTS })),
     runs,
@@ -83,113 +85,47 @@ function Chosen({ runs }: { runs: readonly RunSummary[] }): JSX.Element {
     runs.map((run) => api('run', { run: run.id })),
     runs,
   );
-  const named = runs.flatMap((_, i) => {
-    const file = series[i]?.data;
-    return file === undefined || file.series['loss'] === undefined ? [] : [{ name: names[i]!, file }];
+  const levels = useLevels();
+  const read = runs.flatMap((run, i) => {
+    const [file, own] = [series[i]?.data, details[i]?.data];
+    return file === undefined || own === undefined ? [] : [{ run, file, details: own }];
   });
-  const errors = [...series, ...details].flatMap(({ error }, i) =>
-    error === undefined ? [] : [`${names[i % runs.length]}: ${error}`],
+  const names = namesOf(read.map((each) => each.details));
+  const parts = useMemo(
+    (): RunParts[] => read.map((each, i) => partsOf(names[i]!, each.details, each.file)),
+    [...series, ...details].map(({ data }) => data),
   );
-  const heldOut = runs.flatMap((_, i) => {
-    const counts = details[i]?.data?.evaluations.findLast((evaluation) => evaluation.counts !== null)?.counts;
-    return counts?.length ? [{ name: names[i]!, counts }] : [];
+  const errors = [...series, ...details].flatMap(({ error }, i) =>
+    error === undefined ? [] : [`${runs[i % runs.length]!.name}: ${error}`],
+  );
+  if (read.length === 0) {
+    return errors.length === 0 ? <p class="soft waiting">Reading the runs…</p> : <Problems problems={errors} />;
+  }
+  const rows = overviewRuns(
+    parts,
+    read.map(({ run }) => run.name),
+    { levels },
+  ).map((row, i) => {
+    const { step, measures } = read[i]!.run;
+    return { ...row, step, trainingLoss: measures.loss, tokensPerSecond: measures.tokensPerSecond };
   });
+  const table = overviewTable(rows);
   return (
     <>
       <Problems problems={[...new Set(errors)]} />
-      <FigureTable runs={runs} names={names} />
-      {named.length > 0 && (
-        <section class="panel">
-          <h2>Loss and balance</h2>
-          <Curves runs={named} label={`Loss and balance of ${names.join(', ')}`} />
-        </section>
-      )}
-      <LossAgainstBalance runs={runs} names={names} />
-      {heldOut.length > 0 && (
-        <section class="panel">
-          <h2>Expert loads on held-out text</h2>
-          <HeatmapFigure models={heldOut} label={`Expert loads of ${heldOut.map(({ name }) => name).join(', ')}`} />
-        </section>
-      )}
-      <StepTime runs={named} />
-      <Differences details={details.map(({ data }) => data)} names={names} />
+      <section class="panel">
+        <h2>{table.title}</h2>
+        <RecordTable
+          table={table}
+          label="Measures of the runs"
+          hrefOf={(row) => (read[row] === undefined ? undefined : pageOf('run', [read[row].run.id]))}
+        />
+      </section>
+      {SHOWN.map((figure) => (
+        <RunFigure key={figure.name} figure={figure} runs={parts} levels={levels} />
+      ))}
+      <Differences details={read.map((each) => each.details)} names={names} />
     </>
-  );
-}
-
-function FigureTable({ runs, names }: { runs: readonly RunSummary[]; names: readonly string[] }): JSX.Element {
-  return (
-    <section class="panel">
-      <h2>Figures</h2>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Figures of the runs">
-        <table>
-          <Head
-            names={['Run', 'Router', ...MEASURES.map(([name]) => name), 'Tokens a second', 'Step']}
-            words={['Router']}
-          />
-          <tbody>
-            {runs.map((run, i) => (
-              <tr key={run.id}>
-                <th scope="row">
-                  <Link href={pageOf('run', [run.id])}>{names[i]}</Link>
-                </th>
-                <td class="text">{run.router ?? '–'}</td>
-                {MEASURES.map(([name, of]) => (
-                  <td key={name}>{figure(of(run))}</td>
-                ))}
-                <td>{whole(run.measures.tokensPerSecond)}</td>
-                <td>{whole(run.step)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </section>
-  );
-}
-
-function LossAgainstBalance({
-  runs,
-  names,
-}: {
-  runs: readonly RunSummary[];
-  names: readonly string[];
-}): JSX.Element | null {
-  const [balance, setBalance] = useState<'gini' | 'minMax'>('gini');
-  const points = runs.flatMap((run, i) => {
-    const { testLoss } = run.measures;
-    const { [balance]: level = null } = run.measures.balance;
-    return testLoss === null || level === null
-      ? []
-      : [{ name: names[i]!, ...(run.router !== null && { group: run.router }), loss: testLoss, balance: level }];
-  });
-  const key = JSON.stringify(points);
-  const stable = useMemo(() => points, [key]);
-  if (points.length < 2) return null;
-  return (
-    <section class="panel">
-      <h2>Test loss against balance</h2>
-      <div class="controls">
-        {(['gini', 'minMax'] as const).map((each) => (
-          <button key={each} type="button" aria-pressed={balance === each} onClick={() => setBalance(each)}>
-            {each === 'gini' ? 'Gini' : 'Min-max'}
-          </button>
-        ))}
-      </div>
-      <Figure
-        label={`Test loss against ${balance}`}
-        inputs={[stable, balance]}
-        draw={(width, theme) => {
-          const input = { runs: stable, balance, width: Math.min(width, 900) };
-          return { option: lossBalance(input, theme), size: lossBalanceSize(input) };
-        }}
-        table={() => ({
-          header: ['run', 'router', 'test loss', balance],
-          rows: points.map(({ name, group, loss, balance: level }) => [name, group ?? '', loss, level]),
-        })}
-      />
-      {points.length < runs.length && <p class="soft hint">Runs without an evaluation are left out.</p>}
-    </section>
   );
 }
 
@@ -198,14 +134,14 @@ function Differences({
   details,
   names,
 }: {
-  details: readonly (RunDetails | undefined)[];
+  details: readonly RunDetails[];
   names: readonly string[];
 }): JSX.Element | null {
-  const settings = details.map((run) => new Map(run?.settings));
+  const settings = details.map((run) => new Map(run.settings));
   const paths = [...new Set(settings.flatMap((run) => [...run.keys()]))].filter(
     (path) => new Set(settings.map((run) => run.get(path))).size > 1,
   );
-  if (paths.length === 0 || details.includes(undefined)) return null;
+  if (paths.length === 0) return null;
   return (
     <section class="panel">
       <h2>Settings that differ</h2>

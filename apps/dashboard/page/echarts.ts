@@ -5,7 +5,7 @@ import {
   GraphicComponent,
   GridComponent,
   LegendComponent,
-  MarkLineComponent,
+  MarkAreaComponent,
   TitleComponent,
   TooltipComponent,
 } from 'echarts/components';
@@ -23,7 +23,7 @@ use([
   GraphicComponent,
   GridComponent,
   LegendComponent,
-  MarkLineComponent,
+  MarkAreaComponent,
   TitleComponent,
   TooltipComponent,
   LabelLayout,

@@ -1,11 +1,11 @@
 /** The router explorer: a text, and which experts of a checkpoint see each of its tokens. */
-import { routingStrip, type RoutingStripInput, routingStripSize } from '@lpr/charts';
+import { formatMeasure, routingStrip, routingStripRecord } from '@lpr/report';
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { MAX_TEXT_CHARACTERS, type RoutedText, type RouteRequest, type RunDetails } from '../src/api.ts';
 import { api, postJson, useJson } from './fetching.ts';
-import { Figure } from './figure.tsx';
-import { figure, whole } from './format.ts';
+import { FigureView } from './figure.tsx';
+import { whole } from './format.ts';
 import { useRuns } from './live.ts';
 import { navigate, pageOf } from './navigation.tsx';
 import { Head, Problems } from './parts.tsx';
@@ -177,28 +177,9 @@ function Routed({ routed, run }: { routed: RoutedText; run: string }): JSX.Eleme
       </section>
       <section class="panel">
         <h2>All tokens</h2>
-        <Figure
-          label={`Routing of a text by ${run}`}
+        <FigureView
+          make={() => routingStrip.picture(routingStripRecord(run, 'the text above', routed.step, stripOf(routed)))}
           inputs={[routed, run]}
-          draw={(width, theme) => {
-            const input = { ...stripOf(routed, run), width };
-            return { option: routingStrip(input, theme), size: routingStripSize(input) };
-          }}
-          table={() => ({
-            header: ['token', 'text', 'layer', 'slot', 'expert', 'weight'],
-            rows: layers.flatMap((number, row) =>
-              tokens.flatMap(({ text }, i) =>
-                Array.from({ length: slots }, (_, slot) => [
-                  i,
-                  text,
-                  number,
-                  slot,
-                  routed.chosen[row]![i * slots + slot]!,
-                  routed.weights[row]![i * slots + slot]!,
-                ]),
-              ),
-            ),
-          })}
         />
       </section>
     </>
@@ -226,7 +207,7 @@ function TokenExperts({ routed, token }: { routed: RoutedText; token: number }):
                       <span class="bar">
                         <span style={{ width: `${Math.min(100, Math.max(0, weight * 100))}%` }} />
                       </span>
-                      {figure(weight, 2)}
+                      {formatMeasure(weight, 2)}
                     </span>
                   );
                 })}
@@ -240,14 +221,10 @@ function TokenExperts({ routed, token }: { routed: RoutedText; token: number }):
 }
 
 /** The routed text as the figure takes it: a slot without an expert has weight 0 there. */
-function stripOf(
-  { layers, slots, tokens, chosen, weights }: RoutedText,
-  name: string,
-): Omit<RoutingStripInput, 'width'> {
+function stripOf({ layers, slots, tokens, chosen, weights }: RoutedText): Parameters<typeof routingStripRecord>[3] {
   const rows = (values: readonly number[]): number[][] =>
     tokens.map((_, token) => values.slice(token * slots, (token + 1) * slots));
   return {
-    name,
     tokens: tokens.map(({ text }) => text),
     layers: layers.map((layer, row) => ({ layer, experts: rows(chosen[row]!), weights: rows(weights[row]!) })),
   };

@@ -1,29 +1,21 @@
 /**
- * One figure of @lpr/charts in the page: as wide as its place, in the page's theme, for mouse and keyboard, to take
- * away as PNG or CSV.
+ * A figure of @lpr/report in the page: as wide as its place, in the page's theme, for mouse and keyboard, to take away as
+ * PNG or CSV.
  */
-import type { ThemeName } from '@lpr/charts';
-import type { ECharts, EChartsOption } from 'echarts';
-import type { JSX } from 'preact';
+import type { Drawn, ThemeName } from '@lpr/charts';
+import { type Figure, type Picture, type RunParts, toCsv } from '@lpr/report';
+import type { LevelSource } from '@lpr/report/tables';
+import type { ECharts } from 'echarts';
+import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { type Table, toCsv } from './csv.ts';
 import { download } from './download.ts';
 import { currentTheme, onTheme } from './theme.ts';
 import { textTooltips } from './tooltips.ts';
 
-export interface Drawn {
-  readonly option: EChartsOption;
-  readonly size: { readonly width: number; readonly height: number };
-}
-
 interface Props {
-  /** What the figure shows, for those who cannot see it, and as the name of its files. */
-  readonly label: string;
-  /** What `draw` reads: it is drawn anew when one of them is another. */
+  readonly make: () => Picture;
+  /** What `make` reads: it is made anew when one of them is another. */
   readonly inputs: readonly unknown[];
-  /** Draws it for a width. */
-  readonly draw: (width: number, theme: ThemeName) => Drawn;
-  readonly table: () => Table;
   /** Values of the point that was clicked. */
   readonly onPick?: (series: number, value: readonly number[]) => void;
 }
@@ -31,7 +23,54 @@ interface Props {
 /** What a PNG is wide, whatever the page is. */
 const EXPORT_WIDTH = 1200;
 
-export function Figure({ label, inputs, draw, table, onPick }: Props): JSX.Element {
+/** A figure of whole runs with its heading; nothing where the runs have nothing for it. Of several pictures one at a time. */
+export function RunFigure({
+  figure,
+  runs,
+  levels,
+}: {
+  figure: Figure;
+  runs: readonly RunParts[];
+  levels: LevelSource;
+}): JSX.Element | null {
+  const [chosen, choose] = useState(0);
+  const { value: pictures, problem } = useMemo(
+    () => attempt(() => figure.pictures(runs, { levels }).pictures),
+    [figure, runs, levels],
+  );
+  if (problem !== null) return <Panel heading={figure.heading}>{cannotDraw(problem)}</Panel>;
+  const shown = pictures[Math.min(chosen, pictures.length - 1)];
+  if (shown === undefined) return null;
+  return (
+    <Panel heading={figure.heading}>
+      {pictures.length > 1 && (
+        <div class="controls">
+          {pictures.map((picture, i) => (
+            <button key={i} type="button" aria-pressed={picture === shown} onClick={() => choose(i)}>
+              {picture.record.of.label}
+            </button>
+          ))}
+        </div>
+      )}
+      <FigureView make={() => shown} inputs={[shown]} />
+    </Panel>
+  );
+}
+
+function Panel({ heading, children }: { heading: string; children: ComponentChildren }): JSX.Element {
+  return (
+    <section class="panel">
+      <h2>{heading}</h2>
+      {children}
+    </section>
+  );
+}
+
+function cannotDraw(problem: string): JSX.Element {
+  return <p class="problem">This figure cannot be drawn: {problem}</p>;
+}
+
+export function FigureView({ make, inputs, onPick }: Props): JSX.Element {
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<ECharts | null>(null);
   const [ready, setReady] = useState(false);
@@ -39,13 +78,16 @@ export function Figure({ label, inputs, draw, table, onPick }: Props): JSX.Eleme
   const [pointed, setPointed] = useState(false);
   const width = useWidthOnceNear(place);
   const theme = useTheme();
-  const { drawn, problem } = useMemo((): { drawn: Drawn | null; problem: string | null } => {
-    try {
-      return { drawn: width > 0 ? draw(width, theme) : null, problem: null };
-    } catch (error) {
-      return { drawn: null, problem: error instanceof Error ? error.message : String(error) };
-    }
-  }, [width, theme, ...inputs]);
+  const made = useMemo(() => attempt(make), inputs);
+  const picture = made.value;
+  const { value: drawn, problem } = useMemo(
+    () =>
+      picture === null || width === 0
+        ? { value: null, problem: made.problem }
+        : attempt(() => picture.draw({ width, theme })),
+    [width, theme, picture],
+  );
+  const label = picture === null ? 'A figure' : labelOf(picture);
 
   useEffect(() => {
     let gone = false;
@@ -79,13 +121,17 @@ export function Figure({ label, inputs, draw, table, onPick }: Props): JSX.Eleme
   }, [ready]);
 
   const png = async (): Promise<void> => {
-    const blob = await pngOf(draw(EXPORT_WIDTH, 'light'));
+    if (picture === null) return;
+    const blob = await pngOf(picture.drawWithNotes({ width: EXPORT_WIDTH, theme: 'light' }));
     if (blob !== null) download(`${label}.png`, blob);
   };
-  const csv = (): void => download(`${label}.csv`, new Blob([toCsv(table())], { type: 'text/csv' }));
+  const csv = (): void => {
+    if (picture !== null) download(`${label}.csv`, new Blob([toCsv(picture.table())], { type: 'text/csv' }));
+  };
   return (
     <figure class="figure" aria-busy={!shown}>
-      {problem !== null && <p class="problem">This figure cannot be drawn: {problem}</p>}
+      {problem !== null && cannotDraw(problem)}
+      {picture !== null && <p class="title">{picture.record.title}</p>}
       <div class="canvas-scroll">
         <div
           ref={place}
@@ -98,6 +144,13 @@ export function Figure({ label, inputs, draw, table, onPick }: Props): JSX.Eleme
           style={{ height: `${drawn?.size.height ?? 320}px`, width: drawn === null ? '100%' : `${drawn.size.width}px` }}
         />
       </div>
+      {picture !== null && picture.record.notes.length > 0 && (
+        <ul class="notes soft">
+          {picture.record.notes.map((note) => (
+            <li key={note}>{note}</li>
+          ))}
+        </ul>
+      )}
       <figcaption>
         <button type="button" class="quiet" onClick={() => void png()} aria-label={`${label}: save as PNG`}>
           PNG
@@ -108,6 +161,20 @@ export function Figure({ label, inputs, draw, table, onPick }: Props): JSX.Eleme
       </figcaption>
     </figure>
   );
+}
+
+/** What it makes, or why it cannot. */
+function attempt<T>(make: () => T): { value: T; problem: null } | { value: null; problem: string } {
+  try {
+    return { value: make(), problem: null };
+  } catch (error) {
+    return { value: null, problem: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** What a figure shows, for those who cannot see it, and as the name of its files. */
+function labelOf({ record: { title, of } }: Picture): string {
+  return `${title}: ${of.runs.join(', ')}`;
 }
 
 export function useTheme(): ThemeName {

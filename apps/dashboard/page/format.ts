@@ -1,14 +1,7 @@
 /** Numbers and times as the page writes them. */
 
-/** Three decimals for figures of balance and losses; a dash where there is none. */
-export function figure(value: number | null | undefined, digits = 3): string {
-  if (value === null || value === undefined) return '–';
-  const small = Math.abs(value) < 0.5 * 10 ** -digits && value !== 0;
-  return small ? value.toExponential(1) : value.toFixed(digits);
-}
-
 export function whole(value: number | null | undefined): string {
-  return value === null || value === undefined ? '–' : Math.round(value).toLocaleString('en');
+  return value === null || value === undefined ? '-' : Math.round(value).toLocaleString('en');
 }
 
 export function bytes(value: number): string {
@@ -32,9 +25,4 @@ export function ago(time: number): string {
     if (count >= 1) return `${count} ${unit}${count === 1 ? '' : 's'} ago`;
   }
   return 'just now';
-}
-
-/** A name for each run that tells it apart: its folder's, or its path where two have one. */
-export function runNames(runs: readonly { readonly id: string; readonly name: string }[]): string[] {
-  return runs.map((run) => (runs.filter(({ name }) => name === run.name).length > 1 ? run.id : run.name));
 }

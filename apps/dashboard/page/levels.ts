@@ -1,41 +1,41 @@
-/** Reference levels, each size simulated once. */
-import type { ReferenceLevel } from '@lpr/charts';
-import { useEffect, useState } from 'preact/hooks';
-import type { LevelsSize } from '../src/levels.ts';
+/** Reference levels, each size simulated once, beside the page. */
+import type { LevelSize, LevelSource, RunLevels } from '@lpr/report/tables';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 
-const NONE: readonly ReferenceLevel[] = [];
-const known = new Map<string, readonly ReferenceLevel[]>();
+const known = new Map<string, RunLevels>();
 const asked = new Set<string>();
 const answered = new EventTarget();
 let worker: Worker | null = null;
 
-/** The levels of a size; none until they are simulated. */
-export function useLevels(size: LevelsSize): readonly ReferenceLevel[] {
-  const key = JSON.stringify(size);
-  const [, redraw] = useState(0);
+/** Levels by their size; those that are not there yet come, and with them another source. */
+export function useLevels(): LevelSource {
+  const [count, setCount] = useState(known.size);
   useEffect(() => {
-    if (size.tokens <= 0 || size.topK > size.experts || known.has(key)) return undefined;
-    const update = (): void => redraw((count) => count + 1);
-    answered.addEventListener(key, update);
-    ask(key, size);
-    return () => answered.removeEventListener(key, update);
-  }, [key]);
-  return known.get(key) ?? NONE;
+    const update = (): void => setCount(known.size);
+    answered.addEventListener('levels', update);
+    update();
+    return () => answered.removeEventListener('levels', update);
+  }, []);
+  return useMemo(
+    () => (size) => {
+      const key = JSON.stringify(size);
+      const levels = known.get(key);
+      if (levels === undefined) ask(key, size);
+      return levels;
+    },
+    [count],
+  );
 }
 
-function ask(key: string, size: LevelsSize): void {
+function ask(key: string, size: LevelSize): void {
   if (asked.has(key)) return;
   asked.add(key);
   if (worker === null) {
     worker = new Worker('/levels-worker.js', { type: 'module' });
-    worker.addEventListener(
-      'message',
-      ({ data }: MessageEvent<{ size: LevelsSize; levels: readonly ReferenceLevel[] }>) => {
-        const answer = JSON.stringify(data.size);
-        known.set(answer, data.levels);
-        answered.dispatchEvent(new Event(answer));
-      },
-    );
+    worker.addEventListener('message', ({ data }: MessageEvent<RunLevels>) => {
+      known.set(JSON.stringify(data.size), data);
+      answered.dispatchEvent(new Event('levels'));
+    });
   }
   worker.postMessage(size);
 }

@@ -1,22 +1,25 @@
 /** The loads of a run: all layers at any moment of training, and one layer or expert over time. */
+import { balanceReport, type LoadWindow } from '@lpr/metrics';
 import {
-  type HeatmapModel,
-  heatmapSize,
-  loadHeatmap,
+  expertLoad,
+  expertLoadRecord,
+  formatMeasure,
+  loadHeldOut,
   loadHistory,
-  loadHistorySize,
-  lorenzCurves,
-  lorenzSize,
-} from '@lpr/charts';
-import { balanceReport, type LoadFile, type LoadWindow } from '@lpr/metrics';
+  loadHistoryRecord,
+  loadRecord,
+  loadTraining,
+  lorenz,
+  lorenzRecord,
+  shownMeasures,
+} from '@lpr/report';
+import type { LevelSource } from '@lpr/report/tables';
 import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import type { Evaluation, LoadsInfo, RunSummary } from '../src/api.ts';
-import { ExpertLoad } from './expert.tsx';
-import type { Table } from './csv.ts';
 import { api, useLoads } from './fetching.ts';
-import { Figure } from './figure.tsx';
-import { figure, whole } from './format.ts';
+import { FigureView } from './figure.tsx';
+import { whole } from './format.ts';
 import { Head, NumberChoice, Problems } from './parts.tsx';
 
 /** Columns of a layer's history: no more than there are pixels for, and no more cells than a page draws at once. */
@@ -26,14 +29,21 @@ function historyPoints({ experts }: LoadsInfo): number {
 
 interface Props {
   readonly run: RunSummary;
+  /** Of the run, as in its pictures. */
+  readonly name: string;
   readonly loads: LoadsInfo;
   readonly evaluation: Evaluation | undefined;
+  readonly latentDim: number | null;
+  readonly levels: LevelSource;
 }
+
+/** Loads at a moment, as the figures take them. */
+type MomentLoads = Parameters<typeof loadRecord>[1][number] & { readonly text: 'held-out' | 'training' };
 
 /** What the heatmap shows: the newest window, one that the reader chose, or the held-out evaluation. */
 type Moment = 'newest' | 'heldOut' | number;
 
-export function Loads({ run, loads, evaluation }: Props): JSX.Element {
+export function Loads({ run, name, loads, evaluation, latentDim, levels }: Props): JSX.Element {
   const heldOut = evaluation?.counts ?? undefined;
   const [moment, setMoment] = useState<Moment>('newest');
   const [layer, setLayer] = useState(0);
@@ -47,7 +57,13 @@ export function Loads({ run, loads, evaluation }: Props): JSX.Element {
     true,
   );
   const window = data?.windows[0];
-  const counts = moment === 'heldOut' && heldOut !== undefined ? heldOut : window?.counts;
+  const shown = useMemo((): MomentLoads | undefined => {
+    if (moment === 'heldOut' && evaluation !== undefined && heldOut !== undefined) {
+      const { evaluatedTokens: tokens, step } = evaluation;
+      return { text: 'held-out', name, counts: heldOut, tokens, step, latentDim };
+    }
+    return window === undefined ? undefined : { text: 'training', name, ...window, latentDim };
+  }, [moment === 'heldOut', heldOut, window, name, latentDim]);
   const when = moment === 'heldOut' ? 'held-out text' : window === undefined ? '' : `step ${whole(window.step)}`;
   const pick = (_: number, [column = 0, row = 0]: readonly number[]): void => {
     setLayer(row);
@@ -82,13 +98,17 @@ export function Loads({ run, loads, evaluation }: Props): JSX.Element {
           )}
         </div>
         <Problems problems={error === undefined ? [] : [`The loads cannot be read: ${error}`]} />
-        {counts === undefined ? (
+        {shown === undefined ? (
           <p class="soft waiting">{loads.windows === 0 ? 'No logging window has closed yet.' : 'Reading the loads…'}</p>
         ) : (
-          <HeatmapFigure
-            models={[{ name: `${run.name}, ${when}`, counts }]}
+          <FigureView
+            make={() =>
+              (shown.text === 'held-out' ? loadHeldOut : loadTraining).picture(
+                loadRecord(shown.text, [shown], { levels }),
+              )
+            }
+            inputs={[shown, levels]}
             onPick={pick}
-            label={`Expert loads of ${run.name}`}
           />
         )}
         <p class="soft hint">Click a cell, or choose below, to look into a layer and an expert.</p>
@@ -99,46 +119,25 @@ export function Loads({ run, loads, evaluation }: Props): JSX.Element {
           <NumberChoice name="Layer" count={loads.layers} value={layer} onChange={setLayer} />
           <NumberChoice name="Expert" count={loads.experts} value={expert} onChange={setExpert} />
         </div>
-        <LayerHistory run={run} loads={loads} layer={layer} expert={expert} onPick={setExpert} />
-        {counts?.[layer] !== undefined && (
-          <LayerNow run={run} layer={layer} counts={counts[layer]} when={when} chosen={expert} choose={setExpert} />
+        <LayerHistory run={run} name={name} loads={loads} layer={layer} expert={expert} onPick={setExpert} />
+        {shown?.counts[layer] !== undefined && (
+          <LayerNow loads={shown} layer={layer} levels={levels} when={when} chosen={expert} choose={setExpert} />
         )}
       </section>
     </>
   );
 }
 
-export function HeatmapFigure({
-  models,
-  label,
-  onPick,
-}: {
-  models: readonly HeatmapModel[];
-  label: string;
-  onPick?: (series: number, value: readonly number[]) => void;
-}): JSX.Element {
-  return (
-    <Figure
-      label={label}
-      inputs={models.flatMap(({ name, counts }) => [name, counts])}
-      draw={(width, theme) => {
-        const input = { models, maxWidth: width };
-        return { option: loadHeatmap(input, theme), size: heatmapSize(input) };
-      }}
-      table={() => heatmapTable(models)}
-      {...(onPick && { onPick })}
-    />
-  );
-}
-
 function LayerHistory({
   run,
+  name,
   loads,
   layer,
   expert,
   onPick,
 }: {
   run: RunSummary;
+  name: string;
   loads: LoadsInfo;
   layer: number;
   expert: number;
@@ -153,66 +152,54 @@ function LayerHistory({
   const windows = useMemo(() => data?.windows.map(({ step, counts }) => ({ step, counts: counts[0]! })) ?? [], [data]);
   if (data === undefined)
     return <Problems problems={error === undefined ? [] : [`The loads cannot be read: ${error}`]} />;
-  const every = Math.ceil(loads.windows / points);
   return (
     <>
-      <Figure
-        label={`Loads of layer ${layer} of ${run.name} over its steps`}
-        inputs={[data, layer]}
-        draw={(width, theme) => {
-          const input = {
-            panels: [{ name: `Layer ${layer}`, windows }],
-            maxWidth: width,
-          };
-          return { option: loadHistory(input, theme), size: loadHistorySize(input) };
-        }}
-        table={() => historyTable(data)}
+      <FigureView
+        make={() => loadHistory.picture(loadHistoryRecord(name, data, [{ layer, at: 0 }], loads.windows))}
+        inputs={[data, name, layer, loads.windows]}
         onPick={(_, [, row = 0]) => onPick(row)}
       />
-      {every > 1 && (
-        <p class="soft hint">
-          {windows.length} of {whole(loads.windows)} logging windows, every {every}th.
-        </p>
-      )}
-      <ExpertLoad run={run} layer={layer} expert={expert} windows={windows} />
+      <FigureView
+        make={() => expertLoad.picture(expertLoadRecord(name, { layer, expert, windows }))}
+        inputs={[windows, name, layer, expert]}
+      />
     </>
   );
 }
 
 function LayerNow({
-  run,
+  loads,
   layer,
-  counts,
+  levels,
   when,
   chosen,
   choose,
 }: {
-  run: RunSummary;
+  loads: MomentLoads;
   layer: number;
-  counts: LoadWindow['counts'][number];
+  levels: LevelSource;
   when: string;
   chosen: number;
   choose: (expert: number) => void;
 }): JSX.Element {
+  const counts: LoadWindow['counts'][number] = loads.counts[layer]!;
   const report = balanceReport(counts);
   const total = Array.from(counts).reduce((sum, count) => sum + count, 0);
   const ranked = Array.from(counts, (count, expert) => ({ expert, count })).toSorted((a, b) => b.count - a.count);
   const name = `Layer ${layer}, ${when}`;
+  const measures = shownMeasures('short').map(
+    ({ key, title, decimals }) => `${title} ${formatMeasure(report[key], decimals)}`,
+  );
   return (
     <div class="split">
-      <Figure
-        label={`Lorenz curve of layer ${layer} of ${run.name}`}
-        inputs={[name, counts]}
-        draw={(width, theme) => {
-          const input = { models: [{ name, counts: [counts] }], width: Math.min(width, 440) };
-          return { option: lorenzCurves(input, theme), size: lorenzSize(input) };
-        }}
-        table={() => heatmapTable([{ name, counts: [counts] }])}
+      <FigureView
+        make={() => lorenz.picture(lorenzRecord(loads.text, [{ ...loads, counts: [counts] }], { levels }, layer))}
+        inputs={[loads, layer, levels]}
       />
       <div>
         <h3>{name}</h3>
         <p class="soft">
-          Gini {figure(report.gini)} · min-max {figure(report.minMax)} · MaxVio {figure(report.maxViolation)} ·{' '}
+          {measures.join(' · ')} ·{' '}
           {report.deadExperts === 0 ? 'no expert dead' : `${report.deadExperts} of ${counts.length} experts dead`}
         </p>
         <div class="scroll" tabIndex={0} role="region" aria-label={`Experts of layer ${layer} by load`}>
@@ -227,7 +214,7 @@ function LayerNow({
                     </button>
                   </td>
                   <td>{whole(count)}</td>
-                  <td>{figure(total === 0 ? null : (count * counts.length) / total)}</td>
+                  <td>{formatMeasure(total === 0 ? null : (count * counts.length) / total)}</td>
                 </tr>
               ))}
             </tbody>
@@ -236,20 +223,4 @@ function LayerNow({
       </div>
     </div>
   );
-}
-
-function heatmapTable(models: readonly HeatmapModel[]): Table {
-  return {
-    header: ['model', 'layer', 'expert', 'load'],
-    rows: models.flatMap(({ name, counts }) =>
-      counts.flatMap((loads, layer) => Array.from(loads, (load, expert) => [name, layer, expert, load])),
-    ),
-  };
-}
-
-function historyTable({ windows, shape }: LoadFile): Table {
-  return {
-    header: ['step', 'tokens', ...Array.from({ length: shape.experts }, (_, expert) => `expert ${expert}`)],
-    rows: windows.map(({ step, tokens, counts }) => [step, tokens, ...Array.from(counts[0]!)]),
-  };
 }

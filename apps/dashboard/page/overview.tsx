@@ -1,8 +1,9 @@
 /** All runs at a glance. */
+import { formatMeasure, leadMeasure } from '@lpr/report/tables';
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { RunSummary } from '../src/api.ts';
-import { ago, figure, whole } from './format.ts';
+import { ago, whole } from './format.ts';
 import { useRuns } from './live.ts';
 import { Link, navigate, pageOf } from './navigation.tsx';
 import { Sparkline, Status } from './parts.tsx';
@@ -10,10 +11,17 @@ import { Sparkline, Status } from './parts.tsx';
 const ORDERS: Readonly<Record<string, (a: RunSummary, b: RunSummary) => number>> = {
   newest: (a, b) => b.updatedAt - a.updatedAt,
   name: (a, b) => (a.id < b.id ? -1 : 1),
-  'best balance': (a, b) => (a.measures.balance.gini ?? Infinity) - (b.measures.balance.gini ?? Infinity),
+  'best balance': (a, b) => imbalanceOf(a) - imbalanceOf(b),
   'lowest loss': (a, b) =>
     (a.measures.testLoss ?? a.measures.loss ?? Infinity) - (b.measures.testLoss ?? b.measures.loss ?? Infinity),
 };
+
+/** How far from balance; what is not known comes last. */
+function imbalanceOf({ measures }: RunSummary): number {
+  const value = measures.balance[leadMeasure.key] ?? null;
+  if (value === null) return Infinity;
+  return leadMeasure.growsWithBalance ? -value : value;
+}
 
 export function Overview(): JSX.Element {
   const { runs, folder } = useRuns();
@@ -103,15 +111,19 @@ function Card({ run, chosen, toggle }: { run: RunSummary; chosen: boolean; toggl
         <div>
           <dt>{measures.testLoss === null ? 'Loss' : 'Test loss'}</dt>
           <dd>
-            {figure(measures.testLoss ?? measures.loss)}
+            {formatMeasure(measures.testLoss ?? measures.loss)}
             <Sparkline values={sparklines.loss} label={`loss of ${run.name} over its steps`} />
           </dd>
         </div>
         <div>
-          <dt>Gini</dt>
+          <dt>{leadMeasure.title}</dt>
           <dd>
-            {figure(measures.balance.gini)}
-            <Sparkline values={sparklines.gini} label={`Gini of ${run.name} over its steps`} floor={0} />
+            {formatMeasure(measures.balance[leadMeasure.key], leadMeasure.decimals)}
+            <Sparkline
+              values={sparklines.balance}
+              label={`${leadMeasure.title} of ${run.name} over its steps`}
+              floor={0}
+            />
           </dd>
         </div>
       </dl>

@@ -1,19 +1,29 @@
 /** Everything about one run, kept up to date while it trains. */
+import {
+  CURVE_POINTS,
+  curves as curvesFigure,
+  curvesRecord,
+  evaluationsTable,
+  formatMeasure,
+  gradients,
+  shownExperts,
+  shownMeasures,
+  stepTime,
+} from '@lpr/report';
 import type { JSX } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { Evaluation, RunDetails, RunSummary, SeriesFile } from '../src/api.ts';
-import { Curves, GradientNorms, StepTime } from './curves.tsx';
 import { api, useJson } from './fetching.ts';
-import { ago, bytes, figure, whole } from './format.ts';
+import { FigureView, RunFigure } from './figure.tsx';
+import { ago, bytes, whole } from './format.ts';
 import { useLevels } from './levels.ts';
 import { useRuns } from './live.ts';
 import { Loads } from './loads.tsx';
 import { Link, pageOf } from './navigation.tsx';
-import { Head, Problems, Status, Tiles } from './parts.tsx';
+import { Problems, Status, Tiles } from './parts.tsx';
+import { RecordTable } from './record-table.tsx';
+import { namesOf, partsOf } from './run-parts.ts';
 import { Traces } from './traces.tsx';
-
-/** Points of a curve: about as many as a wide page has pixels for. */
-const POINTS = 1000;
 
 /** Parts of the run, up to its newest step, that its curves can show. */
 const SHARES = [
@@ -28,21 +38,24 @@ export function RunPage({ id }: { id: string }): JSX.Element {
   const live = runs?.find((run) => run.id === id);
   const { data: details, error } = useJson<RunDetails>(api('run', { run: id }), live);
   const [share, setShare] = useState<number>(1);
-  const { data: file } = useJson<SeriesFile>(api('series', { run: id, points: POINTS }), live);
+  const { data: file } = useJson<SeriesFile>(api('series', { run: id, points: CURVE_POINTS }), live);
   // In hundreds, so that a run under way does not ask for another part at each step.
   const from = Math.floor(((1 - share) * (live?.step ?? 0)) / 100) * 100;
   const { data: part } = useJson<SeriesFile>(
-    share === 1 ? null : api('series', { run: id, points: POINTS, from }),
+    share === 1 ? null : api('series', { run: id, points: CURVE_POINTS, from }),
     live,
   );
   const run = live ?? details?.summary;
   useEffect(() => {
     document.title = `${run?.name ?? id} · LPR dashboard`;
   }, [run?.name, id]);
-  const { experts = 1, topK = 1, windowTokens = 0 } = details?.loads ?? {};
-  const latentDim = Number(details?.settings.find(([path]) => path === 'lpr.latentDim')?.[1] ?? 16);
-  const levels = useLevels({ experts, topK, tokens: windowTokens, latentDim });
-  if (run === undefined || details === undefined || file === undefined) {
+  const levels = useLevels();
+  const parts = useMemo(
+    () => (details === undefined || file === undefined ? undefined : partsOf(namesOf([details])[0]!, details, file)),
+    [details, file],
+  );
+  const alone = useMemo(() => (parts === undefined ? [] : [parts]), [parts]);
+  if (run === undefined || details === undefined || file === undefined || parts === undefined) {
     return error === undefined ? (
       <p class="soft waiting">Reading the run…</p>
     ) : (
@@ -54,7 +67,8 @@ export function RunPage({ id }: { id: string }): JSX.Element {
     );
   }
   const finished = details.evaluations.findLast(({ final }) => final);
-  const named = { name: run.name, file };
+  const { name, window } = parts;
+  const { latentDim } = details.facts;
   const curves = (share === 1 ? file : part) ?? file;
   return (
     <>
@@ -82,17 +96,16 @@ export function RunPage({ id }: { id: string }): JSX.Element {
                 </button>
               ))}
             </div>
-            <Curves
-              runs={[{ name: run.name, file: curves }]}
-              from={share === 1 ? 0 : from}
-              references={levels}
-              label={`Loss and balance of ${run.name}`}
+            <FigureView
+              make={() =>
+                curvesFigure.picture(
+                  curvesRecord([{ name, file: curves, window, latentDim }], { levels }, share === 1 ? 0 : from),
+                )
+              }
+              inputs={[parts, curves, levels, share, from]}
             />
           </>
         )}
-        <p class="soft hint">
-          Each point is {curves.valuesPerPoint === 1 ? 'one step' : `the mean of ${curves.valuesPerPoint} steps`}.
-        </p>
       </section>
       {details.loads === null ? (
         <section class="panel">
@@ -102,11 +115,18 @@ export function RunPage({ id }: { id: string }): JSX.Element {
           </p>
         </section>
       ) : (
-        <Loads run={run} loads={details.loads} evaluation={finished} />
+        <Loads
+          run={run}
+          name={name}
+          loads={details.loads}
+          evaluation={finished}
+          latentDim={latentDim}
+          levels={levels}
+        />
       )}
-      <Traces run={run} steps={details.traces} />
-      <GradientNorms run={named} />
-      <StepTime runs={[named]} />
+      <Traces run={run} name={name} steps={details.traces} />
+      <RunFigure figure={gradients} runs={alone} levels={levels} />
+      <RunFigure figure={stepTime} runs={alone} levels={levels} />
       <Evaluations evaluations={details.evaluations} />
       <Settings details={details} />
     </>
@@ -136,15 +156,17 @@ function tilesOf(
   const heldOut = evaluations.some(({ final }) => final);
   const where = heldOut ? 'held-out text' : 'newest window';
   return [
-    { name: 'Training loss', value: figure(measures.loss), note: 'newest step, nats' },
-    { name: 'Test loss', value: figure(measures.testLoss), note: 'held-out text, nats' },
-    { name: 'Gini', value: figure(balance.gini), note: where },
-    { name: 'Min-max', value: figure(balance.minMax), note: where },
-    { name: 'MaxVio', value: figure(balance.maxViolation), note: where },
+    { name: 'Training loss', value: formatMeasure(measures.loss), note: 'newest step, nats' },
+    { name: 'Test loss', value: formatMeasure(measures.testLoss), note: 'held-out text, nats' },
+    ...shownMeasures('short').map(({ key, title, decimals }) => ({
+      name: title,
+      value: formatMeasure(balance[key], decimals),
+      note: where,
+    })),
     { name: 'Tokens a second', value: whole(measures.tokensPerSecond), note: 'newest window' },
     {
       name: 'Experts',
-      value: loads === null ? '–' : `${loads.topK} of ${loads.experts}`,
+      value: loads === null ? '-' : `${shownExperts(loads.expertsPerToken) ?? loads.topK} of ${loads.experts}`,
       note: loads === null ? '' : `in ${loads.layers === 1 ? '1 layer' : `${loads.layers} layers`}`,
     },
   ];
@@ -152,47 +174,18 @@ function tilesOf(
 
 function Evaluations({ evaluations }: { evaluations: readonly Evaluation[] }): JSX.Element | null {
   if (evaluations.length === 0) return null;
-  const domains = [...new Set(evaluations.flatMap(({ domains }) => Object.keys(domains)))];
+  const table = evaluationsTable(
+    evaluations.map(({ balance, mutualInformation, mutualInformationBias, ...line }) => ({
+      ...line,
+      mean: balance?.mean ?? null,
+      worst: balance?.worst ?? null,
+      information: mutualInformation === null ? null : mutualInformation - (mutualInformationBias ?? 0),
+    })),
+  );
   return (
     <section class="panel">
-      <h2>Evaluations on held-out text</h2>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Evaluations">
-        <table>
-          <Head
-            names={[
-              'Step',
-              'Loss',
-              'Gini',
-              'Min-max',
-              'MaxVio',
-              'I(expert; token)',
-              ...domains.map((name) => `Loss, ${name}`),
-            ]}
-          />
-          <tbody>
-            {evaluations.toReversed().map((row, i) => (
-              <tr key={i}>
-                <td>
-                  {whole(row.step)}
-                  {row.final && <span class="soft"> final</span>}
-                </td>
-                {[
-                  row.loss,
-                  row.balance?.mean.gini,
-                  row.balance?.mean.minMax,
-                  row.balance?.mean.maxViolation,
-                  row.mutualInformation,
-                ].map((value, column) => (
-                  <td key={column}>{figure(value)}</td>
-                ))}
-                {domains.map((name) => (
-                  <td key={name}>{figure(row.domains[name]?.loss)}</td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <h2>{table.title}</h2>
+      <RecordTable table={table} label="Evaluations" />
     </section>
   );
 }

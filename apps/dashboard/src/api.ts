@@ -1,5 +1,5 @@
 /** What the server tells the page; both sides are held to these types. */
-import type { EvaluationLine, LoadsInfo, Measures } from '@lpr/runs/browser';
+import type { EvaluationLine, LoadsInfo, Measures, RunFacts } from '@lpr/runs/browser';
 
 export type { LoadsInfo, Series, SeriesFile } from '@lpr/runs/browser';
 
@@ -32,8 +32,8 @@ export interface RunSummary {
     readonly balance: Measures;
     readonly tokensPerSecond: number | null;
   };
-  /** Loss and Gini over the steps, at most `SPARKLINE_POINTS` means. */
-  readonly sparklines: { readonly loss: readonly number[]; readonly gini: readonly number[] };
+  /** Loss and the lead measure of balance over the steps, at most `SPARKLINE_POINTS` means. */
+  readonly sparklines: { readonly loss: readonly number[]; readonly balance: readonly number[] };
   /** What is wrong with its files, a sentence each. */
   readonly problems: readonly string[];
 }
@@ -57,6 +57,7 @@ export interface Evaluation extends Omit<EvaluationLine, 'counts'> {
 /** `/api/run?run=ID` */
 export interface RunDetails {
   readonly summary: RunSummary;
+  readonly facts: RunFacts;
   /** Settings by their path, as in `config.yaml`. */
   readonly settings: readonly (readonly [path: string, value: string])[];
   /** null where it has none. */

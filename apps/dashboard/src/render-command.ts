@@ -1,5 +1,4 @@
 /** `dashboard render`: the figures of runs as files. */
-import { relative } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { readRuns } from '@lpr/runs';
 
@@ -17,7 +16,7 @@ export function addRender(program: Command): void {
     .command('render')
     .summary('write the figures of runs, and a report')
     .description(
-      'Writes every figure that the runs have the data for to figures/, and all of them with a table of the final figures to report.html,\n' +
+      'Writes every figure that the runs have the data for to figures/, and all of them with a table of measures to report.html,\n' +
         'a page that needs no other file and no network. What cannot be drawn is named with the reason.\n' +
         'A RUN is the folder of one run, or a folder that holds several, which are drawn together.',
     )
@@ -25,10 +24,10 @@ export function addRender(program: Command): void {
     .option('-o, --out <DIR>', 'folder for figures/ and report.html (default: RUN, where there is only one)')
     .option('--dark', 'draw the pictures for a dark page; the report follows its reader anyway')
     .option('--only <NAME...>', 'draw these figures alone, and no report; a name that there is not lists all')
-    .option('--windows <N>', 'windows at the end of each run that the heatmap adds up', positiveInteger, 1)
+    .option('--windows <N>', 'windows at the end of each run that load-training adds up', positiveInteger, 1)
     .option(
       '--latent-dim <D>',
-      'width of the latent space for the isotropic null (default: that of the runs, or 16)',
+      'width of the latent space for the isotropic null (default: that of each run, or of the others, or 16)',
       positiveInteger,
     )
     .addHelpText(
@@ -38,8 +37,8 @@ Examples:
   pnpm dashboard render runs/lpr                     runs/lpr/figures and runs/lpr/report.html
   pnpm dashboard render runs/compare                 all runs of a comparison side by side
   pnpm dashboard render runs/topk runs/lpr -o out    two runs side by side, in out
-  pnpm dashboard render runs/lpr --only heatmap curves --dark
-  pnpm dashboard render runs/lpr --windows 20        a heatmap of more tokens`,
+  pnpm dashboard render runs/lpr --only load-held-out curves --dark
+  pnpm dashboard render runs/lpr --windows 20        load in training over more tokens`,
     )
     .action(render);
 }
@@ -48,14 +47,9 @@ async function render(folders: string[], { dark, ...flags }: RenderFlags): Promi
   const out = flags.out ?? (folders.length === 1 ? folders[0] : undefined);
   if (out === undefined) throw new Error('several RUNs need a folder for their pictures: add --out DIR');
   const runs = (await Promise.all(folders.map(readRuns))).flat();
-  // Runs of different folders may have one name; then the path tells them apart.
-  const named = runs.map((run) => ({
-    ...run,
-    name: runs.filter(({ name }) => name === run.name).length > 1 ? relative('.', run.folder) : run.name,
-  }));
   // Loaded only now, so that help and errors need not wait for the drawing libraries.
   const { renderRuns } = await import('./render.ts');
-  const { written, skipped } = await renderRuns(named, { ...flags, out, theme: dark ? 'dark' : 'light' });
+  const { written, skipped } = await renderRuns(runs, { ...flags, out, theme: dark ? 'dark' : 'light' });
   for (const sentence of skipped) console.error(sentence);
   for (const path of written) console.log(path);
 }

@@ -1,23 +1,31 @@
 /** Draws all figures that runs have the data for, as PNG files and as one page that needs nothing else. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { renderPng } from '@lpr/charts/node';
-import type { ReferenceLevel, ThemeName } from '@lpr/charts';
-import { messageOf, type Run, writeWhole } from '@lpr/runs';
-import { simulateLevels } from './levels.ts';
-import { type FigureKind, type Picture, type RenderContext, RUN_FIGURES } from './render-figures.ts';
-import { TRACE_FIGURES } from './render-traces.ts';
+import { loadTokenizer } from '@lpr/data';
+import { decodeSafetensors } from '@lpr/model';
+import {
+  type Figure,
+  FIGURES,
+  namedRun,
+  type Need,
+  overviewRuns,
+  overviewTable,
+  partsOf,
+  type RunParts,
+  runNames,
+  simulatedLevels,
+  STRIP_TOKENS,
+} from '@lpr/report';
+import { FIGURES_FOLDER, type NamedPicture, picturesOf, pngOf, writePicture } from '@lpr/report/node';
+import type { ThemeName } from '@lpr/charts';
+import { messageOf, type Part, readLatents, readTraces, type Run, RUN_FILES, type Traces, writeWhole } from '@lpr/runs';
 import { type ReportFigure, reportPage } from './report.ts';
-
-/** Every figure, in the order of the report. */
-export const FIGURES: readonly FigureKind[] = [...RUN_FIGURES, ...TRACE_FIGURES];
 
 export interface RenderOptions {
   /** Folder for `figures/` and `report.html`; made where it is missing. */
   readonly out: string;
-  /** Windows at the end of the run that the heatmap adds up. */
+  /** Windows at the end of the run that figures of load in training add up. */
   readonly windows: number;
-  /** Width of the latent space for the isotropic null. Default: that of the runs, else 16. */
+  /** Width of the latent space for the isotropic null. Default: each run's own, else that of the others, else 16. */
   readonly latentDim?: number;
   /** What the PNG files are drawn for; the report follows its reader. Default 'light'. */
   readonly theme?: ThemeName;
@@ -39,40 +47,46 @@ export interface Rendered {
  * @throws Error where nothing can be drawn; RangeError for a name in `only` that is no figure's.
  */
 export async function renderRuns(runs: readonly Run[], options: RenderOptions): Promise<Rendered> {
-  const { out, only, theme = 'light' } = options;
-  const kinds = chosenKinds(only);
-  const context: RenderContext = { windows: options.windows, levels: referenceLevels(runs, options.latentDim) };
-  const skipped = runs.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`));
+  const { out, only, theme = 'light', windows, latentDim } = options;
+  const figures = chosenFigures(only);
+  const names = runNames(runs.map(namedRun));
+  const parts = await readParts(runs, names, new Set(figures.flatMap(({ needs }) => needs)));
+  const context = { levels: simulatedLevels(), windows, ...(latentDim !== undefined && { latentDim }) };
+  const { pictures, missing } = picturesOf(figures, parts, context);
+  const skipped = [
+    ...runs.flatMap(({ problems }, i) => problems.map((problem) => `${names[i]}: ${problem}`)),
+    ...missing,
+  ];
   const written: string[] = [];
-  const figures: ReportFigure[] = [];
-  const folder = join(out, 'figures');
-  for (const kind of kinds) {
-    const { pictures, missing } = await draw(kind, runs, context);
-    skipped.push(...missing.map((sentence) => `not in ${kind.name}: ${sentence}`));
-    for (const [i, picture] of pictures.entries()) {
-      const name = pictures.length === 1 ? kind.name : `${kind.name}-${fileName(picture.of ?? String(i), i)}`;
-      try {
-        const [png, light, dark] = await drawThemes(picture, theme, only === undefined);
-        await mkdir(folder, { recursive: true });
-        const path = join(folder, `${name}.png`);
-        await writeWhole(path, png);
-        written.push(path);
-        if (light && dark) figures.push({ kind, name, of: picture.of, size: picture.size, light, dark });
-      } catch (error) {
-        skipped.push(`not in ${kind.name}: ${picture.of === undefined ? '' : `${picture.of}: `}${messageOf(error)}`);
-      }
+  const drawn: ReportFigure[] = [];
+  for (const named of pictures) {
+    try {
+      const [png, light, dark] = await drawThemes(named, theme, only === undefined);
+      written.push(await writePicture(join(out, FIGURES_FOLDER), named.name, png));
+      if (light && dark) drawn.push({ ...named, light, dark });
+    } catch (error) {
+      const { label } = named.picture.record.of;
+      skipped.push(`not in ${named.figure.name}: ${label === undefined ? '' : `${label}: `}${messageOf(error)}`);
     }
   }
   if (written.length === 0) throw new Error(`nothing to draw:\n${skipped.join('\n')}`);
   if (only === undefined) {
     const path = join(out, 'report.html');
-    await writeWhole(path, reportPage({ runs, figures, skipped, levels: context.levels }));
+    const table = overviewTable(
+      overviewRuns(
+        parts,
+        runs.map(({ name }) => name),
+        context,
+      ),
+    );
+    const title = runs.length === 1 ? names[0]! : `${runs.length} runs`;
+    await writeWhole(path, reportPage({ title, table, figures: drawn, skipped }));
     written.push(path);
   }
   return { written, skipped };
 }
 
-function chosenKinds(only: readonly string[] | undefined): readonly FigureKind[] {
+function chosenFigures(only: readonly string[] | undefined): readonly Figure[] {
   if (only === undefined) return FIGURES;
   const names = FIGURES.map(({ name }) => name);
   const unknown = only.find((name) => !names.includes(name));
@@ -80,51 +94,38 @@ function chosenKinds(only: readonly string[] | undefined): readonly FigureKind[]
   return FIGURES.filter(({ name }) => only.includes(name));
 }
 
-/** What a kind of figure makes of the runs; data that it refuses cost this kind alone. */
-async function draw(kind: FigureKind, runs: readonly Run[], context: RenderContext) {
+/** The parts of runs, with what the figures need of traces and latents. */
+async function readParts(
+  runs: readonly Run[],
+  names: readonly string[],
+  needs: ReadonlySet<Need>,
+): Promise<RunParts[]> {
+  const parts: RunParts[] = [];
+  for (const [i, run] of runs.entries()) {
+    const traces = needs.has('traces') ? await readTraces(run.files) : undefined;
+    const texts = traces !== undefined && needs.has('texts') ? await readTexts(run, traces) : undefined;
+    const latents = needs.has('latents') ? await readLatents(run.files, decodeSafetensors) : undefined;
+    const more = { ...(traces && { traces }), ...(texts && { texts }), ...(latents && { latents }) };
+    parts.push(partsOf(run, names[i]!, more));
+  }
+  return parts;
+}
+
+/** The text of the first tokens of the last trace, from the tokenizer that the run kept. */
+async function readTexts({ folder }: Run, traces: Part<Traces>): Promise<Part<readonly string[]>> {
+  if (traces.value === undefined) return traces;
   try {
-    return await kind.draw(runs, context);
+    const tokenizer = await loadTokenizer(join(folder, RUN_FILES.tokenizer));
+    const tokenIds = traces.value.last.tokenIds.slice(0, STRIP_TOKENS);
+    return { value: Array.from(tokenIds, (id) => tokenizer.decode([id])) };
   } catch (error) {
-    return { pictures: [], missing: [messageOf(error)] };
+    return { missing: messageOf(error) };
   }
 }
 
 /** The picture for the file, and for the report, where there is one, that for either page. */
-async function drawThemes({ option, size }: Picture, theme: ThemeName, both: boolean) {
-  const one = async (name: ThemeName) => await renderPng(option(name), size);
-  if (!both) return [await one(theme)] as const;
-  const [light, dark] = await Promise.all([one('light'), one('dark')]);
+async function drawThemes({ picture }: NamedPicture, theme: ThemeName, both: boolean) {
+  if (!both) return [await pngOf(picture, theme)] as const;
+  const [light, dark] = await Promise.all([pngOf(picture, 'light'), pngOf(picture, 'dark')]);
   return [theme === 'dark' ? dark : light, light, dark] as const;
-}
-
-/** A name for a file, of a run's name that may hold anything. */
-function fileName(name: string, index: number): string {
-  return (
-    name
-      .replaceAll(/[^\p{L}\p{N}._-]+/gu, '-')
-      .replaceAll(/^[.-]+|[.-]+$/g, '')
-      .slice(0, 80) || `run-${index}`
-  );
-}
-
-/**
- * The reference levels, where all runs have one number of experts and one top-k, so that there is one level for all.
- */
-function referenceLevels(runs: readonly Run[], givenDim: number | undefined): RenderContext['levels'] {
-  const shapes = runs.flatMap(({ loads }) => (loads.value ? [loads.value.shape] : []));
-  const [shape] = shapes;
-  const dims = new Set(runs.flatMap(({ facts }) => facts.latentDim ?? []));
-  const latentDim = givenDim ?? (dims.size === 1 ? Array.from(dims)[0]! : 16);
-  const known = new Map<number, readonly ReferenceLevel[]>();
-  return (tokens) => {
-    if (shape === undefined || tokens <= 0) return [];
-    if (shapes.some(({ experts, topK }) => experts !== shape.experts || topK !== shape.topK)) return [];
-    const { experts, topK } = shape;
-    let levels = known.get(tokens);
-    if (levels === undefined) {
-      levels = simulateLevels({ experts, topK, tokens, latentDim });
-      known.set(tokens, levels);
-    }
-    return levels;
-  };
 }

@@ -133,14 +133,14 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     for (let i = before - 4; i < before; i++) await drawn(page, i);
     const [csv] = await Promise.all([
       page.waitForEvent('download'),
-      page.getByRole('button', { name: 'Router saturation of good: save as CSV' }).click(),
+      page.getByRole('button', { name: /^Router saturation.*save as CSV$/ }).click(),
     ]);
     // Moved by one, a token keeps one of its two experts.
     expect((await readFile(await csv.path(), 'utf8')).split('\r\n').slice(1, 5)).toEqual([
-      '20,0,0.5',
-      '20,1,0.5',
-      '40,0,1',
-      '40,1,1',
+      'Mixtral-LPR,20,0,0.5',
+      'Mixtral-LPR,20,1,0.5',
+      'Mixtral-LPR,40,0,1',
+      'Mixtral-LPR,40,1,1',
     ]);
   });
 
@@ -148,13 +148,17 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     const page = await open('/compare?run=good&run=compare-1%2Flpr&run=gone');
     await drawn(page);
     expect(await page.locator('.problem').innerText()).toBe('There is no run “gone” in this folder.');
-    const table = page.getByRole('region', { name: 'Figures of the runs' });
-    expect(await table.locator('tbody tr').count()).toBe(2);
+    const table = page.getByRole('region', { name: 'Measures of the runs' });
+    // Levels of routers without structure follow the runs.
+    const runs = table.locator('tbody tr:not(.soft)');
+    await expect.poll(() => runs.count()).toBe(2);
+    expect(await runs.locator('th').allInnerTexts()).toEqual(['Mixtral-LPR (good)', 'Mixtral-LPR (lpr)']);
+    await table.getByText('sampling floor').waitFor();
     await drawn(page, 1);
-    await page.getByRole('button', { name: 'Min-max' }).click();
+    await page.getByRole('button', { name: 'min-max' }).click();
     await page.getByText('chosen').click();
     await page.getByRole('checkbox', { name: 'compare-1/top-k' }).check();
-    await expect.poll(() => table.locator('tbody tr').count()).toBe(3);
+    await expect.poll(() => runs.count()).toBe(3);
     expect(page.url()).toContain('run=compare-1%2Ftop-k');
   });
 
@@ -184,18 +188,18 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     await drawn(page);
     const [png] = await Promise.all([
       page.waitForEvent('download'),
-      page.getByRole('button', { name: 'Loss and balance of good: save as PNG' }).click(),
+      page.getByRole('button', { name: /^Loss and balance.*save as PNG$/ }).click(),
     ]);
     const image = await loadImage(await readFile(await png.path()));
     expect(image.width).toBe(2400);
     const [csv] = await Promise.all([
       page.waitForEvent('download'),
-      page.getByRole('button', { name: 'Loss and balance of good: save as CSV' }).click(),
+      page.getByRole('button', { name: /^Loss and balance.*save as CSV$/ }).click(),
     ]);
-    expect(csv.suggestedFilename()).toBe('Loss-and-balance-of-good.csv');
+    expect(csv.suggestedFilename()).toBe('Loss-and-balance-in-training-steps-1-to-40-Mixtral-LPR.csv');
     const lines = (await readFile(await csv.path(), 'utf8')).split('\r\n');
-    expect(lines[0]).toBe('run,step,loss,gini,minMax,maxVio');
-    expect(lines[10]).toBe('good,10,5.9,0.05,0.5,');
+    expect(lines[0]).toBe('run,step,loss,gini,minMax,maxViolation');
+    expect(lines[10]).toBe('Mixtral-LPR,10,5.9,0.05,0.5,');
   });
 
   it('shows hostile names as they are, and what is wrong with a damaged run', async () => {

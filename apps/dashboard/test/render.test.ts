@@ -88,16 +88,23 @@ describe('the command line', () => {
     const { stdout, stderr } = await dashboard('render', folder);
     const written = stdout.trimEnd().split('\n');
     expect(written.every(existsSync)).toBe(true);
-    const names = ['heatmap', 'heatmap-sorted', 'curves', 'lorenz', 'load-history-balanced', 'load-history-collapsed'];
+    const names = [
+      'curves',
+      'lorenz',
+      'load-training',
+      'load-training-sorted',
+      'load-history-balanced',
+      'load-history-collapsed',
+    ];
     expect(written).toEqual([
       ...names.map((name) => join(folder, 'figures', `${name}.png`)),
       join(folder, 'report.html'),
     ]);
-    expect(stderr).toContain('not in heatmap-held-out: balanced: evaluations.jsonl holds no evaluation yet');
+    expect(stderr).toContain('not in load-held-out: balanced: evaluations.jsonl holds no evaluation yet');
     expect(stderr).toContain('not in loss-balance: it compares runs');
-    expect(stderr).toContain('not in step-time: collapsed: no line of metrics.jsonl has times');
+    expect(stderr).toContain('not in step-time: collapsed: no step has times');
     // 16 cells of the balanced run are at the uniform share, 12 of the collapsed one are dead and 4 off the scale.
-    const heatmap = join(folder, 'figures/heatmap.png');
+    const heatmap = join(folder, 'figures/load-training.png');
     expect(await pixelsOf(heatmap, loadColour(1, 2))).toBeGreaterThanOrEqual(16 * cellPixels);
     expect(await pixelsOf(heatmap, loadColour(0, 2))).toBeGreaterThanOrEqual(12 * cellPixels);
     expect(await pixelsOf(heatmap, loadColour(0, 2))).toBeLessThan(13 * cellPixels);
@@ -131,15 +138,15 @@ describe('run folders', () => {
     expect(runs[0]!.metrics.value).toHaveLength(10);
     const { written, skipped } = await renderRuns(runs, { ...options, out: join(folder, 'a/b') });
     expect(written.every(existsSync)).toBe(true);
-    expect(skipped.filter((sentence) => /heatmap:|curves:|lorenz:/.test(sentence))).toEqual([]);
+    expect(skipped.filter((sentence) => /load-training:|curves:|lorenz:/.test(sentence))).toEqual([]);
   });
 
-  test('the heatmap adds up the last windows', async () => {
+  test('load in training adds up the last windows', async () => {
     // The last window is on two experts, the one before on two others.
     await writeRun(join(folder, 'run'), (token) => (token < 3700 ? [0, 1] : [2, 3]));
     const runs = await readRuns(folder);
-    const one = await renderRuns(runs, { ...options, only: ['heatmap'], out: join(folder, 'one') });
-    const two = await renderRuns(runs, { ...options, only: ['heatmap'], windows: 2, out: join(folder, 'two') });
+    const one = await renderRuns(runs, { ...options, only: ['load-training'], out: join(folder, 'one') });
+    const two = await renderRuns(runs, { ...options, only: ['load-training'], windows: 2, out: join(folder, 'two') });
     const red = loadColour(4, 2);
     expect(await pixelsOf(one.written[0]!, red)).toBeLessThan(5 * cellPixels);
     expect(await pixelsOf(two.written[0]!, red)).toBeGreaterThanOrEqual(8 * cellPixels);
@@ -150,7 +157,7 @@ describe('run folders', () => {
     await rm(join(folder, 'run/loads.bin'));
     const { written, skipped } = await renderRuns(await readRuns(folder), { ...options, out: folder });
     expect(written).toEqual([join(folder, 'figures/curves.png'), join(folder, 'report.html')]);
-    expect(skipped).toContain('not in heatmap: run: loads.bin is missing');
+    expect(skipped).toContain('not in load-training: run: loads.bin is missing');
   });
 
   test('a model without experts is left out of the figures of loads alone', async () => {
@@ -171,7 +178,7 @@ describe('run folders', () => {
     await writeFile(join(folder, 'loads.bin'), encodeLoadHeader(shape));
     await writeFile(join(folder, 'metrics.jsonl'), '');
     await expect(renderRuns(await readRuns(folder), { ...options, out: folder })).rejects.toThrow(
-      /nothing to draw:\n.*loads.bin holds no whole window yet\n[^]*metrics.jsonl holds no step yet/,
+      /nothing to draw:\n[^]*metrics.jsonl holds no step yet\n[^]*loads.bin holds no whole window yet/,
     );
   });
 
@@ -192,12 +199,12 @@ describe('run folders', () => {
     await appendFile(join(folder, 'broken/metrics.jsonl'), '\0\0\0\n{"step":-1}\nnull\n');
     const { written, skipped } = await renderRuns(await readRuns(folder), { ...options, out: folder });
     expect(written.map((path) => basename(path))).toEqual(
-      expect.arrayContaining(['heatmap.png', 'curves.png', 'lorenz.png', 'load-history.png', 'report.html']),
+      expect.arrayContaining(['load-training.png', 'curves.png', 'lorenz.png', 'load-history.png', 'report.html']),
     );
     expect(skipped).toContainEqual(
-      expect.stringMatching(/^not in heatmap: broken: loads.bin: not a file of expert loads/),
+      expect.stringMatching(/^not in load-training: broken: loads.bin: not a file of expert loads/),
     );
-    expect(skipped).toContain('not in heatmap-held-out: broken: evaluations.jsonl holds no evaluation yet');
+    expect(skipped).toContain('not in load-held-out: broken: evaluations.jsonl holds no evaluation yet');
     expect(skipped).toContainEqual(expect.stringMatching(/^broken: evaluations.jsonl: line 1 was left out: /));
     for (const problem of [
       'line 11 is no JSON and was left out',
@@ -215,7 +222,7 @@ describe('run folders', () => {
     expect((await renderRuns(runs, only)).written).toEqual([join(folder, 'figures/curves.png')]);
     expect(await pixelsOf(join(folder, 'figures/curves.png'), '#0d1117')).toBeGreaterThan(100_000);
     await expect(renderRuns(runs, { ...only, only: ['curve'] })).rejects.toThrow(
-      /there is no figure "curve"; there are heatmap, .*curves/,
+      /there is no figure "curve"; there are load-held-out, .*curves/,
     );
   });
 });
@@ -246,7 +253,15 @@ describe('the report', () => {
     for (const image of images) expect(image).toMatch(/^data:image\/png;base64,iVBOR/);
     expect(page).toContain("default-src 'none'; img-src data:; style-src 'unsafe-inline'");
     expect(page).not.toMatch(/<script|<link|https?:|@import|url\(/);
-    for (const text of ['2.0000', '7.39', '0.250 (0.500)', '0.500 (0.000)', 'sampling floor', 'isotropic null']) {
+    for (const text of [
+      '2.0000',
+      '7.39',
+      '0.250 (0.500)',
+      '0.500 (0.000)',
+      'sampling floor',
+      'isotropic null',
+      '95 %',
+    ]) {
       expect(page).toContain(text);
     }
   });

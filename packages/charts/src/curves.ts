@@ -1,4 +1,5 @@
-/** Loss and balance over the steps of one or several runs, beside the levels that routers without structure reach. */
+/** What one or several runs recorded over their steps, beside the levels that routers without structure reach. */
+import type { MeasureRange } from '@lpr/metrics';
 import type { EChartsOption } from 'echarts';
 import {
   LEGEND_FONT,
@@ -13,46 +14,37 @@ import { lineColour, type ThemeName, themeOf } from './palette.ts';
 import type { Size } from './parts.ts';
 import { shortNames } from './text.ts';
 
-/** What a run recorded at one step; a figure that was not recorded then is left out. */
-export interface CurvePoint {
-  readonly step: number;
-  /** Cross entropy in nats per token. */
-  readonly loss?: number;
-  /** Mean over layers, of the window that ends at this step. */
-  readonly gini?: number;
-  readonly minMax?: number;
-  readonly maxVio?: number;
-}
-
-/** A level to compare balance with, such as the sampling floor and the isotropic null of `@lpr/metrics`. */
-export interface ReferenceLevel {
-  readonly name: string;
-  readonly gini: number;
-  readonly minMax: number;
-  /** MaxVio. */
-  readonly maxViolation?: number;
+/** Something that runs recorded, in a panel of its own. */
+export interface CurvePanel {
+  /** Under which runs and levels have it. */
+  readonly key: string;
+  readonly title: string;
+  /** From long to short, for the room that there is. */
+  readonly subtitles: readonly string[];
+  /** Whether the axis may start elsewhere than at 0. */
+  readonly free?: boolean;
+  /** Whether more than 200 points are drawn pale, with their moving average over 1% of them on top. */
+  readonly smooth?: boolean;
 }
 
 export interface CurvesInput {
-  /** One line per panel each; names must differ. */
-  readonly runs: readonly { readonly name: string; readonly points: readonly CurvePoint[] }[];
-  readonly references?: readonly ReferenceLevel[];
+  /** From left to right; one that no run has points for is left out. */
+  readonly panels: readonly CurvePanel[];
+  /** One line per panel each; names must differ. `series` has the points of each panel, steps ascending. */
+  readonly runs: readonly {
+    readonly name: string;
+    readonly series: Readonly<Record<string, readonly (readonly [step: number, value: number])[]>>;
+  }[];
+  /** Levels to compare with, such as the sampling floor and the isotropic null of `@lpr/metrics`, by panel. */
+  readonly levels?: readonly {
+    readonly name: string;
+    readonly ranges: Readonly<Record<string, MeasureRange>>;
+  }[];
   /** Where the steps begin; default 0. */
   readonly firstStep?: number;
   /** CSS pixels; default 1200. */
   readonly width?: number;
 }
-
-const PANELS = [
-  { figure: 'loss', title: 'Training loss', subtitles: ['cross entropy, nats per token'] },
-  { figure: 'gini', title: 'Gini', subtitles: ['0 is perfect balance'] },
-  { figure: 'minMax', title: 'Min-max', subtitles: ['1 is perfect balance, 0 a dead expert', '1 is perfect balance'] },
-  {
-    figure: 'maxVio',
-    title: 'MaxVio',
-    subtitles: ['excess of the busiest expert, 0 is balance', '0 is perfect balance'],
-  },
-] as const;
 
 export const REFERENCE_DASHES = [
   [2, 3],
@@ -69,52 +61,48 @@ export function curvesSize(input: CurvesInput): Size {
 }
 
 /**
- * ECharts option of panels over training steps: loss, Gini, min-max and, where a run has it, MaxVio. A loss of more
- * than 200 points is drawn pale, with its moving average over 1% of them on top.
+ * ECharts option of panels over training steps, such as loss and measures of balance, with levels as lines in their
+ * ranges.
  *
- * @throws RangeError where there is no run, or two have one name.
+ * @throws RangeError where there is no run, none has a point, or two have one name.
  */
 export function trainingCurves(input: CurvesInput, theme: ThemeName = 'light'): EChartsOption {
   return lineFigureOption(figureOf(input, theme), theme);
 }
 
-function figureOf({ runs, references = [], firstStep = 0, width = 1200 }: CurvesInput, theme: ThemeName): LineFigure {
+function figureOf(input: CurvesInput, theme: ThemeName): LineFigure {
+  const { runs, levels = [], firstStep = 0, width = 1200 } = input;
   if (runs.length === 0) throw new RangeError('training curves need at least one run, got none');
-  const names = namesOf([...runs, ...references]);
-  const last = runs.reduce((step, { points }) => Math.max(step, points.at(-1)?.step ?? 0), 0);
-  const hasMaxVio = runs.some(({ points }) => points.some(({ maxVio }) => maxVio !== undefined));
-  const panels = PANELS.filter(({ figure }) => figure !== 'maxVio' || hasMaxVio).map(
-    ({ figure, title, subtitles }): LinePanel => {
-      const lines = runs.flatMap(({ points }, run): Line[] => {
-        const recorded = points.flatMap((point): [number, number][] => {
-          const value = point[figure];
-          return value === undefined ? [] : [[point.step, value]];
-        });
-        const line = { name: names[run]!, points: recorded, ...runStyle(run, theme) };
-        if (figure !== 'loss' || recorded.length <= 200) return [line];
-        // The first line of a name gives the legend its look.
-        return [
-          { ...line, points: movingAverage(recorded) },
-          { ...line, faint: true },
-        ];
-      });
-      const levels = figure === 'loss' ? [] : references.map((reference) => reference[REFERENCE_FIGURE[figure]]);
-      return {
-        title,
-        subtitles,
-        x: { name: 'Step', min: firstStep, max: last },
-        y: { free: figure === 'loss' },
-        lines: [
-          ...lines,
-          ...levels.flatMap((level, i) => referenceLine(names[runs.length + i]!, i, level, [firstStep, last], theme)),
-        ],
-      };
-    },
-  );
+  const names = namesOf([...runs, ...levels]);
+  const shown = input.panels.filter(({ key }) => runs.some(({ series }) => (series[key]?.length ?? 0) > 0));
+  if (shown.length === 0) throw new RangeError('training curves need at least one point, got none');
+  const last = Math.max(...runs.flatMap(({ series }) => shown.map(({ key }) => series[key]?.at(-1)?.[0] ?? 0)));
+  const panels = shown.map(({ key, title, subtitles, free = false, smooth = false }): LinePanel => {
+    const lines = runs.flatMap(({ series }, run): Line[] => {
+      const points = series[key] ?? [];
+      const line = { name: names[run]!, points, ...runStyle(run, theme) };
+      if (!smooth || points.length <= 200) return [line];
+      // The first line of a name gives the legend its look.
+      return [
+        { ...line, points: movingAverage(points) },
+        { ...line, faint: true },
+      ];
+    });
+    return {
+      title,
+      subtitles,
+      x: { name: 'Step', min: firstStep, max: last },
+      y: { free },
+      lines: [
+        ...lines,
+        ...levels.flatMap(({ ranges }, i) =>
+          levelLine(names[runs.length + i]!, i, ranges[key], [firstStep, last], theme),
+        ),
+      ],
+    };
+  });
   return { panels, perRow: panels.length, width, plotHeight: 200, legend: names };
 }
-
-const REFERENCE_FIGURE = { gini: 'gini', minMax: 'minMax', maxVio: 'maxViolation' } as const;
 
 /** Names for the legend. @throws RangeError where two are the same */
 export function namesOf(lines: readonly { readonly name: string }[]): string[] {
@@ -131,7 +119,22 @@ export function runStyle(run: number, theme: ThemeName): Pick<Line, 'colour' | '
   return { colour: lineColour(run, themeOf(theme)), ...(dash && { dash }) };
 }
 
-/** A level across a panel; nothing where it is not known. */
+/** A level across a panel, in its range; nothing where it is not known. */
+function levelLine(
+  name: string,
+  index: number,
+  range: MeasureRange | undefined,
+  steps: readonly [number, number],
+  theme: ThemeName,
+): Line[] {
+  const { mean, low, high } = range ?? {};
+  return referenceLine(name, index, mean, steps, theme).map((line) => ({
+    ...line,
+    ...(low !== undefined && high !== undefined && high > low && { band: [low, high] as const }),
+  }));
+}
+
+/** A value across a panel; nothing where it is not known. */
 export function referenceLine(
   name: string,
   index: number,
@@ -149,7 +152,7 @@ export function referenceLine(
 }
 
 /** Each value averaged with its neighbours, over 1% of all points. */
-function movingAverage(points: readonly [number, number][]): [number, number][] {
+function movingAverage(points: readonly (readonly [number, number])[]): [number, number][] {
   const reach = Math.round(points.length / 200);
   // Sums up to each point, so that long runs take no longer a point than short ones.
   const sums = [0];

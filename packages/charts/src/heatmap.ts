@@ -2,7 +2,7 @@
  * Figure 1 of the LPR paper (arXiv 2506.21328): the load of every expert of every layer, relative to its uniform share,
  * for one or several models.
  */
-import { checkCounts, type Counts, layersReport } from '@lpr/metrics';
+import { balanceMeasures, checkCounts, type Counts, layersReport } from '@lpr/metrics';
 import type { EChartsOption } from 'echarts';
 import { type MatrixFigure, type MatrixPanel, matrixOption, matrixSize } from './matrix.ts';
 import { LAYERS_BY_EXPERTS } from './matrix-layout.ts';
@@ -28,8 +28,6 @@ export interface HeatmapInput {
   readonly columns?: number;
   /** Relative load at which the colour scale ends; above 1. Default 2. */
   readonly clip?: number;
-  /** One line below the colour bar, such as the reference levels of the figures. */
-  readonly footnote?: string;
 }
 
 /** Width and height in CSS pixels that `loadHeatmap(input)` is drawn for. */
@@ -39,18 +37,17 @@ export function heatmapSize(input: HeatmapInput): Size {
 
 /**
  * ECharts option of the heatmap: blue below the uniform share (1), red above, dead experts in the colour of text, each
- * panel with its Gini and min-max (mean over layers, and the worst layer where there is room).
+ * panel with its measures of balance (mean over layers, and the worst layer where there is room).
  *
  * @throws RangeError for no model, no layer, layers of unequal length, loads that are no finite numbers >= 0, or a clip
- *   of
- * at most 1.
+ *   of at most 1.
  */
 export function loadHeatmap(input: HeatmapInput, theme: ThemeName = 'light'): EChartsOption {
   return matrixOption(figureOf(input), theme);
 }
 
 function figureOf(input: HeatmapInput): MatrixFigure {
-  const { models, order = 'index', maxWidth = 1200, columns, clip = 2, footnote } = input;
+  const { models, order = 'index', maxWidth = 1200, columns, clip = 2 } = input;
   if (models.length === 0) throw new RangeError('a heatmap needs at least one model, got none');
   if (!(clip > 1)) throw new RangeError(`clip is ${clip}; the scale must end above the uniform share, 1`);
   if (columns !== undefined && !(Number.isInteger(columns) && columns >= 1)) {
@@ -62,7 +59,6 @@ function figureOf(input: HeatmapInput): MatrixFigure {
     columnName: order === 'load' ? 'Expert, from the busiest' : 'Expert',
     scale: { kind: 'relative', clip, name: 'Load / uniform share', zero: 'dead (no token)' },
     style: { ...LAYERS_BY_EXPERTS, maxWidth, panelsPerRow: columns },
-    footnote,
   };
 }
 
@@ -84,7 +80,7 @@ function panelOf({ name, counts }: HeatmapModel, order: 'index' | 'load'): Matri
   });
   return {
     title: name,
-    subtitles: figuresOf(counts),
+    subtitles: measuresOf(counts),
     rows: counts.map((_, layer) => String(layer)),
     columns: Array.from({ length: experts }, (_, expert) => String(expert)),
     values: orders.map((experts, layer) => experts.map((expert) => loads[layer]![expert]!)),
@@ -99,22 +95,25 @@ export function relativeLoads(loads: Counts): number[] {
   return values.map((load) => (total === 0 ? 0 : load / (total / values.length)));
 }
 
-/** The figures from long to short, for the room that there is. */
-function figuresOf(counts: readonly Counts[]): string[] {
+/** The measures of short tables, and dead experts, from long to short, for the room that there is. */
+function measuresOf(counts: readonly Counts[]): string[] {
   const { layers, mean, worst } = layersReport(counts);
   const dead = layers.reduce((sum, layer) => sum + layer.deadExperts, 0);
-  return ['worst layer', 'worst', undefined].map((worstName) => {
-    const figure = (name: string, average: number, extreme: number): string =>
-      `${name} ${digits(average)}${worstName && layers.length > 1 ? ` (${worstName} ${digits(extreme)})` : ''}`;
-    return [
-      figure('Gini', mean.gini, worst.gini),
-      figure('min-max', mean.minMax, worst.minMax),
-      ...(dead > 0 ? [`${dead} of ${layers.length * counts[0]!.length} dead`] : []),
-    ].join('  ·  ');
-  });
+  const shown = balanceMeasures.filter(({ tables }) => tables === 'short');
+  const text = (worstName: string | undefined, most: number): string => {
+    const measures = shown.slice(0, most).map(({ key, title, decimals }) => {
+      const extreme = worstName && layers.length > 1 ? ` (${worstName} ${digits(worst[key], decimals)})` : '';
+      return `${title} ${digits(mean[key], decimals)}${extreme}`;
+    });
+    return [...measures, ...(dead > 0 ? [`${dead} of ${layers.length * counts[0]!.length} dead`] : [])].join('  ·  ');
+  };
+  const all = shown.length;
+  // One measure alone says too little of balance.
+  const fewer = Array.from({ length: Math.max(0, all - 2) }, (_, i) => text(undefined, all - 1 - i));
+  return [text('worst layer', all), text('worst', all), text(undefined, all), ...fewer];
 }
 
-/** Three decimals; a dash where no token was routed, so that there is no such figure. */
-export function digits(value: number): string {
-  return Number.isNaN(value) ? '–' : value.toFixed(3);
+/** A measure with its decimals; a dash where no token was routed, so that there is none. */
+export function digits(value: number, decimals: number = 3): string {
+  return Number.isNaN(value) ? '–' : value.toFixed(decimals);
 }

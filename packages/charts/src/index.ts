@@ -1,6 +1,7 @@
 /** ECharts options of the project's figures, as pure functions of plain data; for a page or for `@lpr/charts/node`. */
-export { type CurvePoint, type CurvesInput, curvesSize, type ReferenceLevel, trainingCurves } from './curves.ts';
+export { type CurvePanel, type CurvesInput, curvesSize, trainingCurves } from './curves.ts';
 export { expertLoad, type ExpertLoadInput, expertLoadSize } from './expert-load.ts';
+export { type Drawn, withFootnotes } from './footnotes.ts';
 export { type HeatmapInput, type HeatmapModel, heatmapSize, loadHeatmap } from './heatmap.ts';
 export { latentSpace, type LatentsInput, latentsSize } from './latents.ts';
 export { latentGeometry, type LatentGeometryInput, latentGeometrySize } from './latent-geometry.ts';

@@ -15,6 +15,8 @@ export interface Line {
   readonly width?: number;
   /** Behind all others, and pale. */
   readonly faint?: boolean;
+  /** A range of values across the panel, filled and pale. */
+  readonly band?: readonly [low: number, high: number];
 }
 
 export interface LinePanel {
@@ -250,7 +252,10 @@ export function yAxis(
   };
 }
 
-function series({ name, points, colour, dash, width = 1.75, faint = false }: Line, panel: number): LineSeriesOption {
+function series(
+  { name, points, colour, dash, width = 1.75, faint = false, band }: Line,
+  panel: number,
+): LineSeriesOption {
   return {
     type: 'line',
     name,
@@ -268,5 +273,15 @@ function series({ name, points, colour, dash, width = 1.75, faint = false }: Lin
     // A single point makes no line.
     symbol: points.length === 1 ? 'circle' : 'none',
     symbolSize: 6,
+    ...(band && { markArea: bandOf('yAxis', band, colour) }),
   };
+}
+
+/** A pale area between two values of an axis. */
+export function bandOf(
+  axis: 'xAxis' | 'yAxis',
+  [low, high]: readonly [number, number],
+  colour: string,
+): NonNullable<LineSeriesOption['markArea']> {
+  return { silent: true, itemStyle: { color: colour, opacity: 0.12 }, data: [[{ [axis]: low }, { [axis]: high }]] };
 }

@@ -58,7 +58,6 @@ function figureOf({ panels, maxWidth = 1200, clip = 2 }: LoadHistoryInput): Matr
     columnName: 'Step',
     scale: { kind: 'relative', clip, name: 'Load / uniform share', zero: 'dead (no token)' },
     style: { ...STYLE, maxWidth },
-    footnote: undefined,
   };
 }
 

@@ -46,7 +46,6 @@ export interface MatrixStyle {
    * title.
    */
   readonly panelsPerRow: number | undefined;
-  readonly footnote: boolean;
   /** Whether every panel has labels of its own, also where a neighbour's are as many. */
   readonly ownLabels: boolean;
   /** Room for the labels and the name of the row axis. */
@@ -65,7 +64,6 @@ export interface MatrixStyle {
 export const LAYERS_BY_EXPERTS: MatrixStyle = {
   maxWidth: 1200,
   panelsPerRow: undefined,
-  footnote: false,
   ownLabels: false,
   rowAxis: 46,
   columnLabel: 40,
@@ -81,7 +79,6 @@ const TITLE = 46;
 const COLUMN_GAP = 28;
 const ROW_GAP = 18;
 const LEGEND = 44;
-const FOOTNOTE = 20;
 /** What the legend needs on one line. */
 export const LEGEND_WIDTH = 540;
 const LEGEND_LINE = 20;
@@ -148,7 +145,7 @@ export function layoutMatrices(sizes: readonly PanelSize[], style: MatrixStyle):
   const legendY = y;
   return {
     width,
-    height: legendY + LEGEND + (width < LEGEND_WIDTH ? LEGEND_LINE : 0) + (style.footnote ? FOOTNOTE : 0),
+    height: legendY + LEGEND + (width < LEGEND_WIDTH ? LEGEND_LINE : 0),
     panels,
     legendY,
   };

@@ -41,7 +41,6 @@ export interface MatrixFigure {
   readonly columnName: string;
   readonly scale: MatrixScale;
   readonly style: MatrixStyle;
-  readonly footnote: string | undefined;
 }
 
 export function matrixSize(figure: MatrixFigure): Size {
@@ -52,7 +51,7 @@ export function matrixSize(figure: MatrixFigure): Size {
 export function matrixOption(figure: MatrixFigure, theme: ThemeName): EChartsOption {
   const { panels, scale } = figure;
   const placed = layout(figure);
-  const { inkSoft, frame } = themeOf(theme);
+  const { frame } = themeOf(theme);
   const paint = paintOf(scale, theme);
   const many = panels.reduce((sum, { rows, columns }) => sum + rows.length * columns.length, 0) > MANY_CELLS;
   return {
@@ -100,24 +99,14 @@ export function matrixOption(figure: MatrixFigure, theme: ThemeName): EChartsOpt
         }),
       ),
       ...colourBar(placed, scale, isOpen(figure), theme),
-      ...(figure.footnote === undefined
-        ? []
-        : [
-            figureText(truncate(figure.footnote, placed.width - 24, 11), placed.width / 2, placed.height - 12, {
-              size: 11,
-              colour: inkSoft,
-              align: 'center',
-              verticalAlign: 'bottom',
-            }),
-          ]),
     ],
   };
 }
 
-function layout({ panels, style, footnote }: MatrixFigure): MatrixLayout {
+function layout({ panels, style }: MatrixFigure): MatrixLayout {
   return layoutMatrices(
     panels.map(({ rows, columns }) => ({ rows: rows.length, columns: columns.length })),
-    { ...style, footnote: footnote !== undefined },
+    style,
   );
 }
 

@@ -1,7 +1,9 @@
 /** Loss against balance of many runs: what balance costs, and which runs nobody beats in both. */
+import type { BalanceMeasure, MeasureRange } from '@lpr/metrics';
 import type { EChartsOption, LineSeriesOption, ScatterSeriesOption } from 'echarts';
 import { REFERENCE_DASHES } from './curves.ts';
 import {
+  bandOf,
   DASH_ICONS,
   LEGEND_FONT,
   LEGEND_NAME,
@@ -17,13 +19,6 @@ import { FONT, lineColour, type ThemeName, themeOf } from './palette.ts';
 import { baseOption, panelTitle, type Size } from './parts.ts';
 import { escapeHtml, shortNames, textWidth } from './text.ts';
 
-/** A figure of balance with what it is called and which way is better. */
-const BALANCE = {
-  gini: { name: 'Gini', better: 'lower' },
-  minMax: { name: 'Min-max', better: 'higher' },
-  maxVio: { name: 'MaxVio', better: 'lower' },
-} as const;
-
 export interface LossBalanceInput {
   readonly runs: readonly {
     readonly name: string;
@@ -33,9 +28,10 @@ export interface LossBalanceInput {
     readonly loss: number;
     readonly balance: number;
   }[];
-  readonly balance: keyof typeof BALANCE;
-  /** Levels of the same figure, such as the sampling floor. */
-  readonly references?: readonly { readonly name: string; readonly balance: number }[];
+  /** What `balance` is. */
+  readonly measure: Pick<BalanceMeasure, 'title' | 'decimals' | 'growsWithBalance'>;
+  /** Levels of the same measure, such as the sampling floor. */
+  readonly levels?: readonly { readonly name: string; readonly range: MeasureRange }[];
   /** CSS pixels. Default 760. */
   readonly width?: number;
 }
@@ -58,10 +54,10 @@ export function lossBalanceSize(input: LossBalanceInput): Size {
  * ECharts option of loss (up) against balance (to the right) with the Pareto front as a staircase: runs on it are
  * filled and named, others hollow and named where they are few.
  *
- * @throws RangeError for no run, or a figure that is not finite.
+ * @throws RangeError for no run, or a number that is not finite.
  */
 export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light'): EChartsOption {
-  const { runs, balance, references = [] } = input;
+  const { runs, measure, levels = [] } = input;
   for (const run of runs) {
     if (!(Number.isFinite(run.loss) && Number.isFinite(run.balance))) {
       throw new RangeError(`run "${run.name}" has loss ${run.loss} and balance ${run.balance}; both must be finite`);
@@ -69,7 +65,8 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
   }
   const size = lossBalanceSize(input);
   const { ink, inkSoft, axis, grid, background } = themeOf(theme);
-  const { name, better } = BALANCE[balance];
+  const name = measure.title;
+  const better = measure.growsWithBalance ? 'higher' : 'lower';
   const rawGroups = groupsOf(input);
   const groups = shortNames(rawGroups, LEGEND_NAME, LEGEND_FONT);
   const front = paretoFront(runs.map((run) => [better === 'lower' ? run.balance : -run.balance, run.loss]));
@@ -81,7 +78,7 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
   const stairs = front
     .toSorted((a, b) => runs[a]!.balance - runs[b]!.balance)
     .map((run) => [runs[run]!.balance, runs[run]!.loss]);
-  const all = [...runs.map((run) => run.balance), ...references.map((level) => level.balance)];
+  const all = [...runs.map((run) => run.balance), ...levels.map(({ range }) => range.mean)];
   const balances = niceRange(all, true);
   const least = runs.reduce((loss, run) => Math.min(loss, run.loss), Infinity);
   const most = runs.reduce((loss, run) => Math.max(loss, run.loss), -Infinity);
@@ -152,7 +149,7 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
                       fontWeight: front.includes(at) ? (600 as const) : (400 as const),
                     },
                     tooltip: {
-                      formatter: `${escapeHtml(run.name)}<br>loss ${run.loss.toFixed(4)}, ${name} ${run.balance.toFixed(3)}`,
+                      formatter: `${escapeHtml(run.name)}<br>loss ${run.loss.toFixed(4)}, ${name} ${run.balance.toFixed(measure.decimals)}`,
                     },
                   },
                 ],
@@ -170,11 +167,12 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
         silent: true,
         z: 1,
       },
-      ...references.map(
-        (level, i): LineSeriesOption => ({
+      ...levels.map(
+        ({ name: level, range }, i): LineSeriesOption => ({
           type: 'line',
-          name: level.name,
-          data: [losses.min, losses.max].map((loss) => [level.balance, loss]),
+          name: level,
+          data: [losses.min, losses.max].map((loss) => [range.mean, loss]),
+          markArea: bandOf('xAxis', [range.low, range.high], inkSoft),
           symbol: 'none',
           color: inkSoft,
           lineStyle: { color: inkSoft, width: 1.25, type: [...REFERENCE_DASHES[i % REFERENCE_DASHES.length]!] },
@@ -186,10 +184,10 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
   };
 }
 
-function iconOf(entry: string, groups: readonly string[], { references = [] }: LossBalanceInput): string {
+function iconOf(entry: string, groups: readonly string[], { levels = [] }: LossBalanceInput): string {
   if (groups.includes(entry)) return 'circle';
-  const reference = references.findIndex(({ name }) => name === entry);
-  return reference < 0 ? LINE_ICON : DASH_ICONS[reference % DASH_ICONS.length]!;
+  const level = levels.findIndex(({ name }) => name === entry);
+  return level < 0 ? LINE_ICON : DASH_ICONS[level % DASH_ICONS.length]!;
 }
 
 /**
@@ -214,8 +212,8 @@ function groupsOf({ runs }: LossBalanceInput): string[] {
 }
 
 function legendNames(input: LossBalanceInput): string[] {
-  const { runs, references = [] } = input;
+  const { runs, levels = [] } = input;
   if (runs.length === 0) throw new RangeError('loss against balance needs at least one run, got none');
   const groups = shortNames(groupsOf(input), LEGEND_NAME, LEGEND_FONT);
-  return [...groups.filter((group) => group !== ''), FRONT, ...references.map(({ name }) => name)];
+  return [...groups.filter((group) => group !== ''), FRONT, ...levels.map(({ name }) => name)];
 }

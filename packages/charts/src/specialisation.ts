@@ -68,7 +68,6 @@ function coActivationFigure({ panels, max, maxWidth = 1200 }: CoActivationInput)
     columnName: 'Expert j',
     scale: { kind: 'share', max: max ?? usualMost(known), name: 'Tokens of i that go to j too' },
     style: { ...SQUARES, maxWidth: Math.min(maxWidth, perRow === 1 ? 640 : maxWidth), panelsPerRow: perRow },
-    footnote: undefined,
   };
 }
 
@@ -174,6 +173,5 @@ function domainsFigure({ panels, domains, topK, clip = 2, maxWidth = 1200 }: Dom
       rowLabel: 14,
       panelHeight: { target: 24 * domains.length, minCell: 16, maxCell: 24 },
     },
-    footnote: undefined,
   };
 }

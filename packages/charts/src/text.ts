@@ -33,6 +33,22 @@ export function oneLine(text: string): string {
   return text.replaceAll(/[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]+/gu, ' ').trim();
 }
 
+/** A text in lines of whole words that are at most `width` pixels wide; a word that is wider is cut with an ellipsis. */
+export function wrapped(text: string, width: number, fontSize: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of oneLine(text).split(/ +/)) {
+    const longer = line === '' ? word : `${line} ${word}`;
+    if (line === '' || textWidth(longer, fontSize) <= width) {
+      line = longer;
+      continue;
+    }
+    lines.push(line);
+    line = word;
+  }
+  return [...lines, line].map((each) => truncate(each, width, fontSize));
+}
+
 /** Names on one line and at most `width` pixels wide that still differ from each other. */
 export function shortNames(names: readonly string[], width: number, fontSize: number): string[] {
   const taken = new Set<string>();

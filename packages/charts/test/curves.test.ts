@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
-import { type CurvePoint, curvesSize, trainingCurves } from '../src/index.ts';
+import { curvesSize, trainingCurves } from '../src/index.ts';
 import { themeOf } from '../src/palette.ts';
 import { renderPng } from '../src/node.ts';
 import { decode, isDark } from './pixels.ts';
@@ -8,19 +8,36 @@ import { decode, isDark } from './pixels.ts';
 vi.setConfig({ testTimeout: 60_000 });
 
 function run(name: string, length: number, gini: number) {
-  const points: CurvePoint[] = Array.from({ length }, (_, i) => ({
-    step: 10 * (i + 1),
-    loss: 2 + Math.exp(-i / length) + 0.2 * (i % 2) + gini,
-    ...(i % 2 === 0 ? { gini, minMax: 1 - gini } : {}),
-  }));
-  return { name, points };
+  const points = (every: number, value: (i: number) => number) =>
+    Array.from({ length: Math.ceil(length / every) }, (_, i) => [10 * (every * i + 1), value(every * i)] as const);
+  return {
+    name,
+    series: {
+      loss: points(1, (i) => 2 + Math.exp(-i / length) + 0.2 * (i % 2) + gini),
+      gini: points(2, () => gini),
+      minMax: points(2, () => 1 - gini),
+    },
+  };
 }
+
+const panels = [
+  { key: 'loss', title: 'Training loss', subtitles: ['nats'], free: true, smooth: true },
+  { key: 'gini', title: 'Gini', subtitles: ['0 is balance'] },
+  { key: 'minMax', title: 'min-max', subtitles: ['1 is balance'] },
+  { key: 'entropy', title: 'entropy', subtitles: [] },
+];
 
 const LINES = themeOf('light').lines;
 
 const input = {
+  panels,
   runs: [run('Top-k', 60, 0.6), run('LPR', 60, 0.1)],
-  references: [{ name: 'sampling floor', gini: 0.02, minMax: 0.95 }],
+  levels: [
+    {
+      name: 'sampling floor',
+      ranges: { gini: { mean: 0.02, low: 0.01, high: 0.03 }, minMax: { mean: 0.95, low: 0.95, high: 0.95 } },
+    },
+  ],
 };
 
 interface Series {
@@ -33,18 +50,22 @@ function seriesOf(option: ReturnType<typeof trainingCurves>, name: string, panel
   return (option.series as Series[]).filter((series) => series.name === name && series.xAxisIndex === panel);
 }
 
-test('each panel holds what was recorded, and references only where there is balance', () => {
+test('each panel holds what was recorded, with the levels that it has, and there is none of what was not', () => {
   const option = trainingCurves(input);
+  expect((option.title as { text: string }[]).map(({ text }) => text)).toEqual(['Training loss', 'Gini', 'min-max']);
   expect(seriesOf(option, 'LPR', 0)[0]!.data).toHaveLength(60);
   expect(seriesOf(option, 'LPR', 1)[0]!.data).toEqual(Array.from({ length: 30 }, (_, i) => [20 * i + 10, 0.1]));
   expect(seriesOf(option, 'LPR', 2)[0]!.data[0]).toEqual([10, 0.9]);
   expect(seriesOf(option, 'sampling floor', 0)).toEqual([]);
   expect(seriesOf(option, 'sampling floor', 1)[0]!.data).toEqual([[0, 0.02], [600, 0.02]]); // biome-ignore format: pairs
   expect(seriesOf(option, 'sampling floor', 2)[0]!.data[1]).toEqual([600, 0.95]);
+  const bands = option.series as { name: string; markArea?: { data: unknown } }[];
+  // A level that chance does not move has no band.
+  expect(bands.flatMap(({ markArea }) => markArea?.data ?? [])).toEqual([[{ yAxis: 0.01 }, { yAxis: 0.03 }]]);
 });
 
 test('a long noisy loss is smoothed on top of the raw one, which is kept', () => {
-  const [smooth, raw] = seriesOf(trainingCurves({ runs: [run('m', 1000, 0)] }), 'm', 0);
+  const [smooth, raw] = seriesOf(trainingCurves({ panels, runs: [run('m', 1000, 0)] }), 'm', 0);
   expect(raw!.data).toHaveLength(1000);
   const roughness = (data: [number, number][]) =>
     data.slice(1).reduce((sum, [, value], i) => sum + Math.abs(value - data[i]![1]), 0);
@@ -79,16 +100,17 @@ describe('the picture', () => {
   });
 
   test('a run with one point shows it', async () => {
-    const one = { runs: [{ name: 'm', points: [{ step: 5, loss: 3 }] }] };
+    const one = { panels, runs: [{ name: 'm', series: { loss: [[5, 3] as const] } }] };
     const pixels = await decode(await renderPng(trainingCurves(one), curvesSize(one)));
-    expect(pixels.count(120, 120, 700, 380, (r, g, b) => b > 150 && r < 60 && g < 140)).toBeGreaterThan(10);
+    expect(pixels.count(120, 100, 2280, 420, (r, g, b) => b > 150 && r < 60 && g < 140)).toBeGreaterThan(10);
   });
 });
 
 test('is pure, and names what it cannot draw', () => {
   expect(JSON.stringify(trainingCurves(input))).toBe(JSON.stringify(trainingCurves(structuredClone(input))));
-  expect(() => trainingCurves({ runs: [] })).toThrow('at least one run');
-  expect(() => trainingCurves({ runs: [run('a', 3, 0), run('a', 3, 0)] })).toThrow('two lines are named "a"');
+  expect(() => trainingCurves({ panels, runs: [] })).toThrow('at least one run');
+  expect(() => trainingCurves({ panels: [], runs: input.runs })).toThrow('at least one point');
+  expect(() => trainingCurves({ panels, runs: [run('a', 3, 0), run('a', 3, 0)] })).toThrow('two lines are named "a"');
 });
 
 test('the steps begin where they are told to, and panels that have no room side by side stand below each other', () => {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { gini } from '@lpr/metrics';
+import { type BalanceKey, type BalanceMeasure, balanceMeasures, gini } from '@lpr/metrics';
 import { describe, expect, test } from 'vitest';
 import {
   coActivationMatrix,
@@ -18,6 +18,10 @@ import {
 } from '../src/index.ts';
 import { lorenzCurve } from '../src/lorenz.ts';
 import { samples } from './samples.ts';
+
+function measureOf(key: BalanceKey): BalanceMeasure {
+  return balanceMeasures.find((measure) => measure.key === key)!;
+}
 
 interface CellSeries {
   data: [number, number, number][];
@@ -64,7 +68,7 @@ test('more balance is better in min-max: the front goes the other way', () => {
     { name: 'uneven', loss: 3, balance: 0.1 },
     { name: 'neither', loss: 3.3, balance: 0.5 },
   ];
-  const series = lossBalance({ runs, balance: 'minMax' }).series as { type: string; data: unknown[] }[];
+  const series = lossBalance({ runs, measure: measureOf('minMax') }).series as { type: string; data: unknown[] }[];
   expect(series.find(({ type }) => type === 'line')!.data).toEqual([
     [0.1, 3],
     [0.9, 3.2],
@@ -155,10 +159,10 @@ test('what cannot be drawn is named', () => {
   expect(() => loadHistorySize({ panels: [] })).toThrow('at least one panel');
   expect(() => coActivationMatrix({ panels: [{ name: 'm', shares: [[1, 2]] }] })).toThrow('they must be square');
   expect(() => domainSpecialisation({ domains: [], topK: 1, panels: [] })).toThrow('got 0 and 0');
-  expect(() => lossBalance({ runs: [], balance: 'gini' })).toThrow('at least one run');
-  expect(() => lossBalance({ runs: [{ name: 'a', loss: Number.NaN, balance: 0 }], balance: 'gini' })).toThrow(
-    'loss NaN',
-  );
+  expect(() => lossBalance({ runs: [], measure: measureOf('gini') })).toThrow('at least one run');
+  expect(() =>
+    lossBalance({ runs: [{ name: 'a', loss: Number.NaN, balance: 0 }], measure: measureOf('gini') }),
+  ).toThrow('loss NaN');
   expect(() => routerSaturation({ runs: [] })).toThrow('at least one run');
   expect(() => routingStrip({ name: 'm', tokens: [], layers: [] })).toThrow('got 0 and 0');
   expect(() => gradientNorms({ terms: [{ name: 'task', points: [{ step: 1 }] }] })).toThrow('a gradient above 0');

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import { heatmapSize, type HeatmapInput, loadColour, loadHeatmap } from '../src/index.ts';
+import { heatmapSize, type HeatmapInput, loadColour, loadHeatmap, withFootnotes } from '../src/index.ts';
 import { LAYERS_BY_EXPERTS, layoutMatrices } from '../src/matrix-layout.ts';
 import { themeOf } from '../src/palette.ts';
 import { renderPng } from '../src/node.ts';
@@ -128,33 +128,45 @@ describe('the picture', () => {
     expect(await draw(512)).toBe(0);
   });
 
-  test('a footnote is drawn below the colour bar', async () => {
-    const input = { models: [model('m', 2, 8)], footnote: 'Gini of a uniform router: 0.007' };
-    const size = heatmapSize(input);
-    expect(size.height).toBeGreaterThan(heatmapSize({ models: input.models }).height);
-    const pixels = await decode(await renderPng(loadHeatmap(input), size));
-    expect(pixels.count(0, 2 * (size.height - 26), pixels.width, 2 * 15, isDark)).toBeGreaterThan(200);
+  test('footnotes are drawn below the colour bar, wrapped where they are wider than the figure', async () => {
+    const input = { models: [model('m', 2, 8)] };
+    const bare = { option: loadHeatmap(input), size: heatmapSize(input) };
+    expect(withFootnotes(bare, [], 'light')).toEqual(bare);
+    const { option, size } = withFootnotes(bare, ['Expert load', 'a uniform router '.repeat(12)], 'light');
+    const texts = (option.graphic as { style: { text?: string }; y?: number }[]).slice(-4);
+    expect(texts[0]!.style.text).toBe('Expert load');
+    expect(
+      texts
+        .slice(1)
+        .map(({ style }) => style.text)
+        .join(' '),
+    ).toBe('a uniform router '.repeat(12).trim());
+    const pixels = await decode(await renderPng(option, size));
+    for (const { y } of texts) expect(pixels.count(0, 2 * y!, pixels.width, 2 * 11, isDark)).toBeGreaterThan(150);
+    expect(pixels.count(0, 2 * size.height - 16, pixels.width, 16, isNotWhite)).toBe(0);
   });
 });
 
 describe('the option', () => {
   test('is the same for the same input, and leaves the input as it is', () => {
-    const input = { models: [model('a', 3, 8), model('b', 3, 8)], footnote: 'note' };
+    const input = { models: [model('a', 3, 8), model('b', 3, 8)] };
     const copy = structuredClone(input);
     expect(JSON.stringify(loadHeatmap(input))).toBe(JSON.stringify(loadHeatmap(copy)));
     expect(input).toEqual(copy);
   });
 
-  test('titles hold the name, and the figures: mean and worst layer, and the dead', () => {
+  test('titles hold the name, and the measures: mean and worst layer, and the dead', () => {
     const counts = [
       [4, 2, 2, 0],
       [2, 2, 2, 2],
     ];
     const titles = loadHeatmap({ models: [{ name: 'LPR', counts }], maxWidth: 500 }).title as Record<string, unknown>[];
     expect(titles[0]).toMatchObject({ text: 'LPR', subtext: 'Gini 0.188  ·  min-max 0.500  ·  1 of 8 dead' });
-    const wide = loadHeatmap({ models: [{ name: 'LPR', counts: counts.map((c) => [...c, ...c]) }] });
+    const wide = loadHeatmap({ models: [{ name: 'LPR', counts: counts.map((c) => [...c, ...c, ...c, ...c]) }] });
     expect((wide.title as Record<string, unknown>[])[0]).toMatchObject({
-      subtext: 'Gini 0.188 (worst 0.375)  ·  min-max 0.500 (worst 0.000)  ·  2 of 16 dead',
+      subtext: expect.stringMatching(
+        /^Gini 0.188 \(worst .*0.375\)  ·  min-max 0.500 \(worst .*0.000\)  ·  MaxVio 0.500 \(worst .*1.000\)  ·  4 of 32 dead$/,
+      ),
     });
   });
 

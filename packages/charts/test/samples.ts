@@ -31,6 +31,7 @@ import {
   trainingCurves,
   vocabularySize,
   vocabularySpecialisation,
+  withFootnotes,
 } from '../src/index.ts';
 
 export interface Sample {
@@ -46,6 +47,12 @@ function sample<Input>(
   size: (input: Input) => Size,
 ): Sample {
   return { name, size: size(input), option: (theme) => option(input, theme) };
+}
+
+/** The sample with lines below it. */
+function withNotes({ name, size, option }: Sample, notes: readonly string[]): Sample {
+  const drawn = (theme: ThemeName = 'light') => withFootnotes({ option: option(theme), size }, notes, theme);
+  return { name, size: drawn().size, option: (theme) => drawn(theme).option };
 }
 
 /** Reproducible numbers from 0 to 1. */
@@ -78,30 +85,63 @@ export function samples({ layers, experts, name: prefix = '' }: SampleSettings):
     { name: `${prefix}Qwen3-MoE`, counts: list(layers, () => loads(4)) },
     { name: `${prefix}Qwen3-MoE-LPR`, counts: list(layers, () => loads(0.6)) },
   ];
-  const references = [
-    { name: `${prefix}sampling floor`, gini: 0.02, minMax: 0.93, maxViolation: 0.05 },
-    { name: 'isotropic null', gini: 0.08, minMax: 0.7, maxViolation: 0.2 },
+  const levels = [
+    {
+      name: `${prefix}sampling floor`,
+      ranges: {
+        gini: { mean: 0.02, low: 0.01, high: 0.03 },
+        minMax: { mean: 0.93, low: 0.9, high: 0.96 },
+        maxViolation: { mean: 0.05, low: 0.02, high: 0.08 },
+      },
+    },
+    {
+      name: 'isotropic null',
+      ranges: {
+        gini: { mean: 0.08, low: 0.04, high: 0.14 },
+        minMax: { mean: 0.7, low: 0.6, high: 0.8 },
+        maxViolation: { mean: 0.2, low: 0.1, high: 0.4 },
+      },
+    },
+  ];
+  const panels = [
+    { key: 'loss', title: 'Training loss', subtitles: ['cross entropy, nats per token'], free: true, smooth: true },
+    {
+      key: 'gini',
+      title: 'Gini',
+      subtitles: ['how far the loads of pairs of experts are apart; 0 is balance', '0 is balance'],
+    },
+    { key: 'minMax', title: 'min-max', subtitles: ['1 is balance'] },
+    { key: 'maxViolation', title: 'MaxVio', subtitles: ['0 is balance'] },
   ];
   const steps = experts > 100 ? 400 : 60;
+  /** Values of every fourth step. */
+  const windows = (of: Readonly<Record<string, () => number>>) =>
+    Object.fromEntries(
+      Object.entries(of).map(([key, value]) => [
+        key,
+        list(Math.ceil(steps / 4), (i) => [25 * (4 * i + 1), value()] as const),
+      ]),
+    );
   const run = (name: string, level: number) => ({
     name,
-    points: list(steps, (i) => ({
-      step: 25 * (i + 1),
-      loss: 3.5 + 4 * Math.exp((-6 * i) / steps) + 0.3 * (random() - 0.5),
-      ...(i % 4 === 0 ? { gini: level + 0.05 * random(), minMax: 0.8 - level, maxVio: 6 * level + random() } : {}),
-    })),
+    series: {
+      loss: list(steps, (i) => [25 * (i + 1), 3.5 + 4 * Math.exp((-6 * i) / steps) + 0.3 * (random() - 0.5)] as const),
+      ...windows({
+        gini: () => level + 0.05 * random(),
+        minMax: () => 0.8 - level,
+        maxViolation: () => 6 * level + random(),
+      }),
+    },
   });
   const shownLayers = Array.from(new Set([0, Math.floor(layers / 2), layers - 1]));
   const tokens = TEXT.match(/ ?[^\s]{1,6}|\s/gu)!;
   const coActivation = (): number[][] =>
     list(experts, (i) => list(experts, (j) => (random() ** 8 + (Math.abs(i - j) < 3 ? 0.3 : 0)) / 2));
   return [
-    sample(
-      'heatmap',
-      { models, footnote: `${prefix}Gini of a uniform router: 0.007 ≤ 0.02` },
-      loadHeatmap,
-      heatmapSize,
-    ),
+    withNotes(sample('heatmap', { models }, loadHeatmap, heatmapSize), [
+      `${prefix}Expert load on 102,400 held-out tokens`,
+      `${prefix}${'Gini of a uniform router: 0.007 ≤ 0.02; '.repeat(6)}`,
+    ]),
     sample('heatmap-sorted', { models: models.slice(0, 1), order: 'load' as const }, loadHeatmap, heatmapSize),
     sample(
       'load-history',
@@ -117,21 +157,21 @@ export function samples({ layers, experts, name: prefix = '' }: SampleSettings):
     sample('lorenz', { models }, lorenzCurves, lorenzSize),
     sample(
       'curves',
-      { runs: [run(`${prefix}Top-k`, 0.6), run(`${prefix}LPR`, 0.1)], references },
+      { panels, runs: [run(`${prefix}Top-k`, 0.6), run(`${prefix}LPR`, 0.1)], levels },
       trainingCurves,
       curvesSize,
     ),
     sample(
       'loss-balance',
       {
-        balance: 'gini' as const,
+        measure: { title: 'Gini', decimals: 3, growsWithBalance: false },
         runs: list(Math.min(40, experts), (i) => ({
           name: `${prefix}${['top-k', 'lpr', 'bias'][i % 3]}-seed-${i}`,
           group: `${prefix}${['top-k', 'LPR', 'aux-loss-free bias'][i % 3]}`,
           loss: 3.6 + 0.2 * random() + 0.1 * (i % 3),
           balance: [0.6, 0.1, 0.3][i % 3]! + 0.2 * random(),
         })),
-        references: [{ name: 'sampling floor', balance: 0.02 }],
+        levels: [{ name: 'sampling floor', range: { mean: 0.02, low: 0.01, high: 0.03 } }],
       },
       lossBalance,
       lossBalanceSize,

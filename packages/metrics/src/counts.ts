@@ -15,3 +15,18 @@ export function checkCounts(counts: Counts, name: string = 'counts'): void {
     }
   }
 }
+
+/**
+ * Experts that a token really went to, mean over tokens and layers: token-expert pairs over tokens. It may differ from
+ * the k that a router was set to: where tokens are dropped, or a router takes as many as it likes.
+ *
+ * @param countsPerLayer `[layers][experts]` of so many tokens
+ * @returns `NaN` without layers or tokens
+ */
+export function expertsPerToken(countsPerLayer: readonly Counts[], tokens: number): number {
+  let pairs = 0;
+  for (const counts of countsPerLayer) {
+    for (let expert = 0; expert < counts.length; expert++) pairs += counts[expert]!;
+  }
+  return tokens > 0 ? pairs / (countsPerLayer.length * tokens) : Number.NaN;
+}

@@ -3,9 +3,12 @@ import { cast, embedding, greater, permute, reshape, segmentPlan, slice, subtrac
 import { withoutGradients } from '@lpr/tensor/nn';
 import { checkExact, emptySlotsWhere } from './choices.ts';
 
-/** Places of an expert: `ceil(factor k N / M)`. */
+/**
+ * Places of an expert: `ceil(factor k N / M)`. Of the factor as it is written: 1.1 is a little more in binary, and the
+ * ceiling of 1.1 x 100 / 10 is 11 all the same.
+ */
 export function capacityOf(factor: number, tokens: number, k: number, experts: number): number {
-  return Math.ceil((factor * k * tokens) / experts);
+  return Math.ceil(Number(((factor * k * tokens) / experts).toPrecision(12)));
 }
 
 /**

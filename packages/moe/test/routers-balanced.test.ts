@@ -2,7 +2,7 @@
  * Methods that balance by a bias, prices or an assignment, against their equations. What all methods have in common is
  * in the property tests.
  */
-import { assign, scope, zeros } from '@lpr/tensor';
+import { add, assign, backward, parameter, scope, sum, zeros } from '@lpr/tensor';
 import { createParameters } from '@lpr/tensor/nn';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
@@ -63,6 +63,21 @@ describe('deepSeekV3', () => {
     expect(losses['sequenceBalance']).toBeCloseTo(mean([ofSequence(x.slice(0, 4)), ofSequence(x.slice(4))]), 5);
     scope(device, () => router.afterStep(loadOf([4, 3, 2])));
     expect(Array.from(await router.buffers.get('e_score_correction_bias')!.data())).toEqual([-0.25, 0, 0.25]);
+    dispose(router);
+  });
+});
+
+describe('deepSeekV3 with scores too small for f32', () => {
+  it('shares them out as if they were larger, with finite gradients', async () => {
+    const router = onLogits(resolveRouter('deepSeekV3'), 4, 2);
+    await scope(device, async () => {
+      const x = parameter(device, [-89, -89, -89, -89, -200, -200, -200, -200], [2, 4]);
+      const { losses, weights } = router.route(x, { training: true });
+      expect(await losses[0]!.value.item()).toBeCloseTo(1, 5);
+      backward(add(sum(weights), losses[0]!.value));
+      expect((await x.grad!.data()).every(Number.isFinite)).toBe(true);
+      x.dispose();
+    });
     dispose(router);
   });
 });

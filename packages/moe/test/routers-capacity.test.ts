@@ -3,6 +3,7 @@ import { backward, ones, scope, segmentPlan, sum, tensor } from '@lpr/tensor';
 import { createParameters } from '@lpr/tensor/nn';
 import { afterAll, describe, expect, it } from 'vitest';
 import { expertParameters, MoeLayer, resolveRouter, routerMethods, runExperts } from '../src/index.ts';
+import { capacityOf } from '../src/capacity.ts';
 import { descending, dispose, normal, onLogits, routed, total } from './routed.ts';
 import { device, key, makeRouter, mean, softmax, toMatrix, toTensor } from './support.ts';
 
@@ -19,6 +20,16 @@ describe('resolveRouter', () => {
     expect(() => makeRouter(resolveRouter('switch'), { hidden: 4, experts: 4, topK: 2 })).toThrow(
       'switch router: topK must be 1 for this method, got 2',
     );
+  });
+});
+
+describe('capacityOf', () => {
+  it('is the ceiling of the factor as it is written, not of its binary neighbour', () => {
+    expect(capacityOf(1.1, 100, 1, 10)).toBe(11);
+    expect(capacityOf(1.1, 101, 1, 10)).toBe(12);
+    expect(capacityOf(0.07, 100, 1, 1)).toBe(7);
+    expect(capacityOf(1.25, 27, 2, 6)).toBe(12);
+    expect(capacityOf(2, 5, 1, 10)).toBe(1);
   });
 });
 

@@ -79,6 +79,28 @@ describe('remoe', () => {
     expect(await step([1, 1, 0], 3)).toBeCloseTo(0.5, 6);
     dispose(router);
   });
+
+  it('tightens again after it was loose for long, and the other way round', async () => {
+    for (const [initialPenalty, load, back] of [
+      [1e-8, [1, 1, 0], [2, 2, 2]],
+      [1e-8, [2, 2, 2], [1, 1, 0]],
+      [1e-14, [1, 1, 0], [2, 2, 2]],
+    ] as const) {
+      const router = onLogits(resolveRouter('remoe', { initialPenalty }), 3, 1);
+      const penalty = router.buffers.get('penalty')!;
+      const step = async (counts: readonly number[]): Promise<number> => {
+        scope(device, () => router.afterStep(loadOf(counts, 3)));
+        return penalty.item();
+      };
+      let bound = 0;
+      for (let i = 0; i < 500; i++) bound = await step(load);
+      expect(bound).toBeGreaterThanOrEqual(Math.fround(1e-14));
+      expect(bound).toBeLessThanOrEqual(1e4);
+      const growth = (await step(back)) / bound;
+      expect(growth).toBeCloseTo(back[0] === 2 ? 1.2 : 1 / 1.2, 5);
+      dispose(router);
+    }
+  });
 });
 
 describe('adamoe', () => {

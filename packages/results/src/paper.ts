@@ -1,7 +1,7 @@
 /** Tables of a paper reproduced: our runs beside what the paper reports, and how far both rank the rows alike. */
 import { z } from 'zod';
+import { type comparisonTable, formatMeasure, formatNumber, type TextTable } from '@lpr/report/tables';
 import type { RunResult } from './runs.ts';
-import { formatMeasure, formatNumber, type TextTable } from './table.ts';
 
 /** Test loss is null where the paper gives none. */
 export interface PaperMeasures {
@@ -31,6 +31,14 @@ export const paperTableSchema: z.ZodType<PaperTableResult> = z.strictObject({
   ),
 });
 
+/** Rows of the paper's first table as a comparison shows them below ours. */
+export function publishedRows(rows: PaperTableResult['rows']): Parameters<typeof comparisonTable>[1] {
+  return {
+    heading: 'The paper, table 1 (0.6B parameters, 1B tokens, another corpus: for the pattern, not the values)',
+    rows: rows.map(({ title, testLoss, gini, minMax }) => ({ title, testLoss, measures: { gini, minMax } })),
+  };
+}
+
 /**
  * Ours and the paper's side by side. In the last row, Spearman's rank correlation of each column.
  *
@@ -40,8 +48,9 @@ export function paperTable({ number, rows }: PaperTableResult, runs: readonly Ru
   const ours = rows.map(({ run: name }) => {
     const run = runs.find((each) => each.name === name);
     if (run === undefined) throw new RangeError(`table ${number} names the run "${name}", which is not there`);
-    const { gini, minMax } = run.mean;
-    return { testLoss: run.testLoss, gini, minMax, floor: run.samplingFloor.gini };
+    const { gini = null, minMax = null } = run.mean;
+    const { gini: floor = null } = run.samplingFloor;
+    return { testLoss: run.testLoss, gini, minMax, floor: typeof floor === 'object' ? (floor?.mean ?? null) : floor };
   });
   const lines = rows.map((row, i) => [
     row.title,

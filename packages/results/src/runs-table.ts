@@ -1,6 +1,9 @@
 /** Tables of runs: each in a row, or those of a name averaged over their seeds. */
-import { informationOf, type Measures, type RunResult, type Setting } from './runs.ts';
-import { type Cell, formatMeasure, formatNumber, type TextTable } from './table.ts';
+import { balanceMeasures } from '@lpr/metrics';
+import { formatMeasure, formatNumber, type Levels, levelsOf, rangeText, type TextTable } from '@lpr/report/tables';
+import { informationOf, namedLevels, type RunResult, type Setting } from './runs.ts';
+
+type Cell = string | number | null;
 
 /** What a column says of a run: what it is, the same for runs of a name but for the seed, or what was measured. */
 interface RunColumn {
@@ -28,8 +31,6 @@ const COLUMNS: Readonly<Record<string, RunColumn>> = {
   tokensPerSecond: { title: 'tokens/s', of: ({ tokensPerSecond }) => tokensPerSecond, format: decimals(0) },
 };
 
-const MEASURE_TITLES: Readonly<Record<string, string>> = { gini: 'Gini', minMax: 'min-max' };
-
 /**
  * A column by its key: one of COLUMNS, a measure ("gini", or "worst.gini" of the worst layer), or the dotted path of a
  * setting.
@@ -37,11 +38,12 @@ const MEASURE_TITLES: Readonly<Record<string, string>> = { gini: 'Gini', minMax:
 function columnOf(key: string, runs: readonly RunResult[], shared: Readonly<Record<string, Setting>>): RunColumn {
   const known = COLUMNS[key];
   if (known !== undefined) return known;
-  const [, worst = '', measure = key] = /^(worst\.)?(.*)$/.exec(key)!;
-  if (runs.some(({ mean }) => measure in mean)) {
-    const title = `${worst === '' ? '' : 'worst '}${MEASURE_TITLES[measure] ?? measure}`;
-    const of = (run: RunResult): Cell => (worst === '' ? run.mean : run.worst)?.[measure] ?? null;
-    return { title, of, format: formatMeasure };
+  const measure = measureOf(key);
+  if (measure !== undefined && runs.some(({ mean }) => measure.key in mean)) {
+    const isWorst = measure.key !== key;
+    const of = (run: RunResult): Cell => (isWorst ? run.worst : run.mean)?.[measure.key] ?? null;
+    const format = (value: number): string => formatMeasure(value, measure.decimals);
+    return { title: `${isWorst ? 'worst ' : ''}${measure.title}`, of, format };
   }
   if (key in shared || runs.some(({ settings }) => key in settings)) {
     return { title: key, of: ({ settings }) => settingCell(settings[key] ?? shared[key] ?? null) };
@@ -50,6 +52,11 @@ function columnOf(key: string, runs: readonly RunResult[], shared: Readonly<Reco
   throw new RangeError(
     `there is no column "${key}"; there are ${names.join(', ')}, worst. with a measure, and settings such as lpr.temperature`,
   );
+}
+
+/** The measure of a column's key, its own or "worst." before it. */
+function measureOf(key: string): (typeof balanceMeasures)[number] | undefined {
+  return balanceMeasures.find((measure) => measure.key === key || `worst.${measure.key}` === key);
 }
 
 function settingCell(value: Setting): Cell {
@@ -88,10 +95,8 @@ export function runsTable(
   });
   const rows = groups.map((group) => shown.map(({ column }) => groupText(column, group)));
   const below = levels
-    ? levelRows(titled).map(({ title, gini, minMax }) =>
-        shown.map(({ key }, i) =>
-          i === 0 ? title : key === 'gini' ? formatMeasure(gini) : key === 'minMax' ? formatMeasure(minMax) : '',
-        ),
+    ? levelsOf(titled.map(namedLevels)).map(({ name, ranges }) =>
+        shown.map(({ key }, i) => (i === 0 ? name : levelText(ranges, key))),
       )
     : [];
   return {
@@ -99,6 +104,14 @@ export function runsTable(
     rows: [...rows, ...below],
     numeric: shown.map(({ column }) => titled.every((run) => typeof column.of(run) !== 'string')),
   };
+}
+
+function levelText(levels: Levels, key: string): string {
+  const measure = measureOf(key);
+  const level = measure?.key === key ? levels[measure.key] : undefined;
+  if (level === undefined) return '';
+  const text = (value: number | null): string => formatMeasure(value, measure!.decimals);
+  return typeof level === 'object' && level !== null ? rangeText(level, text) : text(level);
 }
 
 function groupText({ of, format }: RunColumn, group: readonly RunResult[]): string {
@@ -120,37 +133,6 @@ function mean(cells: readonly Cell[]): Cell {
 
 function compareCells(a: Cell, b: Cell): number {
   return typeof a === 'number' && typeof b === 'number' ? a - b : String(a).localeCompare(String(b));
-}
-
-/** A level that routers without structure reach. */
-export interface LevelRow {
-  readonly title: string;
-  readonly gini: number | null;
-  readonly minMax: number | null;
-}
-
-/** What levels depend on, and how a row names it. */
-const CAUSES: readonly (readonly [keyof RunResult, name: (value: number) => string])[] = [
-  ['experts', (experts) => `${experts} experts`],
-  ['topK', (topK) => `k ${topK}`],
-  ['latentDim', (width) => `width ${width}`],
-  ['evaluatedTokens', (tokens) => `${formatNumber(tokens, 0)} tokens`],
-];
-
-/** The levels of some runs: one of each kind where all runs share it, else each that differs, named by why. */
-export function levelRows(runs: readonly RunResult[]): LevelRow[] {
-  const rowsOf = (title: string, level: (run: RunResult) => Measures): LevelRow[] => {
-    const distinct = groupedBy(runs, (run) => JSON.stringify(level(run))).map(([run]) => run!);
-    const causes = CAUSES.filter(([key]) => new Set(distinct.map((run) => run[key])).size > 1);
-    return distinct.map((run) => {
-      const why = causes.flatMap(([key, name]) => (run[key] === null ? [] : [name(run[key] as number)]));
-      return { title: [title, ...why].join(', '), ...level(run) };
-    });
-  };
-  return [
-    ...rowsOf('sampling floor', ({ samplingFloor }) => samplingFloor),
-    ...rowsOf('isotropic null', ({ isotropicNull }) => isotropicNull),
-  ];
 }
 
 function groupedBy<T>(items: readonly T[], keyOf: (item: T) => string): T[][] {

@@ -1,15 +1,6 @@
 /** The result of a trained run: what the run was, and what it gave on held-out text. */
+import type { ComparedRun, Levels, Measures, NamedLevels } from '@lpr/report/tables';
 import { z } from 'zod';
-
-/**
- * Measures of balance by their names in `@lpr/metrics`, as a mean over layers or of the worst layer; null where there
- * was no load.
- */
-export interface Measures {
-  readonly gini: number | null;
-  readonly minMax: number | null;
-  readonly [measure: string]: number | null;
-}
 
 export type Setting = string | number | boolean | null;
 
@@ -24,8 +15,8 @@ export interface RunResult {
   readonly seed: number;
   readonly steps: number;
   readonly experts: number;
-  /** Experts a token. */
-  readonly topK: number;
+  /** Experts that a token really went to, a layer; null for a model without. */
+  readonly topK: number | null;
   /** Width of the latents; null for routers without. */
   readonly latentDim: number | null;
   readonly parameters: number;
@@ -33,23 +24,29 @@ export interface RunResult {
   readonly evaluatedTokens: number;
   /** Cross entropy in nats. */
   readonly testLoss: number;
+  /** Balance by the names of the measures in `@lpr/metrics`: mean over layers, and the worst layer. */
   readonly mean: Measures;
   readonly worst: Measures | null;
+  /** That uniform routers make loads at least as uneven; left out where it was not computed. */
+  readonly pValue?: number | null | undefined;
   /** I(expert; token id) in nats, mean over layers, beside what samples without any relation would show. */
   readonly mutualInformation: number | null;
   readonly mutualInformationBias: number | null;
   /** In training; null where it is not known. */
   readonly tokensPerSecond: number | null;
   /** The levels that routers without structure reach at as many tokens. */
-  readonly samplingFloor: Measures;
-  readonly isotropicNull: Measures;
+  readonly samplingFloor: Levels;
+  readonly isotropicNull: Levels;
   /** By the dotted path of their key: those in which it differs from what most runs of the file have. */
   readonly settings: Readonly<Record<string, Setting>>;
 }
 
-const measures = z
-  .object({ gini: z.number().nullable(), minMax: z.number().nullable() })
-  .catchall(z.number().nullable());
+/** Not a list of names: a measure that @lpr/metrics gains is stored and read without a change here. */
+const measures = z.record(z.string(), z.number().nullable()) as unknown as z.ZodType<Measures>;
+const levels = z.record(
+  z.string(),
+  z.union([z.number(), z.null(), z.strictObject({ mean: z.number(), low: z.number(), high: z.number() })]),
+) as unknown as z.ZodType<Levels>;
 const count = z.int().min(0);
 export const settingsSchema: z.ZodType<Readonly<Record<string, Setting>>> = z.record(
   z.string(),
@@ -64,7 +61,7 @@ export const runSchema: z.ZodType<RunResult> = z.strictObject({
   seed: count,
   steps: count,
   experts: count,
-  topK: count,
+  topK: z.number().nullable(),
   latentDim: count.nullable(),
   parameters: count,
   trainedTokens: count,
@@ -72,11 +69,12 @@ export const runSchema: z.ZodType<RunResult> = z.strictObject({
   testLoss: z.number(),
   mean: measures,
   worst: measures.nullable(),
+  pValue: z.number().nullable().optional(),
   mutualInformation: z.number().nullable(),
   mutualInformationBias: z.number().nullable(),
   tokensPerSecond: z.number().nullable(),
-  samplingFloor: measures,
-  isotropicNull: measures,
+  samplingFloor: levels,
+  isotropicNull: levels,
   settings: settingsSchema,
 });
 
@@ -85,6 +83,28 @@ export function informationOf({ mutualInformation, mutualInformationBias }: RunR
   return mutualInformation === null || mutualInformationBias === null
     ? null
     : mutualInformation - mutualInformationBias;
+}
+
+/** The levels that a run is to be read against. */
+export function namedLevels(run: RunResult): NamedLevels {
+  const { title, experts, topK, latentDim, evaluatedTokens, samplingFloor, isotropicNull } = run;
+  const size = {
+    experts,
+    tokens: evaluatedTokens,
+    ...(topK !== null && { topK }),
+    ...(latentDim !== null && { latentDim }),
+  };
+  return { name: title, levels: topK === null ? null : { size, samplingFloor, isotropicNull } };
+}
+
+/** A run as a comparison shows it. */
+export function comparedRun(run: RunResult): ComparedRun {
+  const { topK, evaluatedTokens, testLoss, mean, worst, tokensPerSecond, pValue = null } = run;
+  return {
+    ...namedLevels(run),
+    ...{ expertsPerToken: topK, evaluatedTokens, testLoss, mean, worst, tokensPerSecond, pValue },
+    information: informationOf(run),
+  };
 }
 
 /**

@@ -1,10 +1,9 @@
 /** What a marker in Markdown may ask of a stored result, and the lines that it gets. */
-import { comparisonText } from './comparison.ts';
-import { paperTable } from './paper.ts';
+import { comparisonTable, markdownLines, tableText, textTable } from '@lpr/report/tables';
+import { paperTable, publishedRows } from './paper.ts';
 import type { ResultFile, RunsResult, TablesResult } from './result-file.ts';
-import type { RunResult } from './runs.ts';
+import { comparedRun, type RunResult } from './runs.ts';
 import { runsTable } from './runs-table.ts';
-import { markdownLines, textTable } from './table.ts';
 
 type Options = ReadonlyMap<string, string>;
 
@@ -33,7 +32,12 @@ export function renderView(result: ResultFile, options: Options): string[] {
 const RUN_VIEWS: Readonly<Record<string, (result: RunsResult, options: Options) => string[]>> = {
   comparison(result, options) {
     checkKeys(options, ['view', 'seed']);
-    return ['```', ...comparisonText(chosenRuns(result, options), result.paper[0]?.rows ?? []), '```'];
+    const compared = chosenRuns(result, options).map(comparedRun);
+    return [
+      '```',
+      ...tableText(comparisonTable(compared, publishedRows(result.paper[0]?.rows ?? []))).split('\n'),
+      '```',
+    ];
   },
   paper(result, options) {
     checkKeys(options, ['view', 'table']);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { comparisonText, flatSettings, renderView, shareSettings } from '../src/index.ts';
+import { flatSettings, renderView, shareSettings } from '../src/index.ts';
 import { sampleRun, sampleRuns } from './samples.ts';
 
 const view = (text: Record<string, string>) => new Map(Object.entries(text));
@@ -74,24 +74,44 @@ describe('a table of runs', () => {
 });
 
 describe('the text of a comparison', () => {
-  it('has a level for each number of experts a token', () => {
-    const one = sampleRun({ name: 'switch', title: 'Switch', topK: 1, samplingFloor: { gini: 0.01, minMax: 0.9 } });
-    const lines = comparisonText([sampleRun({ mean: { gini: null, minMax: 0 } }), one], []);
-    expect(lines.map((line) => line.replace(/ +/g, ' '))).toEqual([
-      '102,400 held-out tokens; balance is the mean over layers; MI is I(expert; token) in nats, less its bias',
-      ' k test loss Gini min-max worst Gini worst min-max MI tokens/s',
-      'Qwen3-MoE-LPR 4 4.8400 - 0.000 0.036 0.744 1.667 9,621',
-      'Switch 1 4.8400 0.028 0.814 0.036 0.744 1.667 9,621',
+  const plain = (lines: readonly string[]) => lines.map((line) => line.replace(/ +/g, ' '));
+
+  it('has a level for each number of experts a token, with its range where that is known', () => {
+    const one = sampleRun({
+      name: 'switch',
+      title: 'Switch',
+      topK: 1,
+      pValue: 1e-9,
+      samplingFloor: { gini: { mean: 0.01, low: 0.008, high: 0.012 }, minMax: 0.9 },
+    });
+    const lines = renderView(
+      sampleRuns([sampleRun({ mean: { gini: null, minMax: 0 } }), one]),
+      view({ view: 'comparison' }),
+    );
+    expect(plain(lines)).toEqual([
+      '```',
+      expect.stringMatching(/^102,400 held-out tokens; k is what ran; .*MI is/),
+      ' k test loss Gini min-max MI tokens/s',
+      'Qwen3-MoE-LPR 4 4.8400 - 0.000 (0.744) 1.667 9,621',
+      'Switch * 1 4.8400 0.028 (0.036) 0.814 (0.744) 1.667 9,621',
       'sampling floor, k 4 0.004 0.967',
-      'sampling floor, k 1 0.010 0.900',
+      'sampling floor, k 1 0.010 (0.008-0.012) 0.900',
       'isotropic null 0.039 0.729',
+      expect.stringMatching(/^\* The load differs from that of a uniform router: .*p < 0.01/),
+      '```',
     ]);
   });
 
   it('sets rows of the paper below', () => {
-    const paper = [{ title: 'Qwen3-MoE', testLoss: 3.666, gini: 0.71, minMax: 1.27e-16 }];
-    const lines = comparisonText([sampleRun()], paper);
-    expect(lines.at(-2)).toContain('The paper, table 1');
-    expect(lines.at(-1)).toMatch(/^Qwen3-MoE +3\.666 +0\.710 +1\.27e-16$/);
+    const paper = [
+      {
+        number: 1,
+        title: '',
+        rows: [{ title: 'Qwen3-MoE', run: null, testLoss: 3.666, gini: 0.71, minMax: 1.27e-16 }],
+      },
+    ];
+    const lines = renderView(sampleRuns([sampleRun()], { paper }), view({ view: 'comparison' }));
+    expect(lines.at(-3)).toContain('The paper, table 1');
+    expect(plain(lines).at(-2)).toBe('Qwen3-MoE 3.666 0.710 1.27e-16');
   });
 });

@@ -4,8 +4,10 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { BalanceRanges } from '@lpr/metrics';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
+import { balanceSchema } from './balance.ts';
 import { hasCode, writeWhole } from './files.ts';
 import { lockFolder } from './lock.ts';
 import { COMPARISON_FILES, RUN_FILES } from './names.ts';
@@ -22,7 +24,24 @@ const comparisonSchema = z.strictObject({
 /** What `comparison.yaml` holds. */
 export type StoredComparison = ReadonlyDeep<z.infer<typeof comparisonSchema>>;
 
-const levelSchema = z.strictObject({ gini: measureSchema, minMax: measureSchema });
+/** Of every measure, by its name. */
+const rangesSchema = z.record(
+  z.string(),
+  z.strictObject({ mean: z.number(), low: z.number(), high: z.number() }),
+) as unknown as z.ZodType<BalanceRanges>;
+
+const levelsSchema = z.strictObject({
+  /** What they were simulated for. */
+  size: z.strictObject({
+    experts: countSchema,
+    topK: countSchema,
+    tokens: countSchema,
+    latentDim: countSchema,
+    layers: countSchema,
+  }),
+  samplingFloor: rangesSchema,
+  isotropicNull: rangesSchema,
+});
 
 const summarySchema = z.strictObject({
   models: z.array(
@@ -35,7 +54,10 @@ const summarySchema = z.strictObject({
       steps: countSchema,
       /** Trained on. */
       tokens: countSchema,
-      topK: countSchema,
+      /** Of a layer; 0 for a model without. */
+      experts: countSchema,
+      /** Experts that a held-out token really went to, a layer, whatever k the router was set to. */
+      expertsPerToken: measureSchema,
       /** Where it was last worked on; null where the run does not say. */
       device: z.string().nullable(),
       threads: countSchema.nullable(),
@@ -45,15 +67,14 @@ const summarySchema = z.strictObject({
       stepTimeShares: z.record(z.string(), z.number()),
       evaluationTokens: countSchema,
       testLoss: z.number(),
-      /** Balance on held-out text: means over layers beside the worst layer. */
-      gini: measureSchema,
-      minMax: measureSchema,
-      worst: levelSchema,
+      /** On held-out text; null for a model without experts. */
+      balance: balanceSchema.nullable(),
+      /** The probability that uniform routers make loads at least as uneven. */
+      pValue: measureSchema,
       mutualInformation: measureSchema,
       mutualInformationBias: measureSchema,
-      /** The levels that routers without any structure reach at as many tokens. */
-      samplingFloor: levelSchema,
-      isotropicNull: levelSchema,
+      /** What routers without any structure reach at as many tokens, as the mean over as many layers. */
+      levels: levelsSchema.nullable(),
     }),
   ),
 });

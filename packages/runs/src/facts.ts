@@ -57,3 +57,8 @@ export function leavesOf(value: unknown, path: string = ''): [path: string, leaf
   if (fields.length === 0) return path === '' || value === undefined ? [] : [[path, value]];
   return fields.flatMap(([name, inner]) => leavesOf(inner, path === '' ? name : `${path}.${name}`));
 }
+
+/** The leaves of settings as text, as `config.yaml` has them. */
+export function settingTexts(settings: unknown): [path: string, text: string][] {
+  return leavesOf(settings).map(([path, leaf]) => [path, typeof leaf === 'string' ? leaf : JSON.stringify(leaf)]);
+}

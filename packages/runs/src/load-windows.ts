@@ -3,12 +3,14 @@ import type { FileHandle } from 'node:fs/promises';
 import {
   decodeLoads,
   encodeLoadHeader,
+  expertsPerToken,
   LOAD_HEADER_BYTES,
   LOAD_RECORD_HEADER_BYTES,
   type LoadShape,
   loadRecordBytes,
 } from '@lpr/metrics';
 import { RUN_FILES } from './names.ts';
+import { measured } from './plain.ts';
 import { type RunFiles, withFile } from './run-files.ts';
 
 /** Where the loads of a run are. */
@@ -17,6 +19,8 @@ export interface LoadsInfo extends LoadShape {
   readonly windows: number;
   /** Tokens of the first window, and so of all but the last; 0 before there is one. */
   readonly windowTokens: number;
+  /** Experts that its tokens really went to, a layer; null before there is one. */
+  readonly expertsPerToken: number | null;
 }
 
 export interface WindowRange {
@@ -66,7 +70,8 @@ async function infoOf(file: FileHandle): Promise<LoadsInfo | null> {
   const windows = Math.floor((size - LOAD_HEADER_BYTES) / record);
   // A damaged header may promise records of any size; only what the file holds is read.
   const first = windows === 0 ? undefined : decodeLoads(await readAt(file, 0, LOAD_HEADER_BYTES + record)).windows[0];
-  return { ...shape, windows, windowTokens: first?.tokens ?? 0 };
+  const ran = first === undefined ? Number.NaN : expertsPerToken(first.counts, first.tokens);
+  return { ...shape, windows, windowTokens: first?.tokens ?? 0, expertsPerToken: measured(ran) };
 }
 
 async function copyWindows(file: FileHandle, info: LoadsInfo, range: WindowRange): Promise<Uint8Array> {

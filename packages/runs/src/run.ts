@@ -7,6 +7,7 @@ import { readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { decodeLoads, type LoadFile } from '@lpr/metrics';
 import type { z } from 'zod';
+import { readComparison } from './comparison.ts';
 import { decodeConfig } from './config.ts';
 import { decodeEnvironment, type Environment } from './environment.ts';
 import { type EvaluationLine, evaluationLineSchema } from './evaluation-line.ts';
@@ -22,6 +23,8 @@ export interface Run {
   readonly name: string;
   readonly folder: string;
   readonly files: RunFiles;
+  /** What its configuration holds, not checked; null where there is none. */
+  readonly settings: unknown;
   /** What of the settings readers want to know. */
   readonly facts: RunFacts;
   /** Where it was last worked on; null where it does not say. */
@@ -66,6 +69,7 @@ export async function readRun(folder: string): Promise<Run> {
     name: basename(resolve(folder)),
     folder,
     files,
+    settings: settings ?? null,
     facts: factsOf(settings),
     environment,
     metrics: metrics.value === undefined ? metrics : { value: inOrder(metrics.value) },
@@ -124,7 +128,8 @@ export async function findRuns(folder: string, options: FindOptions = {}): Promi
 }
 
 /**
- * Reads a run folder, or every run folder directly inside of a folder that is none itself (a comparison), by name.
+ * Reads a run folder, or every run folder directly inside of a folder that is none itself: the runs of a comparison in
+ * its order, others by name.
  *
  * @throws Error where there is no such folder, or no run in it
  */
@@ -133,7 +138,14 @@ export async function readRuns(folder: string): Promise<Run[]> {
     throw new Error(`cannot read the run folder ${folder}: ${messageOf(error)}`);
   });
   const found = await findRuns(folder);
-  if (found.length > 0) return await Promise.all(found.map((path) => readRun(join(folder, path))));
+  if (found.length > 0) {
+    // One that is damaged says nothing of the order, and its runs can be read all the same.
+    const comparison = await readComparison(folder).catch(() => null);
+    const order = Object.keys(comparison?.runs ?? {});
+    const placeOf = (path: string): number => (order.includes(path) ? order.indexOf(path) : order.length);
+    const inOrder = found.toSorted((a, b) => placeOf(a) - placeOf(b));
+    return await Promise.all(inOrder.map((path) => readRun(join(folder, path))));
+  }
   throw new Error(
     `${folder} is no run folder: neither it nor a folder inside has a ${RUN_FILES.metrics} or a ${RUN_FILES.loads}; give the folder that training wrote`,
   );

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { mapMeasures } from '@lpr/metrics';
 import { describe, expect, it } from 'vitest';
 import { createComparison, readComparison, readSummary, type Summary, writeSummary } from '../src/comparison.ts';
 import { useFolder } from './lines.ts';
@@ -48,6 +49,7 @@ describe('a comparison', () => {
   });
 
   it('ends with a summary', async () => {
+    const range = { mean: 0.2, low: 0.1, high: 0.3 };
     const summary: Summary = {
       models: [
         {
@@ -57,20 +59,23 @@ describe('a comparison', () => {
           seed: 0,
           steps: 4,
           tokens: 40,
-          topK: 2,
+          experts: 4,
+          expertsPerToken: 1.5,
           device: 'wasm',
           threads: 2,
           tokensPerSecond: null,
           stepTimeShares: { head: 1 },
           evaluationTokens: 8,
           testLoss: 2,
-          gini: 0.5,
-          minMax: null,
-          worst: { gini: 0.75, minMax: 0 },
+          balance: { mean: { gini: 0.5, minMax: null }, worst: { gini: 0.75, minMax: 0 } },
+          pValue: 0.25,
           mutualInformation: null,
           mutualInformationBias: null,
-          samplingFloor: { gini: 0.1, minMax: 0.5 },
-          isotropicNull: { gini: 0.2, minMax: 0.25 },
+          levels: {
+            size: { experts: 4, topK: 2, tokens: 8, latentDim: 16, layers: 2 },
+            samplingFloor: mapMeasures(() => range),
+            isotropicNull: mapMeasures(() => range),
+          },
         },
       ],
     };

@@ -1,15 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DECAY_SHAPES, learningRateFactor, makeSchedule, type ScheduleOptions } from '../src/schedule.ts';
-import { fixtureJson, fixtureTensors, haveFixtures } from './fixtures.ts';
-
-interface ScheduleRun {
-  readonly total_steps: number;
-  readonly warmup_steps: number;
-  readonly stable_steps: number;
-  readonly decay_steps: number;
-  readonly min_lr_ratio: number;
-}
 
 type WarmupStableDecay = Extract<ScheduleOptions, { kind: 'warmupStableDecay' }>;
 
@@ -18,25 +9,6 @@ function wsd(options: Partial<WarmupStableDecay> = {}): WarmupStableDecay {
 }
 
 describe('warm-up, stable, decay', () => {
-  it.skipIf(!haveFixtures)('gives the factors of Hugging Face transformers at every step', () => {
-    const { runs } = fixtureJson('wsd-schedule') as { runs: Record<string, ScheduleRun> };
-    const tensors = fixtureTensors('wsd-schedule');
-    for (const [name, run] of Object.entries(runs)) {
-      const schedule = {
-        warmupSteps: run.warmup_steps,
-        stableSteps: run.stable_steps,
-        decaySteps: run.decay_steps,
-        decay: 'cosine' as const,
-        minRatio: run.min_lr_ratio,
-      };
-      const expected = tensors.get(`out.factor.${name}`)!.data;
-      expect(expected.length).toBeGreaterThan(run.total_steps);
-      for (const [step, factor] of expected.entries()) {
-        expect(Math.abs(learningRateFactor(schedule, step) - factor)).toBeLessThanOrEqual(2e-7);
-      }
-    }
-  });
-
   it('splits a run as table 8 of the paper does', () => {
     expect(makeSchedule(wsd({ warmup: 0.05, stable: 0.75, minRatio: 0.05 }), 4000)).toEqual({
       warmupSteps: 200,

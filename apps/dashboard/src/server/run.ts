@@ -1,15 +1,16 @@
 /** One run that the server follows, as pages see it. */
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path/posix';
+import { leadMeasure } from '@lpr/report/tables';
 import {
   factsOf,
   finalEvaluation,
-  leavesOf,
   messageOf,
   RUN_FILES,
   RunFollower,
   type RunFiles,
   type SeriesFile,
+  settingTexts,
   traceFile,
   traceSteps,
   type WindowRange,
@@ -81,7 +82,7 @@ export class FollowedRun {
       },
       sparklines: {
         loss: metrics.values('loss', SPARKLINE_POINTS),
-        gini: metrics.values('balance.gini', SPARKLINE_POINTS),
+        balance: metrics.values(`balance.${leadMeasure.key}`, SPARKLINE_POINTS),
       },
       problems,
     };
@@ -92,9 +93,8 @@ export class FollowedRun {
     const newest = evaluations.at(-1);
     return {
       summary: this.summary(),
-      settings: leavesOf(settings)
-        .slice(0, MAX_SETTINGS)
-        .map(([path, value]) => [path, typeof value === 'string' ? value : JSON.stringify(value)]),
+      facts: factsOf(settings),
+      settings: settingTexts(settings).slice(0, MAX_SETTINGS),
       loads: await this.#follower.loads(),
       evaluations: evaluations.map((line) => ({ ...line, counts: line === newest ? line.counts : null })),
       traces: await traceSteps(this.#files).catch(() => []),

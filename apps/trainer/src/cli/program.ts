@@ -24,7 +24,7 @@ export function createProgram(): Command {
   addCompressionCommands(program);
   program.addHelpText('after', () => optionsOf(compare));
   addExamples(program, [
-    ['', 'compare top-k with LPR: loss, balance, heatmap (about 3 minutes)'],
+    ['', 'compare top-k with LPR: loss, balance, pictures (about 3 minutes)'],
     ['compare --preset tiny', 'the same in seconds, to see that everything works'],
     ['train --preset small --router lpr', 'train one model'],
     ['train --config my.yaml --set size.experts=64', 'with settings of a file, and one of your own'],
@@ -45,7 +45,7 @@ function addCompare(program: Command): Command {
     .summary("train the architecture's own router and LPR alike, and set them side by side")
     .description(
       "Trains two models that differ in their router alone - the architecture's own (top-k) and --router - from the same seed on the\n" +
-        'same batches, evaluates both on held-out text, prints a table, and writes summary.json, heatmap.png and curves.png.',
+        'same batches, evaluates both on held-out text, prints a table, and writes summary.json and pictures in figures/.',
     )
     .action(async (options: RunCommandOptions) => {
       const { compare } = await import('../commands/compare.ts');

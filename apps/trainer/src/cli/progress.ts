@@ -2,6 +2,7 @@
  * Live progress on stderr: on a terminal one status line that is rewritten, elsewhere plain `key=value` lines, so that
  * logs stay readable and stdout is left to results.
  */
+import { formatMeasure, type Measures, shownMeasures } from '@lpr/report/tables';
 import { type EvaluationLine, hasCode } from '@lpr/runs';
 import type { StepProgress } from '@lpr/train';
 
@@ -10,7 +11,7 @@ export interface Progress {
   phase(text: string, detail?: string): void;
   step(run: string, steps: number, progress: StepProgress): void;
   evaluation(run: string, done: number, total: number): void;
-  /** The figures of an evaluation. */
+  /** What an evaluation gave. */
   evaluated(run: string, line: EvaluationLine): void;
   /** A message that stays. */
   note(text: string): void;
@@ -119,18 +120,13 @@ function plainProgress(stream: ProgressStream): Progress {
     },
     // What comes of it is said at its end.
     evaluation() {},
-    evaluated: (run, figures) => line(evaluationText(run, figures)),
+    evaluated: (run, evaluation) => line(evaluationText(run, evaluation)),
     note: line,
     end() {},
   };
 }
 
 function evaluationText(run: string, { step, loss, domains, evaluatedTokens, balance }: EvaluationLine): string {
-  const { gini, minMax } = balance?.mean ?? {};
-  const measures: [string, string][] = [
-    ['gini', gini?.toFixed(3) ?? 'none'],
-    ['min-max', minMax?.toFixed(3) ?? 'none'],
-  ];
   const names = Object.entries(domains);
   const fields: [string, string][] = [
     ['run', run],
@@ -138,17 +134,20 @@ function evaluationText(run: string, { step, loss, domains, evaluatedTokens, bal
     ['held-out-loss', loss.toFixed(4)],
     ...(names.length < 2 ? [] : names.map(([name, each]): [string, string] => [`loss/${name}`, each.loss.toFixed(4)])),
     ['tokens', String(evaluatedTokens)],
-    ...(balance === null ? [] : measures),
+    ...(balance === null ? [] : balanceFields(balance.mean)),
   ];
   return fields.map(([key, value]) => `${key}=${value}`).join(' ');
 }
 
 function balanceOf({ balance }: StepProgress): [string, string][] {
-  if (balance === null) return [];
-  return [
-    ['gini', balance.mean.gini.toFixed(3)],
-    ['min-max', balance.mean.minMax.toFixed(3)],
-  ];
+  return balance === null ? [] : balanceFields(balance.mean);
+}
+
+function balanceFields(mean: Measures): [string, string][] {
+  return shownMeasures('short').map(({ key, title, decimals }) => [
+    title.toLowerCase(),
+    formatMeasure(mean[key] ?? null, decimals),
+  ]);
 }
 
 function secondsLeft(steps: number, { report, tokensPerSecond }: StepProgress): number {

@@ -1,6 +1,6 @@
 /** `pnpm trainer bench`: how many tokens a second this machine trains. */
 import { predictFlops } from '@lpr/model';
-import { alignColumns } from '@lpr/results';
+import { alignColumns } from '@lpr/report/tables';
 import type { Device } from '@lpr/tensor';
 import { decoderConfig } from '../settings/decoder-config.ts';
 import { createProgress } from '../cli/progress.ts';

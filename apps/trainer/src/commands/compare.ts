@@ -1,8 +1,6 @@
 /** `pnpm trainer compare`: several routers on one task. */
 import { join } from 'node:path';
-import { COMPARISON_FILES, type Summary } from '@lpr/runs';
 import { type Comparison, createComparison, finishComparison } from '../comparison/comparison.ts';
-import { figureNames } from '../comparison/figures.ts';
 import { UsageError } from '../cli/errors.ts';
 import { checkFits, predictionText, predictRun } from '../run/prediction.ts';
 import type { Session } from '../run/session.ts';
@@ -44,11 +42,10 @@ export async function finishAndPrintComparison(
   comparison: Comparison,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const summary: Summary | null = await finishComparison(session, folder, comparison, signal);
+  const finished = await finishComparison(session, folder, comparison, signal);
   session.progress.end();
-  if (summary === null) return false;
-  console.log(comparisonReport(comparison, summary));
-  const files = [COMPARISON_FILES.summary, ...figureNames(comparison)];
-  console.log(`\n${files.map((name) => shown(join(folder, name))).join('  ')}`);
+  if (finished === null) return false;
+  console.log(comparisonReport(comparison, finished.summary));
+  console.log(`\n${finished.files.map((name) => shown(join(folder, name))).join('  ')}`);
   return true;
 }

@@ -1,5 +1,5 @@
 /** `pnpm trainer config`: settings looked at before anything runs. */
-import { alignColumns } from '@lpr/results';
+import { alignColumns } from '@lpr/report/tables';
 import { writeWhole } from '@lpr/runs';
 import { stringify } from 'yaml';
 import { predictionText, predictRun } from '../run/prediction.ts';

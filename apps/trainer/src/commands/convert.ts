@@ -1,7 +1,7 @@
 /** `pnpm trainer convert`: a trained model with latent experts in place of its own, and what that loses. */
 import { countParameters } from '@lpr/model';
 import { checkLatentExperts, type LatentLayer, toLatentExperts } from '../compression/latent-experts.ts';
-import { alignColumns } from '@lpr/results';
+import { alignColumns } from '@lpr/report/tables';
 import { findModel } from '../run/model-source.ts';
 import { openCompressed, writeCompressed } from './compressed.ts';
 import { shown, withDevice } from './shared.ts';

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { prepareTokens, type TokenStream } from '@lpr/data';
 import { checkText, RUN_FILES } from '@lpr/runs';
 import { UsageError, unknownName } from '../cli/errors.ts';
-import { type EvaluationFigures, evaluationFigures, evaluationTables } from '../run/evaluation-report.ts';
+import { evaluateInFull, evaluationReport, type ModelEvaluation } from '../run/evaluation-report.ts';
 import { findModel, loadModel, type ModelSource, tokenizerOf } from '../run/model-source.ts';
 import { createProgress, type Progress } from '../cli/progress.ts';
 import { evaluationText, loadTokens, warnOfScarce } from '../run/session.ts';
@@ -29,12 +29,12 @@ export interface EvalOptions extends DeviceOptions {
 }
 
 export async function printEvaluation(path: string, options: EvalOptions): Promise<void> {
-  const figures = await evaluateModel(path, options);
-  console.log(options.json ? JSON.stringify(figures) : evaluationTables(figures));
+  const evaluation = await evaluateModel(path, options);
+  console.log(options.json ? JSON.stringify(evaluation) : evaluationReport(evaluation));
 }
 
-/** All figures of a model on the text that the options name. */
-export async function evaluateModel(path: string, options: EvalOptions): Promise<EvaluationFigures> {
+/** All measures of a model on the text that the options name. */
+export async function evaluateModel(path: string, options: EvalOptions): Promise<ModelEvaluation> {
   const source = await findModel(path, options.tokenizer);
   const progress = createProgress(process.stderr, process.env);
   try {
@@ -45,9 +45,9 @@ export async function evaluateModel(path: string, options: EvalOptions): Promise
       const { batches, total, scarce } = evaluationText(streams, sequenceLength, { tokens, batchSize });
       warnOfScarce(scarce, progress);
       const onProgress = (done: number): void => progress.evaluation(path, done, total);
-      const figures = await evaluationFigures(decoder, batches(), { model: source.folder, text, onProgress });
+      const evaluation = await evaluateInFull(decoder, batches(), { model: source.folder, text, onProgress });
       decoder.dispose();
-      return figures;
+      return evaluation;
     });
   } finally {
     progress.end();

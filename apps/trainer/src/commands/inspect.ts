@@ -3,9 +3,9 @@ import { biasRange, effectiveRank, type KeyReport, keyReport, squaredSingularVal
 import { planDecoder } from '@lpr/model';
 import { readWeights } from '@lpr/model/node';
 import { routerTraits } from '@lpr/moe';
-import { alignColumns } from '@lpr/results';
+import { alignColumns } from '@lpr/report/tables';
 import { UsageError } from '../cli/errors.ts';
-import { evaluationTables } from '../run/evaluation-report.ts';
+import { evaluationReport } from '../run/evaluation-report.ts';
 import { findModel, type ModelSource } from '../run/model-source.ts';
 import { type EvalOptions, evaluateModel } from './eval.ts';
 
@@ -39,7 +39,7 @@ export async function inspectModel(path: string, options: InspectOptions): Promi
     return;
   }
   console.log(geometryTable(layers));
-  if (text !== null) console.log(`\n${evaluationTables(text)}`);
+  if (text !== null) console.log(`\n${evaluationReport(text)}`);
 }
 
 async function geometryOf({ folder, config }: ModelSource): Promise<LayerGeometry[]> {

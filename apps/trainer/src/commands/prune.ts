@@ -2,7 +2,7 @@
 import { countParameters } from '@lpr/model';
 import { evaluate } from '@lpr/train';
 import { createProgress } from '../cli/progress.ts';
-import { alignColumns } from '@lpr/results';
+import { alignColumns } from '@lpr/report/tables';
 import { ExpertImportance } from '../compression/importance.ts';
 import { checkKept, type PrunedLayer, pruneExperts } from '../compression/prune.ts';
 import { findModel, loadModel } from '../run/model-source.ts';

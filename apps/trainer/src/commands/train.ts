@@ -1,4 +1,5 @@
 /** `pnpm trainer train` and `pnpm trainer resume`. */
+import { balanceText } from '@lpr/report/tables';
 import { RunFolder } from '@lpr/runs';
 import { readComparison } from '../comparison/comparison.ts';
 import { checkFits, predictionText, predictRun } from '../run/prediction.ts';
@@ -50,15 +51,9 @@ async function finishAndPrintRun(
     session.progress.end();
     if (evaluation === null) return false;
     const { loss, evaluatedTokens, balance } = evaluation;
-    const format = (measure: 'gini' | 'minMax'): string => {
-      const [mean, worst] = [balance?.mean[measure], balance?.worst[measure]].map(
-        (value) => value?.toFixed(4) ?? 'undefined',
-      );
-      return `${mean} (worst layer ${worst})`;
-    };
-    const balanced = balance === null ? '' : `, Gini ${format('gini')}, min-max ${format('minMax')}`;
     console.log(
-      `${settings.router}: test loss ${loss.toFixed(4)} over ${evaluatedTokens} held-out tokens${balanced}\n${shown(run.path)}`,
+      `${settings.router}: test loss ${loss.toFixed(4)} over ${evaluatedTokens} held-out tokens, ` +
+        `${balance === null ? 'no experts' : balanceText(balance.mean, balance.worst)}\n${shown(run.path)}`,
     );
     return true;
   } finally {

@@ -2,12 +2,13 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Machine, PaperTableResult, RunResult } from '@lpr/results';
-import { type EvaluationLine, finalEvaluation, readEvaluations, readRun, RUN_FILES } from '@lpr/runs';
+import { readRun, RUN_FILES } from '@lpr/runs';
 import { UsageError } from '../cli/errors.ts';
 import { readSettings } from '../settings/check.ts';
 import type { Settings } from '../settings/schema.ts';
-import { readComparison, summarize } from './comparison.ts';
+import { readComparison } from './comparison.ts';
 import { paperResults, runResult } from './results.ts';
+import { summarize } from './summary.ts';
 
 export interface Collected {
   /** With all settings that they have. */
@@ -65,19 +66,8 @@ export async function collectResults(folders: readonly [string, ...string[]]): P
   };
 }
 
-/** Runs in a folder by their names, with every measure of balance. */
-async function resultsIn(folder: string, runs: ReadonlyMap<string, Settings>): Promise<RunResult[]> {
-  const evaluations = new Map<string, EvaluationLine>();
-  for (const name of runs.keys()) {
-    const evaluation = finalEvaluation(await readEvaluations(join(folder, name)));
-    if (evaluation === undefined) throw new UsageError(`${join(folder, name)} is not finished; resume it first`);
-    evaluations.set(name, evaluation);
-  }
-  const { models } = await summarize(folder, runs, evaluations);
-  return models.map((model) => {
-    const run = runResult(runs.get(model.name)!, model);
-    const { balance } = evaluations.get(model.name)!;
-    if (balance === null) return run;
-    return { ...run, mean: { ...run.mean, ...balance.mean }, worst: { ...model.worst, ...balance.worst } };
-  });
+/** Runs in a folder by their names. */
+async function resultsIn(folder: string, settings: ReadonlyMap<string, Settings>): Promise<RunResult[]> {
+  const runs = await Promise.all(Array.from(settings.keys(), (name) => readRun(join(folder, name))));
+  return summarize(runs, settings).models.map((model) => runResult(settings.get(model.name)!, model));
 }

@@ -1,46 +1,62 @@
 /** What a comparison gave: its runs as results beside what the paper reports, and the tables that it prints of them. */
 import {
-  comparisonText,
-  flatSettings,
+  comparisonTable,
   formatNumber,
   markdownLines,
+  modelTitle,
+  runNames,
+  shownExperts,
+  tableText,
+} from '@lpr/report/tables';
+import {
+  comparedRun,
+  flatSettings,
   type PaperTableResult,
   paperTable,
+  publishedRows,
   type RunResult,
 } from '@lpr/results';
-import type { Summary } from '@lpr/runs';
+import { settingTexts, type Summary } from '@lpr/runs';
 import { predictRun, short } from '../run/prediction.ts';
-import { modelTitle } from '../settings/decoder-config.ts';
 import type { Settings } from '../settings/schema.ts';
 import type { Comparison } from './comparison.ts';
 import { PAPER_TABLES, type PaperRow } from './paper.ts';
 
 type Model = Summary['models'][number];
 
-/** A run of a comparison; its settings are all that it has. */
-export function runResult(settings: Settings, model: Model): RunResult {
-  const { architecture, router, seed, size, lpr } = settings;
+/**
+ * A run of a comparison; its settings are all that it has.
+ *
+ * @param title its model's unless given
+ */
+export function runResult(
+  settings: Settings,
+  model: Model,
+  title: string = modelTitle(settings.architecture, settings.router),
+): RunResult {
+  const { architecture, router, seed, lpr } = settings;
   return {
     name: model.name,
-    title: modelTitle(architecture, router),
+    title,
     router,
     architecture,
     seed,
     steps: model.steps,
-    experts: size.experts,
-    topK: size.topK,
+    experts: model.experts,
+    topK: shownExperts(model.expertsPerToken),
     latentDim: lpr?.latentDim ?? null,
     parameters: predictRun(settings).parameters,
     trainedTokens: model.tokens,
     evaluatedTokens: model.evaluationTokens,
     testLoss: model.testLoss,
-    mean: { gini: model.gini, minMax: model.minMax },
-    worst: { gini: model.worst.gini, minMax: model.worst.minMax },
+    mean: model.balance?.mean ?? {},
+    worst: model.balance?.worst ?? null,
+    pValue: model.pValue,
     mutualInformation: model.mutualInformation,
     mutualInformationBias: model.mutualInformationBias,
     tokensPerSecond: model.tokensPerSecond,
-    samplingFloor: { ...model.samplingFloor },
-    isotropicNull: { ...model.isotropicNull },
+    samplingFloor: model.levels?.samplingFloor ?? {},
+    isotropicNull: model.levels?.isotropicNull ?? {},
     settings: flatSettings(settings),
   };
 }
@@ -62,12 +78,20 @@ export function paperResults({ runs, tables }: Comparison): PaperTableResult[] {
 
 /** What a finished comparison prints. */
 export function comparisonReport(comparison: Comparison, summary: Summary): string {
-  const results = summary.models.map((model) => runResult(comparison.runs.get(model.name)!, model));
+  const settingsOf = ({ name }: Model): Settings => comparison.runs.get(name)!;
+  const names = runNames(
+    summary.models.map((model) => ({
+      name: model.name,
+      path: model.name,
+      settings: new Map(settingTexts(settingsOf(model))),
+    })),
+  );
+  const results = summary.models.map((model, i) => runResult(settingsOf(model), model, names[i]));
   const [first] = results as [RunResult, ...RunResult[]];
   const paper = paperResults(comparison);
   if (comparison.tables.size === 0) {
     return [
-      ...comparisonText([first, ...results.slice(1)], paper[0]!.rows),
+      tableText(comparisonTable(results.map(comparedRun), publishedRows(paper[0]!.rows))),
       ...summary.models.flatMap(({ stepTimeShares }, i) =>
         Object.keys(stepTimeShares).length === 0
           ? []

@@ -1,9 +1,7 @@
-/**
- * All figures of a model on some text: loss by domain, balance of every layer, what experts specialise in; as data and
- * as tables.
- */
+/** All measures of a model on some text: loss by domain, balance of every layer, what experts specialise in. */
 import type { Batch } from '@lpr/data';
 import {
+  type BalanceRanges,
   type BalanceReport,
   domainSpecialisation,
   expertDomainCounts,
@@ -11,22 +9,32 @@ import {
   layersReport,
   mutualInformation,
   mutualInformationBias,
-  referenceLevels,
   type RoutingTrace,
   TraceRecorder,
   vocabularySpecialisation,
 } from '@lpr/metrics';
 import type { Decoder } from '@lpr/model';
-import { alignColumns } from '@lpr/results';
+import {
+  balanceTable,
+  formatNumber,
+  LATENT_DIM,
+  levelSize,
+  lossTable,
+  type RoutedWindow,
+  routedWindow,
+  shownExperts,
+  simulateLevels,
+  type TableRecord,
+  tableText,
+  uniformPValue,
+} from '@lpr/report/tables';
 import { evaluate, type RoutedBatch } from '@lpr/train';
 
 /** Tokens of each domain whose routing is looked at one by one. */
 const TRACED_TOKENS = 2 ** 17;
-/** Width of the latents of the isotropic null, where the router has none: the paper's. */
-const LATENT_DIM = 16;
 
 /** How a layer's experts differ in what they get. */
-interface SpecialisationFigures {
+interface Specialisation {
   /** I(expert; token id) in nats, beside what samples without any relation would show. */
   readonly mutualInformation: number;
   readonly mutualInformationBias: number;
@@ -39,7 +47,7 @@ interface SpecialisationFigures {
   readonly domain: number | null;
 }
 
-export interface EvaluationFigures {
+export interface ModelEvaluation {
   readonly model: string;
   readonly text: string;
   readonly tokens: number;
@@ -50,22 +58,25 @@ export interface EvaluationFigures {
   >;
   /** 0 and 0 where there are none. */
   readonly experts: number;
-  readonly topK: number;
-  /** Each figure's mean over layers, its worst layer, and every layer; null and none for a model without experts. */
+  /** That a token really went to, a layer; null for a model without experts. */
+  readonly expertsPerToken: number | null;
+  /** Each measure's mean over layers, its worst layer, and every layer; null for a model without experts. */
   readonly mean: BalanceReport | null;
   readonly worst: BalanceReport | null;
   readonly layers: readonly BalanceReport[];
-  /** What routers without any structure would score on as many tokens. */
-  readonly samplingFloor: BalanceReport | null;
-  readonly isotropicNull: BalanceReport | null;
+  /** The probability that uniform routers make loads at least as uneven: of each layer, and of all together. */
+  readonly pValues: { readonly layers: readonly (number | null)[]; readonly all: number | null };
+  /** What routers without any structure reach on as many tokens, as the mean over as many layers. */
+  readonly samplingFloor: BalanceRanges | null;
+  readonly isotropicNull: BalanceRanges | null;
   /** Of every layer, over the first tokens of each domain. */
-  readonly specialisation: readonly SpecialisationFigures[];
+  readonly specialisation: readonly Specialisation[];
   /** Exact loads `[layers][experts]`. */
   readonly counts: readonly (readonly number[])[];
 }
 
-/** Runs the batches through the model and computes every figure. */
-export async function evaluationFigures(
+/** Runs the batches through the model and computes every measure. */
+export async function evaluateInFull(
   decoder: Decoder,
   batches: Iterable<Batch>,
   {
@@ -73,15 +84,19 @@ export async function evaluationFigures(
     text,
     onProgress,
   }: { readonly model: string; readonly text: string; readonly onProgress: (tokens: number) => void },
-): Promise<EvaluationFigures> {
-  const { experts, topK } = decoder.routers[0] ?? { experts: 0, topK: 0 };
+): Promise<ModelEvaluation> {
   const routed: RoutedBatch[] = [];
   const evaluation = await evaluate(decoder, batches, {
     routed: { tokens: TRACED_TOKENS, onBatch: (batch) => routed.push(batch) },
     onProgress,
   });
   const { loss, tokens, counts } = evaluation;
-  const losses = {
+  const window = routedWindow(counts, tokens);
+  const size = levelSize(window, latentDimOf(decoder));
+  const levels = size === null ? null : simulateLevels(size);
+  const report = counts.length === 0 ? { layers: [], mean: null, worst: null } : layersReport(counts);
+  const specialisation = specialisationOf(routed, window);
+  return {
     model,
     text,
     tokens,
@@ -90,25 +105,17 @@ export async function evaluationFigures(
     domains: Object.fromEntries(
       Array.from(evaluation.domains, ([name, each]) => [name, { ...each, perplexity: Math.exp(each.loss) }]),
     ),
-    experts,
-    topK,
+    experts: window.experts,
+    expertsPerToken: size === null ? null : window.expertsPerToken,
+    ...report,
+    pValues: {
+      layers: counts.map((layer) => uniformPValue([layer], tokens)),
+      all: uniformPValue(counts, tokens),
+    },
+    samplingFloor: levels?.samplingFloor ?? null,
+    isotropicNull: levels?.isotropicNull ?? null,
+    specialisation,
     counts: counts.map((layer) => Array.from(layer)),
-  };
-  if (experts === 0) {
-    const none = { mean: null, worst: null, samplingFloor: null, isotropicNull: null };
-    return { ...losses, ...none, layers: [], specialisation: [] };
-  }
-  const limit = routed.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
-  const recorder = new TraceRecorder({ experts, limit });
-  for (const batch of routed) recorder.add(batch);
-  const trace = recorder.trace();
-  const levels = referenceLevels({ experts, topK, tokens, latentDim: latentDimOf(decoder) });
-  return {
-    ...losses,
-    ...layersReport(counts),
-    samplingFloor: levels.samplingFloor.expected,
-    isotropicNull: levels.isotropicNull.expected,
-    specialisation: counts.map((_, layer) => specialisationOf(trace, layer)),
   };
 }
 
@@ -118,7 +125,17 @@ function latentDimOf({ plan }: Decoder): number {
   return latent?.latentDim ?? LATENT_DIM;
 }
 
-function specialisationOf(trace: RoutingTrace, layer: number): SpecialisationFigures {
+/** Of every layer; none of a model without experts. */
+function specialisationOf(routed: readonly RoutedBatch[], { experts, layers }: RoutedWindow): Specialisation[] {
+  if (experts === 0) return [];
+  const limit = routed.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
+  const recorder = new TraceRecorder({ experts, limit });
+  for (const batch of routed) recorder.add(batch);
+  const trace = recorder.trace();
+  return Array.from({ length: layers }, (_, layer) => layerSpecialisation(trace, layer));
+}
+
+function layerSpecialisation(trace: RoutingTrace, layer: number): Specialisation {
   const tokens = expertTokenCounts(trace, layer).joint;
   const several = trace.domains.length > 1;
   const domains = several ? expertDomainCounts(trace, layer) : null;
@@ -133,67 +150,42 @@ function specialisationOf(trace: RoutingTrace, layer: number): SpecialisationFig
   };
 }
 
-/** What the columns of a layer are called, and how many decimals they have. */
-const BALANCE_COLUMNS: readonly (readonly [keyof BalanceReport, title: string, decimals: number])[] = [
-  ['gini', 'Gini', 3],
-  ['minMax', 'min-max', 3],
-  ['maxViolation', 'MaxVio', 3],
-  ['coefficientOfVariation', 'CV', 3],
-  ['entropy', 'entropy', 4],
-  ['effectiveExperts', 'effective', 1],
-  ['klToUniform', 'KL', 4],
-  ['deadExperts', 'dead', 0],
-];
-
-/** The figures as text: the loss by domain, then the balance of layers, then what their experts specialise in. */
-export function evaluationTables(figures: EvaluationFigures): string {
-  const { model, text, tokens, experts, topK, domains } = figures;
-  const domainRows = Object.entries(domains).map(([name, each]) => [name, ...lossCells(each)]);
-  const allTokens = Object.values(domains).reduce((sum, each) => sum + each.tokens, 0);
-  const losses = alignColumns([
-    ['', 'loss', 'perplexity', 'tokens'],
-    ...domainRows,
-    // Sources besides what is held out of the training mix have rows of their own only.
-    ...(domainRows.length > 1 ? [[allTokens === tokens ? 'all' : 'mix', ...lossCells(figures)]] : []),
-  ]);
-  const head = `${model}: ${tokens.toLocaleString('en')} tokens of ${text} text, `;
-  if (experts === 0) return [`${head}a dense model without experts`, '', ...losses].join('\n');
-  const balanceRows = (name: string, report: BalanceReport | null): string[][] =>
-    report === null ? [] : [[name, ...BALANCE_COLUMNS.map(([field, , decimals]) => report[field].toFixed(decimals))]];
-  const balance = alignColumns([
-    ['balance', ...BALANCE_COLUMNS.map(([, title]) => title)],
-    ...figures.layers.flatMap((report, layer) => balanceRows(`layer ${layer}`, report)),
-    ...balanceRows('mean', figures.mean),
-    ...balanceRows('worst', figures.worst),
-    ...balanceRows('sampling floor', figures.samplingFloor),
-    ...balanceRows('isotropic null', figures.isotropicNull),
-  ]);
-  const specialisation = alignColumns([
-    ['specialisation', 'I(expert; token)', 'bias', 'vocabulary', 'I(expert; domain)', 'bias', 'domain'],
-    ...figures.specialisation.map((layer, i) => [
-      `layer ${i}`,
-      ...[
-        layer.mutualInformation,
-        layer.mutualInformationBias,
-        layer.vocabulary,
-        layer.domainInformation,
-        layer.domainInformationBias,
-        layer.domain,
-      ].map((value) => (value === null || Number.isNaN(value) ? '-' : value.toFixed(3))),
-    ]),
-  ]);
-  return [
-    `${head}${experts} experts, ${topK} a token`,
-    '',
-    ...losses,
-    '',
-    ...balance,
-    '',
-    ...specialisation,
-    `An expert's share of any token or domain is ${(topK / experts).toFixed(3)} where nothing is specialised.`,
-  ].join('\n');
+/** The evaluation as tables: the loss by domain, then the balance of layers, then what their experts specialise in. */
+export function evaluationTables(evaluation: ModelEvaluation): TableRecord[] {
+  const { model, text, tokens, experts, expertsPerToken, mean, worst, layers, pValues } = evaluation;
+  const { samplingFloor, isotropicNull } = evaluation;
+  const routing =
+    expertsPerToken === null ? 'no experts' : `${experts} experts, ${shownExperts(expertsPerToken)} a token`;
+  const title = `${model}: ${formatNumber(tokens, 0)} tokens of ${text} text, ${routing}`;
+  const losses = lossTable(title, evaluation, evaluation.domains);
+  if (mean === null || worst === null) return [losses];
+  const levels = samplingFloor === null || isotropicNull === null ? null : { samplingFloor, isotropicNull };
+  return [losses, balanceTable({ layers, mean, worst, pValues, levels }), specialisationTable(evaluation)];
 }
 
-function lossCells({ loss, perplexity, tokens }: Pick<EvaluationFigures, 'loss' | 'perplexity' | 'tokens'>): string[] {
-  return [loss.toFixed(4), perplexity.toFixed(2), tokens.toLocaleString('en')];
+function specialisationTable({ specialisation, experts, expertsPerToken }: ModelEvaluation): TableRecord {
+  return {
+    title: '',
+    columns: [
+      { key: 'name', title: 'specialisation' },
+      { key: 'mutualInformation', title: 'I(expert; token)', decimals: 3 },
+      { key: 'mutualInformationBias', title: 'bias', decimals: 3 },
+      { key: 'vocabulary', title: 'vocabulary', decimals: 3 },
+      { key: 'domainInformation', title: 'I(expert; domain)', decimals: 3 },
+      { key: 'domainInformationBias', title: 'bias', decimals: 3 },
+      { key: 'domain', title: 'domain', decimals: 3 },
+    ],
+    rows: specialisation.map((layer, i) => ({ name: `layer ${i}`, ...layer })),
+    notes:
+      expertsPerToken === null
+        ? []
+        : [
+            `An expert's share of any token or domain is ${(expertsPerToken / experts).toFixed(3)} where nothing is specialised.`,
+          ],
+  };
+}
+
+/** The tables as text, one below the other. */
+export function evaluationReport(evaluation: ModelEvaluation): string {
+  return evaluationTables(evaluation).map(tableText).join('\n\n');
 }

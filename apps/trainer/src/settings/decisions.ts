@@ -5,6 +5,7 @@
  * options go over all of it.
  */
 import type { DecoderConfig } from '@lpr/model';
+import { architectureTitle } from '@lpr/report/tables';
 import type { RouterName } from './routers.ts';
 import type { Architecture, Settings } from './schema.ts';
 
@@ -12,7 +13,6 @@ type Size = Settings['size'];
 type Keys = Readonly<Record<string, unknown>>;
 
 interface ArchitectureEntry {
-  readonly title: string;
   readonly modelType: DecoderConfig['model_type'];
   /** Keys of `config.json` that a field of `size` decides; the group `model` cannot. */
   readonly sizes: Readonly<Record<string, keyof Size>>;
@@ -32,7 +32,6 @@ const SHARED_SIZES = {
 
 export const ARCHITECTURE_TABLE: Readonly<Record<Architecture, ArchitectureEntry>> = {
   'qwen3-moe': {
-    title: 'Qwen3-MoE',
     modelType: 'qwen3_moe',
     sizes: { ...SHARED_SIZES, head_dim: 'headDim', num_experts: 'experts', moe_intermediate_size: 'expertWidth' },
     defaults: ({ expertWidth }) => ({
@@ -44,14 +43,12 @@ export const ARCHITECTURE_TABLE: Readonly<Record<Architecture, ArchitectureEntry
     auxiliaryLoss: 0.001,
   },
   mixtral: {
-    title: 'Mixtral',
     modelType: 'mixtral',
     sizes: { ...SHARED_SIZES, head_dim: 'headDim', num_local_experts: 'experts', intermediate_size: 'expertWidth' },
     defaults: () => ({}),
     auxiliaryLoss: 0.001,
   },
   'deepseek-v3': {
-    title: 'DeepSeek-V3',
     modelType: 'deepseek_v3',
     sizes: { ...SHARED_SIZES, n_routed_experts: 'experts', moe_intermediate_size: 'expertWidth' },
     defaults: ({ headDim, expertWidth }) => ({
@@ -185,7 +182,7 @@ function paperPreset(
   { batchSize, accumulation }: Pick<Settings['data'], 'batchSize'> & Pick<Settings['training'], 'accumulation'>,
 ): Preset {
   const { size, model, alignmentWeight } = PAPER_MODELS[architecture];
-  const { title } = ARCHITECTURE_TABLE[architecture];
+  const title = architectureTitle(architecture);
   // The released code adds up over micro-batches what its routers add to the loss. Nothing else here does.
   const released = { accumulatedTerms: 'sum' } as const;
   return {

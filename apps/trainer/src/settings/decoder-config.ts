@@ -3,21 +3,9 @@ import { ConfigError, type DecoderConfig, parseDecoderConfig, planDecoder } from
 import { type LatentPrototypeOptions, type LatentPrototypePreset, latentPrototypePresets } from '@lpr/moe';
 import { ARCHITECTURE_TABLE } from './decisions.ts';
 import { FORMULATIONS } from './routers.ts';
-import type { Architecture, Settings } from './schema.ts';
+import type { Settings } from './schema.ts';
 
 type Keys = Readonly<Record<string, unknown>>;
-
-/**
- * What figures and tables call a model: "Qwen3-MoE" with its own router, "Qwen3-MoE-LPR", "Qwen3-MoE-LPR (paper)",
- * "Qwen3-MoE, sinkhorn", "Qwen3-MoE, dense" where every layer is a plain MLP.
- */
-export function modelTitle(architecture: Architecture, router: string): string {
-  const { title } = ARCHITECTURE_TABLE[architecture];
-  if (router === 'top-k') return title;
-  const [, formulation] = /^lpr-?(.*)$/.exec(router) ?? [];
-  if (formulation === undefined) return `${title}, ${router}`;
-  return `${title}-LPR${formulation === '' ? '' : ` (${formulation})`}`;
-}
 
 /**
  * @param vocabulary ids that the tokenizer gives: the rows of the embedding

@@ -6,7 +6,7 @@
  *
  * Causal; training and evaluation route alike.
  */
-import { add, affine, linear, segmentPlan, sigmoid, takeAlongRows, topK } from '@lpr/tensor';
+import { add, affine, linear, negate, segmentPlan, sigmoid, softmax, softplus, takeAlongRows, topK } from '@lpr/tensor';
 import { constantSpec, weightSpec, withoutGradients } from '@lpr/tensor/nn';
 import { fullChoices } from '../choices.ts';
 import { sequenceLoadBalancing } from '../losses/load-balancing.ts';
@@ -68,7 +68,9 @@ export const deepSeekV3: RouterMethod<DeepSeekV3Options> = {
     const weights = options.renormalize ? normalizeRows(chosen, 1e-20) : chosen;
     const balance = (): Parameters<typeof sequenceLoadBalancing>[0] => {
       const choices = withoutGradients(x.device, () => topK(scores, k).indices);
-      return { probabilities: normalizeRows(scores), choices, counts: segmentPlan(choices, count).counts };
+      // s / sum s as the softmax of ln s, which also exists where every s is too small for f32.
+      const probabilities = softmax(negate(softplus(negate(logits))));
+      return { probabilities, choices, counts: segmentPlan(choices, count).counts };
     };
     const weight = options.sequenceLossWeight;
     // Equation 18 has the factor 1/k that the loss of Hugging Face leaves out.

@@ -2,12 +2,26 @@
  * ReMoE (Wang et al. 2024, arXiv 2412.14711): gates `g = ReLU(W x)`; a token goes to all experts whose gate is above 0,
  * weighted with it. The regulariser `lambda sum_e f_e mean(g_e)`, `f_e = M / (k N) (tokens of e)`, keeps gates sparse
  * and balanced; after each step lambda, at first 1e-8, is multiplied by 1.2 when tokens got more than k experts on
- * average, and divided by it when fewer. (The source takes the average over all layers; here each layer has its own
- * lambda.)
+ * average, and divided by it when fewer. It stays between 1e-12 and 1e4, or the initial value where that is outside:
+ * f32 would let it shrink to where a product no longer changes it, or grow to infinity, and it would never come back.
+ * (The source takes the average over all layers; here each layer has its own lambda.)
  *
  * Causal; training and evaluation route alike.
  */
-import { affine, assign, exp, greater, linear, multiply, relu, sign, sum, type Tensor } from '@lpr/tensor';
+import {
+  affine,
+  assign,
+  exp,
+  greater,
+  linear,
+  maximum,
+  minimum,
+  multiply,
+  relu,
+  sign,
+  sum,
+  type Tensor,
+} from '@lpr/tensor';
 import { constantSpec, weightSpec, withoutGradients } from '@lpr/tensor/nn';
 import { compactChoices, countEmpty, partialChoices } from '../choices.ts';
 import type { RouterMethod } from '../method.ts';
@@ -19,6 +33,10 @@ export interface ReMoEOptions {
   /** What lambda is multiplied with or divided by. */
   readonly penaltyFactor: number;
 }
+
+/** Bounds of lambda: below them it has no effect, above them it is all there is. */
+const SMALLEST_PENALTY = 1e-12;
+const LARGEST_PENALTY = 1e4;
 
 export const remoe: RouterMethod<ReMoEOptions> = {
   defaults: { kind: 'remoe', initialPenalty: 1e-8, penaltyFactor: 1.2 },
@@ -63,7 +81,10 @@ export const remoe: RouterMethod<ReMoEOptions> = {
     const penalty = tensor('penalty');
     withoutGradients(penalty.device, () => {
       const surplus = sign(affine(sum(sums['counts']!), 1, -k * tokens));
-      assign(penalty, multiply(penalty, exp(affine(surplus, Math.log(options.penaltyFactor)))));
+      const moved = multiply(penalty, exp(affine(surplus, Math.log(options.penaltyFactor))));
+      const least = Math.min(SMALLEST_PENALTY, options.initialPenalty);
+      const most = Math.max(LARGEST_PENALTY, options.initialPenalty);
+      assign(penalty, minimum(maximum(moved, least), most));
     });
   },
 };

@@ -1,0 +1,216 @@
+/**
+ * A figure as a record: plain data that say what it is of, its numbers, the levels to read them against and what must be
+ * known of them. A record is made once; pictures, reports and the page draw the same one.
+ */
+import { type Drawn, type ThemeName, withFootnotes } from '@lpr/charts';
+import {
+  latentDims,
+  type Level,
+  levelNotes,
+  levelSize,
+  levelsOf,
+  type LevelSource,
+  type NamedLevels,
+  type RoutedWindow,
+} from '../levels.ts';
+import type { Part } from '@lpr/runs/browser';
+import type { RunParts } from '../parts.ts';
+import type { DataTable } from '../tables/csv.ts';
+
+export interface FigureRecord<Numbers = unknown> {
+  /** The figure's name, such as "load-held-out". */
+  readonly kind: string;
+  /** What it shows and of what: no two records of one title and the same runs differ. */
+  readonly title: string;
+  /** How to read it, in one or two sentences. */
+  readonly caption: string;
+  readonly of: FigureOf;
+  /** What the chart draws. */
+  readonly numbers: Numbers;
+  /** Those that all runs share, drawn beside the numbers. */
+  readonly levels: readonly Level[];
+  /** What a reader must know to judge the numbers, a sentence each: levels, and what was averaged. */
+  readonly notes: readonly string[];
+}
+
+export interface FigureOf {
+  /** Names of the runs. */
+  readonly runs: readonly string[];
+  readonly text: 'held-out' | 'training';
+  /** Of each run, where it is one number. */
+  readonly tokens?: number;
+  /** The step until which it is, where it is one. */
+  readonly step?: number;
+  readonly layers?: readonly number[];
+  /** What tells it from others of its kind: a run, a measure. */
+  readonly label?: string;
+}
+
+export interface Style {
+  readonly theme: ThemeName;
+  /** CSS pixels at most; by itself a figure is as wide as its chart likes. */
+  readonly width?: number;
+}
+
+/** A record with what is to be made of it. */
+export interface Picture {
+  readonly record: FigureRecord;
+  /** The figure alone. */
+  draw(style: Style): Drawn;
+  /** The figure with its title and notes below it: what is taken away as a file. */
+  drawWithNotes(style: Style): Drawn;
+  /** The numbers, for spreadsheets and programs. */
+  table(): DataTable;
+}
+
+/** What the records of all figures may depend on. */
+export interface FigureContext {
+  readonly levels: LevelSource;
+  /** Windows at the end of each run whose loads are added up. Default 1. */
+  readonly windows?: number;
+  /** Width of the latents of the isotropic null. Default: as `latentDims`. */
+  readonly latentDim?: number;
+}
+
+/** Records, and a sentence for each run that is missing in them. */
+export interface Made<Numbers> {
+  readonly records: readonly FigureRecord<Numbers>[];
+  readonly missing: readonly string[];
+}
+
+/** Parts of a run that are read for those figures alone that need them. */
+export type Need = 'traces' | 'texts' | 'latents';
+
+/** One figure: what it is called, how its records are made of runs, which chart draws them. */
+export interface Figure {
+  /** Of its records, and of its files. */
+  readonly name: string;
+  /** Above its pictures in a report. */
+  readonly heading: string;
+  readonly caption: string;
+  readonly needs: readonly Need[];
+  pictures(runs: readonly RunParts[], context: FigureContext): { pictures: Picture[]; missing: readonly string[] };
+}
+
+/** A figure whose records have these numbers. */
+export interface FigureWith<Numbers> extends Figure {
+  /** Of a record that was made of anything else than whole runs. */
+  picture(record: FigureRecord<Numbers>): Picture;
+}
+
+interface Definition<Numbers> {
+  readonly name: string;
+  readonly heading: string;
+  readonly caption: string;
+  readonly needs?: readonly Need[];
+  records(runs: readonly RunParts[], context: FigureContext): Made<Numbers>;
+  draw(numbers: Numbers, style: Style, record: FigureRecord<Numbers>): Drawn;
+  table(numbers: Numbers): DataTable;
+}
+
+/** Puts a figure's records and its chart together. */
+export function defineFigure<Numbers>(definition: Definition<Numbers>): FigureWith<Numbers> {
+  const { name, heading, caption, needs = [] } = definition;
+  const picture = (record: FigureRecord<Numbers>): Picture => {
+    const draw = (style: Style): Drawn => definition.draw(record.numbers, style, record);
+    return {
+      record,
+      draw,
+      drawWithNotes: (style) => withFootnotes(draw(style), [headlineOf(record), ...record.notes], style.theme),
+      table: () => definition.table(record.numbers),
+    };
+  };
+  return {
+    name,
+    heading,
+    caption,
+    needs,
+    picture,
+    pictures(runs, context) {
+      const { records, missing } = definition.records(runs, context);
+      return { pictures: records.map(picture), missing };
+    },
+  };
+}
+
+/** The title; of one run with its name, which its figure may not say. */
+function headlineOf({ title, of: { runs } }: FigureRecord): string {
+  return runs.length === 1 ? `${runs[0]}: ${title}` : title;
+}
+
+/** What each run gives, and a sentence for each that gives nothing. */
+export function collect<T>(
+  runs: readonly RunParts[],
+  part: (run: RunParts) => Part<T>,
+): { found: { run: RunParts; value: T }[]; missing: string[] } {
+  const found: { run: RunParts; value: T }[] = [];
+  const missing: string[] = [];
+  for (const run of runs) {
+    const read = part(run);
+    if (read.value === undefined) missing.push(`${run.name}: ${'missing' in read ? read.missing : 'nothing there'}`);
+    else found.push({ run, value: read.value });
+  }
+  return { found, missing };
+}
+
+/** A record of each run by itself. */
+export function perRun<T, Numbers>(
+  runs: readonly RunParts[],
+  part: (run: RunParts) => Part<T>,
+  record: (value: T, run: RunParts) => FigureRecord<Numbers>,
+): Made<Numbers> {
+  const { found, missing } = collect(runs, part);
+  return { records: found.map(({ run, value }) => record(value, run)), missing };
+}
+
+/** What levels are of. */
+export interface Leveled {
+  readonly name: string;
+  /** null where nothing was routed. */
+  readonly window: RoutedWindow | null;
+  /** Width of its own latents. */
+  readonly latentDim: number | null;
+}
+
+/** The levels of runs: as a source gives them. */
+export function levelsOfRuns(runs: readonly Leveled[], { levels, latentDim }: FigureContext): NamedLevels[] {
+  const widths = latentDims(runs.map((run) => run.latentDim));
+  return runs.map(({ name, window }, i) => {
+    const size = window === null ? null : levelSize(window, latentDim ?? widths[i]!);
+    return { name, levels: (size === null ? undefined : levels(size)) ?? null };
+  });
+}
+
+/** The levels that runs share, to be drawn, and notes on all. */
+export function levelsAndNotes(
+  runs: readonly Leveled[],
+  context: FigureContext,
+): { readonly levels: readonly Level[]; readonly notes: readonly string[] } {
+  const all = levelsOf(levelsOfRuns(runs, context));
+  return { levels: all.filter(({ isCommon }) => isCommon), notes: levelNotes(all) };
+}
+
+/** First, middle and last: of many layers those that are drawn. */
+export function someLayers(layers: number): number[] {
+  return Array.from(new Set([0, Math.floor((layers - 1) / 2), layers - 1]));
+}
+
+/** The value that all have; undefined where they differ, or there is none. */
+export function common<T>(values: readonly T[]): T | undefined {
+  return new Set(values).size === 1 ? values[0] : undefined;
+}
+
+/** "layer 3", "layers 0, 2, 5" */
+export function layersText(layers: readonly number[]): string {
+  return `${layers.length === 1 ? 'layer' : 'layers'} ${layers.join(', ')}`;
+}
+
+/** `12,345` */
+export function whole(value: number): string {
+  return Math.round(value).toLocaleString('en');
+}
+
+/** A number for a table; null where it does not exist. */
+export function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}

@@ -1,0 +1,163 @@
+/** Expert load: layers x experts, on held-out text or in windows of training, experts in order or sorted. */
+import { heatmapSize, loadHeatmap } from '@lpr/charts';
+import type { Counts, LoadFile } from '@lpr/metrics';
+import type { Part } from '@lpr/runs/browser';
+import { routedWindow } from '../levels.ts';
+import type { RunParts } from '../parts.ts';
+import type { DataTable } from '../tables/csv.ts';
+import {
+  collect,
+  common,
+  defineFigure,
+  type FigureContext,
+  type FigureOf,
+  type FigureRecord,
+  type FigureWith,
+  levelsAndNotes,
+  type Made,
+  whole,
+} from './figure.ts';
+
+/** The loads of one run. */
+export interface RunLoads {
+  readonly name: string;
+  /** `[layers][experts]` */
+  readonly counts: readonly Counts[];
+  readonly tokens: number;
+  /** Until which the windows are, or at which the run was evaluated. */
+  readonly step: number;
+  /** Width of the run's own latents. */
+  readonly latentDim: number | null;
+}
+
+export interface LoadNumbers {
+  readonly models: readonly { readonly name: string; readonly counts: readonly Counts[] }[];
+  readonly order: 'index' | 'load';
+}
+
+type Text = FigureOf['text'];
+type Order = LoadNumbers['order'];
+
+/** Below a figure of training and one of held-out text: how to read either. */
+const READING: Readonly<Record<Order, string>> = {
+  index:
+    'Load of every expert of every layer over its uniform share; the palest colour, or on a dark page the darkest, is balance.',
+  load: 'The same loads with the experts of each layer from the busiest to the idlest: how steep the imbalance is.',
+};
+
+function nameOf(text: Text, order: Order): string {
+  return `load-${text}${order === 'load' ? '-sorted' : ''}`;
+}
+
+/** What loads are of, and names of the runs that say what is not the same for all. */
+export function ofText(
+  text: Text,
+  runs: readonly Pick<RunLoads, 'name' | 'tokens' | 'step'>[],
+): { readonly what: string; readonly names: string[]; readonly tokens?: number; readonly step?: number } {
+  const tokens = common(runs.map((run) => run.tokens));
+  const step = common(runs.map((run) => run.step));
+  const kind = text === 'training' ? 'training' : 'held-out';
+  const what =
+    (tokens === undefined ? `${kind} text` : `${whole(tokens)} ${kind} tokens`) +
+    (step === undefined ? '' : `${text === 'training' ? ' until' : ' after'} step ${whole(step)}`);
+  const names = runs.map((run) =>
+    [
+      run.name,
+      ...(tokens === undefined ? [`${whole(run.tokens)} tokens`] : []),
+      ...(step === undefined ? [`step ${whole(run.step)}`] : []),
+    ].join(', '),
+  );
+  return { what, names, ...(tokens !== undefined && { tokens }), ...(step !== undefined && { step }) };
+}
+
+export function loadRecord(
+  text: Text,
+  runs: readonly RunLoads[],
+  context: FigureContext,
+  order: Order = 'index',
+): FigureRecord<LoadNumbers> {
+  const { what, names, ...of } = ofText(text, runs);
+  const leveled = runs.map(({ name, counts, tokens, latentDim }) => ({
+    name,
+    latentDim,
+    window: routedWindow(counts, tokens),
+  }));
+  return {
+    kind: nameOf(text, order),
+    title: `Expert load on ${what}${order === 'load' ? ', experts sorted by load' : ''}`,
+    caption: READING[order],
+    of: { runs: runs.map(({ name }) => name), text, ...of },
+    numbers: { models: runs.map(({ counts }, i) => ({ name: names[i]!, counts })), order },
+    ...levelsAndNotes(leveled, context),
+  };
+}
+
+export function loadTable({ models }: Pick<LoadNumbers, 'models'>): DataTable {
+  return {
+    header: ['model', 'layer', 'expert', 'load'],
+    rows: models.flatMap(({ name, counts }) =>
+      counts.flatMap((loads, layer) => Array.from(loads, (load, expert) => [name, layer, expert, load])),
+    ),
+  };
+}
+
+/** Exact loads of the finished model, or of the newest evaluation, on held-out text. */
+export function heldOutLoads({ name, evaluation, facts }: RunParts): Part<RunLoads> {
+  if (evaluation.value === undefined) return evaluation;
+  const { counts, evaluatedTokens: tokens, step } = evaluation.value;
+  if (counts.length === 0) return { missing: 'the model has no experts' };
+  return { value: { name, counts, tokens, step, latentDim: facts.latentDim } };
+}
+
+/** Loads of the last windows of a run, added up. */
+export function recentLoads({ name, loads, facts }: RunParts, windows: number = 1): Part<RunLoads> {
+  if (loads.value === undefined) return loads;
+  return { value: { name, ...sumOfLast(loads.value, windows), latentDim: facts.latentDim } };
+}
+
+function sumOfLast({ shape, windows }: LoadFile, last: number): Pick<RunLoads, 'counts' | 'tokens' | 'step'> {
+  const counts = Array.from({ length: shape.layers }, () => new Float64Array(shape.experts));
+  let tokens = 0;
+  for (const window of windows.slice(-last)) {
+    tokens += window.tokens;
+    for (const [layer, sums] of counts.entries()) {
+      for (let expert = 0; expert < shape.experts; expert++) sums[expert]! += window.counts[layer]![expert]!;
+    }
+  }
+  return { counts, tokens, step: windows.at(-1)?.step ?? 0 };
+}
+
+function loadFigure(text: Text, order: Order): FigureWith<LoadNumbers> {
+  return defineFigure<LoadNumbers>({
+    name: nameOf(text, order),
+    heading: `Expert load ${text === 'training' ? 'in training' : 'on held-out text'}${order === 'load' ? ', sorted' : ''}`,
+    caption: READING[order],
+    records(runs, context): Made<LoadNumbers> {
+      const { found, missing } = collect(runs, (run) =>
+        text === 'training' ? recentLoads(run, context.windows) : heldOutLoads(run),
+      );
+      if (found.length === 0) return { records: [], missing };
+      return {
+        records: [
+          loadRecord(
+            text,
+            found.map(({ value }) => value),
+            context,
+            order,
+          ),
+        ],
+        missing,
+      };
+    },
+    draw(numbers, { theme, width }) {
+      const input = { ...numbers, ...(width !== undefined && { maxWidth: width }) };
+      return { option: loadHeatmap(input, theme), size: heatmapSize(input) };
+    },
+    table: loadTable,
+  });
+}
+
+export const loadHeldOut: FigureWith<LoadNumbers> = loadFigure('held-out', 'index');
+export const loadHeldOutSorted: FigureWith<LoadNumbers> = loadFigure('held-out', 'load');
+export const loadTraining: FigureWith<LoadNumbers> = loadFigure('training', 'index');
+export const loadTrainingSorted: FigureWith<LoadNumbers> = loadFigure('training', 'load');

@@ -1,0 +1,64 @@
+/** Lorenz curves: which share of the load the idlest experts carry. */
+import { lorenzCurves, lorenzSize } from '@lpr/charts';
+import { routedWindow } from '../levels.ts';
+import {
+  collect,
+  defineFigure,
+  type FigureContext,
+  type FigureOf,
+  type FigureRecord,
+  type FigureWith,
+  levelsAndNotes,
+} from './figure.ts';
+import { heldOutLoads, type LoadNumbers, loadTable, ofText, recentLoads, type RunLoads } from './load.ts';
+
+export type LorenzNumbers = Pick<LoadNumbers, 'models'>;
+
+const CAPTION =
+  'Share of the load that the idlest experts carry; twice the area below the diagonal is the Gini coefficient.';
+/** It is square: wider it would not fit a screen. */
+const WIDTH = 640;
+
+/** @param layer where the loads are of one alone */
+export function lorenzRecord(
+  text: FigureOf['text'],
+  runs: readonly RunLoads[],
+  context: FigureContext,
+  layer?: number,
+): FigureRecord<LorenzNumbers> {
+  const { what, names, ...of } = ofText(text, runs);
+  const leveled = runs.map(({ name, counts, tokens, latentDim }) => ({
+    name,
+    latentDim,
+    window: routedWindow(counts, tokens),
+  }));
+  return {
+    kind: 'lorenz',
+    title: `Lorenz curve of expert load on ${what}${layer === undefined ? '' : `, layer ${layer}`}`,
+    caption: CAPTION,
+    of: { runs: runs.map(({ name }) => name), text, ...of, ...(layer !== undefined && { layers: [layer] }) },
+    numbers: { models: runs.map(({ counts }, i) => ({ name: names[i]!, counts })) },
+    ...levelsAndNotes(leveled, context),
+  };
+}
+
+/** On held-out text where every run has an evaluation, else in training: all runs on one kind of text. */
+export const lorenz: FigureWith<LorenzNumbers> = defineFigure<LorenzNumbers>({
+  name: 'lorenz',
+  heading: 'Lorenz curves',
+  caption: CAPTION,
+  records(runs, context) {
+    const heldOut = collect(runs, heldOutLoads);
+    const training = collect(runs, (run) => recentLoads(run, context.windows));
+    const isHeldOut = heldOut.found.length >= training.found.length;
+    const { found, missing } = isHeldOut ? heldOut : training;
+    if (found.length === 0) return { records: [], missing: training.missing };
+    const loads = found.map(({ value }) => value);
+    return { records: [lorenzRecord(isHeldOut ? 'held-out' : 'training', loads, context)], missing };
+  },
+  draw(numbers, { theme, width = WIDTH }) {
+    const input = { ...numbers, width: Math.min(width, WIDTH) };
+    return { option: lorenzCurves(input, theme), size: lorenzSize(input) };
+  },
+  table: loadTable,
+});

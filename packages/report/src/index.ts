@@ -1,0 +1,33 @@
+/** Figures and tables of runs as records, each made once and drawn by pictures, reports and the page alike. */
+export { coactivation, coActivationRecord } from './figures/coactivation.ts';
+export { curves, curvesRecord } from './figures/curves.ts';
+export { domains, domainsRecord } from './figures/domains.ts';
+export { expertLoad, expertLoadRecord } from './figures/expert-load.ts';
+export {
+  defineFigure,
+  type Figure,
+  type FigureContext,
+  type FigureOf,
+  type FigureRecord,
+  type FigureWith,
+  type Leveled,
+  levelsOfRuns,
+  type Made,
+  type Need,
+  type Picture,
+  type Style,
+} from './figures/figure.ts';
+export { gradients, gradientsRecord } from './figures/gradients.ts';
+export { latentGeometry, latents } from './figures/latents.ts';
+export { loadHistory, loadHistoryRecord } from './figures/load-history.ts';
+export { loadHeldOut, loadHeldOutSorted, loadRecord, loadTraining, loadTrainingSorted } from './figures/load.ts';
+export { lorenz, lorenzRecord } from './figures/lorenz.ts';
+export { lossBalance, lossBalanceRecord } from './figures/loss-balance.ts';
+export { routingStrip, routingStripRecord, STRIP_TOKENS } from './figures/routing-strip.ts';
+export { saturation, saturationRecord } from './figures/saturation.ts';
+export { stepTime, stepTimeRecord } from './figures/step-time.ts';
+export { vocabulary, vocabularyRecord } from './figures/vocabulary.ts';
+export { overviewRuns } from './overview-runs.ts';
+export * from './parts.ts';
+export { FIGURES } from './registry.ts';
+export * from './tables.ts';

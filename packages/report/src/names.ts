@@ -1,0 +1,154 @@
+/** What runs and their files are called: names that tell runs apart, the same in every table, picture and page. */
+
+/** What a name is made of. */
+export interface NamedRun {
+  /** Of its folder. */
+  readonly name: string;
+  /** Of its folder too, and different for every run. */
+  readonly path: string;
+  /** Its settings by their dotted paths. */
+  readonly settings: ReadonlyMap<string, string>;
+}
+
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  'qwen3-moe': 'Qwen3-MoE',
+  mixtral: 'Mixtral',
+  'deepseek-v3': 'DeepSeek-V3',
+};
+
+/** "Qwen3-MoE"; one that is not known as it is. */
+export function architectureTitle(architecture: string): string {
+  return ARCHITECTURES[architecture] ?? architecture;
+}
+
+/**
+ * A model by its architecture and router: "Qwen3-MoE" with its own router, "Qwen3-MoE-LPR", "Qwen3-MoE-LPR (paper)",
+ * "Qwen3-MoE, sinkhorn".
+ */
+export function modelTitle(architecture: string, router: string): string {
+  const title = architectureTitle(architecture);
+  if (router === 'top-k') return title;
+  const [, formulation] = /^lpr(?:-(.*))?$/.exec(router) ?? [undefined, null];
+  if (formulation === null) return `${title}, ${router}`;
+  return `${title}-LPR${formulation === undefined ? '' : ` (${formulation})`}`;
+}
+
+/** More settings than these make no name. */
+const MOST_SETTINGS = 3;
+const LONGEST_VALUE = 24;
+/** They decide where and how a run computes, and no number of it. */
+const OF_NO_EFFECT = new Set(['device', 'threads', 'training.checkpointEvery', 'training.keepCheckpoints']);
+
+/**
+ * A name for each run, no two the same: its model; where several have one, with the settings that tell them apart
+ * ("Qwen3-MoE-LPR, seed 2"); where these do not, with the name of its folder, or the path of it. A run whose settings
+ * do not say what it is has the name of its folder.
+ */
+export function runNames(runs: readonly NamedRun[]): string[] {
+  const titles = runs.map(({ name, settings }) => {
+    const [architecture, router] = [settings.get('architecture'), settings.get('router')];
+    return architecture === undefined || router === undefined ? name : modelTitle(architecture, router);
+  });
+  const told = withSettings(runs, titles);
+  const withFolder = told.map((name, i) =>
+    countOf(told, name) > 1 && name !== runs[i]!.name ? `${name} (${runs[i]!.name})` : name,
+  );
+  const withPath = withFolder.map((name, i) =>
+    countOf(withFolder, name) === 1 ? name : name === runs[i]!.name ? runs[i]!.path : `${told[i]} (${runs[i]!.path})`,
+  );
+  return numbered(withPath, (name, number) => `${name} (${number})`);
+}
+
+function countOf(names: readonly string[], name: string): number {
+  return names.filter((other) => other === name).length;
+}
+
+/** Titles, with those settings that tell runs of one title apart. */
+function withSettings(runs: readonly NamedRun[], titles: readonly string[]): string[] {
+  const words = new Map<NamedRun, string[]>();
+  for (const title of new Set(titles)) {
+    const group = runs.filter((_, i) => titles[i] === title);
+    const paths = distinguishing(group);
+    for (const run of group) {
+      const own = paths.flatMap((path) => {
+        const value = run.settings.get(path);
+        return value === undefined ? [] : [`${shortPath(path, paths)} ${value}`];
+      });
+      words.set(run, own);
+    }
+  }
+  return runs.map((run, i) => [titles[i]!, ...words.get(run)!].join(', '));
+}
+
+/** Paths of few settings that tell runs apart as far as such can: each time the one that tells most. */
+function distinguishing(runs: readonly NamedRun[]): string[] {
+  const candidates = new Set(
+    runs.flatMap(({ settings }) =>
+      Array.from(settings).flatMap(([path, value]) =>
+        OF_NO_EFFECT.has(path) || value.length > LONGEST_VALUE ? [] : [path],
+      ),
+    ),
+  );
+  const groupsBy = (paths: readonly string[]): number =>
+    new Set(runs.map(({ settings }) => JSON.stringify(paths.map((path) => settings.get(path) ?? null)))).size;
+  const chosen: string[] = [];
+  let told = 1;
+  while (told < runs.length && chosen.length < MOST_SETTINGS) {
+    let best: string | null = null;
+    let most = told;
+    for (const path of candidates) {
+      const groups = groupsBy([...chosen, path]);
+      if (groups > most) [best, most] = [path, groups];
+    }
+    if (best === null) break;
+    chosen.push(best);
+    told = most;
+  }
+  return chosen;
+}
+
+/** The last word of a path, unless another one ends with it too. */
+function shortPath(path: string, paths: readonly string[]): string {
+  const last = (each: string): string => each.slice(each.lastIndexOf('.') + 1);
+  return paths.some((other) => other !== path && last(other) === last(path)) ? path : last(path);
+}
+
+const LONGEST_FILE_NAME = 80;
+
+/**
+ * A name for a file for each of some texts, which may hold anything: of letters, digits, dots, underscores and hyphens,
+ * at most 80 of them and a number, no two the same on a file system that does not tell capitals apart.
+ */
+export function fileNames(texts: readonly string[]): string[] {
+  const plain = texts.map((text, i) => {
+    const name = text
+      .replaceAll(/[^\p{L}\p{N}._-]+/gu, '-')
+      .replaceAll(/^[.-]+|[.-]+$/g, '')
+      .slice(0, LONGEST_FILE_NAME);
+    return name || `run-${i + 1}`;
+  });
+  return numbered(
+    plain,
+    (name, number) => `${name}-${number}`,
+    (name) => name.toLowerCase().normalize('NFC'),
+  );
+}
+
+/** The names, with a number behind those that were there before. */
+function numbered(
+  names: readonly string[],
+  withNumber: (name: string, number: number) => string,
+  keyOf: (name: string) => string = (name) => name,
+): string[] {
+  // A number must not make a name that another one has anyway.
+  const given = new Set(names.map(keyOf));
+  const taken = new Set<string>();
+  return names.map((name) => {
+    let own = name;
+    for (let number = 2; taken.has(keyOf(own)) || (own !== name && given.has(keyOf(own))); number++) {
+      own = withNumber(name, number);
+    }
+    taken.add(keyOf(own));
+    return own;
+  });
+}

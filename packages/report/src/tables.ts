@@ -1,0 +1,11 @@
+/** @lpr/report/tables: tables as plain data, as text, Markdown, HTML and CSV; names and levels of runs. No charts. */
+export * from './levels.ts';
+export * from './names.ts';
+export * from './tables/comparison.ts';
+export * from './tables/csv.ts';
+export * from './tables/evaluation.ts';
+export * from './tables/html.ts';
+export * from './tables/measures.ts';
+export * from './tables/overview.ts';
+export * from './tables/table.ts';
+export * from './tables/text.ts';

@@ -1,0 +1,118 @@
+/** What an evaluation says of one model: loss by domain, balance of every layer; and of one run at several steps. */
+import type { BalanceReport } from '@lpr/metrics';
+import { balanceCells, balanceColumns, levelCells, type Measures } from './measures.ts';
+import type { RunLevels } from '../levels.ts';
+import { filledColumns, type Row, type TableRecord } from './table.ts';
+
+interface Loss {
+  readonly loss: number;
+  readonly perplexity: number | null;
+  readonly tokens: number;
+}
+
+/**
+ * Loss by domain, and over all where there are several; over the mix alone where some of them lie besides it, whose
+ * tokens are not among those of `all`.
+ */
+export function lossTable(title: string, all: Loss, domains: Readonly<Record<string, Loss>>): TableRecord {
+  const row = (name: string, { loss, perplexity, tokens }: Loss): Row => ({ name, loss, perplexity, tokens });
+  const each = Object.entries(domains).map(([name, domain]) => row(name, domain));
+  const inDomains = Object.values(domains).reduce((sum, { tokens }) => sum + tokens, 0);
+  return {
+    title,
+    columns: [
+      { key: 'name', title: '' },
+      { key: 'loss', title: 'loss', decimals: 4 },
+      { key: 'perplexity', title: 'perplexity', decimals: 2 },
+      { key: 'tokens', title: 'tokens', decimals: 0 },
+    ],
+    rows: each.length > 1 ? [...each, row(inDomains === all.tokens ? 'all' : 'mix', all)] : each,
+    notes: [],
+  };
+}
+
+/** Balance of a model. */
+export interface LayerBalance {
+  readonly layers: readonly BalanceReport[];
+  readonly mean: BalanceReport;
+  readonly worst: BalanceReport;
+  /** That uniform routers make loads at least as uneven: of each layer, and of all together. */
+  readonly pValues: { readonly layers: readonly (number | null)[]; readonly all: number | null };
+  /** null where no token reached an expert. */
+  readonly levels: Pick<RunLevels, 'samplingFloor' | 'isotropicNull'> | null;
+}
+
+/** Every measure that is worth a column, of every layer. */
+export function balanceTable({ layers, mean, worst, pValues, levels }: LayerBalance): TableRecord {
+  const rows: Row[] = [
+    ...layers.map((report, layer) => ({ name: `layer ${layer}`, ...only(report), p: pValues.layers[layer]! })),
+    { name: 'mean', ...only(mean), p: pValues.all },
+    { name: 'worst', ...only(worst) },
+  ];
+  const levelRows: Row[] =
+    levels === null
+      ? []
+      : [
+          { name: 'sampling floor', ...levelCells(levels.samplingFloor) },
+          { name: 'isotropic null', ...levelCells(levels.isotropicNull) },
+        ];
+  return {
+    title: '',
+    columns: [
+      { key: 'name', title: 'balance' },
+      ...balanceColumns('full'),
+      { key: 'p', title: 'p', format: 'probability' },
+    ],
+    rows,
+    below: [{ rows: levelRows }],
+    notes: [
+      "p is the probability that uniform routers make loads at least as uneven (chi-square test), of the mean: of all layers together. Small, the load differs from a uniform router's.",
+      ...(levels === null ? [] : ['Levels are means over as many layers, with their 95 % ranges.']),
+    ],
+  };
+}
+
+function only(report: BalanceReport): Row {
+  return balanceCells(report);
+}
+
+/** A run at one of the steps at which it was evaluated. */
+export interface EvaluatedStep {
+  readonly step: number;
+  readonly final: boolean;
+  readonly loss: number;
+  readonly mean: Measures | null;
+  readonly worst: Measures | null;
+  readonly information: number | null;
+  readonly domains: Readonly<Record<string, { readonly loss: number }>>;
+}
+
+/** The evaluations of a run, the newest first. */
+export function evaluationsTable(evaluations: readonly EvaluatedStep[]): TableRecord {
+  const domains = [...new Set(evaluations.flatMap(({ domains: each }) => Object.keys(each)))];
+  const rows = evaluations.toReversed().map(
+    ({ step, final, loss, mean, worst, information, domains: each }): Row => ({
+      step: `${step.toLocaleString('en')}${final ? ' final' : ''}`,
+      loss,
+      ...balanceCells(mean, worst),
+      information,
+      ...Object.fromEntries(domains.map((name) => [`loss.${name}`, each[name]?.loss ?? null])),
+    }),
+  );
+  const columns = [
+    { key: 'step', title: 'step' },
+    { key: 'loss', title: 'loss', decimals: 4 },
+    ...balanceColumns('short'),
+    { key: 'information', title: 'I(expert; token)', decimals: 3 },
+    ...domains.map((name) => ({ key: `loss.${name}`, title: `loss, ${name}`, decimals: 4 })),
+  ];
+  return {
+    title: 'Evaluations on held-out text',
+    columns: filledColumns(columns, ['information'], rows),
+    rows,
+    notes: [
+      'Balance is the mean over layers (worst layer).',
+      ...(rows.some(({ information }) => information !== null) ? ['I(expert; token) is in nats, less its bias.'] : []),
+    ],
+  };
+}

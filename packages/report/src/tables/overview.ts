@@ -1,0 +1,90 @@
+/** What runs have come to, evaluated or not: the table of a report, and of runs beside each other on a page. */
+import { type Level, type NamedLevels, levelsOf } from '../levels.ts';
+import { SIGNIFICANCE, shownExperts } from './comparison.ts';
+import { balanceCells, balanceColumns, levelCells, type Measures } from './measures.ts';
+import { filledColumns, type Row, type TableRecord } from './table.ts';
+
+/** A run as an overview shows it; null for what is not known. */
+export interface OverviewRun extends NamedLevels {
+  /** Name of its folder. */
+  readonly folder: string;
+  readonly router: string | null;
+  readonly step: number | null;
+  readonly trainingLoss: number | null;
+  readonly tokensPerSecond: number | null;
+  readonly heldOut: {
+    readonly tokens: number;
+    readonly loss: number;
+    readonly perplexity: number | null;
+    readonly information: number | null;
+    readonly pValue: number | null;
+  } | null;
+  /** Experts that a token really went to, a layer. */
+  readonly expertsPerToken: number | null;
+  /** On held-out text where the run was evaluated, else of its newest window. */
+  readonly mean: Measures | null;
+  readonly worst: Measures | null;
+}
+
+export function overviewTable(runs: readonly OverviewRun[]): TableRecord {
+  const rows = runs.map(
+    ({ name, folder, heldOut, mean, worst, expertsPerToken, ...run }): Row => ({
+      name,
+      ...(folder !== name && { folder }),
+      router: run.router,
+      step: run.step,
+      tokens: heldOut?.tokens ?? null,
+      testLoss: heldOut?.loss ?? null,
+      trainingLoss: run.trainingLoss,
+      perplexity: heldOut?.perplexity ?? null,
+      topK: shownExperts(expertsPerToken),
+      ...balanceCells(mean, worst),
+      pValue: heldOut?.pValue ?? null,
+      information: heldOut?.information ?? null,
+      speed: run.tokensPerSecond,
+    }),
+  );
+  const levels = levelsOf(runs);
+  const columns = [
+    { key: 'name', title: 'run' },
+    { key: 'folder', title: 'folder' },
+    { key: 'router', title: 'router' },
+    { key: 'topK', title: 'k', format: 'plain' as const },
+    { key: 'testLoss', title: 'test loss', decimals: 4 },
+    ...balanceColumns('short'),
+    { key: 'pValue', title: 'p', format: 'probability' as const },
+    { key: 'information', title: 'I(expert; token)', decimals: 3 },
+    { key: 'perplexity', title: 'perplexity', decimals: 2 },
+    { key: 'tokens', title: 'held-out tokens', decimals: 0 },
+    { key: 'trainingLoss', title: 'training loss', decimals: 4 },
+    { key: 'step', title: 'step', decimals: 0 },
+    { key: 'speed', title: 'tokens/s', decimals: 0 },
+  ];
+  const optional = ['folder', 'tokens', 'trainingLoss', 'perplexity', 'pValue', 'information', 'speed'];
+  return {
+    title: runs.every(({ heldOut }) => heldOut !== null) ? 'Runs on held-out text' : 'Runs',
+    columns: filledColumns(columns, optional, rows),
+    rows,
+    below: [{ rows: levels.map((level: Level): Row => ({ name: level.name, ...levelCells(level.ranges) })) }],
+    notes: notesOf(runs, levels),
+  };
+}
+
+function notesOf(runs: readonly OverviewRun[], levels: readonly Level[]): string[] {
+  const notes = ['k is how many experts a token went to. Balance is the mean over layers (worst layer).'];
+  if (runs.some(({ heldOut }) => heldOut === null)) {
+    notes.push('Of runs that were not evaluated yet it is that of the newest window of training.');
+  }
+  if (runs.some(({ heldOut }) => typeof heldOut?.pValue === 'number')) {
+    notes.push(
+      `p is the probability that uniform routers make loads at least as uneven: below ${SIGNIFICANCE} the load differs from a uniform router's.`,
+    );
+  }
+  if (runs.some(({ heldOut }) => typeof heldOut?.information === 'number')) {
+    notes.push('I(expert; token) is in nats, less its bias.');
+  }
+  if (levels.length > 0) {
+    notes.push('A uniform router reaches the sampling floor (95 % range); random latents and keys the isotropic null.');
+  }
+  return notes;
+}

@@ -1,0 +1,125 @@
+/** A table of numbers as plain data, and its cells as text. */
+import type { MeasureRange } from '@lpr/metrics';
+
+/** A range is printed as its mean with the range in brackets. null: there is no such number, printed as a dash. */
+export type Cell = string | number | MeasureRange | null;
+
+/** Cells by the keys of their columns; one that is missing prints as nothing. */
+export type Row = Readonly<Record<string, Cell>>;
+
+export interface Column {
+  readonly key: string;
+  readonly title: string;
+  /** What its numbers say. */
+  readonly meaning?: string | undefined;
+  /** Numbers are printed with so many, thousands set apart; without it and `format`, as they are. */
+  readonly decimals?: number | undefined;
+  /** As `formatMeasure`, `formatTime` or `formatProbability`; `plain`: a number as it is. */
+  readonly format?: 'measure' | 'milliseconds' | 'probability' | 'plain' | undefined;
+  /** The key of another number of the row, printed behind it in brackets; with the column's format unless it has decimals. */
+  readonly beside?: { readonly key: string; readonly decimals?: number | undefined } | undefined;
+}
+
+/** Rows below the others, with a line above them that says what they are. */
+export interface RowGroup {
+  readonly heading?: string;
+  readonly rows: readonly Row[];
+}
+
+export interface TableRecord {
+  /** What it is of. */
+  readonly title: string;
+  /** The first column names the row. */
+  readonly columns: readonly Column[];
+  readonly rows: readonly Row[];
+  readonly below?: readonly RowGroup[];
+  /** What a reader must know to judge the numbers, a sentence each. */
+  readonly notes: readonly string[];
+}
+
+/** A table of which only the widths of its columns are to be found. */
+export interface TextTable {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  /** Whether a column holds numbers, which are set to the right. */
+  readonly numeric: readonly boolean[];
+  /** Lines above some rows, by the index of the row. */
+  readonly headings?: ReadonlyMap<number, string>;
+}
+
+/** Every cell as text. */
+export function textTable({ columns, rows, below = [] }: Omit<TableRecord, 'title' | 'notes'>): TextTable {
+  const headings = new Map<number, string>();
+  const all = [...rows];
+  for (const group of below) {
+    if (group.heading !== undefined && group.rows.length > 0) headings.set(all.length, group.heading);
+    all.push(...group.rows);
+  }
+  return {
+    head: columns.map(({ title }) => title),
+    rows: all.map((row) => columns.map((column) => cellText(column, row))),
+    numeric: columns.map(({ decimals, format }) => decimals !== undefined || format !== undefined),
+    ...(headings.size > 0 && { headings }),
+  };
+}
+
+function cellText(column: Column, row: Row): string {
+  const { key, beside } = column;
+  const value = row[key];
+  if (value === undefined) return '';
+  if (value === null) return '-';
+  if (typeof value === 'string') return value;
+  if (typeof value === 'object') return rangeText(value, (number) => numberText(column, number));
+  const other = beside === undefined ? undefined : row[beside.key];
+  if (typeof other !== 'number') return numberText(column, value);
+  const inBrackets = beside?.decimals === undefined ? numberText(column, other) : formatNumber(other, beside.decimals);
+  return `${numberText(column, value)} (${inBrackets})`;
+}
+
+function numberText({ format, decimals }: Column, value: number): string {
+  if (Number.isNaN(value)) return '-';
+  if (format === 'measure') return formatMeasure(value, decimals);
+  if (format === 'milliseconds') return formatTime(value);
+  if (format === 'probability') return formatProbability(value);
+  return decimals === undefined ? String(value) : formatNumber(value, decimals);
+}
+
+/** `0.004 (0.003-0.005)`; the mean alone where chance does not move it. */
+export function rangeText({ mean, low, high }: MeasureRange, text: (value: number) => string): string {
+  return low === high ? text(mean) : `${text(mean)} (${text(low)}-${text(high)})`;
+}
+
+/** `1,234.5` */
+export function formatNumber(value: number, decimals: number): string {
+  return value.toLocaleString('en', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+}
+
+/** A measure with its decimals, or powers of ten where these would hide it; a dash where there is none. */
+export function formatMeasure(value: number | null | undefined, decimals: number = 3): string {
+  if (value === null || value === undefined || Number.isNaN(value)) return '-';
+  const hidden = value !== 0 && Math.abs(value) < 0.5 * 10 ** -decimals;
+  return hidden ? value.toExponential(2) : value.toFixed(decimals);
+}
+
+/** `0.940`, `1.2e-7`, or `<1e-300` of what is smaller than numbers can be. */
+export function formatProbability(value: number): string {
+  if (value === 0) return '<1e-300';
+  return value < 0.001 ? value.toExponential(1) : value.toFixed(3);
+}
+
+/** `1.25 ms`, `31.0 us` or `96 ns`. */
+export function formatTime(milliseconds: number): string {
+  if (milliseconds >= 1) return `${milliseconds.toFixed(2)} ms`;
+  return milliseconds >= 1e-3 ? `${(1e3 * milliseconds).toFixed(1)} us` : `${(1e6 * milliseconds).toFixed(0)} ns`;
+}
+
+/** Columns without those of the given keys that no row has anything in. */
+export function filledColumns(
+  columns: readonly Column[],
+  optional: readonly string[],
+  rows: readonly Row[],
+): readonly Column[] {
+  return columns.filter(
+    ({ key }) => !optional.includes(key) || rows.some((row) => row[key] !== undefined && row[key] !== null),
+  );
+}

@@ -1,0 +1,131 @@
+import { describe, expect, it } from 'vitest';
+import {
+  comparisonTable,
+  latentDims,
+  levelNotes,
+  levelSize,
+  levelsOf,
+  routedWindow,
+  type RunLevels,
+  simulatedLevels,
+  tableText,
+  uniformPValue,
+} from '../src/tables.ts';
+
+const source = simulatedLevels();
+
+/** Levels of so many tokens, each to every one of its experts as often. */
+function levels(perExpert: number, experts: number, tokens: number): RunLevels {
+  const window = routedWindow([new Array<number>(experts).fill(perExpert)], tokens);
+  return source(levelSize(window, 16)!)!;
+}
+
+describe('levels', () => {
+  it('are those of the experts that a token really went to', () => {
+    const all = levelSize(
+      routedWindow(
+        [
+          [100, 100, 100, 100],
+          [100, 100, 100, 100],
+        ],
+        100,
+      ),
+      16,
+    );
+    expect(all).toEqual({ experts: 4, topK: 4, tokens: 100, latentDim: 16, layers: 2 });
+    // Dropped tokens, and less than one expert a token.
+    expect(levelSize(routedWindow([[90, 90, 5, 5]], 100), 8)).toMatchObject({ topK: 2, layers: 1, latentDim: 8 });
+    expect(levelSize(routedWindow([[20, 0, 0, 0]], 100), 16)!.topK).toBe(1);
+    // A router that sends every token everywhere is balanced whatever it does, and so is its floor.
+    expect(source(all!)!.samplingFloor.gini).toEqual({ mean: 0, low: 0, high: 0 });
+  });
+
+  it('do not exist without experts or load', () => {
+    expect(levelSize(routedWindow([], 100), 16)).toBeNull();
+    expect(levelSize(routedWindow([[0, 0]], 100), 16)).toBeNull();
+    expect(uniformPValue([], 100)).toBeNull();
+    expect(uniformPValue([[0, 0]], 100)).toBeNull();
+    expect(
+      uniformPValue(
+        [
+          [50, 50],
+          [0, 0],
+        ],
+        100,
+      ),
+    ).toBeNull();
+  });
+
+  it('come with a probability that tells chance from structure', () => {
+    expect(uniformPValue([[55, 45]], 100)).toBeGreaterThan(0.01);
+    expect(uniformPValue([[90, 10]], 100)).toBeLessThan(1e-6);
+    expect(uniformPValue([[100, 100]], 100)).toBe(1);
+  });
+
+  it('take the width of the latents of the other runs where a run has none', () => {
+    expect(latentDims([null, 8, null])).toEqual([8, 8, 8]);
+    expect(latentDims([null, 8, 4])).toEqual([16, 8, 4]);
+    expect(latentDims([null])).toEqual([16]);
+  });
+
+  it('are one for all runs that share them, and named by what they depend on where not', () => {
+    const [few, many] = [levels(25, 4, 100), levels(100, 4, 100)];
+    const shared = levelsOf([
+      { name: 'a', levels: few },
+      { name: 'b', levels: few },
+      { name: 'dense', levels: null },
+    ]);
+    expect(shared.map(({ name, isCommon, runs }) => [name, isCommon, runs])).toEqual([
+      ['sampling floor', true, ['a', 'b']],
+      ['isotropic null', true, ['a', 'b']],
+    ]);
+    const apart = levelsOf([
+      { name: 'a', levels: few },
+      { name: 'DSelect-k', levels: many },
+    ]);
+    expect(apart.map(({ name, isCommon }) => [name, isCommon])).toEqual([
+      ['sampling floor, k 1', false],
+      ['sampling floor, k 4', false],
+      ['isotropic null, k 1', false],
+      ['isotropic null, k 4', false],
+    ]);
+    expect(levelNotes(apart)[1]).toBe(
+      'sampling floor, k 4 (a uniform router; of DSelect-k): Gini 0.000, min-max 1.000, MaxVio 0.000',
+    );
+    expect(levelNotes(shared)[0]).toMatch(
+      /^sampling floor \(a uniform router\): Gini 0\.\d{3} \(0\.\d{3}-0\.\d{3}\), min-max /,
+    );
+  });
+});
+
+describe('a comparison', () => {
+  const run = {
+    ...{ testLoss: 5, evaluatedTokens: 100, information: null, tokensPerSecond: null },
+    mean: { gini: 0.25, minMax: 0.5, maxViolation: 0.75 },
+    worst: { gini: 0.5, minMax: 0, maxViolation: 1 },
+  };
+
+  it('shows what ran, stars what differs from a uniform router, and has a floor for each k', () => {
+    const table = comparisonTable(
+      [
+        { ...run, name: 'top-k', expertsPerToken: 1, pValue: 0.001, levels: levels(25, 4, 100) },
+        { ...run, name: 'dselect-k', expertsPerToken: 4, pValue: 1, levels: levels(100, 4, 100) },
+        { ...run, name: 'dense', expertsPerToken: null, pValue: null, levels: null, mean: null, worst: null },
+      ],
+      { heading: 'The paper', rows: [{ title: 'theirs', testLoss: null, measures: { gini: 0.7, minMax: 1e-16 } }] },
+    );
+    const lines = tableText(table).split('\n');
+    expect(lines[0]).toMatch(/^100 held-out tokens; k is what ran; /);
+    expect(lines.slice(2, 5).map((line) => line.trim().split(/ {2,}/))).toEqual([
+      ['top-k *', '1', '5.0000', '0.250 (0.500)', '0.500 (0.000)', '0.750 (1.000)'],
+      ['dselect-k', '4', '5.0000', '0.250 (0.500)', '0.500 (0.000)', '0.750 (1.000)'],
+      ['dense', '-', '5.0000', '-', '-', '-'],
+    ]);
+    expect(
+      lines.filter((line) => line.startsWith('sampling floor')).map((line) => line.trim().split(/ {2,}/)[0]),
+    ).toEqual(['sampling floor, k 1', 'sampling floor, k 4']);
+    expect(lines.at(-3)).toBe('The paper');
+    expect(lines.at(-2)!.trim().split(/ {2,}/)).toEqual(['theirs', '-', '0.700', '1.00e-16']);
+    expect(lines.at(-1)).toMatch(/^\* The load differs from that of a uniform router: .*p < 0\.01/);
+  });
+});

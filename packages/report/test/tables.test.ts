@@ -1,0 +1,110 @@
+import { expect, it } from 'vitest';
+import {
+  alignColumns,
+  formatMeasure,
+  formatProbability,
+  formatTime,
+  markdownLines,
+  tableHtml,
+  tableText,
+  type TableRecord,
+  textTable,
+} from '../src/tables.ts';
+
+const sampleTable: TableRecord = {
+  title: 'Matrix products',
+  columns: [
+    { key: 'product', title: 'product' },
+    { key: 'ours', title: 'ours', decimals: 1, beside: { key: 'best', decimals: 2 } },
+    { key: 'time', title: 'time', format: 'milliseconds' },
+    { key: 'why', title: 'why' },
+  ],
+  rows: [
+    { product: 'square, 768', ours: 1053.25, best: 56.5, time: 0.0123, why: 'a | b' },
+    { product: 'thin', ours: null, time: 12.3456 },
+  ],
+  notes: [],
+};
+
+it('prints numbers as their columns say, and tells what is missing from what there is nothing to say of', () => {
+  expect(textTable(sampleTable)).toEqual({
+    head: ['product', 'ours', 'time', 'why'],
+    rows: [
+      ['square, 768', '1,053.3 (56.50)', '12.3 us', 'a | b'],
+      ['thin', '-', '12.35 ms', ''],
+    ],
+    numeric: [false, true, true, false],
+  });
+});
+
+it('sets text to the left and numbers to the right, in Markdown whose bars are its own', () => {
+  expect(markdownLines(textTable(sampleTable))).toEqual([
+    '| product     |            ours |     time | why    |',
+    '| ----------- | --------------: | -------: | ------ |',
+    String.raw`| square, 768 | 1,053.3 (56.50) |  12.3 us | a \| b |`,
+    '| thin        |               - | 12.35 ms |        |',
+  ]);
+  expect(markdownLines({ head: ['', 'k'], rows: [['a', '1']], numeric: [false, true] })).toEqual([
+    '|     |   k |',
+    '| --- | --: |',
+    '| a   |   1 |',
+  ]);
+  expect(alignColumns([['', 'k'], ['a', '10'], ['bc']])).toEqual(['     k', 'a   10', 'bc']);
+});
+
+it('hides no measure behind its decimals', () => {
+  expect([0, 0.0005, 0.000499, 1.27e-16, 0.97, null].map((value) => formatMeasure(value))).toEqual([
+    '0.000',
+    '0.001',
+    '4.99e-4',
+    '1.27e-16',
+    '0.970',
+    '-',
+  ]);
+  expect([1, 0.999, 0.001, 0.00096].map(formatTime)).toEqual(['1.00 ms', '999.0 us', '1.0 us', '960 ns']);
+});
+
+it('prints ranges, probabilities and groups of rows with headings, and notes', () => {
+  const table: TableRecord = {
+    title: 'Runs',
+    columns: [
+      { key: 'name', title: '' },
+      { key: 'gini', title: 'Gini', format: 'measure', beside: { key: 'worst' } },
+      { key: 'p', title: 'p', format: 'probability' },
+    ],
+    rows: [
+      { name: '<b>|', gini: 0.25, worst: 0.0001, p: 1e-9 },
+      { name: 'dense', gini: null, p: Number.NaN },
+    ],
+    below: [
+      { rows: [{ name: 'floor', gini: { mean: 0.02, low: 0.01, high: 0.03 } }] },
+      { heading: 'The paper', rows: [{ name: 'theirs', gini: 0.7 }] },
+      { heading: 'nothing', rows: [] },
+    ],
+    notes: ['A note & more.'],
+  };
+  expect(
+    tableText(table)
+      .split('\n')
+      .map((line) => line.trim().replaceAll(/ +/g, ' ')),
+  ).toEqual([
+    'Runs',
+    'Gini p',
+    '<b>| 0.250 (1.00e-4) 1.0e-9',
+    'dense - -',
+    'floor 0.020 (0.010-0.030)',
+    'The paper',
+    'theirs 0.700',
+    'A note & more.',
+  ]);
+  expect(markdownLines(textTable(table)).slice(4)).toEqual([
+    expect.stringMatching(/^\| floor +\| +0\.020 \(0\.010-0\.030\) \| +\|$/),
+    expect.stringMatching(/^\| _The paper_ \| +\| +\|$/),
+    expect.stringMatching(/^\| theirs +\| +0\.700 \| +\|$/),
+  ]);
+  const html = tableHtml(table);
+  expect(html).toContain('<th scope="row">&#60;b&#62;|</th><td>0.250 (1.00e-4)</td><td>1.0e-9</td>');
+  expect(html).toContain('<tr><th scope="rowgroup" colspan="3">The paper</th></tr>');
+  expect(html).toContain('A note &#38; more.');
+  expect([0, 1e-4, 0.25].map(formatProbability)).toEqual(['<1e-300', '1.0e-4', '0.250']);
+});
