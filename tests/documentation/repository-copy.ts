@@ -15,7 +15,7 @@ export interface RepositoryCopy extends AsyncDisposable {
 
 const FOLDERS = ['packages', 'apps', 'tests', 'scripts'];
 /** Neither copied nor linked: they are made anew where they are needed. */
-const LEFT_OUT = new Set(['node_modules', 'dist', 'generated', 'fixtures', '.turbo']);
+export const LEFT_OUT: ReadonlySet<string> = new Set(['node_modules', 'dist', 'generated', 'fixtures', '.turbo']);
 
 /**
  * Copies the sources and tests of all packages, and the files at the root. Installed packages are linked; those of this

@@ -36,8 +36,8 @@ export interface DocumentSplit {
  * half of one document, the split does not depend on the order in which the documents are given, and each part keeps
  * that order. With a fraction above 0, each part has at least one document.
  *
- * @throws RangeError when the fraction or the seed is out of range, or when there are fewer than two different documents
- *   to split
+ * @throws RangeError when the fraction or the seed is out of range, or when there are fewer than two different
+ *   documents to split
  */
 export function splitDocuments(documents: readonly Document[], options: SplitOptions): DocumentSplit {
   const heldOut = chooseHeldOut(
@@ -95,8 +95,8 @@ export function chooseHeldOut(
 
 /**
  * The split of a corpus that is not gone over first: holds out what has one of the lowest ranks of all that there could
- * be. Where a document belongs depends on nothing but its id and the seed; the share is met on average, so a corpus of a
- * few documents may have none held out.
+ * be. Where a document belongs depends on nothing but its id and the seed; the share is met on average, so a corpus of
+ * a few documents may have none held out.
  *
  * @returns says whether the document of an id is held out
  * @throws RangeError when the fraction or the seed is out of range

@@ -32,14 +32,15 @@ export interface ScarceDomain {
  * Plans an evaluation.
  *
  * Streams are read in the proportions of their weights, or of their tokens where they have none, as nearly as whole
- * sequences allow (largest remainders) and at least a sequence of each. Where one has too little text for its share, all
- * are read less, so that the proportions hold. What whole sequences cannot meet, the weights make up for: the weighted
- * mean of all losses is the loss of the mix, exactly.
+ * sequences allow (largest remainders) and at least a sequence of each. Where one has too little text for its share,
+ * all are read less, so that the proportions hold. What whole sequences cannot meet, the weights make up for: the
+ * weighted mean of all losses is the loss of the mix, exactly.
  *
  * Streams that are `besides` the mix change nothing of it: they are read up to the same limit each, and their weight is
  * 0. Where all are, they are the mix.
  *
- * @param maxTokens read at most of the mix, and of each stream besides it; at least a sequence of each stream of the mix
+ * @param maxTokens read at most of the mix, and of each stream besides it; at least a sequence of each stream of the
+ *   mix
  * @throws RangeError when a stream is too short for a sequence and its labels, `maxTokens` is too small, or only some
  *   streams of the mix have a weight
  */

@@ -57,8 +57,8 @@ export interface PreparedTokens {
   readonly training: readonly TokenStream[];
   /**
    * The held-out documents, a stream for each source, with the weight that it has in training, so that
-   * `evaluationBatches` mixes them as training does. Then the sources for evaluation, `besides` them. Empty where nothing
-   * is held out and there are none.
+   * `evaluationBatches` mixes them as training does. Then the sources for evaluation, `besides` them. Empty where
+   * nothing is held out and there are none.
    */
   readonly heldOut: readonly TokenStream[];
 }

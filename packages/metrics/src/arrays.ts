@@ -1,4 +1,6 @@
-/** Sums and extremes of arrays of any length: spread into arguments, as `Math.max(...values)` does, long ones overflow. */
+/**
+ * Sums and extremes of arrays of any length: spread into arguments, as `Math.max(...values)` does, long ones overflow.
+ */
 
 export function sum(values: ArrayLike<number>): number {
   let total = 0;

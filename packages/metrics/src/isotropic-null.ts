@@ -2,10 +2,10 @@
  * The loads of latent routing where nothing was learnt: latents that point in any direction alike, random unit keys,
  * each token to the k keys of largest cosine. One draw of keys is one layer.
  *
- * That takes tokens x keys x width products, so a draw of keys is tried on `NULL_LATENTS` latents. Up to as many tokens,
- * each latent is a token and loads are counted, nothing else. With more tokens, the latents and their opposites say how
- * the geometry of the keys alone spreads the load, and the sampling noise of that many tokens is added: the more tokens,
- * the less of it, until nothing is left but geometry and the level falls no further.
+ * That takes tokens x keys x width products, so a draw of keys is tried on `NULL_LATENTS` latents. Up to as many
+ * tokens, each latent is a token and loads are counted, nothing else. With more tokens, the latents and their opposites
+ * say how the geometry of the keys alone spreads the load, and the sampling noise of that many tokens is added: the
+ * more tokens, the less of it, until nothing is left but geometry and the level falls no further.
  */
 import { mean, norm } from './arrays.ts';
 import type { Random } from './random.ts';
@@ -42,8 +42,8 @@ export function isotropicLoads(random: Random, shape: NullShape, draws: number):
   );
   return Array.from({ length: draws }, () => {
     const { deviations, variance } = geometryOf(new CosineRouter(random, shape), frames, shape);
-    // Under any router the relative loads of T tokens vary by (M / k - 1 - variance) / T about their expectation. Taking
-    // the mean off, so that no token is lost, takes 1 / M of that away.
+    // Under any router the relative loads of T tokens vary by (M / k - 1 - variance) / T about their expectation.
+    // Taking the mean off, so that no token is lost, takes 1 / M of that away.
     const noise = Math.sqrt(
       (Math.max(0, experts / topK - 1 - variance) / tokens) * (experts / Math.max(1, experts - 1)),
     );

@@ -52,8 +52,8 @@ export function dropRate(counts: Counts, factor: number): number {
 }
 
 /**
- * The next integer, for a number that was rounded on its way: 1.1 times 100 tokens over 10 experts are 11 places, though
- * the product comes out as 11.000000000000002.
+ * The next integer, for a number that was rounded on its way: 1.1 times 100 tokens over 10 experts are 11 places,
+ * though the product comes out as 11.000000000000002.
  */
 function roundedUp(value: number): number {
   return Math.ceil(value - 1e-12 * Math.abs(value));

@@ -162,10 +162,10 @@ export function samplingFloor(settings: SamplingFloorSettings): ReferenceLevel {
  * initialisation), each token to the `topK` keys of largest cosine. 32 draws of keys, so the range is about that from
  * the smallest to the largest of 32 layers. Keys differ, so the range is much wider than the floor's.
  *
- * Up to 4096 tokens (`NULL_LATENTS`) every token is simulated. With more, the level is that of the geometry of the keys,
- * estimated from about 8192 latents, with the sampling noise of `tokens` on top: its variance is right, its shape is that
- * of the normal distribution. Where a key gets few of those latents (512 keys and k 1: 16 each), the range comes out up
- * to twice too wide, while the mean stays within a few per cent.
+ * Up to 4096 tokens (`NULL_LATENTS`) every token is simulated. With more, the level is that of the geometry of the
+ * keys, estimated from about 8192 latents, with the sampling noise of `tokens` on top: its variance is right, its shape
+ * is that of the normal distribution. Where a key gets few of those latents (512 keys and k 1: 16 each), the range
+ * comes out up to twice too wide, while the mean stays within a few per cent.
  */
 export function isotropicNull(settings: ReferenceSettings): ReferenceLevel {
   const { seed = 0, layers = 1 } = settings;

@@ -1,6 +1,6 @@
 /**
- * The loads of a perfectly uniform router: each token to k distinct experts, every set of k as likely as any other. Seen
- * through a finite number of tokens they are not even.
+ * The loads of a perfectly uniform router: each token to k distinct experts, every set of k as likely as any other.
+ * Seen through a finite number of tokens they are not even.
  */
 import type { Random } from './random.ts';
 

@@ -3,7 +3,9 @@
 /** Below it Stirling's series is not exact to rounding. */
 const STIRLING_FROM = 15;
 
-/** `ln Gamma(x)` for x > 0, to about 1e-13 of its size (Stirling's series; smaller x by `Gamma(x + 1) = x Gamma(x)`). */
+/**
+ * `ln Gamma(x)` for x > 0, to about 1e-13 of its size (Stirling's series; smaller x by `Gamma(x + 1) = x Gamma(x)`).
+ */
 export function logGamma(x: number): number {
   let product = 1;
   let at = x;

@@ -1,8 +1,8 @@
 /**
  * Latent experts (MoLAE, Liu et al. 2025, arXiv 2503.23100): each matrix of an expert is a product of one that all
- * experts of the layer share and a small one of its own, `W_gate = B_gate A_gate`, `W_up = B_up A_up`, `W_down = A_down
- * B_down`, with A_gate and A_up `[D, H]` into a latent space, B_gate and B_up `[I, D]`, B_down `[D, I]`, and A_down `[H,
- * D]` out of one. So
+ * experts of the layer share and a small one of its own, `W_gate = B_gate A_gate`, `W_up = B_up A_up`,
+ * `W_down = A_down B_down`, with A_gate and A_up `[D, H]` into a latent space, B_gate and B_up `[I, D]`, B_down
+ * `[D, I]`, and A_down `[H, D]` out of one. So
  *
  *     y[t] = A_down sum_j weights[t, j] * B_down (silu(B_gate (A_gate x[t])) * B_up (A_up x[t]))
  *
@@ -39,8 +39,8 @@ export interface LatentExpertsShape {
 
 /**
  * `latent_gate_proj.weight` and `latent_up_proj.weight` `[D, H]`, `gate_proj` and `up_proj` `[M, I, D]`, `down_proj`
- * `[M, D, I]`, `latent_down_proj.weight` `[H, D]`. The shared ones start as N(0, 1 / D), so that a product's entries have
- * the variance with which whole matrices start.
+ * `[M, D, I]`, `latent_down_proj.weight` `[H, D]`. The shared ones start as N(0, 1 / D), so that a product's entries
+ * have the variance with which whole matrices start.
  */
 export function latentExpertParameters({ hidden, experts, width, latentDim }: LatentExpertsShape): ParameterSpec[] {
   const shared = (name: string, shape: number[]): ParameterSpec => ({

@@ -1,4 +1,6 @@
-/** What readers of runs want to know of the settings, which are the trainer's own: a few fields, taken where they are. */
+/**
+ * What readers of runs want to know of the settings, which are the trainer's own: a few fields, taken where they are.
+ */
 import { z } from 'zod';
 
 const text = z.string().nullable().catch(null);

@@ -3,8 +3,8 @@
  * redundant, and layers differ in how alike their experts are.
  *
  * 1. Within a layer, experts are clustered by the cosine of their parameters. All layers are cut at one similarity, so
- *    that a layer of alike experts is left with fewer clusters; in all, a share (half) of the experts that are to go are
- *    gone then.
+ *    that a layer of alike experts is left with fewer clusters; in all, a share (half) of the experts that are to go
+ *    are gone then.
  * 2. A cluster's importance is the share of the layer's mixing weights that its experts have on a text. The least
  *    important clusters go, until the number to keep is left; where a layer has fewer, they are divided again.
  * 3. Of each cluster the most important expert stays, with its row of the router.

@@ -3,8 +3,9 @@
  *
  * A file is named after itself, without its ending (`wiki.2023.txt`: `wiki.2023`), or with as many of its folders as it
  * takes (`en/train`, `fr/train`); several files after what their paths begin with (`wiki-*.txt`: `wiki`, `en/*.txt`:
- * `en`), or after their kind (`text`) where that is nothing; a dataset of the hub after itself, or with its configuration,
- * split and owner (`c4/en`, `c4/fr`). So a name does not depend on where the folder of all the text lies.
+ * `en`), or after their kind (`text`) where that is nothing; a dataset of the hub after itself, or with its
+ * configuration, split and owner (`c4/en`, `c4/fr`). So a name does not depend on where the folder of all the text
+ * lies.
  */
 
 import { existsSync } from 'node:fs';

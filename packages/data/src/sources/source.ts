@@ -19,7 +19,9 @@ export interface SourceFile {
   readonly name: string;
   /** Files that differ in it have different content; that of documents in memory is their characters. */
   readonly byteLength: number;
-  /** A hash of what the file holds: with `format`, it decides what the shards are, and caches tell files apart by it. */
+  /**
+   * A hash of what the file holds: with `format`, it decides what the shards are, and caches tell files apart by it.
+   */
   content(): Promise<string>;
   /** How the file is read, as plain data. */
   readonly format: object;

@@ -21,7 +21,10 @@ export interface StateOfTheUnionSpec extends CommonSpec {
   readonly type: 'state-of-the-union';
 }
 
-/** Plain text, UTF-8. Files that end in `.jsonl`, `.ndjson` (or these and `.gz`) or `.parquet` are read as what they are. */
+/**
+ * Plain text, UTF-8. Files that end in `.jsonl`, `.ndjson` (or these and `.gz`) or `.parquet` are read as what they
+ * are.
+ */
 export interface TextSpec extends CommonSpec {
   readonly type: 'text';
   /** Paths or globs. */

@@ -4,10 +4,11 @@
  *
  * Balanced by two losses, each the squared coefficient of variation over experts: of importance, `sum_x G(x)_e`
  * (equations 6-7), and of load (appendix A, equations 8-11). The load of choices has no gradient, so it is estimated by
- * the probability that e would be chosen if its own noise were drawn again: `P(x, e) = Phi(((W x)_e - kth_excluding(H,
- * k, e)) / softplus(W_noise x)_e)`, where the threshold is the k-th largest of H without that of e. Weights 0.1 each, as
- * in the source's language models. Both matrices start at 0, so that at first noise alone spreads the load. `noiseFloor`
- * is added to the standard deviation, as the authors' code does, so that noise never vanishes.
+ * the probability that e would be chosen if its own noise were drawn again:
+ * `P(x, e) = Phi(((W x)_e - kth_excluding(H, k, e)) / softplus(W_noise x)_e)`, where the threshold is the k-th largest
+ * of H without that of e. Weights 0.1 each, as in the source's language models. Both matrices start at 0, so that at
+ * first noise alone spreads the load. `noiseFloor` is added to the standard deviation, as the authors' code does, so
+ * that noise never vanishes.
  *
  * Causal. Training routes by noise that evaluation does not draw.
  */

@@ -34,9 +34,9 @@ export interface LatentPrototypeOptions {
   /** Equation 23 as printed instead of the Hellinger distance. */
   readonly printedHellinger: boolean;
   /**
-   * How the prototypes start. 'sphere': drawn evenly from the unit sphere (hyperspherical initialisation). 'normal': from
-   * N(0, I), as long as they come. 'orthogonal': at right angles to each other; more prototypes than the latent space
-   * has dimensions cannot be, and then cover all directions alike, with a mean squared length of 1.
+   * How the prototypes start. 'sphere': drawn evenly from the unit sphere (hyperspherical initialisation). 'normal':
+   * from N(0, I), as long as they come. 'orthogonal': at right angles to each other; more prototypes than the latent
+   * space has dimensions cannot be, and then cover all directions alike, with a mean squared length of 1.
    */
   readonly prototypeStart: 'sphere' | 'normal' | 'orthogonal';
   /** Put the prototypes back on the unit sphere after each step. */
