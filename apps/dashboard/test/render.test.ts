@@ -168,10 +168,10 @@ describe('run folders', () => {
     await writeFile(join(folder, 'dense/evaluations.jsonl'), evaluationLine({ counts: [], balance: null }));
     const { written, skipped } = await renderRuns(await readRuns(folder), { ...options, out: folder });
     expect(written.map((path) => basename(path))).toEqual(
-      expect.arrayContaining(['heatmap.png', 'heatmap-held-out.png', 'lorenz.png', 'curves.png']),
+      expect.arrayContaining(['load-training.png', 'load-held-out.png', 'lorenz.png', 'curves.png']),
     );
-    expect(skipped).toContain('not in heatmap-held-out: dense: the model has no experts');
-    expect(skipped).toContain('not in heatmap: dense: loads.bin is missing');
+    expect(skipped).toContain('not in load-held-out: dense: the model has no experts');
+    expect(skipped).toContain('not in load-training: dense: loads.bin is missing');
   });
 
   test('a run that has only begun has nothing to draw', async () => {
