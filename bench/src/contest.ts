@@ -1,5 +1,5 @@
 /** Engines beside each other at the same work: who takes part, whether they agree, how long each takes. */
-import type { Cell, Column } from '@lpr/report/tables';
+import type { Column } from '@lpr/report/tables';
 import type { Table } from '@lpr/results';
 import { createWasmDevice } from '@lpr/tensor';
 import { type MeasureOptions, measure, type Timing } from './measure.ts';
@@ -7,6 +7,8 @@ import { ours } from './ours.ts';
 import { peers } from './peers/index.ts';
 import { openRemotePeer } from './remote.ts';
 import { agree, type Peer, type PreparedWork, randomInputs, type Work } from './work.ts';
+
+type Cell = Table['rows'][number][string];
 
 export interface Engine {
   readonly name: string;
@@ -120,10 +122,7 @@ export function engineColumns(
 }
 
 /** The cells of a row under such columns. */
-export function engineCells(
-  columns: readonly Column[],
-  cells: readonly (EngineCell | null)[],
-): Readonly<Record<string, Cell>> {
+export function engineCells(columns: readonly Column[], cells: readonly (EngineCell | null)[]): Table['rows'][number] {
   return Object.fromEntries(
     columns.flatMap(({ key, beside }, i): [string, Cell][] => {
       const cell = cells[i] ?? null;

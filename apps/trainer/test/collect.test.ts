@@ -1,11 +1,13 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { layersReport } from '@lpr/metrics';
-import { balanceOf, RunFolder } from '@lpr/runs';
+import { balanceOf, readRun, RunFolder } from '@lpr/runs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { collectResults } from '../src/comparison/collect.ts';
 import { createComparison } from '../src/comparison/comparison.ts';
+import { drawComparison } from '../src/comparison/pictures.ts';
 import { PAPER_TABLES } from '../src/comparison/paper.ts';
 import { resolveSettings } from '../src/settings/resolve.ts';
 import type { Settings } from '../src/settings/schema.ts';
@@ -51,6 +53,21 @@ async function makeRun(
   await run.close();
 }
 
+describe('the pictures of a comparison', () => {
+  it('tell runs of one router apart', async () => {
+    const folder = join(root, 'one-router');
+    const seeds = [settings('lpr', 1), settings('lpr', 2)];
+    for (const [i, config] of seeds.entries()) {
+      await makeRun(join(folder, `run-${i}`), config, { loss: 5 + i, final: true });
+    }
+    const runs = await Promise.all(seeds.map((_, i) => readRun(join(folder, `run-${i}`))));
+    const { written, missing } = await drawComparison(folder, runs, new Map());
+    expect(written).toEqual(['figures/load-held-out.png', 'figures/curves.png']);
+    expect(missing).toEqual([]);
+    for (const path of written) expect(existsSync(join(folder, path))).toBe(true);
+  });
+});
+
 describe('collected results', () => {
   it('are those of runs and comparisons, with all their measures and settings', async () => {
     const compared = new Map([
@@ -87,7 +104,7 @@ describe('collected results', () => {
       tokensPerSecond: 123,
       settings: { seed: 1, 'size.experts': 4, 'lpr.latentDim': 16 },
     });
-    expect(runs[1]!.samplingFloor.gini).toBeGreaterThan(0);
+    expect(runs[1]!.samplingFloor.gini).toMatchObject({ low: expect.any(Number), mean: expect.any(Number) });
     expect(machine).toEqual({ cpu: 'AMD EPYC', node: 'v20.20.2', threads: 2 });
     expect(when).toMatch(/^\d{4}-\d\d-\d\d$/);
     // Routers side by side stand beside the paper's rows of their architecture.

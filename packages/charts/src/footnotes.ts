@@ -1,7 +1,7 @@
 /** Lines of text below a figure: what it is of, and what its reader must know. */
 import type { EChartsOption } from 'echarts';
 import { type ThemeName, themeOf } from './palette.ts';
-import { figureText, type GraphicPart, type Size } from './parts.ts';
+import { figureText, type Size } from './parts.ts';
 import { wrapped } from './text.ts';
 
 const FONT_SIZE = 11;
@@ -29,7 +29,7 @@ export function withFootnotes({ option, size }: Drawn, notes: readonly string[],
     option: {
       ...option,
       graphic: [
-        ...((Array.isArray(graphic) ? graphic : [graphic]) as GraphicPart[]),
+        ...(Array.isArray(graphic) ? graphic : [graphic]),
         ...lines.map(({ text, colour }, i) =>
           figureText(text, MARGIN, top + i * LINE, { size: FONT_SIZE, colour, weight: 400 }),
         ),

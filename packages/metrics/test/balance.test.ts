@@ -8,6 +8,7 @@ import {
   deadFraction,
   effectiveExperts,
   entropy,
+  expertsPerToken,
   gini,
   klToUniform,
   layersReport,
@@ -256,4 +257,11 @@ describe('MaxVio over batches', () => {
     const { worst } = layersReport(batches);
     expect([worst.gini, worst.minMax]).toEqual([0.25, 1 / 3]);
   });
+});
+
+test('experts a token are those that it went to, mean over layers, whatever k was set to', () => {
+  expect(expertsPerToken([[1, 3], [4, 4]], 4)).toBe(1.5); // biome-ignore format: layers
+  expect(expertsPerToken([[0, 0]], 4)).toBe(0);
+  expect(expertsPerToken([], 4)).toBeNaN();
+  expect(expertsPerToken([[1]], 0)).toBeNaN();
 });

@@ -8,7 +8,7 @@ import { type Levels, levelsText } from './tables/measures.ts';
 /** What levels depend on. */
 export interface LevelSize {
   readonly experts: number;
-  /** Distinct experts that a token went to: the nearest whole number. */
+  /** `wholeTopK` */
   readonly topK: number;
   /** Of the window, or of the held-out text. */
   readonly tokens: number;
@@ -53,7 +53,12 @@ export function routedWindow(counts: readonly Counts[], tokens: number): RoutedW
 export function levelSize(window: RoutedWindow, latentDim: number): LevelSize | null {
   const { experts, layers, tokens, expertsPerToken: ran } = window;
   if (!(experts > 0 && layers > 0 && tokens > 0 && ran > 0)) return null;
-  return { experts, topK: Math.min(experts, Math.max(1, Math.round(ran))), tokens, latentDim, layers };
+  return { experts, topK: wholeTopK(ran, experts), tokens, latentDim, layers };
+}
+
+/** The k that levels are simulated for: the nearest whole number to the experts that a token really went to. */
+export function wholeTopK(ran: number, experts: number): number {
+  return Math.min(experts, Math.max(1, Math.round(ran)));
 }
 
 /**

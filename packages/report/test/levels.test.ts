@@ -16,7 +16,7 @@ const source = simulatedLevels();
 
 /** Levels of so many tokens, each to every one of its experts as often. */
 function levels(perExpert: number, experts: number, tokens: number): RunLevels {
-  const window = routedWindow([new Array<number>(experts).fill(perExpert)], tokens);
+  const window = routedWindow([Array.from({ length: experts }, () => perExpert)], tokens);
   return source(levelSize(window, 16)!)!;
 }
 

@@ -89,7 +89,7 @@ describe('names of files', () => {
         (texts) => {
           const names = fileNames(texts);
           expect(new Set(names.map((name) => name.toLowerCase())).size).toBe(texts.length);
-          for (const name of names) expect(name).toMatch(/^[^./\-][^/]*$/u);
+          for (const name of names) expect(name).toMatch(/^[^./-][^/]*$/u);
         },
       ),
     );

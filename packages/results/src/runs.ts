@@ -1,5 +1,5 @@
 /** The result of a trained run: what the run was, and what it gave on held-out text. */
-import type { ComparedRun, Levels, Measures, NamedLevels } from '@lpr/report/tables';
+import { type ComparedRun, type Levels, type Measures, type NamedLevels, wholeTopK } from '@lpr/report/tables';
 import { z } from 'zod';
 
 export type Setting = string | number | boolean | null;
@@ -91,7 +91,7 @@ export function namedLevels(run: RunResult): NamedLevels {
   const size = {
     experts,
     tokens: evaluatedTokens,
-    ...(topK !== null && { topK }),
+    ...(topK !== null && { topK: wholeTopK(topK, experts) }),
     ...(latentDim !== null && { latentDim }),
   };
   return { name: title, levels: topK === null ? null : { size, samplingFloor, isotropicNull } };

@@ -3,7 +3,9 @@ import type { TableRecord } from '@lpr/report/tables';
 import { z } from 'zod';
 
 /** A table as it is stored: what @lpr/report prints, of one group of rows. */
-export type Table = Omit<TableRecord, 'below'>;
+export interface Table extends Omit<TableRecord, 'below' | 'rows'> {
+  readonly rows: readonly Readonly<Record<string, string | number | null>>[];
+}
 
 export const tableSchema: z.ZodType<Table> = z
   .strictObject({

@@ -80,7 +80,7 @@ describe('the text of a comparison', () => {
     const one = sampleRun({
       name: 'switch',
       title: 'Switch',
-      topK: 1,
+      topK: 0.86,
       pValue: 1e-9,
       samplingFloor: { gini: { mean: 0.01, low: 0.008, high: 0.012 }, minMax: 0.9 },
     });
@@ -93,7 +93,7 @@ describe('the text of a comparison', () => {
       expect.stringMatching(/^102,400 held-out tokens; k is what ran; .*MI is/),
       ' k test loss Gini min-max MI tokens/s',
       'Qwen3-MoE-LPR 4 4.8400 - 0.000 (0.744) 1.667 9,621',
-      'Switch * 1 4.8400 0.028 (0.036) 0.814 (0.744) 1.667 9,621',
+      'Switch * 0.86 4.8400 0.028 (0.036) 0.814 (0.744) 1.667 9,621',
       'sampling floor, k 4 0.004 0.967',
       'sampling floor, k 1 0.010 (0.008-0.012) 0.900',
       'isotropic null 0.039 0.729',

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { decodeLoads } from '@lpr/metrics';
+import { decodeLoads, expertsPerToken } from '@lpr/metrics';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { loadsInfo, readWindows } from '../src/load-windows.ts';
@@ -13,7 +13,12 @@ describe('windows of loads', () => {
   it('are those of the whole file', async () => {
     const file = loadsFile(23);
     await writeFile(join(folder(), 'loads.bin'), file);
-    expect(await loadsInfo(filesIn(folder()))).toEqual({ ...SHAPE, windows: 23, windowTokens: 2560 });
+    expect(await loadsInfo(filesIn(folder()))).toEqual({
+      ...SHAPE,
+      windows: 23,
+      windowTokens: 2560,
+      expertsPerToken: expertsPerToken(windowOf(0).counts, 2560),
+    });
     await fc.assert(
       fc.asyncProperty(
         fc.nat(22),

@@ -144,10 +144,10 @@ function balanceOf({ balance }: StepProgress): [string, string][] {
 }
 
 function balanceFields(mean: Measures): [string, string][] {
-  return shownMeasures('short').map(({ key, title, decimals }) => [
-    title.toLowerCase(),
-    formatMeasure(mean[key] ?? null, decimals),
-  ]);
+  return shownMeasures('short').map(({ key, title, decimals }) => {
+    const value = mean[key] ?? null;
+    return [title.toLowerCase(), value === null ? 'none' : formatMeasure(value, decimals)];
+  });
 }
 
 function secondsLeft(steps: number, { report, tokensPerSecond }: StepProgress): number {
