@@ -66,6 +66,8 @@ describe('progress', () => {
         /^run=lpr step=20 held-out-loss=2\.2500 loss\/c4=2\.0000 loss\/arxiv=2\.0000 tokens=100 gini=0\.125 min-max=none /,
       ),
       expect.stringMatching(/^run=lpr step=20 held-out-loss=2\.2500 tokens=100 gini=0\.125 min-max=none /),
+      'run=dense step=10/20 loss=2.5000 tokens/s=1000 left=1s\n',
+      'run=dense step=20 held-out-loss=2.2500 tokens=100\n',
     ]);
   });
 
