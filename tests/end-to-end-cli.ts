@@ -1,15 +1,20 @@
-/** Runs the command line of the trainer as a child process, as a user does. */
-import { type ChildProcess, spawn } from 'node:child_process';
+/** Runs the command line of the trainer as a user does. */
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-
-const root = resolve(import.meta.dirname, '..');
+import { join } from 'node:path';
+import { compiledTrainer, root } from './compiled-trainer.ts';
 
 /** Shared by the children of one test file, so that the tokenizer is trained once. */
 export const cache = mkdtempSync(join(tmpdir(), 'lpr-cache-'));
 
-export function removeCache(): void {
+/** The process that `runTrainer` has its commands run in. */
+let host: ChildProcess | undefined;
+
+/** Ends what the functions here have left: a process and the cache. */
+export function cleanUp(): void {
+  host?.removeAllListeners('exit').kill('SIGKILL');
   rmSync(cache, { recursive: true });
 }
 
@@ -40,12 +45,15 @@ export function trainerCommand(app: string = 'trainer'): {
   env: NodeJS.ProcessEnv;
 } {
   return {
-    words: [process.execPath, '--import', import.meta.resolve('tsx'), join(root, `apps/${app}/src/main.ts`)],
+    words:
+      app === 'trainer'
+        ? [process.execPath, ...compiledTrainer]
+        : [process.execPath, '--import', import.meta.resolve('tsx'), join(root, `apps/${app}/src/main.ts`)],
     env: { ...process.env, XDG_CACHE_HOME: cache, NO_COLOR: '1' },
   };
 }
 
-/** Starts `pnpm trainer ...args` (less pnpm), or another app, in a working directory of its own. */
+/** Starts `pnpm trainer ...args` (less pnpm), or another app, as a process of its own, in a working directory of its own. */
 export function startTrainer(
   args: readonly string[],
   cwd: string = tmpdir(),
@@ -70,12 +78,28 @@ export function startTrainer(
   return { child, outcome };
 }
 
+/**
+ * Runs `pnpm trainer ...args` to its end, one after another in one process that has loaded the program: for all that
+ * does not look at the process itself.
+ */
 export async function runTrainer(
   args: readonly string[],
-  cwd?: string,
-  environment?: Readonly<Record<string, string>>,
+  cwd: string = tmpdir(),
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<Outcome> {
-  return await startTrainer(args, cwd, environment && { environment }).outcome;
+  host ??= startHost();
+  host.send({ args, cwd, environment });
+  const [outcome] = (await once(host, 'message')) as [Outcome];
+  return outcome;
+}
+
+function startHost(): ChildProcess {
+  const { words, env } = trainerCommand();
+  const [execPath, ...execArgv] = words;
+  const main = execArgv.pop()!;
+  const own = fork(join(import.meta.dirname, 'end-to-end-host.mjs'), [main], { execPath, execArgv, env });
+  // Whoever waits for a message gets the error instead.
+  return own.once('exit', (code) => own.emit('error', new Error(`the trainer ended by itself with ${code}`)));
 }
 
 /** As `runTrainer`, of `pnpm dashboard`. */

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { loadHuggingFace } from '@lpr/model/node';
 import { createWasmDevice, scope, tensor } from '@lpr/tensor';
 import { afterAll, describe, expect, it } from 'vitest';
-import { removeCache, runTrainer } from './end-to-end-cli.ts';
+import { cleanUp, runTrainer } from './end-to-end-cli.ts';
 
 /** A Python with PyTorch; Debian's package `python3-torch` has one. */
 const python = ['python3', '/usr/bin/python3'].find(
@@ -20,7 +20,7 @@ if (python === undefined) console.warn('skipped: no python3 with torch is instal
 const work = mkdtempSync(join(tmpdir(), 'lpr-interop-'));
 afterAll(() => {
   rmSync(work, { recursive: true });
-  removeCache();
+  cleanUp();
 });
 
 const TIMEOUT = 120_000;

@@ -8,12 +8,12 @@ import { join } from 'node:path';
 import { parseTokenizer } from '@lpr/data';
 import { finalEvaluation, readEvaluations } from '@lpr/runs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { removeCache, runTrainer } from './end-to-end-cli.ts';
+import { cleanUp, runTrainer } from './end-to-end-cli.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'lpr-models-'));
 afterAll(() => {
   rmSync(work, { recursive: true });
-  removeCache();
+  cleanUp();
 });
 
 const TIMEOUT = 120_000;

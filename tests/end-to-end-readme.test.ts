@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { removeCache, runTrainer, trainerCommand } from './end-to-end-cli.ts';
+import { cleanUp, runTrainer, trainerCommand } from './end-to-end-cli.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const readme = readFileSync(join(root, 'apps/trainer/README.md'), 'utf8');
@@ -12,7 +12,7 @@ const readme = readFileSync(join(root, 'apps/trainer/README.md'), 'utf8');
 const work = mkdtempSync(join(tmpdir(), 'lpr-readme-'));
 afterAll(() => {
   rmSync(work, { recursive: true });
-  removeCache();
+  cleanUp();
 });
 
 function block(opening: string): string {

@@ -18,12 +18,12 @@ import { finalEvaluation, readEvaluations } from '@lpr/runs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { decided } from './faults/decided.ts';
 import { unfinish } from './faults/damage.ts';
-import { removeCache, runTrainer, startTrainer } from './end-to-end-cli.ts';
+import { cleanUp, runTrainer, startTrainer } from './end-to-end-cli.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'lpr-resume-'));
 afterAll(() => {
   rmSync(work, { recursive: true });
-  removeCache();
+  cleanUp();
 });
 
 const TIMEOUT = 120_000;

@@ -8,12 +8,12 @@ import { setTimeout } from 'node:timers/promises';
 import { decodeLoads, layersReport, uniformityTest } from '@lpr/metrics';
 import { finalEvaluation, readEvaluations, readMetrics, readSummary } from '@lpr/runs';
 import { afterAll, describe, expect, it } from 'vitest';
-import { removeCache, runDashboard, runTrainer, startTrainer } from './end-to-end-cli.ts';
+import { cleanUp, runDashboard, runTrainer, startTrainer } from './end-to-end-cli.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'lpr-end-to-end-'));
 afterAll(() => {
   rmSync(work, { recursive: true });
-  removeCache();
+  cleanUp();
 });
 
 const TIMEOUT = 120_000;

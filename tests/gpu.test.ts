@@ -8,12 +8,12 @@ import { join } from 'node:path';
 import { createGpuDevice } from '@lpr/tensor';
 import { readMetrics } from '@lpr/runs';
 import { afterAll, expect, it } from 'vitest';
-import { removeCache, runTrainer } from './end-to-end-cli.ts';
+import { cleanUp, runTrainer } from './end-to-end-cli.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'lpr-gpu-'));
 afterAll(() => {
   rmSync(work, { recursive: true });
-  removeCache();
+  cleanUp();
 });
 
 const hasWebGpu = await createGpuDevice({ mode: 'webgpu' }).then(

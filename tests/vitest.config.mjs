@@ -1,1 +1,3 @@
-export { withWebGpu as default } from '../scripts/vitest.mjs';
+import { settings } from '../scripts/vitest.mjs';
+
+export default { test: { ...settings.test, globalSetup: ['compiled-trainer.ts'] } };

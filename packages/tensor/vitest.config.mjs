@@ -1,1 +1,1 @@
-export { withWebGpu as default } from '../../scripts/vitest.mjs';
+export { settings as default } from '../../scripts/vitest.mjs';

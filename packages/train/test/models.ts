@@ -2,7 +2,7 @@
 import { BatchStream } from '@lpr/data';
 import { createDecoder, type Decoder, parseDecoderConfig } from '@lpr/model';
 import type { Device } from '@lpr/tensor';
-import { Trainer, type TrainerOptions } from '../src/trainer.ts';
+import { type StepReport, Trainer, type TrainerOptions } from '../src/trainer.ts';
 
 export const vocabulary = 40;
 export const loads = { layers: 2, experts: 6, topK: 2 };
@@ -46,4 +46,9 @@ export function makeTrainer(decoder: Decoder, options: Partial<TrainerOptions> =
     schedule: { warmupSteps: 2, stableSteps: 50, decaySteps: 10, decay: 'cosine', minRatio: 0.1 },
     ...options,
   });
+}
+
+/** Takes steps without waiting for the report of one before the next. */
+export async function take(trainer: Trainer, steps: number): Promise<StepReport[]> {
+  return await Promise.all(Array.from({ length: steps }, () => trainer.recordStep()));
 }

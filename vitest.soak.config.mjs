@@ -1,0 +1,14 @@
+/** Settings of the tests that take as long as they are given (scripts/soak.mjs). */
+import { settings } from './scripts/vitest.mjs';
+
+const MINUTE = 60_000;
+
+export default {
+  test: {
+    ...settings.test,
+    include: ['packages/*/test/**/*.soak.ts', 'tests/**/*.soak.ts'],
+    globalSetup: ['tests/compiled-trainer.ts'],
+    // What is under way when the time is over comes to its end.
+    testTimeout: (Number(process.env.LPR_SOAK_MINUTES) + 10) * MINUTE,
+  },
+};
