@@ -2,7 +2,7 @@
  * Figure 1 of the LPR paper (arXiv 2506.21328): the load of every expert of every layer, relative to its uniform share,
  * for one or several models.
  */
-import { balanceMeasures, checkCounts, type Counts, layersReport } from '@lpr/metrics';
+import { type BalanceMeasure, balanceMeasures, checkCounts, type Counts, layersReport } from '@lpr/metrics';
 import type { EChartsOption } from 'echarts';
 import { type MatrixFigure, type MatrixPanel, matrixOption, matrixSize } from './matrix.ts';
 import { LAYERS_BY_EXPERTS } from './matrix-layout.ts';
@@ -22,6 +22,8 @@ export interface HeatmapInput {
   readonly models: readonly HeatmapModel[];
   /** Experts as they are numbered, or in each layer from the busiest to the idlest. Default 'index'. */
   readonly order?: 'index' | 'load';
+  /** Shown with each model, as far as there is room. Default: those of short tables. */
+  readonly measures?: readonly BalanceMeasure[];
   /** Most CSS pixels that the figure is wide. Default 1200. Its size is `heatmapSize(input)`. */
   readonly maxWidth?: number;
   /** Panels side by side. Default: as many as leave cells and titles room. */
@@ -29,6 +31,8 @@ export interface HeatmapInput {
   /** Relative load at which the colour scale ends; above 1. Default 2. */
   readonly clip?: number;
 }
+
+const SHORT = balanceMeasures.filter(({ tables }) => tables === 'short');
 
 /** Width and height in CSS pixels that `loadHeatmap(input)` is drawn for. */
 export function heatmapSize(input: HeatmapInput): Size {
@@ -47,14 +51,14 @@ export function loadHeatmap(input: HeatmapInput, theme: ThemeName = 'light'): EC
 }
 
 function figureOf(input: HeatmapInput): MatrixFigure {
-  const { models, order = 'index', maxWidth = 1200, columns, clip = 2 } = input;
+  const { models, order = 'index', measures = SHORT, maxWidth = 1200, columns, clip = 2 } = input;
   if (models.length === 0) throw new RangeError('a heatmap needs at least one model, got none');
   if (!(clip > 1)) throw new RangeError(`clip is ${clip}; the scale must end above the uniform share, 1`);
   if (columns !== undefined && !(Number.isInteger(columns) && columns >= 1)) {
     throw new RangeError(`columns is ${columns}; it must be an integer of at least 1`);
   }
   return {
-    panels: models.map((model) => panelOf(model, order)),
+    panels: models.map((model) => panelOf(model, order, measures)),
     rowName: 'Layer',
     columnName: order === 'load' ? 'Expert, from the busiest' : 'Expert',
     scale: { kind: 'relative', clip, name: 'Load / uniform share', zero: 'dead (no token)' },
@@ -62,7 +66,11 @@ function figureOf(input: HeatmapInput): MatrixFigure {
   };
 }
 
-function panelOf({ name, counts }: HeatmapModel, order: 'index' | 'load'): MatrixPanel {
+function panelOf(
+  { name, counts }: HeatmapModel,
+  order: 'index' | 'load',
+  measures: readonly BalanceMeasure[],
+): MatrixPanel {
   const experts = counts[0]?.length ?? 0;
   if (counts.length === 0) throw new RangeError(`model "${name}" has no layers to draw`);
   for (const [layer, loads] of counts.entries()) {
@@ -80,7 +88,7 @@ function panelOf({ name, counts }: HeatmapModel, order: 'index' | 'load'): Matri
   });
   return {
     title: name,
-    subtitles: measuresOf(counts),
+    subtitles: measuresOf(counts, measures),
     rows: counts.map((_, layer) => String(layer)),
     columns: Array.from({ length: experts }, (_, expert) => String(expert)),
     values: orders.map((experts, layer) => experts.map((expert) => loads[layer]![expert]!)),
@@ -95,11 +103,10 @@ export function relativeLoads(loads: Counts): number[] {
   return values.map((load) => (total === 0 ? 0 : load / (total / values.length)));
 }
 
-/** The measures of short tables, and dead experts, from long to short, for the room that there is. */
-function measuresOf(counts: readonly Counts[]): string[] {
+/** Measures, and dead experts, from long to short, for the room that there is. */
+function measuresOf(counts: readonly Counts[], shown: readonly BalanceMeasure[]): string[] {
   const { layers, mean, worst } = layersReport(counts);
   const dead = layers.reduce((sum, layer) => sum + layer.deadExperts, 0);
-  const shown = balanceMeasures.filter(({ tables }) => tables === 'short');
   const text = (worstName: string | undefined, most: number): string => {
     const measures = shown.slice(0, most).map(({ key, title, decimals }) => {
       const extreme = worstName && layers.length > 1 ? ` (${worstName} ${digits(worst[key], decimals)})` : '';

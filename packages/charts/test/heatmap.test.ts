@@ -5,6 +5,7 @@ import { LAYERS_BY_EXPERTS, layoutMatrices } from '../src/matrix-layout.ts';
 import { themeOf } from '../src/palette.ts';
 import { renderPng } from '../src/node.ts';
 import { decode, isDark, isNotWhite } from './pixels.ts';
+import { MEASURES } from './samples.ts';
 
 // Drawing takes its time on a busy machine.
 vi.setConfig({ testTimeout: 60_000 });
@@ -160,9 +161,13 @@ describe('the option', () => {
       [4, 2, 2, 0],
       [2, 2, 2, 2],
     ];
-    const titles = loadHeatmap({ models: [{ name: 'LPR', counts }], maxWidth: 500 }).title as Record<string, unknown>[];
+    const narrow = { models: [{ name: 'LPR', counts }], measures: MEASURES, maxWidth: 500 };
+    const titles = loadHeatmap(narrow).title as Record<string, unknown>[];
     expect(titles[0]).toMatchObject({ text: 'LPR', subtext: 'Gini 0.188  ·  min-max 0.500  ·  1 of 8 dead' });
-    const wide = loadHeatmap({ models: [{ name: 'LPR', counts: counts.map((c) => [...c, ...c, ...c, ...c]) }] });
+    const wide = loadHeatmap({
+      models: [{ name: 'LPR', counts: counts.map((c) => [...c, ...c, ...c, ...c]) }],
+      measures: MEASURES,
+    });
     expect((wide.title as Record<string, unknown>[])[0]).toMatchObject({
       subtext: expect.stringMatching(
         /^Gini 0.188 \(worst .*0.375\)  ·  min-max 0.500 \(worst .*0.000\)  ·  MaxVio 0.500 \(worst .*1.000\)  ·  4 of 32 dead$/,

@@ -1,4 +1,5 @@
 /** Every figure with made-up data, at whatever number of layers and experts. */
+import { balanceMeasures } from '@lpr/metrics';
 import type { EChartsOption } from 'echarts';
 import {
   coActivationMatrix,
@@ -66,6 +67,9 @@ function generator(seed: number): () => number {
 
 const TEXT =
   'The router sends every token to a few experts; β is not a load.\nWhat an expert has not seen it cannot learn → 3 × 10⁻⁴, dé jà vu.';
+
+/** Measures that are shown here, whatever others there are. */
+export const MEASURES = balanceMeasures.filter(({ key }) => ['gini', 'minMax', 'maxViolation'].includes(key));
 
 export interface SampleSettings {
   readonly layers: number;
@@ -138,11 +142,16 @@ export function samples({ layers, experts, name: prefix = '' }: SampleSettings):
   const coActivation = (): number[][] =>
     list(experts, (i) => list(experts, (j) => (random() ** 8 + (Math.abs(i - j) < 3 ? 0.3 : 0)) / 2));
   return [
-    withNotes(sample('heatmap', { models }, loadHeatmap, heatmapSize), [
+    withNotes(sample('heatmap', { models, measures: MEASURES }, loadHeatmap, heatmapSize), [
       `${prefix}Expert load on 102,400 held-out tokens`,
       `${prefix}${'Gini of a uniform router: 0.007 ≤ 0.02; '.repeat(6)}`,
     ]),
-    sample('heatmap-sorted', { models: models.slice(0, 1), order: 'load' as const }, loadHeatmap, heatmapSize),
+    sample(
+      'heatmap-sorted',
+      { models: models.slice(0, 1), order: 'load' as const, measures: MEASURES },
+      loadHeatmap,
+      heatmapSize,
+    ),
     sample(
       'load-history',
       {
