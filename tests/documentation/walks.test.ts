@@ -74,7 +74,7 @@ describe('with the changes of all pages made', { timeout: PATIENCE }, () => {
     const files = changes.map(({ path }) => path).filter((path) => path.endsWith('.ts') && !path.includes('assembly'));
     const settings = { extends: './tsconfig.tests.json', include: files };
     await writeFile(join(copy.root, 'tsconfig.walks.json'), JSON.stringify(settings));
-    await run('.', 'node_modules/typescript/bin/tsc', '-p', 'tsconfig.walks.json');
+    expect(await run('.', 'node_modules/typescript/bin/tsc', '-p', 'tsconfig.walks.json')).toBe('');
   });
 
   it('tests pass, and training runs', async () => {
@@ -84,8 +84,15 @@ describe('with the changes of all pages made', { timeout: PATIENCE }, () => {
     await copyFile(join(generated, 'kernels.wasm'), join(generated, 'kernels-relaxed.wasm'));
     const files = ['packages/moe/test/readme.test.ts', 'tests/routing'];
     const named = changes.map(({ path }) => path).filter((path) => path.endsWith('.test.ts'));
-    console.log(
-      await run('.', 'node_modules/vitest/vitest.mjs', 'run', ...files, ...named, '-t', 'squaredRelu|frozen|README'),
+    const shown = await run(
+      '.',
+      'node_modules/vitest/vitest.mjs',
+      'run',
+      ...files,
+      ...named,
+      '-t',
+      'squaredRelu|frozen|README',
     );
+    expect(shown).toMatch(/Test Files\s+\d+ passed/);
   });
 });
