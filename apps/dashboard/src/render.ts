@@ -1,7 +1,7 @@
 /** Draws all figures that runs have the data for, as PNG files and as one page that needs nothing else. */
 import { join } from 'node:path';
 import { loadTokenizer } from '@lpr/data';
-import { decodeSafetensors } from '@lpr/model';
+import { decodeSafetensors } from '@lpr/model/safetensors';
 import {
   type Figure,
   FIGURES,
