@@ -89,7 +89,7 @@ describe('a model trained on two text files with a tokenizer of their own', () =
   );
 });
 
-interface Figures {
+interface Measures {
   readonly tokens: number;
   readonly loss: number;
   readonly domains: Record<string, { loss: number; tokens: number }>;
@@ -98,15 +98,15 @@ interface Figures {
   readonly counts: number[][];
 }
 
-async function figures(args: readonly string[]): Promise<Figures> {
-  return JSON.parse(await succeed([...args, '--json'])) as Figures;
+async function measures(args: readonly string[]): Promise<Measures> {
+  return JSON.parse(await succeed([...args, '--json'])) as Measures;
 }
 
 describe('eval', () => {
   it(
     'gives loss by domain, balance and specialisation, on either split, some domains, or any text',
     async () => {
-      const heldOut = await figures(['eval', run]);
+      const heldOut = await measures(['eval', run]);
       const evaluation = finalEvaluation(await readEvaluations(run))!;
       expect(heldOut.counts).toEqual(evaluation.counts);
       expect(heldOut.loss).toBeCloseTo(evaluation.loss, 5);
@@ -123,18 +123,18 @@ describe('eval', () => {
       expect(information.reduce((sum, value) => sum + value / 2, 0)).toBeCloseTo(evaluation.mutualInformation!, 9);
       for (const { domainInformation } of heldOut.specialisation) expect(domainInformation).toBeGreaterThan(0);
 
-      const one = await figures(['eval', run, '--domain', 'code']);
+      const one = await measures(['eval', run, '--domain', 'code']);
       expect(Object.keys(one.domains)).toEqual(['code']);
       // As much as there is of it, not its share of the mix.
       expect(one.tokens).toBeGreaterThanOrEqual(second!.tokens);
       expect(one.loss).toBe(one.domains['code']!.loss);
       expect(one.specialisation[0]!.domainInformation).toBeNull();
 
-      const training = await figures(['eval', run, '--split', 'training', '--tokens', '1280']);
+      const training = await measures(['eval', run, '--split', 'training', '--tokens', '1280']);
       expect(training.tokens).toBe(1280);
       expect(training.loss).not.toBe(heldOut.loss);
 
-      const own = await figures([
+      const own = await measures([
         'eval',
         join(run, 'checkpoints', 'step-000040'),
         '--text',
@@ -164,7 +164,7 @@ describe('inspect', () => {
       expect(geometry).not.toContain('perplexity');
       const { layers, text } = JSON.parse(await succeed(['inspect', run, '--json', '--text', prose])) as {
         layers: { effectiveRank: number; largest: number; norm: { mean: number } }[];
-        text: Figures;
+        text: Measures;
       };
       expect(layers).toHaveLength(2);
       for (const { effectiveRank, largest, norm } of layers) {
@@ -184,14 +184,14 @@ describe('smaller models', () => {
   it(
     'with latent experts or fewer of them are evaluated on the text of the run that they come from',
     async () => {
-      const whole = await figures(['eval', run]);
+      const whole = await measures(['eval', run]);
       const convert = ['convert', run, '--latent-experts'];
       const { layers: errors } = JSON.parse(await succeed([...convert, '32', '--out', 'whole-width', '--json'])) as {
         layers: { gate: number; up: number; down: number }[];
       };
       expect(errors).toHaveLength(2);
       for (const { gate, up, down } of errors) expect(Math.max(gate, up, down)).toBeLessThan(1e-6);
-      expect((await figures(['eval', 'whole-width', '--run', run])).loss).toBeCloseTo(whole.loss, 4);
+      expect((await measures(['eval', 'whole-width', '--run', run])).loss).toBeCloseTo(whole.loss, 4);
       expect(await succeed([...convert, '8', '--out', 'latent'])).toMatch(/^layer 1 +0\.\d{4} +0\.\d{4} +0\.\d{4}$/m);
 
       const { layers: kept } = JSON.parse(await succeed(['prune', run, '--keep', '5', '--out', 'fewer', '--json'])) as {
@@ -201,7 +201,7 @@ describe('smaller models', () => {
         expect(experts).toHaveLength(5);
         expect(importance.reduce((a, b) => a + b)).toBeCloseTo(1, 6);
       }
-      const fewer = await figures(['eval', 'fewer', '--run', run]);
+      const fewer = await measures(['eval', 'fewer', '--run', run]);
       expect(fewer.counts.map((layer) => layer.length)).toEqual([5, 5]);
       expect(fewer.tokens).toBe(whole.tokens);
 

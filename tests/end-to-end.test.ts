@@ -20,7 +20,7 @@ const TIMEOUT = 120_000;
 
 describe('reproduce', () => {
   it(
-    "sets rows of the paper's tables beside its figures, and goes on after a kill",
+    "sets rows of the paper's tables beside its numbers, and goes on after a kill",
     async () => {
       const out = join(work, 'reproduce');
       const started = startTrainer(['reproduce', '2', '6', '--preset', 'tiny', '--steps', '8', '--out', out]);
@@ -146,7 +146,7 @@ describe('compare', () => {
 
 describe('eval', () => {
   it(
-    'prints the figures of a run and changes nothing',
+    'prints the measures of a run and changes nothing',
     async () => {
       const run = join(work, 'evaluated');
       await runTrainer(['train', '--preset', 'tiny', '--steps', '5', '--router', 'top-k', '--out', run]);

@@ -15,7 +15,9 @@ const documents = await Promise.all(
 /** Paths that a text names, without those that stand for many or are not written here. */
 function pathsIn(text: string): string[] {
   const names = text.matchAll(/(?<![\w/.@-])((?:packages|apps|tests|bench|scripts|docs)\/[\w./*{},<>-]*)/g);
-  return Array.from(names, ([, name]) => name!.replace(/[.,]+$/, '')).filter((name) => !/[*{}<>]|NAME|\bdist\b/.test(name));
+  return Array.from(names, ([, name]) => name!.replace(/[.,]+$/, '')).filter(
+    (name) => !/[*{}<>]|NAME|\bdist\b/.test(name),
+  );
 }
 
 describe('documents', () => {

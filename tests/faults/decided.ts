@@ -37,7 +37,7 @@ function withoutMachine(lines: string): string {
   return decidedLines.join('\n');
 }
 
-/** The events of a TensorBoard file without their times, and less those that hold figures of the machine. */
+/** The events of a TensorBoard file without their times, and less those that hold numbers of the machine. */
 function withoutTimes(file: Buffer): string {
   const events: string[] = [];
   for (let at = 0; at < file.length; ) {

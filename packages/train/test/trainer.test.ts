@@ -228,7 +228,7 @@ describe('gradient accumulation', () => {
 });
 
 describe('a run that diverges', () => {
-  it('stops with an error that names the step and its figures', async () => {
+  it('stops with an error that names the step and its numbers', async () => {
     const decoder = makeDecoder(device, 'vanilla');
     const trainer = makeTrainer(decoder);
     await trainer.recordStep();
