@@ -80,6 +80,11 @@ describe('a change that a page shows', () => {
   });
 });
 
+it('a measure of balance takes three files', () => {
+  const page = pages[PAGES.indexOf('adding-a-measure')]!;
+  expect(new Set(changesOf(page).map(({ path }) => path)).size).toBe(3);
+});
+
 describe('with the changes of all pages made', { timeout: PATIENCE }, () => {
   it('types hold', async () => {
     const include = changes

@@ -210,19 +210,7 @@ describe('no load, and loads that are none', () => {
     [[1, 2, Number.NaN], 'counts[2] is NaN'],
     [[Infinity], 'counts[0] is Infinity'],
   ])('%j is refused', (counts, message) => {
-    for (const measure of [
-      gini,
-      minMax,
-      variance,
-      coefficientOfVariation,
-      entropy,
-      effectiveExperts,
-      klToUniform,
-      deadExperts,
-      deadFraction,
-      maxViolation,
-      balanceReport,
-    ])
+    for (const measure of [...balanceMeasures.map(({ of }) => of), balanceReport])
       expect(() => measure(counts)).toThrow(message);
   });
 
