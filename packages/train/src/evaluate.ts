@@ -18,7 +18,7 @@ export interface Evaluation extends HeldOutLoss {
   /** Exact loads `[layers][experts]` over all tokens. */
   readonly counts: readonly Float64Array[];
   /**
-   * `[layers][experts][vocabulary]`: how often each expert got each token id, for figures of specialisation; empty
+   * `[layers][experts][vocabulary]`: how often each expert got each token id, for measures of specialisation; empty
    * unless asked for.
    */
   readonly tokenCounts: readonly (readonly Uint32Array[])[];

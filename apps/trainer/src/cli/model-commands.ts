@@ -23,7 +23,7 @@ function addEval(program: Command): void {
   const command = addDeviceOptions(program.command('eval'))
     .summary('evaluate a model: loss, balance, specialisation')
     .description(
-      'Prints loss and perplexity by domain, every figure of balance for each layer beside what routers without structure would score, and what\n' +
+      'Prints loss and perplexity by domain, every measure of balance for each layer beside what routers without structure would score, and what\n' +
         "experts specialise in; on a run's held-out text, its training text, or any other. Changes nothing.",
     )
     .argument('<model>', MODEL)
