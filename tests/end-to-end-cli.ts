@@ -53,7 +53,10 @@ export function trainerCommand(app: string = 'trainer'): {
   };
 }
 
-/** Starts `pnpm trainer ...args` (less pnpm), or another app, as a process of its own, in a working directory of its own. */
+/**
+ * Starts `pnpm trainer ...args` (less pnpm), or another app, as a process of its own, in a working directory of its
+ * own.
+ */
 export function startTrainer(
   args: readonly string[],
   cwd: string = tmpdir(),

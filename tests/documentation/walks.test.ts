@@ -4,13 +4,13 @@
  */
 import { execFile } from 'node:child_process';
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Change, changed, changesOf } from './changes.ts';
 import { copyRepository, repository, type RepositoryCopy } from './repository-copy.ts';
 
-const PAGES = ['adding-an-op', 'adding-a-router'];
+const PAGES = ['adding-an-op', 'adding-a-router', 'adding-a-measure', 'adding-a-figure'];
 /** Compiling kernels and training in a machine takes its time. */
 const PATIENCE = 300_000;
 
@@ -21,7 +21,13 @@ let copy: RepositoryCopy;
 
 /** What a program prints, run with Node in the copy. */
 async function run(folder: string, ...args: readonly string[]): Promise<string> {
-  const options = { cwd: join(copy.root, folder), env: { ...process.env, NO_COLOR: '1' }, maxBuffer: 2 ** 26 };
+  // No GPU played by the processor: it takes long to build kernels.
+  const { VK_DRIVER_FILES: _, ...env } = process.env;
+  const options = {
+    cwd: join(copy.root, folder),
+    env: { ...env, NO_COLOR: '1', XDG_CACHE_HOME: join(copy.root, 'cache') },
+    maxBuffer: 2 ** 26,
+  };
   try {
     const { stdout, stderr } = await promisify(execFile)(process.execPath, args, options);
     return stdout + stderr;
@@ -29,6 +35,11 @@ async function run(folder: string, ...args: readonly string[]): Promise<string> 
     const { stdout, stderr } = error as { stdout?: string; stderr?: string };
     throw new Error(`${args.join(' ')} failed:\n${stdout ?? ''}${stderr ?? ''}`, { cause: error });
   }
+}
+
+/** What a package of the copy exports. */
+async function fromCopy<Exports>(name: string): Promise<Exports> {
+  return (await import(join(copy.root, `packages/${name}/src/index.ts`))) as Exports;
 }
 
 beforeAll(async () => {
@@ -71,21 +82,75 @@ describe('a change that a page shows', () => {
 
 describe('with the changes of all pages made', { timeout: PATIENCE }, () => {
   it('types hold', async () => {
-    const files = changes.map(({ path }) => path).filter((path) => path.endsWith('.ts') && !path.includes('assembly'));
-    const settings = { extends: './tsconfig.tests.json', include: files };
+    const include = changes
+      .map(({ path }) => path)
+      .filter((path) => /\.tsx?$/.test(path) && !path.includes('assembly'));
+    const page = {
+      jsx: 'react-jsx',
+      jsxImportSource: 'preact',
+      lib: ['es2023', 'dom', 'dom.iterable', 'esnext.disposable'],
+    };
+    const settings = { extends: './tsconfig.tests.json', compilerOptions: page, include };
     await writeFile(join(copy.root, 'tsconfig.walks.json'), JSON.stringify(settings));
-    await run('.', 'node_modules/typescript/bin/tsc', '-p', 'tsconfig.walks.json');
+    expect(await run('.', 'node_modules/typescript/bin/tsc', '-p', 'tsconfig.walks.json')).toBe('');
   });
 
-  it('tests pass, and training runs', async () => {
-    // One binary is enough: relaxed SIMD only rounds otherwise.
-    await run('packages/tensor', '--import', 'tsx', 'scripts/build-kernels.ts', 'kernels');
-    const generated = join(copy.root, 'packages/tensor/src/devices/wasm/generated');
-    await copyFile(join(generated, 'kernels.wasm'), join(generated, 'kernels-relaxed.wasm'));
-    const files = ['packages/moe/test/readme.test.ts', 'tests/routing'];
-    const named = changes.map(({ path }) => path).filter((path) => path.endsWith('.test.ts'));
-    console.log(
-      await run('.', 'node_modules/vitest/vitest.mjs', 'run', ...files, ...named, '-t', 'squaredRelu|frozen|README'),
-    );
+  describe('and kernels compiled', () => {
+    beforeAll(async () => {
+      // One binary is enough: relaxed SIMD only rounds otherwise.
+      await run('packages/tensor', '--import', 'tsx', 'scripts/build-kernels.ts', 'kernels');
+      const generated = join(copy.root, 'packages/tensor/src/devices/wasm/generated');
+      await copyFile(join(generated, 'kernels.wasm'), join(generated, 'kernels-relaxed.wasm'));
+    }, PATIENCE);
+
+    it('the tests that the pages name pass', async () => {
+      await writeFile(join(copy.root, 'vitest.walks.mjs'), 'export default { test: { testTimeout: 60_000 } };');
+      const files = [
+        ...['conformance', 'kernels-elementwise', 'errors'].map((name) => `packages/tensor/test/${name}.test.ts`),
+        'tests/routing/properties.test.ts',
+        'tests/routing/gradient-ledger.test.ts',
+        'packages/moe/test/readme.test.ts',
+        'packages/metrics/test/balance.test.ts',
+        'packages/report/test/records.test.ts',
+      ];
+      const names = 'squaredRelu|frozen|table that says|measure|hand-computed|without any token|plain data';
+      const report = join(copy.root, 'report.json');
+      const options = ['--config', 'vitest.walks.mjs', '--reporter', 'json', '--outputFile', report, '-t', names];
+      await run('.', 'node_modules/vitest/vitest.mjs', 'run', ...files, ...options);
+      const { testResults } = JSON.parse(await readFile(report, 'utf8')) as {
+        testResults: { name: string; assertionResults: { status: string }[] }[];
+      };
+      const passed = testResults.flatMap(({ name, assertionResults }) =>
+        assertionResults.some(({ status }) => status === 'passed') ? [relative(copy.root, name)] : [],
+      );
+      for (const file of files) expect(passed).toContainEqual(expect.stringContaining(file));
+    });
+
+    it('training, its files, its comparison and its pictures have the router, the measure and the figure', async () => {
+      const out = join(copy.root, 'comparison');
+      const app = (name: string): string[] => ['--import', 'tsx', `apps/${name}/src/main.ts`];
+      const settings = ['--preset', 'tiny', '--steps', '2', '--threads', '1', '--out', out];
+      const printed = await run('.', ...app('trainer'), 'compare', '--router', 'frozen', ...settings);
+      expect(printed).toMatch(/ Gini .* Hoover /);
+      expect(printed).toMatch(/^Qwen3-MoE, frozen /m);
+
+      const { readRuns } = await fromCopy<typeof import('@lpr/runs')>('runs');
+      const { curves, namedRun, partsOf, runNames, simulatedLevels } =
+        await fromCopy<typeof import('@lpr/report')>('report');
+      const runs = await readRuns(out);
+      const names = runNames(runs.map(namedRun));
+      const parts = runs.map((each, i) => partsOf(each, names[i]!));
+      for (const { evaluation } of parts)
+        expect(evaluation.value?.balance?.mean).toHaveProperty('hoover', expect.any(Number));
+      // What the page draws too.
+      const [picture] = curves.pictures(parts, { levels: simulatedLevels() }).pictures;
+      expect(picture!.table().header).toContain('hoover');
+      const events = await readFile(join(out, 'frozen/events.out.tfevents.run'), 'latin1');
+      expect(events).toContain('balance/hoover');
+
+      const rendered = await run('.', ...app('dashboard'), 'render', out, '--only', 'loss-terms');
+      expect(rendered).toContain('not in loss-terms: Qwen3-MoE, frozen: its objective has no further term');
+      expect(rendered).toContain('loss-terms.png');
+    });
   });
 });

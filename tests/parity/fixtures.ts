@@ -1,6 +1,6 @@
 /**
- * What an independent PyTorch implementation expects: pairs of `NAME.safetensors` and `NAME.json` in `cases`, made by the
- * program in `python`, and in the folder that the environment variable LPR_FIXTURES names, if it is set.
+ * What an independent PyTorch implementation expects: pairs of `NAME.safetensors` and `NAME.json` in `cases`, made by
+ * the program in `python`, and in the folder that the environment variable LPR_FIXTURES names, if it is set.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -141,7 +141,9 @@ export function allCases(): readonly Fixture[] {
   return known;
 }
 
-/** The cases of a kind by name, as `it.for` takes them. Throws when there is none: a test without cases proves nothing. */
+/**
+ * The cases of a kind by name, as `it.for` takes them. Throws when there is none: a test without cases proves nothing.
+ */
 export function casesOf(kind: CaseKind): [name: string, fixture: Fixture][] {
   const found = known.filter(({ info }) => info.kind === kind);
   if (found.length === 0) throw new Error(`no cases of kind ${kind} in ${folders.join(', ')}`);

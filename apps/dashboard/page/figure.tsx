@@ -1,6 +1,6 @@
 /**
- * A figure of @lpr/report in the page: as wide as its place, in the page's theme, for mouse and keyboard, to take away as
- * PNG or CSV.
+ * A figure of @lpr/report in the page: as wide as its place, in the page's theme, for mouse and keyboard, to take away
+ * as PNG or CSV.
  */
 import type { Drawn, ThemeName } from '@lpr/charts';
 import { type Figure, type Picture, type RunParts, toCsv } from '@lpr/report';
@@ -25,7 +25,10 @@ interface Props {
 /** What a PNG is wide, whatever the page is. */
 const EXPORT_WIDTH = 1200;
 
-/** A figure of whole runs with its heading; nothing where the runs have nothing for it. Of several pictures one at a time. */
+/**
+ * A figure of whole runs with its heading; nothing where the runs have nothing for it. Of several pictures one at a
+ * time.
+ */
 export function RunFigure({
   figure,
   runs,

@@ -24,7 +24,9 @@ export interface RunSummary {
   readonly totalSteps: number | null;
   /** When its metrics last changed, milliseconds since 1970. */
   readonly updatedAt: number;
-  /** The newest measures; null where none was recorded. The balance of a finished run is held-out, else the window's. */
+  /**
+   * The newest measures; null where none was recorded. The balance of a finished run is held-out, else the window's.
+   */
   readonly measures: {
     readonly loss: number | null;
     /** On held-out text. */

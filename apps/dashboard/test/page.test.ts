@@ -198,8 +198,8 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     ]);
     expect(csv.suggestedFilename()).toBe('Loss-and-balance-in-training-steps-1-to-40-Mixtral-LPR.csv');
     const lines = (await readFile(await csv.path(), 'utf8')).split('\r\n');
-    expect(lines[0]).toBe('run,step,loss,gini,minMax,maxViolation');
-    expect(lines[10]).toBe('Mixtral-LPR,10,5.9,0.05,0.5,');
+    expect(lines[0]).toMatch(/^run,step,loss,gini,minMax,maxViolation/);
+    expect(lines[10]).toMatch(/^Mixtral-LPR,10,5\.9,0\.05,0\.5,/);
   });
 
   it('shows hostile names as they are, and what is wrong with a damaged run', async () => {

@@ -33,7 +33,9 @@ export function oneLine(text: string): string {
   return text.replaceAll(/[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]+/gu, ' ').trim();
 }
 
-/** A text in lines of whole words that are at most `width` pixels wide; a word that is wider is cut with an ellipsis. */
+/**
+ * A text in lines of whole words that are at most `width` pixels wide; a word that is wider is cut with an ellipsis.
+ */
 export function wrapped(text: string, width: number, fontSize: number): string[] {
   const lines: string[] = [];
   let line = '';

@@ -1,6 +1,6 @@
 /**
- * The levels that routers without any structure reach, of runs as they ran: how many experts a token went to is counted,
- * not what a router was set to. Where runs have different levels, each is told apart by what it depends on.
+ * The levels that routers without any structure reach, of runs as they ran: how many experts a token went to is
+ * counted, not what a router was set to. Where runs have different levels, each is told apart by what it depends on.
  */
 import { type BalanceRanges, type Counts, expertsPerToken, referenceLevels, uniformityTest } from '@lpr/metrics';
 import { type Levels, levelsText } from './tables/measures.ts';

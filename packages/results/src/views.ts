@@ -13,7 +13,8 @@ type Options = ReadonlyMap<string, string>;
  * | of | keys |
  * |---|---|
  * | tables | `table` (where there are several), `rows` (first cells), `columns` (keys): those shown, in this order |
- * | runs | `view=runs` (default): `columns` (keys, each with `:` and a title of its own if need be), `by` (`run` or `name`), `sort`, `names`, `seed`, `levels=yes` |
+ * | runs | `view=runs` (default): `columns` (keys, each with `:` and a title if need be) |
+ * | | `by` (`run` or `name`), `sort`, `names`, `seed`, `levels=yes` |
  * | runs | `view=comparison`: the text that `compare` prints; `seed` |
  * | runs | `view=paper`: `table` of the paper by its number |
  *

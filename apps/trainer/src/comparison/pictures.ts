@@ -1,6 +1,6 @@
 /**
- * The pictures of a comparison: load on held-out text and training curves, the same files as `dashboard render` makes of
- * its folder; for tables of the paper those of each table, under the names of its rows.
+ * The pictures of a comparison: load on held-out text and training curves, the same files as `dashboard render` makes
+ * of its folder; for tables of the paper those of each table, under the names of its rows.
  */
 import { join } from 'node:path';
 import { curves, loadHeldOut, namedRun, partsOf, runNames, simulatedLevels } from '@lpr/report';

@@ -1,4 +1,6 @@
-/** What is known of finished runs: their evaluations, how they trained, and the levels that they are to be read against. */
+/**
+ * What is known of finished runs: their evaluations, how they trained, and the levels that they are to be read against.
+ */
 import { latentDims, levelSize, routedWindow, simulatedLevels, uniformPValue } from '@lpr/report/tables';
 import { finalEvaluation, overallTokensPerSecond, type Run, type Summary, timeShares } from '@lpr/runs';
 import { UsageError } from '../cli/errors.ts';

@@ -1,6 +1,6 @@
 /**
- * A figure as a record: plain data that say what it is of, its numbers, the levels to read them against and what must be
- * known of them. A record is made once; pictures, reports and the page draw the same one.
+ * A figure as a record: plain data that say what it is of, its numbers, the levels to read them against and what must
+ * be known of them. A record is made once; pictures, reports and the page draw the same one.
  */
 import { type Drawn, type ThemeName, withFootnotes } from '@lpr/charts';
 import {

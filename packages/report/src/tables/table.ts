@@ -16,7 +16,10 @@ export interface Column {
   readonly decimals?: number | undefined;
   /** As `formatMeasure`, `formatTime` or `formatProbability`; `plain`: a number as it is. */
   readonly format?: 'measure' | 'milliseconds' | 'probability' | 'plain' | undefined;
-  /** The key of another number of the row, printed behind it in brackets; with the column's format unless it has decimals. */
+  /**
+   * The key of another number of the row, printed behind it in brackets; with the column's format unless it has
+   * decimals.
+   */
   readonly beside?: { readonly key: string; readonly decimals?: number | undefined } | undefined;
 }
 
