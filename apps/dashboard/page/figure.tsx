@@ -16,6 +16,8 @@ interface Props {
   readonly make: () => Picture;
   /** What `make` reads: it is made anew when one of them is another. */
   readonly inputs: readonly unknown[];
+  /** Lines of notes that there is room for before they are known, so that nothing below moves when levels come. */
+  readonly noteLines?: number;
   /** Values of the point that was clicked. */
   readonly onPick?: (series: number, value: readonly number[]) => void;
 }
@@ -73,7 +75,7 @@ function cannotDraw(problem: string): JSX.Element {
   return <p class="problem">This figure cannot be drawn: {problem}</p>;
 }
 
-export function FigureView({ make, inputs, onPick }: Props): JSX.Element {
+export function FigureView({ make, inputs, noteLines = 0, onPick }: Props): JSX.Element {
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<ECharts | null>(null);
   const [ready, setReady] = useState(false);
@@ -134,7 +136,7 @@ export function FigureView({ make, inputs, onPick }: Props): JSX.Element {
   return (
     <figure class="figure" aria-busy={!shown}>
       {problem !== null && cannotDraw(problem)}
-      {picture !== null && <p class="title">{picture.record.title}</p>}
+      <p class="title">{picture?.record.title ?? '\u00a0'}</p>
       <div class="canvas-scroll">
         <div
           ref={place}
@@ -147,13 +149,11 @@ export function FigureView({ make, inputs, onPick }: Props): JSX.Element {
           style={{ height: `${drawn?.size.height ?? 320}px`, width: drawn === null ? '100%' : `${drawn.size.width}px` }}
         />
       </div>
-      {picture !== null && picture.record.notes.length > 0 && (
-        <ul class="notes soft">
-          {picture.record.notes.map((note) => (
-            <li key={note}>{note}</li>
-          ))}
-        </ul>
-      )}
+      <ul class="notes soft" style={{ minHeight: `${1.5 * noteLines}em` }}>
+        {picture?.record.notes.map((note) => (
+          <li key={note}>{note}</li>
+        ))}
+      </ul>
       <figcaption>
         <button type="button" class="quiet" onClick={() => void png()} aria-label={`${label}: save as PNG`}>
           PNG

@@ -108,6 +108,7 @@ export function Loads({ run, name, loads, evaluation, latentDim, levels }: Props
               )
             }
             inputs={[shown, levels]}
+            noteLines={2}
             onPick={pick}
           />
         )}

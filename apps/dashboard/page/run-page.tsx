@@ -103,6 +103,7 @@ export function RunPage({ id }: { id: string }): JSX.Element {
                 )
               }
               inputs={[parts, curves, levels, share, from]}
+              noteLines={3}
             />
           </>
         )}

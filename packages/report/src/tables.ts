@@ -7,5 +7,6 @@ export * from './tables/evaluation.ts';
 export * from './tables/html.ts';
 export * from './tables/measures.ts';
 export * from './tables/overview.ts';
+export * from './tables/placement.ts';
 export * from './tables/table.ts';
 export * from './tables/text.ts';

@@ -28,7 +28,7 @@ export function createProgram(): Command {
     ['compare --preset tiny', 'the same in seconds, to see that everything works'],
     ['train --preset small --router lpr', 'train one model'],
     ['train --config my.yaml --set size.experts=64', 'with settings of a file, and one of your own'],
-    ['reproduce 2', 'a table of the paper, our results beside its own'],
+    ['reproduce 2', 'a table of the paper, ours beside its numbers'],
     ['resume runs/compare-1', 'go on after Ctrl-C, a crash or a kill'],
     ['eval runs/train-1', 'test loss and balance of a trained model'],
     ['generate runs/train-1 --prompt "We must"', 'text of a trained model'],
@@ -62,7 +62,7 @@ function addCompare(program: Command): Command {
 function addTrain(program: Command): void {
   const command = addOutOption(addRunOptions(program.command('train')))
     .summary('train one model and evaluate it')
-    .description('Trains one model with --router, evaluates it on held-out text and prints its results.')
+    .description('Trains one model with --router, evaluates it on held-out text and prints its measures.')
     .action(async (options: RunCommandOptions) => {
       const { train } = await import('../commands/train.ts');
       await train(options);

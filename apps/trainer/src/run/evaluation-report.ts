@@ -20,6 +20,7 @@ import {
   LATENT_DIM,
   levelSize,
   lossTable,
+  placementTable,
   type RoutedWindow,
   routedWindow,
   shownExperts,
@@ -150,7 +151,7 @@ function layerSpecialisation(trace: RoutingTrace, layer: number): Specialisation
   };
 }
 
-/** The evaluation as tables: the loss by domain, then the balance of layers, then what their experts specialise in. */
+/** The evaluation as tables: the loss by domain, then balance of layers and its cost, then what experts specialise in. */
 export function evaluationTables(evaluation: ModelEvaluation): TableRecord[] {
   const { model, text, tokens, experts, expertsPerToken, mean, worst, layers, pValues } = evaluation;
   const { samplingFloor, isotropicNull } = evaluation;
@@ -160,7 +161,8 @@ export function evaluationTables(evaluation: ModelEvaluation): TableRecord[] {
   const losses = lossTable(title, evaluation, evaluation.domains);
   if (mean === null || worst === null) return [losses];
   const levels = samplingFloor === null || isotropicNull === null ? null : { samplingFloor, isotropicNull };
-  return [losses, balanceTable({ layers, mean, worst, pValues, levels }), specialisationTable(evaluation)];
+  const balance = balanceTable({ layers, mean, worst, pValues, levels });
+  return [losses, balance, placementTable(evaluation.counts), specialisationTable(evaluation)];
 }
 
 function specialisationTable({ specialisation, experts, expertsPerToken }: ModelEvaluation): TableRecord {

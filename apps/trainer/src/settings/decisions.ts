@@ -107,7 +107,7 @@ const PAPER_TRAINING = {
 /** The State of the Union addresses, which come along, and a tokenizer of their own. */
 const ADDRESSES = { sources: [{ type: 'state-of-the-union' }], tokenizer: 'train' } as const;
 
-/** Evaluation at the end alone, with traces for measures of specialisation. */
+/** Evaluation at the end alone, with traces for pictures of specialisation. */
 const AT_THE_END = { sources: [], every: null, patience: null, traceTokens: 4096 } as const;
 
 /** A little more than the training of the paper reads. */
