@@ -14,7 +14,8 @@ it('says what uneven loads cost ranks and places, layer by layer and as mean', (
     'dropped at 1.25',
     'dropped at 2.00',
   ]);
-  // Of 4 pairs the first two experts have all: twice the share of two ranks; an expert with three is three times its own.
+  // Of 4 pairs the first two experts have all: twice the share of two ranks; an expert with three is three times its
+  // own.
   const costs = (ranks2: number, ranks4: number, drop1: number, drop125: number, drop2: number): object => ({
     'ranks.2': ranks2,
     'ranks.4': ranks4,

@@ -151,7 +151,9 @@ function layerSpecialisation(trace: RoutingTrace, layer: number): Specialisation
   };
 }
 
-/** The evaluation as tables: the loss by domain, then balance of layers and its cost, then what experts specialise in. */
+/**
+ * The evaluation as tables: the loss by domain, then balance of layers and its cost, then what experts specialise in.
+ */
 export function evaluationTables(evaluation: ModelEvaluation): TableRecord[] {
   const { model, text, tokens, experts, expertsPerToken, mean, worst, layers, pValues } = evaluation;
   const { samplingFloor, isotropicNull } = evaluation;
