@@ -4,6 +4,7 @@ import {
   createRouter,
   resolveRouter,
   type RouterKind,
+  routerMethods,
   routerParameters,
   statisticsOf,
 } from '@lpr/moe';
@@ -27,6 +28,12 @@ import { casesOf, Comparison } from './fixtures.ts';
 
 const device = await createWasmDevice({ threads: 1 });
 afterAll(() => device.dispose());
+
+it('every method has a case', () => {
+  const kinds = casesOf('routing').map(([, { info }]) => (info['method'] as { readonly kind: string }).kind);
+  // The cases of LPR are of a kind of their own.
+  expect(new Set([...kinds, 'latentPrototype'])).toEqual(new Set(Object.keys(routerMethods)));
+});
 
 it.for(casesOf('routing'))('%s', async ([, fixture]) => {
   const { info } = fixture;

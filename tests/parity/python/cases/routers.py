@@ -25,6 +25,38 @@ def top_k_softmax(description: str, renormalise: bool) -> Method:
     return Method(description, "topKSoftmax", route, {"weight": (7, HIDDEN)}, 7, 3, dict(renormalize=renormalise))
 
 
+def dense_mixture(description: str) -> Method:
+    """Jacobs et al. 1991: every expert sees every token, weighted with its share of the softmax."""
+
+    def route(p: Given, x: Tensor) -> Routing:
+        return softmax_routers.top_k_softmax(p, x, 5, False)
+
+    def gaps(p: Given, routing: Routing) -> float:
+        return -routing.scores.sort(-1, descending=True).values.diff(dim=-1).max().item()
+
+    return Method(description, "denseMixture", route, {"weight": (5, HIDDEN)}, 5, 5, {}, gaps=gaps)
+
+
+def noisy_top_k(description: str, training: bool) -> Method:
+    def route(p: Given, x: Tensor) -> Routing:
+        return softmax_routers.noisy_top_k(p, x, 2, p["in.noise"] if training else None, 0.05)
+
+    def inputs(g: Generator) -> Given:
+        return {"noise": normal(g, TOKENS, 6)} if training else {}
+
+    def gaps(p: Given, routing: Routing) -> float:
+        """Also between the thresholds of experts that are chosen and others."""
+        biased = routing.details["biased"]
+        return min(gap(biased, 2), gap(biased, 1), gap(biased, 3))
+
+    # In evaluation the noise has no part, and no gradient.
+    parameters = {"weight": (6, HIDDEN), "noise.weight": (6, HIDDEN) if training else torch.zeros(6, HIDDEN)}
+    options = dict(noiseFloor=0.05, importanceWeight=0.3, loadWeight=0.2)
+    weights = dict(importance=0.3, load=0.2)
+    own = dict(inputs=inputs, training=training, gaps=gaps, buffers=() if training else ("noise.weight",))
+    return Method(description, "noisyTopK", route, parameters, 6, 2, options, weights, **own)
+
+
 def switch(description: str, training: bool) -> Method:
     def route(p: Given, x: Tensor) -> Routing:
         if training:
@@ -238,6 +270,9 @@ def cases() -> list[Case]:
     methods = {
         "top-k-softmax": top_k_softmax("Mixtral and Qwen3: the k most probable, renormalised", True),
         "top-k-softmax-plain": top_k_softmax("Qwen3: the k most probable, weights as they are", False),
+        "dense-mixture": dense_mixture("the dense mixture: all experts, weighted by a softmax"),
+        "noisy-top-k": noisy_top_k("noisy top-k gating: importance and load", True),
+        "noisy-top-k-evaluation": noisy_top_k("noisy top-k gating in evaluation", False),
         "switch": switch("Switch Transformer: one expert, jitter, capacity, losses", True),
         "switch-evaluation": switch("Switch Transformer in evaluation", False),
         "gshard": gshard("GShard: the second expert at random, first choices before second ones", True),

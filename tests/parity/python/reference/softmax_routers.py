@@ -1,4 +1,4 @@
-"""Methods that take the most probable experts of a softmax: Mixtral and Qwen3, Switch, GShard, X-MoE, AdaMoE."""
+"""Methods with a softmax: Mixtral and Qwen3, the dense mixture, noisy top-k, Switch, GShard, X-MoE, AdaMoE."""
 
 import math
 from fractions import Fraction
@@ -18,6 +18,37 @@ def top_k_softmax(p: Tensors, x: Tensor, k: int, renormalise: bool) -> Routing:
     experts = largest(logits.detach(), k)
     weights = take(probabilities, experts)
     return Routing(experts, normalised(weights) if renormalise else weights, logits, logits)
+
+
+def squared_variation(load: Tensor) -> Tensor:
+    """Variance over mean squared, both over the experts as the whole population."""
+    return (load - load.mean()).square().mean() / load.mean().square()
+
+
+def noisy_top_k(p: Tensors, x: Tensor, k: int, noise: Tensor | None, floor: float) -> Routing:
+    """Noisy top-k gating (Shazeer et al. 2017, arXiv 1701.06538): k largest of `H = W x + n (softplus(V x) + floor)`.
+
+    noise n `[T, M]`, standard normal, in training. Weights are the softmax over the chosen H. Losses: the squared
+    variation of importance, the sum of weights (equation 7), and of load (equations 8-11), the sum of the probabilities
+    `Phi((W x - t) / deviation)` that new noise of its own would leave an expert chosen: above t, the k-th largest H of
+    the others.
+    """
+    clean = x @ p["weight"].T
+    tokens, count = clean.shape
+    if noise is None:
+        experts = largest(clean.detach(), k)
+        return Routing(experts, torch.softmax(take(clean, experts), -1), clean, details={"biased": clean.detach()})
+    deviation = torch.nn.functional.softplus(x @ p["noise.weight"].T) + floor
+    noisy = clean + noise * deviation
+    experts = largest(noisy.detach(), k)
+    weights = torch.softmax(take(noisy, experts), -1)
+    importance = torch.zeros(tokens, count, dtype=x.dtype).scatter(1, experts, weights).sum(0)
+    own = torch.eye(count, dtype=torch.bool)
+    others = noisy[:, None].expand(-1, count, -1).masked_fill(own, float("-inf"))
+    thresholds = others.sort(-1, descending=True).values[..., k - 1]
+    chance = 0.5 * (1 + torch.erf((clean - thresholds) / deviation / math.sqrt(2)))
+    losses = {"importance": squared_variation(importance), "load": squared_variation(chance.sum(0))}
+    return Routing(experts, weights, clean, losses=losses, details={"biased": noisy.detach()})
 
 
 def places_of(factor: float, k: int, tokens: int, experts: int) -> int:
