@@ -1,3 +1,3 @@
-import { settings } from '../scripts/vitest.mjs';
+import { isolated } from '../scripts/vitest.mjs';
 
-export default { test: { ...settings.test, globalSetup: ['compiled-trainer.ts'] } };
+export default { test: { ...isolated.test, globalSetup: ['compiled-trainer.ts'] } };

@@ -1,1 +1,1 @@
-export { settings as default } from '../../scripts/vitest.mjs';
+export { isolated as default } from '../../scripts/vitest.mjs';

@@ -1,6 +1,6 @@
 import { assign, randomNormal, scope, slice, type Tensor, tensor } from '@lpr/tensor';
 import { createParameters } from '@lpr/tensor/nn';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   latentPrototypePresets,
   mergeStatistics,
@@ -13,8 +13,6 @@ import {
   todaysSwitches,
 } from '../src/index.ts';
 import { device, dot, key, loadOf, makeRouter, softmax, toMatrix, unit } from './support.ts';
-
-afterAll(() => device.dispose());
 
 const shape = { hidden: 12, experts: 6, topK: 2 };
 const options = (

@@ -1,6 +1,6 @@
 import { RandomKey, randomNormal, scope, segmentPlan, tensor } from '@lpr/tensor';
 import { createParameters } from '@lpr/tensor/nn';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   expertParameters,
   loadBalancingLosses,
@@ -10,8 +10,6 @@ import {
   runExperts,
 } from '../src/index.ts';
 import { device, dot, key, makeRouter, type Matrix, mean, softmax, toMatrix, toTensor } from './support.ts';
-
-afterAll(() => device.dispose());
 
 const hidden = 6;
 const width = 5;

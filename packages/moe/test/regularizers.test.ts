@@ -1,7 +1,7 @@
 import { backward, cast, matmul, parameter, scope, segmentPlan, segmentSum, type Tensor, tensor } from '@lpr/tensor';
 import { unitRows } from '@lpr/tensor/nn';
 import * as fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   type AssignedSums,
   alignmentOfAssignedCentres,
@@ -15,8 +15,6 @@ import {
   orthogonality,
 } from '../src/index.ts';
 import { device, dot, type Matrix, mean, softmax, toMatrix, toTensor, unit } from './support.ts';
-
-afterAll(() => device.dispose());
 
 const value = fc.integer({ min: -3000, max: 3000 }).map((x) => x / 1000);
 const matrix = (rows: number, columns: number): fc.Arbitrary<Matrix> =>

@@ -4,7 +4,7 @@
  */
 import { add, assign, backward, parameter, scope, sum, zeros } from '@lpr/tensor';
 import { createParameters } from '@lpr/tensor/nn';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   balancedAssignment,
   balancedPrices,
@@ -18,8 +18,6 @@ import {
 } from '../src/index.ts';
 import { descending, dispose, normal, onLogits, routed, sigmoid, total } from './routed.ts';
 import { device, dot, key, loadOf, makeRouter, type Matrix, mean, softmax, toMatrix, toTensor } from './support.ts';
-
-afterAll(() => device.dispose());
 
 describe('deepSeekV3', () => {
   it('chooses by biased score within the best groups, and weights by score alone', async () => {

@@ -1,13 +1,11 @@
 /** Methods in which an expert takes no more than so many tokens, against their equations. */
 import { backward, ones, scope, segmentPlan, sum, tensor } from '@lpr/tensor';
 import { createParameters } from '@lpr/tensor/nn';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { expertParameters, MoeLayer, resolveRouter, routerMethods, runExperts } from '../src/index.ts';
 import { capacityOf } from '../src/capacity.ts';
 import { descending, dispose, normal, onLogits, routed, total } from './routed.ts';
 import { device, key, makeRouter, mean, softmax, toMatrix, toTensor } from './support.ts';
-
-afterAll(() => device.dispose());
 
 describe('resolveRouter', () => {
   it('changes defaults and names what does not fit', () => {

@@ -2,12 +2,10 @@
 import { assign, backward, parameter, scope, sum, tensor } from '@lpr/tensor';
 import { createParameters } from '@lpr/tensor/nn';
 import * as fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createRouter, normalCdf, resolveRouter, routerParameters, squaredVariation } from '../src/index.ts';
 import { descending, dispose, normal, onLogits, routed, total } from './routed.ts';
 import { device, dot, key, makeRouter, type Matrix, softmax, toMatrix, toTensor } from './support.ts';
-
-afterAll(() => device.dispose());
 
 const density = (x: number): number => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
 

@@ -1,11 +1,9 @@
 /** Methods with a varying number of experts a token, with a table, and with cosines, against their equations. */
 import { assign, scope, tensor } from '@lpr/tensor';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { resolveRouter, smoothStep } from '../src/index.ts';
 import { dispose, normal, onLogits, routed, total } from './routed.ts';
 import { device, dot, loadOf, makeRouter, mean, softmax, toMatrix, toTensor } from './support.ts';
-
-afterAll(() => device.dispose());
 
 describe('dselectK', () => {
   it('steps smoothly from 0 to 1', async () => {

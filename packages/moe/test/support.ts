@@ -12,6 +12,7 @@ import {
 
 export type Matrix = readonly (readonly number[])[];
 
+/** One for all files that a worker of the test runner goes through; it ends with the worker. */
 export const device: Device = await createWasmDevice({ threads: 1 });
 
 export const key: RandomKey = RandomKey.fromSeed(7);

@@ -13,26 +13,30 @@ export function ndarray(shape: Shape, value: (index: number[]) => number): NdArr
 }
 
 export function fromFlat(shape: Shape, values: ArrayLike<number>): NdArray {
-  return { shape, data: Float64Array.from(values) };
+  return { shape, data: new Float64Array(values) };
+}
+
+/** Where an element lies in the data: what `unravel` undoes. */
+export function ravel(index: readonly number[], shape: Shape): number {
+  let flat = 0;
+  for (let axis = 0; axis < index.length; axis++) flat = flat * shape[axis]! + index[axis]!;
+  return flat;
 }
 
 export function at(x: NdArray, index: readonly number[]): number {
-  let flat = 0;
-  for (let axis = 0; axis < index.length; axis++) flat = flat * x.shape[axis]! + index[axis]!;
-  return x.data[flat]!;
+  return x.data[ravel(index, x.shape)]!;
 }
 
 /** Reads with broadcasting: aligned at the last axis, extents of 1 repeat. */
 export function atBroadcast(x: NdArray, index: readonly number[]): number {
-  const own = index.slice(index.length - x.shape.length);
-  return at(
-    x,
-    own.map((i, axis) => (x.shape[axis] === 1 ? 0 : i)),
-  );
+  const skipped = index.length - x.shape.length;
+  let flat = 0;
+  for (const [axis, extent] of x.shape.entries()) flat = flat * extent + (extent === 1 ? 0 : index[skipped + axis]!);
+  return x.data[flat]!;
 }
 
 export function unravel(flat: number, shape: Shape): number[] {
-  const index = Array.from<number>({ length: shape.length });
+  const index = shape.map(() => 0);
   let rest = flat;
   for (let axis = shape.length - 1; axis >= 0; axis--) {
     index[axis] = rest % shape[axis]!;
@@ -47,7 +51,9 @@ export function map(x: NdArray, f: (value: number) => number): NdArray {
 
 /** Numbers 0 .. n-1. */
 export function range(n: number): number[] {
-  return Array.from({ length: n }, (_, i) => i);
+  const numbers: number[] = [];
+  for (let i = 0; i < n; i++) numbers.push(i);
+  return numbers;
 }
 
 export function total(values: Iterable<number>): number {

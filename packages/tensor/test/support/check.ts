@@ -9,7 +9,7 @@ import { scope } from '../../src/scope.ts';
 import { formatShape, sameShape } from '../../src/shape.ts';
 import { Tensor } from '../../src/tensor.ts';
 import type { Input, OpCase, OpSuite } from '../conformance/suite.ts';
-import { fromFlat, type NdArray, noise, total } from './array.ts';
+import { type NdArray, noise, total } from './array.ts';
 
 /** Error allowed in extreme cases, relative to each number; what lies below the least normal f32 may be zero. */
 const EXTREME_TOLERANCE = 1e-5;
@@ -162,8 +162,8 @@ function centralDifferences(
     const value = data[place]!;
     const step = 1e-5 * Math.max(1, Math.abs(value));
     const objective = (x: number): number => {
-      const moved = inputs.with(which, fromFlat(shape, data.with(place, x)));
-      return total(f(...moved).data.map((y, j) => y * cotangent.data[j]!));
+      const { data: moved } = f(...inputs.with(which, { shape, data: data.with(place, x) }));
+      return total(moved.map((y, j) => y * cotangent.data[j]!));
     };
     return (objective(value + step) - objective(value - step)) / (2 * step);
   });
