@@ -7,7 +7,7 @@ export default {
   test: {
     ...settings.test,
     include: ['packages/*/test/**/*.soak.ts', 'tests/**/*.soak.ts'],
-    globalSetup: ['tests/compiled-trainer.ts'],
+    globalSetup: ['scripts/compiled.ts'],
     // What is under way when the time is over comes to its end.
     testTimeout: (Number(process.env.LPR_SOAK_MINUTES) + 10) * MINUTE,
   },

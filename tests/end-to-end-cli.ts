@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { compiledTrainer, root } from './compiled-trainer.ts';
+import { type App, compiled } from '../scripts/compiled.ts';
 
 /** Shared by the children of one test file, so that the tokenizer is trained once. */
 export const cache = mkdtempSync(join(tmpdir(), 'lpr-cache-'));
@@ -34,23 +34,17 @@ export interface ChildOptions {
   /** Variables beside those of this process. */
   readonly environment?: Readonly<Record<string, string>>;
   /** In place of the trainer. */
-  readonly app?: 'dashboard';
+  readonly app?: App;
   /** No file may grow beyond this, as on a full disk. */
   readonly fileBytes?: number;
 }
 
 /** What `pnpm trainer`, or another app of that name, runs, as words of a command line and variables. */
-export function trainerCommand(app: string = 'trainer'): {
+export function trainerCommand(app: App = 'trainer'): {
   words: readonly [string, ...string[]];
   env: NodeJS.ProcessEnv;
 } {
-  return {
-    words:
-      app === 'trainer'
-        ? [process.execPath, ...compiledTrainer]
-        : [process.execPath, '--import', import.meta.resolve('tsx'), join(root, `apps/${app}/src/main.ts`)],
-    env: { ...process.env, XDG_CACHE_HOME: cache, NO_COLOR: '1' },
-  };
+  return { words: [process.execPath, ...compiled(app)], env: { ...process.env, XDG_CACHE_HOME: cache, NO_COLOR: '1' } };
 }
 
 /**

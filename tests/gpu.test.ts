@@ -20,7 +20,7 @@ const hasWebGpu = await createGpuDevice({ mode: 'webgpu' }).then(
   (device) => device.dispose().then(() => true),
   () => false,
 );
-const STEPS = 30;
+const STEPS = 12;
 
 it.skipIf(!hasWebGpu)(
   `trains Qwen3-MoE with its own router and with LPR as wasm does${hasWebGpu ? '' : ' (skipped: no WebGPU adapter here)'}`,
@@ -45,13 +45,12 @@ it.skipIf(!hasWebGpu)(
       for (const [i, { loss, totalLoss, gradientNorm }] of actual.entries()) {
         const at = `${router}, step ${i + 1}`;
         const wanted = expected[i]!;
-        // Rounding differs, and grows from step to step: 3e-6 were seen at the end. A wrong gradient is off by far
-        // more.
+        // Rounding differs, and grows from step to step: 3e-6 were seen after 30. A wrong gradient is off by far more.
         expect(Math.abs(loss - wanted.loss), at).toBeLessThan(1e-4);
         expect(Math.abs(totalLoss - wanted.totalLoss), at).toBeLessThan(1e-4);
         expect(Math.abs(gradientNorm / wanted.gradientNorm - 1), at).toBeLessThan(1e-3);
       }
-      expect(actual.at(-1)!.loss).toBeLessThan(actual[0]!.loss - 0.5);
+      expect(actual.at(-1)!.loss).toBeLessThan(actual[0]!.loss - 0.2);
     }
   },
 );

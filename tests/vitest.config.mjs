@@ -1,3 +1,3 @@
 import { isolated } from '../scripts/vitest.mjs';
 
-export default { test: { ...isolated.test, globalSetup: ['compiled-trainer.ts'] } };
+export default { test: { ...isolated.test, globalSetup: ['../scripts/compiled.ts'] } };

@@ -1,1 +1,3 @@
-export { isolated as default } from '../../scripts/vitest.mjs';
+import { isolated } from '../../scripts/vitest.mjs';
+
+export default { test: { ...isolated.test, globalSetup: ['../../scripts/compiled.ts'] } };

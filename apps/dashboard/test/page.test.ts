@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { loadImage } from '@napi-rs/canvas';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { compiled } from '../../../scripts/compiled.ts';
 import { type Dashboard, serveDashboard } from '../src/server/server.ts';
 import { launchBrowser, noBrowser } from './browser.ts';
 import { evaluationLine, metricsLine, temporaryFolder, traceFile, writeRun } from './folders.ts';
@@ -283,25 +284,8 @@ describe.skipIf(noBrowser !== null)('the page', () => {
   it('follows a run while it trains, and nothing moves meanwhile', async () => {
     const page = await open('/');
     const card = page.locator('.card', { hasText: 'live' });
-    const main = join(import.meta.dirname, '../../trainer/src/main.ts');
-    const trainer = spawn(
-      process.execPath,
-      [
-        '--import',
-        'tsx',
-        main,
-        'train',
-        '--preset',
-        'tiny',
-        '--steps',
-        '200',
-        '--threads',
-        '1',
-        '--out',
-        join(root, 'live'),
-      ],
-      { stdio: 'pipe' },
-    );
+    const args = ['train', '--preset', 'tiny', '--steps', '200', '--threads', '1', '--out', join(root, 'live')];
+    const trainer = spawn(process.execPath, [...compiled('trainer'), ...args], { stdio: 'pipe' });
     let output = '';
     trainer.stderr.on('data', (part: Buffer) => (output += part.toString()));
     const done = once(trainer, 'exit');

@@ -10,6 +10,7 @@ import { encodeLoadHeader, encodeLoadWindow, LoadRecorder, layersReport } from '
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { balanceOf, readRuns } from '@lpr/runs';
 import { renderRuns } from '../src/index.ts';
+import { compiled } from '../../../scripts/compiled.ts';
 import { evaluationLine } from './folders.ts';
 
 // Programs are started and pictures drawn; on a busy machine that takes its time.
@@ -75,8 +76,7 @@ const cellPixels = 2 * 2 * 47 * 27;
 
 describe('the command line', () => {
   const run = promisify(execFile);
-  const main = join(import.meta.dirname, '../src/main.ts');
-  const dashboard = (...args: string[]) => run(process.execPath, ['--import', 'tsx', main, ...args]);
+  const dashboard = (...args: string[]) => run(process.execPath, [...compiled('dashboard'), ...args]);
   const failing = async (...args: string[]) => {
     const error: unknown = await dashboard(...args).catch((error: unknown) => error);
     return error as { code: number; stderr: string };

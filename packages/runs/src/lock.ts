@@ -23,9 +23,10 @@ type Holder = Readonly<z.infer<typeof holderSchema>>;
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   const path = join(folder, RUN_FILES.lock);
   const own: Holder = { pid: process.pid, host: hostname() };
-  const throwIfHeld = async (): Promise<void> => {
+  /** Gives the holder that no longer runs; null when there is none. */
+  const throwIfHeld = async (): Promise<Holder | null> => {
     const holder = await readHolder(path);
-    if (holder === null || !isHeldBy(holder)) return;
+    if (holder === null || !isHeldBy(holder)) return holder;
     throw new Error(
       `${folder} is in use by process ${holder.pid} on ${holder.host}. Wait for it or stop it; if no such trainer runs, delete ${path}`,
     );
@@ -36,9 +37,9 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
     const turn = `${path}.takeover`;
     if (await createOnly(turn, '')) {
       try {
-        await throwIfHeld();
+        const gone = await throwIfHeld();
         // A file without a holder may be that of a process which made it this moment and has not written to it yet.
-        if ((await readHolder(path)) !== null || (await ageOf(path)) > WRITE_TIMEOUT) await rm(path, { force: true });
+        if (gone !== null || (await ageOf(path)) > WRITE_TIMEOUT) await rm(path, { force: true });
       } finally {
         await rm(turn, { force: true });
       }

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { existsSync, writeFileSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isLocked, lockFolder } from '../src/lock.ts';
 import { filesIn } from '../src/run-files.ts';
@@ -51,6 +51,20 @@ describe('the lock of a run folder', () => {
     await setTimeout(100);
     await writeFile(join(folder, 'lock'), JSON.stringify({ pid: process.pid, host: hostname() }));
     await expect(other).rejects.toThrow('in use by process');
+  });
+
+  it('is left to a process that writes who it is while another looks whether to take over', async () => {
+    const takeOver = async (_: unknown, turns: number): Promise<void> => {
+      const own = join(folder, String(turns));
+      await mkdir(own);
+      await writeFile(join(own, 'lock'), '');
+      const refused = expect(lockFolder(own)).rejects.toThrow('in use by process');
+      while (!existsSync(join(own, 'lock.takeover'))) await setImmediate();
+      for (let turn = 0; turn < turns; turn++) await setImmediate();
+      writeFileSync(join(own, 'lock'), JSON.stringify({ pid: process.pid, host: hostname() }));
+      await refused;
+    };
+    await Promise.all(Array.from({ length: 64 }, takeOver));
   });
 
   it('that names no process is stale', async () => {

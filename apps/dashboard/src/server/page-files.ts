@@ -22,8 +22,14 @@ const TYPES: Readonly<Record<string, string>> = {
 const SOURCE = fileURLToPath(new URL('../../page/', import.meta.url));
 const BUILT = fileURLToPath(new URL('../page/', import.meta.url));
 
-/** All files by their name in the address, `index.html` among them. */
-export async function pageFiles(): Promise<ReadonlyMap<string, PageFile>> {
+let files: Promise<ReadonlyMap<string, PageFile>> | undefined;
+
+/** All files by their name in the address, `index.html` among them; read or bundled once a process. */
+export function pageFiles(): Promise<ReadonlyMap<string, PageFile>> {
+  return (files ??= makePageFiles());
+}
+
+async function makePageFiles(): Promise<ReadonlyMap<string, PageFile>> {
   const contents = import.meta.url.endsWith('.ts') ? await bundlePage() : await builtPage();
   return new Map(
     Array.from(contents, ([name, content]) => [
