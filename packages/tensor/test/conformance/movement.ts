@@ -19,6 +19,7 @@ import {
 interface Move {
   readonly op: (x: Tensor) => Tensor;
   readonly reference: (x: NdArray) => NdArray;
+  readonly floor?: number;
 }
 
 /** The suite of a move of one tensor; `make` gives one for a shape. */
@@ -83,6 +84,8 @@ const sliced = (axis: number, start: number, end: number): Move => ({
 const stretched = (to: Shape): Move => ({
   op: (x) => stretch(x, to),
   reference: (x) => ndarray(to, (index) => atBroadcast(x, index)),
+  // An element's gradient may be a small sum of many numbers of about 1.
+  floor: 1,
 });
 
 /** Joins x, its first half, and x again. */
