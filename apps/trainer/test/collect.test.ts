@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { layersReport } from '@lpr/metrics';
-import { balanceOf, readRun, RunFolder } from '@lpr/runs';
+import { balanceOf, type EvaluationLine, readRun, RunFolder } from '@lpr/runs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { collectResults } from '../src/comparison/collect.ts';
 import { createComparison } from '../src/comparison/comparison.ts';
@@ -20,6 +20,18 @@ const COUNTS = [
   [10, 0, 0, 0],
 ];
 
+/** Loads of two windows of training: 1 and 0.5 experts a token in the first layer, 1 and 1 in the second. */
+const TRAINED = [
+  [
+    [500, 500, 500, 500],
+    [2000, 0, 0, 0],
+  ],
+  [
+    [500, 500, 0, 0],
+    [0, 2000, 0, 0],
+  ],
+];
+
 function settings(router: string, seed = 0): Settings {
   return resolveSettings({ preset: 'tiny', router, seed, config: [], set: ['size.experts=4', 'size.topK=1'] });
 }
@@ -28,14 +40,19 @@ function settings(router: string, seed = 0): Settings {
 async function makeRun(
   path: string,
   config: Settings,
-  { loss, final }: { loss: number; final: boolean },
+  { loss, final, usage }: { loss: number; final: boolean } & Pick<EvaluationLine, 'usage'>,
 ): Promise<void> {
   const run = await RunFolder.create(path, config);
   const where = { node: 'v20.20.2', platform: 'linux x64', cpu: 'AMD EPYC', cores: 2, device: 'wasm', threads: 2 };
   await run.recordEnvironment({ ...where, packages: {} });
   const logs = await run.openLogs(0, { layers: 2, experts: 4, topK: 1 });
   const norms = { learningRate: 1e-3, gradientNorm: 1, terms: {} };
-  await logs.appendStep({ step: 40, tokens: 4000, loss, totalLoss: loss, tokensPerSecond: 123.25, ...norms });
+  const step = { loss, totalLoss: loss, ...norms };
+  await logs.appendStep({ step: 20, tokens: 2000, ...step }, { tokens: 2000, counts: TRAINED[0]! });
+  await logs.appendStep(
+    { step: 40, tokens: 4000, tokensPerSecond: 123.25, ...step },
+    { tokens: 2000, counts: TRAINED[1]! },
+  );
   await logs.appendEvaluation({
     step: 40,
     tokens: 4000,
@@ -47,6 +64,7 @@ async function makeRun(
     balance: balanceOf(layersReport(COUNTS)),
     mutualInformation: 0.5,
     mutualInformationBias: 0.25,
+    ...(usage && { usage }),
     counts: COUNTS,
   });
   await logs.close();
@@ -110,6 +128,25 @@ describe('collected results', () => {
     // Routers side by side stand beside the paper's rows of their architecture.
     expect(paper).toHaveLength(1);
     expect(paper[0]!.rows[0]).toEqual({ title: 'Qwen3-MoE', run: null, ...PAPER_TABLES[1].rows[4]!.paper });
+  });
+
+  it('say what training took by where its tokens went, of runs that say what a token used', async () => {
+    const usage = {
+      activeParameters: 1000,
+      flopsPerToken: 1e6,
+      emptySlots: { dropped: 0, null: 0.125, inactive: 0 },
+    };
+    const config = settings('adamoe');
+    await makeRun(join(root, 'new'), config, { loss: 5, final: true, usage });
+    await makeRun(join(root, 'old'), config, { loss: 5, final: true });
+    const { runs } = await collectResults([join(root, 'new'), join(root, 'old')]);
+    // A held-out token went to one expert in either layer, a training token to a quarter less in the first.
+    const { hidden, expertWidth } = config.size;
+    const less = 0.25 * 2 * 3 * hidden * expertWidth;
+    expect(runs[0]!.usage).toEqual(usage);
+    expect(runs[0]!.trainingFlops).toBeCloseTo(3 * 4000 * (1e6 - less), 0);
+    expect(runs[1]!.usage).toBeUndefined();
+    expect(runs[1]!.trainingFlops).toBeNull();
   });
 
   it('of a reproduction name the run of each row', async () => {

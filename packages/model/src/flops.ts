@@ -7,13 +7,13 @@ import { sizeOf } from '@lpr/tensor';
 import type { ParameterSpec } from '@lpr/tensor/nn';
 import { type DecoderConfig, planDecoder } from './families/index.ts';
 import { attentionParameters } from './layers/attention.ts';
-import type { AttentionPlan } from './plan.ts';
+import { type AttentionPlan, expertsSeen } from './plan.ts';
 
 export interface FlopsPerToken {
   /** Projections, scores and mixing of values. */
   readonly attention: number;
   readonly router: number;
-  /** The k experts that a token sees, with what experts share. */
+  /** Those that a token sees, with what experts share. */
   readonly experts: number;
   /** MLPs that every token passes: dense layers and shared experts. */
   readonly mlp: number;
@@ -25,13 +25,21 @@ export interface FlopsPerToken {
 
 /**
  * Matrix arithmetic of one token, the mean over the positions of a sequence, where a token attends to itself and all
- * before it. Each matrix is multiplied with each token once; norms, activations, softmax and regularisers are left out.
+ * before it. Each matrix is multiplied with each token once, also what of a router only training reads; norms,
+ * activations, softmax, regularisers and the search of an assignment are left out.
+ *
+ * @param expertsPerToken experts that a token goes to, of each layer with experts; k unless given
  */
-export function predictFlops(config: DecoderConfig, { sequence }: { readonly sequence: number }): FlopsPerToken {
-  const { vocabulary, hidden, layers } = planDecoder(config);
+export function predictFlops(
+  config: DecoderConfig,
+  { sequence, expertsPerToken }: { readonly sequence: number; readonly expertsPerToken?: readonly number[] },
+): FlopsPerToken {
+  const plan = planDecoder(config);
+  const { vocabulary, hidden, layers } = plan;
+  const seen = expertsSeen(plan, expertsPerToken);
   const attended = (sequence + 1) / 2;
   const flops = { attention: 0, router: 0, experts: 0, mlp: 0, head: 2 * vocabulary * hidden };
-  for (const { attention, feedForward } of layers) {
+  for (const [i, { attention, feedForward }] of layers.entries()) {
     flops.attention += matrixFlops(attentionParameters(attention, hidden)) + attended * flopsPerPosition(attention);
     if (feedForward.kind === 'dense') {
       flops.mlp += mlpFlops(feedForward.width, hidden);
@@ -39,11 +47,11 @@ export function predictFlops(config: DecoderConfig, { sequence }: { readonly seq
     }
     const { router, experts, topK, width, expertLatentDim: latentDim, sharedWidth } = feedForward;
     flops.router += matrixFlops(routerParameters(router, { hidden, experts, topK }));
-    // Matrices with a row an expert are multiplied k times, those that all experts share once.
+    // Matrices with a row an expert are multiplied as often as a token has experts, those that all share once.
     const ofExperts = expertParameters({ hidden, experts, width, latentDim });
     const own = ofExperts.filter(({ shape }) => shape.length === 3);
     const ofOneEach = matrixFlops(own);
-    flops.experts += (ofOneEach * topK) / experts + (matrixFlops(ofExperts) - ofOneEach);
+    flops.experts += (ofOneEach * seen[i]!) / experts + (matrixFlops(ofExperts) - ofOneEach);
     flops.mlp += mlpFlops(sharedWidth, hidden);
   }
   const forward = Object.values(flops).reduce((sum, part) => sum + part, 0);

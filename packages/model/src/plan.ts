@@ -99,3 +99,23 @@ export interface DecoderPlan {
   /** Of the z-loss of each layer's router, where the family's own logits are a softmax's or sigmoid's; 0: none. */
   readonly zLossWeight: number;
 }
+
+/**
+ * Experts that a token goes to in each layer of a plan, 0 in those without experts.
+ *
+ * @param expertsPerToken of each layer with experts; k unless given
+ * @throws RangeError when they are not as many as the plan has layers with experts
+ */
+export function expertsSeen({ layers }: DecoderPlan, expertsPerToken?: readonly number[]): number[] {
+  const sparse = layers.filter(({ feedForward }) => feedForward.kind === 'moe').length;
+  if (expertsPerToken !== undefined && expertsPerToken.length !== sparse) {
+    throw new RangeError(
+      `expertsPerToken: got ${expertsPerToken.length} numbers, expected one for each of the ${sparse} layers with experts`,
+    );
+  }
+  let next = 0;
+  return layers.map(({ feedForward }) => {
+    if (feedForward.kind === 'dense') return 0;
+    return expertsPerToken?.[next++] ?? feedForward.topK;
+  });
+}

@@ -2,12 +2,19 @@
 import { sizeOf } from '@lpr/tensor';
 import { type DecoderConfig, planDecoder } from './families/index.ts';
 import { decoderParameters } from './parameters.ts';
-import type { AttentionPlan, DecoderPlan, DensePlan, LatentAttentionPlan, MoePlan } from './plan.ts';
+import {
+  type AttentionPlan,
+  type DecoderPlan,
+  type DensePlan,
+  expertsSeen,
+  type LatentAttentionPlan,
+  type MoePlan,
+} from './plan.ts';
 
 export interface ParameterCounts {
   /** All trained numbers. */
   readonly total: number;
-  /** Those that one token passes through: k of the M experts. */
+  /** Those that one token passes through: of the M experts those that it goes to. */
   readonly active: number;
   /** The same two without the embedding and the head. */
   readonly totalWithoutEmbeddings: number;
@@ -16,14 +23,16 @@ export interface ParameterCounts {
   readonly buffers: number;
 }
 
-export function countParameters(config: DecoderConfig): ParameterCounts {
+/** @param expertsPerToken experts that a token goes to, of each layer with experts; k unless given */
+export function countParameters(config: DecoderConfig, expertsPerToken?: readonly number[]): ParameterCounts {
   const plan = planDecoder(config);
+  const seen = expertsSeen(plan, expertsPerToken);
   const specs = decoderParameters(plan).map((spec) => ({ ...spec, size: sizeOf(spec.shape) }));
   const total = specs.reduce((sum, { size, trained }) => sum + (trained ? size : 0), 0);
-  const idle = plan.layers.reduce((sum, { feedForward }) => {
+  const idle = plan.layers.reduce((sum, { feedForward }, i) => {
     if (feedForward.kind === 'dense') return sum;
-    const { experts, topK, width, expertLatentDim } = feedForward;
-    return sum + (experts - topK) * 3 * width * (expertLatentDim ?? plan.hidden);
+    const { experts, width, expertLatentDim } = feedForward;
+    return sum + (experts - seen[i]!) * 3 * width * (expertLatentDim ?? plan.hidden);
   }, 0);
   const embeddings = 2 * plan.vocabulary * plan.hidden;
   return {

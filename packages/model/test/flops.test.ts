@@ -1,6 +1,6 @@
 import { createWasmDevice, scope, tensor } from '@lpr/tensor';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
-import { createDecoder, parseDecoderConfig, predictFlops } from '../src/index.ts';
+import { countParameters, createDecoder, parseDecoderConfig, predictFlops } from '../src/index.ts';
 import { familyConfig, releasedJson } from './support.ts';
 
 const device = await createWasmDevice({ threads: 1 });
@@ -42,6 +42,23 @@ describe('predictFlops', () => {
     expect(predicted.forward * batch * sequence).toBeCloseTo(flops, 3);
     expect(predicted.training).toBe(3 * predicted.forward);
     decoder.dispose();
+  });
+
+  it('counts the experts that tokens went to, layer by layer, in place of k', () => {
+    const config = familyConfig('mixtral');
+    const flops = (expertsPerToken?: readonly number[]): number =>
+      predictFlops(config, { sequence: 8, ...(expertsPerToken && { expertsPerToken }) }).experts;
+    const active = (expertsPerToken?: readonly number[]): number => countParameters(config, expertsPerToken).active;
+    // Two layers of 6 experts of three matrices of 12 x 24.
+    expect(flops([2, 2])).toBe(flops());
+    expect(flops([0.25, 5]) - flops([0, 5])).toBe(0.25 * 2 * 3 * 12 * 24);
+    expect(flops([0, 0])).toBe(0);
+    expect(active([2, 2])).toBe(active());
+    expect(active([6, 6])).toBe(countParameters(config).total);
+    expect(active([0.5, 6]) - active([0, 6])).toBe(0.5 * 3 * 12 * 24);
+    expect(() => flops([2])).toThrow(
+      'expertsPerToken: got 1 numbers, expected one for each of the 2 layers with experts',
+    );
   });
 
   it('is about twice the active parameters without the embedding, and grows with the sequence by attention alone', () => {

@@ -31,6 +31,7 @@ export type {
 export {
   checkRouter,
   createRouter,
+  expectedExperts,
   resolveRouter,
   type RouterKind,
   routerMethods,

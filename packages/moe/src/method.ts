@@ -64,6 +64,8 @@ export interface RouterMethod<Options extends { readonly kind: string }> {
   readonly rules?: OptionRules<Options>;
   readonly traits: (options: Options) => RouterTraits;
   readonly parameters: (options: Options, shape: RouterShape) => ParameterSpec[];
+  /** Experts a token where the method works as it is meant to; k unless given. */
+  readonly expectedExperts?: (options: Options, shape: Pick<RouterShape, 'experts' | 'topK'>) => number;
   /** Throws where the settings do not fit the shape. */
   readonly check?: (options: Options, shape: RouterShape) => void;
   readonly route: (core: RouterCore<Options>, x: Tensor, context: RouteContext) => Routing;

@@ -1,7 +1,7 @@
 /** Methods with a varying number of experts a token, with a table, and with cosines, against their equations. */
 import { assign, scope, tensor } from '@lpr/tensor';
 import { describe, expect, it } from 'vitest';
-import { resolveRouter, smoothStep } from '../src/index.ts';
+import { expectedExperts, resolveRouter, smoothStep } from '../src/index.ts';
 import { dispose, normal, onLogits, routed, total } from './routed.ts';
 import { device, dot, loadOf, makeRouter, mean, softmax, toMatrix, toTensor } from './support.ts';
 
@@ -132,6 +132,12 @@ describe('adamoe', () => {
     const expected = 4 * total(fractions.map((f, e) => f * mean(p.map((row) => row[e]!))));
     expect(read.losses['loadBalancing']).toBeCloseTo(expected, 5);
     dispose(router);
+  });
+
+  it('is expected to send to experts what null experts do not get of even loads', () => {
+    const shape = { experts: 12, topK: 4 };
+    expect(expectedExperts(resolveRouter('adamoe', { nullExperts: 4 }), shape)).toBe(3);
+    expect(expectedExperts(resolveRouter('remoe'), shape)).toBe(4);
   });
 });
 

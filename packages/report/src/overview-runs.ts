@@ -39,9 +39,10 @@ export function overviewRuns(
 
 function heldOutOf({ evaluation: { value: evaluation } }: RunParts): OverviewRun['heldOut'] {
   if (evaluation === undefined) return null;
-  const { evaluatedTokens: tokens, loss, perplexity, mutualInformation, mutualInformationBias, counts } = evaluation;
+  const { evaluatedTokens: tokens, loss, perplexity, usage = null, counts } = evaluation;
+  const { mutualInformation, mutualInformationBias } = evaluation;
   const information = mutualInformation === null ? null : mutualInformation - (mutualInformationBias ?? 0);
-  return { tokens, loss, perplexity, information, pValue: uniformPValue(counts, tokens) };
+  return { tokens, loss, perplexity, information, pValue: uniformPValue(counts, tokens), usage };
 }
 
 /** The newest value of each measure in a group of series. */

@@ -10,3 +10,4 @@ export * from './tables/overview.ts';
 export * from './tables/placement.ts';
 export * from './tables/table.ts';
 export * from './tables/text.ts';
+export * from './tables/usage.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  type ComparedRun,
   comparisonTable,
   latentDims,
   levelNotes,
@@ -101,6 +102,7 @@ describe('levels', () => {
 describe('a comparison', () => {
   const run = {
     ...{ testLoss: 5, evaluatedTokens: 100, information: null, tokensPerSecond: null },
+    ...{ usage: null, steps: 40, trainingFlops: null },
     mean: { gini: 0.25, minMax: 0.5, maxViolation: 0.75 },
     worst: { gini: 0.5, minMax: 0, maxViolation: 1 },
   };
@@ -127,5 +129,45 @@ describe('a comparison', () => {
     expect(lines.at(-3)).toBe('The paper');
     expect(lines.at(-2)!.trim().split(/ {2,}/)).toEqual(['theirs', '-', '0.700', '1.00e-16']);
     expect(lines.at(-1)).toMatch(/^\* The load differs from that of a uniform router: .*p < 0\.01/);
+  });
+
+  it('shows what a token used, and marks those that cost another amount than the first', () => {
+    const using = (flopsPerToken: number, empty: object = {}): Pick<ComparedRun, 'usage'> => ({
+      usage: {
+        activeParameters: 1_234_567,
+        flopsPerToken,
+        emptySlots: { dropped: 0, null: 0, inactive: 0, ...empty },
+      },
+    });
+    const common = { ...run, expertsPerToken: 1, pValue: 1, levels: null };
+    const table = comparisonTable(
+      [
+        { ...common, name: 'top-k', ...using(2e6), trainingFlops: 1e15 },
+        { ...common, name: 'lpr', ...using(2.039e6), steps: 39, trainingFlops: 0.99e15 },
+        { ...common, name: 'adamoe', ...using(1.9e6, { null: 0.123, dropped: 0.00451 }), trainingFlops: 1.35e15 },
+        { ...common, name: 'old' },
+      ],
+      { heading: 'The paper', rows: [] },
+    );
+    const lines = tableText(table).split('\n');
+    expect(lines[1]!.trim().split(/ {2,}/).slice(0, 7)).toEqual([
+      'k',
+      'active',
+      'FLOP/token',
+      'empty slots',
+      'steps',
+      'training FLOP',
+      'test loss',
+    ]);
+    expect(lines.slice(2, 6).map((line) => line.trim().split(/ {2,}/).slice(0, 7))).toEqual([
+      ['top-k', '1', '1.23M', '2M', '-', '40', '1P'],
+      ['lpr', '1', '1.23M', '2.04M', '-', '39', '990T'],
+      ['adamoe †', '1', '1.23M', '1.9M', '0.45 % dropped, 12 % null', '40', '1.35P'],
+      ['old', '1', '-', '-', '-', '40', '-'],
+    ]);
+    expect(table.notes).toEqual([
+      '† FLOPs per token differ from those of top-k by more than 2 %: adamoe -5 %. Such a method is not compared at equal cost.',
+      'FLOPs of the whole training, as it ran, differ from those of top-k by more than 2 %: adamoe +35 %.',
+    ]);
   });
 });

@@ -3,6 +3,7 @@ import {
   alignColumns,
   formatMeasure,
   formatProbability,
+  formatShort,
   formatTime,
   markdownLines,
   tableHtml,
@@ -60,6 +61,14 @@ it('hides no measure behind its decimals', () => {
     '1.27e-16',
     '0.970',
     '-',
+  ]);
+  expect([0, 820, 999.6, 644e6, 1.105e9, 2.5e20].map(formatShort)).toEqual([
+    '0',
+    '820',
+    '1000',
+    '644M',
+    '1.1B',
+    '250E',
   ]);
   expect([1, 0.999, 0.001, 0.00096].map(formatTime)).toEqual(['1.00 ms', '999.0 us', '1.0 us', '960 ns']);
 });

@@ -1,6 +1,14 @@
 /** Tables of runs: each in a row, or those of a name averaged over their seeds. */
 import { balanceMeasures } from '@lpr/metrics';
-import { formatMeasure, formatNumber, type Levels, levelsOf, rangeText, type TextTable } from '@lpr/report/tables';
+import {
+  formatMeasure,
+  formatNumber,
+  formatShort,
+  type Levels,
+  levelsOf,
+  rangeText,
+  type TextTable,
+} from '@lpr/report/tables';
 import { informationOf, namedLevels, type RunResult, type Setting } from './runs.ts';
 
 type Cell = string | number | null;
@@ -26,6 +34,8 @@ const COLUMNS: Readonly<Record<string, RunColumn>> = {
   steps: { title: 'steps', of: ({ steps }) => steps },
   experts: { title: 'experts', of: ({ experts }) => experts },
   topK: { title: 'k', of: ({ topK }) => topK },
+  active: { title: 'active', of: ({ usage }) => usage?.activeParameters ?? null, format: formatShort },
+  flops: { title: 'FLOP/token', of: ({ usage }) => usage?.flopsPerToken ?? null, format: formatShort },
   testLoss: { title: 'test loss', of: ({ testLoss }) => testLoss, format: decimals(3) },
   mutualInformation: { title: 'MI', of: informationOf, format: decimals(3) },
   tokensPerSecond: { title: 'tokens/s', of: ({ tokensPerSecond }) => tokensPerSecond, format: decimals(0) },

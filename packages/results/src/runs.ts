@@ -1,5 +1,6 @@
 /** The result of a trained run: what the run was, and what it gave on held-out text. */
 import { type ComparedRun, type Levels, type Measures, type NamedLevels, wholeTopK } from '@lpr/report/tables';
+import { type Usage, usageSchema } from '@lpr/runs/browser';
 import { z } from 'zod';
 
 export type Setting = string | number | boolean | null;
@@ -24,6 +25,10 @@ export interface RunResult {
   readonly evaluatedTokens: number;
   /** Cross entropy in nats. */
   readonly testLoss: number;
+  /** What held-out tokens used of the model; left out in results of earlier versions, as what follows. */
+  readonly usage?: Usage | undefined;
+  /** Floating-point operations of the whole training, by where its tokens went; null where that was not kept. */
+  readonly trainingFlops?: number | null | undefined;
   /** Balance by the names of the measures in `@lpr/metrics`: mean over layers, and the worst layer. */
   readonly mean: Measures;
   readonly worst: Measures | null;
@@ -67,6 +72,8 @@ export const runSchema: z.ZodType<RunResult> = z.strictObject({
   trainedTokens: count,
   evaluatedTokens: count,
   testLoss: z.number(),
+  usage: usageSchema.optional(),
+  trainingFlops: z.number().nullable().optional(),
   mean: measures,
   worst: measures.nullable(),
   pValue: z.number().nullable().optional(),
@@ -100,9 +107,11 @@ export function namedLevels(run: RunResult): NamedLevels {
 /** A run as a comparison shows it. */
 export function comparedRun(run: RunResult): ComparedRun {
   const { topK, evaluatedTokens, testLoss, mean, worst, tokensPerSecond, pValue = null } = run;
+  const { steps, usage = null, trainingFlops = null } = run;
   return {
     ...namedLevels(run),
     ...{ expertsPerToken: topK, evaluatedTokens, testLoss, mean, worst, tokensPerSecond, pValue },
+    ...{ steps, usage, trainingFlops },
     information: informationOf(run),
   };
 }

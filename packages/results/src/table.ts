@@ -16,7 +16,7 @@ export const tableSchema: z.ZodType<Table> = z
           key: z.string(),
           title: z.string(),
           decimals: z.int().min(0).optional(),
-          format: z.enum(['measure', 'milliseconds', 'probability', 'plain']).optional(),
+          format: z.enum(['measure', 'milliseconds', 'probability', 'short', 'plain']).optional(),
           beside: z.strictObject({ key: z.string(), decimals: z.int().min(0).optional() }).optional(),
         }),
       )

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { flatSettings, renderView, shareSettings } from '../src/index.ts';
+import { flatSettings, parseResult, renderView, resultText, shareSettings } from '../src/index.ts';
 import { sampleRun, sampleRuns } from './samples.ts';
 
 const view = (text: Record<string, string>) => new Map(Object.entries(text));
@@ -23,6 +23,20 @@ describe('a table of runs', () => {
       '| Qwen3-MoE-LPR |    1 |     5.000 |      0.036 | 1.667 |',
       '| Qwen3-MoE     |    0 |     4.700 |            | 1.667 |',
     ]);
+  });
+
+  it('shows what tokens used, where a run says so, and reads results that do not', () => {
+    const emptySlots = { dropped: 0, null: 0.25, inactive: 0 };
+    const usage = { activeParameters: 1.5e6, flopsPerToken: 2e6, emptySlots };
+    const stored = sampleRuns([sampleRun({ usage, trainingFlops: 1e12 }), runs[1]!]);
+    const read = parseResult(resultText(stored), 'a.json');
+    expect(read).toEqual(stored);
+    expect(renderView(read, view({ columns: 'seed; active; flops' })).slice(2)).toEqual([
+      '| 0    |   1.5M |         2M |',
+      '| 1    |        |            |',
+    ]);
+    expect(renderView(read, view({ view: 'comparison', seed: '0' })).join(' ')).toContain('25 % null');
+    expect(renderView(read, view({ view: 'comparison', seed: '1' })).join(' ')).not.toContain('FLOP');
   });
 
   it('averages over seeds, with their standard deviation, sorts, and names the levels', () => {

@@ -1,6 +1,6 @@
 /** @lpr/runs/browser: what of this package runs without a file system: types, and what follows from lines. */
 export type { Balance, Measures } from './balance.ts';
-export { type EvaluationLine, finalEvaluation } from './evaluation-line.ts';
+export { type EvaluationLine, finalEvaluation, type Usage, usageSchema } from './evaluation-line.ts';
 export { type RunFacts, settingTexts } from './facts.ts';
 export type { LoadsInfo } from './load-windows.ts';
 export { type MetricsLine, overallTokensPerSecond, type PartNorms, seriesOf, timeShares } from './metrics-line.ts';

@@ -8,6 +8,7 @@ import type { BalanceRanges } from '@lpr/metrics';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { balanceSchema } from './balance.ts';
+import { usageSchema } from './evaluation-line.ts';
 import { hasCode, writeWhole } from './files.ts';
 import { lockFolder } from './lock.ts';
 import { COMPARISON_FILES, RUN_FILES } from './names.ts';
@@ -67,6 +68,10 @@ const summarySchema = z.strictObject({
       stepTimeShares: z.record(z.string(), z.number()),
       evaluationTokens: countSchema,
       testLoss: z.number(),
+      /** On held-out text; left out where the run is of an earlier version. */
+      usage: usageSchema.optional(),
+      /** Floating-point operations of the whole training, by where its tokens went; null where loads are missing. */
+      trainingFlops: measureSchema.optional(),
       /** On held-out text; null for a model without experts. */
       balance: balanceSchema.nullable(),
       /** The probability that uniform routers make loads at least as uneven. */

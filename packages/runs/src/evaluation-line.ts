@@ -3,6 +3,24 @@ import { z } from 'zod';
 import { balanceSchema } from './balance.ts';
 import { countSchema, measureSchema, type ReadonlyDeep, stepSchema } from './plain.ts';
 
+const shareSchema = z.number().min(0).max(1);
+
+/** What a model really used of itself on held-out text, whatever k its router was set to. */
+export const usageSchema = z.strictObject({
+  /** Trained parameters that a token passed, mean over tokens: of experts those that it went to. */
+  activeParameters: z.number().min(0),
+  /** Floating-point operations of a token's forward pass, mean over tokens: matrix products alone. */
+  flopsPerToken: z.number().min(0),
+  /**
+   * Shares of the slots that routers fill (k a token, or as many as there are experts where a method takes any number)
+   * which held no expert, by reason: the expert was full, a null expert was chosen, the method used fewer.
+   */
+  emptySlots: z.strictObject({ dropped: shareSchema, null: shareSchema, inactive: shareSchema }),
+});
+
+/** What held-out tokens used of a model. */
+export type Usage = ReadonlyDeep<z.infer<typeof usageSchema>>;
+
 export const evaluationLineSchema = z.strictObject({
   /** Training steps done. */
   step: stepSchema,
@@ -24,6 +42,8 @@ export const evaluationLineSchema = z.strictObject({
    */
   mutualInformation: measureSchema,
   mutualInformationBias: measureSchema,
+  /** Left out in runs of earlier versions. */
+  usage: usageSchema.optional(),
   /** Exact loads `[layers][experts]`: token-expert pairs that each expert got. */
   counts: z
     .array(z.array(countSchema).min(1))

@@ -7,7 +7,7 @@ export * from './checkpoint.ts';
 export * from './comparison.ts';
 export { readConfig } from './config.ts';
 export { describeEnvironment, type Environment } from './environment.ts';
-export { type EvaluationLine, finalEvaluation } from './evaluation-line.ts';
+export { type EvaluationLine, finalEvaluation, type Usage, usageSchema } from './evaluation-line.ts';
 export { factsOf, leavesOf, type RunFacts, settingTexts } from './facts.ts';
 export { type FileContent, hasCode, writeWhole } from './files.ts';
 export { checkText, holdIdentity, type HeldSettings, type RunText, type TextStream } from './identity.ts';

@@ -1,6 +1,8 @@
 /** Evaluation: held-out cross entropy and exact loads. Neither the model nor the training state changes. */
 import type { Batch } from '@lpr/data';
-import type { Decoder, DecoderOutput } from '@lpr/model';
+import { expertsPerToken } from '@lpr/metrics';
+import { countParameters, type Decoder, type DecoderOutput, predictFlops } from '@lpr/model';
+import type { Usage } from '@lpr/runs';
 import { scope } from '@lpr/tensor';
 import { countLabels, readCounts, uploadBatch } from './trainer.ts';
 
@@ -17,6 +19,8 @@ export interface Evaluation extends HeldOutLoss {
   readonly domains: ReadonlyMap<string, HeldOutLoss>;
   /** Exact loads `[layers][experts]` over all tokens. */
   readonly counts: readonly Float64Array[];
+  /** What the tokens used of the model. */
+  readonly usage: Usage;
   /**
    * `[layers][experts][vocabulary]`: how often each expert got each token id, for measures of specialisation; empty
    * unless asked for.
@@ -57,7 +61,7 @@ export async function evaluate(
   batches: Iterable<Batch>,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  const sums = new EvaluationSums(decoder.plan.vocabulary);
+  const sums = new EvaluationSums(decoder);
   const { routed } = options;
   const routedTokens = new Map<string, number>();
 
@@ -75,6 +79,7 @@ export async function evaluate(
           results: Promise.all([
             output.taskLoss.item(),
             readCounts(output.counts),
+            readSlots(output),
             Promise.all(wantsExperts ? output.routings.map(({ experts }) => experts.data()) : []),
             isRouted ? readRouted(output) : null,
           ]),
@@ -87,8 +92,8 @@ export async function evaluate(
     return { batch, ...reads };
   };
   const collect = async ({ batch, results }: ReturnType<typeof record>): Promise<void> => {
-    const [loss, counts, chosen, read] = await results;
-    sums.add(batch, loss, counts);
+    const [loss, counts, slots, chosen, read] = await results;
+    sums.add(batch, loss, counts, slots);
     if (options.tokenCounts) sums.addChoices(batch, chosen as Int32Array[]);
     if (read !== null) {
       const layers = read.map((layer, i) => ({ ...layer, experts: chosen[i] as Int32Array }));
@@ -115,6 +120,22 @@ function domainOf({ domains }: Batch): string {
   return domains[0]!;
 }
 
+/** Slots that routers fill with experts, over all layers: all of them, and those that hold none by reason. */
+type Slots = Record<'all' | keyof Usage['emptySlots'], number>;
+
+async function readSlots({ routings }: DecoderOutput): Promise<Slots> {
+  const slots: Slots = {
+    all: routings.reduce((sum, { experts }) => sum + experts.size, 0),
+    dropped: 0,
+    null: 0,
+    inactive: 0,
+  };
+  const unused = routings.flatMap((routing) => routing.unused ?? []);
+  const counts = await readCounts(unused.map(({ count }) => count));
+  for (const [i, { reason }] of unused.entries()) slots[reason] += counts[i]![0]!;
+  return slots;
+}
+
 async function readRouted({
   routings,
 }: DecoderOutput): Promise<{ readonly weights: Float32Array; readonly latents: Float32Array | null }[]> {
@@ -131,19 +152,22 @@ class EvaluationSums {
   /** Tokens of all batches, and of those that count. */
   done = 0;
   tokens = 0;
-  readonly #vocabulary: number;
+  readonly #decoder: Decoder;
   readonly #domains = new Map<string, { loss: number; labels: number; tokens: number }>();
   /** Of the batches that count, by their weights. */
   #loss = 0;
   #labels = 0;
   readonly #counts: Float64Array[] = [];
   readonly #tokenCounts: Uint32Array[][] = [];
+  readonly #slots: Slots = { all: 0, dropped: 0, null: 0, inactive: 0 };
+  /** Tokens of a sequence, the same in all batches. */
+  #sequence = 0;
 
-  constructor(vocabulary: number) {
-    this.#vocabulary = vocabulary;
+  constructor(decoder: Decoder) {
+    this.#decoder = decoder;
   }
 
-  add(batch: Batch, loss: number, counts: readonly Int32Array[]): void {
+  add(batch: Batch, loss: number, counts: readonly Int32Array[], slots: Slots): void {
     const domain = domainOf(batch);
     const labels = countLabels(batch);
     const { weight = 1 } = batch;
@@ -156,6 +180,8 @@ class EvaluationSums {
     this.done += batch.inputIds.length;
     if (weight === 0) return;
     this.tokens += batch.inputIds.length;
+    this.#sequence = batch.sequenceLength;
+    for (const kind of Object.keys(slots) as (keyof Slots)[]) this.#slots[kind] += slots[kind];
     this.#loss += loss * labels * weight;
     this.#labels += labels * weight;
     for (const [layer, loads] of counts.entries()) {
@@ -169,7 +195,10 @@ class EvaluationSums {
     if (weight === 0) return;
     for (const [layer, picks] of chosen.entries()) {
       const experts = this.#counts[layer]!;
-      const byExpert = (this.#tokenCounts[layer] ??= Array.from(experts, () => new Uint32Array(this.#vocabulary)));
+      const byExpert = (this.#tokenCounts[layer] ??= Array.from(
+        experts,
+        () => new Uint32Array(this.#decoder.plan.vocabulary),
+      ));
       const slots = picks.length / inputIds.length;
       for (const [i, expert] of picks.entries()) {
         // A slot without an expert holds the number of experts.
@@ -186,7 +215,20 @@ class EvaluationSums {
         Array.from(this.#domains, ([name, { loss, labels, tokens }]) => [name, { loss: loss / labels, tokens }]),
       ),
       counts: this.#counts,
+      usage: this.#usage(),
       tokenCounts: this.#tokenCounts,
+    };
+  }
+
+  #usage(): Usage {
+    const { config } = this.#decoder;
+    const perToken = this.#counts.map((counts) => expertsPerToken([counts], this.tokens));
+    const { all, ...empty } = this.#slots;
+    const share = (slots: number): number => (all === 0 ? 0 : slots / all);
+    return {
+      activeParameters: countParameters(config, perToken).active,
+      flopsPerToken: predictFlops(config, { sequence: this.#sequence, expertsPerToken: perToken }).forward,
+      emptySlots: { dropped: share(empty.dropped), null: share(empty.null), inactive: share(empty.inactive) },
     };
   }
 }

@@ -60,7 +60,7 @@ export function isOutOfPatience(losses: readonly number[], patience: number | nu
 }
 
 function lineOf(
-  { loss, tokens: evaluatedTokens, domains, counts, tokenCounts }: Evaluation,
+  { loss, tokens: evaluatedTokens, domains, counts, usage, tokenCounts }: Evaluation,
   at: { readonly step: number; readonly tokens: number; readonly final: boolean },
 ): EvaluationLine {
   const mean = (values: readonly number[]): number | null =>
@@ -77,6 +77,7 @@ function lineOf(
     balance: counts.length === 0 ? null : balanceOf(layersReport(counts)),
     mutualInformation: mean(tokenCounts.map(mutualInformation)),
     mutualInformationBias: mean(tokenCounts.map(mutualInformationBias)),
+    usage,
     counts: counts.map((layer) => Array.from(layer)),
   };
 }

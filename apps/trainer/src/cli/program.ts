@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { addCompressionCommands } from './compression-commands.ts';
 import { addModelCommands } from './model-commands.ts';
 import { addExamples, addOutOption, addRunOptions, atLeast } from './options.ts';
+import type { CompareOptions } from '../commands/compare.ts';
 import type { RunCommandOptions } from '../commands/shared.ts';
 import type { SettingOptions } from '../settings/resolve.ts';
 
@@ -47,7 +48,12 @@ function addCompare(program: Command): Command {
       "Trains two models that differ in their router alone - the architecture's own (top-k) and --router - from the same seed on the\n" +
         'same batches, evaluates both on held-out text, prints a table, and writes summary.json and pictures in figures/.',
     )
-    .action(async (options: RunCommandOptions) => {
+    .option(
+      '--equal-flops',
+      'train each model as long as the floating-point operations of the first one (top-k, at the given steps) allow, its schedule stretched to match; ' +
+        'methods that choose how many experts they use are counted at what they aim at, and the table says what they took',
+    )
+    .action(async (options: CompareOptions) => {
       const { compare } = await import('../commands/compare.ts');
       await compare(options);
     });
@@ -56,6 +62,10 @@ function addCompare(program: Command): Command {
     ['compare --arch mixtral --seed 1', 'another architecture, another seed'],
     ['compare --router lpr-official', 'with what the released code of the paper computes'],
     ['compare --router all --steps 120', 'every routing method on one task'],
+    [
+      'compare --router all --equal-flops',
+      'the same, each with as many operations as the first in place of as many steps',
+    ],
   ]);
 }
 

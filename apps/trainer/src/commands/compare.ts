@@ -1,6 +1,7 @@
 /** `pnpm trainer compare`: several routers on one task. */
 import { join } from 'node:path';
 import { type Comparison, createComparison, finishComparison } from '../comparison/comparison.ts';
+import { withEqualFlops } from '../comparison/equal-flops.ts';
 import { UsageError } from '../cli/errors.ts';
 import { checkFits, predictionText, predictRun } from '../run/prediction.ts';
 import type { Session } from '../run/session.ts';
@@ -10,7 +11,12 @@ import { comparisonReport } from '../comparison/results.ts';
 import type { Settings } from '../settings/schema.ts';
 import { inSession, outFolder, type RunCommandOptions, shown } from './shared.ts';
 
-export async function compare(options: RunCommandOptions): Promise<void> {
+export interface CompareOptions extends RunCommandOptions {
+  /** Each run trains as long as its first one's floating-point operations allow. */
+  readonly equalFlops?: true;
+}
+
+export async function compare(options: CompareOptions): Promise<void> {
   const named = routerNames(options);
   const routers = (named === 'all' ? ROUTERS : ['top-k', ...named.split(',')]) as readonly RouterName[];
   if (new Set(routers).size < Math.max(2, routers.length)) {
@@ -19,7 +25,11 @@ export async function compare(options: RunCommandOptions): Promise<void> {
     );
   }
   const runs = new Map(routers.map((router) => [router, resolveSettings({ ...options, router }, routers)]));
-  await startComparison('compare', { runs, tables: new Map() }, options.out);
+  await startComparison(
+    'compare',
+    { runs: options.equalFlops ? withEqualFlops(runs) : runs, tables: new Map() },
+    options.out,
+  );
 }
 
 /** Says what each run of a comparison will take, then makes its folder and trains them. */

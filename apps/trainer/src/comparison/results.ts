@@ -2,6 +2,7 @@
 import {
   comparisonTable,
   formatNumber,
+  formatShort,
   markdownLines,
   modelTitle,
   runNames,
@@ -17,7 +18,7 @@ import {
   type RunResult,
 } from '@lpr/results';
 import { settingTexts, type Summary } from '@lpr/runs';
-import { predictRun, short } from '../run/prediction.ts';
+import { predictRun } from '../run/prediction.ts';
 import type { Settings } from '../settings/schema.ts';
 import type { Comparison } from './comparison.ts';
 import { PAPER_TABLES, type PaperRow } from './paper.ts';
@@ -49,6 +50,8 @@ export function runResult(
     trainedTokens: model.tokens,
     evaluatedTokens: model.evaluationTokens,
     testLoss: model.testLoss,
+    ...(model.usage && { usage: model.usage }),
+    trainingFlops: model.trainingFlops ?? null,
     mean: model.balance?.mean ?? {},
     worst: model.balance?.worst ?? null,
     pValue: model.pValue,
@@ -100,7 +103,7 @@ export function comparisonReport(comparison: Comparison, summary: Summary): stri
     ].join('\n');
   }
   const heading =
-    `Ours: ${short(first.parameters)} parameters in the first row, ${short(first.trainedTokens)} training tokens, ` +
+    `Ours: ${formatShort(first.parameters)} parameters in the first row, ${formatShort(first.trainedTokens)} training tokens, ` +
     `${formatNumber(first.evaluatedTokens, 0)} held-out tokens, where a uniform router's Gini is the floor.\n` +
     'The paper: 0.6B parameters, 100M training tokens (table 1: 1B), another corpus: for the pattern, not the values';
   const tables = paper.map((table) =>

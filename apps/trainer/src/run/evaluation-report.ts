@@ -28,7 +28,9 @@ import {
   type TableRecord,
   tableText,
   uniformPValue,
+  usageText,
 } from '@lpr/report/tables';
+import type { Usage } from '@lpr/runs';
 import { evaluate, type RoutedBatch } from '@lpr/train';
 
 /** Tokens of each domain whose routing is looked at one by one. */
@@ -61,6 +63,8 @@ export interface ModelEvaluation {
   readonly experts: number;
   /** That a token really went to, a layer; null for a model without experts. */
   readonly expertsPerToken: number | null;
+  /** What the tokens used of the model. */
+  readonly usage: Usage;
   /** Each measure's mean over layers, its worst layer, and every layer; null for a model without experts. */
   readonly mean: BalanceReport | null;
   readonly worst: BalanceReport | null;
@@ -91,7 +95,7 @@ export async function evaluateInFull(
     routed: { tokens: TRACED_TOKENS, onBatch: (batch) => routed.push(batch) },
     onProgress,
   });
-  const { loss, tokens, counts } = evaluation;
+  const { loss, tokens, counts, usage } = evaluation;
   const window = routedWindow(counts, tokens);
   const size = levelSize(window, latentDimOf(decoder));
   const levels = size === null ? null : simulateLevels(size);
@@ -108,6 +112,7 @@ export async function evaluateInFull(
     ),
     experts: window.experts,
     expertsPerToken: size === null ? null : window.expertsPerToken,
+    usage,
     ...report,
     pValues: {
       layers: counts.map((layer) => uniformPValue([layer], tokens)),
@@ -160,7 +165,7 @@ export function evaluationTables(evaluation: ModelEvaluation): TableRecord[] {
   const routing =
     expertsPerToken === null ? 'no experts' : `${experts} experts, ${shownExperts(expertsPerToken)} a token`;
   const title = `${model}: ${formatNumber(tokens, 0)} tokens of ${text} text, ${routing}`;
-  const losses = lossTable(title, evaluation, evaluation.domains);
+  const losses = { ...lossTable(title, evaluation, evaluation.domains), notes: [usageText(evaluation.usage)] };
   if (mean === null || worst === null) return [losses];
   const levels = samplingFloor === null || isotropicNull === null ? null : { samplingFloor, isotropicNull };
   const balance = balanceTable({ layers, mean, worst, pValues, levels });

@@ -1,6 +1,7 @@
 /** What a run will take, told before it starts: parameters, memory and time. */
 import { availableParallelism, totalmem } from 'node:os';
 import { countParameters, type MemoryPrediction, predictFlops, predictMemory } from '@lpr/model';
+import { formatShort } from '@lpr/report/tables';
 import { UsageError } from '../cli/errors.ts';
 import { decoderConfig } from '../settings/decoder-config.ts';
 import { formatSeconds } from '../cli/progress.ts';
@@ -52,16 +53,16 @@ export function predictRun(settings: Settings): Prediction {
 }
 
 /** Tokens that a run trains on. */
-function tokensOfRun({ data, training }: Settings): number {
+export function tokensOfRun({ data, training }: Settings): number {
   return training.steps * training.accumulation * data.batchSize * data.sequenceLength;
 }
 
 /** "4.4M parameters (1.9M active), 0.12 GiB on the device, 655k tokens, 8.1 TFLOP a thousand tokens, roughly 3m05s". */
 export function predictionText({ parameters, activeParameters, memory, tokens, flops, seconds }: Prediction): string {
   const parts = [
-    `${short(parameters)} parameters (${short(activeParameters)} active)`,
+    `${formatShort(parameters)} parameters (${formatShort(activeParameters)} active)`,
     `${gibibytes(memory.total)} on the device`,
-    `${short(tokens)} tokens`,
+    `${formatShort(tokens)} tokens`,
     `${(flops / 1e12).toPrecision(3)} TFLOP`,
   ];
   return [...parts, ...(seconds === null ? [] : [`roughly ${formatSeconds(seconds)} on this CPU`])].join(', ');
@@ -94,17 +95,4 @@ export function checkFits(settings: Settings): void {
 
 function gibibytes(bytes: number): string {
   return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
-}
-
-/** "644M", "1.11B", "820". */
-export function short(count: number): string {
-  const [value, unit] =
-    count < 1e3
-      ? [count, '']
-      : count < 1e6
-        ? [count / 1e3, 'k']
-        : count < 1e9
-          ? [count / 1e6, 'M']
-          : [count / 1e9, 'B'];
-  return `${Number(value.toPrecision(3))}${unit}`;
 }

@@ -54,6 +54,8 @@ export const adamoe: RouterMethod<AdaMoEOptions> = {
     weightSpec('weight', [experts, hidden]),
     weightSpec('null.weight', [nullExperts, hidden]),
   ],
+  // Where its loss has made all loads even, those of the null experts too.
+  expectedExperts: ({ nullExperts }, { experts, topK: k }) => (k * experts) / (experts + nullExperts),
   route({ options, experts: count, topK: k, tensor }, x, { training, part }) {
     const { nullExperts, loadBalancingWeight: weight } = options;
     const logits = concatenate([linear(x, tensor('weight')), linear(x, tensor('null.weight'))], 1);

@@ -89,6 +89,11 @@ export function routerTraits(options: RouterOptions): RouterTraits {
   return methodOf(options.kind).traits(options);
 }
 
+/** Experts that a token goes to where the method works as it is meant to, which it need not at first; k for most. */
+export function expectedExperts(options: RouterOptions, shape: Pick<RouterShape, 'experts' | 'topK'>): number {
+  return methodOf(options.kind).expectedExperts?.(options, shape) ?? shape.topK;
+}
+
 /** Throws a RangeError where the settings do not fit the shape, before any tensor is made. */
 export function checkRouter(options: RouterOptions, shape: RouterShape): void {
   checkMethod(methodOf(options.kind), options, shape);

@@ -1,8 +1,10 @@
 /** What runs have come to, evaluated or not: the table of a report, and of runs beside each other on a page. */
+import type { Usage } from '@lpr/runs/browser';
 import { type Level, type NamedLevels, levelsOf } from '../levels.ts';
 import { SIGNIFICANCE, shownExperts } from './comparison.ts';
 import { balanceCells, balanceColumns, levelCells, type Measures } from './measures.ts';
 import { filledColumns, type Row, type TableRecord } from './table.ts';
+import { USAGE_KEYS, usageCells, usageColumns } from './usage.ts';
 
 /** A run as an overview shows it; null for what is not known. */
 export interface OverviewRun extends NamedLevels {
@@ -18,6 +20,8 @@ export interface OverviewRun extends NamedLevels {
     readonly perplexity: number | null;
     readonly information: number | null;
     readonly pValue: number | null;
+    /** What its tokens used of the model; null in runs of earlier versions. */
+    readonly usage: Usage | null;
   } | null;
   /** Experts that a token really went to, a layer. */
   readonly expertsPerToken: number | null;
@@ -38,6 +42,7 @@ export function overviewTable(runs: readonly OverviewRun[]): TableRecord {
       trainingLoss: run.trainingLoss,
       perplexity: heldOut?.perplexity ?? null,
       topK: shownExperts(expertsPerToken),
+      ...usageCells(heldOut?.usage ?? null),
       ...balanceCells(mean, worst),
       pValue: heldOut?.pValue ?? null,
       information: heldOut?.information ?? null,
@@ -50,6 +55,7 @@ export function overviewTable(runs: readonly OverviewRun[]): TableRecord {
     { key: 'folder', title: 'folder' },
     { key: 'router', title: 'router' },
     { key: 'topK', title: 'k', format: 'plain' as const },
+    ...usageColumns(),
     { key: 'testLoss', title: 'test loss', decimals: 4 },
     ...balanceColumns('short'),
     { key: 'pValue', title: 'p', format: 'probability' as const },
@@ -60,7 +66,7 @@ export function overviewTable(runs: readonly OverviewRun[]): TableRecord {
     { key: 'step', title: 'step', decimals: 0 },
     { key: 'speed', title: 'tokens/s', decimals: 0 },
   ];
-  const optional = ['folder', 'tokens', 'trainingLoss', 'perplexity', 'pValue', 'information', 'speed'];
+  const optional = ['folder', ...USAGE_KEYS, 'tokens', 'trainingLoss', 'perplexity', 'pValue', 'information', 'speed'];
   return {
     title: runs.every(({ heldOut }) => heldOut !== null) ? 'Runs on held-out text' : 'Runs',
     columns: filledColumns(columns, optional, rows),

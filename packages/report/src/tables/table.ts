@@ -14,8 +14,8 @@ export interface Column {
   readonly meaning?: string | undefined;
   /** Numbers are printed with so many, thousands set apart; without it and `format`, as they are. */
   readonly decimals?: number | undefined;
-  /** As `formatMeasure`, `formatTime` or `formatProbability`; `plain`: a number as it is. */
-  readonly format?: 'measure' | 'milliseconds' | 'probability' | 'plain' | undefined;
+  /** As `formatMeasure`, `formatTime`, `formatProbability` or `formatShort`; `plain`: a number as it is. */
+  readonly format?: 'measure' | 'milliseconds' | 'probability' | 'short' | 'plain' | undefined;
   /**
    * The key of another number of the row, printed behind it in brackets; with the column's format unless it has
    * decimals.
@@ -84,6 +84,7 @@ function numberText({ format, decimals }: Column, value: number): string {
   if (format === 'measure') return formatMeasure(value, decimals);
   if (format === 'milliseconds') return formatTime(value);
   if (format === 'probability') return formatProbability(value);
+  if (format === 'short') return formatShort(value);
   return decimals === undefined ? String(value) : formatNumber(value, decimals);
 }
 
@@ -95,6 +96,14 @@ export function rangeText({ mean, low, high }: MeasureRange, text: (value: numbe
 /** `1,234.5` */
 export function formatNumber(value: number, decimals: number): string {
   return value.toLocaleString('en', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+}
+
+const UNITS = ['', 'k', 'M', 'B', 'T', 'P', 'E'];
+
+/** Three digits and a unit: `644M`, `1.11B`, `820`. */
+export function formatShort(value: number): string {
+  const unit = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(Math.abs(value)) / 3)));
+  return `${Number((value / 1e3 ** unit).toPrecision(3))}${UNITS[unit]}`;
 }
 
 /** A measure with its decimals, or powers of ten where these would hide it; a dash where there is none. */
