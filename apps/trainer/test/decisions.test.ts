@@ -78,17 +78,17 @@ describe('a preset with a router', () => {
     ]);
   });
 
-  it('of the paper has a counterpart for every architecture, with its own router and with LPR', () => {
+  it.each(['paper', 'paper-0.1b'])('of %s has a counterpart for every architecture and router', (group) => {
     const counterparts = ARCHITECTURES.flatMap((architecture) =>
       (['top-k', 'lpr'] as const).map((router) => [architecture, router] as const),
     ).map(([architecture, router]) => {
-      const name = counterpartOf('paper/mixtral', architecture, router);
+      const name = counterpartOf(`${group}/mixtral`, architecture, router);
       expect(PRESETS[name]).toMatchObject({ architecture, router: router === 'lpr' ? 'lpr-official' : 'top-k' });
       return name;
     });
     expect(counterparts.toSorted()).toEqual(
       Object.keys(PRESETS)
-        .filter((name) => name.startsWith('paper/'))
+        .filter((name) => name.startsWith(`${group}/`))
         .toSorted(),
     );
     expect(counterpartOf('tiny', 'mixtral', 'lpr')).toBe('tiny');

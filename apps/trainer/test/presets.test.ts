@@ -29,6 +29,45 @@ describe('the paper presets', () => {
     expect((counts.activeWithoutEmbeddings + averages) / 1e6).toBeCloseTo(active, 2);
   });
 
+  it.each(['qwen3-moe', 'mixtral', 'deepseek-v3'] as const)(
+    'of 0.1B are those of 0.6B at a quarter of the width: %s',
+    (architecture) => {
+      for (const router of ['', '-lpr']) {
+        const [small, large] = [`paper-0.1b/${architecture}${router}`, `paper/${architecture}${router}`].map(
+          (preset) => {
+            const { size, training, data, router: own, lpr } = settingsOf(preset);
+            return { size, training, data, own, lpr };
+          },
+        );
+        const { total, totalWithoutEmbeddings } = countParameters(
+          decoderConfig(settingsOf(`paper-0.1b/${architecture}${router}`), small!.size.vocabulary),
+        );
+        expect(total / 1e6).toBeGreaterThan(97);
+        expect(total / 1e6).toBeLessThan(100);
+        // Embedding and head.
+        expect(total - totalWithoutEmbeddings).toBe(2 * 151_936 * 256);
+        expect(small!.size).toMatchObject({ layers: 6, experts: 128, topK: 8, headDim: large!.size.headDim });
+        for (const field of ['hidden', 'heads', 'keyValueHeads'] as const) {
+          expect(4 * small!.size[field], field).toBe(large!.size[field]);
+        }
+        expect(Math.round(4 * small!.size.expertWidth) - large!.size.expertWidth).toBeLessThan(4);
+        expect([small!.own, small!.lpr]).toEqual([large!.own, large!.lpr]);
+        expect({ ...small!.training, steps: 4_000 }).toEqual(large!.training);
+        expect(small!.data.batchSize).toBe(large!.data.batchSize);
+      }
+      expect(predictRun(settingsOf(`paper-0.1b/${architecture}`)).tokens / 1e8).toBeCloseTo(1, 2);
+    },
+  );
+
+  it('of 0.1B count what a naive sum over their matrices gives', () => {
+    const settings = settingsOf('paper-0.1b/qwen3-moe');
+    const [vocabulary, hidden, layers, experts] = [151_936, 256, 6, 128];
+    const attention = hidden * 4 * 128 + 2 * hidden * 128 + 4 * 128 * hidden + 2 * 128;
+    const layer = attention + experts * hidden + experts * 3 * hidden * 32 + 2 * hidden;
+    const counts = countParameters(decoderConfig(settings, settings.size.vocabulary));
+    expect(counts.total).toBe(2 * vocabulary * hidden + layers * layer + hidden);
+  });
+
   it.each(['paper/qwen3-moe', 'paper/mixtral-lpr'])('%s trains on 4,000 steps of 270 sequences', (preset) => {
     expect(predictRun(settingsOf(preset)).tokens).toBe(4_000 * 270 * 1024);
   });

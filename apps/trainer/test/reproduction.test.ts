@@ -21,13 +21,13 @@ function options(given: Partial<SettingOptions> = {}): SettingOptions {
 describe('the runs of the tables', () => {
   it.each(['lpr', 'lpr-paper', 'lpr-official'])('are as many as differ, with %s', (router) => {
     const { runs, tables } = reproductionOf(ALL, options({ router }));
-    expect([...tables.keys()]).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect([...tables.keys()]).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
     for (const [table, names] of tables) expect(names).toHaveLength(PAPER_TABLES[table].rows.length);
     expect(new Set([...tables.values()].flat())).toEqual(new Set(runs.keys()));
     const different = new Set(Array.from(runs.values(), (settings) => JSON.stringify(settings)));
     expect(different.size).toBe(runs.size);
-    // The five tables around the whole of LPR share its run.
-    for (const table of [2, 3, 4, 6, 7] as const) expect(tables.get(table)).toContain(router);
+    // The six tables around the whole of LPR share its run.
+    for (const table of [2, 3, 4, 6, 7, 8] as const) expect(tables.get(table)).toContain(router);
     expect(runs.get(router)).toEqual(resolveSettings(options({ router })));
   });
 
@@ -63,6 +63,40 @@ describe('the runs of the tables', () => {
     expect(latentPrototypePresets.official.prototypeStart).toBe('normal');
   });
 
+  it("train 100M tokens a row at the paper's size, but for table 1, unless asked otherwise", () => {
+    const stepsOf = (table: PaperTableNumber, given: Partial<SettingOptions> = {}): Set<number> => {
+      const { runs } = reproductionOf([table], options({ preset: 'paper/qwen3-moe-lpr', ...given }));
+      return new Set(Array.from(runs.values(), ({ training }) => training.steps));
+    };
+    const { data, training } = resolveSettings(options({ preset: 'paper/qwen3-moe-lpr' }));
+    expect((362 * training.accumulation * data.batchSize * data.sequenceLength) / 1e8).toBeCloseTo(1, 2);
+    expect(stepsOf(1)).toEqual(new Set([4_000]));
+    for (const table of [2, 3, 4, 5, 6, 7, 8] as const) expect(stepsOf(table)).toEqual(new Set([362]));
+    expect(stepsOf(2, { steps: 4_000 })).toEqual(new Set([4_000]));
+    expect(stepsOf(2, { set: ['training.steps=4000'] })).toEqual(new Set([4_000]));
+    expect(stepsOf(2, { steps: 7 })).toEqual(new Set([7]));
+    expect(stepsOf(2, { preset: 'paper-0.1b/mixtral-lpr' })).toEqual(new Set([362]));
+    expect(stepsOf(2, { preset: 'quick' })).toEqual(new Set([320]));
+    // So the whole of LPR is another run there than in table 1.
+    const { tables } = reproductionOf([1, 2], options({ preset: 'paper/qwen3-moe-lpr' }));
+    expect(tables.get(2)![0]).toBe('lpr-official,steps=362');
+  });
+
+  it('set what table 8 names', () => {
+    const { runs, tables } = reproductionOf([8], options());
+    expect(tables.get(8)).toEqual([
+      'lpr',
+      'lpr,ema=hard',
+      'lpr,ema=soft',
+      'lpr,ema=official,emaDecay=0.8',
+      'lpr,unitBallConstraint=true',
+      'lpr',
+      'lpr,prototypeStart=normal',
+      'lpr,prototypeStart=orthogonal',
+    ]);
+    expect(runs.get('lpr,ema=hard')!.lpr).toMatchObject({ ema: 'hard', emaDecay: 0.9 });
+  });
+
   it('are the same where a file names the preset', () => {
     const { preset: _, ...rest } = options({ config: [presetFile] });
     expect(reproductionOf([1], rest)).toEqual(reproductionOf([1], options({ preset: 'paper/mixtral-lpr' })));
@@ -82,7 +116,7 @@ describe('the runs of the tables', () => {
 
   it('are those of the tables that were named, or a clear error', () => {
     expect(tableNumbers(['3', '1', '3'])).toEqual([3, 1] satisfies PaperTableNumber[]);
-    expect(() => tableNumbers(['8'])).toThrow('unknown table "8". Known: 1, 2, 3, 4, 5, 6, 7, all');
+    expect(() => tableNumbers(['9'])).toThrow('unknown table "9". Known: 1, 2, 3, 4, 5, 6, 7, 8, all');
     expect(() => reproductionOf([2], options({ router: 'switch' }))).toThrow(
       '--router switch: the tables are about LPR; name one of its formulations: lpr, lpr-paper, lpr-official',
     );

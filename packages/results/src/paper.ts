@@ -3,11 +3,13 @@ import { z } from 'zod';
 import { type comparisonTable, formatMeasure, formatNumber, type TextTable } from '@lpr/report/tables';
 import type { RunResult } from './runs.ts';
 
-/** Test loss is null where the paper gives none. */
+/** null where the paper gives none. */
 export interface PaperMeasures {
   readonly testLoss: number | null;
-  readonly gini: number;
-  readonly minMax: number;
+  readonly gini: number | null;
+  readonly minMax: number | null;
+  /** Variance of the loads, in squared tokens, of a number of tokens of its own. */
+  readonly variance?: number | undefined;
 }
 
 export interface PaperTableResult {
@@ -25,8 +27,9 @@ export const paperTableSchema: z.ZodType<PaperTableResult> = z.strictObject({
       title: z.string(),
       run: z.string().nullable(),
       testLoss: z.number().nullable(),
-      gini: z.number(),
-      minMax: z.number(),
+      gini: z.number().nullable(),
+      minMax: z.number().nullable(),
+      variance: z.number().optional(),
     }),
   ),
 });
@@ -48,15 +51,19 @@ export function paperTable({ number, rows }: PaperTableResult, runs: readonly Ru
   const ours = rows.map(({ run: name }) => {
     const run = runs.find((each) => each.name === name);
     if (run === undefined) throw new RangeError(`table ${number} names the run "${name}", which is not there`);
-    const { gini = null, minMax = null } = run.mean;
-    const { gini: floor = null } = run.samplingFloor;
-    return { testLoss: run.testLoss, gini, minMax, floor: typeof floor === 'object' ? (floor?.mean ?? null) : floor };
+    const { gini = null, minMax = null, variance = null, coefficientOfVariation: variation = null } = run.mean;
+    const { gini: level = null } = run.samplingFloor;
+    const floor = typeof level === 'object' ? (level?.mean ?? null) : level;
+    return { testLoss: run.testLoss, gini, minMax, floor, variance, variation };
   });
+  const hasVariance = rows.some(({ variance }) => variance !== undefined);
   const lines = rows.map((row, i) => [
     row.title,
     ...measuresText(ours[i]!),
     formatMeasure(ours[i]!.floor),
+    ...(hasVariance ? [varianceText(ours[i]!.variance), formatMeasure(ours[i]!.variation)] : []),
     ...measuresText(row),
+    ...(hasVariance ? [varianceText(row.variance ?? null)] : []),
   ]);
   const ranks = (['testLoss', 'gini', 'minMax'] as const).map((key) => {
     const correlation = rankCorrelation(
@@ -65,14 +72,22 @@ export function paperTable({ number, rows }: PaperTableResult, runs: readonly Ru
     );
     return correlation === null ? '-' : correlation.toFixed(2);
   });
+  const head = ['', 'test loss', 'Gini', 'min-max', 'floor'];
+  const paperHead = ['paper: loss', 'Gini', 'min-max'];
+  const allHeads = hasVariance ? [...head, 'variance', 'CV', ...paperHead, 'variance'] : [...head, ...paperHead];
   return {
-    head: ['', 'test loss', 'Gini', 'min-max', 'floor', 'paper: loss', 'Gini', 'min-max'],
-    rows: [...lines, ['rank correlation', ...ranks, '', '', '', '']],
-    numeric: Array.from({ length: 8 }, (_, i) => i > 0),
+    head: allHeads,
+    rows: [...lines, ['rank correlation', ...ranks, ...allHeads.slice(4).map(() => '')]],
+    numeric: allHeads.map((_, i) => i > 0),
   };
 }
 
-function measuresText({ testLoss, gini, minMax }: { readonly [Key in keyof PaperMeasures]: number | null }): string[] {
+/** "6.19e4": it spans orders of magnitude. */
+function varianceText(variance: number | null): string {
+  return variance === null ? '-' : variance.toExponential(2).replace('+', '');
+}
+
+function measuresText({ testLoss, gini, minMax }: Omit<PaperMeasures, 'variance'>): string[] {
   return [testLoss === null ? '-' : formatNumber(testLoss, 3), formatMeasure(gini), formatMeasure(minMax)];
 }
 

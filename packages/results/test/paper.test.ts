@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { paperTable, rankCorrelation, renderView } from '../src/index.ts';
+import { paperTable, parseResult, rankCorrelation, renderView, resultText } from '../src/index.ts';
 import { sampleRun, sampleRuns } from './samples.ts';
 
 const table = {
@@ -40,6 +40,39 @@ it("stands beside the paper's, with the correlation of the ranks", () => {
     ['512-8', '5.400', '0.100', '0.500', '0.020', '-', '0.249', '9.30e-22'],
     ['rank correlation', '-', '0.00', '0.00', '', '', '', ''],
   ]);
+});
+
+it('has the variance of the loads where the paper reports one, and no order without its numbers', () => {
+  const [a, b, c] = table.rows as [PaperRow, PaperRow, PaperRow];
+  type PaperRow = (typeof table.rows)[number];
+  const loaded = [
+    sampleRun({ name: 'a', mean: { gini: 0.1, minMax: 0.5, variance: 14_400, coefficientOfVariation: 0.6 } }),
+    sampleRun({ name: 'b', mean: { gini: 0.2, minMax: 0 } }),
+  ];
+  const withVariance = paperTable({ ...table, rows: [a, b, { ...c, variance: 61_900 }] }, loaded);
+  expect(withVariance.head.slice(4)).toEqual(['floor', 'variance', 'CV', 'paper: loss', 'Gini', 'min-max', 'variance']);
+  expect(withVariance.rows.map((row) => [row[5], row[6], row[10]])).toEqual([
+    ['1.44e4', '0.600', '-'],
+    ['-', '-', '-'],
+    ['1.44e4', '0.600', '6.19e4'],
+    ['', '', ''],
+  ]);
+  const none = { testLoss: null, gini: null, minMax: null };
+  const unreported = paperTable({ ...table, rows: table.rows.map((row) => ({ ...row, ...none })) }, runs);
+  expect(unreported.rows[0]!.slice(5)).toEqual(['-', '-', '-']);
+  expect(unreported.rows.at(-1)!.slice(0, 4)).toEqual(['rank correlation', '-', '-', '-']);
+  const stored = sampleRuns(loaded, {
+    paper: [
+      {
+        ...table,
+        rows: [
+          { ...a, ...none },
+          { ...b, variance: 1 },
+        ],
+      },
+    ],
+  });
+  expect(parseResult(resultText(stored), 'a.json')).toEqual(stored);
 });
 
 it('names the table or the run that is not there', () => {

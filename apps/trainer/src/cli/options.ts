@@ -10,7 +10,10 @@ export function addRunOptions(command: Command): Command {
     .filter(([name]) => !name.includes('/'))
     .map(([name, { description }]) => `${name} (${description})`);
   return command
-    .option('--preset <name>', `${presets.join('; ')}; paper/... (trainer config presets lists all) (default: quick)`)
+    .option(
+      '--preset <name>',
+      `${presets.join('; ')}; paper/..., paper-0.1b/... (trainer config presets lists all) (default: quick)`,
+    )
     .addOption(
       repeatable(
         '--config <file>',

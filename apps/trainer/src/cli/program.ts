@@ -90,16 +90,17 @@ function addReproduce(program: Command): void {
     .description(
       'Trains what tables of the paper (arXiv 2506.21328) compare, at the size that the preset gives, on the same text from the same seed, and\n' +
         "prints the results beside the paper's: 1 architectures, 2 components, 3 latent width, 4 strength, 5 numbers of experts, 6 measures of\n" +
-        'diversity, 7 measures of likeness. Rows that are alike are trained once.',
+        'diversity, 7 measures of likeness, 8 moving averages, unit ball and starts of the prototypes, after its hyperparameters beside ours. Rows\n' +
+        "that are alike are trained once. At the paper's size each row but those of table 1 gets 100M tokens, as there.",
     )
-    .argument('<table...>', '1 to 7, or all')
+    .argument('<table...>', '1 to 8, or all')
     .action(async (tables: readonly string[], options: RunCommandOptions) => {
       const { reproduce } = await import('../commands/reproduce.ts');
       await reproduce(tables, options);
     });
   addExamples(command, [
     ['reproduce 2', 'what each component of LPR contributes'],
-    ['reproduce all --steps 160', 'all seven tables'],
+    ['reproduce all --steps 160', 'all eight tables'],
     ['reproduce 3 4 --router lpr-official --seed 1', 'as the released code computes it'],
     ['reproduce 2 --preset paper/qwen3-moe-lpr --device gpu', "at the paper's size"],
   ]);

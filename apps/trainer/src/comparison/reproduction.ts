@@ -2,7 +2,7 @@
 import type { LatentPrototypeOptions } from '@lpr/moe';
 import type { Comparison } from './comparison.ts';
 import { UsageError } from '../cli/errors.ts';
-import { counterpartOf } from '../settings/decisions.ts';
+import { ABLATION_STEPS, counterpartOf, PRESETS } from '../settings/decisions.ts';
 import { PAPER_TABLES, type PaperRow, type PaperTableNumber } from './paper.ts';
 import { presetName, resolveSettings, routerNames, type SettingOptions } from '../settings/resolve.ts';
 import { FORMULATIONS, type RouterName } from '../settings/routers.ts';
@@ -37,7 +37,7 @@ export function reproductionOf(numbers: readonly PaperTableNumber[], options: Se
   const tables = new Map<PaperTableNumber, readonly string[]>();
   for (const number of numbers) {
     const names = PAPER_TABLES[number].rows.map((row) => {
-      const { name, settings } = runOf(row, router, options);
+      const { name, settings } = runOf(row, router, options, number);
       runs.set(name, settings);
       return name;
     });
@@ -49,7 +49,12 @@ export function reproductionOf(numbers: readonly PaperTableNumber[], options: Se
 /**
  * A row's settings, and what tells them from those that the options name: "lpr", "lpr,latentDim=4", "mixtral,top-k".
  */
-function runOf(row: PaperRow, formulation: RouterName, options: SettingOptions): { name: string; settings: Settings } {
+function runOf(
+  row: PaperRow,
+  formulation: RouterName,
+  options: SettingOptions,
+  table: PaperTableNumber,
+): { name: string; settings: Settings } {
   const { architecture } = resolveSettings(options);
   const { architecture: arch = architecture } = row;
   const router = row.isOwnRouter ? 'top-k' : formulation;
@@ -59,13 +64,32 @@ function runOf(row: PaperRow, formulation: RouterName, options: SettingOptions):
     resolveSettings({ ...options, preset, arch, router, set: [...options.set, ...set] }, [router, formulation]);
   const before = resolve([]);
   const { lpr, size } = changesOf(row, before);
-  const changes = [...changed('lpr', lpr, before.lpr), ...changed('size', size, before.size)];
+  const training = table === 1 ? {} : ablationTraining(preset, options, before);
+  const changes = [
+    ...changed('lpr', lpr, before.lpr),
+    ...changed('size', size, before.size),
+    ...changed('training', training, before.training),
+  ];
   const words = [
     ...(arch === architecture ? [] : [arch]),
     router,
     ...changes.map((change) => change.slice(change.indexOf('.') + 1)),
   ];
   return { name: words.join(','), settings: resolve(changes) };
+}
+
+/**
+ * The paper trains 1B tokens for table 1, which is what presets of its models do, and 100M for a row of the others:
+ * those get that many steps, unless somebody asked for a number of steps.
+ */
+function ablationTraining(
+  preset: string,
+  { steps, set }: SettingOptions,
+  { training }: Settings,
+): Partial<Settings['training']> {
+  const isAsked = steps !== undefined || set.some((assignment) => assignment.startsWith('training.steps='));
+  const isPapers = preset.startsWith('paper/') && training.steps === PRESETS[preset]!.training.steps;
+  return isPapers && !isAsked ? { steps: ABLATION_STEPS } : {};
 }
 
 function changesOf(

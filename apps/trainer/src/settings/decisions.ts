@@ -110,13 +110,12 @@ const ADDRESSES = { sources: [{ type: 'state-of-the-union' }], tokenizer: 'train
 /** Evaluation at the end alone, with traces for pictures of specialisation. */
 const AT_THE_END = { sources: [], every: null, patience: null, traceTokens: 4096 } as const;
 
-/** A little more than the training of the paper reads. */
+/** Its tokens are a little more than the training reads. */
 const FINE_WEB = {
   type: 'hub',
   dataset: 'HuggingFaceFW/fineweb',
   config: 'sample-100BT',
   domain: 'fineweb',
-  maxTokens: 1.12e9,
 } as const;
 
 /** The validation text, of which the evaluation reads as much as it wants. */
@@ -139,10 +138,12 @@ interface PaperModel {
   readonly alignmentWeight: number;
 }
 
+type PaperModels = Readonly<Record<Architecture, PaperModel>>;
+
 const PAPER_SIZE = { vocabulary: 151_936, hidden: 1024, layers: 6, experts: 128, topK: 8, expertWidth: 128 } as const;
 
 /** The 0.6B models of the LPR paper (table 8), with the sizes of the released configs. */
-const PAPER_MODELS: Readonly<Record<Architecture, PaperModel>> = {
+const PAPER_MODELS: PaperModels = {
   'qwen3-moe': {
     size: { ...PAPER_SIZE, heads: 16, keyValueHeads: 4, headDim: 128 },
     // The weights of the chosen experts are left as the softmax has them.
@@ -171,30 +172,87 @@ const PAPER_MODELS: Readonly<Record<Architecture, PaperModel>> = {
   },
 };
 
+const QUARTER_SIZE = { ...PAPER_SIZE, hidden: 256, expertWidth: 32 } as const;
+
+/**
+ * Of 0.1B parameters, which the paper names without their sizes: those above with a quarter of the width, the heads and
+ * the width of an expert; layers, experts and vocabulary, which makes four fifths of them, stay.
+ */
+const QUARTER_MODELS: PaperModels = {
+  'qwen3-moe': {
+    ...PAPER_MODELS['qwen3-moe'],
+    size: { ...QUARTER_SIZE, heads: 4, keyValueHeads: 1, headDim: 128 },
+  },
+  mixtral: {
+    ...PAPER_MODELS.mixtral,
+    size: { ...QUARTER_SIZE, heads: 4, keyValueHeads: 1, headDim: 64 },
+  },
+  'deepseek-v3': {
+    ...PAPER_MODELS['deepseek-v3'],
+    size: { ...QUARTER_SIZE, heads: 2, keyValueHeads: 2, headDim: 64, expertWidth: 28 },
+    model: { ...PAPER_MODELS['deepseek-v3'].model, q_lora_rank: 384, kv_lora_rank: 128 },
+  },
+};
+
+/** What the paper trains: its 0.6B models on 1B tokens for table 1, and on 100M for the others. */
+interface PaperTraining {
+  readonly name: string;
+  readonly models: PaperModels;
+  /** Of 270 sequences of 1,024 tokens. */
+  readonly steps: number;
+  readonly maxTokens: number;
+  readonly tokens: string;
+}
+
+/** Steps that make 100M tokens: what each row but those of table 1 is trained for in the paper. */
+export const ABLATION_STEPS = 362;
+
+const LARGE: PaperTraining = {
+  name: "the paper's 0.6B",
+  models: PAPER_MODELS,
+  steps: 4_000,
+  maxTokens: 1.12e9,
+  tokens: '1.1B tokens',
+};
+const QUARTER: PaperTraining = {
+  name: 'a quarter-width, 0.1B',
+  models: QUARTER_MODELS,
+  steps: ABLATION_STEPS,
+  maxTokens: 1.02e8,
+  tokens: '100M tokens',
+};
+
 /** Both make 270 sequences a step. */
 const WIDE = { batchSize: 10, accumulation: 27 } as const;
 const LONG = { batchSize: 15, accumulation: 18 } as const;
 
-/** A model of the paper with its training: 4,000 steps of 270 sequences of 1,024 tokens. */
+/** A model of the paper with its training. */
 function paperPreset(
+  { name, models, steps, maxTokens, tokens }: PaperTraining,
   architecture: Architecture,
   router: 'top-k' | 'lpr-official',
   { batchSize, accumulation }: Pick<Settings['data'], 'batchSize'> & Pick<Settings['training'], 'accumulation'>,
 ): Preset {
-  const { size, model, alignmentWeight } = PAPER_MODELS[architecture];
+  const { size, model, alignmentWeight } = models[architecture];
   const title = architectureTitle(architecture);
   // The released code adds up over micro-batches what its routers add to the loss. Nothing else here does.
   const released = { accumulatedTerms: 'sum' } as const;
   return {
-    description: `the paper's 0.6B ${title}${router === 'top-k' ? '' : '-LPR as the released code computes it'}: 1.1B tokens, for a GPU`,
+    description: `${name} ${title}${router === 'top-k' ? '' : '-LPR as the released code computes it'}: ${tokens}, for a GPU`,
     architecture,
     router,
     size,
     model,
-    data: { sources: [FINE_WEB], tokenizer: 'qwen3', heldOutFraction: 0, batchSize, sequenceLength: 1024 },
+    data: {
+      sources: [{ ...FINE_WEB, maxTokens }],
+      tokenizer: 'qwen3',
+      heldOutFraction: 0,
+      batchSize,
+      sequenceLength: 1024,
+    },
     training: {
       ...PAPER_TRAINING,
-      steps: 4_000,
+      steps,
       learningRate: 0.001,
       accumulation,
       logEvery: 10,
@@ -206,6 +264,18 @@ function paperPreset(
       'lpr-official': { training: released, lpr: { alignmentWeight } },
     },
   };
+}
+
+/** Those of a size, with their own routers and with LPR, below a name of their own. */
+function paperPresets(group: string, training: PaperTraining): Record<string, Preset> {
+  const own = { 'qwen3-moe': LONG, mixtral: WIDE, 'deepseek-v3': LONG };
+  const withLpr = { 'qwen3-moe': WIDE, mixtral: WIDE, 'deepseek-v3': LONG };
+  return Object.fromEntries(
+    (Object.keys(own) as Architecture[]).flatMap((architecture) => [
+      [`${group}/${architecture}`, paperPreset(training, architecture, 'top-k', own[architecture])],
+      [`${group}/${architecture}-lpr`, paperPreset(training, architecture, 'lpr-official', withLpr[architecture])],
+    ]),
+  );
 }
 
 export const PRESETS: Readonly<Record<string, Preset>> = {
@@ -281,16 +351,15 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
     training: { ...PAPER_TRAINING, steps: 10_000, learningRate: 0.001, logEvery: 50, checkpointEvery: 500 },
     evaluation: { tokens: 102_400, batchSize: 4, ...AT_THE_END },
   },
-  'paper/qwen3-moe': paperPreset('qwen3-moe', 'top-k', LONG),
-  'paper/qwen3-moe-lpr': paperPreset('qwen3-moe', 'lpr-official', WIDE),
-  'paper/mixtral': paperPreset('mixtral', 'top-k', WIDE),
-  'paper/mixtral-lpr': paperPreset('mixtral', 'lpr-official', WIDE),
-  'paper/deepseek-v3': paperPreset('deepseek-v3', 'top-k', LONG),
-  'paper/deepseek-v3-lpr': paperPreset('deepseek-v3', 'lpr-official', LONG),
+  ...paperPresets('paper', LARGE),
+  ...paperPresets('paper-0.1b', QUARTER),
 };
 
-/** A preset's counterpart for a router and an architecture among the six of the paper; another preset serves all. */
+/**
+ * A preset's counterpart for a router and an architecture among the six of the paper of its size; another preset serves
+ * all.
+ */
 export function counterpartOf(preset: string, architecture: Architecture, router: RouterName): string {
-  if (!preset.startsWith('paper/')) return preset;
-  return `paper/${architecture}${router === 'top-k' ? '' : '-lpr'}`;
+  const [group, name] = preset.split('/');
+  return name === undefined ? preset : `${group}/${architecture}${router === 'top-k' ? '' : '-lpr'}`;
 }
