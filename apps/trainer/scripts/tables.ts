@@ -8,7 +8,10 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type RunsResult, shareSettings } from '@lpr/results';
 import { differenceLines, readResult, staleDocuments, writeResult } from '@lpr/results/node';
+import { describeEnvironment } from '@lpr/runs';
+import { createDevice } from '@lpr/tensor';
 import { collectResults } from '../src/comparison/collect.ts';
+import { COMPUTED } from '../src/comparison/computed.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 
@@ -16,7 +19,8 @@ const HELP = `pnpm tables                              makes the tables of all M
 pnpm tables --check                      says which tables differ, and changes nothing
 pnpm tables collect FOLDER... --out FILE stores finished runs and comparisons as a result
     --about TEXT      what it is; kept from FILE where that is there
-    --command TEXT    what made it, once or several times; kept likewise`;
+    --command TEXT    what made it, once or several times; kept likewise
+pnpm tables compute                      computes anew what needs no training: ${Object.keys(COMPUTED).join(', ')}`;
 
 /** Makes all tables anew, or says which differ. */
 async function rewrite(check: boolean): Promise<void> {
@@ -52,6 +56,25 @@ async function collect(folders: readonly string[], out: string, given: Given): P
   console.log(`${out}: ${runs.length} runs; \`pnpm tables\` shows them`);
 }
 
+/** Computes the results that need no training. */
+async function compute(): Promise<void> {
+  const device = await createDevice('wasm');
+  const { cpu, node, threads } = describeEnvironment(device, {});
+  for (const [name, { about, tables }] of Object.entries(COMPUTED)) {
+    const out = join(ROOT, 'docs', 'results', `${name}.json`);
+    await writeResult(out, {
+      kind: 'tables',
+      about,
+      commands: ['pnpm tables compute'],
+      when: new Date().toISOString().slice(0, 10),
+      machine: { cpu, node, threads },
+      tables: await tables(device),
+    });
+    console.log(`${out}; \`pnpm tables\` shows it`);
+  }
+  await device.dispose();
+}
+
 interface Given {
   readonly about?: string | undefined;
   readonly command?: readonly string[] | undefined;
@@ -73,6 +96,7 @@ const [command, ...folders] = positionals;
 try {
   if (values.help) console.log(HELP);
   else if (command === undefined) await rewrite(values.check);
+  else if (command === 'compute' && folders.length === 0) await compute();
   else if (command === 'collect' && values.out !== undefined) await collect(folders, values.out, values);
   else throw new Error(HELP);
 } catch (error) {

@@ -43,7 +43,8 @@ export function publishedRows(rows: PaperTableResult['rows']): Parameters<typeof
 }
 
 /**
- * Ours and the paper's side by side. In the last row, Spearman's rank correlation of each column.
+ * Ours and the paper's side by side. In the last row, Spearman's rank correlation of each column. Ours alone where the
+ * paper reports none.
  *
  * @throws RangeError when a row's run is not among the runs
  */
@@ -57,14 +58,25 @@ export function paperTable({ number, rows }: PaperTableResult, runs: readonly Ru
     return { testLoss: run.testLoss, gini, minMax, floor, variance, variation };
   });
   const hasVariance = rows.some(({ variance }) => variance !== undefined);
+  const isReported = rows.some(({ testLoss, gini, minMax }) =>
+    [testLoss, gini, minMax].some((value) => value !== null),
+  );
   const lines = rows.map((row, i) => [
     row.title,
     ...measuresText(ours[i]!),
     formatMeasure(ours[i]!.floor),
     ...(hasVariance ? [varianceText(ours[i]!.variance), formatMeasure(ours[i]!.variation)] : []),
-    ...measuresText(row),
+    ...(isReported ? measuresText(row) : []),
     ...(hasVariance ? [varianceText(row.variance ?? null)] : []),
   ]);
+  const head = [
+    ...['', 'test loss', 'Gini', 'min-max', 'floor'],
+    ...(hasVariance ? ['variance', 'CV'] : []),
+    ...(isReported ? ['paper: loss', 'Gini', 'min-max'] : []),
+    ...(hasVariance ? ['variance'] : []),
+  ];
+  const numeric = head.map((_, i) => i > 0);
+  if (!isReported) return { head, rows: lines, numeric };
   const ranks = (['testLoss', 'gini', 'minMax'] as const).map((key) => {
     const correlation = rankCorrelation(
       ours.map((run) => run[key]),
@@ -72,14 +84,7 @@ export function paperTable({ number, rows }: PaperTableResult, runs: readonly Ru
     );
     return correlation === null ? '-' : correlation.toFixed(2);
   });
-  const head = ['', 'test loss', 'Gini', 'min-max', 'floor'];
-  const paperHead = ['paper: loss', 'Gini', 'min-max'];
-  const allHeads = hasVariance ? [...head, 'variance', 'CV', ...paperHead, 'variance'] : [...head, ...paperHead];
-  return {
-    head: allHeads,
-    rows: [...lines, ['rank correlation', ...ranks, ...allHeads.slice(4).map(() => '')]],
-    numeric: allHeads.map((_, i) => i > 0),
-  };
+  return { head, rows: [...lines, ['rank correlation', ...ranks, ...head.slice(4).map(() => '')]], numeric };
 }
 
 /** "6.19e4": it spans orders of magnitude. */

@@ -50,7 +50,7 @@ function addCompare(program: Command): Command {
     )
     .option(
       '--equal-flops',
-      'train each model as long as the floating-point operations of the first one (top-k, at the given steps) allow, its schedule stretched to match; ' +
+      'of compare alone: train each model as long as the floating-point operations of the first one (top-k, at the given steps) allow, its schedule stretched to match; ' +
         'methods that choose how many experts they use are counted at what they aim at, and the table says what they took',
     )
     .action(async (options: CompareOptions) => {
@@ -164,6 +164,17 @@ function addConfig(program: Command): void {
       listPresets();
     });
   addExamples(presets, [['config presets', '']]);
+  const paper = config
+    .command('paper')
+    .summary("print the paper's hyperparameters beside ours")
+    .description(
+      'Prints table 8 of the paper (arXiv 2506.21328) beside the settings of the presets paper/..., and why a value is another one.',
+    )
+    .action(async () => {
+      const { printHyperparameters } = await import('../commands/config.ts');
+      printHyperparameters();
+    });
+  addExamples(paper, [['config paper', '']]);
 }
 
 /** The options of the default command, for the help of the whole program. */

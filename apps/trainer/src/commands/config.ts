@@ -1,7 +1,8 @@
 /** `pnpm trainer config`: settings looked at before anything runs. */
-import { alignColumns } from '@lpr/report/tables';
+import { alignColumns, tableText } from '@lpr/report/tables';
 import { writeWhole } from '@lpr/runs';
 import { stringify } from 'yaml';
+import { hyperparameterTable } from '../comparison/hyperparameters.ts';
 import { predictionText, predictRun } from '../run/prediction.ts';
 import { PRESETS } from '../settings/decisions.ts';
 import { configJsonSchema } from '../settings/json-schema.ts';
@@ -38,4 +39,9 @@ export function listPresets(): void {
   });
   const [head, ...lines] = alignColumns([['', 'parameters', 'tokens', 'GiB'], ...rows.map(({ numbers }) => numbers)]);
   console.log([head, ...lines.map((line, i) => `${line}  ${rows[i]!.description}`)].join('\n'));
+}
+
+/** Prints the paper's hyperparameters beside those of our presets of its models. */
+export function printHyperparameters(): void {
+  console.log(tableText(hyperparameterTable()));
 }

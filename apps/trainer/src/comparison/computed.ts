@@ -1,0 +1,25 @@
+/** Results that are computed without training, as `pnpm tables compute` stores them in `docs/results`. */
+import type { TablesResult } from '@lpr/results';
+import type { Device } from '@lpr/tensor';
+import { hyperparameterTable } from './hyperparameters.ts';
+import { logitVarianceTable } from './logit-variance.ts';
+
+interface Computed {
+  /** What it is. */
+  readonly about: string;
+  readonly tables: (device: Device) => Promise<TablesResult['tables']>;
+}
+
+/** By the names of their files. */
+export const COMPUTED: Readonly<Record<string, Computed>> = {
+  hyperparameters: {
+    about:
+      'Table 8 of the LPR paper (arXiv 2506.21328) beside the settings of our presets of its models, and why a value is another one. Those of the paper are typed off.',
+    tables: async () => ({ hyperparameters: hyperparameterTable() }),
+  },
+  'logit-variance': {
+    about:
+      'Fresh routers over random tokens of mean square 1 at growing width d: how the variance of scores grows (equation 8 of the LPR paper), and what that does to weights and choices. The last column is of tokens with half of their square in one direction that all share.',
+    tables: async (device) => ({ routers: await logitVarianceTable(device, [16, 64, 256, 1024, 4096]) }),
+  },
+};
