@@ -1,5 +1,5 @@
 /** Routers with random weights on random tokens, and what they route read back as plain arrays. */
-import type { Router, RouterShape } from '@lpr/moe';
+import { type Router, type RouterShape, selectionOf } from '@lpr/moe';
 import {
   assign,
   createWasmDevice,
@@ -12,7 +12,7 @@ import {
 } from '@lpr/tensor';
 import * as fc from 'fast-check';
 import { expect } from 'vitest';
-import { contextOf, disposeRouter, makeRouter, type RouterCase, selectedBy } from './routers.ts';
+import { contextOf, disposeRouter, makeRouter, type RouterCase } from './routers.ts';
 
 export const device: Device = await createWasmDevice({ threads: 1 });
 
@@ -72,7 +72,7 @@ async function rowsOf(x: Tensor): Promise<number[][]> {
 }
 
 export async function route(
-  router: Pick<Router, 'route' | 'buffers'>,
+  router: Pick<Router, 'route' | 'selectionBias'>,
   rows: readonly number[][],
   training = false,
 ): Promise<Routed> {
@@ -80,7 +80,7 @@ export async function route(
     const x = tensor(device, Float32Array.from(rows.flat()), [rows.length, rows[0]!.length]);
     const routing = router.route(x, contextOf(device, rows, training));
     const [experts, weights, selection] = await Promise.all(
-      [routing.experts, routing.weights, selectedBy(routing, router)].map(rowsOf),
+      [routing.experts, routing.weights, selectionOf(routing, router)].map(rowsOf),
     );
     const unused = await Promise.all((routing.unused ?? []).map(({ count }) => count.item()));
     return {

@@ -13,10 +13,9 @@ import {
   type RouterShape,
   routerTraits,
   type RouterTraits,
-  type Routing,
   topKFor,
 } from '@lpr/moe';
-import { add, assign, type Device, RandomKey, randomNormal, scope, type Tensor, tensor } from '@lpr/tensor';
+import { assign, type Device, RandomKey, randomNormal, scope, tensor } from '@lpr/tensor';
 import { createParameters } from '@lpr/tensor/nn';
 
 export interface RouterCase {
@@ -65,13 +64,6 @@ export const routerCases: readonly RouterCase[] = [
   ...Object.values(routerMethods).map(({ defaults }) => named(defaults.kind, defaults)),
   ...furtherSettings.map((options) => named(`${options.kind} (${changes(options)})`, options)),
 ];
-
-/** What experts were selected by, `[tokens, M]`. */
-export function selectedBy(routing: Routing, { buffers }: Pick<Router, 'buffers'>): Tensor {
-  const { details, scores } = routing;
-  const bias = buffers.get('selection_bias');
-  return details?.['selection'] ?? (bias === undefined ? scores : add(scores, bias));
-}
 
 /** Token ids are the tokens' own first number, so that equal tokens have equal ids wherever they stand. */
 export function contextOf(device: Device, rows: readonly (readonly number[])[], training: boolean): RouteContext {

@@ -3,6 +3,7 @@
  * turned round fails here, `pooledLosses` in micro-batches.test.ts.
  */
 import { routerMethods, type RouterMethod, type RouterOptions, routerParameters, topKFor } from '@lpr/moe';
+import { assign, scope, tensor } from '@lpr/tensor';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import {
   always,
@@ -144,7 +145,7 @@ describe.for(routerCases.map((routerCase) => [routerCase.name, routerCase] as co
         Array.from({ length: 6 }, (__, i) => 3 * Math.sin(t * t + 5 * i)),
       );
       const routed = await route(
-        { buffers: router.buffers, route: (x, context) => method.route(core, x, context) },
+        { selectionBias: router.selectionBias, route: (x, context) => method.route(core, x, context) },
         rows,
         true,
       );
@@ -174,6 +175,26 @@ describe.for(routerCases.map((routerCase) => [routerCase.name, routerCase] as co
   it.runIf(!traits.exactBalance)('loads experts unevenly in training', async () => {
     expect(await sometimes(routerCase, async (router, x) => spread(await route(router, x, true)) > 1)).toBe(true);
   });
+
+  it.runIf(traits.selectionBias !== undefined)(
+    'chooses an expert always or never where its selection bias says so, by the same scores',
+    async () => {
+      await always(routerCase, async (router, x) => {
+        const { values, sign } = router.selectionBias!;
+        const before = await route(router, x);
+        for (const [wanted, first] of [
+          [x.length, 1e4],
+          [0, -1e4],
+        ] as const) {
+          const bias = Float32Array.from({ length: router.experts }, (_, e) => (e === 0 ? sign * first : 0));
+          scope(device, () => assign(values, tensor(device, bias)));
+          const { counts, scores } = await route(router, x);
+          expect(scores).toEqual(before.scores);
+          if (wanted > 0 || router.topK < router.experts) expect(counts[0]).toBe(wanted);
+        }
+      });
+    },
+  );
 
   it('names all tensors that have a row an expert', () => {
     const named = (experts: number): string[] => {

@@ -141,6 +141,11 @@ export class Decoder {
     });
   }
 
+  /** How i32 `[batch, sequence]` is routed in evaluation, a layer with experts each, without gradients or head. */
+  routings(inputIds: Tensor): readonly Routing[] {
+    return this.#withoutGradients(() => this.#transform(inputIds, { training: false }).routings);
+  }
+
   /**
    * Logits of i32 `[batch, sequence]`, without gradients and, unless a context asks for it, without noise: f32 `[batch,
    * sequence, vocabulary]`. With a cache, the tokens continue those that it remembers, and it remembers them too.

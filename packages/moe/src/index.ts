@@ -1,5 +1,6 @@
 /** @lpr/moe: Mixture-of-Experts routing methods, their losses, dispatch and experts. */
 export * from './balanced-prices.ts';
+export * from './calibration.ts';
 export * from './experts.ts';
 export { LATENT_MATRICES } from './latent-experts.ts';
 export * from './losses/load-balancing.ts';
@@ -16,7 +17,7 @@ export {
   topKFor,
 } from './method.ts';
 export { type BatchPart, mergeStatistics, type RoutingStatistics, statisticsOf } from './statistics.ts';
-export { drawNoise } from './router.ts';
+export { drawNoise, selectionOf } from './router.ts';
 export type {
   BalanceStatistics,
   LossTerm,
@@ -26,6 +27,7 @@ export type {
   Router,
   RouterShape,
   Routing,
+  SelectionBias,
   UnusedSlots,
 } from './router.ts';
 export {

@@ -11,6 +11,7 @@ import {
   type Router,
   type RouterShape,
   type Routing,
+  type SelectionBias,
 } from './router.ts';
 import type { RoutingStatistics } from './statistics.ts';
 
@@ -48,6 +49,11 @@ export interface RouterTraits {
    * exchanged like that.
    */
   readonly expertTensors: readonly string[];
+  /**
+   * The buffer that experts are chosen by besides the scores, and that touches nothing else: added to them (`sign` 1),
+   * or taken from them (-1). Left out where there is none.
+   */
+  readonly selectionBias?: { readonly buffer: string; readonly sign: 1 | -1 };
 }
 
 /** A router as its method sees it. */
@@ -102,6 +108,7 @@ export class MethodRouter<Options extends { readonly kind: string }> implements 
   readonly options: Options;
   readonly parameters: ReadonlyMap<string, Tensor>;
   readonly buffers: ReadonlyMap<string, Tensor>;
+  readonly selectionBias: SelectionBias | null;
   readonly tensor: (name: string) => Tensor;
   readonly #method: RouterMethod<Options>;
 
@@ -124,6 +131,8 @@ export class MethodRouter<Options extends { readonly kind: string }> implements 
       new Map(specs.filter((spec) => spec.trained === trained).map(({ name }) => [name, tensorNamed(tensors, name)]));
     this.parameters = named(true);
     this.buffers = named(false);
+    const { selectionBias: bias } = method.traits(options);
+    this.selectionBias = bias === undefined ? null : { values: this.tensor(bias.buffer), sign: bias.sign };
   }
 
   route(x: Tensor, context: RouteContext): Routing {

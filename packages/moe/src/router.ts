@@ -2,7 +2,17 @@
  * The seam between routing methods and everything else: a router gets tokens and says which experts see them, how their
  * results are weighted, and which terms it adds to the loss. Each method is one file behind this interface.
  */
-import { randomNormal, type RandomKey, randomUniform, type SegmentPlan, type Shape, slice, Tensor } from '@lpr/tensor';
+import {
+  add,
+  randomNormal,
+  type RandomKey,
+  randomUniform,
+  type SegmentPlan,
+  type Shape,
+  slice,
+  subtract,
+  Tensor,
+} from '@lpr/tensor';
 import type { BatchPart, RoutingStatistics } from './statistics.ts';
 
 /** Where a router's random numbers come from: a stream to draw from, or the numbers themselves. */
@@ -96,12 +106,20 @@ export interface Routing {
   readonly passThrough?: Tensor;
   /**
    * What the method computed on the way (mu, logvar, ...), for inspection. `selection` `[tokens, M]`: what experts were
-   * chosen by, when not by the scores (plus the buffer `selection_bias`).
+   * chosen by, when not by the scores (with the selection bias); see `selectionOf`.
    */
   readonly details?: Readonly<Record<string, Tensor>>;
   /** In training: what losses and `afterStep` read of all tokens of a step (statistics.ts), by name. */
   readonly sums?: Readonly<Record<string, Tensor>>;
   readonly rows?: Readonly<Record<string, Tensor>>;
+}
+
+/** What evens the load by deciding which experts are chosen, and nothing else. */
+export interface SelectionBias {
+  /** f32 `[M]`. */
+  readonly values: Tensor;
+  /** 1: added to the scores; -1: taken from them, as a price. */
+  readonly sign: 1 | -1;
 }
 
 export interface Router {
@@ -116,10 +134,20 @@ export interface Router {
   readonly parameters: ReadonlyMap<string, Tensor>;
   /** Untrained state that a checkpoint must hold ('selection_bias', ...). */
   readonly buffers: ReadonlyMap<string, Tensor>;
+  /** That of `buffers` which experts are chosen by besides the scores; null where the method has none. */
+  readonly selectionBias: SelectionBias | null;
   /** Routes x `[tokens, hidden]`; changes nothing. */
   route(x: Tensor, context: RouteContext): Routing;
   /** Updates outside of the gradient, after an optimiser step, from the statistics of all its tokens. */
   afterStep(statistics: RoutingStatistics): void;
+}
+
+/** What experts were chosen by, f32 `[tokens, M]`: the largest, where a method takes the largest. */
+export function selectionOf({ details, scores }: Routing, { selectionBias }: Pick<Router, 'selectionBias'>): Tensor {
+  const selection = details?.['selection'];
+  if (selection !== undefined || selectionBias === null) return selection ?? scores;
+  const { values, sign } = selectionBias;
+  return sign === 1 ? add(scores, values) : subtract(scores, values);
 }
 
 /** What every router needs to know. */

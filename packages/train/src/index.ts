@@ -1,4 +1,5 @@
 /** Schedule, training loop and evaluation. Node only; browsers import @lpr/train/browser. */
+export { calibrate, type CalibrateOptions } from './calibrate.ts';
 export * from './evaluate.ts';
 export { measureGradientNorms } from './gradient-norms.ts';
 export { type EvaluationOptions } from './run-evaluation.ts';

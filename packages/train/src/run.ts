@@ -2,6 +2,7 @@
  * Trains a run to its end: restores the newest checkpoint, logs every step, evaluates, saves, and stops cleanly when
  * asked to.
  */
+import type { Batch } from '@lpr/data';
 import type { LayersReport, LoadShape } from '@lpr/metrics';
 import {
   CheckpointError,
@@ -16,6 +17,7 @@ import {
   type RunFolder,
   type RunLogs,
 } from '@lpr/runs';
+import { calibrate, type CalibrateOptions } from './calibrate.ts';
 import { locateDivergence } from './divergence.ts';
 import { measureGradientNorms } from './gradient-norms.ts';
 import { type EvaluationOptions, evaluateRun, isOutOfPatience } from './run-evaluation.ts';
@@ -46,6 +48,11 @@ export interface RunOptions {
   readonly gradientNormsEvery?: number | null;
   /** When a loss counts as a spike, which stops the run as one that is not finite does; null, the default: never. */
   readonly lossSpike?: LossSpikeOptions | null;
+  /**
+   * After the last step, before the last checkpoint; without it selection biases stay as training left them, as they do
+   * when a run stops because evaluations no longer get better.
+   */
+  readonly calibration?: CalibrateOptions & { readonly batches: () => Iterable<Batch> };
   /** Puts the model back to how it began: needed to say where a divergence before the first checkpoint started. */
   readonly resetModel?: () => void;
   readonly onStep?: (progress: StepProgress) => void;
@@ -54,7 +61,8 @@ export interface RunOptions {
   readonly onWarning?: (message: string) => void;
   /**
    * When it fires, the step under way is finished, a checkpoint saved, and training stops; an evaluation under way is
-   * given up, to be made when the run goes on.
+   * given up, to be made when the run goes on, and so is a calibration: the run then goes on from the checkpoint
+   * before.
    */
   readonly signal?: AbortSignal;
 }
@@ -165,8 +173,9 @@ class Training {
       // What was due at the step that the run goes on from.
       outOfPatience = await this.#evaluateIfDue();
       if (!outOfPatience) outOfPatience = await this.#train();
-      const finished = trainer.step >= steps || outOfPatience;
-      if ((finished || this.#isAborted) && this.#saved !== trainer.step) await this.#save();
+      const isCalibrated = trainer.step < steps || outOfPatience || (await this.#calibrate());
+      const finished = isCalibrated && (trainer.step >= steps || outOfPatience);
+      if (isCalibrated && (finished || this.#isAborted) && this.#saved !== trainer.step) await this.#save();
       const final = finished && evaluation !== undefined ? await this.#evaluate(evaluation, true) : null;
       await this.#writer.finish();
       await this.#window.stop();
@@ -236,11 +245,14 @@ class Training {
 
   /** Whether the device must come to rest after a step. */
   #isPause(step: number): boolean {
-    return this.#isSaved(step) || this.#isMeasured(step) || this.#isEvaluated(step);
+    return step === this.#options.steps || this.#isSaved(step) || this.#isMeasured(step) || this.#isEvaluated(step);
   }
 
   #isSaved(step: number): boolean {
-    return step % this.#options.checkpointEvery === 0 || step === this.#options.steps || this.#isAborted;
+    const { checkpointEvery, steps, calibration } = this.#options;
+    // A calibrated model is saved once it is calibrated.
+    if (step === steps && calibration !== undefined) return false;
+    return step % checkpointEvery === 0 || step === steps || this.#isAborted;
   }
 
   #isMeasured(step: number): boolean {
@@ -255,6 +267,20 @@ class Training {
 
   get #isAborted(): boolean {
     return this.#options.signal?.aborted ?? false;
+  }
+
+  /** Unless that is done. false: the signal fired before it was. */
+  async #calibrate(): Promise<boolean> {
+    const { trainer, calibration, signal } = this.#options;
+    if (calibration === undefined || this.#saved === trainer.step) return true;
+    try {
+      const batches = (): Iterable<Batch> => untilAborted(calibration.batches(), signal);
+      await this.#window.pause(() => calibrate(trainer.decoder, batches, calibration));
+      return true;
+    } catch (error) {
+      if (this.#isAborted && error === signal?.reason) return false;
+      throw error;
+    }
   }
 
   async #log(report: StepReport, gradientNorms?: Readonly<Record<string, PartNorms>>): Promise<void> {

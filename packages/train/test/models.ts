@@ -7,10 +7,13 @@ import { type StepReport, Trainer, type TrainerOptions } from '../src/trainer.ts
 export const vocabulary = 40;
 export const loads = { layers: 2, experts: 6, topK: 2 };
 
-/** Two layers, hidden width 16; `router` as in the model's config, 'plain' is vanilla without a balancing loss. */
+/**
+ * Two layers, hidden width 16; `router` as in the model's config; 'plain' is vanilla without a balancing loss, 'lpr' as
+ * released, 'corrected' has a selection bias.
+ */
 export function makeDecoder(
   device: Device,
-  router: 'plain' | 'vanilla' | 'lpr' | 'adamoe' | 'dense',
+  router: 'plain' | 'vanilla' | 'lpr' | 'corrected' | 'adamoe' | 'dense',
   seed = 0,
 ): Decoder {
   const config = parseDecoderConfig({
@@ -27,9 +30,10 @@ export function makeDecoder(
     intermediate_size: 8,
     norm_topk_prob: true,
     max_position_embeddings: 16,
-    router_type: router === 'plain' ? 'vanilla' : router,
+    router_type: router === 'plain' ? 'vanilla' : router === 'corrected' ? 'lpr' : router,
     output_router_logits: router === 'vanilla',
     ...(router === 'lpr' ? { lpr_formulation: 'official', router_latent_dim: 4 } : {}),
+    ...(router === 'corrected' ? { lpr_formulation: 'corrected', router_latent_dim: 4 } : {}),
   });
   return createDecoder(device, config, { seed });
 }

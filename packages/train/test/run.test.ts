@@ -5,16 +5,17 @@ import { type Batch, evaluationBatches } from '@lpr/data';
 import { decodeLoads, decodeTrace, layersReport } from '@lpr/metrics';
 import { type Decoder, decodeSafetensors, exportWeights, resetDecoder } from '@lpr/model';
 import { loadHuggingFace } from '@lpr/model/node';
-import { listCheckpoints, readEvaluations, readMetrics, RunFolder } from '@lpr/runs';
+import { listCheckpoints, readEvaluations, readMetrics } from '@lpr/runs';
 import { assign, createWasmDevice, type WasmDevice } from '@lpr/tensor';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { measureGradientNorms } from '../src/gradient-norms.ts';
 import { isOutOfPatience } from '../src/run-evaluation.ts';
 import { loadNewestWeights } from '../src/snapshot.ts';
-import { type RunOptions, type RunResult, trainRun } from '../src/run.ts';
+import type { RunOptions, RunResult } from '../src/run.ts';
 import { LossSpikeError } from '../src/spikes.ts';
 import { DivergedError, dropGradients, type TrainerOptions } from '../src/trainer.ts';
 import { loads, makeDecoder, makeTrainer, tokens } from './models.ts';
+import { decidedIn, trainIn } from './runs.ts';
 
 // Whole runs, on machines that may be busy.
 vi.setConfig({ testTimeout: 60_000 });
@@ -30,54 +31,7 @@ beforeEach(async () => {
 });
 afterEach(async () => await rm(root, { recursive: true }));
 
-/** Opens or makes the run, trains, and gives the model back before it is freed. */
-async function train(
-  name: string,
-  options: Partial<RunOptions> = {},
-  inspect: (decoder: Decoder) => Promise<void> | void = () => {},
-  training: Partial<TrainerOptions> = {},
-  router: Parameters<typeof makeDecoder>[1] = 'lpr',
-): Promise<RunResult> {
-  const path = join(root, name);
-  const exists = await readFile(join(path, 'config.yaml')).then(
-    () => true,
-    () => false,
-  );
-  const run = exists ? await RunFolder.open(path) : await RunFolder.create(path, {});
-  const decoder = makeDecoder(device, router);
-  const trainer = makeTrainer(decoder, training);
-  try {
-    await inspect(decoder);
-    return await trainRun({
-      run,
-      trainer,
-      loads,
-      steps: 12,
-      logEvery: 4,
-      checkpointEvery: 5,
-      keepLast: 2,
-      ...options,
-    });
-  } finally {
-    await run.close();
-    trainer.dispose();
-    decoder.dispose();
-  }
-}
-
-/** Logs and the last model of a run, less how fast it was. */
-async function decided(name: string): Promise<unknown> {
-  const path = join(root, name);
-  const [newest] = await listCheckpoints(join(path, 'checkpoints'));
-  return {
-    metrics: (await readMetrics(path)).map((line) => ({ ...line, tokensPerSecond: null, phases: null, memory: null })),
-    evaluations: await readEvaluations(path),
-    loads: await readFile(join(path, 'loads.bin')),
-    model: await readFile(join(newest!, 'model.safetensors')),
-    optimizer: await readFile(join(newest!, 'optimizer.safetensors')),
-    state: await readFile(join(newest!, 'state.json')),
-  };
-}
+type WithoutPlace = Parameters<typeof trainIn> extends [unknown, string, ...infer Rest] ? Rest : never;
 
 /** Held-out text of two domains. */
 const heldOut = (): Iterable<Batch> =>
@@ -90,6 +44,9 @@ const heldOut = (): Iterable<Batch> =>
     8,
     160,
   );
+
+const train = (name: string, ...rest: WithoutPlace): Promise<RunResult> => trainIn({ device, root }, name, ...rest);
+const decided = (name: string): Promise<unknown> => decidedIn(root, name);
 
 describe('trainRun', () => {
   it('logs every step and every window, and keeps the last checkpoints', async () => {

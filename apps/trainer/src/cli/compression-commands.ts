@@ -1,6 +1,7 @@
-/** The commands that make a smaller model out of a trained one, and their help. */
+/** The commands that make another model out of a trained one, and their help. */
 import type { Command } from 'commander';
 import { addDeviceOptions, addExamples, atLeast, numberBetween, repeatable } from './options.ts';
+import type { CalibrateCommandOptions } from '../commands/calibrate.ts';
 import type { ConvertOptions } from '../commands/convert.ts';
 import type { PruneOptions } from '../commands/prune.ts';
 
@@ -9,6 +10,7 @@ const MODEL = 'folder of a run, of one of its checkpoints, or a Hugging Face fol
 export function addCompressionCommands(program: Command): void {
   addConvert(program);
   addPrune(program);
+  addCalibrate(program);
 }
 
 function addConvert(program: Command): void {
@@ -69,5 +71,31 @@ function addPrune(program: Command): void {
     ['prune runs/train-1 --keep 16 --out pruned', ''],
     ['prune runs/train-1 --keep 16 --redundant 0 --out pruned', 'by weight alone'],
     ['eval pruned --run runs/train-1', 'what that costs on the held-out text'],
+  ]);
+}
+
+function addCalibrate(program: Command): void {
+  const command = addDeviceOptions(program.command('calibrate'))
+    .summary("even a trained model's load out by its selection biases alone")
+    .description(
+      "Reads the run's training text a few times and sets the selection bias of every router so that each expert gets the same load there, all weights\n" +
+        'as they are. Takes routers that have one: LPR, deepseek-v3, quantile-balancing. Writes the model as a Hugging Face folder and prints the load\n' +
+        'of each layer before and after. Runs of LPR do this at their end: training.calibration.',
+    )
+    .argument('<model>', MODEL)
+    .requiredOption('--out <folder>', 'to make; must not hold anything yet')
+    .option('--rounds <n>', 'times that the text is read', atLeast(1), 3)
+    .addOption(repeatable('--text <path>', "UTF-8 text file or glob in place of the run's training text; repeatable"))
+    .option('--tokens <n>', 'of the text, at most', atLeast(1), 65_536)
+    .option('--batch-size <n>', 'sequences at once', atLeast(1), 8)
+    .option('--tokenizer <file>', 'a tokenizer.json in place of the one that lies with the model')
+    .option('--json', 'print one JSON object')
+    .action(async (model: string, options: CalibrateCommandOptions) => {
+      const { calibrateModel } = await import('../commands/calibrate.ts');
+      await calibrateModel(model, options);
+    });
+  addExamples(command, [
+    ['calibrate runs/train-1 --out calibrated', ''],
+    ['eval calibrated --run runs/train-1', 'how even that leaves the held-out text'],
   ]);
 }

@@ -1,4 +1,4 @@
-/** What commands that make a smaller model have in common: whole weights in, a Hugging Face folder out. */
+/** What commands that make another model of one have in common: whole weights in, a Hugging Face folder out. */
 import type { Tokenizer } from '@lpr/data';
 import { createDecoder, type DecoderConfig, exportWeights, importWeights, type Weight } from '@lpr/model';
 import { saveHuggingFace } from '@lpr/model/node';

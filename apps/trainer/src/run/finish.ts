@@ -13,7 +13,15 @@ import { trainRun } from '@lpr/train';
 import { withTodaysPaths } from '../settings/earlier.ts';
 import type { Settings } from '../settings/schema.ts';
 import { writeTokenizer } from './model-source.ts';
-import { heldOutText, loadShape, makeDecoder, makeTrainer, type Session, vocabularyOf } from './session.ts';
+import {
+  calibrationOf,
+  heldOutText,
+  loadShape,
+  makeDecoder,
+  makeTrainer,
+  type Session,
+  vocabularyOf,
+} from './session.ts';
 
 /**
  * Settings that may change while a run is under way, by their path: they decide how and where it computes, what is kept
@@ -72,6 +80,7 @@ export async function finishRun(
       keepLast: training.keepCheckpoints,
       gradientNormsEvery: training.gradientNormsEvery,
       lossSpike: training.lossSpike,
+      ...(training.calibration === null ? {} : { calibration: calibrationOf(session, settings, training.calibration) }),
       evaluation: { every, patience, traceTokens, ...heldOutText(session, settings, name) },
       resetModel: () => resetDecoder(decoder, settings.seed),
       onEvaluation: (line) => progress.evaluated(name, line),

@@ -20,7 +20,7 @@ import {
 import type { LoadShape } from '@lpr/metrics';
 import { createDecoder, type Decoder } from '@lpr/model';
 import { createDevice, type Device } from '@lpr/tensor';
-import { type EvaluationOptions, makeSchedule, Trainer } from '@lpr/train';
+import { type CalibrateOptions, type EvaluationOptions, makeSchedule, Trainer } from '@lpr/train';
 import { UsageError } from '../cli/errors.ts';
 import { decoderConfig } from '../settings/decoder-config.ts';
 import type { Progress } from '../cli/progress.ts';
@@ -196,6 +196,23 @@ export function heldOutText(
 ): Required<Pick<EvaluationOptions, 'batches' | 'onProgress'>> {
   const { batches, total } = evaluationText(tokens.heldOut, data.sequenceLength, evaluation);
   return { batches, onProgress: (done) => progress.evaluation(name, done, total) };
+}
+
+/** The training text as a run is calibrated on it, with progress. */
+export function calibrationOf(
+  { tokens, progress }: Session,
+  { data, evaluation }: Settings,
+  { tokens: limit, rounds }: NonNullable<Settings['training']['calibration']>,
+): CalibrateOptions & Pick<EvaluationOptions, 'batches'> {
+  const { batches, total } = evaluationText(tokens.training, data.sequenceLength, {
+    tokens: limit,
+    batchSize: evaluation.batchSize,
+  });
+  return {
+    batches,
+    rounds,
+    onProgress: (done) => progress.phase('calibrating', `${Math.floor((100 * done) / (rounds * total))}%`),
+  };
 }
 
 /** Says which domain has too little text for its share, so that less is evaluated than could be. */

@@ -6,6 +6,7 @@ import { ConfigError, decoderParameters, planDecoder } from '@lpr/model';
 import { readConfig, RUN_FILES } from '@lpr/runs';
 import { weightDecays } from '@lpr/tensor/nn';
 import { UsageError } from '../cli/errors.ts';
+import { calibrationFaults } from './calibration.ts';
 import { decoderConfig } from './decoder-config.ts';
 import { withTodaysNames } from './earlier.ts';
 import { type Fault, faultsOf, faultsText, shown } from './faults.ts';
@@ -136,6 +137,8 @@ function modelFaults(settings: Settings): Fault[] {
         },
       ];
     }
+    const calibration = calibrationFaults(settings, plan);
+    if (calibration.length > 0) return calibration;
     const parameters = decoderParameters(plan).map(({ name }) => name);
     weightDecays(parameters, settings.training);
     return idleFaults(settings, config);

@@ -102,6 +102,7 @@ const PAPER_TRAINING = {
   keepCheckpoints: 2,
   gradientNormsEvery: null,
   lossSpike: null,
+  calibration: null,
 } as const;
 
 /** The State of the Union addresses, which come along, and a tokenizer of their own. */
@@ -129,7 +130,12 @@ const C4 = {
 } as const;
 
 /** Sizes for the addresses, of Qwen3-MoE with LPR. */
-const SMALL = { architecture: 'qwen3-moe', router: 'lpr', model: {}, withRouter: {} } as const;
+const SMALL = {
+  architecture: 'qwen3-moe',
+  router: 'lpr',
+  model: {},
+  withRouter: { lpr: { training: { calibration: { tokens: 65_536, rounds: 2 } } } },
+} as const;
 
 interface PaperModel {
   readonly size: Size;

@@ -2,6 +2,7 @@
 import type { SourceSpec } from '@lpr/data';
 import { resolveRouter, routerTraits, topKFor } from '@lpr/moe';
 import { unknownName } from '../cli/errors.ts';
+import { withoutIdleCalibration } from './calibration.ts';
 import { checkSettings } from './check.ts';
 import { ARCHITECTURE_TABLE, type Preset, PRESETS } from './decisions.ts';
 import { ownSwitches } from './decoder-config.ts';
@@ -48,7 +49,9 @@ export function resolveSettings(options: SettingOptions, compared: readonly Rout
   known('device', asked['device'] ?? DEFAULTS.device, DEVICES);
   const settingsWith = (router: RouterName): Partials => layered(preset, architecture, router, asked, compared);
 
-  const settings = settingsWith(router);
+  // What only some routers of a preset or a comparison can do goes without a word for the others.
+  const isAskedAlone = compared.length === 0 && isGroup(asked['training']) && 'calibration' in asked['training'];
+  const settings = isAskedAlone ? settingsWith(router) : withoutIdleCalibration(settingsWith(router));
   const idle = idleKeys(settings);
   if (idle === null) return checkSettings(settings, 'settings');
   const others = compared.filter((other) => other !== router);

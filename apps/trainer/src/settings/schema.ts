@@ -62,6 +62,7 @@ export interface Settings {
     readonly keepCheckpoints: number;
     readonly gradientNormsEvery: number | null;
     readonly lossSpike: LossSpikeOptions | null;
+    readonly calibration: { readonly tokens: number; readonly rounds: number } | null;
   };
   readonly evaluation: {
     readonly sources: readonly SourceSpec[];
@@ -179,6 +180,16 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
       .nullable()
       .default(null)
       .describe('When a loss stops the run as one that is not finite does; null: never'),
+    calibration: z
+      .strictObject({
+        tokens: positive('Of the training text, at most, in the proportions of the mix'),
+        rounds: positive('Times that they are read'),
+      })
+      .nullable()
+      .default(null)
+      .describe(
+        'After the last step selection biases are set so that the load is even over training text, all weights as they are; null: they stay as training left them',
+      ),
   }),
   evaluation: z.strictObject({
     sources: z

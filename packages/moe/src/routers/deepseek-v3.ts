@@ -50,6 +50,7 @@ export const deepSeekV3: RouterMethod<DeepSeekV3Options> = {
     exactBalance: false,
     pooledLosses: false,
     expertTensors: ['weight', BIAS],
+    selectionBias: { buffer: BIAS, sign: 1 },
   }),
   parameters: (_, { hidden, experts }) => [
     weightSpec('weight', [experts, hidden]),

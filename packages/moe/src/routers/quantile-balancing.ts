@@ -33,6 +33,7 @@ export const quantileBalancing: RouterMethod<QuantileBalancingOptions> = {
     exactBalance: false,
     pooledLosses: false,
     expertTensors: ['weight', 'prices'],
+    selectionBias: { buffer: 'prices', sign: -1 },
   }),
   parameters: (_, { hidden, experts }) => [
     weightSpec('weight', [experts, hidden]),

@@ -140,6 +140,7 @@ export const latentPrototype: RouterMethod<Options> = {
       ...(comparesDistributions(options) ? ['expert_keys_logvar'] : []),
       ...bufferSpecs(options, 0).map(({ name }) => name),
     ],
+    ...(options.selectionBiasRate > 0 ? { selectionBias: { buffer: 'selection_bias', sign: 1 } } : {}),
   }),
   parameters,
   check(options, { experts, topK: k }) {

@@ -1,0 +1,60 @@
+/** `pnpm trainer calibrate`: a trained model whose selection biases are set so that its load is even over a text. */
+import { layersReport } from '@lpr/metrics';
+import { exportWeights } from '@lpr/model';
+import { alignColumns, balanceText } from '@lpr/report/tables';
+import { calibrate, evaluate } from '@lpr/train';
+import { createProgress } from '../cli/progress.ts';
+import { findModel, loadModel } from '../run/model-source.ts';
+import { evaluationText } from '../run/session.ts';
+import { openCompressed, writeCompressed } from './compressed.ts';
+import { type EvalOptions, textOf } from './eval.ts';
+import { shown, withDevice } from './shared.ts';
+
+export interface CalibrateCommandOptions
+  extends Pick<EvalOptions, 'text' | 'batchSize' | 'tokenizer' | 'json' | 'device' | 'threads'> {
+  /** Of the text, at most. */
+  readonly tokens: number;
+  readonly rounds: number;
+  readonly out: string;
+}
+
+export async function calibrateModel(path: string, options: CalibrateCommandOptions): Promise<void> {
+  const { rounds, batchSize, out } = options;
+  const source = await findModel(path, options.tokenizer);
+  const progress = createProgress(process.stderr, process.env);
+  try {
+    // On the text that the model was trained on, so that the held-out text stays that.
+    const text = await textOf(path, source, { ...options, split: 'training', domain: [] }, progress);
+    const target = await openCompressed(source, out);
+    const { batches, total } = evaluationText(text.streams, text.sequenceLength, { tokens: text.tokens, batchSize });
+    const { before, after } = await withDevice(options, async (device) => {
+      const decoder = await loadModel(device, source);
+      const onProgress = (done: number): void => {
+        progress.phase('calibrating', `${Math.floor((100 * done) / ((rounds + 1) * total))}%`);
+      };
+      const loads = await calibrate(decoder, batches, { rounds, onProgress });
+      const { counts } = await evaluate(decoder, batches(), {
+        onProgress: (done) => onProgress(rounds * total + done),
+      });
+      await writeCompressed(device, target, { config: source.config, weights: await exportWeights(decoder) });
+      decoder.dispose();
+      return { before: layersReport(loads[0]!), after: layersReport(counts) };
+    });
+    progress.end();
+    if (options.json) {
+      console.log(JSON.stringify({ model: source.folder, tokens: total, rounds, before, after }));
+      return;
+    }
+    const rows = before.layers.map((layer, i) => [
+      `layer ${i}`,
+      ...[layer, after.layers[i]!].flatMap(({ gini, minMax }) => [gini.toFixed(4), minMax.toFixed(3)]),
+    ]);
+    console.log(alignColumns([['', 'Gini', 'min-max', 'calibrated: Gini', 'min-max'], ...rows]).join('\n'));
+    console.log(
+      `\nOver ${total} tokens of the ${text.text} text, read ${rounds} times: ${balanceText(after.mean, after.worst)}`,
+    );
+    console.log(`Other text is less even: pnpm trainer eval ${shown(out)} --run FOLDER says how much. ${shown(out)}`);
+  } finally {
+    progress.end();
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * Calibration: a model's routers are evened out on a text, with all weights as they are. Only selection biases move;
+ * each layer's by Newton's method, all layers at once. What a layer reads changes a little while those below it still
+ * move, which the next round makes good.
+ */
+import type { Batch } from '@lpr/data';
+import type { Decoder } from '@lpr/model';
+import { BiasCalibration, isCalibrated } from '@lpr/moe';
+import { scope } from '@lpr/tensor';
+import { uploadBatch } from './trainer.ts';
+
+export interface CalibrateOptions {
+  /** Times that the text is read. */
+  readonly rounds: number;
+  /** Told how many tokens are done, over all rounds. */
+  readonly onProgress?: (tokens: number) => void;
+}
+
+/**
+ * Evens out the loads of all routers that have a selection bias, over the text of some batches. The same bits for any
+ * number of threads.
+ *
+ * @param batches the same at every call
+ * @returns for every round the loads `[layers][experts]` that it began with, of the layers that are calibrated
+ * @throws RangeError when no router has a selection bias, or there is no batch
+ */
+export async function calibrate(
+  decoder: Decoder,
+  batches: () => Iterable<Batch>,
+  { rounds, onProgress }: CalibrateOptions,
+): Promise<readonly (readonly Float64Array[])[]> {
+  const calibrated = [...decoder.routers.entries()].filter(([, router]) => isCalibrated(router));
+  if (calibrated.length === 0) {
+    throw new RangeError(
+      'calibrate: no router of this model has a selection bias to set. LPR has one where selectionBiasRate is above 0; deepseek-v3 and quantile-balancing always have one',
+    );
+  }
+  const calibrations = calibrated.map(([layer, router]) => ({ layer, calibration: new BiasCalibration(router) }));
+  const results: (readonly Float64Array[])[] = [];
+  let done = 0;
+  for (let round = 0; round < rounds; round++) {
+    for (const batch of batches()) {
+      const added = scope(
+        decoder.device,
+        () => {
+          const routings = decoder.routings(uploadBatch(decoder, batch).inputIds);
+          return { all: Promise.all(calibrations.map(({ layer, calibration }) => calibration.add(routings[layer]!))) };
+        },
+        { gradients: false },
+      );
+      await added.all;
+      done += batch.inputIds.length;
+      onProgress?.(done);
+    }
+    if (done === 0) throw new RangeError('calibrate: got no batches; give at least one');
+    const loads: Float64Array[] = [];
+    for (const { calibration } of calibrations) loads.push(await calibration.step());
+    results.push(loads);
+  }
+  return results;
+}
