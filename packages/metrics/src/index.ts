@@ -14,14 +14,18 @@ export {
   layersReport,
   mapMeasures,
 } from './balance-measures.ts';
+export * from './bootstrap.ts';
 export * from './counts.ts';
 export * from './health.ts';
+export * from './held-out-blocks.ts';
 export * from './loads.ts';
 export { type Matrix, symmetricEigen, type SymmetricEigen } from './matrix.ts';
 export * from './placement.ts';
 export * from './principal-components.ts';
+export * from './rank-correlation.ts';
 export * from './references.ts';
 export * from './specialisation.ts';
+export * from './statistics.ts';
 export * from './trace-file.ts';
 export * from './trace-measures.ts';
 export { replayTrace, type RoutingTrace, type TracedBatch, TraceRecorder } from './traces.ts';
