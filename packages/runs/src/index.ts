@@ -3,6 +3,7 @@
  * For Node; what a page needs is @lpr/runs/browser.
  */
 export { type Balance, balanceOf, type Measures } from './balance.ts';
+export { type HeldOutBlocks, readBlocks } from './blocks.ts';
 export * from './checkpoint.ts';
 export * from './comparison.ts';
 export { readConfig } from './config.ts';

@@ -7,6 +7,7 @@ export const RUN_FILES = {
   environment: 'environment.json',
   metrics: 'metrics.jsonl',
   evaluations: 'evaluations.jsonl',
+  blocks: 'held-out-blocks.json',
   loads: 'loads.bin',
   /**
    * TensorBoard takes every file with "tfevents" in its name; one name, so that a run that goes on appends to its own

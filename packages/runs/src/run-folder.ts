@@ -6,6 +6,7 @@
  * - `metrics.jsonl`: a line per step, see metrics-line.ts; `evaluations.jsonl`: a line per evaluation, the last one
  *   final in a finished run, see evaluation-line.ts; `loads.bin`: exact expert loads of each logging window (format:
  *   @lpr/metrics, loads.ts); `events.out.tfevents.run`: for TensorBoard. All appended, see logs.ts
+ * - `held-out-blocks.json`: the final evaluation in blocks of its text, see blocks.ts
  * - `traces/step-000123.trace`, `latents/step-000123.safetensors`: how held-out tokens were routed, see traces.ts
  * - `checkpoints/step-000123/`: see checkpoint.ts
  * - `tokenizer.json`, `tokenizer_config.json`: for what reads the checkpoints, as Hugging Face names them
@@ -14,6 +15,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { encodeTrace, type LoadShape, type RoutingTrace } from '@lpr/metrics';
+import { encodeBlocks, type HeldOutBlocks } from './blocks.ts';
 import { encodeConfig, readConfig } from './config.ts';
 import { type Environment, recordEnvironment } from './environment.ts';
 import { syncFolder, writeWhole } from './files.ts';
@@ -71,6 +73,11 @@ export class RunFolder {
   /** Writes down where and since when the run goes on. */
   async recordEnvironment(environment: Environment): Promise<void> {
     await recordEnvironment(this.path, environment);
+  }
+
+  /** Writes the blocks of the final evaluation, before its line: a finished run has them. */
+  async writeBlocks(blocks: HeldOutBlocks): Promise<void> {
+    await writeWhole(join(this.path, RUN_FILES.blocks), encodeBlocks(blocks));
   }
 
   /** Writes where held-out tokens went at a step. */

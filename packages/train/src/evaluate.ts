@@ -1,6 +1,6 @@
 /** Evaluation: held-out cross entropy and exact loads. Neither the model nor the training state changes. */
 import type { Batch } from '@lpr/data';
-import { expertsPerToken } from '@lpr/metrics';
+import { BlockRecorder, expertsPerToken, type HeldOutBlock } from '@lpr/metrics';
 import { countParameters, type Decoder, type DecoderOutput, predictFlops } from '@lpr/model';
 import type { Usage } from '@lpr/runs';
 import { scope } from '@lpr/tensor';
@@ -26,6 +26,8 @@ export interface Evaluation extends HeldOutLoss {
    * unless asked for.
    */
   readonly tokenCounts: readonly (readonly Uint32Array[])[];
+  /** The same of consecutive batches: how far the text decides the results. */
+  readonly blocks: readonly HeldOutBlock[];
 }
 
 /** How the tokens of a batch were routed. */
@@ -162,6 +164,7 @@ class EvaluationSums {
   readonly #slots: Slots = { all: 0, dropped: 0, null: 0, inactive: 0 };
   /** Tokens of a sequence, the same in all batches. */
   #sequence = 0;
+  readonly #blocks = new BlockRecorder();
 
   constructor(decoder: Decoder) {
     this.#decoder = decoder;
@@ -188,6 +191,7 @@ class EvaluationSums {
       const sums = (this.#counts[layer] ??= new Float64Array(loads.length));
       for (const [expert, load] of loads.entries()) sums[expert]! += load;
     }
+    this.#blocks.add({ domain, weight, tokens: labels, loss: loss * labels, counts });
   }
 
   /** The experts of each token `[tokens, slots]`, layer by layer; after `add`. */
@@ -217,6 +221,7 @@ class EvaluationSums {
       counts: this.#counts,
       usage: this.#usage(),
       tokenCounts: this.#tokenCounts,
+      blocks: this.#blocks.blocks(),
     };
   }
 

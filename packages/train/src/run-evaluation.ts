@@ -21,7 +21,10 @@ export interface EvaluationOptions {
 /** What counts of expert and token id together may take on the host. */
 const MOST_COUNT_BYTES = 2 ** 29;
 
-/** Evaluates a model after `step` steps on `tokens` tokens, and writes traces and latents into the run's folder. */
+/**
+ * Evaluates a model after `step` steps on `tokens` tokens, and writes traces and latents into the run's folder; of the
+ * final evaluation the blocks too.
+ */
 export async function evaluateRun(
   run: RunFolder,
   decoder: Decoder,
@@ -49,6 +52,7 @@ export async function evaluateRun(
       await run.writeLatents(at.step, encodeSafetensors(await latentsOf(decoder, first)));
     }
   }
+  if (at.final) await run.writeBlocks({ step: at.step, blocks: evaluation.blocks });
   return lineOf(evaluation, at);
 }
 

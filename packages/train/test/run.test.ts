@@ -2,10 +2,10 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Batch, evaluationBatches } from '@lpr/data';
-import { decodeLoads, decodeTrace, layersReport } from '@lpr/metrics';
+import { BlockBootstrap, decodeLoads, decodeTrace, layersReport } from '@lpr/metrics';
 import { type Decoder, decodeSafetensors, exportWeights, resetDecoder } from '@lpr/model';
 import { loadHuggingFace } from '@lpr/model/node';
-import { listCheckpoints, readEvaluations, readMetrics } from '@lpr/runs';
+import { listCheckpoints, readBlocks, readEvaluations, readMetrics } from '@lpr/runs';
 import { assign, createWasmDevice, type WasmDevice } from '@lpr/tensor';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { measureGradientNorms } from '../src/gradient-norms.ts';
@@ -247,6 +247,25 @@ describe('evaluations of a run', () => {
     expect(Uint16Array.from(latents.get('layers.1.experts')!.data as Int32Array)).toEqual(
       traces[1]!.chosen.subarray(80),
     );
+  });
+
+  it('leave the blocks of the last of them, which add up to it', async () => {
+    await train('run', { evaluation });
+    const path = join(root, 'run');
+    const { step, loss, counts, balance } = (await readEvaluations(path)).at(-1)!;
+    const { value: blocks } = await readBlocks(path, step);
+    expect(blocks!.map(({ domain, tokens }) => [domain, tokens])).toEqual([
+      ...Array(3).fill(['first', 32]),
+      ['first', 24],
+      ['second', 32],
+      ['second', 8],
+    ]);
+    const { numbers } = new BlockBootstrap(blocks!);
+    expect(numbers.testLoss).toBeCloseTo(loss, 10);
+    expect(numbers.gini).toBe(balance!.mean.gini);
+    const total = (layer: number, expert: number): number =>
+      blocks!.reduce((sum, block) => sum + block.counts[layer]![expert]!, 0);
+    expect(counts.map((layer, l) => layer.map((_, expert) => total(l, expert)))).toEqual(counts);
   });
 
   it('change nothing in the training, and are taken up where a run is stopped', async () => {

@@ -122,6 +122,7 @@ describe('an evaluation of several domains', () => {
 
     const both = await evaluate(decoder, evaluationBatches([...streams, other], 4, 8, 96), options);
     expect(both).toMatchObject({ loss: mix.loss, tokens: 96, counts: mix.counts, tokenCounts: mix.tokenCounts });
+    expect(both.blocks).toEqual(mix.blocks);
     expect(both.domains.get('c')!.tokens).toBe(96);
     expect(done.at(-1)).toBe(192);
     const alone = await evaluate(decoder, evaluationBatches([other], 4, 8, 96));
