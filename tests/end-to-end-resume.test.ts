@@ -1,6 +1,7 @@
 /** Runs that were stopped, killed or damaged go on from the command line as if nothing had happened, or say why not. */
 import { once } from 'node:events';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -8,13 +9,14 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { finalEvaluation, readEvaluations } from '@lpr/runs';
+import { finalEvaluation, readEvaluations, readSummary } from '@lpr/runs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { decided } from './faults/decided.ts';
 import { unfinish } from './faults/damage.ts';
@@ -82,6 +84,47 @@ describe('resume', () => {
           readFileSync(join(folder, name, 'checkpoints', 'step-000030', 'model.safetensors'));
         expect(model(stopped).equals(model(whole))).toBe(true);
       }
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'repeats no finished seed after kill -9, and takes up runs that were made elsewhere',
+    async () => {
+      const seeds = ['train', ...args, '--router', 'lpr', '--seeds', '0,2'];
+      const whole = join(work, 'seeds-whole');
+      const { code, stdout } = await runTrainer([...seeds, '--out', whole]);
+      expect(code).toBe(0);
+      expect(stdout).toContain('means over 2 seeds (0, 2)');
+      const { models, settings } = await readSummary(whole);
+      expect(models.map(({ name, seed }) => [name, seed])).toEqual([
+        ['lpr-0', 0],
+        ['lpr-2', 2],
+      ]);
+      expect(settings).toMatchObject([{ name: 'lpr', runs: ['lpr-0', 'lpr-2'], errorsOf: 'seeds' }]);
+
+      const killed = join(work, 'seeds-killed');
+      const { child, outcome } = startTrainer([...seeds, '--out', killed]);
+      while (child.exitCode === null && metricsBytes(join(killed, 'lpr-2')) === 0) await setTimeout(5);
+      child.kill('SIGKILL');
+      await outcome;
+      const written = (): number => statSync(join(killed, 'lpr-0', 'metrics.jsonl')).mtimeMs;
+      const finished = written();
+      const resumed = await runTrainer(['resume', killed]);
+      expect(resumed.code).toBe(0);
+      expect(written()).toBe(finished);
+      expect(resumed.stderr).not.toContain('run=lpr-0 step');
+      for (const run of ['lpr-0', 'lpr-2']) expect(decided(join(killed, run))).toEqual(decided(join(whole, run)));
+
+      const adopting = join(work, 'seeds-adopting');
+      mkdirSync(adopting);
+      for (const name of ['comparison.yaml', 'lpr-2'])
+        cpSync(join(whole, name), join(adopting, name), { recursive: true });
+      const adopted = await runTrainer(['resume', adopting, '--threads', '1']);
+      expect(adopted.code).toBe(0);
+      expect(adopted.stderr).toContain('run=lpr-0 step');
+      expect(adopted.stderr).not.toContain('run=lpr-2 step');
+      expect((await readSummary(adopting)).settings).toEqual(settings);
     },
     TIMEOUT,
   );

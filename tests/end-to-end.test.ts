@@ -25,7 +25,9 @@ describe('reproduce', () => {
     "sets rows of the paper's tables beside its numbers, and goes on after a kill",
     async () => {
       const out = join(work, 'reproduce');
-      const started = startTrainer(['reproduce', '2', '6', '--preset', 'tiny', '--steps', '8', '--out', out]);
+      const formulations = ['--formulations', 'corrected,no-bias'];
+      const args = ['reproduce', '2', '--preset', 'tiny', '--steps', '8', ...formulations, '--out', out];
+      const started = startTrainer(args);
       while (started.child.exitCode === null && !existsSync(join(out, 'lpr,klWeight=0'))) await setTimeout(5);
       started.child.kill('SIGKILL');
       await started.outcome;
@@ -33,28 +35,34 @@ describe('reproduce', () => {
       expect(stderr).not.toContain('error');
       expect(code).toBe(0);
 
-      const { models } = await readSummary(out);
-      const words = ['klWeight=0', 'alignmentWeight=0', 'diversityWeight=0', 'diversity=cosine', 'diversity=euclidean'];
-      expect(models.map(({ name }) => name)).toEqual(['lpr', ...words.map((word) => `lpr,${word}`)]);
-      const { testLoss, balance } = models.find(({ name }) => name === 'lpr,diversityWeight=0')!;
-      const [row] = /without diversity.*/.exec(stdout)!;
-      expect(row.split(/ *\| */)).toEqual([
-        'without diversity',
-        testLoss.toFixed(3),
-        balance!.mean.gini!.toFixed(3),
-        expect.any(String),
-        expect.any(String),
-        '5.010',
-        '0.716',
-        '0.002',
-        '',
+      const { models, settings } = await readSummary(out);
+      const words = ['klWeight=0', 'alignmentWeight=0', 'diversityWeight=0'];
+      const named = (name: string, changes: readonly string[]) => changes.map((change) => `${name},${change}`);
+      const unbiased = 'lpr,selectionBiasRate=0';
+      expect(models.map(({ name }) => name)).toEqual([
+        ...['lpr', ...named('lpr', words), unbiased, ...named(unbiased, words)],
       ]);
+      const name = 'lpr,diversityWeight=0';
+      const { testLoss, balance } = models.find((model) => model.name === name)!;
+      const setting = settings.find((each) => each.name === name)!;
+      expect(setting).toMatchObject({ runs: [name], seeds: [0], errorsOf: 'blocks' });
+      expect(setting.estimates['testLoss']).toEqual({ mean: testLoss, error: expect.any(Number) });
+      const difference = setting.differences['lpr']!['gini']!;
+      expect(difference.mean).toBeCloseTo(balance!.mean.gini! - models[0]!.balance!.mean.gini!, 12);
+      const [row] = /without diversity.*/.exec(stdout)!;
+      const [title, loss, , gini, giniDifference] = row.split(/ *\| */);
+      expect(title).toBe('without diversity');
+      expect(loss).toBe(`${testLoss.toFixed(3)} ± ${setting.estimates['testLoss']!.error!.toFixed(3)}`);
+      expect(gini).toMatch(new RegExp(`^${balance!.mean.gini!.toFixed(3)} ± 0\\.0\\d\\d$`));
+      expect(giniDifference).toContain(`${Math.abs(difference.mean).toFixed(3)} ± `);
       expect(stdout).toMatch(
-        /Table 6: measure of diversity\n\n\| .*\n\| -.*\n\| cosine .*\n\| orthogonal .*\n\| Euclidean .*\n\| rank correlation/,
+        /Table 2 on 8,192 held-out tokens, seed 0: components\n\n\| .*\n\| -.*\n\| _corrected_ .*\n\| all .*\n(\| without .*\n){3}\| rank correlation/,
       );
-      for (const table of [2, 6]) {
+      expect(stdout).toContain('it does not contain the variation between seeds');
+      expect(stdout).toMatch(/so much is left without its selection bias: all \d+ %, without KL \d+ %/);
+      for (const formulation of ['corrected', 'no-bias']) {
         for (const figure of ['load-held-out', 'curves'])
-          expect(existsSync(join(out, 'figures', `table-${table}-${figure}.png`))).toBe(true);
+          expect(existsSync(join(out, 'figures', `table-2-${formulation}-${figure}.png`))).toBe(true);
       }
     },
     TIMEOUT,
@@ -122,10 +130,14 @@ describe('compare', () => {
       expect(again.code).toBe(1);
       expect(again.stderr).toContain('already exists');
       expect(again.stderr).toContain('resume');
-      // Resuming what is finished changes nothing and prints the same.
+      // Resuming what is finished changes nothing and prints the same, and makes blocks that earlier versions left out.
+      const blocks = join(out, 'lpr', 'held-out-blocks.json');
+      const before = readFileSync(blocks);
+      rmSync(blocks);
       const resumed = await runTrainer(['resume', out]);
       expect(resumed.code).toBe(0);
       expect(resumed.stdout).toBe(stdout);
+      expect(readFileSync(blocks).equals(before)).toBe(true);
       const unclear = await runTrainer(['generate', out]);
       expect(unclear.code).toBe(1);
       expect(unclear.stderr).toContain(`holds several runs; name one of them: ${join(out, 'lpr')}`);
@@ -179,6 +191,10 @@ describe('bad input', () => {
     [['comapre'], 'unknown command "comapre". Did you mean compare?'],
     [['train', '--router', 'nearest'], 'unknown router "nearest"'],
     [['compare', '--router', 'top-k'], 'beside top-k'],
+    [['compare', '--baseline', 'switch'], '--baseline switch: it must be one of those compared: top-k, lpr'],
+    [['compare', '--seed', '1', '--seeds', '2'], "option '--seeds <list>' cannot be used with option '--seed <n>'"],
+    [['train', '--seeds', '7,'], 'one alone is --seed'],
+    [['reproduce', '2', '--formulations', 'papper'], 'Did you mean paper?'],
     [['train', '--arch', 'qwen'], 'unknown architecture "qwen"'],
     [['train', '--steps', '0'], 'at least 1'],
     [['train', '--threads', 'two'], 'at least 0'],

@@ -1,14 +1,16 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { layersReport } from '@lpr/metrics';
-import { balanceOf, type EvaluationLine, readRun, RunFolder } from '@lpr/runs';
+import { balanceOf, type EvaluationLine, RunFolder } from '@lpr/runs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { collectResults } from '../src/comparison/collect.ts';
-import { createComparison } from '../src/comparison/comparison.ts';
+import { type Comparison, createComparison, readComparison } from '../src/comparison/comparison.ts';
 import { drawComparison } from '../src/comparison/pictures.ts';
 import { PAPER_TABLES } from '../src/comparison/paper.ts';
+import { comparisonReport } from '../src/comparison/results.ts';
+import { readFinished, summaryOf } from '../src/comparison/summary.ts';
 import { resolveSettings } from '../src/settings/resolve.ts';
 import type { Settings } from '../src/settings/schema.ts';
 
@@ -71,18 +73,88 @@ async function makeRun(
   await run.close();
 }
 
-describe('the pictures of a comparison', () => {
-  it('tell runs of one router apart', async () => {
-    const folder = join(root, 'one-router');
-    const seeds = [settings('lpr', 1), settings('lpr', 2)];
-    for (const [i, config] of seeds.entries()) {
-      await makeRun(join(folder, `run-${i}`), config, { loss: 5 + i, final: true });
-    }
-    const runs = await Promise.all(seeds.map((_, i) => readRun(join(folder, `run-${i}`))));
-    const { written, missing } = await drawComparison(folder, runs, new Map());
+/** A comparison on disk whose runs have test losses by their names. */
+async function makeComparison(folder: string, comparison: Comparison, losses: Record<string, number>): Promise<void> {
+  await createComparison(folder, comparison);
+  for (const [name, config] of comparison.runs) {
+    await makeRun(join(folder, name), config, { loss: losses[name] ?? 5, final: true });
+  }
+}
+
+/** Two blocks, whose losses differ from the mean by so much. */
+async function addBlocks(path: string, loss: number, spread: number): Promise<void> {
+  const run = await RunFolder.open(path);
+  const blocks = [loss - spread, loss + spread].map((mean) => ({
+    ...{ domain: 'text', weight: 1, tokens: 5, loss: 5 * mean, counts: COUNTS },
+  }));
+  await run.writeBlocks({ step: 40, blocks });
+  await run.close();
+}
+
+describe('a comparison of several seeds', () => {
+  const seeds = [0, 1, 5];
+  const comparison: Comparison = {
+    runs: new Map(
+      seeds.flatMap((seed) => ['top-k', 'lpr'].map((router) => [`${router}-${seed}`, settings(router, seed)] as const)),
+    ),
+    baseline: 'top-k',
+    tables: new Map(),
+  };
+  const losses = { 'top-k-0': 5, 'top-k-1': 5.5, 'top-k-5': 6, 'lpr-0': 4.75, 'lpr-1': 5.25, 'lpr-5': 5.75 };
+
+  it('is read, summed up and printed by settings, in pairs of a seed', async () => {
+    const folder = join(root, 'seeds');
+    await makeComparison(folder, comparison, losses);
+    expect(await readComparison(folder)).toEqual(comparison);
+    const { runs, models, results } = await readFinished(folder, comparison);
+    expect(results.map(({ name, seed, title }) => [name, seed, title])).toEqual(
+      seeds.flatMap((seed) => [
+        ['top-k', seed, 'Qwen3-MoE'],
+        ['lpr', seed, 'Qwen3-MoE-LPR'],
+      ]),
+    );
+    const { settings: known } = summaryOf(comparison, models, results);
+    const error = expect.closeTo((4.3027 * 0.5) / Math.sqrt(3), 3);
+    expect(known).toMatchObject([
+      { name: 'top-k', runs: ['top-k-0', 'top-k-1', 'top-k-5'], seeds, errorsOf: 'seeds', differences: {} },
+      {
+        name: 'lpr',
+        estimates: { testLoss: { mean: 5.25, error }, information: { mean: 0.25, error: 0 } },
+        differences: { 'top-k': { testLoss: { mean: -0.25, error: 0 }, gini: { mean: 0, error: 0 } } },
+      },
+    ]);
+    const report = comparisonReport(comparison, { models }, results);
+    expect(report).toContain('means over 3 seeds (0, 1, 5)');
+    expect(report).toContain('5.5000 ± 1.2421');
+    expect(report).toMatch(/Less Qwen3-MoE, in pairs of a seed\nQwen3-MoE-LPR +-0\.2500 ± 0\.0000/);
+
+    const { written, missing } = await drawComparison(folder, comparison, runs, results);
     expect(written).toEqual(['figures/load-held-out.png', 'figures/curves.png']);
     expect(missing).toEqual([]);
     for (const path of written) expect(existsSync(join(folder, path))).toBe(true);
+
+    const collected = await collectResults([folder]);
+    expect(collected.runs).toEqual(results);
+  });
+
+  it('has intervals of the text where there is one seed, paired by its blocks', async () => {
+    const folder = join(root, 'one-seed');
+    const one = { ...comparison, runs: new Map(['top-k', 'lpr'].map((router) => [router, settings(router)])) };
+    await makeComparison(folder, one, { lpr: 4.75 });
+    const { results: without } = await readFinished(folder, one);
+    expect(without.map(({ bootstrap }) => bootstrap)).toEqual([undefined, undefined]);
+    await addBlocks(join(folder, 'top-k'), 5, 0.5);
+    await addBlocks(join(folder, 'lpr'), 4.75, 0.5);
+    const { models, results } = await readFinished(folder, one);
+    const [topK, lpr] = results.map(({ bootstrap }) => bootstrap!);
+    // Of two blocks 12.706 times half their distance, with the error of 500 draws.
+    expect(topK!.errors['testLoss']! / (12.706 * 0.5)).toBeCloseTo(1, 0.9);
+    expect([topK!.differences, topK!.errors['gini'], topK!.errors['information']]).toEqual([{}, 0, undefined]);
+    expect(lpr!.differences['top-k']!['testLoss']).toEqual({ mean: -0.25, error: 0 });
+    expect(comparisonReport(one, { models }, results)).toMatch(
+      /Less Qwen3-MoE, on the same text\nQwen3-MoE-LPR +-0\.2500 ± 0\.0000/,
+    );
+    expect(summaryOf(one, models, results).settings.map(({ errorsOf }) => errorsOf)).toEqual(['blocks', 'blocks']);
   });
 });
 
@@ -92,7 +164,7 @@ describe('collected results', () => {
       ['top-k', settings('top-k', 1)],
       ['lpr', settings('lpr', 1)],
     ]);
-    await createComparison(join(root, 'compare-1'), { runs: compared, tables: new Map() });
+    await createComparison(join(root, 'compare-1'), { runs: compared, baseline: 'top-k', tables: new Map() });
     for (const [i, name] of [...compared.keys()].entries()) {
       await makeRun(join(root, 'compare-1', name), compared.get(name)!, { loss: 5.123456789 + i, final: true });
     }
@@ -127,7 +199,8 @@ describe('collected results', () => {
     expect(when).toMatch(/^\d{4}-\d\d-\d\d$/);
     // Routers side by side stand beside the paper's rows of their architecture.
     expect(paper).toHaveLength(1);
-    expect(paper[0]!.rows[0]).toEqual({ title: 'Qwen3-MoE', run: null, ...PAPER_TABLES[1].rows[4]!.paper });
+    const { paper: reported } = PAPER_TABLES[1].rows[4]!;
+    expect(paper[0]!.rows[0]).toEqual({ title: 'Qwen3-MoE', baseline: null, runs: {}, ...reported });
   });
 
   it('say what training took by where its tokens went, of runs that say what a token used', async () => {
@@ -149,17 +222,47 @@ describe('collected results', () => {
     expect(runs[1]!.trainingFlops).toBeNull();
   });
 
-  it('of a reproduction name the run of each row', async () => {
-    const names = PAPER_TABLES[6].rows.map((_, i) => `run ${i}`);
-    const runs = new Map(names.map((name) => [name, settings('lpr')]));
+  it('of a reproduction name the settings of each row in each formulation', async () => {
+    const names = PAPER_TABLES[6].rows.map((_, i) => `row ${i}`);
+    const runs = new Map(
+      [0, 1].flatMap((seed) => names.map((name) => [`${name}-${seed}`, settings('lpr', seed)] as const)),
+    );
     const folder = join(root, 'reproduce');
-    await createComparison(folder, { runs, tables: new Map([[6, names]]) });
-    for (const name of names) await makeRun(join(folder, name), settings('lpr'), { loss: 5, final: true });
-    const { paper } = await collectResults([folder]);
-    expect(paper.map(({ number, rows }) => [number, rows.map(({ run }) => run)])).toEqual([[6, names]]);
+    const rows = new Map([['corrected', names]]);
+    await makeComparison(folder, { runs, baseline: null, tables: new Map([[6, rows]]) }, { 'row 0-0': 5.5 });
+    expect((await readComparison(folder))!.tables).toEqual(new Map([[6, rows]]));
+    const { paper, runs: results } = await collectResults([folder]);
+    expect(paper.map(({ number, rows: own }) => [number, own.map((row) => [row.runs, row.baseline])])).toEqual([
+      [
+        6,
+        [
+          [{ corrected: 'row 0' }, 'orthogonal'],
+          [{ corrected: 'row 1' }, null],
+          [{ corrected: 'row 2' }, 'orthogonal'],
+        ],
+      ],
+    ]);
+    expect(results.map(({ name, seed }) => [name, seed])).toEqual(
+      [0, 1].flatMap((seed) => names.map((name) => [name, seed])),
+    );
     await expect(collectResults([join(root, 'compare-1'), folder])).rejects.toThrow(
       'stands beside other tables of the paper',
     );
+  });
+
+  it('are read of a comparison of an earlier version', async () => {
+    const folder = join(root, 'earlier');
+    const runs = Object.fromEntries(['a', 'b', 'c'].map((name) => [name, settings('lpr-paper')]));
+    await mkdir(folder);
+    await writeFile(join(folder, 'comparison.yaml'), JSON.stringify({ tables: { 6: ['a', 'b', 'c'] }, runs }));
+    expect((await readComparison(folder))!.tables).toEqual(new Map([[6, new Map([['paper', ['a', 'b', 'c']]])]]));
+    await writeFile(
+      join(folder, 'comparison.yaml'),
+      JSON.stringify({ tables: { 6: { corrected: ['a', 'b'] } }, runs }),
+    );
+    await expect(readComparison(folder)).rejects.toThrow('table 6 must name a run for every row');
+    await writeFile(join(folder, 'comparison.yaml'), JSON.stringify({ runs: { 'top-k': settings('top-k'), ...runs } }));
+    expect((await readComparison(folder))!.baseline).toBe('top-k');
   });
 
   it('need runs that are finished', async () => {

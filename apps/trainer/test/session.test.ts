@@ -41,6 +41,21 @@ describe('loadTokens', () => {
     expect(vocabularyOf(settings, tokenizer)).toBe(512);
   });
 
+  it('gives every seed the same tokenizer, the same training text and the same held-out text', async () => {
+    // With a cache of its own each, so that both are made.
+    const tokensOf = async (seed: number) => {
+      vi.stubEnv('XDG_CACHE_HOME', join(work, `seed-${seed}`));
+      const tokens = await loadTokens({ ...settingsOf('size.vocabulary=280'), seed }, progress);
+      vi.stubEnv('XDG_CACHE_HOME', work);
+      return tokens;
+    };
+    const [first, second] = [await tokensOf(0), await tokensOf(1)];
+    expect(second.heldOut).toEqual(first.heldOut);
+    expect(second.training).toEqual(first.training);
+    expect(second.tokenizer.vocabularySize).toBe(280);
+    expect(second.tokenizer.encode('one 1 two 2')).toEqual(first.tokenizer.encode('one 1 two 2'));
+  });
+
   it('takes the tokenizer of a model in place of one that the text would give now', async () => {
     const settings = settingsOf('size.vocabulary=280');
     const { tokenizer } = await loadTokens(settingsOf('data.tokenizer=bytes'), progress);

@@ -27,13 +27,17 @@ export interface CurvePanel {
   readonly smooth?: boolean;
 }
 
+type CurveSeries = Readonly<Record<string, readonly (readonly [step: number, value: number])[]>>;
+
 export interface CurvesInput {
   /** From left to right; one that no run has points for is left out. */
   readonly panels: readonly CurvePanel[];
   /** One line per panel each; names must differ. `series` has the points of each panel, steps ascending. */
   readonly runs: readonly {
     readonly name: string;
-    readonly series: Readonly<Record<string, readonly (readonly [step: number, value: number])[]>>;
+    readonly series: CurveSeries;
+    /** Single seeds, whose mean the series is: drawn pale behind it. */
+    readonly seeds?: readonly CurveSeries[];
   }[];
   /** Levels to compare with, such as the sampling floor and the isotropic null of `@lpr/metrics`, by panel. */
   readonly levels?: readonly {
@@ -78,14 +82,15 @@ function figureOf(input: CurvesInput, theme: ThemeName): LineFigure {
   if (shown.length === 0) throw new RangeError('training curves need at least one point, got none');
   const last = Math.max(...runs.flatMap(({ series }) => shown.map(({ key }) => series[key]?.at(-1)?.[0] ?? 0)));
   const panels = shown.map(({ key, title, subtitles, free = false, smooth = false }): LinePanel => {
-    const lines = runs.flatMap(({ series }, run): Line[] => {
+    const lines = runs.flatMap(({ series, seeds = [] }, run): Line[] => {
       const points = series[key] ?? [];
       const line = { name: names[run]!, points, ...runStyle(run, theme) };
-      if (!smooth || points.length <= 200) return [line];
+      const isSmoothed = smooth && points.length > 200;
+      const behind = seeds.length > 0 ? seeds.map((seed) => seed[key] ?? []) : isSmoothed ? [points] : [];
       // The first line of a name gives the legend its look.
       return [
-        { ...line, points: movingAverage(points) },
-        { ...line, faint: true },
+        isSmoothed ? { ...line, points: movingAverage(points) } : line,
+        ...behind.map((own): Line => ({ ...line, points: own, faint: true })),
       ];
     });
     return {

@@ -50,6 +50,24 @@ function seriesOf(option: ReturnType<typeof trainingCurves>, name: string, panel
   return (option.series as Series[]).filter((series) => series.name === name && series.xAxisIndex === panel);
 }
 
+test('seeds are pale behind their mean, and one entry of the legend', () => {
+  const [mean, ...seeds] = [0.2, 0.1, 0.3].map((gini) => run('LPR', 300, gini));
+  const option = trainingCurves({ ...input, runs: [{ ...mean!, seeds: seeds.map(({ series }) => series) }] });
+  for (const panel of [0, 1]) {
+    const drawn = seriesOf(option, 'LPR', panel) as (Series & { z: number; lineStyle: { opacity?: number } })[];
+    expect(drawn.map(({ z, lineStyle }) => [z, lineStyle.opacity])).toEqual([
+      [2, undefined],
+      [1, 0.25],
+      [1, 0.25],
+    ]);
+    if (panel === 1) expect(drawn.map(({ data }) => data[0]![1])).toEqual([0.2, 0.1, 0.3]);
+  }
+  expect((option.legend as { data: { name: string }[] }).data.map(({ name }) => name)).toEqual([
+    'LPR',
+    'sampling floor',
+  ]);
+});
+
 test('each panel holds what was recorded, with the levels that it has, and there is none of what was not', () => {
   const option = trainingCurves(input);
   expect((option.title as { text: string }[]).map(({ text }) => text)).toEqual(['Training loss', 'Gini', 'min-max']);

@@ -19,6 +19,8 @@ import type { NamedRun } from './names.ts';
 export interface RunParts {
   /** That tells it from the others: `runNames`. */
   readonly name: string;
+  /** Of all runs that differ from it in the seed alone, where they are to be shown together; else left out. */
+  readonly setting?: string;
   readonly facts: Pick<RunFacts, 'router' | 'latentDim' | 'byAngle'>;
   readonly series: Part<SeriesFile>;
   /** Of the finished model, or the newest. */

@@ -5,6 +5,7 @@ export * from './tables/comparison.ts';
 export * from './tables/csv.ts';
 export * from './tables/evaluation.ts';
 export * from './tables/html.ts';
+export * from './tables/information.ts';
 export * from './tables/measures.ts';
 export * from './tables/overview.ts';
 export * from './tables/placement.ts';

@@ -105,7 +105,9 @@ describe('a comparison', () => {
     ...{ usage: null, steps: 40, trainingFlops: null },
     mean: { gini: 0.25, minMax: 0.5, maxViolation: 0.75 },
     worst: { gini: 0.5, minMax: 0, maxViolation: 1 },
+    ...{ seeds: [0], errorsOf: null, errors: {}, differences: null },
   };
+  const levelsOfOne = levels(25, 4, 100);
 
   it('shows what ran, stars what differs from a uniform router, and has a floor for each k', () => {
     const table = comparisonTable(
@@ -126,8 +128,9 @@ describe('a comparison', () => {
     expect(
       lines.filter((line) => line.startsWith('sampling floor')).map((line) => line.trim().split(/ {2,}/)[0]),
     ).toEqual(['sampling floor, k 1', 'sampling floor, k 4']);
-    expect(lines.at(-3)).toBe('The paper');
-    expect(lines.at(-2)!.trim().split(/ {2,}/)).toEqual(['theirs', '-', '0.700', '1.00e-16']);
+    expect(lines.at(-4)).toBe('The paper');
+    expect(lines.at(-3)!.trim().split(/ {2,}/)).toEqual(['theirs', '-', '0.700', '1.00e-16']);
+    expect(lines.at(-2)).toBe('A row of one seed has no interval: how far another seed would be from it is not known.');
     expect(lines.at(-1)).toMatch(/^\* The load differs from that of a uniform router: .*p < 0\.01/);
   });
 
@@ -165,9 +168,47 @@ describe('a comparison', () => {
       ['adamoe †', '1', '1.23M', '1.9M', '0.45 % dropped, 12 % null', '40', '1.35P'],
       ['old', '1', '-', '-', '-', '40', '-'],
     ]);
-    expect(table.notes).toEqual([
+    expect(table.notes.slice(1)).toEqual([
       '† FLOPs per token differ from those of top-k by more than 2 %: adamoe -5 %. Such a method is not compared at equal cost.',
       'FLOPs of the whole training, as it ran, differ from those of top-k by more than 2 %: adamoe +35 %.',
+    ]);
+  });
+
+  it('prints errors of means, differences to a baseline, and which information is none', () => {
+    const seeds = { seeds: [0, 1, 5], errorsOf: 'seeds' as const, expertsPerToken: 1, pValue: 1, levels: levelsOfOne };
+    const published = { heading: 'The paper', rows: [] };
+    const table = comparisonTable(
+      [
+        { ...run, ...seeds, name: 'top-k', information: -0.01, errors: { testLoss: 0.05, gini: 0.0001 } },
+        {
+          ...{ ...run, ...seeds, name: 'lpr', information: 1.5, errors: { information: 0.25 } },
+          differences: { testLoss: { mean: 0.25, error: 0.125 }, gini: { mean: -0.5, error: null } },
+        },
+      ],
+      published,
+      'top-k',
+    );
+    const lines = tableText(table).split('\n');
+    expect(lines[0]).toMatch(/^100 held-out tokens; k is what ran; means over 3 seeds \(0, 1, 5\); balance is/);
+    expect(lines.slice(2, 4).map((line) => line.trim().split(/ {2,}/))).toEqual([
+      ['top-k', '1', '5.0000 ± 0.0500', '0.250 ± <0.001 (0.500)', '0.500 (0.000)', '0.750 (1.000)', '-0.010 ‡'],
+      ['lpr', '1', '5.0000', '0.250 (0.500)', '0.500 (0.000)', '0.750 (1.000)', '1.500 ± 0.250'],
+    ]);
+    expect(lines.slice(-4).map((line) => line.trim().split(/ {2,}/))).toEqual([
+      ['Less top-k, in pairs of a seed'],
+      ['lpr', '+0.2500 ± 0.1250', '-0.500'],
+      ["± is the 95 % interval of the mean over seeds (Student's t)."],
+      ['‡ Not above what independent samples would show.'],
+    ]);
+    const blocks = { ...run, ...seeds, name: 'a', seeds: [0], errorsOf: 'blocks' as const };
+    expect(comparisonTable([blocks], published).notes).toEqual([
+      expect.stringMatching(
+        /^± is .* bootstrap over blocks of the held-out text: .* not contain .* between seeds\. MI has none/,
+      ),
+    ]);
+    expect(comparisonTable([blocks, { ...run, ...seeds, name: 'b' }], published).notes).toEqual([
+      expect.stringMatching(/mean over seeds/),
+      expect.stringMatching(/^Of one seed, ± is .* bootstrap/),
     ]);
   });
 });

@@ -25,8 +25,9 @@ import {
   simulatedLevels,
   stepTime,
 } from '../src/index.ts';
+import type { CurveNumbers } from '../src/figures/curves.ts';
 import { picturesOf, pngOf, writePicture } from '../src/node.ts';
-import { half, temporaryFolder, UNEVEN, writeRun } from './runs.ts';
+import { EVEN, half, temporaryFolder, UNEVEN, writeRun } from './runs.ts';
 
 // Drawing takes its time on a busy machine.
 vi.setConfig({ testTimeout: 120_000 });
@@ -147,6 +148,33 @@ describe('a record', () => {
   });
 });
 
+describe('runs of one setting', () => {
+  it('are drawn as their mean, with each of them behind', async () => {
+    const seeds = await Promise.all(
+      [UNEVEN, UNEVEN, EVEN].map((counts, seed) =>
+        writeRun(join(root, `seed-${seed}`), { settings: { ...LPR, seed }, training: [half(UNEVEN), half(counts)] }),
+      ),
+    );
+    const settings = seeds.map((run, seed) => ({ ...partsOf(run, `LPR, seed ${seed}`), setting: 'LPR' }));
+    const record = recordOf(curves, [parts[0]!, ...settings]);
+    expect(record.notes).toContain('Lines are means over 3 seeds, the pale ones behind are single seeds.');
+    const { runs: drawn } = record.numbers as CurveNumbers;
+    expect(drawn.map(({ name, seeds: own }) => [name, own?.length])).toEqual([
+      ['Qwen3-MoE', undefined],
+      ['LPR', 3],
+    ]);
+    const uneven = drawn[0]!.series['gini']!.at(-1)![1];
+    expect(drawn[1]!.seeds!.map(({ gini: points }) => points!.at(-1)![1])).toEqual([uneven, uneven, 0]);
+    expect(drawn[1]!.series['gini']).toEqual([
+      [10, expect.closeTo(uneven, 12)],
+      [20, expect.closeTo((2 * uneven) / 3, 12)],
+    ]);
+    // A seed that is alone is a run as any other.
+    expect(recordOf(curves, [settings[0]!]).of.runs).toEqual(['LPR, seed 0']);
+    expect(recordOf(curves, [settings[0]!]).notes).not.toContainEqual(expect.stringMatching(/seeds/));
+  });
+});
+
 describe('a model without experts', () => {
   it('is named where it is missing, and a dash in tables', async () => {
     const dense = await writeRun(join(root, 'dense'), {
@@ -161,6 +189,7 @@ describe('a model without experts', () => {
     const table = overviewTable(overviewRuns(all, ['top-k', 'lpr', 'dense'], context));
     expect(table.rows[2]).toMatchObject({ name: 'dense, none', gini: null, topK: null, testLoss: 2.5, pValue: null });
     expect(table.rows[0]).toMatchObject({ name: 'Qwen3-MoE', folder: 'top-k', topK: 1, information: 0.25 });
+    expect(table.title).toBe('Runs on 200 held-out tokens');
   });
 });
 

@@ -22,7 +22,7 @@ export interface SampleRun {
   readonly tokens?: number;
 }
 
-const EVEN = [
+export const EVEN = [
   [50, 50, 50, 50],
   [50, 50, 50, 50],
 ];

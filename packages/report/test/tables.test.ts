@@ -73,6 +73,26 @@ it('hides no measure behind its decimals', () => {
   expect([1, 0.999, 0.001, 0.00096].map(formatTime)).toEqual(['1.00 ms', '999.0 us', '1.0 us', '960 ns']);
 });
 
+it('prints what was measured with its error, its sign and its mark', () => {
+  const columns = [
+    { key: 'name', title: '' },
+    { key: 'loss', title: 'loss', decimals: 2 },
+    { key: 'gini', title: 'Gini', format: 'measure' as const, beside: { key: 'worst' } },
+  ];
+  const rows = [
+    { name: 'a', loss: { value: 5.125, error: 0.25 }, gini: { value: 1.27e-16, error: 0 }, worst: 0.5 },
+    { name: 'b', loss: { value: 0.5, error: 0.001, isDifference: true }, gini: { value: 0.25, mark: '†' } },
+    { name: 'c', loss: { value: -0.5, error: null, isDifference: true }, gini: { value: Number.NaN, error: 1 } },
+    { name: 'd', loss: { value: 0, error: 0, isDifference: true }, gini: null },
+  ];
+  expect(textTable({ columns, rows }).rows).toEqual([
+    ['a', '5.13 ± 0.25', '1.27e-16 ± 0.000 (0.500)'],
+    ['b', '+0.50 ± <0.01', '0.250 †'],
+    ['c', '-0.50', '-'],
+    ['d', '0.00 ± 0.00', '-'],
+  ]);
+});
+
 it('prints ranges, probabilities and groups of rows with headings, and notes', () => {
   const table: TableRecord = {
     title: 'Runs',

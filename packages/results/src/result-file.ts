@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { type PaperTableResult, paperTableSchema } from './paper.ts';
 import { type RunResult, runSchema, type Setting, settingsSchema } from './runs.ts';
+import { listLevels, spreadLevels } from './shared-levels.ts';
 import { type Table, tableSchema } from './table.ts';
 
 export interface Machine {
@@ -72,12 +73,12 @@ export function parseResult(text: string, file: string): ResultFile {
   } catch (error) {
     throw new Error(`${file} is no JSON: ${String(error)}`, { cause: error });
   }
-  const parsed = schema.safeParse(content);
+  const parsed = schema.safeParse(spreadLevels(content));
   if (!parsed.success) throw new Error(`${file} is no stored result:\n${z.prettifyError(parsed.error)}`);
   return parsed.data;
 }
 
 /** The text of a result's file. */
 export function resultText(result: ResultFile): string {
-  return `${JSON.stringify(result, null, 2)}\n`;
+  return `${JSON.stringify(result.kind === 'runs' ? listLevels(result) : result, null, 2)}\n`;
 }

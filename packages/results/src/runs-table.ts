@@ -1,30 +1,31 @@
 /** Tables of runs: each in a row, or those of a name averaged over their seeds. */
-import { balanceMeasures } from '@lpr/metrics';
+import { type BalanceMeasure, balanceMeasures, type Estimate, meanEstimate } from '@lpr/metrics';
 import {
-  formatMeasure,
+  type Cell,
+  type Column,
+  errorNotes,
   formatNumber,
-  formatShort,
+  hasNoInformation,
+  informationCell,
   type Levels,
   levelsOf,
-  rangeText,
-  type TextTable,
+  measuredCell,
+  NO_INFORMATION_NOTE,
+  type Row,
+  type RowGroup,
+  type TableRecord,
 } from '@lpr/report/tables';
+import { differenceOf, errorsOf, estimateOf, groupRuns, type Quantity, type RunGroup } from './estimates.ts';
 import { informationOf, namedLevels, type RunResult, type Setting } from './runs.ts';
 
-type Cell = string | number | null;
+type Value = string | number | null;
 
 /** What a column says of a run: what it is, the same for runs of a name but for the seed, or what was measured. */
-interface RunColumn {
-  readonly title: string;
-  readonly of: (run: RunResult) => Cell;
-  /** Of what was measured. */
-  readonly format?: (value: number) => string;
+interface RunColumn extends Omit<Column, 'key'> {
+  readonly of: (run: RunResult) => Value;
+  /** Of what was measured and has errors of its own. */
+  readonly quantity?: Quantity;
 }
-
-const decimals =
-  (digits: number) =>
-  (value: number): string =>
-    formatNumber(value, digits);
 
 const COLUMNS: Readonly<Record<string, RunColumn>> = {
   name: { title: '', of: ({ name }) => name },
@@ -34,11 +35,11 @@ const COLUMNS: Readonly<Record<string, RunColumn>> = {
   steps: { title: 'steps', of: ({ steps }) => steps },
   experts: { title: 'experts', of: ({ experts }) => experts },
   topK: { title: 'k', of: ({ topK }) => topK },
-  active: { title: 'active', of: ({ usage }) => usage?.activeParameters ?? null, format: formatShort },
-  flops: { title: 'FLOP/token', of: ({ usage }) => usage?.flopsPerToken ?? null, format: formatShort },
-  testLoss: { title: 'test loss', of: ({ testLoss }) => testLoss, format: decimals(3) },
-  mutualInformation: { title: 'MI', of: informationOf, format: decimals(3) },
-  tokensPerSecond: { title: 'tokens/s', of: ({ tokensPerSecond }) => tokensPerSecond, format: decimals(0) },
+  active: { title: 'active', of: ({ usage }) => usage?.activeParameters ?? null, format: 'short' },
+  flops: { title: 'FLOP/token', of: ({ usage }) => usage?.flopsPerToken ?? null, format: 'short' },
+  testLoss: { title: 'test loss', of: ({ testLoss }) => testLoss, decimals: 3, quantity: 'testLoss' },
+  mutualInformation: { title: 'MI', of: informationOf, decimals: 3, quantity: 'information' },
+  tokensPerSecond: { title: 'tokens/s', of: ({ tokensPerSecond }) => tokensPerSecond, decimals: 0 },
 };
 
 /**
@@ -51,12 +52,15 @@ function columnOf(key: string, runs: readonly RunResult[], shared: Readonly<Reco
   const measure = measureOf(key);
   if (measure !== undefined && runs.some(({ mean }) => measure.key in mean)) {
     const isWorst = measure.key !== key;
-    const of = (run: RunResult): Cell => (isWorst ? run.worst : run.mean)?.[measure.key] ?? null;
-    const format = (value: number): string => formatMeasure(value, measure.decimals);
-    return { title: `${isWorst ? 'worst ' : ''}${measure.title}`, of, format };
+    return {
+      title: `${isWorst ? 'worst ' : ''}${measure.title}`,
+      of: (run) => (isWorst ? run.worst : run.mean)?.[measure.key] ?? null,
+      ...{ decimals: measure.decimals, format: 'measure' },
+      ...(!isWorst && { quantity: measure.key }),
+    };
   }
   if (key in shared || runs.some(({ settings }) => key in settings)) {
-    return { title: key, of: ({ settings }) => settingCell(settings[key] ?? shared[key] ?? null) };
+    return { title: key, of: ({ settings }) => settingValue(settings[key] ?? shared[key] ?? null) };
   }
   const names = [...Object.keys(COLUMNS), ...Object.keys(runs[0]?.mean ?? {})];
   throw new RangeError(
@@ -65,11 +69,11 @@ function columnOf(key: string, runs: readonly RunResult[], shared: Readonly<Reco
 }
 
 /** The measure of a column's key, its own or "worst." before it. */
-function measureOf(key: string): (typeof balanceMeasures)[number] | undefined {
+function measureOf(key: string): BalanceMeasure | undefined {
   return balanceMeasures.find((measure) => measure.key === key || `worst.${measure.key}` === key);
 }
 
-function settingCell(value: Setting): Cell {
+function settingValue(value: Setting): Value {
   return typeof value === 'boolean' ? String(value) : value;
 }
 
@@ -77,76 +81,119 @@ function settingCell(value: Setting): Cell {
 export interface RunsView {
   /** Keys of columns, each with the title that stands in place of its own. */
   readonly columns: readonly { readonly key: string; readonly title?: string | undefined }[];
-  /** A row for each run, or for the runs of a name: means, with the standard deviation over seeds behind `±`. */
+  /** A row for each run, or for the runs of a name: means over seeds with their 95 % intervals. */
   readonly by: 'run' | 'name';
+  /** The name whose runs all others are compared with, in rows below; null: none. */
+  readonly baseline: string | null;
   /** Keys of columns; the smallest first. Without any, the order of the runs. */
   readonly sort: readonly string[];
   /** Whether the reference levels stand below. */
   readonly levels: boolean;
 }
 
-/** Runs of the columns' choice as a table. */
+/**
+ * Runs of the columns' choice as a table.
+ *
+ * @throws RangeError for a column or a baseline that there is not
+ */
 export function runsTable(
   runs: readonly RunResult[],
   shared: Readonly<Record<string, Setting>>,
   titles: Readonly<Record<string, string>>,
-  { columns, by, sort, levels }: RunsView,
-): TextTable {
+  { columns, by, baseline, sort, levels }: RunsView,
+): TableRecord {
   const titled = runs.map((run) => ({ ...run, title: titles[run.name] ?? run.title }));
-  const groups = by === 'run' ? titled.map((run) => [run]) : groupedBy(titled, ({ name }) => name);
+  const all = groupRuns(titled);
+  const groups: RunGroup[] = by === 'run' ? titled.map((run) => ({ name: run.name, runs: [run] })) : all;
   // The first key last: sorting keeps the order of what is equal.
   for (const key of sort.toReversed()) {
     const { of } = columnOf(key, titled, shared);
-    groups.sort((a, b) => compareCells(mean(a.map(of)), mean(b.map(of))));
+    groups.sort((a, b) => compareValues(meanOf(a.runs.map(of)), meanOf(b.runs.map(of))));
   }
   const shown = columns.map(({ key, title }) => {
     const column = columnOf(key, titled, shared);
     return { key, column: title === undefined ? column : { ...column, title } };
   });
-  const rows = groups.map((group) => shown.map(({ column }) => groupText(column, group)));
-  const below = levels
-    ? levelsOf(titled.map(namedLevels)).map(({ name, ranges }) =>
-        shown.map(({ key }, i) => (i === 0 ? name : levelText(ranges, key))),
-      )
-    : [];
+  const [name] = shown;
+  const rowOf = (group: RunGroup): Row =>
+    Object.fromEntries(shown.map(({ key, column }) => [key, cellOf(column, group)]));
+  const below: RowGroup[] = [];
+  if (levels) {
+    below.push({
+      rows: levelsOf(titled.map(namedLevels)).map((level) =>
+        Object.fromEntries(shown.map(({ key }, i) => [key, i === 0 ? level.name : levelCell(level.ranges, key)])),
+      ),
+    });
+  }
+  if (baseline !== null) {
+    const other = all.find((group) => group.name === baseline);
+    if (other === undefined)
+      throw new RangeError(`baseline is "${baseline}"; there are ${all.map((group) => group.name).join(', ')}`);
+    const rows = groups
+      .filter((group) => group.name !== baseline)
+      .map((group) => ({
+        [name!.key]: cellOf(name!.column, group),
+        ...Object.fromEntries(shown.flatMap(({ key, column }) => differenceEntry(key, column, group, other))),
+      }));
+    below.push({ heading: `Less ${other.runs[0].title}`, rows });
+  }
+  const marked = groups.some((group) => hasNoInformation(estimateOf(group, 'information')?.mean));
+  const shows = (quantity: (of: Quantity) => boolean): boolean =>
+    shown.some(({ column }) => column.quantity !== undefined && quantity(column.quantity));
   return {
-    head: shown.map(({ column }) => column.title),
-    rows: [...rows, ...below],
-    numeric: shown.map(({ column }) => titled.every((run) => typeof column.of(run) !== 'string')),
+    title: '',
+    columns: shown.map(({ key, column: { title, decimals, format, of } }): Column => {
+      const isNumeric = titled.every((run) => typeof of(run) !== 'string');
+      return { key, title, decimals, format: format ?? (decimals === undefined && isNumeric ? 'plain' : undefined) };
+    }),
+    rows: groups.map(rowOf),
+    below,
+    notes: [
+      tokensText(runs),
+      ...(shows(() => true) ? errorNotes(groups.map((group) => ({ errorsOf: errorsOf(group) }))) : []),
+      ...(marked && shows((quantity) => quantity === 'information') ? [NO_INFORMATION_NOTE] : []),
+    ],
   };
 }
 
-function levelText(levels: Levels, key: string): string {
+function tokensText(runs: readonly RunResult[]): string {
+  const [only, ...others] = new Set(runs.map(({ evaluatedTokens }) => evaluatedTokens));
+  return others.length > 0 ? 'Held-out text.' : `Held-out text, ${formatNumber(only!, 0)} tokens.`;
+}
+
+function cellOf({ of, quantity, decimals, format }: RunColumn, group: RunGroup): Cell {
+  if (quantity !== undefined) {
+    const estimate = estimateOf(group, quantity);
+    if (estimate === null) return '';
+    return quantity === 'information'
+      ? informationCell(estimate.mean, estimate.error)
+      : measuredCell(estimate.mean, estimate.error);
+  }
+  const values = group.runs.map(of);
+  if (decimals === undefined && format === undefined) {
+    return [...new Set(values)].map((value) => (value === null ? '' : String(value))).join(', ');
+  }
+  if (values.includes(null)) return '';
+  const { mean, error } = meanEstimate(values as number[]);
+  return measuredCell(mean, decimals === undefined ? null : error);
+}
+
+function differenceEntry(key: string, { quantity }: RunColumn, group: RunGroup, baseline: RunGroup): [string, Cell][] {
+  const difference: Estimate | null = quantity === undefined ? null : differenceOf(group, baseline, quantity);
+  return difference === null ? [] : [[key, { value: difference.mean, error: difference.error, isDifference: true }]];
+}
+
+function levelCell(levels: Levels, key: string): Cell {
   const measure = measureOf(key);
-  const level = measure?.key === key ? levels[measure.key] : undefined;
-  if (level === undefined) return '';
-  const text = (value: number | null): string => formatMeasure(value, measure!.decimals);
-  return typeof level === 'object' && level !== null ? rangeText(level, text) : text(level);
+  return measure?.key === key ? (levels[measure.key] ?? '') : '';
 }
 
-function groupText({ of, format }: RunColumn, group: readonly RunResult[]): string {
-  const cells = group.map(of);
-  if (format === undefined) return [...new Set(cells)].map((cell) => (cell === null ? '' : String(cell))).join(', ');
-  const values = cells.filter((cell) => typeof cell === 'number');
-  if (values.length < cells.length) return '';
-  const average = mean(values) as number;
-  if (values.length === 1) return format(average);
-  const variance = values.reduce((sum, value) => sum + (value - average) ** 2, 0) / (values.length - 1);
-  return `${format(average)} ± ${format(Math.sqrt(variance))}`;
+/** Of numbers; otherwise the first value. */
+function meanOf(values: readonly Value[]): Value {
+  const numbers = values.filter((value) => typeof value === 'number');
+  return numbers.length < values.length ? values[0]! : numbers.reduce((sum, value) => sum + value, 0) / numbers.length;
 }
 
-/** Of numbers; otherwise the first cell. */
-function mean(cells: readonly Cell[]): Cell {
-  const values = cells.filter((cell) => typeof cell === 'number');
-  return values.length < cells.length ? cells[0]! : values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function compareCells(a: Cell, b: Cell): number {
+function compareValues(a: Value, b: Value): number {
   return typeof a === 'number' && typeof b === 'number' ? a - b : String(a).localeCompare(String(b));
-}
-
-function groupedBy<T>(items: readonly T[], keyOf: (item: T) => string): T[][] {
-  const groups = new Map<string, T[]>();
-  for (const item of items) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item]);
-  return [...groups.values()];
 }

@@ -1,5 +1,6 @@
 /** The result of a trained run: what the run was, and what it gave on held-out text. */
-import { type ComparedRun, type Levels, type Measures, type NamedLevels, wholeTopK } from '@lpr/report/tables';
+import type { Estimate } from '@lpr/metrics';
+import { type Levels, type Measures, type NamedLevels, wholeTopK } from '@lpr/report/tables';
 import { type Usage, usageSchema } from '@lpr/runs/browser';
 import { z } from 'zod';
 
@@ -42,8 +43,21 @@ export interface RunResult {
   /** The levels that routers without structure reach at as many tokens. */
   readonly samplingFloor: Levels;
   readonly isotropicNull: Levels;
+  /**
+   * How far the held-out text decides its numbers, of a setting with one seed; left out where that is not known, and
+   * where seeds say more.
+   */
+  readonly bootstrap?: RunBootstrap | undefined;
   /** By the dotted path of their key: those in which it differs from what most runs of the file have. */
   readonly settings: Readonly<Record<string, Setting>>;
+}
+
+/** From a bootstrap over blocks of the text, by `Quantity`. */
+export interface RunBootstrap {
+  /** Half the widths of 95 % intervals; null where there is none. */
+  readonly errors: Readonly<Record<string, number | null>>;
+  /** How much more it has than other runs, by the names of their settings, on the same blocks. */
+  readonly differences: Readonly<Record<string, Readonly<Record<string, Estimate>>>>;
 }
 
 /** Not a list of names: a measure that @lpr/metrics gains is stored and read without a change here. */
@@ -57,6 +71,14 @@ export const settingsSchema: z.ZodType<Readonly<Record<string, Setting>>> = z.re
   z.string(),
   z.union([z.string(), z.number(), z.boolean(), z.null()]),
 );
+
+const bootstrapSchema: z.ZodType<RunBootstrap> = z.strictObject({
+  errors: z.record(z.string(), z.number().nullable()),
+  differences: z.record(
+    z.string(),
+    z.record(z.string(), z.strictObject({ mean: z.number(), error: z.number().nullable() })),
+  ),
+});
 
 export const runSchema: z.ZodType<RunResult> = z.strictObject({
   name: z.string(),
@@ -82,6 +104,7 @@ export const runSchema: z.ZodType<RunResult> = z.strictObject({
   tokensPerSecond: z.number().nullable(),
   samplingFloor: levels,
   isotropicNull: levels,
+  bootstrap: bootstrapSchema.optional(),
   settings: settingsSchema,
 });
 
@@ -102,18 +125,6 @@ export function namedLevels(run: RunResult): NamedLevels {
     ...(latentDim !== null && { latentDim }),
   };
   return { name: title, levels: topK === null ? null : { size, samplingFloor, isotropicNull } };
-}
-
-/** A run as a comparison shows it. */
-export function comparedRun(run: RunResult): ComparedRun {
-  const { topK, evaluatedTokens, testLoss, mean, worst, tokensPerSecond, pValue = null } = run;
-  const { steps, usage = null, trainingFlops = null } = run;
-  return {
-    ...namedLevels(run),
-    ...{ expertsPerToken: topK, evaluatedTokens, testLoss, mean, worst, tokensPerSecond, pValue },
-    ...{ steps, usage, trainingFlops },
-    information: informationOf(run),
-  };
 }
 
 /**

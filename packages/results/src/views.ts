@@ -1,8 +1,10 @@
 /** What a marker in Markdown may ask of a stored result, and the lines that it gets. */
 import { comparisonTable, markdownLines, tableText, textTable } from '@lpr/report/tables';
-import { paperTable, publishedRows } from './paper.ts';
+import { comparedRun, groupRuns, type RunGroup } from './estimates.ts';
+import { publishedRows } from './paper.ts';
+import { paperLines } from './paper-table.ts';
 import type { ResultFile, RunsResult, TablesResult } from './result-file.ts';
-import { comparedRun, type RunResult } from './runs.ts';
+import type { RunResult } from './runs.ts';
 import { runsTable } from './runs-table.ts';
 
 type Options = ReadonlyMap<string, string>;
@@ -14,9 +16,9 @@ type Options = ReadonlyMap<string, string>;
  * |---|---|
  * | tables | `table` (where there are several), `rows` (first cells), `columns` (keys): those shown, in this order |
  * | runs | `view=runs` (default): `columns` (keys, each with `:` and a title if need be) |
- * | | `by` (`run` or `name`), `sort`, `names`, `seed`, `levels=yes` |
- * | runs | `view=comparison`: the text that `compare` prints; `seed` |
- * | runs | `view=paper`: `table` of the paper by its number |
+ * | | `by` (`run` or `name`), `baseline` (a name), `sort`, `names`, `seed`, `levels=yes` |
+ * | runs | `view=comparison`: the text that `compare` prints; `seed`, `baseline` (a name) |
+ * | runs | `view=paper`: `table` of the paper by its number; `formulations` (those shown, in this order) |
  *
  * @throws RangeError for a key or value that the result does not have
  */
@@ -32,24 +34,24 @@ export function renderView(result: ResultFile, options: Options): string[] {
 
 const RUN_VIEWS: Readonly<Record<string, (result: RunsResult, options: Options) => string[]>> = {
   comparison(result, options) {
-    checkKeys(options, ['view', 'seed']);
-    const compared = chosenRuns(result, options).map(comparedRun);
-    return [
-      '```',
-      ...tableText(comparisonTable(compared, publishedRows(result.paper[0]?.rows ?? []))).split('\n'),
-      '```',
-    ];
+    checkKeys(options, ['view', 'seed', 'baseline']);
+    const groups = groupRuns(chosenRuns(result, options));
+    const baseline = baselineOf(groups, options);
+    const compared = groups.map((group) => comparedRun(group, baseline));
+    const published = publishedRows(result.paper[0]?.rows ?? []);
+    const table = comparisonTable(compared, published, baseline?.runs[0].title);
+    return ['```', ...tableText(table).split('\n'), '```'];
   },
   paper(result, options) {
-    checkKeys(options, ['view', 'table']);
+    checkKeys(options, ['view', 'table', 'formulations']);
     const table = result.paper.find(({ number }) => String(number) === options.get('table'));
     if (table === undefined) {
       throw new RangeError(`table must be one of ${result.paper.map(({ number }) => number).join(', ')}`);
     }
-    return markdownLines(paperTable(table, result.runs));
+    return paperLines(table, result.runs, list(options, 'formulations'));
   },
   runs(result, options) {
-    checkKeys(options, ['view', 'columns', 'by', 'sort', 'names', 'seed', 'levels']);
+    checkKeys(options, ['view', 'columns', 'by', 'baseline', 'sort', 'names', 'seed', 'levels']);
     const by = options.get('by') ?? 'run';
     if (by !== 'run' && by !== 'name') throw new RangeError(`by is "${by}", not run or name`);
     const columns = list(options, 'columns');
@@ -60,10 +62,11 @@ const RUN_VIEWS: Readonly<Record<string, (result: RunsResult, options: Options) 
         return { key: key!, title };
       }),
       by,
+      baseline: options.get('baseline') ?? null,
       sort: list(options, 'sort') ?? [],
       levels: options.get('levels') === 'yes',
     });
-    return markdownLines(table);
+    return [...markdownLines(textTable(table)), '', ...table.notes.map((note) => `- ${note}`)];
   },
 };
 
@@ -104,6 +107,14 @@ function chosenRuns({ runs }: RunsResult, options: Options): [RunResult, ...RunR
     throw new RangeError(`there is no run of that name or seed; there are ${known}`);
   }
   return [first, ...others];
+}
+
+/** The group that others are compared with, as `compare` does: the own router's unless another one is named. */
+function baselineOf(groups: readonly RunGroup[], options: Options): RunGroup | null {
+  const name = options.get('baseline') ?? 'top-k';
+  const group = groups.find((each) => each.name === name);
+  if (group !== undefined || !options.has('baseline')) return group ?? null;
+  throw new RangeError(`baseline is "${name}"; there are ${groups.map((each) => each.name).join(', ')}`);
 }
 
 function list(options: Options, key: string): string[] | undefined {

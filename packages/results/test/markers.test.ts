@@ -88,6 +88,25 @@ describe('a stored result', () => {
     }
   });
 
+  it('has each level once, and those of an earlier version in every run', () => {
+    const other = { gini: 0.5 };
+    const result = sampleRuns([sampleRun(), sampleRun({ seed: 1 }), sampleRun({ name: 'a', isotropicNull: other })]);
+    const text = resultText(result);
+    const file = JSON.parse(text) as { levels: unknown[]; runs: { samplingFloor: unknown; isotropicNull: unknown }[] };
+    expect(file.levels).toEqual([sampleRun().samplingFloor, sampleRun().isotropicNull, other]);
+    expect(file.runs.map(({ samplingFloor, isotropicNull }) => [samplingFloor, isotropicNull])).toEqual([
+      [0, 1],
+      [0, 1],
+      [0, 2],
+    ]);
+    expect(parseResult(text, 'x.json')).toEqual(result);
+    expect(parseResult(JSON.stringify(result), 'x.json')).toEqual(result);
+    const missing = JSON.stringify({ ...file, levels: file.levels.slice(0, 2) });
+    expect(() => parseResult(missing, 'x.json')).toThrow(
+      /x\.json is no stored result:\n.*\n.*runs\[2\]\.isotropicNull/,
+    );
+  });
+
   it('is refused by file, field and what it should be', () => {
     const damaged = (change: object) => () => parseResult(JSON.stringify({ ...sampleTables(), ...change }), 'x.json');
     expect(damaged({ when: 'yesterday' })).toThrow(/x\.json is no stored result:\n.*date\n.*when/);

@@ -1,107 +1,234 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { paperTable, parseResult, rankCorrelation, renderView, resultText } from '../src/index.ts';
+import {
+  paperTable,
+  type PaperTableResult,
+  parseResult,
+  renderView,
+  resultText,
+  type RunResult,
+} from '../src/index.ts';
 import { sampleRun, sampleRuns } from './samples.ts';
 
-const table = {
-  number: 5,
-  title: 'experts',
-  rows: [
-    { title: '128-8', run: 'a', testLoss: null, gini: 0.099, minMax: 0.412 },
-    { title: '256-8', run: 'b', testLoss: null, gini: 0.155, minMax: 0.245 },
-    { title: '512-8', run: 'a', testLoss: null, gini: 0.249, minMax: 9.3e-22 },
-  ],
-};
-const runs = [
-  sampleRun({ name: 'a', testLoss: 5.4, mean: { gini: 0.1, minMax: 0.5 }, samplingFloor: { gini: 0.02, minMax: 0.9 } }),
-  sampleRun({ name: 'b', testLoss: 5.5, mean: { gini: 0.2, minMax: 0 } }),
-];
-
-it("stands beside the paper's, with the correlation of the ranks", () => {
-  const lines = renderView(
-    sampleRuns(runs, { paper: [table] }),
-    new Map([
-      ['view', 'paper'],
-      ['table', '5'],
-    ]),
-  );
-  expect(
-    lines.map((line) =>
+/** Cells of the lines of Markdown. */
+function cellsOf(lines: readonly string[]): string[][] {
+  return lines
+    .filter((line) => line.startsWith('|') && !line.startsWith('| -'))
+    .map((line) =>
       line
         .split('|')
         .slice(1, -1)
         .map((cell) => cell.trim()),
-    ),
-  ).toEqual([
-    ['', 'test loss', 'Gini', 'min-max', 'floor', 'paper: loss', 'Gini', 'min-max'],
-    [expect.stringMatching(/^-+$/), ...Array(7).fill(expect.stringMatching(/^-+:$/))],
-    ['128-8', '5.400', '0.100', '0.500', '0.020', '-', '0.099', '0.412'],
-    ['256-8', '5.500', '0.200', '0.000', '0.004', '-', '0.155', '0.245'],
-    ['512-8', '5.400', '0.100', '0.500', '0.020', '-', '0.249', '9.30e-22'],
-    ['rank correlation', '-', '0.00', '0.00', '', '', '', ''],
-  ]);
+    );
+}
+
+function view(runs: readonly RunResult[], table: PaperTableResult, more: Record<string, string> = {}): string[] {
+  const options = { view: 'paper', table: String(table.number), ...more };
+  return renderView(sampleRuns(runs, { paper: [table] }), new Map(Object.entries(options)));
+}
+
+describe('a table of an earlier version', () => {
+  const old = {
+    number: 5,
+    title: 'experts',
+    rows: [
+      { title: '128-8', run: 'a', testLoss: null, gini: 0.099, minMax: 0.412 },
+      { title: '256-8', run: 'b', testLoss: null, gini: 0.155, minMax: 0.245 },
+      { title: '512-8', run: 'a', testLoss: null, gini: 0.249, minMax: 9.3e-22 },
+    ],
+  };
+  const levels = { samplingFloor: { gini: 0.02, minMax: 0.9 }, isotropicNull: {} };
+  const information = { mutualInformation: null, mutualInformationBias: null };
+  const runs = [
+    sampleRun({ name: 'a', testLoss: 5.4, mean: { gini: 0.1, minMax: 0.5 }, ...levels, ...information }),
+    sampleRun({ name: 'b', testLoss: 5.5, mean: { gini: 0.2, minMax: 0 }, ...information }),
+  ];
+
+  it("stands beside the paper's, with the correlation of the ranks, and no interval", () => {
+    const file = JSON.stringify({ ...sampleRuns(runs), paper: [old] });
+    const { paper } = parseResult(file, 'x.json') as ReturnType<typeof sampleRuns>;
+    const lines = view(runs, paper[0]!);
+    expect(lines[0]).toBe('Table 5 on 102,400 held-out tokens, seed 0: experts');
+    expect(cellsOf(lines)).toEqual([
+      ['', 'test loss', 'Gini', 'floor', 'null', 'min-max'],
+      ['_ours_', '', '', '', '', ''],
+      ['128-8', '5.400', '0.100', '0.020', '', '0.500'],
+      ['256-8', '5.500', '0.200', '0.004', '0.039', '0.000'],
+      ['512-8', '5.400', '0.100', '0.020', '', '0.500'],
+      ['rank correlation', '-', '0.00', '', '', '0.00'],
+      ['chance of it', '-', '0.667', '', '', '0.667'],
+      ['_reported by the paper_', '', '', '', '', ''],
+      ['128-8', '-', '0.099', '', '', '0.412'],
+      ['256-8', '-', '0.155', '', '', '0.245'],
+      ['512-8', '-', '0.249', '', '', '9.30e-22'],
+    ]);
+    expect(lines.filter((line) => line.startsWith('- '))).toEqual([
+      '- A row of one seed has no interval: how far another seed would be from it is not known.',
+      '- Less even than random prototypes (Gini above the range of the isotropic null): ours: all rows.',
+    ]);
+  });
 });
 
-it('has the variance of the loads where the paper reports one, and stands alone without its numbers', () => {
-  const [a, b, c] = table.rows as [PaperRow, PaperRow, PaperRow];
-  type PaperRow = (typeof table.rows)[number];
-  const loaded = [
+describe('a table', () => {
+  const row = { baseline: null, testLoss: null, gini: 0.1, minMax: 0.5 };
+  const rows = [
+    { ...row, title: 'all', runs: { corrected: 'a' } },
+    { ...row, title: 'without', baseline: 'all', runs: { corrected: 'b' } },
+    { ...row, title: 'as before', baseline: 'all', runs: { corrected: 'a' } },
+  ];
+  const table: PaperTableResult = { number: 5, title: 'experts', rows };
+  const runs = [
     sampleRun({ name: 'a', mean: { gini: 0.1, minMax: 0.5, variance: 14_400, coefficientOfVariation: 0.6 } }),
     sampleRun({ name: 'b', mean: { gini: 0.2, minMax: 0 } }),
   ];
-  const withVariance = paperTable({ ...table, rows: [a, b, { ...c, variance: 61_900 }] }, loaded);
-  expect(withVariance.head.slice(4)).toEqual(['floor', 'variance', 'CV', 'paper: loss', 'Gini', 'min-max', 'variance']);
-  expect(withVariance.rows.map((row) => [row[5], row[6], row[10]])).toEqual([
-    ['1.44e4', '0.600', '-'],
-    ['-', '-', '-'],
-    ['1.44e4', '0.600', '6.19e4'],
-    ['', '', ''],
-  ]);
-  const none = { testLoss: null, gini: null, minMax: null };
-  const unreported = paperTable({ ...table, rows: table.rows.map((row) => ({ ...row, ...none })) }, runs);
-  expect(unreported.head).toEqual(['', 'test loss', 'Gini', 'min-max', 'floor']);
-  expect(unreported.rows).toHaveLength(3);
-  const stored = sampleRuns(loaded, {
-    paper: [
-      {
-        ...table,
-        rows: [
-          { ...a, ...none },
-          { ...b, variance: 1 },
-        ],
-      },
-    ],
+
+  it('has the variance of the loads where the paper reports one', () => {
+    const reported = { ...table, rows: rows.with(2, { ...rows[2]!, ...{ variance: 61_900 } }) };
+    const cells = cellsOf(view(runs, reported));
+    const columns = [cells[0]!.indexOf('variance'), cells[0]!.indexOf('CV')];
+    expect(cells.map((line) => columns.map((column) => line[column]))).toEqual([
+      ['variance', 'CV'],
+      ['', ''],
+      ['1.44e4', '0.600'],
+      ['-', '-'],
+      ['1.44e4', '0.600'],
+      ['', ''],
+      ['', ''],
+      ['', ''],
+      ['-', ''],
+      ['-', ''],
+      ['6.19e4', ''],
+    ]);
+    expect(cellsOf(view(runs, table))[0]).not.toContain('variance');
+    const stored = sampleRuns(runs, { paper: [reported] });
+    expect(parseResult(resultText(stored), 'a.json')).toEqual(stored);
   });
-  expect(parseResult(resultText(stored), 'a.json')).toEqual(stored);
+
+  it('stands alone where the paper reports nothing, and has no difference to itself', () => {
+    const none = { testLoss: null, gini: null, minMax: null };
+    const lines = view(runs, { ...table, rows: rows.map((each) => ({ ...each, ...none })) });
+    const cells = cellsOf(lines);
+    expect(cells.map(([name]) => name)).toEqual(['', '_corrected_', 'all', 'without', 'as before']);
+    expect(cells.map((line) => line[4])).toEqual(['difference', '', '', '+0.100', '']);
+  });
 });
 
-it('names the table or the run that is not there', () => {
-  expect(() => renderView(sampleRuns(runs, { paper: [table] }), new Map([['view', 'paper']]))).toThrow(
-    'table must be one of 5',
-  );
-  expect(() => paperTable(table, [runs[0]!])).toThrow('table 5 names the run "b", which is not there');
-});
-
-describe('rank correlation', () => {
-  const distinct = (size: number) => fc.shuffledSubarray([...Array(20).keys()], { minLength: size, maxLength: size });
-
-  it("is Spearman's 1 - 6 sum d^2 / (n (n^2 - 1)) where no values are equal", () => {
-    const pairs = fc.integer({ min: 3, max: 12 }).chain((n) => fc.tuple(distinct(n), distinct(n)));
-    fc.assert(
-      fc.property(pairs, ([a, b]) => {
-        const rank = (of: readonly number[], value: number): number => of.toSorted((x, y) => x - y).indexOf(value);
-        const squares = a.reduce((sum, value, i) => sum + (rank(a, value) - rank(b, b[i]!)) ** 2, 0);
-        const n = a.length;
-        expect(rankCorrelation(a, b)).toBeCloseTo(1 - (6 * squares) / (n * (n * n - 1)), 12);
+describe('a table of several formulations and seeds', () => {
+  const rows = [
+    { title: 'own router', baseline: null, runs: { paper: 'top-k', corrected: 'top-k', 'no-bias': 'top-k' } },
+    { title: 'LPR', baseline: 'own router', runs: { paper: 'lpr-paper', corrected: 'lpr', 'no-bias': 'unbiased' } },
+    { title: 'LPR, wide', baseline: 'own router', runs: { paper: 'wide-paper', corrected: 'wide', 'no-bias': 'wide' } },
+  ];
+  const table: PaperTableResult = {
+    number: 1,
+    title: 'architectures',
+    rows: rows.map((row, i) => ({ ...row, testLoss: 3.7 - i / 100, gini: 0.7 / (i + 1), minMax: i / 4 })),
+  };
+  const isotropicNull = { gini: { mean: 0.04, low: 0.03, high: 0.05 } };
+  const seeds = (name: string, loss: number, gini: number, information = 1.5): RunResult[] =>
+    [0, 1, 2].map((seed) =>
+      sampleRun({
+        ...{ name, seed, isotropicNull, mutualInformation: information, mutualInformationBias: 0.5 },
+        testLoss: loss + 0.1 * seed,
+        mean: { gini, minMax: 1 - gini },
       }),
     );
+  const runs = [
+    ...seeds('top-k', 5, 0.6),
+    // Worse with every seed by the same.
+    ...seeds('lpr-paper', 5.25, 0.6, 0.5),
+    ...seeds('lpr', 4.75, 0.05),
+    ...seeds('unbiased', 4.75, 0.145),
+    ...seeds('wide-paper', 5, 0.6),
+    ...seeds('wide', 5, 0.03),
+  ];
+
+  it('has a block of each, those that are alike once, means with errors, and differences', () => {
+    const lines = view(runs, table);
+    expect(lines[0]).toBe('Table 1 on 102,400 held-out tokens, means over seeds 0, 1, 2: architectures');
+    const cells = cellsOf(lines);
+    expect(cells[0]).toEqual([
+      ...['', 'test loss', 'difference', 'Gini', 'difference', 'floor', 'null', 'min-max', 'difference', 'MI'],
+    ]);
+    expect(cells.map(([name]) => name)).toEqual([
+      '',
+      ...['_the same in all formulations_', 'own router'],
+      ...['_paper: its equations read literally_', 'LPR', 'LPR, wide', 'rank correlation', 'chance of it'],
+      ...['_corrected_', 'LPR', 'LPR, wide', 'rank correlation', 'chance of it'],
+      ...['_corrected without its selection bias_', 'LPR', 'LPR, wide', 'rank correlation', 'chance of it'],
+      ...['_reported by the paper_', 'own router', 'LPR', 'LPR, wide'],
+    ]);
+    // Of three seeds 0.1 apart: t of two degrees of freedom, 4.303, times 0.1 / sqrt(3).
+    expect(cells[4]).toEqual([
+      ...['LPR', '5.350 ± 0.248', '+0.250 ± 0.000', '0.600 ± 0.000', '0.000 ± 0.000', '0.004', '0.040 (0.030-0.050)'],
+      ...['0.400 ± 0.000', '0.000 ± 0.000', '0.000 ± 0.000 ‡'],
+    ]);
+    // Ginis 0.6, 0.05, 0.03 beside 0.7, 0.35, 0.23, without error: one of six orders.
+    const ranks = cells.filter(([name]) => name === 'rank correlation').map((row) => row[3]);
+    expect(ranks).toEqual(['-', '1.00 (1.00 to 1.00)', '1.00 (1.00 to 1.00)']);
+    expect(cells[12]![3]).toBe('0.167');
   });
 
-  it('gives equal values the mean of their ranks, and is undefined where nothing can be ranked', () => {
-    // Ranks 1, 2.5, 2.5, 4 beside 1, 2, 3, 4: covariance 4.5, variances 4.5 and 5.
-    expect(rankCorrelation([1, 2, 2, 3], [10, 20, 30, 40])).toBeCloseTo(4.5 / Math.sqrt(4.5 * 5), 12);
-    expect(rankCorrelation([1, 1, 1], [1, 2, 3])).toBeNull();
-    expect(rankCorrelation([1, null, 3], [1, 2, 3])).toBeNull();
-    expect(rankCorrelation([1, 2], [1, 2])).toBeNull();
+  it('says what can be told', () => {
+    expect(paperTable(table, runs).notes).toEqual([
+      "± is the 95 % interval of the mean over seeds (Student's t).",
+      'Differences are to "own router" of the same formulation, in pairs of a seed or on the same text.',
+      '`paper`, larger than their errors: LPR (test loss +0.250).',
+      '`corrected`, larger than their errors: LPR (test loss -0.250, Gini -0.550, min-max +0.550); LPR, wide (Gini -0.570, min-max +0.570).',
+      '`corrected` without bias, larger than their errors: LPR (test loss -0.250, Gini -0.455, min-max +0.455); LPR, wide (Gini -0.570, min-max +0.570).',
+      'Less even than random prototypes (Gini above the range of the isotropic null): `paper`: all rows; `corrected`: own router; `corrected` without bias: own router, LPR.',
+      'Of the balance (1 - Gini) of `corrected`, so much is left without its selection bias: LPR 90 %.',
+      '‡ Not above what independent samples would show.',
+    ]);
+  });
+
+  it('shows the formulations that are named, in their order', () => {
+    const cells = cellsOf(view(runs, table, { formulations: 'corrected; paper' }));
+    expect(cells.map(([name]) => name).filter((name) => name!.startsWith('_'))).toEqual([
+      ...['_the same in all formulations_', '_corrected_', '_paper: its equations read literally_'],
+      '_reported by the paper_',
+    ]);
+    const alone = cellsOf(view(runs, table, { formulations: 'paper' }));
+    expect(alone.map(([name]) => name).slice(0, 3)).toEqual([
+      '',
+      '_paper: its equations read literally_',
+      'own router',
+    ]);
+  });
+
+  it('has intervals of the text where there is one seed, and says which', () => {
+    const bootstrap = {
+      errors: { testLoss: 0.05, gini: 0.01, minMax: 0.02 },
+      differences: { 'top-k': { testLoss: { mean: -0.25, error: 0.3 }, gini: { mean: -0.55, error: 0.01 } } },
+    };
+    const single = runs
+      .filter(({ seed }) => seed === 0)
+      .map((run) => ({
+        ...run,
+        bootstrap: { ...bootstrap, differences: run.name === 'lpr' ? bootstrap.differences : {} },
+      }));
+    const { title, notes } = paperTable(table, single, ['corrected']);
+    expect(title).toBe('Table 1 on 102,400 held-out tokens, seed 0: architectures');
+    expect(notes.slice(0, 3)).toEqual([
+      expect.stringMatching(/^± is .* bootstrap over blocks of the held-out text: .* not contain .* seeds/),
+      'Differences are to "own router", in pairs of a seed or on the same text.',
+      '`corrected`, larger than the errors of the text: LPR (Gini -0.550).',
+    ]);
+    const bare = single.map((run) => ({ ...run, bootstrap: undefined }));
+    expect(paperTable(table, bare, ['corrected']).notes[2]).toBe('`corrected`: no difference has an interval.');
+  });
+
+  it('names the table, the formulation or the run that is not there', () => {
+    expect(() => renderView(sampleRuns(runs, { paper: [table] }), new Map([['view', 'paper']]))).toThrow(
+      'table must be one of 1',
+    );
+    expect(() => view(runs, table, { formulations: 'official' })).toThrow(
+      'table 1 has no formulation "official"; there are paper, corrected, no-bias',
+    );
+    expect(() => paperTable(table, runs.slice(3))).toThrow('table 1 names the run "top-k", which is not there');
+  });
+
+  it('comes back from its file', () => {
+    const result = sampleRuns(runs, { paper: [table] });
+    expect(parseResult(resultText(result), 'x.json')).toEqual(result);
   });
 });

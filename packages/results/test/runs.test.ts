@@ -22,6 +22,9 @@ describe('a table of runs', () => {
       '| Qwen3-MoE-LPR |    0 |     4.800 |      0.036 | 1.667 |',
       '| Qwen3-MoE-LPR |    1 |     5.000 |      0.036 | 1.667 |',
       '| Qwen3-MoE     |    0 |     4.700 |            | 1.667 |',
+      '',
+      '- Held-out text, 102,400 tokens.',
+      '- A row of one seed has no interval: how far another seed would be from it is not known.',
     ]);
   });
 
@@ -31,28 +34,44 @@ describe('a table of runs', () => {
     const stored = sampleRuns([sampleRun({ usage, trainingFlops: 1e12 }), runs[1]!]);
     const read = parseResult(resultText(stored), 'a.json');
     expect(read).toEqual(stored);
-    expect(renderView(read, view({ columns: 'seed; active; flops' })).slice(2)).toEqual([
+    expect(renderView(read, view({ columns: 'seed; active; flops' })).slice(2, 4)).toEqual([
       '| 0    |   1.5M |         2M |',
       '| 1    |        |            |',
     ]);
     expect(renderView(read, view({ view: 'comparison', seed: '0' })).join(' ')).toContain('25 % null');
+    const more = { ...usage, flopsPerToken: 3e6, emptySlots: { ...emptySlots, null: 0.75 } };
+    const seeds = sampleRuns([sampleRun({ usage }), sampleRun({ usage: more, seed: 1 })]);
+    expect(renderView(seeds, view({ by: 'name', columns: 'title; flops' }))[2]).toBe('| Qwen3-MoE-LPR |       2.5M |');
+    expect(renderView(seeds, view({ view: 'comparison' })).join(' ')).toContain('50 % null');
     expect(renderView(read, view({ view: 'comparison', seed: '1' })).join(' ')).not.toContain('FLOP');
   });
 
-  it('averages over seeds, with their standard deviation, sorts, and names the levels', () => {
+  it('averages over seeds, with the interval of the mean, sorts, and names levels and differences', () => {
     const result = sampleRuns(runs, { titles: { lpr: 'corrected' } });
     const lines = renderView(
       result,
-      view({ by: 'name', columns: 'title; seed: seeds; testLoss; gini', sort: 'testLoss', levels: 'yes' }),
+      view({
+        by: 'name',
+        columns: 'title; seed: seeds; testLoss; gini',
+        sort: 'testLoss',
+        levels: 'yes',
+        baseline: 'lpr',
+      }),
     );
-    // The sample standard deviations of 4.8 and 5, and of 0.0275 and 0.03.
+    // Of two values 12.706 times half their distance: 4.8 and 5, 0.0275 and 0.03.
     expect(lines).toEqual([
-      '|                | seeds |     test loss |          Gini |',
-      '| -------------- | ----: | ------------: | ------------: |',
-      '| Qwen3-MoE      |     0 |         4.700 |         0.028 |',
-      '| corrected      |  0, 1 | 4.900 ± 0.141 | 0.029 ± 0.002 |',
-      '| sampling floor |       |               |         0.004 |',
-      '| isotropic null |       |               |         0.039 |',
+      '|                  | seeds |     test loss |          Gini |',
+      '| ---------------- | ----: | ------------: | ------------: |',
+      '| Qwen3-MoE        |     0 |         4.700 |         0.028 |',
+      '| corrected        |  0, 1 | 4.900 ± 1.271 | 0.029 ± 0.016 |',
+      '| sampling floor   |       |               |         0.004 |',
+      '| isotropic null   |       |               |         0.039 |',
+      '| _Less corrected_ |       |               |               |',
+      '| Qwen3-MoE        |       |        -0.100 |         0.000 |',
+      '',
+      '- Held-out text, 102,400 tokens.',
+      "- ± is the 95 % interval of the mean over seeds (Student's t).",
+      '- A row of one seed has no interval: how far another seed would be from it is not known.',
     ]);
   });
 
@@ -72,12 +91,16 @@ describe('a table of runs', () => {
       '| ---- | ----------: | ------- |',
       '| warm |           4 | off     |',
       '| lpr  |           2 | off     |',
+      '',
+      '- Held-out text, 102,400 tokens.',
     ]);
   });
 
   it.each([
     [{ columns: 'title; loss' }, 'there is no column "loss"; there are name, title,'],
     [{}, 'columns names no columns'],
+    [{ columns: 'title', by: 'name', baseline: 'x' }, 'baseline is "x"; there are lpr, top-k'],
+    [{ view: 'comparison', baseline: 'x' }, 'baseline is "x"; there are lpr, top-k'],
     [{ columns: 'title', by: 'seed' }, 'by is "seed", not run or name'],
     [{ columns: 'title', names: 'lpr; other' }, 'there is no run of that name or seed; there are lpr (seed 0)'],
     [{ columns: 'title', order: 'gini' }, 'there is no key "order" here; there are view, columns, by'],
@@ -111,6 +134,7 @@ describe('the text of a comparison', () => {
       'sampling floor, k 4 0.004 0.967',
       'sampling floor, k 1 0.010 (0.008-0.012) 0.900',
       'isotropic null 0.039 0.729',
+      expect.stringMatching(/^A row of one seed has no interval/),
       expect.stringMatching(/^\* The load differs from that of a uniform router: .*p < 0.01/),
       '```',
     ]);
@@ -121,11 +145,25 @@ describe('the text of a comparison', () => {
       {
         number: 1,
         title: '',
-        rows: [{ title: 'Qwen3-MoE', run: null, testLoss: 3.666, gini: 0.71, minMax: 1.27e-16 }],
+        rows: [{ title: 'Qwen3-MoE', baseline: null, runs: {}, testLoss: 3.666, gini: 0.71, minMax: 1.27e-16 }],
       },
     ];
     const lines = renderView(sampleRuns([sampleRun()], { paper }), view({ view: 'comparison' }));
-    expect(lines.at(-3)).toContain('The paper, table 1');
-    expect(plain(lines).at(-2)).toBe('Qwen3-MoE 3.666 0.710 1.27e-16');
+    expect(lines.at(-4)).toContain('The paper, table 1');
+    expect(plain(lines).at(-3)).toBe('Qwen3-MoE 3.666 0.710 1.27e-16');
+  });
+
+  it('compares means over seeds with those of the own router, unless another is named', () => {
+    const runs = [4.8, 5].flatMap((testLoss, seed) => [
+      sampleRun({ seed, testLoss }),
+      sampleRun({ name: 'top-k', title: 'Qwen3-MoE', seed, testLoss: testLoss + 0.25 }),
+    ]);
+    const lines = plain(renderView(sampleRuns(runs), view({ view: 'comparison' })));
+    expect(lines[1]).toMatch(/^102,400 held-out tokens; .*; means over 2 seeds \(0, 1\); /);
+    expect(lines[3]).toMatch(/^Qwen3-MoE-LPR 4 4\.9000 ± 1\.2706 0\.028 ± 0\.000 \(0\.036\) /);
+    const difference = lines.indexOf('Less Qwen3-MoE, in pairs of a seed');
+    expect(lines[difference + 1]).toMatch(/^Qwen3-MoE-LPR -0\.2500 ± 0\.0000 0\.000 ± 0\.000 /);
+    const others = plain(renderView(sampleRuns(runs), view({ view: 'comparison', baseline: 'lpr' })));
+    expect(others).toContain('Less Qwen3-MoE-LPR, in pairs of a seed');
   });
 });

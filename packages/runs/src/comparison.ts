@@ -1,6 +1,9 @@
 /**
  * The folder of a comparison: runs on the same text. `comparison.yaml` has the settings of each run by the name of its
  * folder, and the tables that their results are set into; `summary.json` is there once all runs are finished.
+ *
+ * Runs that differ in their seed alone are of one setting. A setting of one run has its name; of several, the run of
+ * seed 2 is called as the setting with "-2" behind.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,8 +21,18 @@ import { makeEmptyFolder } from './run-folder.ts';
 const comparisonSchema = z.strictObject({
   /** The settings of each run: the trainer's, not checked here. */
   runs: z.record(z.string(), z.unknown()).refine((runs) => Object.keys(runs).length > 0, 'names no runs'),
-  /** Of each table the name of the run of each row; none: the runs are set beside each other. */
-  tables: z.record(z.string(), z.array(z.string())).default({}),
+  /** The name of the setting that the others are compared with; left out where tables have their own, or none has. */
+  baseline: z.string().optional(),
+  /**
+   * Of each table and formulation the name of the setting of each row; none: the settings are set beside each other.
+   * Earlier versions had one formulation, which they did not name.
+   */
+  tables: z
+    .record(
+      z.string(),
+      z.union([z.record(z.string(), z.array(z.string())), z.array(z.string()).transform((rows) => ({ '': rows }))]),
+    )
+    .default({}),
 });
 
 /** What `comparison.yaml` holds. */
@@ -44,7 +57,31 @@ const levelsSchema = z.strictObject({
   isotropicNull: rangesSchema,
 });
 
+const estimatesSchema = z.record(
+  z.string(),
+  z.strictObject({
+    mean: z.number(),
+    /** Half the width of the 95 % interval; null where there is none. */
+    error: z.number().nullable(),
+  }),
+);
+
+/** What the runs of a setting say of it, by `testLoss`, `information` (less its bias) and each measure of balance. */
+const settingSchema = z.strictObject({
+  name: z.string(),
+  /** Names of its runs, by their seeds. */
+  runs: z.array(z.string()),
+  seeds: z.array(countSchema),
+  /** What errors are of: the mean over seeds, or, with one seed, a bootstrap over blocks of the text. */
+  errorsOf: z.enum(['seeds', 'blocks']).nullable(),
+  estimates: estimatesSchema,
+  /** How much more it has than a baseline, by the baseline's name, in pairs of a seed or a block. */
+  differences: z.record(z.string(), estimatesSchema),
+});
+
 const summarySchema = z.strictObject({
+  /** None where an earlier version wrote it. */
+  settings: z.array(settingSchema).default([]),
   models: z.array(
     z.strictObject({
       /** Of the run. */
@@ -93,11 +130,15 @@ export type Summary = ReadonlyDeep<z.infer<typeof summarySchema>>;
  * @throws Error when something is there already, or a run has a name that no folder beside the comparison's files can
  *   have
  */
-export async function createComparison(folder: string, { runs, tables }: StoredComparison): Promise<void> {
+export async function createComparison(folder: string, { runs, baseline, tables }: StoredComparison): Promise<void> {
   for (const name of Object.keys(runs)) checkRunName(name);
   await makeEmptyFolder(folder);
   const unlock = await lockFolder(folder);
-  const content = { ...(Object.keys(tables).length === 0 ? {} : { tables }), runs };
+  const content = {
+    ...(baseline !== undefined && { baseline }),
+    ...(Object.keys(tables).length > 0 && { tables }),
+    runs,
+  };
   await writeWhole(join(folder, COMPARISON_FILES.comparison), stringify(content, { aliasDuplicateObjects: false }));
   await unlock();
 }
@@ -118,14 +159,35 @@ export async function readComparison(folder: string): Promise<StoredComparison |
   }
   const parsed = comparisonSchema.safeParse(content);
   if (!parsed.success) throw new Error(`${path} is damaged: ${issueText(parsed.error)}`);
-  const { runs, tables } = parsed.data;
-  for (const name of Object.keys(runs)) checkRunName(name, `${path}: `);
-  for (const [table, names] of Object.entries(tables)) {
-    const unknown = names.find((name) => !Object.hasOwn(runs, name));
+  const { runs, baseline, tables } = parsed.data;
+  const names = Object.keys(runs);
+  for (const name of names) checkRunName(name, `${path}: `);
+  const isKnown = (setting: string): boolean =>
+    names.some(
+      (name) => name === setting || (name.startsWith(`${setting}-`) && /^\d+$/.test(name.slice(setting.length + 1))),
+    );
+  for (const [table, rows] of Object.entries(tables)) {
+    const unknown = Object.values(rows)
+      .flat()
+      .find((name) => !isKnown(name));
     if (unknown !== undefined)
       throw new Error(`${path} is damaged: table ${table} names a run ${unknown} that is not there`);
   }
+  if (baseline !== undefined && !isKnown(baseline)) {
+    throw new Error(`${path} is damaged: the baseline is ${baseline}, which names no run`);
+  }
   return parsed.data;
+}
+
+/** What the run of a seed is called among the runs of a setting that has several. */
+export function seedName(setting: string, seed: number): string {
+  return `${setting}-${seed}`;
+}
+
+/** The name of the setting of a run: without the seed, where that stands behind. */
+export function settingName(run: string, seed: number): string {
+  const ending = seedName('', seed);
+  return run.endsWith(ending) ? run.slice(0, -ending.length) : run;
 }
 
 /** The names of a comparison's own files, and of a run that would be in their way. */

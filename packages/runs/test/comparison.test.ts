@@ -2,7 +2,15 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mapMeasures } from '@lpr/metrics';
 import { describe, expect, it } from 'vitest';
-import { createComparison, readComparison, readSummary, type Summary, writeSummary } from '../src/comparison.ts';
+import {
+  createComparison,
+  readComparison,
+  readSummary,
+  seedName,
+  settingName,
+  type Summary,
+  writeSummary,
+} from '../src/comparison.ts';
 import { useFolder } from './lines.ts';
 
 const folder = useFolder();
@@ -12,16 +20,37 @@ describe('a comparison', () => {
     const shared = { type: 'text' };
     const comparison = {
       runs: { 'top-k': { seed: 1, sources: [shared, shared] }, 'lpr,latentDim=4': { seed: 1 } },
-      tables: { '2': ['top-k', 'lpr,latentDim=4'] },
+      baseline: 'top-k',
+      tables: { '2': { corrected: ['top-k', 'lpr,latentDim=4'] } },
     };
     const path = join(folder(), 'made');
     await createComparison(path, comparison);
     expect(await readComparison(path)).toEqual(comparison);
     await expect(createComparison(path, comparison)).rejects.toThrow('already exists and is not empty');
     expect(await readFile(join(path, 'comparison.yaml'), 'utf8')).not.toContain('&');
-    await createComparison(join(folder(), 'plain'), { ...comparison, tables: {} });
-    expect((await readComparison(join(folder(), 'plain')))!.tables).toEqual({});
+    const { runs } = comparison;
+    await createComparison(join(folder(), 'plain'), { runs, tables: {} });
+    expect(await readComparison(join(folder(), 'plain'))).toEqual({ runs, tables: {} });
     expect(await readComparison(folder())).toBeNull();
+  });
+
+  it('names settings in its tables, whose runs may have their seed behind', async () => {
+    const text = 'runs: {lpr-0: {}, lpr-12: {}, top-k: {}}\nbaseline: lpr\ntables: {"1": {paper: [lpr, top-k]}}';
+    await writeFile(join(folder(), 'comparison.yaml'), text);
+    expect((await readComparison(folder()))!.tables).toEqual({ '1': { paper: ['lpr', 'top-k'] } });
+    expect([seedName('lpr', 12), settingName('lpr-12', 12), settingName('lpr-12', 2), settingName('lpr', 0)]).toEqual([
+      'lpr-12',
+      'lpr',
+      'lpr-12',
+      'lpr',
+    ]);
+  });
+
+  it('of an earlier version names no formulation', async () => {
+    await writeFile(join(folder(), 'comparison.yaml'), 'runs: {a: {}, b: {}}\ntables: {"1": [a, b]}');
+    expect((await readComparison(folder()))!.tables).toEqual({ '1': { '': ['a', 'b'] } });
+    await writeFile(join(folder(), 'summary.json'), '{"models":[]}');
+    expect(await readSummary(folder())).toEqual({ settings: [], models: [] });
   });
 
   it.each(['../../x', '..', '.', '', 'a/b', 'a\\b', '/etc', '.hidden', 'comparison.yaml', 'summary.json', 'lock'])(
@@ -42,6 +71,9 @@ describe('a comparison', () => {
     ['runs: [1]', /is damaged: runs: /],
     ['null', /is damaged/],
     ['runs: {a: {}}\ntables: {"1": [b]}', /table 1 names a run b that is not there/],
+    ['runs: {a: {}}\ntables: {"1": {paper: [b]}}', /table 1 names a run b that is not there/],
+    ['runs: {a-0x: {}}\ntables: {"1": [a]}', /table 1 names a run a that is not there/],
+    ['runs: {a: {}}\nbaseline: b', /the baseline is b, which names no run/],
     ['a: [', /cannot be read/],
   ])('that is damaged says what is wrong: %j', async (text, message) => {
     await writeFile(join(folder(), 'comparison.yaml'), text);
@@ -51,6 +83,16 @@ describe('a comparison', () => {
   it('ends with a summary', async () => {
     const range = { mean: 0.2, low: 0.1, high: 0.3 };
     const summary: Summary = {
+      settings: [
+        {
+          name: 'lpr',
+          runs: ['lpr'],
+          seeds: [0],
+          errorsOf: 'blocks',
+          estimates: { testLoss: { mean: 2, error: 0.125 }, information: { mean: 1, error: null } },
+          differences: { 'top-k': { testLoss: { mean: -0.5, error: 0.25 } } },
+        },
+      ],
       models: [
         {
           name: 'lpr',

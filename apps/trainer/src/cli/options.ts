@@ -49,6 +49,16 @@ export function addRunOptions(command: Command): Command {
     );
 }
 
+/** Of commands that may train one setting several times. */
+export function addSeedsOption(command: Command): Command {
+  return command.addOption(
+    new Option(
+      '--seeds <list>',
+      'several seeds in place of one, as how many (3: 0, 1 and 2) or which (0,1,5): same text and tokenizer, results as means with their 95 % intervals',
+    ).conflicts('seed'),
+  );
+}
+
 export function addOutOption(command: Command): Command {
   return command.option('--out <folder>', 'folder to make for the results (default: runs/<command>-<number>)');
 }

@@ -4,9 +4,10 @@
 import { Command } from 'commander';
 import { addCompressionCommands } from './compression-commands.ts';
 import { addModelCommands } from './model-commands.ts';
-import { addExamples, addOutOption, addRunOptions, atLeast } from './options.ts';
+import { addExamples, addOutOption, addRunOptions, addSeedsOption, atLeast } from './options.ts';
 import type { CompareOptions } from '../commands/compare.ts';
-import type { RunCommandOptions } from '../commands/shared.ts';
+import type { ReproduceOptions } from '../commands/reproduce.ts';
+import type { ComparisonOptions } from '../commands/shared.ts';
 import type { SettingOptions } from '../settings/resolve.ts';
 
 export function createProgram(): Command {
@@ -42,11 +43,14 @@ export function createProgram(): Command {
 }
 
 function addCompare(program: Command): Command {
-  const command = addOutOption(addRunOptions(program.command('compare', { isDefault: true })))
+  const command = addOutOption(addSeedsOption(addRunOptions(program.command('compare', { isDefault: true }))))
+    .option('--baseline <router>', 'that the others are compared with, in pairs of a seed', 'top-k')
     .summary("train the architecture's own router and LPR alike, and set them side by side")
     .description(
       "Trains two models that differ in their router alone - the architecture's own (top-k) and --router - from the same seed on the\n" +
-        'same batches, evaluates both on held-out text, prints a table, and writes summary.json and pictures in figures/.',
+        'same batches, evaluates both on held-out text, prints a table, and writes summary.json and pictures in figures/. With several\n' +
+        'seeds the table has means with their 95 % intervals, and differences in pairs of a seed; with one, intervals of a bootstrap over\n' +
+        'blocks of the held-out text, which do not say how far another seed would be.',
     )
     .option(
       '--equal-flops',
@@ -66,14 +70,19 @@ function addCompare(program: Command): Command {
       'compare --router all --equal-flops',
       'the same, each with as many operations as the first in place of as many steps',
     ],
+    ['compare --seeds 3', 'means of the seeds 0, 1 and 2, and what differs by more than its error'],
+    ['compare --router lpr,switch --baseline lpr', 'how others differ from LPR'],
   ]);
 }
 
 function addTrain(program: Command): void {
-  const command = addOutOption(addRunOptions(program.command('train')))
+  const command = addOutOption(addSeedsOption(addRunOptions(program.command('train'))))
     .summary('train one model and evaluate it')
-    .description('Trains one model with --router, evaluates it on held-out text and prints its measures.')
-    .action(async (options: RunCommandOptions) => {
+    .description(
+      'Trains one model with --router, evaluates it on held-out text and prints its measures. With several seeds it makes a folder with a run\n' +
+        'for each, and prints their mean.',
+    )
+    .action(async (options: ComparisonOptions) => {
       const { train } = await import('../commands/train.ts');
       await train(options);
     });
@@ -81,26 +90,34 @@ function addTrain(program: Command): void {
     ['train --preset small --router lpr', 'one model, with Latent Prototype Routing'],
     ['train --config my.yaml', 'with the settings of a file'],
     ['train --set size.experts=64 --set lpr.temperature=4', 'some settings otherwise'],
+    ['train --router lpr --seeds 0,1,5', 'three times, and how far seeds are apart'],
   ]);
 }
 
 function addReproduce(program: Command): void {
-  const command = addOutOption(addRunOptions(program.command('reproduce')))
+  const command = addOutOption(addSeedsOption(addRunOptions(program.command('reproduce'))))
+    .option(
+      '--formulations <list>',
+      'of LPR, separated by commas: paper (its equations), official (its released code), corrected, no-bias (corrected without its selection bias, which the paper does not have) (default: all; --router names one of the first three)',
+    )
     .summary("train the rows of the paper's tables, and set the results beside the paper's")
     .description(
       'Trains what tables of the paper (arXiv 2506.21328) compare, at the size that the preset gives, on the same text from the same seed, and\n' +
         "prints the results beside the paper's: 1 architectures, 2 components, 3 latent width, 4 strength, 5 numbers of experts, 6 measures of\n" +
-        'diversity, 7 measures of likeness, 8 moving averages, unit ball and starts of the prototypes, after its hyperparameters beside ours. Rows\n' +
-        "that are alike are trained once. At the paper's size each row but those of table 1 gets 100M tokens, as there.",
+        'diversity, 7 measures of likeness, 8 moving averages, unit ball and starts of the prototypes, after its hyperparameters beside ours. Each\n' +
+        "row is trained in every formulation of LPR; what is alike is trained once. Beside each row stand its differences to the paper's own\n" +
+        "setting, the levels that routers without structure reach, and how far the order of the rows is the paper's; below each table, which\n" +
+        "differences are larger than their errors. At the paper's size each row but those of table 1 gets 100M tokens, as there.",
     )
     .argument('<table...>', '1 to 8, or all')
-    .action(async (tables: readonly string[], options: RunCommandOptions) => {
+    .action(async (tables: readonly string[], options: ReproduceOptions) => {
       const { reproduce } = await import('../commands/reproduce.ts');
       await reproduce(tables, options);
     });
   addExamples(command, [
-    ['reproduce 2', 'what each component of LPR contributes'],
-    ['reproduce all --steps 160', 'all eight tables'],
+    ['reproduce 2', 'what each component of LPR contributes, in every formulation'],
+    ['reproduce all --steps 160 --formulations corrected', 'all eight tables'],
+    ['reproduce 2 --seeds 3', 'with the error of every number'],
     ['reproduce 3 4 --router lpr-official --seed 1', 'as the released code computes it'],
     ['reproduce 2 --preset paper/qwen3-moe-lpr --device gpu', "at the paper's size"],
   ]);

@@ -1,7 +1,9 @@
 /** `pnpm trainer compare`: several routers on one task. */
 import { join } from 'node:path';
-import { type Comparison, createComparison, finishComparison } from '../comparison/comparison.ts';
+import { type Comparison, createComparison, settingNames } from '../comparison/comparison.ts';
 import { withEqualFlops } from '../comparison/equal-flops.ts';
+import { finishComparison } from '../comparison/finish.ts';
+import { withSeeds } from '../comparison/seeds.ts';
 import { UsageError } from '../cli/errors.ts';
 import { checkFits, predictionText, predictRun } from '../run/prediction.ts';
 import type { Session } from '../run/session.ts';
@@ -9,14 +11,22 @@ import { resolveSettings, routerNames } from '../settings/resolve.ts';
 import { type RouterName, ROUTERS } from '../settings/routers.ts';
 import { comparisonReport } from '../comparison/results.ts';
 import type { Settings } from '../settings/schema.ts';
-import { inSession, outFolder, type RunCommandOptions, shown } from './shared.ts';
+import { type ComparisonOptions, inSession, outFolder, shown } from './shared.ts';
 
-export interface CompareOptions extends RunCommandOptions {
+export interface CompareOptions extends ComparisonOptions {
+  /** The router that others are compared with. */
+  readonly baseline?: string;
   /** Each run trains as long as its first one's floating-point operations allow. */
   readonly equalFlops?: true;
 }
 
-export async function compare(options: CompareOptions): Promise<void> {
+export async function compare({
+  seeds,
+  baseline = 'top-k',
+  equalFlops,
+  out,
+  ...options
+}: CompareOptions): Promise<void> {
   const named = routerNames(options);
   const routers = (named === 'all' ? ROUTERS : ['top-k', ...named.split(',')]) as readonly RouterName[];
   if (new Set(routers).size < Math.max(2, routers.length)) {
@@ -24,21 +34,26 @@ export async function compare(options: CompareOptions): Promise<void> {
       `--router ${named}: compare sets routers beside top-k, so name others, each once, such as lpr or lpr,switch, or all`,
     );
   }
-  const runs = new Map(routers.map((router) => [router, resolveSettings({ ...options, router }, routers)]));
-  await startComparison(
-    'compare',
-    { runs: options.equalFlops ? withEqualFlops(runs) : runs, tables: new Map() },
-    options.out,
-  );
+  if (!routers.some((router) => router === baseline)) {
+    throw new UsageError(`--baseline ${baseline}: it must be one of those compared: ${routers.join(', ')}`);
+  }
+  const one = new Map(routers.map((router) => [router, resolveSettings({ ...options, router }, routers)]));
+  const runs = withSeeds(equalFlops ? withEqualFlops(one) : one, seeds, options);
+  await startComparison('compare', { runs, baseline, tables: new Map() }, out);
 }
 
-/** Says what each run of a comparison will take, then makes its folder and trains them. */
+/** Says what each setting of a comparison will take, then makes its folder and trains its runs. */
 export async function startComparison(command: string, comparison: Comparison, out: string | undefined): Promise<void> {
   const { runs } = comparison;
   const [settings] = [...runs.values()] as [Settings];
   for (const each of runs.values()) checkFits(each);
   const folder = await outFolder(out, command);
-  for (const [name, each] of runs) console.error(`${name}: ${predictionText(predictRun(each))}`);
+  const names = Array.from(settingNames(comparison));
+  for (const setting of new Set(names.map(([, name]) => name))) {
+    const own = names.filter(([, name]) => name === setting).map(([run]) => run);
+    const text = predictionText(predictRun(runs.get(own[0]!)!));
+    console.error(`${setting}: ${text}${own.length === 1 ? '' : `, for each of ${own.length} seeds`}`);
+  }
   await inSession(settings, folder, async (session, signal) => {
     await createComparison(folder, comparison);
     return await finishAndPrintComparison(session, folder, comparison, signal);
@@ -55,7 +70,7 @@ export async function finishAndPrintComparison(
   const finished = await finishComparison(session, folder, comparison, signal);
   session.progress.end();
   if (finished === null) return false;
-  console.log(comparisonReport(comparison, finished.summary));
+  console.log(comparisonReport(comparison, finished.summary, finished.results));
   console.log(`\n${finished.files.map((name) => shown(join(folder, name))).join('  ')}`);
   return true;
 }

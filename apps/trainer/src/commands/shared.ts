@@ -17,6 +17,12 @@ export interface RunCommandOptions extends SettingOptions {
   readonly out?: string;
 }
 
+/** Of commands that may train several seeds. */
+export interface ComparisonOptions extends RunCommandOptions {
+  /** How many, or which. */
+  readonly seeds?: string;
+}
+
 /**
  * Opens a session, listens for Ctrl-C, and cleans up. `body` says whether it finished.
  *

@@ -2,17 +2,24 @@
 import { balanceText } from '@lpr/report/tables';
 import { RunFolder } from '@lpr/runs';
 import { readComparison } from '../comparison/comparison.ts';
+import { withSeeds } from '../comparison/seeds.ts';
 import { checkFits, predictionText, predictRun } from '../run/prediction.ts';
 import { finishRun } from '../run/finish.ts';
 import type { Session } from '../run/session.ts';
 import { resolveSettings } from '../settings/resolve.ts';
 import { readSettings } from '../settings/check.ts';
 import type { Settings } from '../settings/schema.ts';
-import { finishAndPrintComparison } from './compare.ts';
-import { inSession, outFolder, type RunCommandOptions, shown } from './shared.ts';
+import { finishAndPrintComparison, startComparison } from './compare.ts';
+import { type ComparisonOptions, inSession, outFolder, shown } from './shared.ts';
 
-export async function train(options: RunCommandOptions): Promise<void> {
-  const settings = resolveSettings(options);
+export async function train({ seeds, ...options }: ComparisonOptions): Promise<void> {
+  const one = resolveSettings(options);
+  const runs = withSeeds(new Map([[one.router, one]]), seeds, options);
+  if (runs.size > 1) {
+    await startComparison('train', { runs, baseline: null, tables: new Map() }, options.out);
+    return;
+  }
+  const [settings] = [...runs.values()] as [Settings];
   checkFits(settings);
   const folder = await outFolder(options.out, 'train');
   console.error(predictionText(predictRun(settings)));

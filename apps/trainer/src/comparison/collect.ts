@@ -1,14 +1,13 @@
 /** Finished runs and comparisons, from their folders, as results to store. */
 import { stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { Machine, PaperTableResult, RunResult } from '@lpr/results';
-import { readRun, RUN_FILES } from '@lpr/runs';
+import { readRun, RUN_FILES, settingName } from '@lpr/runs';
 import { UsageError } from '../cli/errors.ts';
 import { readSettings } from '../settings/check.ts';
-import type { Settings } from '../settings/schema.ts';
 import { readComparison } from './comparison.ts';
 import { paperResults, runResult } from './results.ts';
-import { summarize } from './summary.ts';
+import { readFinished, summarize } from './summary.ts';
 
 export interface Collected {
   /** With all settings that they have. */
@@ -22,8 +21,8 @@ export interface Collected {
 }
 
 /**
- * Reads folders of runs and of comparisons. A run in a comparison keeps its name; another one is called as its folder
- * is, but for a seed at its end ("corrected-1" with seed 1 is "corrected").
+ * Reads folders of runs and of comparisons. A run is called as its setting in the comparison; one by itself as its
+ * folder is, but for a seed at its end ("corrected-1" with seed 1 is "corrected").
  *
  * @throws UsageError when a run is not finished, or comparisons stand beside other tables of the paper
  */
@@ -36,9 +35,8 @@ export async function collectResults(folders: readonly [string, ...string[]]): P
     if (comparison === null) {
       const settings = await readSettings(folder);
       const name = basename(resolve(folder));
-      const [run] = await resultsIn(dirname(resolve(folder)), new Map([[name, settings]]));
-      const ending = `-${settings.seed}`;
-      runs.push({ ...run!, name: name.endsWith(ending) ? name.slice(0, -ending.length) : name });
+      const [model] = summarize([await readRun(resolve(folder))], new Map([[name, settings]]));
+      runs.push(runResult(settings, { ...model!, name: settingName(name, settings.seed) }));
       paths.push(folder);
       continue;
     }
@@ -49,7 +47,7 @@ export async function collectResults(folders: readonly [string, ...string[]]): P
       );
     }
     paper = tables;
-    runs.push(...(await resultsIn(folder, comparison.runs)));
+    runs.push(...(await readFinished(folder, comparison)).results);
     paths.push(...Array.from(comparison.runs.keys(), (name) => join(folder, name)));
   }
   const ends = await Promise.all(paths.map(async (path) => (await stat(join(path, RUN_FILES.evaluations))).mtime));
@@ -64,10 +62,4 @@ export async function collectResults(folders: readonly [string, ...string[]]): P
       threads: environment?.threads ?? null,
     },
   };
-}
-
-/** Runs in a folder by their names. */
-async function resultsIn(folder: string, settings: ReadonlyMap<string, Settings>): Promise<RunResult[]> {
-  const runs = await Promise.all(Array.from(settings.keys(), (name) => readRun(join(folder, name))));
-  return summarize(runs, settings).models.map((model) => runResult(settings.get(model.name)!, model));
 }

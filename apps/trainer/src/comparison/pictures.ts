@@ -1,57 +1,74 @@
 /**
- * The pictures of a comparison: load on held-out text and training curves, the same files as `dashboard render` makes
- * of its folder; for tables of the paper those of each table, under the names of its rows.
+ * The pictures of a comparison: load on held-out text and training curves, for one seed the same files as `dashboard
+ * render` makes of its folder; for tables of the paper those of each table and formulation, under the names of its
+ * rows. Curves are means over seeds, with each seed behind; the load is that of the first seed.
  */
 import { join } from 'node:path';
-import { curves, loadHeldOut, namedRun, partsOf, runNames, simulatedLevels } from '@lpr/report';
+import { curves, type Figure, loadHeldOut, partsOf, type RunParts, simulatedLevels } from '@lpr/report';
 import { FIGURES_FOLDER, picturesOf, pngOf, writePicture } from '@lpr/report/node';
+import type { RunResult } from '@lpr/results';
 import type { Run } from '@lpr/runs';
-import { PAPER_TABLES, type PaperTableNumber } from './paper.ts';
+import { type Comparison, settingNames } from './comparison.ts';
+import { PAPER_TABLES } from './paper.ts';
 
-/** Runs that are drawn together. */
+/** Settings that are drawn together. */
 interface Group {
   /** What the names of its files begin with. */
   readonly prefix: string;
-  readonly runs: readonly { readonly run: Run; readonly name: string }[];
+  readonly settings: readonly { readonly setting: string; readonly title: string }[];
 }
 
 /**
  * Draws a comparison whose runs are finished.
  *
  * @param runs in its order
+ * @param results of the runs, under the names and titles of their settings
  * @returns paths of the files, from the folder, and a sentence for each run that is missing in one
  */
 export async function drawComparison(
   folder: string,
+  comparison: Comparison,
   runs: readonly Run[],
-  tables: ReadonlyMap<PaperTableNumber, readonly string[]>,
+  results: readonly RunResult[],
 ): Promise<{ readonly written: readonly string[]; readonly missing: readonly string[] }> {
+  const names = settingNames(comparison);
   const levels = simulatedLevels();
   const written: string[] = [];
   const missing: string[] = [];
-  for (const { prefix, runs: shown } of groupsOf(runs, tables)) {
-    const parts = shown.map(({ run, name }) => partsOf(run, name));
-    const drawable = picturesOf([loadHeldOut, curves], parts, { levels });
+  const draw = async (figure: Figure, prefix: string, parts: readonly RunParts[]): Promise<void> => {
+    const drawable = picturesOf([figure], parts, { levels });
     missing.push(...drawable.missing);
     for (const { name, picture } of drawable.pictures) {
       const png = await pngOf(picture, 'light');
       await writePicture(join(folder, FIGURES_FOLDER), `${prefix}${name}`, png);
       written.push(join(FIGURES_FOLDER, `${prefix}${name}.png`));
     }
+  };
+  for (const { prefix, settings } of groupsOf(comparison, results)) {
+    const parts = settings.map(({ setting, title }) => {
+      const own = runs.filter(({ name }) => names.get(name) === setting);
+      const seedOf = (run: Run): string => (own.length === 1 ? '' : `, seed ${comparison.runs.get(run.name)!.seed}`);
+      return own.map((run) => ({ ...partsOf(run, `${title}${seedOf(run)}`), setting: title }));
+    });
+    await draw(
+      loadHeldOut,
+      prefix,
+      parts.map(([first]) => first!),
+    );
+    await draw(curves, prefix, parts.flat());
   }
   return { written, missing };
 }
 
-function groupsOf(runs: readonly Run[], tables: ReadonlyMap<PaperTableNumber, readonly string[]>): Group[] {
+function groupsOf({ tables }: Comparison, results: readonly RunResult[]): Group[] {
   if (tables.size === 0) {
-    const names = runNames(runs.map(namedRun));
-    return [{ prefix: '', runs: runs.map((run, i) => ({ run, name: names[i]! })) }];
+    const titles = new Map(results.map(({ name, title }) => [name, title]));
+    return [{ prefix: '', settings: Array.from(titles, ([setting, title]) => ({ setting, title })) }];
   }
-  return Array.from(tables, ([table, rows]) => ({
-    prefix: `table-${table}-`,
-    runs: rows.map((row, i) => ({
-      run: runs.find(({ name }) => name === row)!,
-      name: PAPER_TABLES[table].rows[i]!.title,
+  return Array.from(tables).flatMap(([table, formulations]) =>
+    Array.from(formulations, ([formulation, rows]) => ({
+      prefix: formulations.size === 1 ? `table-${table}-` : `table-${table}-${formulation}-`,
+      settings: rows.map((setting, i) => ({ setting, title: PAPER_TABLES[table].rows[i]!.title })),
     })),
-  }));
+  );
 }

@@ -1,12 +1,13 @@
 /** The paper's tables as comparisons: each row a run, the size of the models and their text as options say. */
 import type { LatentPrototypeOptions } from '@lpr/moe';
-import type { Comparison } from './comparison.ts';
-import { UsageError } from '../cli/errors.ts';
+import { settingTexts } from '@lpr/runs';
+import { UsageError, unknownName } from '../cli/errors.ts';
 import { ABLATION_STEPS, counterpartOf, PRESETS } from '../settings/decisions.ts';
+import type { Comparison } from './comparison.ts';
 import { PAPER_TABLES, type PaperRow, type PaperTableNumber } from './paper.ts';
-import { presetName, resolveSettings, routerNames, type SettingOptions } from '../settings/resolve.ts';
+import { namedRouter, presetName, resolveSettings, type SettingOptions } from '../settings/resolve.ts';
 import { FORMULATIONS, type RouterName } from '../settings/routers.ts';
-import type { Settings } from '../settings/schema.ts';
+import type { Architecture, Settings } from '../settings/schema.ts';
 
 /**
  * Tables as they are named on the command line: numbers, or "all".
@@ -21,49 +22,98 @@ export function tableNumbers(names: readonly string[]): PaperTableNumber[] {
   return [...new Set(chosen)].map((name) => Number(name) as PaperTableNumber);
 }
 
+/** A formulation of LPR as it is reproduced. */
+export interface Formulation {
+  readonly router: RouterName;
+  /** What is changed of it in every row. */
+  readonly lpr: Partial<LatentPrototypeOptions>;
+}
+
+/** By the names that `--formulations` takes, in the order of the tables. */
+export const REPRODUCED: Readonly<Record<string, Formulation>> = {
+  paper: { router: 'lpr-paper', lpr: {} },
+  official: { router: 'lpr-official', lpr: {} },
+  corrected: { router: 'lpr', lpr: {} },
+  // The paper has no selection bias, and it balances by itself.
+  'no-bias': { router: 'lpr', lpr: { selectionBiasRate: 0 } },
+};
+
 /**
- * The runs of some tables. Rows that come to the same settings share one.
+ * The formulations that options name: those of a list, the one that a router is, or all.
  *
- * @throws UsageError when the options name another router than LPR, and as resolveSettings
+ * @throws UsageError for others, one twice, both a list and a router, or another router than LPR
  */
-export function reproductionOf(numbers: readonly PaperTableNumber[], options: SettingOptions): Comparison {
-  const router = routerNames(options) as RouterName;
-  if (FORMULATIONS[router] === undefined) {
+export function formulationNames(options: SettingOptions, list?: string): string[] {
+  const router = namedRouter(options);
+  if (list === undefined) {
+    if (router === null) return Object.keys(REPRODUCED);
+    const found = Object.keys(REPRODUCED).find((name) => REPRODUCED[name]!.router === router);
+    if (found !== undefined) return [found];
     throw new UsageError(
       `--router ${router}: the tables are about LPR; name one of its formulations: ${Object.keys(FORMULATIONS).join(', ')}`,
     );
   }
-  const runs = new Map<string, Settings>();
-  const tables = new Map<PaperTableNumber, readonly string[]>();
-  for (const number of numbers) {
-    const names = PAPER_TABLES[number].rows.map((row) => {
-      const { name, settings } = runOf(row, router, options, number);
-      runs.set(name, settings);
-      return name;
-    });
-    tables.set(number, names);
+  if (options.router !== undefined) {
+    throw new UsageError(`--formulations ${list}: --router ${options.router} names one already; leave one of them out`);
   }
-  return { runs, tables };
+  const names = list.split(',').map((name) => name.trim());
+  const unknown = names.find((name) => !Object.hasOwn(REPRODUCED, name));
+  if (unknown !== undefined) throw unknownName('formulation', unknown, Object.keys(REPRODUCED));
+  if (new Set(names).size < names.length) throw new UsageError(`--formulations ${list}: name each once`);
+  return names;
+}
+
+/**
+ * The runs of some tables in some formulations. Rows that come to the same settings share one.
+ *
+ * @param formulations names of REPRODUCED
+ * @throws UsageError as resolveSettings
+ */
+export function reproductionOf(
+  numbers: readonly PaperTableNumber[],
+  options: SettingOptions,
+  formulations: readonly string[],
+): Pick<Comparison, 'runs' | 'tables'> {
+  const { architecture } = resolveSettings(options);
+  const runs = new Map<string, Settings>();
+  const nameOf = new Map<string, string>();
+  const tables = numbers.map((number) => {
+    const rows = formulations.map((formulation) => {
+      const names = PAPER_TABLES[number].rows.map((row) => {
+        const { name, settings } = runOf(row, REPRODUCED[formulation]!, options, architecture, number);
+        const key = JSON.stringify(settingTexts(settings).toSorted());
+        const known = nameOf.get(key) ?? name;
+        nameOf.set(key, known);
+        runs.set(known, settings);
+        return known;
+      });
+      return [formulation, names] as const;
+    });
+    return [number, new Map(rows)] as const;
+  });
+  return { runs, tables: new Map(tables) };
 }
 
 /**
  * A row's settings, and what tells them from those that the options name: "lpr", "lpr,latentDim=4", "mixtral,top-k".
+ *
+ * @param architecture that the options come to
  */
 function runOf(
   row: PaperRow,
-  formulation: RouterName,
+  formulation: Formulation,
   options: SettingOptions,
+  architecture: Architecture,
   table: PaperTableNumber,
 ): { name: string; settings: Settings } {
-  const { architecture } = resolveSettings(options);
   const { architecture: arch = architecture } = row;
-  const router = row.isOwnRouter ? 'top-k' : formulation;
+  const router = row.isOwnRouter ? 'top-k' : formulation.router;
   const preset = counterpartOf(presetName(options), arch, router);
   // What is set of LPR is passed over where a row has the architecture's own router.
   const resolve = (set: readonly string[]): Settings =>
-    resolveSettings({ ...options, preset, arch, router, set: [...options.set, ...set] }, [router, formulation]);
+    resolveSettings({ ...options, preset, arch, router, set: [...options.set, ...set] }, [router, formulation.router]);
   const before = resolve([]);
-  const { lpr, size } = changesOf(row, before);
+  const { lpr, size } = changesOf(row, formulation, before);
   const training = table === 1 ? {} : ablationTraining(preset, options, before);
   const changes = [
     ...changed('lpr', lpr, before.lpr),
@@ -75,7 +125,7 @@ function runOf(
     router,
     ...changes.map((change) => change.slice(change.indexOf('.') + 1)),
   ];
-  return { name: words.join(','), settings: resolve(changes) };
+  return { name: words.join(','), settings: changes.length === 0 ? before : resolve(changes) };
 }
 
 /**
@@ -93,11 +143,12 @@ function ablationTraining(
 }
 
 function changesOf(
-  { lpr, size, strengthFactor }: PaperRow,
+  { lpr, size, strengthFactor, isOwnRouter }: PaperRow,
+  formulation: Formulation,
   before: Settings,
 ): { lpr: Partial<LatentPrototypeOptions>; size: Partial<Settings['size']> } {
   const strength = strengthFactor === undefined ? {} : { strength: strengthFactor * before.lpr!.strength };
-  return { lpr: { ...lpr, ...strength }, size: size ?? {} };
+  return { lpr: isOwnRouter ? {} : { ...formulation.lpr, ...lpr, ...strength }, size: size ?? {} };
 }
 
 /** As `--set` takes them; without those that change nothing. */

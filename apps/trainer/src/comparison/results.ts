@@ -1,29 +1,24 @@
 /** What a comparison gave: its runs as results beside what the paper reports, and the tables that it prints of them. */
-import {
-  comparisonTable,
-  formatNumber,
-  formatShort,
-  markdownLines,
-  modelTitle,
-  runNames,
-  shownExperts,
-  tableText,
-} from '@lpr/report/tables';
+import { comparisonTable, formatShort, modelTitle, shownExperts, tableText } from '@lpr/report/tables';
 import {
   comparedRun,
   flatSettings,
+  groupRuns,
+  PAPER_LEGEND,
+  paperLines,
   type PaperTableResult,
-  paperTable,
   publishedRows,
   type RunResult,
 } from '@lpr/results';
-import { settingTexts, type Summary } from '@lpr/runs';
+import type { Summary } from '@lpr/runs';
 import { predictRun } from '../run/prediction.ts';
 import type { Settings } from '../settings/schema.ts';
+import { baselineRow } from './baselines.ts';
 import type { Comparison } from './comparison.ts';
-import { PAPER_TABLES, type PaperRow } from './paper.ts';
+import { PAPER_TABLES } from './paper.ts';
 
-type Model = Summary['models'][number];
+/** A finished run, as `summary.json` has it. */
+export type Model = Summary['models'][number];
 
 /**
  * A run of a comparison; its settings are all that it has.
@@ -66,50 +61,66 @@ export function runResult(
 
 /** The paper's tables beside which a comparison stands; for routers side by side, its rows of their architecture. */
 export function paperResults({ runs, tables }: Comparison): PaperTableResult[] {
-  const rowOf = ({ title, paper }: PaperRow, run: string | null) => ({ title, run, ...paper });
   if (tables.size > 0) {
-    return Array.from(tables, ([number, names]) => {
+    return Array.from(tables, ([number, formulations]) => {
       const { title, rows } = PAPER_TABLES[number];
-      return { number, title, rows: rows.map((row, i) => rowOf(row, names[i]!)) };
+      return {
+        number,
+        title,
+        rows: rows.map((row, i) => ({
+          title: row.title,
+          baseline: baselineRow(rows, row)?.title ?? null,
+          runs: Object.fromEntries(Array.from(formulations, ([formulation, names]) => [formulation, names[i]!])),
+          ...row.paper,
+        })),
+      };
     });
   }
   const [{ architecture }] = [...runs.values()] as [Settings];
   const { title, rows } = PAPER_TABLES[1];
   const same = rows.filter((row) => row.architecture === architecture);
-  return [{ number: 1, title, rows: same.map((row) => rowOf(row, null)) }];
+  return [
+    { number: 1, title, rows: same.map((row) => ({ title: row.title, baseline: null, runs: {}, ...row.paper })) },
+  ];
 }
 
 /** What a finished comparison prints. */
-export function comparisonReport(comparison: Comparison, summary: Summary): string {
-  const settingsOf = ({ name }: Model): Settings => comparison.runs.get(name)!;
-  const names = runNames(
-    summary.models.map((model) => ({
-      name: model.name,
-      path: model.name,
-      settings: new Map(settingTexts(settingsOf(model))),
-    })),
-  );
-  const results = summary.models.map((model, i) => runResult(settingsOf(model), model, names[i]));
-  const [first] = results as [RunResult, ...RunResult[]];
+export function comparisonReport(
+  comparison: Comparison,
+  { models }: Pick<Summary, 'models'>,
+  results: readonly RunResult[],
+): string {
   const paper = paperResults(comparison);
-  if (comparison.tables.size === 0) {
-    return [
-      tableText(comparisonTable(results.map(comparedRun), publishedRows(paper[0]!.rows))),
-      ...summary.models.flatMap(({ stepTimeShares }, i) =>
-        Object.keys(stepTimeShares).length === 0
-          ? []
-          : [`Training time, ${results[i]!.title}: ${timeShares(stepTimeShares)}`],
-      ),
-    ].join('\n');
+  if (comparison.tables.size > 0) {
+    const tables = paper.map((table) => paperLines(table, results).join('\n'));
+    return [reproductionHeading(results), ...tables, PAPER_LEGEND].join('\n\n');
   }
-  const heading =
-    `Ours: ${formatShort(first.parameters)} parameters in the first row, ${formatShort(first.trainedTokens)} training tokens, ` +
-    `${formatNumber(first.evaluatedTokens, 0)} held-out tokens, where a uniform router's Gini is the floor.\n` +
-    'The paper: 0.6B parameters, 100M training tokens (table 1: 1B), another corpus: for the pattern, not the values';
-  const tables = paper.map((table) =>
-    [`Table ${table.number}: ${table.title}`, '', ...markdownLines(paperTable(table, results))].join('\n'),
+  const groups = groupRuns(results);
+  const baseline = groups.find(({ name }) => name === comparison.baseline) ?? null;
+  const compared = groups.map((group) => comparedRun(group, baseline));
+  const times = groups.flatMap(({ name, runs }) => {
+    const shares = meanShares(models.filter((_, i) => results[i]!.name === name).map((model) => model.stepTimeShares));
+    return Object.keys(shares).length === 0 ? [] : [`Training time, ${runs[0].title}: ${timeShares(shares)}`];
+  });
+  // One setting, of several seeds, is compared with nothing.
+  const published = publishedRows(groups.length > 1 ? paper[0]!.rows : []);
+  const table = comparisonTable(compared, published, baseline?.runs[0].title);
+  return [tableText(table), ...times].join('\n');
+}
+
+function reproductionHeading(results: readonly RunResult[]): string {
+  const [first] = results as [RunResult, ...RunResult[]];
+  return (
+    `Ours: ${formatShort(first.parameters)} parameters in the first row, ${formatShort(first.trainedTokens)} training tokens. ` +
+    'The paper: 0.6B parameters, 100M training tokens (table 1: 1B), another corpus: for the pattern, not the values'
   );
-  return [heading, ...tables].join('\n\n');
+}
+
+function meanShares(all: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const parts = new Set(all.flatMap((shares) => Object.keys(shares)));
+  return Object.fromEntries(
+    Array.from(parts, (part) => [part, all.reduce((sum, shares) => sum + (shares[part] ?? 0), 0) / all.length]),
+  );
 }
 
 /** "head 37 %, experts 33 %, ...": the largest first, what rounds to nothing left out. */

@@ -17,9 +17,12 @@ import type { Decoder } from '@lpr/model';
 import {
   balanceTable,
   formatNumber,
+  hasNoInformation,
+  informationCell,
   LATENT_DIM,
   levelSize,
   lossTable,
+  NO_INFORMATION_NOTE,
   placementTable,
   type RoutedWindow,
   routedWindow,
@@ -184,14 +187,33 @@ function specialisationTable({ specialisation, experts, expertsPerToken }: Model
       { key: 'domainInformationBias', title: 'bias', decimals: 3 },
       { key: 'domain', title: 'domain', decimals: 3 },
     ],
-    rows: specialisation.map((layer, i) => ({ name: `layer ${i}`, ...layer })),
-    notes:
-      expertsPerToken === null
+    rows: specialisation.map((layer, i) => ({
+      name: `layer ${i}`,
+      ...layer,
+      mutualInformation: informationCell(leftOf(layer), null, layer.mutualInformation),
+      domainInformation: informationCell(leftOfDomains(layer), null, layer.domainInformation),
+    })),
+    notes: [
+      ...(expertsPerToken === null
         ? []
         : [
             `An expert's share of any token or domain is ${(expertsPerToken / experts).toFixed(3)} where nothing is specialised.`,
-          ],
+          ]),
+      ...(specialisation.some((layer) => hasNoInformation(leftOf(layer)) || hasNoInformation(leftOfDomains(layer)))
+        ? [NO_INFORMATION_NOTE]
+        : []),
+    ],
   };
+}
+
+/** Information of expert and token less its bias. */
+function leftOf({ mutualInformation: information, mutualInformationBias: bias }: Specialisation): number {
+  return information - bias;
+}
+
+/** The same of expert and domain; null with one domain. */
+function leftOfDomains({ domainInformation, domainInformationBias }: Specialisation): number | null {
+  return domainInformation === null ? null : domainInformation - domainInformationBias!;
 }
 
 /** The tables as text, one below the other. */

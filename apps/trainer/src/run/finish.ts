@@ -1,4 +1,5 @@
 /** One run from its folder to its final evaluation: train what is left, then evaluate, once. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { resetDecoder } from '@lpr/model';
 import {
@@ -9,7 +10,7 @@ import {
   RUN_FILES,
   type RunFolder,
 } from '@lpr/runs';
-import { trainRun } from '@lpr/train';
+import { evaluate, loadNewestWeights, trainRun } from '@lpr/train';
 import { withTodaysPaths } from '../settings/earlier.ts';
 import type { Settings } from '../settings/schema.ts';
 import { writeTokenizer } from './model-source.ts';
@@ -43,6 +44,8 @@ export interface FinishOptions {
   readonly name: string;
   /** The file that the settings were read from; the run's own unless given. */
   readonly origin?: string;
+  /** Whether a run that an earlier version finished is evaluated again, for the blocks that it has not kept. */
+  readonly wantsBlocks?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -57,13 +60,17 @@ export async function finishRun(
   session: Session,
   run: RunFolder,
   settings: Settings,
-  { name, origin = join(run.path, RUN_FILES.config), signal }: FinishOptions,
+  { name, origin = join(run.path, RUN_FILES.config), wantsBlocks = false, signal }: FinishOptions,
 ): Promise<EvaluationLine | null> {
   const { device, progress, tokens } = session;
   const held = { settings, free: FREE_SETTINGS, renamed: withTodaysPaths, origin };
   await holdIdentity(run.path, held, tokens);
   const known = finalEvaluation(await readEvaluations(run.path));
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    if (wantsBlocks && !existsSync(join(run.path, RUN_FILES.blocks)))
+      await addBlocks(session, run, settings, name, known);
+    return known;
+  }
   await writeTokenizer(run.path, tokens.tokenizer, settings.data.sequenceLength);
   const decoder = makeDecoder(device, settings, vocabularyOf(settings, tokens.tokenizer));
   const trainer = makeTrainer(decoder, settings, tokens.training);
@@ -91,6 +98,28 @@ export async function finishRun(
     return result.evaluation;
   } finally {
     trainer.dispose();
+    decoder.dispose();
+  }
+}
+
+/** Writes the blocks of a finished run, from its last checkpoint; not where that comes to another loss. */
+async function addBlocks(
+  session: Session,
+  run: RunFolder,
+  settings: Settings,
+  name: string,
+  { step, loss }: EvaluationLine,
+): Promise<void> {
+  const { device, progress, tokens } = session;
+  const decoder = makeDecoder(device, settings, vocabularyOf(settings, tokens.tokenizer));
+  try {
+    const loaded = await loadNewestWeights(run.checkpoints, decoder);
+    if (loaded !== step) return;
+    const { batches, onProgress } = heldOutText(session, settings, name);
+    const evaluation = await evaluate(decoder, batches(), { onProgress });
+    if (evaluation.loss === loss) await run.writeBlocks({ step, blocks: evaluation.blocks });
+    else progress.note(`${name}: evaluated again its loss is ${evaluation.loss}, not ${loss}, so it has no interval`);
+  } finally {
     decoder.dispose();
   }
 }

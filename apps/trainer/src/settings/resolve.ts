@@ -70,6 +70,12 @@ export function routerNames(options: SettingOptions): string {
   return nameText(written['router'] ?? preset.router);
 }
 
+/** The router that options and files name; null where the preset's stands. */
+export function namedRouter(options: SettingOptions): string | null {
+  const named = askedFor(options).written['router'];
+  return named === undefined ? null : nameText(named);
+}
+
 /** The name of the preset that options or files go over. */
 export function presetName(options: SettingOptions): string {
   return askedFor(options).name;

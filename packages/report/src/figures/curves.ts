@@ -19,6 +19,8 @@ import {
 /** The curves of one run. */
 export interface RunCurves {
   readonly name: string;
+  /** Runs of one are drawn as their mean, with each of them behind. */
+  readonly setting?: string | undefined;
   readonly file: SeriesFile;
   /** A logging window; null where there is none. */
   readonly window: RoutedWindow | null;
@@ -27,9 +29,16 @@ export interface RunCurves {
 
 export interface CurveNumbers {
   readonly panels: Parameters<typeof trainingCurves>[0]['panels'];
-  readonly runs: readonly { readonly name: string; readonly series: Readonly<Record<string, readonly Point[]>> }[];
+  /** Means over `seeds`, where there are several. */
+  readonly runs: readonly {
+    readonly name: string;
+    readonly series: CurveSeries;
+    readonly seeds?: readonly CurveSeries[];
+  }[];
   readonly firstStep: number;
 }
+
+type CurveSeries = Readonly<Record<string, readonly Point[]>>;
 
 export type Point = readonly [step: number, value: number];
 
@@ -48,10 +57,11 @@ export function curvesRecord(
   context: FigureContext,
   from: number = 0,
 ): FigureRecord<CurveNumbers> {
-  const drawn = runs.map(({ name, file }) => ({
-    name,
-    series: Object.fromEntries(Object.entries(SERIES).map(([key, series]) => [key, pointsOf(file.series[series])])),
-  }));
+  const drawn = groupsOf(runs).map(({ name, files }) => {
+    const seeds = files.map(seriesOf);
+    return seeds.length === 1 ? { name, series: seeds[0]! } : { name, series: meanSeries(seeds), seeds };
+  });
+  const seeds = common(drawn.flatMap(({ seeds: own }) => own?.length ?? []));
   const last = Math.max(0, ...runs.map(({ file }) => file.series['loss']?.steps.at(-1) ?? 0));
   const averaged = Math.max(1, ...runs.map(({ file }) => file.valuesPerPoint));
   const { levels, notes } = levelsAndNotes(runs, context);
@@ -81,9 +91,41 @@ export function curvesRecord(
           ]
         : []),
       ...notes,
+      ...(drawn.some(({ seeds: own }) => own !== undefined)
+        ? [`Lines are means over ${seeds ?? 'several'} seeds, the pale ones behind are single seeds.`]
+        : []),
       ...(averaged > 1 ? [`Each point is the mean of up to ${whole(averaged)} recorded values.`] : []),
     ],
   };
+}
+
+/** Runs of a setting together, in the order in which the settings first occur. */
+function groupsOf(runs: readonly RunCurves[]): { name: string; files: SeriesFile[] }[] {
+  const groups = new Map<string, RunCurves[]>();
+  for (const run of runs) groups.set(run.setting ?? run.name, [...(groups.get(run.setting ?? run.name) ?? []), run]);
+  return Array.from(groups, ([setting, own]) => ({
+    name: own.length === 1 ? own[0]!.name : setting,
+    files: own.map(({ file }) => file),
+  }));
+}
+
+function seriesOf({ series: recorded }: SeriesFile): CurveSeries {
+  return Object.fromEntries(Object.entries(SERIES).map(([key, series]) => [key, pointsOf(recorded[series])]));
+}
+
+/** At those steps that all seeds recorded. */
+function meanSeries(seeds: readonly CurveSeries[]): CurveSeries {
+  return Object.fromEntries(
+    Object.keys(SERIES).map((key) => {
+      const rows = joined(seeds.map((series) => series[key] ?? []));
+      const whole = rows.filter(({ values }) => !values.includes(null));
+      return [key, whole.map(({ step, values }): Point => [step, mean(values as number[])])];
+    }),
+  );
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 function pointsOf(series: Series | undefined): Point[] {
@@ -125,8 +167,9 @@ export const curves: FigureWith<CurveNumbers> = defineFigure<CurveNumbers>({
   records(runs, context) {
     const { found, missing } = collect(runs, ({ series }) => series);
     if (found.length === 0) return { records: [], missing };
-    const shown = found.map(({ run: { name, window, facts }, value: file }) => ({
+    const shown = found.map(({ run: { name, setting, window, facts }, value: file }) => ({
       name,
+      setting,
       file,
       window,
       latentDim: facts.latentDim,

@@ -1,7 +1,9 @@
 /** Runs side by side on held-out text, beside the levels that they are to be read against and what a paper reports. */
+import type { BalanceKey, Estimate } from '@lpr/metrics';
 import type { Usage } from '@lpr/runs/browser';
 import { type NamedLevels, levelsOf } from '../levels.ts';
-import { balanceCells, balanceColumns, levelCells, type Measures, shownMeasures } from './measures.ts';
+import { hasNoInformation, informationCell, NO_INFORMATION_NOTE } from './information.ts';
+import { balanceCells, balanceColumns, levelCells, measuredCell, type Measures, shownMeasures } from './measures.ts';
 import { filledColumns, formatMeasure, formatNumber, type Row, type TableRecord } from './table.ts';
 import { otherCosts, SAME_COST, USAGE_KEYS, usageCells, usageColumns } from './usage.ts';
 
@@ -22,9 +24,25 @@ export interface ComparedRun extends NamedLevels {
   /** I(expert; token) in nats, less its bias. */
   readonly information: number | null;
   readonly tokensPerSecond: number | null;
-  /** That uniform routers make loads at least as uneven; null where it is not known. */
+  /** That uniform routers make loads at least as uneven; null where it is not known. Of several seeds the largest. */
   readonly pValue: number | null;
+  /** With several, its numbers are means over them. */
+  readonly seeds: readonly number[];
+  /** Half the widths of 95 % intervals: of what. */
+  readonly errorsOf: ErrorsOf;
+  readonly errors: Errors;
+  /** How much more it has than the baseline; null for the baseline itself, and where there is none. */
+  readonly differences: Differences | null;
 }
+
+/** The mean over seeds, or, of one seed, a bootstrap over blocks of the text; null where there are none. */
+export type ErrorsOf = 'seeds' | 'blocks' | null;
+
+type Compared = 'testLoss' | 'information' | BalanceKey;
+
+/** By what they are of; null or left out where there is none. */
+export type Errors = { readonly [Key in Compared]?: number | null };
+export type Differences = { readonly [Key in Compared]?: Estimate };
 
 /** What a paper reports of a model. */
 export interface PublishedRow {
@@ -36,15 +54,33 @@ export interface PublishedRow {
 /** A load with a smaller probability under uniform routers is marked. */
 export const SIGNIFICANCE = 0.01;
 
+/** What errors behind `±` are of, a sentence each; and that one seed alone has none. */
+export function errorNotes(runs: readonly Pick<ComparedRun, 'errorsOf'>[]): string[] {
+  const kinds = new Set(runs.map(({ errorsOf }) => errorsOf));
+  return [
+    ...(kinds.has('seeds') ? ["± is the 95 % interval of the mean over seeds (Student's t)."] : []),
+    ...(kinds.has('blocks')
+      ? [
+          `${kinds.has('seeds') ? 'Of one seed, ' : ''}± is the 95 % interval of a bootstrap over blocks of the held-out text: it does not contain the variation between seeds. MI has none.`,
+        ]
+      : []),
+    ...(kinds.has(null)
+      ? ['A row of one seed has no interval: how far another seed would be from it is not known.']
+      : []),
+  ];
+}
+
 /**
  * The first run is the one that the costs of others are compared with. Steps and costs of the training stand there
  * where runs have different numbers of steps.
  *
  * @param published rows of a paper that correspond to the runs, below a line that says what they are
+ * @param baseline what differences are to
  */
 export function comparisonTable(
   runs: readonly ComparedRun[],
   published: { readonly heading: string; readonly rows: readonly PublishedRow[] },
+  baseline: string | null = null,
 ): TableRecord {
   const marked = runs.map(({ pValue }) => pValue !== null && pValue < SIGNIFICANCE);
   const tokens = new Set(runs.map(({ evaluatedTokens }) => evaluatedTokens));
@@ -57,13 +93,16 @@ export function comparisonTable(
       ...usageCells(run.usage),
       ...(ownSteps && { steps: run.steps, trainingFlops: run.trainingFlops }),
       ...(tokens.size > 1 && { tokens: run.evaluatedTokens }),
-      testLoss: run.testLoss,
-      ...balanceCells(run.mean, run.worst),
-      information: run.information,
+      testLoss: measuredCell(run.testLoss, run.errors.testLoss),
+      ...balanceCells(run.mean, run.worst, run.errors),
+      information: informationCell(run.information, run.errors.information),
       speed: run.tokensPerSecond,
     }),
   );
   const levels = levelsOf(runs).map((level): Row => ({ name: level.name, ...levelCells(level.ranges) }));
+  const differences = runs.flatMap(({ name, differences: own }): Row[] =>
+    own === null ? [] : [{ name, ...differenceCells(own) }],
+  );
   const papers = published.rows.map(
     ({ title, testLoss, measures }): Row => ({
       name: title,
@@ -94,17 +133,23 @@ export function comparisonTable(
     ...shownMeasures('short').map(({ key }) => key),
   ];
   return {
-    title: `${tokens.size === 1 ? `${formatNumber(only!, 0)} held-out tokens` : 'Held-out text'}; k is what ran; balance is the mean over layers (worst layer), of levels (95 % range)${rows.some(({ information }) => information !== null) ? '; MI is I(expert; token) in nats, less its bias' : ''}`,
+    title: `${tokens.size === 1 ? `${formatNumber(only!, 0)} held-out tokens` : 'Held-out text'}; k is what ran${seedsText(runs)}; balance is the mean over layers (worst layer), of levels (95 % range)${rows.some(({ information }) => information !== null) ? '; MI is I(expert; token) in nats, less its bias' : ''}`,
     columns: filledColumns(columns, optional, rows),
     rows,
-    below: [{ rows: levels }, { heading: published.heading, rows: papers }],
+    below: [
+      { rows: levels },
+      { heading: `Less ${baseline}, ${pairsText(runs)}`, rows: differences },
+      { heading: published.heading, rows: papers },
+    ],
     notes: [
+      ...errorNotes(runs),
       ...(marked.includes(true)
         ? [
             `* The load differs from that of a uniform router: chi-square test over all layers, p < ${SIGNIFICANCE}. Tokens of a text resemble each other, so it may differ and yet be even enough.`,
           ]
         : []),
       ...costNotes(runs, costly, ownSteps),
+      ...(runs.some(({ information }) => hasNoInformation(information)) ? [NO_INFORMATION_NOTE] : []),
     ],
   };
 }
@@ -130,6 +175,25 @@ function costNotes(runs: readonly ComparedRun[], costly: readonly (string | null
     );
   }
   return notes;
+}
+
+function pairsText(runs: readonly ComparedRun[]): string {
+  return runs.some(({ errorsOf }) => errorsOf === 'seeds') ? 'in pairs of a seed' : 'on the same text';
+}
+
+/** What the columns of a comparison show of differences. */
+export function differenceCells(differences: Differences): Row {
+  return Object.fromEntries(
+    Object.entries(differences).map(([key, { mean, error }]) => [key, { value: mean, error, isDifference: true }]),
+  );
+}
+
+/** "3 seeds (0, 1, 2)", where all runs have those. */
+function seedsText(runs: readonly ComparedRun[]): string {
+  const [first, ...others] = new Set(runs.map(({ seeds }) => seeds.join(', ')));
+  const count = runs[0]?.seeds.length ?? 0;
+  if (others.length > 0) return '; means over seeds';
+  return count > 1 ? `; means over ${count} seeds (${first})` : '';
 }
 
 /** Experts of a token with at most two decimals; null where there are none. */

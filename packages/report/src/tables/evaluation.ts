@@ -1,8 +1,9 @@
 /** What an evaluation says of one model: loss by domain, balance of every layer; and of one run at several steps. */
 import type { BalanceReport } from '@lpr/metrics';
+import { hasNoInformation, informationCell, NO_INFORMATION_NOTE } from './information.ts';
 import { balanceCells, balanceColumns, levelCells, type Measures } from './measures.ts';
 import type { RunLevels } from '../levels.ts';
-import { filledColumns, type Row, type TableRecord } from './table.ts';
+import { filledColumns, formatNumber, type Row, type TableRecord } from './table.ts';
 
 interface Loss {
   readonly loss: number;
@@ -80,6 +81,8 @@ function only(report: BalanceReport): Row {
 export interface EvaluatedStep {
   readonly step: number;
   readonly final: boolean;
+  /** Held out, that it is over. */
+  readonly evaluatedTokens: number;
   readonly loss: number;
   readonly mean: Measures | null;
   readonly worst: Measures | null;
@@ -95,10 +98,11 @@ export function evaluationsTable(evaluations: readonly EvaluatedStep[]): TableRe
       step: `${step.toLocaleString('en')}${final ? ' final' : ''}`,
       loss,
       ...balanceCells(mean, worst),
-      information,
+      information: informationCell(information),
       ...Object.fromEntries(domains.map((name) => [`loss.${name}`, each[name]?.loss ?? null])),
     }),
   );
+  const [only, ...others] = new Set(evaluations.map(({ evaluatedTokens }) => evaluatedTokens));
   const columns = [
     { key: 'step', title: 'step' },
     { key: 'loss', title: 'loss', decimals: 4 },
@@ -107,12 +111,13 @@ export function evaluationsTable(evaluations: readonly EvaluatedStep[]): TableRe
     ...domains.map((name) => ({ key: `loss.${name}`, title: `loss, ${name}`, decimals: 4 })),
   ];
   return {
-    title: 'Evaluations on held-out text',
+    title: `Evaluations on ${only === undefined || others.length > 0 ? 'held-out text' : `${formatNumber(only, 0)} held-out tokens`}`,
     columns: filledColumns(columns, ['information'], rows),
     rows,
     notes: [
       'Balance is the mean over layers (worst layer).',
       ...(rows.some(({ information }) => information !== null) ? ['I(expert; token) is in nats, less its bias.'] : []),
+      ...(evaluations.some(({ information }) => hasNoInformation(information)) ? [NO_INFORMATION_NOTE] : []),
     ],
   };
 }

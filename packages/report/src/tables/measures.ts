@@ -1,6 +1,6 @@
 /** Measures of balance in tables and sentences: which are shown, and how, says the table of them in @lpr/metrics. */
 import { type BalanceKey, type BalanceMeasure, balanceMeasures, type MeasureRange } from '@lpr/metrics';
-import { type Column, formatMeasure, rangeText, type Row } from './table.ts';
+import { type Cell, type Column, formatMeasure, rangeText, type Row } from './table.ts';
 
 /** Few measures, or all that are worth a column. */
 export type Detail = 'short' | 'full';
@@ -30,14 +30,24 @@ export function balanceColumns(detail: Detail): Column[] {
   }));
 }
 
-/** What the columns show of a run. Without load every measure is a dash. */
-export function balanceCells(mean: Measures | null | undefined, worst?: Measures | null): Row {
+/**
+ * What the columns show of a run. Without load every measure is a dash.
+ *
+ * @param errors of the means over layers, half the widths of 95 % intervals
+ */
+export function balanceCells(mean: Measures | null | undefined, worst?: Measures | null, errors: Measures = {}): Row {
   return Object.fromEntries(
     balanceMeasures.flatMap(({ key }) => [
-      [key, mean?.[key] ?? null],
+      [key, measuredCell(mean?.[key], errors[key])],
       [worstKey(key), worst?.[key] ?? null],
     ]),
   );
+}
+
+/** A number with its error, where there is one. */
+export function measuredCell(value: number | null | undefined, error: number | null | undefined): Cell {
+  if (value === null || value === undefined) return null;
+  return error === null || error === undefined ? value : { value, error };
 }
 
 /** What the columns show of a level. */

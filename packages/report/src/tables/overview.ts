@@ -2,8 +2,9 @@
 import type { Usage } from '@lpr/runs/browser';
 import { type Level, type NamedLevels, levelsOf } from '../levels.ts';
 import { SIGNIFICANCE, shownExperts } from './comparison.ts';
+import { hasNoInformation, informationCell, NO_INFORMATION_NOTE } from './information.ts';
 import { balanceCells, balanceColumns, levelCells, type Measures } from './measures.ts';
-import { filledColumns, type Row, type TableRecord } from './table.ts';
+import { filledColumns, formatNumber, type Row, type TableRecord } from './table.ts';
 import { USAGE_KEYS, usageCells, usageColumns } from './usage.ts';
 
 /** A run as an overview shows it; null for what is not known. */
@@ -45,7 +46,7 @@ export function overviewTable(runs: readonly OverviewRun[]): TableRecord {
       ...usageCells(heldOut?.usage ?? null),
       ...balanceCells(mean, worst),
       pValue: heldOut?.pValue ?? null,
-      information: heldOut?.information ?? null,
+      information: informationCell(heldOut?.information ?? null),
       speed: run.tokensPerSecond,
     }),
   );
@@ -68,12 +69,21 @@ export function overviewTable(runs: readonly OverviewRun[]): TableRecord {
   ];
   const optional = ['folder', ...USAGE_KEYS, 'tokens', 'trainingLoss', 'perplexity', 'pValue', 'information', 'speed'];
   return {
-    title: runs.every(({ heldOut }) => heldOut !== null) ? 'Runs on held-out text' : 'Runs',
+    title: titleOf(runs),
     columns: filledColumns(columns, optional, rows),
     rows,
     below: [{ rows: levels.map((level: Level): Row => ({ name: level.name, ...levelCells(level.ranges) })) }],
     notes: notesOf(runs, levels),
   };
+}
+
+/** "Runs on 8,192 held-out tokens" */
+function titleOf(runs: readonly OverviewRun[]): string {
+  if (runs.some(({ heldOut }) => heldOut === null)) return 'Runs';
+  const [only, ...others] = new Set(runs.map(({ heldOut }) => heldOut!.tokens));
+  return only === undefined || others.length > 0
+    ? 'Runs on held-out text'
+    : `Runs on ${formatNumber(only, 0)} held-out tokens`;
 }
 
 function notesOf(runs: readonly OverviewRun[], levels: readonly Level[]): string[] {
@@ -89,6 +99,7 @@ function notesOf(runs: readonly OverviewRun[], levels: readonly Level[]): string
   if (runs.some(({ heldOut }) => typeof heldOut?.information === 'number')) {
     notes.push('I(expert; token) is in nats, less its bias.');
   }
+  if (runs.some(({ heldOut }) => hasNoInformation(heldOut?.information))) notes.push(NO_INFORMATION_NOTE);
   if (levels.length > 0) {
     notes.push('A uniform router reaches the sampling floor (95 % range); random latents and keys the isotropic null.');
   }

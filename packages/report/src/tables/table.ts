@@ -1,8 +1,19 @@
 /** A table of numbers as plain data, and its cells as text. */
 import type { MeasureRange } from '@lpr/metrics';
 
+/** A number with what is to be known of it. */
+export interface Measured {
+  readonly value: number;
+  /** Half the width of its 95 % interval, printed behind `±`; null or left out where there is none. */
+  readonly error?: number | null;
+  /** Whether it has a plus where it is above 0. */
+  readonly isDifference?: boolean;
+  /** Behind it, explained by a note. */
+  readonly mark?: string;
+}
+
 /** A range is printed as its mean with the range in brackets. null: there is no such number, printed as a dash. */
-export type Cell = string | number | MeasureRange | null;
+export type Cell = string | number | Measured | MeasureRange | null;
 
 /** Cells by the keys of their columns; one that is missing prints as nothing. */
 export type Row = Readonly<Record<string, Cell>>;
@@ -72,11 +83,28 @@ function cellText(column: Column, row: Row): string {
   if (value === undefined) return '';
   if (value === null) return '-';
   if (typeof value === 'string') return value;
-  if (typeof value === 'object') return rangeText(value, (number) => numberText(column, number));
+  if (typeof value === 'object' && 'low' in value) return rangeText(value, (number) => numberText(column, number));
+  const text = typeof value === 'number' ? numberText(column, value) : measuredText(column, value);
   const other = beside === undefined ? undefined : row[beside.key];
-  if (typeof other !== 'number') return numberText(column, value);
+  if (typeof other !== 'number') return text;
   const inBrackets = beside?.decimals === undefined ? numberText(column, other) : formatNumber(other, beside.decimals);
-  return `${numberText(column, value)} (${inBrackets})`;
+  return `${text} (${inBrackets})`;
+}
+
+/** `+0.231 ± 0.012 *`; an error that its decimals would hide as `<0.001`. */
+function measuredText(column: Column, { value, error, isDifference = false, mark }: Measured): string {
+  if (Number.isNaN(value)) return '-';
+  const sign = isDifference && value > 0 ? '+' : '';
+  return [
+    `${sign}${numberText(column, value)}`,
+    ...(typeof error === 'number' ? [`± ${errorText(error, column.decimals ?? 3)}`] : []),
+    ...(mark === undefined ? [] : [mark]),
+  ].join(' ');
+}
+
+function errorText(error: number, decimals: number): string {
+  const least = 10 ** -decimals;
+  return error > 0 && error < least / 2 ? `<${formatNumber(least, decimals)}` : formatNumber(error, decimals);
 }
 
 function numberText({ format, decimals }: Column, value: number): string {
