@@ -245,9 +245,40 @@ describe('collected results', () => {
     expect(results.map(({ name, seed }) => [name, seed])).toEqual(
       [0, 1].flatMap((seed) => names.map((name) => [name, seed])),
     );
-    await expect(collectResults([join(root, 'compare-1'), folder])).rejects.toThrow(
-      'stands beside other tables of the paper',
+  });
+
+  it('of several comparisons have all formulations and seeds of a table, and each run once', async () => {
+    const names = ['a', 'b', 'c'];
+    const make = async (folder: string, formulation: string, runs: Comparison['runs'], loss = 5): Promise<string> => {
+      const tables: Comparison['tables'] = new Map([[6, new Map([[formulation, names]])]]);
+      await makeComparison(join(root, folder), { runs, baseline: null, tables }, { a: loss });
+      return join(root, folder);
+    };
+    const runsOf = (router: string, seed = 0) => new Map(names.map((name) => [name, settings(router, seed)]));
+    const first = await make('first', 'corrected', runsOf('lpr'));
+    const second = await make(
+      'second',
+      'corrected',
+      new Map([0, 1].flatMap((seed) => names.map((name) => [`${name}-${seed}`, settings('lpr', seed)]))),
     );
+    const { runs, paper } = await collectResults([first, second]);
+    expect(runs.map(({ name, seed }) => `${name} ${seed}`)).toEqual(['a 0', 'b 0', 'c 0', 'a 1', 'b 1', 'c 1']);
+    expect(paper.map(({ number, rows }) => [number, rows.map((row) => row.runs)])).toEqual([
+      [6, names.map((corrected) => ({ corrected }))],
+    ]);
+    const other = await make('other', 'corrected', runsOf('lpr'), 6);
+    await expect(collectResults([first, other])).rejects.toThrow('a of seed 0 has other results than the run');
+
+    const others = ['d', 'e', 'f'];
+    const tables: Comparison['tables'] = new Map([[6, new Map([['paper', others]])]]);
+    const literal = join(root, 'literal');
+    const literalRuns = new Map(others.map((name) => [name, settings('lpr-paper')]));
+    await makeComparison(literal, { runs: literalRuns, baseline: null, tables }, {});
+    expect((await collectResults([first, literal])).paper[0]!.rows[1]!.runs).toEqual({ corrected: 'b', paper: 'e' });
+    const clash = join(root, 'clash');
+    const clashing: Comparison['tables'] = new Map([[6, new Map([['corrected', others]])]]);
+    await makeComparison(clash, { runs: literalRuns, baseline: null, tables: clashing }, {});
+    await expect(collectResults([first, clash])).rejects.toThrow('has other rows in table 6 of the paper');
   });
 
   it('are read of a comparison of an earlier version', async () => {

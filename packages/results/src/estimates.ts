@@ -43,14 +43,15 @@ export function estimateOf({ runs }: RunGroup, quantity: Quantity): Estimate | n
 }
 
 /**
- * How much more a setting has than another one, over the seeds that both have; with one each, over the blocks of text
+ * How much more a setting has than another one, over the seeds that both have; of one seed, over the blocks of text
  * where that was computed.
  *
  * @returns null where they have no seed in common, or it does not exist in one of the runs
  */
 export function differenceOf(group: RunGroup, baseline: RunGroup, quantity: Quantity): Estimate | null {
-  if (group.runs.length === 1 && baseline.runs.length === 1) {
-    const known = group.runs[0].bootstrap?.differences[baseline.name]?.[quantity];
+  const [first, ...others] = group.runs;
+  if (others.length === 0 && baseline.runs.some(({ seed }) => seed === first.seed)) {
+    const known = first.bootstrap?.differences[baseline.name]?.[quantity];
     if (known !== undefined) return known;
   }
   const pairs = group.runs.flatMap((run) => {

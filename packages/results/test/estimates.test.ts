@@ -84,6 +84,9 @@ describe('the difference of two settings', () => {
     expect(differenceOf(lpr!, other!, 'testLoss')).toEqual(known);
     expect(differenceOf(lpr!, other!, 'gini')).toEqual({ mean: 0, error: null });
     expect(comparedRun(lpr!, other!).differences).toMatchObject({ testLoss: known });
+    // Of the one seed, though the other setting has more.
+    expect(differenceOf(lpr!, only(runsOf('top-k', [5, 6])), 'testLoss')).toEqual(known);
+    expect(differenceOf(lpr!, only([sampleRun({ name: 'top-k', seed: 9 })]), 'testLoss')).toBeNull();
     expect(comparedRun(other!, other!).differences).toBeNull();
   });
 });

@@ -12,7 +12,7 @@ import { readFinished, summarize } from './summary.ts';
 export interface Collected {
   /** With all settings that they have. */
   readonly runs: readonly RunResult[];
-  /** Of the comparisons among the folders, which must all have the same. */
+  /** Of the comparisons among the folders, a table with all formulations that they have of it. */
   readonly paper: readonly PaperTableResult[];
   /** The day on which the last of them was finished. */
   readonly when: string;
@@ -22,39 +22,37 @@ export interface Collected {
 
 /**
  * Reads folders of runs and of comparisons. A run is called as its setting in the comparison; one by itself as its
- * folder is, but for a seed at its end ("corrected-1" with seed 1 is "corrected").
+ * folder is, but for a seed at its end ("corrected-1" with seed 1 is "corrected"). A run that is in several comparisons
+ * is there once.
  *
- * @throws UsageError when a run is not finished, or comparisons stand beside other tables of the paper
+ * @throws UsageError when a run is not finished, comparisons have other rows in a table of the paper, or a name and a
+ *   seed have two results
  */
 export async function collectResults(folders: readonly [string, ...string[]]): Promise<Collected> {
   const runs: RunResult[] = [];
   const paths: string[] = [];
-  let paper: readonly PaperTableResult[] | undefined;
+  const tables = new Map<number, PaperTableResult>();
   for (const folder of folders) {
     const comparison = await readComparison(folder);
     if (comparison === null) {
       const settings = await readSettings(folder);
       const name = basename(resolve(folder));
       const [model] = summarize([await readRun(resolve(folder))], new Map([[name, settings]]));
-      runs.push(runResult(settings, { ...model!, name: settingName(name, settings.seed) }));
+      addRun(runs, runResult(settings, { ...model!, name: settingName(name, settings.seed) }), folder);
       paths.push(folder);
       continue;
     }
-    const tables = paperResults(comparison);
-    if (paper !== undefined && JSON.stringify(paper) !== JSON.stringify(tables)) {
-      throw new UsageError(
-        `${folder} stands beside other tables of the paper than the comparisons before it; collect it into a file of its own`,
-      );
+    for (const table of paperResults(comparison)) {
+      tables.set(table.number, joined(tables.get(table.number), table, folder));
     }
-    paper = tables;
-    runs.push(...(await readFinished(folder, comparison)).results);
+    for (const run of (await readFinished(folder, comparison)).results) addRun(runs, run, folder);
     paths.push(...Array.from(comparison.runs.keys(), (name) => join(folder, name)));
   }
   const ends = await Promise.all(paths.map(async (path) => (await stat(join(path, RUN_FILES.evaluations))).mtime));
   const { environment } = await readRun(paths[0]!);
   return {
     runs,
-    paper: paper ?? [],
+    paper: [...tables.values()].toSorted((a, b) => a.number - b.number),
     when: new Date(Math.max(...ends.map(Number))).toISOString().slice(0, 10),
     machine: {
       cpu: environment?.cpu ?? 'unknown',
@@ -62,4 +60,38 @@ export async function collectResults(folders: readonly [string, ...string[]]): P
       threads: environment?.threads ?? null,
     },
   };
+}
+
+/** A table with the formulations of two comparisons. */
+function joined(known: PaperTableResult | undefined, table: PaperTableResult, folder: string): PaperTableResult {
+  if (known === undefined) return table;
+  const rows = known.rows.map((row, i) => {
+    const other = table.rows[i];
+    const isOther = Object.entries(other?.runs ?? {}).some(([name, run]) => (row.runs[name] ?? run) !== run);
+    if (other !== undefined && other.title === row.title && !isOther) {
+      return { ...row, runs: { ...row.runs, ...other.runs } };
+    }
+    throw new UsageError(
+      `${folder} has other rows in table ${table.number} of the paper than the comparisons before it; collect it into a file of its own`,
+    );
+  });
+  return { ...known, rows };
+}
+
+/** Adds a run unless it is there. */
+function addRun(runs: RunResult[], run: RunResult, folder: string): void {
+  const known = runs.find(({ name, seed }) => name === run.name && seed === run.seed);
+  if (known === undefined) {
+    runs.push(run);
+    return;
+  }
+  const { parameters, steps, testLoss, evaluatedTokens } = run;
+  const isSame = Object.entries({ parameters, steps, testLoss, evaluatedTokens }).every(
+    ([key, value]) => known[key as 'steps'] === value,
+  );
+  if (isSame) return;
+  throw new UsageError(
+    `${folder}: ${run.name} of seed ${run.seed} has other results than the run of that name before it; ` +
+      'rename one of the two, or collect it into a file of its own',
+  );
 }
