@@ -143,10 +143,13 @@ describe('resolveSettings', () => {
     const asked = resolveSettings({ ...options, router: 'lpr', set: ['lpr.unitBall=false'] });
     expect(asked.lpr).toMatchObject({ prototypeStart: 'normal' });
     expect(withTodaysPaths({ seed: 1, 'lpr.unitBall': true, 'lpr.latentDim': 4 })).toEqual({
+      'training.calibration': null,
       seed: 1,
       'lpr.prototypeStart': 'sphere',
       'lpr.latentDim': 4,
     });
+    const calibration = { 'training.calibration.tokens': 64, 'training.calibration.rounds': 1 };
+    expect(withTodaysPaths(calibration)).toEqual(calibration);
   });
 
   it('takes text files in place of what the preset trains on', () => {
