@@ -8,8 +8,13 @@ import { hasCode } from './files.ts';
 import { RUN_FILES } from './names.ts';
 import { type RunFiles, withFile } from './run-files.ts';
 
-/** Of a process: 0 and negative numbers mean groups of them. */
-const holderSchema = z.strictObject({ pid: z.int().min(1), host: z.string().min(1) });
+const holderSchema = z.strictObject({
+  /** Of a process: 0 and negative numbers mean groups of them. */
+  pid: z.int().min(1),
+  host: z.string().min(1),
+  /** When it began, as `startOf` says it. Locks of earlier versions lack it. */
+  started: z.string().nullable().default(null),
+});
 
 type Holder = Readonly<z.infer<typeof holderSchema>>;
 
@@ -22,11 +27,11 @@ type Holder = Readonly<z.infer<typeof holderSchema>>;
  */
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   const path = join(folder, RUN_FILES.lock);
-  const own: Holder = { pid: process.pid, host: hostname() };
+  const own: Holder = { pid: process.pid, host: hostname(), started: await startOf(process.pid) };
   /** Gives the holder that no longer runs; null when there is none. */
   const throwIfHeld = async (): Promise<Holder | null> => {
     const holder = await readHolder(path);
-    if (holder === null || !isHeldBy(holder)) return holder;
+    if (holder === null || !(await isHeldBy(holder))) return holder;
     throw new Error(
       `${folder} is in use by process ${holder.pid} on ${holder.host}. Wait for it or stop it; if no such trainer runs, delete ${path}`,
     );
@@ -85,12 +90,29 @@ async function ageOf(path: string): Promise<number> {
 export async function isLocked(files: RunFiles): Promise<boolean> {
   const text = await withFile(files, RUN_FILES.lock, (file) => file.readFile('utf8')).catch(() => '');
   const holder = decodeHolder(text);
-  return holder !== null && isHeldBy(holder);
+  return holder !== null && (await isHeldBy(holder));
 }
 
 /** Whether a lock counts. Of a process on another host nobody here can tell, so its lock does. */
-function isHeldBy({ pid, host }: Holder): boolean {
-  return host !== hostname() || isRunning(pid);
+async function isHeldBy({ pid, host, started }: Holder): Promise<boolean> {
+  if (host !== hostname()) return true;
+  if (!isRunning(pid)) return false;
+  // A number is given again: that of the first process of a container is always 1.
+  const now = await startOf(pid);
+  return started === null || now === null || now === started;
+}
+
+/** When a process began, as text that no two processes of one number share; null where the system does not say. */
+async function startOf(pid: number): Promise<string | null> {
+  try {
+    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+    // The second field, the program's name in parentheses, may hold anything; the 22nd counts ticks since the boot.
+    const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    return ticks === undefined ? null : `${boot.trim()} ${ticks}`;
+  } catch {
+    return null;
+  }
 }
 
 /** null when the lock is gone or was never written whole. */

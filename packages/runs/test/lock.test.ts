@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate, setTimeout } from 'node:timers/promises';
@@ -84,6 +84,30 @@ describe('the lock of a run folder', () => {
       await utimes(join(folder, 'lock'), 0, 0);
       await (await lockFolder(folder))();
       expect(existsSync(join(folder, 'lock')), content).toBe(false);
+    }
+  });
+
+  it.runIf(existsSync('/proc/self/stat'))('is stale where another process has got its number', async () => {
+    const unlock = await lockFolder(folder);
+    const own = JSON.parse(await readFile(join(folder, 'lock'), 'utf8')) as { started: string };
+    await unlock();
+    const lockOf = async (pid: number, started: string | null): Promise<void> =>
+      await writeFile(join(folder, 'lock'), JSON.stringify({ pid, host: hostname(), started }));
+    // This process as the first of a container that was killed; one that is not ours; one before the machine's start.
+    const [boot] = own.started.split(' ');
+    for (const [pid, started] of [
+      [process.pid, `${boot} 1`],
+      [1, `${boot} 999999999999`],
+      [process.pid, own.started.replace(/^\S+/, '00000000-0000-0000-0000-000000000000')],
+    ] as const) {
+      await lockOf(pid, started);
+      expect(await isLocked(filesIn(folder)), started).toBe(false);
+      await (await lockFolder(folder))();
+    }
+    for (const started of [own.started, null]) {
+      await lockOf(process.pid, started);
+      expect(await isLocked(filesIn(folder)), String(started)).toBe(true);
+      await expect(lockFolder(folder)).rejects.toThrow('in use by process');
     }
   });
 
