@@ -1,5 +1,5 @@
 /** What happens to a run must not change how it ends: a full disk, two processes at once. Kills: faults.soak.ts. */
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -52,4 +52,19 @@ it('one process at a time works on a run', { timeout: 3 * MINUTE }, async () => 
   winner.child.kill('SIGINT');
   expect((await winner.outcome).code).toBe(130);
   expect(existsSync(join(run, 'lock'))).toBe(false);
+});
+
+it('of several that start at once without --out each has a folder of its own', { timeout: 3 * MINUTE }, async () => {
+  const cwd = join(work, 'at-once');
+  mkdirSync(cwd);
+  const args = ['train', '--preset', 'tiny', '--steps', '2'];
+  const all = await Promise.all(Array.from({ length: 3 }, () => startTrainer(args, cwd).outcome));
+  expect(all.map(({ code, stderr }) => (code === 0 ? '' : stderr))).toEqual(['', '', '']);
+  const folders = readdirSync(join(cwd, 'runs')).toSorted();
+  expect(folders).toEqual(['train-1', 'train-2', 'train-3']);
+  for (const name of folders) expect(existsSync(join(cwd, 'runs', name, 'config.yaml'))).toBe(true);
+  // A number that came to nothing is free again.
+  const { code } = await startTrainer([...args, '--set', 'data.sources=[{type: text, paths: [none]}]'], cwd).outcome;
+  expect(code).toBe(1);
+  expect(readdirSync(join(cwd, 'runs')).toSorted()).toEqual(folders);
 });

@@ -1,7 +1,7 @@
 /** `pnpm dashboard serve`: options, help, and the life of the server. */
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { type Command, InvalidArgumentError } from 'commander';
-import { hasCode } from '@lpr/runs';
+import { hasCode, makeFolder } from '@lpr/runs';
 
 /** Tried in turn where no port was asked for. */
 const PORTS = [4310, 4311, 4312, 4313, 0];
@@ -40,7 +40,7 @@ Examples:
 
 async function serve(named: string | undefined, { host, port }: Options): Promise<void> {
   const folder = named ?? 'runs';
-  if (named === undefined) await mkdir(folder, { recursive: true });
+  if (named === undefined) await makeFolder(folder);
   const entry = await stat(folder).catch(() => null);
   if (!entry?.isDirectory()) {
     throw new Error(

@@ -1,9 +1,8 @@
 /** @lpr/report/node: pictures as PNG files. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ThemeName } from '@lpr/charts';
 import { renderPng } from '@lpr/charts/node';
-import { messageOf, writeWhole } from '@lpr/runs';
+import { makeFolder, messageOf, writeWhole } from '@lpr/runs';
 import type { Figure, FigureContext, Picture } from './figures/figure.ts';
 import { fileNames } from './names.ts';
 import type { RunParts } from './parts.ts';
@@ -49,7 +48,7 @@ export async function pngOf(picture: Picture, theme: ThemeName): Promise<Uint8Ar
 
 /** Writes a picture into a folder, which is made where it is missing. @returns the path */
 export async function writePicture(folder: string, name: string, png: Uint8Array): Promise<string> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const path = join(folder, `${name}.png`);
   await writeWhole(path, png);
   return path;

@@ -7,6 +7,7 @@ import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { prettifyError, z } from 'zod';
 import { type FileContent, hasCode, sha256, sha256OfFile, syncFolder, writeSynced } from './files.ts';
+import { makeFolder } from './folders.ts';
 import { stepName, stepsOf } from './names.ts';
 import { countSchema, type ReadonlyDeep } from './plain.ts';
 
@@ -61,7 +62,7 @@ export async function saveCheckpoint(
   const folder = join(root, name);
   const temporary = join(root, `.${name}.tmp`);
   try {
-    await mkdir(root, { recursive: true });
+    await makeFolder(root);
     await rm(temporary, { recursive: true, force: true });
     await mkdir(temporary);
     const sums: Record<string, string> = { state: sha256(JSON.stringify(state)) };

@@ -13,10 +13,10 @@ import { z } from 'zod';
 import { balanceSchema } from './balance.ts';
 import { usageSchema } from './evaluation-line.ts';
 import { hasCode, writeWhole } from './files.ts';
+import { makeEmptyFolder } from './folders.ts';
 import { lockFolder } from './lock.ts';
 import { COMPARISON_FILES, RUN_FILES } from './names.ts';
 import { countSchema, issueText, measureSchema, type ReadonlyDeep } from './plain.ts';
-import { makeEmptyFolder } from './run-folder.ts';
 
 const comparisonSchema = z.strictObject({
   /** The settings of each run: the trainer's, not checked here. */

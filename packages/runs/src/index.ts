@@ -11,6 +11,7 @@ export { describeEnvironment, type Environment } from './environment.ts';
 export { type EvaluationLine, finalEvaluation, type Usage, usageSchema } from './evaluation-line.ts';
 export { factsOf, leavesOf, type RunFacts, settingTexts } from './facts.ts';
 export { type FileContent, hasCode, writeWhole } from './files.ts';
+export { makeEmptyFolder, makeFolder, writeFolder } from './folders.ts';
 export { checkText, holdIdentity, type HeldSettings, type RunText, type TextStream } from './identity.ts';
 export type { LoadsInfo, WindowRange } from './load-windows.ts';
 export { lockFolder } from './lock.ts';
@@ -19,7 +20,7 @@ export { type MetricsLine, overallTokensPerSecond, type PartNorms, seriesOf, tim
 export { MetricsSeries, type SeriesFile } from './metrics-series.ts';
 export * from './names.ts';
 export { filesIn, messageOf, type Part, type RunFiles } from './run-files.ts';
-export { makeEmptyFolder, RunFolder } from './run-folder.ts';
+export { RunFolder } from './run-folder.ts';
 export { RunFollower } from './run-follower.ts';
 export { findRuns, type FindOptions, readEvaluations, readMetrics, readRun, readRuns, type Run } from './run.ts';
 export type { Series } from './series.ts';

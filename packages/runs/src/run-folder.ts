@@ -12,13 +12,14 @@
  * - `tokenizer.json`, `tokenizer_config.json`: for what reads the checkpoints, as Hugging Face names them
  * - `lock`: while a process works on it
  */
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { encodeTrace, type LoadShape, type RoutingTrace } from '@lpr/metrics';
 import { encodeBlocks, type HeldOutBlocks } from './blocks.ts';
 import { encodeConfig, readConfig } from './config.ts';
 import { type Environment, recordEnvironment } from './environment.ts';
-import { syncFolder, writeWhole } from './files.ts';
+import { writeWhole } from './files.ts';
+import { makeEmptyFolder, makeFolder } from './folders.ts';
 import { lockFolder } from './lock.ts';
 import { RunLogs } from './logs.ts';
 import { latentsFile, RUN_FILES, RUN_FOLDERS, traceFile } from './names.ts';
@@ -92,7 +93,7 @@ export class RunFolder {
 
   async #writeBelow(file: string, content: Uint8Array): Promise<void> {
     const path = join(this.path, file);
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await writeWhole(path, content);
   }
 
@@ -108,24 +109,4 @@ export class RunFolder {
   async close(): Promise<void> {
     await this.#unlock();
   }
-}
-
-/**
- * Makes a folder that must not hold anything yet, with those above it.
- *
- * @throws Error that says what is in the way
- */
-export async function makeEmptyFolder(path: string): Promise<void> {
-  let content: string[];
-  try {
-    await mkdir(path, { recursive: true });
-    content = await readdir(path);
-  } catch (error) {
-    throw new Error(`cannot make the folder ${path} (${String(error)}); choose another`, { cause: error });
-  }
-  // A process that was killed before it wrote anything else may have left these.
-  if (content.some((name) => !name.startsWith(RUN_FILES.lock) && !name.endsWith('.tmp'))) {
-    throw new Error(`${path} already exists and is not empty; nothing in it was changed`);
-  }
-  await syncFolder(dirname(path));
 }

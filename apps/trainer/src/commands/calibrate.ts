@@ -1,14 +1,15 @@
 /** `pnpm trainer calibrate`: a trained model whose selection biases are set so that its load is even over a text. */
 import { layersReport } from '@lpr/metrics';
 import { exportWeights } from '@lpr/model';
+import type { Device } from '@lpr/tensor';
 import { alignColumns, balanceText } from '@lpr/report/tables';
 import { calibrate, evaluate } from '@lpr/train';
 import { createProgress } from '../cli/progress.ts';
 import { findModel, loadModel } from '../run/model-source.ts';
 import { evaluationText } from '../run/session.ts';
-import { openCompressed, writeCompressed } from './compressed.ts';
+import { writeCompressed } from './compressed.ts';
 import { type EvalOptions, textOf } from './eval.ts';
-import { shown, withDevice } from './shared.ts';
+import { shown } from './shared.ts';
 
 export interface CalibrateCommandOptions
   extends Pick<EvalOptions, 'text' | 'batchSize' | 'tokenizer' | 'json' | 'device' | 'threads'> {
@@ -25,9 +26,8 @@ export async function calibrateModel(path: string, options: CalibrateCommandOpti
   try {
     // On the text that the model was trained on, so that the held-out text stays that.
     const text = await textOf(path, source, { ...options, split: 'training', domain: [] }, progress);
-    const target = await openCompressed(source, out);
     const { batches, total } = evaluationText(text.streams, text.sequenceLength, { tokens: text.tokens, batchSize });
-    const { before, after } = await withDevice(options, async (device) => {
+    const compress = async (device: Device) => {
       const decoder = await loadModel(device, source);
       const onProgress = (done: number): void => {
         progress.phase('calibrating', `${Math.floor((100 * done) / ((rounds + 1) * total))}%`);
@@ -36,10 +36,11 @@ export async function calibrateModel(path: string, options: CalibrateCommandOpti
       const { counts } = await evaluate(decoder, batches(), {
         onProgress: (done) => onProgress(rounds * total + done),
       });
-      await writeCompressed(device, target, { config: source.config, weights: await exportWeights(decoder) });
+      const weights = await exportWeights(decoder);
       decoder.dispose();
-      return { before: layersReport(loads[0]!), after: layersReport(counts) };
-    });
+      return { config: source.config, weights, before: layersReport(loads[0]!), after: layersReport(counts) };
+    };
+    const { before, after } = await writeCompressed(source, { ...options, compress });
     progress.end();
     if (options.json) {
       console.log(JSON.stringify({ model: source.folder, tokens: total, rounds, before, after }));

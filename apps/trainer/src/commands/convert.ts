@@ -3,8 +3,8 @@ import { countParameters } from '@lpr/model';
 import { checkLatentExperts, type LatentLayer, toLatentExperts } from '../compression/latent-experts.ts';
 import { alignColumns } from '@lpr/report/tables';
 import { findModel } from '../run/model-source.ts';
-import { openCompressed, writeCompressed } from './compressed.ts';
-import { shown, withDevice } from './shared.ts';
+import { writeCompressed } from './compressed.ts';
+import { shown } from './shared.ts';
 
 export interface ConvertOptions {
   /** Width of the space that the experts of a layer are to share. */
@@ -17,11 +17,9 @@ export interface ConvertOptions {
 export async function convertModel(path: string, options: ConvertOptions): Promise<void> {
   const source = await findModel(path, options.tokenizer);
   checkLatentExperts(source.config, options.latentExperts);
-  const target = await openCompressed(source, options.out);
-  const { config, layers } = await withDevice({}, async (device) => {
-    const latent = toLatentExperts(source.config, await target.weights(device), options.latentExperts);
-    await writeCompressed(device, target, latent);
-    return latent;
+  const { config, layers } = await writeCompressed(source, {
+    out: options.out,
+    compress: async (_, weights) => toLatentExperts(source.config, await weights(), options.latentExperts),
   });
   const parameters = { before: countParameters(source.config).total, after: countParameters(config).total };
   if (options.json) {

@@ -1,7 +1,8 @@
 /** `pnpm trainer doctor`: what this machine can do, and what would run on it. */
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { makeFolder } from '@lpr/runs';
 import { createDevice, type Device, matmul, scope, tensor } from '@lpr/tensor';
 import { checkFits, predictRun } from '../run/prediction.ts';
 import { PRESETS } from '../settings/decisions.ts';
@@ -122,7 +123,7 @@ async function cache(): Promise<Finding> {
 async function writable(what: string, folder: string): Promise<Finding> {
   const probe = join(folder, `.lpr-doctor-${process.pid}`);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await writeFile(probe, '');
     await rm(probe);
     return { state: 'ok', text: `${what} can be written: ${folder}` };

@@ -1,16 +1,17 @@
 /** `pnpm trainer prune`: a trained model with fewer experts a layer, and which ones stay. */
-import { countParameters } from '@lpr/model';
+import { countParameters, type Weight } from '@lpr/model';
+import type { Device } from '@lpr/tensor';
 import { evaluate } from '@lpr/train';
 import { createProgress } from '../cli/progress.ts';
 import { alignColumns } from '@lpr/report/tables';
 import { ExpertImportance } from '../compression/importance.ts';
-import { checkKept, type PrunedLayer, pruneExperts } from '../compression/prune.ts';
+import { checkKept, type PrunedLayer, type PrunedModel, pruneExperts } from '../compression/prune.ts';
 import { findModel, loadModel } from '../run/model-source.ts';
 import { evaluationText } from '../run/session.ts';
-import { openCompressed, writeCompressed } from './compressed.ts';
+import { writeCompressed } from './compressed.ts';
 import { parametersText } from './convert.ts';
 import { type EvalOptions, textOf } from './eval.ts';
-import { shown, withDevice } from './shared.ts';
+import { shown } from './shared.ts';
 
 export interface PruneOptions
   extends Pick<EvalOptions, 'text' | 'batchSize' | 'tokenizer' | 'json' | 'device' | 'threads'> {
@@ -31,8 +32,10 @@ export async function pruneModel(path: string, options: PruneOptions): Promise<v
   try {
     // What experts are worth is found on the text that the model was trained on, so that the held-out text stays that.
     const text = await textOf(path, source, { ...options, split: 'training', domain: [] }, progress);
-    const target = await openCompressed(source, out);
-    const { config, layers } = await withDevice(options, async (device) => {
+    const compress = async (
+      device: Device,
+      weights: () => Promise<ReadonlyMap<string, Weight>>,
+    ): Promise<PrunedModel> => {
       const decoder = await loadModel(device, source);
       const { batches, total } = evaluationText(text.streams, text.sequenceLength, { tokens: text.tokens, batchSize });
       const importance = new ExpertImportance(decoder.routers.map(({ experts }) => experts));
@@ -41,13 +44,9 @@ export async function pruneModel(path: string, options: PruneOptions): Promise<v
         onProgress: (done) => progress.evaluation(path, done, total),
       });
       decoder.dispose();
-      const pruned = pruneExperts(source.config, await target.weights(device), importance.shares(), {
-        keep,
-        redundant,
-      });
-      await writeCompressed(device, target, pruned);
-      return pruned;
-    });
+      return pruneExperts(source.config, await weights(), importance.shares(), { keep, redundant });
+    };
+    const { config, layers } = await writeCompressed(source, { ...options, compress });
     progress.end();
     const parameters = { before: countParameters(source.config).total, after: countParameters(config).total };
     if (options.json) {

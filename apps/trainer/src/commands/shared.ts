@@ -2,9 +2,9 @@
  * What commands have in common: a device and data with Ctrl-C and clean ends, folders for results, paths as they are
  * shown.
  */
-import { access, constants, readdir, stat } from 'node:fs/promises';
+import { access, constants, mkdir, readdir, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve as resolvePath } from 'node:path';
-import { hasCode } from '@lpr/runs';
+import { hasCode, makeFolder } from '@lpr/runs';
 import type { Device } from '@lpr/tensor';
 import { UsageError, unknownName } from '../cli/errors.ts';
 import { INTERRUPTED, listenForInterrupt } from '../cli/interrupt.ts';
@@ -47,21 +47,24 @@ export async function inSession(
     progress.end();
     interrupt?.stop();
     await session?.device.dispose();
+    // A folder that nothing was written to is given back.
+    await rmdir(folder).catch(() => {});
   }
 }
 
 /**
- * The folder for a new run: `--out`, or the first free `runs/<command>-<number>`.
+ * The folder for a new run: `--out`, or the first free `runs/<command>-<number>`, which is made.
  *
  * @throws UsageError when `--out` exists and is not empty; Error when its parent cannot be written
  */
 export async function outFolder(out: string | undefined, command: string): Promise<string> {
   if (out === undefined) {
+    await checkWritable('runs');
+    await makeFolder('runs');
     for (let number = 1; ; number++) {
       const folder = join('runs', `${command}-${number}`);
-      if ((await contentOf(folder)) !== null) continue;
-      await checkWritable(folder);
-      return folder;
+      // Made here and now: of several that start at once each has a folder of its own.
+      if (await isClaimed(folder)) return folder;
     }
   }
   const content = await contentOf(out);
@@ -73,6 +76,17 @@ export async function outFolder(out: string | undefined, command: string): Promi
   }
   await checkWritable(out);
   return out;
+}
+
+/** Makes a folder; false when something is there already. */
+async function isClaimed(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) return false;
+    throw new UsageError(`cannot make the folder ${folder} (${String(error)}); name another with --out`);
+  }
 }
 
 /**

@@ -1,0 +1,80 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { makeEmptyFolder, makeFolder, writeFolder } from '../src/folders.ts';
+import { useFolder } from './lines.ts';
+
+const folder = useFolder();
+
+describe('makeFolder', () => {
+  it('makes those above it too, also when several want it at once, and leaves what is there', async () => {
+    const path = join(folder(), 'a', 'b', 'c');
+    await Promise.all(Array.from({ length: 8 }, () => makeFolder(path)));
+    await writeFile(join(path, 'file'), '');
+    await makeFolder(path);
+    expect(await readdir(path)).toEqual(['file']);
+    await expect(makeFolder(join(path, 'file', 'd'))).rejects.toThrow(/ENOTDIR/);
+    await expect(makeFolder(join(path, 'file'))).rejects.toThrow(/EEXIST/);
+  });
+
+  it.runIf(existsSync('/proc/self'))('comes to an end where nothing can be made', async () => {
+    await expect(makeFolder('/proc/none/run')).rejects.toThrow(/ENOENT|EACCES/);
+    await expect(makeEmptyFolder('/proc/self/none/a/b')).rejects.toThrow(/cannot make the folder .*choose another/);
+    await expect(writeFolder('/proc/none/exported', async () => {})).rejects.toThrow(/cannot make the folder/);
+  });
+});
+
+describe('writeFolder', () => {
+  const write = async (path: string): Promise<void> => {
+    await mkdir(join(path, 'deep'));
+    await writeFile(join(path, 'deep', 'weights'), 'w');
+    await writeFile(join(path, 'config.json'), '{}');
+  };
+
+  it('gives all of a folder, beside nothing else, or in an empty one', async () => {
+    await mkdir(join(folder(), 'empty'));
+    for (const name of ['new', 'empty', join('above', 'new')]) {
+      const path = join(folder(), name);
+      await writeFolder(path, async (temporary) => {
+        await write(temporary);
+        expect(existsSync(join(path, 'config.json'))).toBe(false);
+      });
+      expect((await readdir(path)).toSorted()).toEqual(['config.json', 'deep']);
+      expect(await readFile(join(path, 'deep', 'weights'), 'utf8')).toBe('w');
+    }
+    expect((await readdir(folder())).toSorted()).toEqual(['above', 'empty', 'new']);
+  });
+
+  it('leaves nothing where writing fails, and no more than a temporary folder where the process is killed', async () => {
+    const path = join(folder(), 'out');
+    const fail = async (temporary: string): Promise<void> => {
+      await write(temporary);
+      throw new Error('the disk is full');
+    };
+    await expect(writeFolder(path, fail)).rejects.toThrow('the disk is full');
+    expect(await readdir(folder())).toEqual([]);
+    // What a killed one leaves: half of the files, and its lock.
+    for (const left of [join(folder(), '.out.tmp'), join(path, '.new.tmp')]) {
+      await mkdir(left, { recursive: true });
+      await writeFile(join(left, 'config.json'), 'half');
+      await writeFile(join(left, 'old'), '');
+      await writeFile(join(left, 'lock'), '{"pid":999999999,"host":"');
+    }
+    await writeFolder(path, write);
+    expect((await readdir(path)).toSorted()).toEqual(['config.json', 'deep']);
+    expect(await readFile(join(path, 'config.json'), 'utf8')).toBe('{}');
+  });
+
+  it('changes nothing that is there, and is left alone by another that writes the same', async () => {
+    const path = join(folder(), 'out');
+    await writeFolder(path, async (temporary) => {
+      await expect(writeFolder(path, write)).rejects.toThrow(/in use by process/);
+      await write(temporary);
+    });
+    await expect(writeFolder(path, write)).rejects.toThrow(/not empty; nothing in it was changed/);
+    await writeFile(join(folder(), 'file'), 'mine');
+    await expect(writeFolder(join(folder(), 'file'), write)).rejects.toThrow(/is no folder/);
+    expect(await readFile(join(folder(), 'file'), 'utf8')).toBe('mine');
+  });
+});
