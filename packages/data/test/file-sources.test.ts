@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
@@ -149,6 +150,15 @@ describe('parquet', () => {
     expect(await failure(good, 'count')).toMatch(/wrong\.parquet row 0: the column "count" holds 1, expected text/);
     expect(await failure(good.subarray(0, -5), 'url')).toMatch(/wrong\.parquet is not a whole parquet file \(/);
     expect(await failure(new Uint8Array(0), 'url')).toMatch(/wrong\.parquet is not a whole parquet file \(/);
+  });
+
+  it('stops at damage that would keep the decoder going for ever', async () => {
+    const corpus = join(import.meta.dirname, 'corpus');
+    for (const name of readdirSync(corpus).filter((file) => file.endsWith('.parquet'))) {
+      await expect(textsOf({ type: 'parquet', paths: [join(corpus, name)] })).rejects.toThrow(
+        `${name} is not a whole parquet file (its decoder was stopped after 2 seconds); get or write it again.`,
+      );
+    }
   });
 });
 

@@ -2,10 +2,9 @@
  * Parquet as a source: a row a document, one column the text, read by row group. Node only.
  */
 
-import { type FileMetaData, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
 import type { ByteFile } from './bytes.ts';
 import { asText } from './jsonl.ts';
+import { type ParquetContent, ParquetReader } from './parquet-reader.ts';
 import { fileDocument, SHARD_DOCUMENTS, type Shard, type SourceFile } from './source.ts';
 
 /**
@@ -23,57 +22,63 @@ export function parquetFile(file: ByteFile, column: string): SourceFile {
 }
 
 async function* readRowGroups(file: ByteFile, column: string, first: number): AsyncGenerator<Shard> {
-  const metadata = await readMetadata(file, column);
-  const groups = metadata.row_groups.map((group) => Number(group.num_rows)).filter((rows) => rows > 0);
-  if (groups.length === 0) {
-    yield { documents: [], last: true };
-  }
-  let number = 0;
-  let rowStart = 0;
-  for (const [index, rows] of groups.entries()) {
-    const shards = Math.ceil(rows / SHARD_DOCUMENTS);
-    if (number + shards > first) {
-      const documents = await readRows(file, metadata, column, rowStart, rowStart + rows);
-      for (let part = Math.max(first - number, 0); part < shards; part++) {
-        yield {
-          documents: documents
-            .slice(part * SHARD_DOCUMENTS, (part + 1) * SHARD_DOCUMENTS)
-            .filter(({ text }) => text !== ''),
-          last: index === groups.length - 1 && part === shards - 1,
-        };
-      }
+  const reader = new ParquetReader(file, column);
+  try {
+    const { groups } = await open(reader, file, column);
+    if (groups.length === 0) {
+      yield { documents: [], last: true };
     }
-    number += shards;
-    rowStart += rows;
+    let number = 0;
+    let rowStart = 0;
+    for (const [index, rows] of groups.entries()) {
+      const shards = Math.ceil(rows / SHARD_DOCUMENTS);
+      if (number + shards > first) {
+        const documents = await readRows(reader, file, column, rowStart, rowStart + rows);
+        for (let part = Math.max(first - number, 0); part < shards; part++) {
+          yield {
+            documents: documents
+              .slice(part * SHARD_DOCUMENTS, (part + 1) * SHARD_DOCUMENTS)
+              .filter(({ text }) => text !== ''),
+            last: index === groups.length - 1 && part === shards - 1,
+          };
+        }
+      }
+      number += shards;
+      rowStart += rows;
+    }
+  } finally {
+    await reader.close();
   }
 }
 
-async function readMetadata(file: ByteFile, column: string): Promise<FileMetaData> {
-  const metadata = await readable(file, () => parquetMetadataAsync(file));
-  const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
+/** Row groups that have rows. */
+async function open(reader: ParquetReader, file: ByteFile, column: string): Promise<Pick<ParquetContent, 'groups'>> {
+  const { columns, groups } = await readable(file, () => reader.open());
   if (!columns.includes(column)) {
     throw new Error(
       `parquet: ${file.name} has no column ${JSON.stringify(column)}; it has: ${columns.join(', ')}. ` +
         'Name the one that holds the text.',
     );
   }
-  return metadata;
+  return { groups: groups.filter((rows) => rows > 0) };
 }
 
 async function readRows(
+  reader: ParquetReader,
   file: ByteFile,
-  metadata: FileMetaData,
   column: string,
   rowStart: number,
   rowEnd: number,
 ): Promise<Shard['documents']> {
-  const rows = await readable(file, () =>
-    parquetReadObjects({ file, metadata, columns: [column], rowStart, rowEnd, compressors }),
-  );
-  return rows.map((row, index) =>
-    fileDocument(
-      asText(row[column], `parquet: ${file.name} row ${rowStart + index}: the column ${JSON.stringify(column)}`),
-    ),
+  const values = await readable(file, () => reader.read(rowStart, rowEnd));
+  if (values.length !== rowEnd - rowStart) {
+    throw new Error(
+      `parquet: ${file.name} is not a whole parquet file (${values.length} of ${rowEnd - rowStart} rows in a row group); ` +
+        'get or write it again.',
+    );
+  }
+  return values.map((value, index) =>
+    fileDocument(asText(value, `parquet: ${file.name} row ${rowStart + index}: the column ${JSON.stringify(column)}`)),
   );
 }
 
