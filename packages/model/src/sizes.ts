@@ -110,12 +110,19 @@ export function predictMemory(config: DecoderConfig, step: StepSize): MemoryPred
 /** The parts of a decoder in the order of the forward pass. */
 function partsOf(plan: DecoderPlan, tokens: number, training: boolean): Part[] {
   const { hidden, vocabulary } = plan;
-  const trained = decoderParameters(plan).filter((spec) => spec.trained);
-  const part = (numbers: Numbers, belongs: (name: string) => boolean): Part => {
-    const sizes = trained.filter(({ name }) => belongs(name)).map(({ shape }) => sizeOf(shape));
+  // By part once, so that the time grows with the layers and not with their square.
+  const sizesOf = new Map<string, number[]>();
+  for (const { name, shape, trained } of decoderParameters(plan)) {
+    if (!trained) continue;
+    const layer = /^model\.layers\.(\d+)\./.exec(name)?.[1];
+    const isAttention = name.includes('.self_attn.') || name.includes('.input_layernorm.');
+    const key = layer === undefined ? name : `${layer} ${isAttention ? 'attention' : 'feedForward'}`;
+    sizesOf.set(key, [...(sizesOf.get(key) ?? []), sizeOf(shape)]);
+  }
+  const part = (numbers: Numbers, ...keys: readonly string[]): Part => {
+    const sizes = keys.flatMap((key) => sizesOf.get(key)!);
     return { ...numbers, weights: sizes.reduce((sum, size) => sum + size, 0), largestWeight: Math.max(...sizes) };
   };
-  const ofAttention = (name: string): boolean => name.includes('.self_attn.') || name.includes('.input_layernorm.');
   return [
     {
       kept: 0,
@@ -124,14 +131,11 @@ function partsOf(plan: DecoderPlan, tokens: number, training: boolean): Part[] {
       weights: vocabulary * hidden,
       largestWeight: vocabulary * hidden,
     },
-    ...plan.layers.flatMap(({ attention, feedForward }, i) => {
-      const inLayer = (name: string): boolean => name.startsWith(`model.layers.${i}.`);
-      return [
-        part(attentionNumbers(attention, hidden, tokens), (name) => inLayer(name) && ofAttention(name)),
-        part(feedForwardNumbers(feedForward, hidden, tokens), (name) => inLayer(name) && !ofAttention(name)),
-      ];
-    }),
-    part(headNumbers(plan, tokens, training), (name) => name === 'lm_head.weight' || name === 'model.norm.weight'),
+    ...plan.layers.flatMap(({ attention, feedForward }, i) => [
+      part(attentionNumbers(attention, hidden, tokens), `${i} attention`),
+      part(feedForwardNumbers(feedForward, hidden, tokens), `${i} feedForward`),
+    ]),
+    part(headNumbers(plan, tokens, training), 'lm_head.weight', 'model.norm.weight'),
   ];
 }
 

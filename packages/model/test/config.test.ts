@@ -27,6 +27,13 @@ describe('parseDecoderConfig', () => {
   it.each([
     [{ hidden_size: '64' }, 'config: hidden_size: got "64", expected a whole number of at least 1'],
     [{ hidden_size: undefined }, 'config: hidden_size: got nothing, expected a whole number of at least 1'],
+    [{ num_hidden_layers: 1e7 }, 'config: num_hidden_layers: got 10000000, expected a whole number of at most 4096'],
+    [{ num_experts: 2 ** 31 }, 'config: num_experts: got 2147483648, expected a whole number of at most 2147483647'],
+    [
+      { num_experts: 2 ** 30, num_experts_per_tok: 2 ** 29 },
+      'config: num_experts: got 1073741824, expected at most 65536 experts in all of num_hidden_layers, ',
+    ],
+    [{ hidden_size: 1e300 }, 'config: hidden_size: got 1e+300, expected a whole number of at least 1'],
     [{ num_experts: 0 }, 'config: num_experts: got 0, expected a whole number of at least 1'],
     [{ num_expert: 8 }, 'config: num_expert is not a key of qwen3_moe configs; did you mean num_experts?'],
     [{ num_experts_per_tok: 7 }, 'config: num_experts_per_tok: got 7, expected at most num_experts, 6'],
@@ -49,6 +56,8 @@ describe('parseDecoderConfig', () => {
   });
 
   it.each([
+    ['mixtral', { num_local_experts: 2 ** 30 }, 'config: num_local_experts: got 1073741824, expected at most 65536'],
+    ['deepseek_v3', { n_routed_experts: 3 * 2 ** 20, num_hidden_layers: 4096 }, 'expected at most 65536 experts in all'],
     ['mixtral', { num_local_experts: 1 }, 'config: num_experts_per_tok: got 2, expected at most num_local_experts, 1'],
     ['mixtral', { num_attention_heads: 16 }, 'config: head_dim: got nothing, expected an even number'],
     ['mixtral', { sliding_window: 4096 }, 'config: sliding_window: got 4096, expected null, the only value'],

@@ -32,12 +32,16 @@ const noteFields = {
 
 export const noteKeys: readonly string[] = Object.keys(noteFields);
 
+/** More than any model has, and few enough that a plan of all of them is made at once. */
+const MOST_LAYERS = 4096;
+const MOST_EXPERTS = 2 ** 16;
+
 /** Their checks, for `z.strictObject`. Types are those of `CommonKeys`. */
 export const commonFields: Readonly<Record<string, z.ZodType>> = {
   ...routerFields,
   vocab_size: count(),
   hidden_size: count(),
-  num_hidden_layers: count(),
+  num_hidden_layers: count(MOST_LAYERS),
   num_attention_heads: count(),
   num_experts_per_tok: count(),
   expert_latent_dim: count().optional(),
@@ -116,11 +120,19 @@ export const groupedQueryChecks: readonly CrossCheck<GroupedQueryKeys>[] = [
   },
 ];
 
-/** No token can see an expert twice. `field` counts the experts of a layer. */
-export function expertsCheck<Config extends CommonKeys>(field: keyof Config & string): CrossCheck<Config> {
-  return {
-    field: 'num_experts_per_tok',
-    expected: (config) => `at most ${field}, ${String(config[field])}`,
-    holds: (config) => config.num_experts_per_tok <= (config[field] as number),
-  };
+/** No token can see an expert twice, and each expert has a name. `field` counts the experts of a layer. */
+export function expertsChecks<Config extends CommonKeys>(field: keyof Config & string): CrossCheck<Config>[] {
+  return [
+    {
+      field: 'num_experts_per_tok',
+      expected: (config) => `at most ${field}, ${String(config[field])}`,
+      holds: (config) => config.num_experts_per_tok <= (config[field] as number),
+    },
+    {
+      field,
+      expected: ({ num_hidden_layers: layers }) =>
+        `at most ${MOST_EXPERTS} experts in all of num_hidden_layers, ${layers}`,
+      holds: (config) => (config[field] as number) * config.num_hidden_layers <= MOST_EXPERTS,
+    },
+  ];
 }

@@ -6,7 +6,7 @@
 import type { RouterOptions } from '@lpr/moe';
 import { z } from 'zod';
 import type { DecoderPlan, LayerPlan } from '../plan.ts';
-import { commonFields, type CommonKeys, commonPlan, expertsCheck, mixture, rotaryTheta } from './common.ts';
+import { commonFields, type CommonKeys, commonPlan, expertsChecks, mixture, rotaryTheta } from './common.ts';
 import { count, countOrZero, crossCheck, fixed, flag, notNegative, positive, remark } from './fields.ts';
 import { routerChecks, routerOf, type SwitchKeys } from './routing.ts';
 
@@ -81,7 +81,7 @@ const fields = z.strictObject({
 
 export const deepseekV3Schema: z.ZodObject = fields.superRefine(
   crossCheck<DeepseekV3Config>([
-    expertsCheck('n_routed_experts'),
+    ...expertsChecks<DeepseekV3Config>('n_routed_experts'),
     ...routerChecks,
     {
       field: 'qk_rope_head_dim',

@@ -4,9 +4,10 @@
  */
 import { z } from 'zod';
 
-export const count = (): z.ZodInt => {
+/** @param most beyond it is damage, or meant to exhaust whoever reads it: extents are 32-bit integers */
+export const count = (most: number = 2 ** 31 - 1): z.ZodInt => {
   const expected = 'a whole number of at least 1';
-  return z.int(expected).min(1, expected);
+  return z.int(expected).min(1, expected).max(most, `a whole number of at most ${most}`);
 };
 
 export const countOrZero = (): z.ZodInt => {

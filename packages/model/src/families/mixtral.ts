@@ -8,7 +8,7 @@ import type { DecoderPlan, LayerPlan } from '../plan.ts';
 import {
   commonFields,
   commonPlan,
-  expertsCheck,
+  expertsChecks,
   groupedQueryChecks,
   type GroupedQueryKeys,
   headDimOf,
@@ -41,7 +41,7 @@ const fields = z.strictObject({
 });
 
 export const mixtralSchema: z.ZodObject = fields.superRefine(
-  crossCheck<MixtralConfig>([expertsCheck('num_local_experts'), ...groupedQueryChecks, ...routerChecks]),
+  crossCheck<MixtralConfig>([...expertsChecks<MixtralConfig>('num_local_experts'), ...groupedQueryChecks, ...routerChecks]),
 );
 
 export function planMixtral(config: MixtralConfig): DecoderPlan {

@@ -7,7 +7,7 @@ import type { DecoderPlan, LayerPlan } from '../plan.ts';
 import {
   commonFields,
   commonPlan,
-  expertsCheck,
+  expertsChecks,
   groupedQueryChecks,
   type GroupedQueryKeys,
   headDimOf,
@@ -51,7 +51,7 @@ const fields = z.strictObject({
 });
 
 export const qwen3MoeSchema: z.ZodObject = fields.superRefine(
-  crossCheck<Qwen3MoeConfig>([expertsCheck('num_experts'), ...groupedQueryChecks, ...routerChecks]),
+  crossCheck<Qwen3MoeConfig>([...expertsChecks<Qwen3MoeConfig>('num_experts'), ...groupedQueryChecks, ...routerChecks]),
 );
 
 export function planQwen3Moe(config: Qwen3MoeConfig): DecoderPlan {
