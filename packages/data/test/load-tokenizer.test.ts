@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import * as fc from 'fast-check';
 import { Tokenizer as NativeTokenizer } from 'tokenizers';
 import { describe, expect, it, vi } from 'vitest';
@@ -92,13 +93,92 @@ describe('loadTokenizer', () => {
     await expect(loadTokenizer(write('cut.json', TRAINED.toJson().slice(0, -9)))).rejects.toThrow(
       /cut\.json: tokenizer\.json: not JSON; the file may be cut short/,
     );
+    await expect(loadTokenizer(write('huge.json', ' '.repeat(2 ** 27 + 1)))).rejects.toThrow(
+      /huge\.json has 134217729 bytes, more than the 134217728 that one may have/,
+    );
+    write('config/tokenizer.json', TRAINED.toJson());
+    for (const [text, problem] of [
+      ['{', 'is not JSON'],
+      ['null', 'is no object'],
+    ] as const) {
+      const path = write('config/tokenizer_config.json', text);
+      await expect(loadTokenizer(dirname(path))).rejects.toThrow(`tokenizer_config.json: ${problem}`);
+    }
     await expect(loadTokenizer(write('odd.json', '{"model": {"type": "Magic"}}'))).rejects.toThrow(
       /odd\.json: tokenizer\.json: cannot be read \(.*"decoder"/,
     );
   });
 });
 
+describe('a tokenizer.json from a stranger', () => {
+  const changed = (json: string, change: (file: ReturnType<typeof JSON.parse>) => void): string => {
+    const file = JSON.parse(json);
+    change(file);
+    return JSON.stringify(file);
+  };
+
+  it('asks for no rows without tokens', () => {
+    for (const json of [TRAINED.toJson(), LIKE_LLAMA]) {
+      for (const id of [75_000_000, 2 ** 31 - 1]) {
+        const inVocabulary = changed(json, ({ model }) => (model.vocab['zzz'] = id));
+        const added = changed(json, ({ added_tokens }) =>
+          added_tokens.push({ ...added_tokens[0], id, content: '<z>' }),
+        );
+        for (const each of [inVocabulary, added])
+          expect(() => parseTokenizer(each)).toThrow(new RegExp(`has the id ${id} but only 1\\d{3} tokens`));
+      }
+      // Public models have gaps.
+      const gap = changed(json, ({ added_tokens }) =>
+        added_tokens.push({ ...added_tokens[0], id: 99_999, content: '<z>' }),
+      );
+      expect(parseTokenizer(gap).vocabularySize).toBe(100_000);
+    }
+  });
+
+  it.each(['(a+)+$', '(a|a)*$', String.raw`(\w+\s?)+$`])('comes to an end with the pattern %s', (Regex) => {
+    const json = changed(LIKE_LLAMA, ({ pre_tokenizer }) => (pre_tokenizer.pretokenizers[0].pattern = { Regex }));
+    const tokenizer = parseTokenizer(json);
+    expect(() => tokenizer.encode(`${'a'.repeat(40)}!`)).toThrow(/encoding a text by its patterns was stopped after 2/);
+    expect(tokenizer.encode('a').length).toBeGreaterThan(0);
+  });
+
+  it('may be nested as deeply as it likes, or be no object at all', () => {
+    const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+    for (const json of [deep, 'null', '7', `{"model": ${deep}}`, '{"model": null}', '{"model": {"vocab": 7}}']) {
+      expect(() => parseTokenizer(json)).toThrow(/^tokenizer.json: cannot be read/);
+    }
+    for (const field of ['pre_tokenizer', 'decoder', 'normalizer', 'added_tokens']) {
+      const json = TRAINED.toJson().replace(new RegExp(`"${field}":`), `"${field}": ${deep}, "other":`);
+      expect(() => parseTokenizer(json)).toThrow(/^tokenizer.json: /);
+    }
+  });
+
+  it.runIf(process.platform !== 'win32')('is no pipe, which never ends', async () => {
+    const pipe = join(folder, 'pipe.json');
+    execFileSync('mkfifo', [pipe]);
+    await expect(loadTokenizer(pipe)).rejects.toThrow(/pipe\.json is no regular file/);
+  });
+});
+
 describe('the HF tokenizers library', () => {
+  it('gives the ids that ours gives of byte-level BPE without some of the bytes', async () => {
+    const file = JSON.parse(TRAINED.toJson());
+    const bytes = [...'étâĢĬ'].filter((character) =>
+      file.model.merges.every((merge: string[]) => !merge.join('').includes(character)),
+    );
+    expect(bytes.length).toBeGreaterThan(1);
+    for (const byte of bytes) delete file.model.vocab[byte];
+    const json = JSON.stringify(file);
+    const tokenizer = parseTokenizer(json);
+    expect(tokenizer).toBeInstanceOf(BpeTokenizer);
+    const native = NativeTokenizer.fromString(json);
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(UNICODE, PROSE), async (text) => {
+        expect([...tokenizer.encode(text)]).toEqual((await native.encode(text)).getIds());
+      }),
+    );
+  });
+
   it.each([
     ['bytes', new ByteTokenizer()],
     ['BPE as Qwen has it', parseTokenizer(LIKE_QWEN)],

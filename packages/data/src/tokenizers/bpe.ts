@@ -6,7 +6,14 @@
 
 import TinyQueue from 'tinyqueue';
 import { BYTE_CHARACTERS, readBytes, splitWords, type WordRule } from './byte-level.ts';
-import { decodeBytes, END_OF_TEXT, specialTokenSplitter, type TextPart, type Tokenizer } from './tokenizer.ts';
+import {
+  decodeBytes,
+  END_OF_TEXT,
+  refuseSparseIds,
+  specialTokenSplitter,
+  type TextPart,
+  type Tokenizer,
+} from './tokenizer.ts';
 import { parseTokenizerJson, writeTokenizerJson } from './tokenizer-json.ts';
 
 /**
@@ -14,7 +21,7 @@ import { parseTokenizerJson, writeTokenizerJson } from './tokenizer-json.ts';
  * alphabet.
  */
 export interface BpeModel {
-  /** Ids by token; has all 256 characters of the byte alphabet. */
+  /** Ids by token. Bytes whose character of the byte alphabet is not among them are left out of texts. */
   readonly vocabulary: ReadonlyMap<string, number>;
   /** Pairs of tokens, the ones to merge first coming first; each pair joined is a token too. */
   readonly merges: readonly (readonly [string, string])[];
@@ -35,6 +42,7 @@ export class BpeTokenizer implements Tokenizer {
   readonly vocabularySize: number;
   readonly endOfText: number | null;
   readonly #bytesOf: (Uint8Array | undefined)[];
+  /** -1 for a byte that has no token: it is left out, as the HF library does. */
   readonly #idOfByte: Int32Array;
   /** Rank of the merge of two ids, by `left * vocabularySize + right`. */
   readonly #rankOfPair: ReadonlyMap<number, number>;
@@ -46,17 +54,18 @@ export class BpeTokenizer implements Tokenizer {
 
   /**
    * @param json the `tokenizer.json` that the model was read from, which `toJson` gives back
-   * @throws RangeError when the vocabulary lacks a byte, or a merge names a token that is not in the vocabulary
+   * @throws RangeError when a merge names a token that is not in the vocabulary
    */
   constructor(model: BpeModel, json: string | null = null) {
     this.#json = json;
     const { vocabulary, merges, specialTokens } = model;
+    refuseSparseIds([...vocabulary.values(), ...specialTokens.values()]);
     const idOf = (token: string): number => {
       const id = vocabulary.get(token);
       if (id === undefined) {
         throw new RangeError(
           `BpeTokenizer: the vocabulary has no token ${JSON.stringify(token)}. ` +
-            'It must have all 256 characters of the byte alphabet, and both parts and the whole of every merge.',
+            'It must have both parts and the whole of every merge.',
         );
       }
       return id;
@@ -74,7 +83,7 @@ export class BpeTokenizer implements Tokenizer {
     }
     this.vocabularySize = this.#bytesOf.length;
 
-    this.#idOfByte = Int32Array.from(BYTE_CHARACTERS, idOf);
+    this.#idOfByte = Int32Array.from(BYTE_CHARACTERS, (character) => vocabulary.get(character) ?? -1);
     this.#mergedId = Int32Array.from(merges, ([left, right]) => idOf(left + right));
     this.#rankOfPair = new Map(
       merges.map(([left, right], rank) => [idOf(left) * this.vocabularySize + idOf(right), rank]),
@@ -132,8 +141,8 @@ export class BpeTokenizer implements Tokenizer {
    * keeps this in n log n for words without end, such as a line of text in a script without spaces.
    */
   #merge(bytes: Uint8Array): Int32Array {
-    const length = bytes.length;
-    const ids = Int32Array.from(bytes, (byte) => this.#idOfByte[byte]!);
+    const ids = Int32Array.from(bytes, (byte) => this.#idOfByte[byte]!).filter((id) => id !== -1);
+    const { length } = ids;
     // A linked list over the places that still hold a token; -1 marks a place merged into another.
     const next = Int32Array.from(ids, (_, place) => place + 1);
     const previous = Int32Array.from(ids, (_, place) => place - 1);

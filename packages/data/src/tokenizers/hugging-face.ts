@@ -3,7 +3,12 @@
  */
 
 import { Tokenizer as Implementation } from '@huggingface/tokenizers';
-import { findEndOfText, type Tokenizer } from './tokenizer.ts';
+import { withinTime } from '../time-limit.ts';
+import { findEndOfText, refuseSparseIds, type Tokenizer } from './tokenizer.ts';
+
+/** Milliseconds that a call may take, and further ones for each character or id of it: a twentieth of the usual speed. */
+const LIMIT = 2000;
+const LIMIT_A_TOKEN = 1;
 
 export class HuggingFaceTokenizer implements Tokenizer {
   readonly vocabularySize: number;
@@ -20,7 +25,10 @@ export class HuggingFaceTokenizer implements Tokenizer {
   constructor(json: string, config: object = {}) {
     this.#json = json;
     try {
-      this.#implementation = new Implementation(JSON.parse(json), config);
+      const file = JSON.parse(json);
+      refuseSparseIds(idsOf(file));
+      const limit = LIMIT + json.length / 1000;
+      this.#implementation = withinTime(limit, 'loading', () => new Implementation(file, config));
     } catch (cause) {
       throw new Error(`tokenizer.json: cannot be read (${String(cause)}).`, { cause });
     }
@@ -32,7 +40,10 @@ export class HuggingFaceTokenizer implements Tokenizer {
   }
 
   encode(text: string): Int32Array {
-    return Int32Array.from(this.#implementation.encode(text, { add_special_tokens: false }).ids);
+    const encode = (): readonly number[] => this.#implementation.encode(text, { add_special_tokens: false }).ids;
+    return Int32Array.from(
+      withinTime(LIMIT + LIMIT_A_TOKEN * text.length, 'tokenizer.json: encoding a text by its patterns', encode),
+    );
   }
 
   decode(ids: ArrayLike<number>): string {
@@ -43,10 +54,22 @@ export class HuggingFaceTokenizer implements Tokenizer {
       return id;
     });
     const options = { skip_special_tokens: false, clean_up_tokenization_spaces: false };
-    return known.length === 0 ? '' : this.#implementation.decode(known, options);
+    if (known.length === 0) return '';
+    const limit = LIMIT + LIMIT_A_TOKEN * known.length;
+    return withinTime(limit, 'tokenizer.json: decoding by its patterns', () =>
+      this.#implementation.decode(known, options),
+    );
   }
 
   toJson(): string {
     return this.#json;
   }
+}
+
+/** All ids of a file, as far as it has what a file should have: the implementation says what is wrong with the rest. */
+function idsOf(file: unknown): unknown[] {
+  const { model, added_tokens: added } = (file ?? {}) as Readonly<Record<string, unknown>>;
+  const { vocab } = (model ?? {}) as Readonly<Record<string, unknown>>;
+  const named: unknown[] = Array.isArray(vocab) ? Array.from(vocab.keys()) : Object.values(vocab ?? {});
+  return [...named, ...(Array.isArray(added) ? added.map((token: { readonly id?: unknown } | null) => token?.id) : [])];
 }

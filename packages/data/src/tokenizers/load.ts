@@ -2,14 +2,17 @@
  * Tokenizers from files and packages. Node only.
  */
 
-import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { readRegularText } from '../regular-file.ts';
 import { type BpeModel, BpeTokenizer } from './bpe.ts';
 import { ByteTokenizer } from './bytes.ts';
 import { HuggingFaceTokenizer } from './hugging-face.ts';
 import { findEndOfText, type Tokenizer } from './tokenizer.ts';
 import { parseTokenizerJson, UnsupportedTokenizer } from './tokenizer-json.ts';
+
+/** The largest files of public models have a fifth of it. */
+const MOST_BYTES = 2 ** 27;
 
 /**
  * Reads a Hugging Face `tokenizer.json`: byte-level BPE as GPT-2 and Qwen have it by our own code, every other kind by
@@ -20,18 +23,29 @@ import { parseTokenizerJson, UnsupportedTokenizer } from './tokenizer-json.ts';
  */
 export async function loadTokenizer(path: string): Promise<Tokenizer> {
   const file = path.endsWith('.json') ? path : join(path, 'tokenizer.json');
-  const json = await readFile(file, 'utf8').catch((cause: unknown) => {
+  const json = await readRegularText(file, MOST_BYTES).catch((cause: unknown) => {
     throw new Error(
       `loadTokenizer: cannot read ${file} (${String(cause)}). Give the path of a tokenizer.json or of a folder that has one.`,
       { cause },
     );
   });
-  const config = await readFile(join(dirname(file), 'tokenizer_config.json'), 'utf8').catch(() => null);
+  const config = await readRegularText(join(dirname(file), 'tokenizer_config.json'), MOST_BYTES).catch(() => null);
   try {
-    return parseTokenizer(json, config === null ? {} : JSON.parse(config));
+    return parseTokenizer(json, config === null ? {} : parseConfig(config));
   } catch (cause) {
     throw new Error(`loadTokenizer: ${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
+}
+
+function parseConfig(json: string): object {
+  let config: unknown;
+  try {
+    config = JSON.parse(json);
+  } catch (cause) {
+    throw new Error(`tokenizer_config.json: is not JSON (${String(cause)})`, { cause });
+  }
+  if (typeof config === 'object' && config !== null) return config;
+  throw new Error('tokenizer_config.json: is no object');
 }
 
 /** Makes the tokenizer that a `tokenizer.json` describes, see `loadTokenizer`. */

@@ -189,9 +189,17 @@ function asId(value: unknown, field: string): number {
 }
 
 function wrong(field: string, value: unknown, expected: string): UnsupportedTokenizer {
-  const got = (JSON.stringify(value) ?? 'nothing').slice(0, 80);
+  const got = excerptOf(value);
   return new UnsupportedTokenizer(
     `tokenizer.json: ${field} is ${got}, expected ${expected}. Only byte-level BPE as GPT-2 or Qwen has it is read here; ` +
       'read other tokenizers with the @huggingface/tokenizers package.',
   );
+}
+
+function excerptOf(value: unknown): string {
+  try {
+    return (JSON.stringify(value) ?? 'nothing').slice(0, 80);
+  } catch {
+    return 'something nested too deeply to be shown';
+  }
 }

@@ -46,6 +46,24 @@ export function findEndOfText(has: (token: string) => boolean, config: object): 
   return [...KNOWN_ENDS, content].find((token): token is string => typeof token === 'string' && has(token)) ?? null;
 }
 
+/** As many ids as any tokenizer has gaps for: rows of an embedding that no token stands for. */
+const MOST_GAPS = 2 ** 20;
+
+/**
+ * Makes sure that a file does not ask for rows without end by a single large id.
+ *
+ * @throws RangeError naming the id
+ */
+export function refuseSparseIds(ids: readonly unknown[]): void {
+  const largest = ids.reduce<number>((most, id) => (typeof id === 'number' && id > most ? id : most), 0);
+  if (largest >= ids.length + MOST_GAPS) {
+    throw new RangeError(
+      `tokenizer.json: has the id ${largest} but only ${ids.length} tokens; each id below it takes a row of an embedding. ` +
+        'The file is damaged: get it again.',
+    );
+  }
+}
+
 /** A part of a text: either plain, or a special token. */
 export type TextPart = { readonly text: string; readonly special: null } | { readonly special: number };
 
