@@ -1,5 +1,6 @@
 /** The router explorer against the decoder itself. */
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MAX_TEXT_CHARACTERS } from '../src/api.ts';
@@ -39,6 +40,47 @@ describe('the router explorer', () => {
     expect(tokens).toHaveLength(64);
     expect(cutTokens).toBeGreaterThan(0);
     expect(chosen[0]).toHaveLength(128);
+  });
+
+  it('opens another checkpoint that takes the place of the one in memory', async () => {
+    const before = await writeModel(join(path, 'run'), { step: 20, seed: 1 });
+    expect((await explorer.route('run', before.text)).weights).toEqual(before.weights);
+    // The same names, sizes and times: a run's folder that was swapped for another's.
+    const weights = join(path, 'run', 'checkpoints', 'step-000020', 'model.safetensors');
+    const { atime, mtime } = await stat(weights);
+    const after = await writeModel(join(path, 'run'), { step: 20, seed: 2 });
+    await utimes(weights, atime, mtime);
+    const routed = await explorer.route('run', after.text);
+    expect(routed.weights).toEqual(after.weights);
+    expect(routed.weights).not.toEqual(before.weights);
+  });
+
+  it.skipIf(process.platform === 'win32')('waits for no pipe in the place of a file', async () => {
+    await writeModel(join(path, 'run'), { step: 20, seed: 1 });
+    const checkpoint = join(path, 'run', 'checkpoints', 'step-000020');
+    for (const file of [
+      join(checkpoint, 'model.safetensors'),
+      join(checkpoint, 'config.json'),
+      join(path, 'run', 'tokenizer.json'),
+    ]) {
+      const content = await readFile(file);
+      await rm(file);
+      execFileSync('mkfifo', [file]);
+      await expect(explorer.route('run', 'a')).rejects.toThrow(/cannot be opened: .*(no regular file|no plain file)/);
+      await rm(file);
+      await writeFile(file, content);
+    }
+    await explorer.route('run', 'a');
+  });
+
+  it('is stopped by no pattern that takes for ever', async () => {
+    await writeModel(join(path, 'run'), { step: 20, seed: 1 });
+    const file = join(path, 'run', 'tokenizer.json');
+    const tokenizer = JSON.parse(await readFile(file, 'utf8')) as object;
+    const split = { type: 'Split', pattern: { Regex: '(a+)+$' }, behavior: 'Isolated', invert: false };
+    await writeFile(file, JSON.stringify({ ...tokenizer, pre_tokenizer: split }));
+    await expect(explorer.route('run', `${'a'.repeat(40)}!`)).rejects.toThrow(/stopped after 2\.0 seconds/);
+    expect((await explorer.route('run', 'a')).tokens).toHaveLength(1);
   });
 
   it('takes one text at a time and few that wait', async () => {

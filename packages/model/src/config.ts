@@ -5,6 +5,9 @@
 import { closest } from 'fastest-levenshtein';
 import { type DecoderConfig, familyOf, modelTypes, planDecoder } from './families/index.ts';
 
+/** Characters of a value in a message. */
+const MOST_SHOWN = 200;
+
 /** All problems of a config, one a line. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
@@ -59,5 +62,11 @@ function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
 }
 
 function shown(value: unknown): string {
-  return value === undefined ? 'nothing' : JSON.stringify(value);
+  if (value === undefined) return 'nothing';
+  try {
+    const text = JSON.stringify(value);
+    return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}...` : text;
+  } catch {
+    return 'something nested too deeply to be shown';
+  }
 }

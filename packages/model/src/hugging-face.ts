@@ -3,13 +3,14 @@
  * files with an index of their tensors. Weights pass one tensor at a time, so a folder may be larger than what memory
  * is left beside the decoder. Node only.
  */
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assign, type Device, sizeOf } from '@lpr/tensor';
 import { ConfigError, parseDecoderConfig } from './config.ts';
 import { createDecoder, type Decoder } from './decoder.ts';
 import { type DecoderConfig, planDecoder } from './families/index.ts';
 import { decoderParameters, type Piece } from './parameters.ts';
+import { openRegular } from './regular-file.ts';
 import { SafetensorsFile, writeSafetensors } from './safetensors/file.ts';
 import type { SafetensorsEntry } from './safetensors/header.ts';
 import { eachWeight, matchWeights, tensorOf, type Weight, WeightsError } from './weights.ts';
@@ -17,6 +18,8 @@ import { eachWeight, matchWeights, tensorOf, type Weight, WeightsError } from '.
 const CONFIG_FILE = 'config.json';
 const WEIGHTS_FILE = 'model.safetensors';
 const INDEX_FILE = 'model.safetensors.index.json';
+/** Of a config or an index; that of the largest public models has 16 MB. */
+const MOST_JSON_BYTES = 2 ** 27;
 /** Files that a save replaces as a set. */
 const WEIGHT_FILES = /^model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?$/;
 
@@ -255,9 +258,18 @@ async function readJson(
   path: string,
   Problem: new (message: string, options: ErrorOptions) => Error,
 ): Promise<unknown> {
-  const text = await readFile(path, 'utf8');
+  const file = await openRegular(path);
+  let text: string;
   try {
-    return JSON.parse(text);
+    const { size } = await file.stat();
+    if (size > MOST_JSON_BYTES) throw new Problem(`${path}: has ${size} bytes, more than such a file ever holds`, {});
+    text = await file.readFile('utf8');
+  } finally {
+    await file.close();
+  }
+  try {
+    // Some editors put a byte order mark in front.
+    return JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (error) {
     throw new Problem(`${path}: is not JSON: ${(error as Error).message}`, { cause: error });
   }

@@ -57,7 +57,11 @@ describe('parseDecoderConfig', () => {
 
   it.each([
     ['mixtral', { num_local_experts: 2 ** 30 }, 'config: num_local_experts: got 1073741824, expected at most 65536'],
-    ['deepseek_v3', { n_routed_experts: 3 * 2 ** 20, num_hidden_layers: 4096 }, 'expected at most 65536 experts in all'],
+    [
+      'deepseek_v3',
+      { n_routed_experts: 3 * 2 ** 20, num_hidden_layers: 4096 },
+      'expected at most 65536 experts in all',
+    ],
     ['mixtral', { num_local_experts: 1 }, 'config: num_experts_per_tok: got 2, expected at most num_local_experts, 1'],
     ['mixtral', { num_attention_heads: 16 }, 'config: head_dim: got nothing, expected an even number'],
     ['mixtral', { sliding_window: 4096 }, 'config: sliding_window: got 4096, expected null, the only value'],
@@ -76,6 +80,18 @@ describe('parseDecoderConfig', () => {
     ],
   ] as const)('rejects %s with %j', (family, changes, message) => {
     expect(messageOf({ ...familyConfig(family), ...changes })).toContain(message);
+  });
+
+  it('names what is wrong with something nested deeply, or long', () => {
+    const deep: unknown = JSON.parse(`${'['.repeat(20_000)}${']'.repeat(20_000)}`);
+    expect(messageOf({ ...smallJson, hidden_size: deep })).toMatch(
+      /^config: hidden_size: got something nested too deeply to be shown, expected a whole number/,
+    );
+    for (const field of ['mlp_only_layers', 'lpr_options', 'rope_parameters', 'model_type', 'architectures']) {
+      expect(messageOf({ ...smallJson, [field]: deep }).length, field).toBeLessThan(300);
+    }
+    expect(messageOf({ ...smallJson, hidden_size: 'x'.repeat(1e6) }).length).toBeLessThan(300);
+    expect(messageOf(deep)).toMatch(/^config: model_type: got nothing/);
   });
 
   it('derives the width of heads where the config leaves it out', () => {

@@ -1,5 +1,5 @@
 /** Routes a text through a run's newest checkpoint: one text at a time, with the last model kept in memory. */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path/posix';
 import { parseTokenizer, type Tokenizer } from '@lpr/data';
 import type { Decoder } from '@lpr/model';
@@ -12,6 +12,7 @@ import type { ServedFolder } from './paths.ts';
 
 /** More waiting texts than this are refused: each takes a forward pass. */
 const MAX_WAITING = 4;
+const MAX_TOKENIZER_BYTES = 2 ** 26;
 
 /** Too many texts at once. */
 export class BusyError extends Error {
@@ -24,7 +25,8 @@ export class ExploreError extends Error {
 }
 
 interface Loaded {
-  readonly folder: string;
+  /** Of the files that it was read from: others may lie in their place by now. */
+  readonly identity: string;
   readonly decoder: Decoder;
   readonly tokenizer: Tokenizer;
 }
@@ -101,20 +103,45 @@ export class RouterExplorer {
   }
 
   async #load({ folder, tokenizer }: ExplorableCheckpoint): Promise<Loaded> {
-    if (this.#loaded?.folder === folder) return this.#loaded;
-    this.#loaded?.decoder.dispose();
-    this.#loaded = null;
     try {
       // The loader follows links; none of them may lead out.
-      const below = folder.slice(this.#served.root.length + 1).replaceAll('\\', '/');
-      for (const name of await readdir(folder)) await this.#served.resolve(join(below, name));
-      const read = parseTokenizer(await readFile(tokenizer, 'utf8'));
+      const below = this.#below(folder);
+      const files = await Promise.all((await readdir(folder)).map((name) => this.#served.resolve(join(below, name))));
+      const identity = await identityOf([tokenizer, ...files]);
+      if (this.#loaded?.identity === identity) return this.#loaded;
+      this.#loaded?.decoder.dispose();
+      this.#loaded = null;
+      const read = await this.#readTokenizer(tokenizer);
       this.#device ??= await createWasmDevice();
       const decoder = await loadHuggingFace(this.#device, folder);
-      this.#loaded = { folder, decoder, tokenizer: read };
+      this.#loaded = { identity, decoder, tokenizer: read };
       return this.#loaded;
     } catch (error) {
       throw new ExploreError(`The newest checkpoint cannot be opened: ${messageOf(error)}`);
     }
   }
+
+  async #readTokenizer(path: string): Promise<Tokenizer> {
+    const file = await this.#served.open(this.#below(path));
+    try {
+      const { size } = await file.stat();
+      if (size > MAX_TOKENIZER_BYTES) throw new Error(`tokenizer.json has ${size} bytes, more than any model's`);
+      return parseTokenizer(await file.readFile('utf8'));
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** A real path as one below the served folder. */
+  #below(path: string): string {
+    return path.slice(this.#served.root.length + 1).replaceAll('\\', '/');
+  }
+}
+
+/** What tells files apart from others that take their place, whatever names, sizes and times those have. */
+async function identityOf(paths: readonly string[]): Promise<string> {
+  const entries = await Promise.all(paths.map((path) => stat(path, { bigint: true })));
+  return entries
+    .map(({ dev, ino, size, mtimeNs, ctimeNs }, i) => [paths[i], dev, ino, size, mtimeNs, ctimeNs].join(' '))
+    .join('\n');
 }

@@ -41,7 +41,11 @@ const fields = z.strictObject({
 });
 
 export const mixtralSchema: z.ZodObject = fields.superRefine(
-  crossCheck<MixtralConfig>([...expertsChecks<MixtralConfig>('num_local_experts'), ...groupedQueryChecks, ...routerChecks]),
+  crossCheck<MixtralConfig>([
+    ...expertsChecks<MixtralConfig>('num_local_experts'),
+    ...groupedQueryChecks,
+    ...routerChecks,
+  ]),
 );
 
 export function planMixtral(config: MixtralConfig): DecoderPlan {

@@ -4,6 +4,7 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { type Shape, sizeOf } from '@lpr/tensor';
+import { openRegular } from '../regular-file.ts';
 import { readData, type SafetensorsData } from './data.ts';
 import {
   encodeHeader,
@@ -32,7 +33,7 @@ export class SafetensorsFile {
    * @throws SafetensorsError that names the file when it is malformed.
    */
   static async open(path: string): Promise<SafetensorsFile> {
-    const file = await open(path, 'r');
+    const file = await openRegular(path);
     try {
       const { size } = await file.stat();
       const length = headerLength(await readBytes(file, 0, Math.min(LENGTH_BYTES, size)), size);
