@@ -1,7 +1,8 @@
 /** `pnpm dashboard serve`: options, help, and the life of the server. */
 import { stat } from 'node:fs/promises';
 import { type Command, InvalidArgumentError } from 'commander';
-import { hasCode, makeFolder } from '@lpr/runs';
+import { makeFolder } from '@lpr/guard';
+import { hasCode } from '@lpr/runs';
 
 /** Tried in turn where no port was asked for. */
 const PORTS = [4310, 4311, 4312, 4313, 0];

@@ -7,8 +7,9 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto';
-import { access, constants, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, constants, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '@lpr/guard';
 import type { Document } from './documents.ts';
 
 /** Part of every key; to be raised when the same inputs come to give another entry. */
@@ -27,7 +28,7 @@ const STALE_AFTER = 3_600_000;
  */
 export async function openCache(directory: string): Promise<Error | null> {
   try {
-    await mkdir(directory, { recursive: true });
+    await makeFolder(directory);
     await access(directory, constants.W_OK);
     const left = (await readdir(directory)).filter((name) => name.endsWith(TEMPORARY));
     // Another process may have finished one by now, or another user may own it.
@@ -71,7 +72,7 @@ export async function cached(
   }
   const content = await make();
   try {
-    await mkdir(directory, { recursive: true });
+    await makeFolder(directory);
     await writeEntry(path, content);
   } catch (cause) {
     throw new Error(`cached: cannot write ${path} (${String(cause)}). Choose a cache directory that can be written.`, {

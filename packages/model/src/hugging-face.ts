@@ -3,14 +3,14 @@
  * files with an index of their tensors. Weights pass one tensor at a time, so a folder may be larger than what memory
  * is left beside the decoder. Node only.
  */
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder, readText } from '@lpr/guard';
 import { assign, type Device, sizeOf } from '@lpr/tensor';
 import { ConfigError, parseDecoderConfig } from './config.ts';
 import { createDecoder, type Decoder } from './decoder.ts';
 import { type DecoderConfig, planDecoder } from './families/index.ts';
 import { decoderParameters, type Piece } from './parameters.ts';
-import { openRegular } from './regular-file.ts';
 import { SafetensorsFile, writeSafetensors } from './safetensors/file.ts';
 import type { SafetensorsEntry } from './safetensors/header.ts';
 import { eachWeight, matchWeights, tensorOf, type Weight, WeightsError } from './weights.ts';
@@ -132,7 +132,7 @@ export interface SaveOptions {
  */
 export async function saveHuggingFace(decoder: Decoder, folder: string, options: SaveOptions = {}): Promise<void> {
   const { maxShardBytes = 5e9 } = options;
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const shards = splitIntoShards(decoder, maxShardBytes);
   const names = shards.map((_, i) =>
     shards.length === 1 ? WEIGHTS_FILE : `model-${fiveDigits(i + 1)}-of-${fiveDigits(shards.length)}.safetensors`,
@@ -258,15 +258,7 @@ async function readJson(
   path: string,
   Problem: new (message: string, options: ErrorOptions) => Error,
 ): Promise<unknown> {
-  const file = await openRegular(path);
-  let text: string;
-  try {
-    const { size } = await file.stat();
-    if (size > MOST_JSON_BYTES) throw new Problem(`${path}: has ${size} bytes, more than such a file ever holds`, {});
-    text = await file.readFile('utf8');
-  } finally {
-    await file.close();
-  }
+  const text = await readText(path, MOST_JSON_BYTES);
   try {
     // Some editors put a byte order mark in front.
     return JSON.parse(text.replace(/^\uFEFF/, ''));

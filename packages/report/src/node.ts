@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import type { ThemeName } from '@lpr/charts';
 import { renderPng } from '@lpr/charts/node';
-import { makeFolder, messageOf, writeWhole } from '@lpr/runs';
+import { makeFolder } from '@lpr/guard';
+import { messageOf, writeWhole } from '@lpr/runs';
 import type { Figure, FigureContext, Picture } from './figures/figure.ts';
 import { fileNames } from './names.ts';
 import type { RunParts } from './parts.ts';

@@ -5,9 +5,9 @@
  */
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '@lpr/guard';
 import { prettifyError, z } from 'zod';
 import { type FileContent, hasCode, sha256, sha256OfFile, syncFolder, writeSynced } from './files.ts';
-import { makeFolder } from './folders.ts';
 import { stepName, stepsOf } from './names.ts';
 import { countSchema, type ReadonlyDeep } from './plain.ts';
 

@@ -1,30 +1,10 @@
 /** Making folders so that a process killed at any moment leaves what was there before or all of what is new. */
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { hasCode, syncFolder } from './files.ts';
+import { makeFolder } from '@lpr/guard';
+import { syncFolder } from './files.ts';
 import { lockFolder } from './lock.ts';
 import { RUN_FILES } from './names.ts';
-
-/**
- * Makes a folder with those above it; one that is there is left as it is. Node's own `recursive` never ends where a file
- * system refuses new names as if the folder above were missing, as /proc does.
- *
- * @throws the error of the file system
- */
-export async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path);
-  } catch (error) {
-    if (await isFolder(path)) return;
-    const above = dirname(path);
-    if (!hasCode(error, 'ENOENT') || (await isFolder(above)) || above === path) throw error;
-    await makeFolder(above);
-    // Another process may have made it by now.
-    await mkdir(path).catch(async (again: unknown) => {
-      if (!(await isFolder(path))) throw again;
-    });
-  }
-}
 
 /**
  * Makes a folder that must not hold anything yet, with those above it.

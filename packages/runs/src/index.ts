@@ -11,7 +11,7 @@ export { describeEnvironment, type Environment } from './environment.ts';
 export { type EvaluationLine, finalEvaluation, type Usage, usageSchema } from './evaluation-line.ts';
 export { factsOf, leavesOf, type RunFacts, settingTexts } from './facts.ts';
 export { type FileContent, hasCode, writeWhole } from './files.ts';
-export { makeEmptyFolder, makeFolder, writeFolder } from './folders.ts';
+export { makeEmptyFolder, writeFolder } from './folders.ts';
 export { checkText, holdIdentity, type HeldSettings, type RunText, type TextStream } from './identity.ts';
 export type { LoadsInfo, WindowRange } from './load-windows.ts';
 export { lockFolder } from './lock.ts';

@@ -14,12 +14,13 @@
  */
 import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { makeFolder } from '@lpr/guard';
 import { encodeTrace, type LoadShape, type RoutingTrace } from '@lpr/metrics';
 import { encodeBlocks, type HeldOutBlocks } from './blocks.ts';
 import { encodeConfig, readConfig } from './config.ts';
 import { type Environment, recordEnvironment } from './environment.ts';
 import { writeWhole } from './files.ts';
-import { makeEmptyFolder, makeFolder } from './folders.ts';
+import { makeEmptyFolder } from './folders.ts';
 import { lockFolder } from './lock.ts';
 import { RunLogs } from './logs.ts';
 import { latentsFile, RUN_FILES, RUN_FOLDERS, traceFile } from './names.ts';

@@ -2,7 +2,7 @@
 import { readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { makeFolder } from '@lpr/runs';
+import { makeFolder } from '@lpr/guard';
 import { createDevice, type Device, matmul, scope, tensor } from '@lpr/tensor';
 import { checkFits, predictRun } from '../run/prediction.ts';
 import { PRESETS } from '../settings/decisions.ts';

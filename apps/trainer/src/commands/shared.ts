@@ -4,7 +4,8 @@
  */
 import { access, constants, mkdir, readdir, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve as resolvePath } from 'node:path';
-import { hasCode, makeFolder } from '@lpr/runs';
+import { makeFolder } from '@lpr/guard';
+import { hasCode } from '@lpr/runs';
 import type { Device } from '@lpr/tensor';
 import { UsageError, unknownName } from '../cli/errors.ts';
 import { INTERRUPTED, listenForInterrupt } from '../cli/interrupt.ts';

@@ -19,7 +19,6 @@ import {
 } from '@lpr/data';
 import type { LoadShape } from '@lpr/metrics';
 import { createDecoder, type Decoder } from '@lpr/model';
-import { makeFolder } from '@lpr/runs';
 import { createDevice, type Device } from '@lpr/tensor';
 import { type CalibrateOptions, type EvaluationOptions, makeSchedule, Trainer } from '@lpr/train';
 import { UsageError } from '../cli/errors.ts';
@@ -139,13 +138,7 @@ export function cacheDirectory(environment: NodeJS.ProcessEnv): string | null {
 /** The cache as the options of `@lpr/data` have it; none, and a warning, where nothing can be written. */
 export async function usableCache(warn: (message: string) => void): Promise<{ readonly cacheDirectory?: string }> {
   const directory = cacheDirectory(process.env);
-  const fault =
-    directory === null
-      ? 'there is no home folder'
-      : await makeFolder(directory).then(
-          () => openCache(directory),
-          (error: unknown) => error,
-        );
+  const fault = directory === null ? 'there is no home folder' : await openCache(directory);
   if (directory !== null && fault === null) return { cacheDirectory: directory };
   warn(
     `warning: no cache (${String(fault)}), so all text is read and encoded anew at every start. ` +

@@ -3,7 +3,7 @@
  */
 
 import { Tokenizer as Implementation } from '@huggingface/tokenizers';
-import { withinTime } from '../time-limit.ts';
+import { withinTime } from '@lpr/guard';
 import { findEndOfText, refuseSparseIds, type Tokenizer } from './tokenizer.ts';
 
 /** Milliseconds that a call may take, and further ones for each character or id of it: a twentieth of the usual speed. */

@@ -4,7 +4,7 @@
 
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { readRegularText } from '../regular-file.ts';
+import { readText } from '@lpr/guard';
 import { type BpeModel, BpeTokenizer } from './bpe.ts';
 import { ByteTokenizer } from './bytes.ts';
 import { HuggingFaceTokenizer } from './hugging-face.ts';
@@ -23,13 +23,13 @@ const MOST_BYTES = 2 ** 27;
  */
 export async function loadTokenizer(path: string): Promise<Tokenizer> {
   const file = path.endsWith('.json') ? path : join(path, 'tokenizer.json');
-  const json = await readRegularText(file, MOST_BYTES).catch((cause: unknown) => {
+  const json = await readText(file, MOST_BYTES).catch((cause: unknown) => {
     throw new Error(
       `loadTokenizer: cannot read ${file} (${String(cause)}). Give the path of a tokenizer.json or of a folder that has one.`,
       { cause },
     );
   });
-  const config = await readRegularText(join(dirname(file), 'tokenizer_config.json'), MOST_BYTES).catch(() => null);
+  const config = await readText(join(dirname(file), 'tokenizer_config.json'), MOST_BYTES).catch(() => null);
   try {
     return parseTokenizer(json, config === null ? {} : parseConfig(config));
   } catch (cause) {

@@ -3,8 +3,8 @@
  * whole. Node only.
  */
 import { type FileHandle, open } from 'node:fs/promises';
+import { openRegular } from '@lpr/guard';
 import { type Shape, sizeOf } from '@lpr/tensor';
-import { openRegular } from '../regular-file.ts';
 import { readData, type SafetensorsData } from './data.ts';
 import {
   encodeHeader,
