@@ -94,7 +94,7 @@ describe('loadTokenizer', () => {
       /cut\.json: tokenizer\.json: not JSON; the file may be cut short/,
     );
     await expect(loadTokenizer(write('huge.json', ' '.repeat(2 ** 27 + 1)))).rejects.toThrow(
-      /huge\.json has 134217729 bytes, more than the 134217728 that one may have/,
+      /huge\.json \(Error: it has 134217729 bytes, more than such a file ever holds/,
     );
     write('config/tokenizer.json', TRAINED.toJson());
     for (const [text, problem] of [
@@ -156,7 +156,7 @@ describe('a tokenizer.json from a stranger', () => {
   it.runIf(process.platform !== 'win32')('is no pipe, which never ends', async () => {
     const pipe = join(folder, 'pipe.json');
     execFileSync('mkfifo', [pipe]);
-    await expect(loadTokenizer(pipe)).rejects.toThrow(/pipe\.json is no regular file/);
+    await expect(loadTokenizer(pipe)).rejects.toThrow(/pipe\.json \(Error: it is no regular file/);
   });
 });
 

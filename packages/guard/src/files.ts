@@ -5,13 +5,14 @@ import { type FileHandle, open } from 'node:fs/promises';
 /**
  * Opens a file to read.
  *
- * @throws the error of the file system; Error for what is no regular file: a pipe in its place would never end
+ * @throws the error of the file system; an Error, which does not name the path, for what is no regular file: a pipe in
+ *   its place would never end
  */
 export async function openRegular(path: string): Promise<FileHandle> {
   const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   if ((await file.stat()).isFile()) return file;
   await file.close();
-  throw new Error(`${path} is no regular file`);
+  throw new Error('it is no regular file');
 }
 
 /**
@@ -22,7 +23,7 @@ export async function openRegular(path: string): Promise<FileHandle> {
  */
 export async function textOf(file: FileHandle, most: number): Promise<string> {
   const { size } = await file.stat();
-  if (size > most) throw new Error(`has ${size} bytes, more than such a file ever holds (${most})`);
+  if (size > most) throw new Error(`it has ${size} bytes, more than such a file ever holds (${most})`);
   return await file.readFile('utf8');
 }
 

@@ -3,8 +3,8 @@ import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Makes a folder with those above it; one that is there is left as it is. Node's own `recursive` never ends where a file
- * system refuses new names as if the folder above were missing, as /proc does.
+ * Makes a folder with those above it; one that is there is left as it is. Node's own `recursive` never ends where a
+ * file system refuses new names as if the folder above were missing, as /proc does.
  *
  * @throws the error of the file system
  */

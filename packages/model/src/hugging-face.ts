@@ -258,7 +258,9 @@ async function readJson(
   path: string,
   Problem: new (message: string, options: ErrorOptions) => Error,
 ): Promise<unknown> {
-  const text = await readText(path, MOST_JSON_BYTES);
+  const text = await readText(path, MOST_JSON_BYTES).catch((error: Error) => {
+    throw 'code' in error ? error : new Problem(`${path}: ${error.message}`, { cause: error });
+  });
   try {
     // Some editors put a byte order mark in front.
     return JSON.parse(text.replace(/^\uFEFF/, ''));

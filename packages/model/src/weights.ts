@@ -79,7 +79,7 @@ export function matchWeights(
       problems.push(`${name} must hold floating-point numbers, got ${weight.dtype}`);
     }
   }
-  problems.push(...[...unused].map((name) => `${name} is unknown`));
+  for (const name of unused) problems.push(`${name} is unknown`);
   if (problems.length > 0) {
     throw new WeightsError(`weights do not fit the decoder (${problems.length} names):\n${problems.join('\n')}`);
   }

@@ -3,13 +3,14 @@
  * `state.json`. It is written under a temporary name, synced and renamed, so that it is there whole or not at all;
  * SHA-256 sums tell later damage. Contents pass in pieces, so that neither writing nor checking holds a file in memory.
  */
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeFolder } from '@lpr/guard';
+import { makeFolder, readText } from '@lpr/guard';
 import { prettifyError, z } from 'zod';
 import { type FileContent, hasCode, sha256, sha256OfFile, syncFolder, writeSynced } from './files.ts';
 import { stepName, stepsOf } from './names.ts';
 import { countSchema, type ReadonlyDeep } from './plain.ts';
+import { MAX_SMALL_FILE_BYTES } from './run-files.ts';
 
 const STATE_FILE = 'state.json';
 
@@ -121,7 +122,7 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
       throw fail(`cannot read ${name} (${String(error)})`);
     }
   };
-  const text = await read(STATE_FILE, (path) => readFile(path, 'utf8'));
+  const text = await read(STATE_FILE, (path) => readText(path, MAX_SMALL_FILE_BYTES));
   let json: unknown;
   try {
     json = JSON.parse(text);

@@ -5,15 +5,17 @@
  * Runs that differ in their seed alone are of one setting. A setting of one run has its name; of several, the run of
  * seed 2 is called as the setting with "-2" behind.
  */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readText } from '@lpr/guard';
 import type { BalanceRanges } from '@lpr/metrics';
-import { parse, stringify } from 'yaml';
+import { stringify } from 'yaml';
 import { z } from 'zod';
 import { balanceSchema } from './balance.ts';
 import { usageSchema } from './evaluation-line.ts';
 import { hasCode, writeWhole } from './files.ts';
 import { makeEmptyFolder } from './folders.ts';
+import { MAX_SMALL_FILE_BYTES } from './run-files.ts';
+import { parseYaml } from './yaml.ts';
 import { lockFolder } from './lock.ts';
 import { COMPARISON_FILES, RUN_FILES } from './names.ts';
 import { countSchema, issueText, measureSchema, type ReadonlyDeep } from './plain.ts';
@@ -152,7 +154,7 @@ export async function readComparison(folder: string): Promise<StoredComparison |
   const path = join(folder, COMPARISON_FILES.comparison);
   let content: unknown;
   try {
-    content = parse(await readFile(path, 'utf8'));
+    content = parseYaml(await readText(path, MAX_SMALL_FILE_BYTES));
   } catch (error) {
     if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return null;
     throw new Error(`${path} cannot be read: ${String(error)}`, { cause: error });
@@ -209,7 +211,7 @@ export async function writeSummary(folder: string, summary: Summary): Promise<vo
 /** The summary of a comparison that is finished. @throws Error when there is none, or it is damaged */
 export async function readSummary(folder: string): Promise<Summary> {
   const path = join(folder, COMPARISON_FILES.summary);
-  const parsed = summarySchema.safeParse(JSON.parse(await readFile(path, 'utf8')));
+  const parsed = summarySchema.safeParse(JSON.parse(await readText(path, MAX_SMALL_FILE_BYTES)));
   if (!parsed.success) throw new Error(`${path} is damaged: ${issueText(parsed.error)}`);
   return parsed.data;
 }

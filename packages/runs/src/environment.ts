@@ -1,11 +1,12 @@
 /** `environment.json`: where and when a run ran, for whoever reads its results later. No run depends on it. */
-import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { readText } from '@lpr/guard';
 import { z } from 'zod';
 import { writeWhole } from './files.ts';
 import { RUN_FILES } from './names.ts';
 import { countSchema, type ReadonlyDeep } from './plain.ts';
+import { MAX_SMALL_FILE_BYTES } from './run-files.ts';
 
 const fields = {
   node: z.string(),
@@ -52,7 +53,7 @@ export function describeEnvironment(
 export async function recordEnvironment(run: string, environment: Environment): Promise<void> {
   const path = join(run, RUN_FILES.environment);
   const now = new Date().toISOString();
-  const before = decodeFile(await readFile(path, 'utf8').catch(() => ''));
+  const before = decodeFile(await readText(path, MAX_SMALL_FILE_BYTES).catch(() => ''));
   const file: EnvironmentFile =
     before === null
       ? { startedAt: now, ...environment, resumedAt: [] }

@@ -1,8 +1,8 @@
 /** Writing files so that a process killed at any moment leaves the old content or the new one, never half of it. */
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { openRegular } from '@lpr/guard';
 
 export function sha256(content: Uint8Array | string): string {
   return createHash('sha256').update(content).digest('hex');
@@ -42,7 +42,9 @@ export async function writeSynced(path: string, content: FileContent): Promise<s
 export async function sha256OfFile(path: string): Promise<{ readonly sum: string; readonly bytes: number }> {
   const hash = createHash('sha256');
   let bytes = 0;
-  for await (const piece of createReadStream(path, { highWaterMark: PIECE_BYTES }) as AsyncIterable<Buffer>) {
+  const file = await openRegular(path);
+  // The stream closes the file.
+  for await (const piece of file.createReadStream({ highWaterMark: PIECE_BYTES }) as AsyncIterable<Buffer>) {
     hash.update(piece);
     bytes += piece.length;
   }

@@ -5,14 +5,15 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readText } from '@lpr/guard';
 import { z } from 'zod';
 import { listCheckpoints } from './checkpoint.ts';
 import { leavesOf } from './facts.ts';
 import { hasCode, writeWhole } from './files.ts';
 import { RUN_FILES, RUN_FOLDERS } from './names.ts';
 import { countSchema, issueText, type ReadonlyDeep } from './plain.ts';
+import { MAX_SMALL_FILE_BYTES } from './run-files.ts';
 
 const streamSchema = z.strictObject({ domain: z.string(), tokens: countSchema, sha256: z.string() });
 
@@ -95,7 +96,7 @@ async function readIdentity(run: string): Promise<Identity | null> {
   const path = join(run, RUN_FILES.identity);
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = await readText(path, MAX_SMALL_FILE_BYTES);
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return null;
     throw error;

@@ -25,3 +25,4 @@ export { RunFollower } from './run-follower.ts';
 export { findRuns, type FindOptions, readEvaluations, readMetrics, readRun, readRuns, type Run } from './run.ts';
 export type { Series } from './series.ts';
 export * from './traces.ts';
+export { parseYaml } from './yaml.ts';

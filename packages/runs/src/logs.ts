@@ -1,6 +1,7 @@
 /** The append-only files of a run, and how each is cut back to a step when the run goes on from a checkpoint. */
-import { type FileHandle, open, readFile, truncate } from 'node:fs/promises';
+import { type FileHandle, open, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openRegular } from '@lpr/guard';
 import { encodeLoadHeader, encodeLoadWindow, type LoadShape, type LoadWindow, loadsUntilStep } from '@lpr/metrics';
 import { z } from 'zod';
 import type { EvaluationLine } from './evaluation-line.ts';
@@ -35,12 +36,12 @@ export class RunLogs {
    */
   static async open(folder: string, step: number, shape: LoadShape | null): Promise<RunLogs> {
     const handles = [
-      await openCutBack(join(folder, RUN_FILES.metrics), (content) => linesUntilStep(content, step)),
-      await openCutBack(join(folder, RUN_FILES.evaluations), (content) => linesUntilStep(content, step - 1)),
+      await openCutBack(join(folder, RUN_FILES.metrics), (file) => keptBytes(file, linesUntilStep(step))),
+      await openCutBack(join(folder, RUN_FILES.evaluations), (file) => keptBytes(file, linesUntilStep(step - 1))),
       shape === null ? null : await openLoads(join(folder, RUN_FILES.loads), step, shape),
       await openCutBack(
         join(folder, RUN_FILES.events),
-        (content) => eventsUntilStep(content, step, EVALUATION_GROUP),
+        (file) => keptBytes(file, (chunk) => eventsUntilStep(chunk, step, EVALUATION_GROUP).length),
         fileVersionRecord(wallTime()),
       ),
     ] as const;
@@ -91,22 +92,61 @@ export class RunLogs {
  * when there is none.
  */
 export async function loggedStep(run: string): Promise<number> {
-  const content = await readIfThere(join(run, RUN_FILES.metrics));
-  return Array.from(wholeLines(content ?? Buffer.alloc(0))).at(-1)?.step ?? 0;
+  const file = await openIfThere(join(run, RUN_FILES.metrics));
+  if (file === null) return 0;
+  let newest = 0;
+  try {
+    await keptBytes(file, (chunk) => {
+      const last = Array.from(wholeLines(chunk)).at(-1);
+      newest = last?.step ?? newest;
+      return last?.end ?? 0;
+    });
+  } finally {
+    await file.close();
+  }
+  return newest;
 }
 
 function encodeLine(line: MetricsLine | EvaluationLine): string {
   return `${JSON.stringify(line)}\n`;
 }
 
-/** The leading part that ends with the last line of `step` or before: a view, not a copy. */
-function linesUntilStep(content: Buffer, step: number): Buffer {
-  let kept = 0;
-  for (const line of wholeLines(content)) {
-    if (line.step > step) break;
-    kept = line.end;
+/** Bytes of a chunk up to the end of its last line of `step` or before. */
+function linesUntilStep(step: number): (chunk: Buffer) => number {
+  return (chunk) => {
+    let kept = 0;
+    for (const line of wholeLines(chunk)) {
+      if (line.step > step) break;
+      kept = line.end;
+    }
+    return kept;
+  };
+}
+
+/** Bytes that are read at once, and those that a line or record takes at most. */
+const CHUNK_BYTES = 2 ** 22;
+const MOST_CHUNK_BYTES = 2 ** 26;
+
+/**
+ * How far a file is to be kept. Files may be larger than memory.
+ *
+ * @param kept bytes of a chunk to keep, up to the end of a line or record; 0 where the first of it goes, or is longer
+ *   than the chunk
+ * @param start bytes that are kept anyway
+ */
+async function keptBytes(file: FileHandle, kept: (chunk: Buffer) => number, start: number = 0): Promise<number> {
+  const { size } = await file.stat();
+  let at = start;
+  for (let length = CHUNK_BYTES; at < size; ) {
+    const chunk = Buffer.alloc(Math.min(length, size - at));
+    const { bytesRead } = await file.read(chunk, 0, chunk.length, at);
+    const bytes = kept(chunk.subarray(0, bytesRead));
+    at += bytes;
+    if (bytes > 0) length = CHUNK_BYTES;
+    else if (length < MOST_CHUNK_BYTES && at + length < size) length *= 4;
+    else break;
   }
-  return content.subarray(0, kept);
+  return at;
 }
 
 /** What cutting back needs of a line; whatever else is wrong with one is for its readers to say. */
@@ -142,27 +182,39 @@ async function append(name: string, file: FileHandle, content: Uint8Array | stri
 
 async function openLoads(path: string, step: number, shape: LoadShape): Promise<FileHandle> {
   const header = encodeLoadHeader(shape);
-  // A process killed right after it made the file may have left less than a header.
-  const kept = (content: Buffer): Uint8Array =>
-    content.length < header.length ? content.subarray(0, 0) : loadsUntilStep(content, step);
+  const kept = async (file: FileHandle): Promise<number> => {
+    const own = Buffer.alloc(header.length);
+    const { bytesRead } = await file.read(own, 0, own.length, 0);
+    // A process killed right after it made the file may have left less than a header.
+    if (bytesRead < own.length) return 0;
+    const until = (chunk: Buffer): number => loadsUntilStep(Buffer.concat([own, chunk]), step).length - own.length;
+    until(Buffer.alloc(0));
+    return await keptBytes(file, until, own.length);
+  };
   return await openCutBack(path, kept, header);
 }
 
 async function openCutBack(
   path: string,
-  kept: (content: Buffer) => Uint8Array,
+  kept: (file: FileHandle) => Promise<number>,
   header: Uint8Array = new Uint8Array(0),
 ): Promise<FileHandle> {
-  const content = await readIfThere(path);
-  if (content !== null) await truncate(path, kept(content).length);
+  const before = await openIfThere(path);
+  if (before !== null) {
+    try {
+      await truncate(path, await kept(before));
+    } finally {
+      await before.close();
+    }
+  }
   const file = await open(path, 'a');
   if ((await file.stat()).size === 0) await file.appendFile(header);
   return file;
 }
 
-async function readIfThere(path: string): Promise<Buffer | null> {
+async function openIfThere(path: string): Promise<FileHandle | null> {
   try {
-    return await readFile(path);
+    return await openRegular(path);
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return null;
     throw error;

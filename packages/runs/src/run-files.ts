@@ -1,7 +1,7 @@
 /** How the files of a run are reached, so that a server can put its own safeguards in between. */
-import { constants } from 'node:fs';
-import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { type FileHandle, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openRegular, textOf } from '@lpr/guard';
 import { hasCode } from './files.ts';
 
 /** Paths are below the run's folder, parts joined by '/'. */
@@ -15,13 +15,7 @@ export interface RunFiles {
 /** The files of a folder, without more ado. */
 export function filesIn(folder: string): RunFiles {
   return {
-    open: async (path) => {
-      // A pipe in place of a file would block for ever.
-      const file = await open(join(folder, path), constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-      if ((await file.stat()).isFile()) return file;
-      await file.close();
-      throw new Error(`${path} is no plain file`);
-    },
+    open: (path) => openRegular(join(folder, path)),
     list: (path) => readdir(join(folder, path)),
   };
 }
@@ -41,13 +35,25 @@ export async function withFile<Result>(
 }
 
 /** Settings and the like are small; what is larger is none. */
-const MAX_SMALL_FILE_BYTES = 2 ** 24;
+export const MAX_SMALL_FILE_BYTES = 2 ** 24;
 
 /** The text of a file that is never large. */
 export async function readSmall(file: FileHandle): Promise<string> {
+  return await textOf(file, MAX_SMALL_FILE_BYTES);
+}
+
+/** Node reads no more at once. */
+const PART_BYTES = 2 ** 30;
+
+/** All bytes of a file, however large: Node's own way refuses two gibibytes. */
+export async function readWhole(file: FileHandle): Promise<Uint8Array> {
   const { size } = await file.stat();
-  if (size > MAX_SMALL_FILE_BYTES) throw new Error(`has ${size} bytes, more than such a file ever holds`);
-  return await file.readFile('utf8');
+  const bytes = Buffer.allocUnsafe(size);
+  let end = 0;
+  for (let read = 1; read > 0 && end < size; end += read) {
+    read = (await file.read(bytes, end, Math.min(PART_BYTES, size - end), end)).bytesRead;
+  }
+  return bytes.subarray(0, end);
 }
 
 /** Names in a folder; none where there is no such folder. */

@@ -16,7 +16,7 @@ import { factsOf, type RunFacts } from './facts.ts';
 import { readLines } from './followed-lines.ts';
 import { type MetricsLine, metricsLineSchema } from './metrics-line.ts';
 import { isRunFolder, RUN_FILES } from './names.ts';
-import { filesIn, messageOf, type Part, readPart, readSmall, type RunFiles, withFile } from './run-files.ts';
+import { filesIn, messageOf, type Part, readPart, readSmall, readWhole, type RunFiles, withFile } from './run-files.ts';
 
 /** One run, by the name of its folder. */
 export interface Run {
@@ -64,7 +64,7 @@ export async function readRun(folder: string): Promise<Run> {
   const environment = (await small(RUN_FILES.environment, decodeEnvironment)) ?? null;
   const metrics = await lines(RUN_FILES.metrics, metricsLineSchema, 'step');
   const evaluations = await lines(RUN_FILES.evaluations, evaluationLineSchema, 'evaluation');
-  const loads = await readPart(files, RUN_FILES.loads, async (file) => decodeLoads(await file.readFile()));
+  const loads = await readPart(files, RUN_FILES.loads, async (file) => decodeLoads(await readWhole(file)));
   return {
     name: basename(resolve(folder)),
     folder,

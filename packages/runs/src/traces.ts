@@ -8,7 +8,7 @@
  */
 import { decodeTrace, type Matrix, type RoutingTrace } from '@lpr/metrics';
 import { latentsFile, RUN_FOLDERS, stepsOf, traceFile } from './names.ts';
-import { namesIn, type Part, readPart, type RunFiles } from './run-files.ts';
+import { namesIn, type Part, readPart, readWhole, type RunFiles } from './run-files.ts';
 
 /** The same tokens at several steps; at least one trace. */
 export interface Traces {
@@ -43,7 +43,7 @@ export async function readTraces(files: RunFiles): Promise<Part<Traces>> {
   const steps: { step: number; trace: RoutingTrace }[] = [];
   let missing = `there is no trace in ${RUN_FOLDERS.traces}/`;
   for (const step of await traceSteps(files)) {
-    const part = await readPart(files, traceFile(step), async (file) => decodeTrace(await file.readFile()));
+    const part = await readPart(files, traceFile(step), async (file) => decodeTrace(await readWhole(file)));
     if (part.value === undefined) missing = part.missing;
     else steps.push({ step, trace: part.value });
   }
@@ -65,7 +65,7 @@ export async function readLatents(files: RunFiles, decode: DecodeTensors): Promi
     };
   }
   return await readPart(files, latentsFile(newest), async (file) => {
-    const tensors = decode(await file.readFile());
+    const tensors = decode(await readWhole(file));
     const layers = Array.from(tensors.keys())
       .flatMap((name) => /^layers\.(\d+)\.latents$/.exec(name)?.[1] ?? [])
       .map(Number)

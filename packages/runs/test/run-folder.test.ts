@@ -1,11 +1,12 @@
-import { appendFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { decodeLoads } from '@lpr/metrics';
+import { decodeLoads, encodeLoadHeader, encodeLoadWindow } from '@lpr/metrics';
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../src/config.ts';
 import { loggedStep } from '../src/logs.ts';
 import { RunFolder } from '../src/run-folder.ts';
 import { readEvaluations, readMetrics } from '../src/run.ts';
+import { summaryRecord } from '../src/tensorboard/events.ts';
 import { evaluationLine, jsonLines, metricsLine, useFolder } from './lines.ts';
 
 const shape = { layers: 2, experts: 3, topK: 1 };
@@ -84,6 +85,45 @@ describe('a run folder', () => {
     const { windows, truncatedBytes } = decodeLoads(await readFile(join(cut.path, 'loads.bin')));
     expect(windows.map(({ step }) => step)).toEqual([2, 4, 6, 8]);
     expect(truncatedBytes).toBe(0);
+  });
+
+  it('cuts back logs that are larger than what is read at once', async () => {
+    const run = await RunFolder.create(join(folder(), 'run'), {});
+    const wide = { layers: 2, experts: 600_000, topK: 1 };
+    const long = 'x'.repeat(5_000_000);
+    const counts = [0, 1].map(() => new Uint32Array(wide.experts).fill(7));
+    const parts = new Map<string, Uint8Array[]>([
+      ['metrics.jsonl', [1, 2, 3, 4, 5].map((step) => Buffer.from(`${JSON.stringify({ step, long })}\n`))],
+      ['loads.bin', [1, 2, 3, 4, 5].map((step) => encodeLoadWindow(wide, { step, tokens: 9, counts }))],
+      ['events.out.tfevents.run', [1, 2, 3, 4, 5].map((step) => summaryRecord(0, step, [{ tag: long, scalar: 1 }]))],
+    ]);
+    const header = encodeLoadHeader(wide);
+    for (const [file, [first, second, third, ...rest]] of parts) {
+      const start = file === 'loads.bin' ? header : new Uint8Array(0);
+      await writeFile(
+        join(run.path, file),
+        Buffer.concat([start, first!, second!, third!, ...rest, Buffer.from('cut')]),
+      );
+    }
+    await (await run.openLogs(3, wide)).close();
+    for (const [file, [first, second, third]] of parts) {
+      const start = file === 'loads.bin' ? header : new Uint8Array(0);
+      const kept = await readFile(join(run.path, file));
+      expect(kept.equals(Buffer.concat([start, first!, second!, third!])), file).toBe(true);
+    }
+    expect(await loggedStep(run.path)).toBe(3);
+  });
+
+  it('cuts back logs of more than two gibibytes', async () => {
+    const run = await RunFolder.create(join(folder(), 'run'), {});
+    await writeSteps(run, 1, 8);
+    const files = ['metrics.jsonl', 'evaluations.jsonl', 'loads.bin', 'events.out.tfevents.run'];
+    const before = await Promise.all(files.map((file) => readFile(join(run.path, file))));
+    // Holes take no room on the disk. In the loads they are records, of steps out of order.
+    for (const file of files.filter((name) => name !== 'loads.bin')) await truncate(join(run.path, file), 2 ** 31 + 7);
+    expect(await loggedStep(run.path)).toBe(8);
+    await (await run.openLogs(8, shape)).close();
+    expect(await Promise.all(files.map((file) => readFile(join(run.path, file))))).toEqual(before);
   });
 
   it('starts its loads anew when not even the header was written', async () => {

@@ -117,7 +117,7 @@ describe('a run', () => {
       await rm(path('metrics.jsonl'));
       execFileSync('mkfifo', [path('metrics.jsonl')]);
       const { metrics } = await readRun(join(folder(), 'run'));
-      expect(metrics).toEqual({ missing: 'metrics.jsonl: metrics.jsonl is no plain file' });
+      expect(metrics).toEqual({ missing: 'metrics.jsonl: it is no regular file' });
     },
   );
 });

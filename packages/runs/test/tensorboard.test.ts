@@ -69,6 +69,11 @@ describe('event files', () => {
     expect(file.length).toBe(12 + 24 + 4);
   });
 
+  it('take more experts than a call takes arguments', () => {
+    const values = Uint32Array.from({ length: 300_000 }, (_, expert) => expert);
+    expect(summaryRecord(0, 1, [{ tag: 'loads/0', values }]).length).toBeGreaterThan(400);
+  });
+
   it('hold scalars, histograms and pictures under their tags', () => {
     const picture = loadPicture([
       [4, 0],

@@ -1,6 +1,6 @@
 /** Settings from several places laid over each other: presets, YAML files, `--set`. */
 import { readFileSync } from 'node:fs';
-import { parse } from 'yaml';
+import { parseYaml } from '@lpr/runs';
 import { UsageError } from '../cli/errors.ts';
 
 /** Settings of which any may be missing. */
@@ -25,7 +25,7 @@ export function merge(under: Partials, over: Partials): Partials {
 export function readConfigFile(path: string): Partials {
   let content: unknown;
   try {
-    content = parse(readFileSync(path, 'utf8'));
+    content = parseYaml(readFileSync(path, 'utf8'));
   } catch (error) {
     throw new UsageError(`--config ${path}: ${error instanceof Error ? error.message : String(error)}`);
   }
@@ -51,7 +51,7 @@ export function readAssignment(assignment: string, known: Partials): Partials {
   const path = assignment.slice(0, at).split('.');
   let value: unknown;
   try {
-    value = parse(assignment.slice(at + 1));
+    value = parseYaml(assignment.slice(at + 1));
   } catch (error) {
     fail(`the value is no YAML: ${String(error)}`);
   }

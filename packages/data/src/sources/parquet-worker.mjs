@@ -1,6 +1,6 @@
 /**
- * Reads one parquet file in a thread of its own, since a damaged file may keep its reader busy for ever: parquet-reader.ts
- * ends the thread then. The bytes come from there.
+ * Reads one parquet file in a thread of its own, since a damaged file may keep its reader busy for ever:
+ * parquet-reader.ts ends the thread then. The bytes come from there.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';

@@ -6,7 +6,7 @@ import { Tokenizer as Implementation } from '@huggingface/tokenizers';
 import { withinTime } from '@lpr/guard';
 import { findEndOfText, refuseSparseIds, type Tokenizer } from './tokenizer.ts';
 
-/** Milliseconds that a call may take, and further ones for each character or id of it: a twentieth of the usual speed. */
+/** Milliseconds that a call may take, and further ones for each character or id of it. */
 const LIMIT = 2000;
 const LIMIT_A_TOKEN = 1;
 

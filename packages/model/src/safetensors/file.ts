@@ -33,7 +33,9 @@ export class SafetensorsFile {
    * @throws SafetensorsError that names the file when it is malformed.
    */
   static async open(path: string): Promise<SafetensorsFile> {
-    const file = await openRegular(path);
+    const file = await openRegular(path).catch((error: Error) => {
+      throw 'code' in error ? error : new SafetensorsError(`${path}: ${error.message}`, { cause: error });
+    });
     try {
       const { size } = await file.stat();
       const length = headerLength(await readBytes(file, 0, Math.min(LENGTH_BYTES, size)), size);

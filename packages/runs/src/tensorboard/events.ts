@@ -62,8 +62,9 @@ const BUCKETS = 30;
 /** HistogramProto: min, max, num, sum, sum of squares, and equal buckets from the smallest to the largest value. */
 function histogram(values: ArrayLike<number>): Uint8Array[] {
   const all = Float64Array.from(values);
-  const min = Math.min(...all);
-  const max = Math.max(...all);
+  // No spread: there may be more experts than a call takes arguments.
+  const min = all.reduce((least, value) => Math.min(least, value), Infinity);
+  const max = all.reduce((most, value) => Math.max(most, value), -Infinity);
   const width = max > min ? (max - min) / BUCKETS : 1;
   const counts = new Float64Array(BUCKETS);
   for (const value of all) counts[Math.min(BUCKETS - 1, Math.floor((value - min) / width))]!++;
