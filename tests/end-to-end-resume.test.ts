@@ -88,6 +88,38 @@ describe('resume', () => {
     TIMEOUT,
   );
 
+  it.each([
+    ['a closed terminal', ['SIGHUP']],
+    ['a request to end', ['SIGTERM', 'SIGTERM']],
+    // A program in between that ends first hands the key on, and closes the terminal.
+    ['Ctrl-C below a program that leads the session', ['SIGINT', 'SIGINT', 'SIGHUP', 'SIGTERM']],
+  ] as const)(
+    'saves at %s',
+    async (name, signals) => {
+      const run = join(work, `stopped by ${name}`);
+      const { child, outcome } = startTrainer([
+        'train',
+        ...args,
+        '--set',
+        'training.checkpointEvery=1000',
+        '--out',
+        run,
+      ]);
+      while (child.exitCode === null && metricsBytes(run) === 0) await setTimeout(5);
+      child.stdout!.destroy();
+      for (const signal of signals) {
+        child.kill(signal);
+        await setTimeout(1);
+      }
+      const { code, stderr } = await outcome;
+      expect(stderr).toContain('stopped and saved');
+      expect(code).toBe(130);
+      expect(readdirSync(join(run, 'checkpoints'))).toHaveLength(1);
+      expect(existsSync(join(run, 'lock'))).toBe(false);
+    },
+    TIMEOUT,
+  );
+
   it(
     'repeats no finished seed after kill -9, and takes up runs that were made elsewhere',
     async () => {

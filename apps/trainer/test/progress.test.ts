@@ -86,6 +86,31 @@ describe('progress', () => {
     ]);
   });
 
+  it('tells the time left by more than the last window', () => {
+    const { stream, written } = capture(false);
+    const progress = createProgress(stream, {});
+    const left = (step: number, windows: number, tokensPerSecond: number, run = 'lpr'): string => {
+      progress.step(run, 1010, { ...stepAt(step, windows, null), tokensPerSecond });
+      return / left=(\S+)\n$/.exec(written.at(-1)!)![1]!;
+    };
+    expect(left(10, 1, 1000)).toBe('1m40s');
+    // A window in which the machine did something else, ten times as slow: 100 s and a fifth of 900 s.
+    expect(left(10, 2, 100)).toBe('4m40s');
+    expect(left(10, 3, 1000)).toBe('4m04s');
+    expect(left(10, 1, 500, 'other')).toBe('3m20s');
+    expect(left(10, 2, 0, 'other')).toBe('?');
+    expect(left(2000, 3, 500, 'another')).toBe('0s');
+  });
+
+  it('takes a terminal that says it has no columns for one that does not know', () => {
+    for (const columns of [0, undefined]) {
+      const written: string[] = [];
+      const stream = { isTTY: true, ...(columns === 0 && { columns }), write: (text: string) => written.push(text) };
+      createProgress(stream, { NO_COLOR: '1' }).phase('x'.repeat(100));
+      expect(written).toEqual(['x'.repeat(79)]);
+    }
+  });
+
   it('dims the line unless NO_COLOR is set', () => {
     const { stream, written } = capture(true);
     createProgress(stream, {}).phase('reading');

@@ -149,7 +149,8 @@ class StepClock {
     const now = this.#parts();
     const phases = Object.entries(now).map(([part, time]) => {
       const milliseconds = (time - (this.#before[part] ?? 0)) / steps;
-      return [part, Math.round(1000 * milliseconds) / 1000] as const;
+      // Clocks of several threads differ by a little, which may be more than a part took.
+      return [part, Math.max(0, Math.round(1000 * milliseconds) / 1000)] as const;
     });
     this.#before = now;
     this.#startedAt = performance.now();
@@ -167,6 +168,7 @@ class StepClock {
   }
 
   #current(): number {
-    return (1000 * this.#tokens) / (performance.now() - this.#startedAt);
+    // A step may be shorter than the clock's tick.
+    return (1000 * this.#tokens) / Math.max(performance.now() - this.#startedAt, 0.001);
   }
 }

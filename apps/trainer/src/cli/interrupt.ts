@@ -1,7 +1,16 @@
-/** Ctrl-C: the first asks the run to save and stop, a second ends the process at once. */
+/**
+ * Ctrl-C, a closed terminal and requests to end: the first asks the run to save and stop, a second Ctrl-C ends the
+ * process at once.
+ */
 
 /** The conventional exit code of a process that SIGINT ended. */
 export const INTERRUPTED = 130;
+
+/** Of a terminal that is closed the third; programs in between (a shell, pnpm) may hand on any of them once more. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Milliseconds within which another signal is of the same press of a key. */
+const ONE_PRESS = 500;
 
 /**
  * Listens until `stop` is called.
@@ -10,18 +19,19 @@ export const INTERRUPTED = 130;
  */
 export function listenForInterrupt(onFirst: () => void): { signal: AbortSignal; stop: () => void } {
   const controller = new AbortController();
-  const listener = (): void => {
-    if (controller.signal.aborted) process.exit(INTERRUPTED);
-    controller.abort();
-    onFirst();
+  let firstAt = 0;
+  const listener = (signal: NodeJS.Signals): void => {
+    if (!controller.signal.aborted) {
+      firstAt = performance.now();
+      controller.abort();
+      onFirst();
+    } else if (signal === 'SIGINT' && performance.now() - firstAt > ONE_PRESS) {
+      process.exit(INTERRUPTED);
+    }
   };
-  process.on('SIGINT', listener);
-  process.on('SIGTERM', listener);
+  for (const signal of SIGNALS) process.on(signal, listener);
   return {
     signal: controller.signal,
-    stop() {
-      process.off('SIGINT', listener);
-      process.off('SIGTERM', listener);
-    },
+    stop: () => SIGNALS.forEach((signal) => process.off(signal, listener)),
   };
 }

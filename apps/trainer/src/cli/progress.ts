@@ -33,7 +33,8 @@ export interface ProgressStream {
 export function outliveReaders(results: NodeJS.EventEmitter, progress: NodeJS.EventEmitter): void {
   progress.on('error', () => {});
   results.on('error', (error: Error) => {
-    if (hasCode(error, 'EPIPE')) return;
+    // A pipe without a reader, a terminal that is gone.
+    if (hasCode(error, 'EPIPE') || hasCode(error, 'EIO')) return;
     console.error(`error: the results cannot be written (${error.message})`);
     process.exitCode = 1;
   });
@@ -48,6 +49,7 @@ export function createProgress(stream: ProgressStream, environment: NodeJS.Proce
 
 function terminalProgress(stream: ProgressStream, { NO_COLOR }: NodeJS.ProcessEnv): Progress {
   const dim = (text: string): string => (NO_COLOR ? text : `\u001B[2m${text}\u001B[22m`);
+  const timeLeft = smoothedTimeLeft();
   let shownAt = 0;
   let shown = false;
   const clear = (): void => {
@@ -59,7 +61,8 @@ function terminalProgress(stream: ProgressStream, { NO_COLOR }: NodeJS.ProcessEn
     if (!force && now - shownAt < REFRESH) return;
     shownAt = now;
     clear();
-    const line = parts.join('  ').slice(0, (stream.columns ?? 80) - 1);
+    // Some terminals say that they have no columns: they do not know.
+    const line = parts.join('  ').slice(0, (stream.columns || 80) - 1);
     stream.write(dim(line));
     shown = true;
   };
@@ -72,7 +75,7 @@ function terminalProgress(stream: ProgressStream, { NO_COLOR }: NodeJS.ProcessEn
           `${progress.report.step}/${steps}`,
           `loss ${progress.report.loss.toFixed(3)}`,
           ...balanceOf(progress).map(([name, value]) => `${name} ${value}`),
-          `${formatSeconds(secondsLeft(steps, progress))} left`,
+          `${timeLeft(run, steps, progress)} left`,
           // What a narrow terminal cuts off first.
           `${(progress.tokensPerSecond / 1000).toFixed(1)}k tokens/s`,
         ],
@@ -96,6 +99,7 @@ function plainProgress(stream: ProgressStream): Progress {
   const line = (text: string): void => {
     stream.write(`${text}\n`);
   };
+  const timeLeft = smoothedTimeLeft();
   let lastWindow: readonly [run: string, windows: number] = ['', 0];
   let lastPhase = '';
   return {
@@ -114,7 +118,7 @@ function plainProgress(stream: ProgressStream): Progress {
         ['loss', report.loss.toFixed(4)],
         ...balanceOf(progress),
         ['tokens/s', String(Math.round(progress.tokensPerSecond))],
-        ['left', formatSeconds(secondsLeft(steps, progress))],
+        ['left', timeLeft(run, steps, progress)],
       ];
       line(fields.map(([key, value]) => `${key}=${value}`).join(' '));
     },
@@ -150,8 +154,21 @@ function balanceFields(mean: Measures): [string, string][] {
   });
 }
 
-function secondsLeft(steps: number, { report, tokensPerSecond }: StepProgress): number {
-  return ((steps - report.step) * report.tokens) / tokensPerSecond;
+/** What a new window counts for in the speed that the time left is told by: one alone may have been disturbed. */
+const NEWEST = 0.2;
+
+/** Tells how long a run has left, by the speed of its windows so far. */
+function smoothedTimeLeft(): (run: string, steps: number, progress: StepProgress) => string {
+  /** Seconds a token. */
+  let pace = 0;
+  let seen: readonly [run: string, windows: number] = ['', 0];
+  return (run, steps, { report, windows, tokensPerSecond }) => {
+    const isFirst = run !== seen[0] || windows <= 1;
+    if (isFirst || !Number.isFinite(pace)) pace = 1 / tokensPerSecond;
+    else if (windows !== seen[1]) pace += NEWEST * (1 / tokensPerSecond - pace);
+    seen = [run, windows];
+    return formatSeconds(Math.max(0, steps - report.step) * report.tokens * pace);
+  };
 }
 
 /** "45s", "3m05s", "2h10m", "9d04h" */
