@@ -99,7 +99,7 @@ export class Decoder {
     }
     const { hidden, routings } = this.#transform(inputIds, context);
     const { loss: taskLoss } = labelled(this.device, 'head', () =>
-      linearCrossEntropy(hidden, this.#tensor('lm_head.weight'), reshape(labels, [labels.size])),
+      linearCrossEntropy(hidden, this.#headWeight, reshape(labels, [labels.size])),
     );
     hidden.dispose();
     const losses = context.training ? this.#losses(routings, inputIds.shape[1]!, context.part) : [];
@@ -236,8 +236,12 @@ export class Decoder {
     return { hidden, routings };
   }
 
+  get #headWeight(): Tensor {
+    return this.#tensor(this.plan.tiedHead ? 'model.embed_tokens.weight' : 'lm_head.weight');
+  }
+
   #head(hidden: Tensor): Tensor {
-    return labelled(this.device, 'head', () => linear(hidden, this.#tensor('lm_head.weight')));
+    return labelled(this.device, 'head', () => linear(hidden, this.#headWeight));
   }
 
   #withoutGradients<T>(body: () => T): T {
@@ -292,7 +296,7 @@ export class Decoder {
 }
 
 /**
- * A decoder with fresh weights: N(0, 0.02), norms 1, each parameter from a stream of its own named by the seed and the
+ * A decoder with fresh weights: N(0, initializer_range), norms 1, each parameter from a stream of its own named by the seed and the
  * parameter.
  */
 export function createDecoder(device: Device, config: DecoderConfig, { seed }: { readonly seed: number }): Decoder {

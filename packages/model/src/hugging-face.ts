@@ -13,7 +13,7 @@ import { type DecoderConfig, planDecoder } from './families/index.ts';
 import { decoderParameters, type Piece } from './parameters.ts';
 import { SafetensorsFile, writeSafetensors } from './safetensors/file.ts';
 import type { SafetensorsEntry } from './safetensors/header.ts';
-import { eachWeight, matchWeights, tensorOf, type Weight, WeightsError } from './weights.ts';
+import { besideModel, eachWeight, matchWeights, tensorOf, type Weight, WeightsError } from './weights.ts';
 
 const CONFIG_FILE = 'config.json';
 const WEIGHTS_FILE = 'model.safetensors';
@@ -40,17 +40,27 @@ export async function readConfig(folder: string): Promise<DecoderConfig> {
   return parseDecoderConfig(await readJson(join(folder, CONFIG_FILE), ConfigError));
 }
 
+export interface LoadOptions {
+  /** Read from the folder unless given, for instance with another router's loss weights. */
+  readonly config?: DecoderConfig;
+  /** Told what of the weights is passed over or loses digits, a sentence each. */
+  readonly onNote?: (sentence: string) => void;
+}
+
 /**
- * A decoder with the config and the weights of a checkpoint folder, of float32, float16 or bfloat16 numbers, with
- * experts one by one or stacked. `config` is read from the folder unless given, for instance with another router's loss
- * weights.
+ * A decoder with the config and the weights of a checkpoint folder, of floating-point numbers of any width but eight
+ * bits, with experts one by one or stacked. Weights that public checkpoints have beside the model's are passed over.
  *
  * @throws ConfigError, SafetensorsError or WeightsError that says what is wrong with which file; no memory of the
  *   device stays taken.
  */
-export async function loadHuggingFace(device: Device, folder: string, config?: DecoderConfig): Promise<Decoder> {
+export async function loadHuggingFace(
+  device: Device,
+  folder: string,
+  { config, onNote }: LoadOptions = {},
+): Promise<Decoder> {
   const decoderConfig = config ?? (await readConfig(folder));
-  return await withWeights(folder, decoderParameters(planDecoder(decoderConfig)), async (fill) => {
+  return await withWeights(folder, decoderParameters(planDecoder(decoderConfig)), onNote, async (fill) => {
     const decoder = createDecoder(device, decoderConfig, { seed: 0 });
     try {
       await fill(decoder);
@@ -69,7 +79,7 @@ export async function loadHuggingFace(device: Device, folder: string, config?: D
  * @throws SafetensorsError or WeightsError; where it names what does not fit the decoder, nothing is overwritten.
  */
 export async function importHuggingFace(decoder: Decoder, folder: string): Promise<void> {
-  await withWeights(folder, decoder.layout, (fill) => fill(decoder));
+  await withWeights(folder, decoder.layout, undefined, (fill) => fill(decoder));
 }
 
 /**
@@ -99,11 +109,13 @@ export async function readWeights(folder: string, isWanted: (name: string) => bo
 async function withWeights<Result>(
   folder: string,
   layout: Decoder['layout'],
+  onNote: LoadOptions['onNote'],
   use: (fill: (decoder: Decoder) => Promise<void>) => Promise<Result>,
 ): Promise<Result> {
   const { files, entries } = await openWeights(folder);
   try {
     const targets = matchWeights(layout, entries);
+    for (const sentence of notesOn(entries, layout)) onNote?.(sentence);
     return await use(async (decoder) => {
       for (const { parameter, parts } of targets) {
         const values = new Float32Array(sizeOf(parameter.shape));
@@ -117,6 +129,22 @@ async function withWeights<Result>(
   } finally {
     await Promise.all(files.map((file) => file.close()));
   }
+}
+
+/** What a reader of these weights should know, by kind. */
+function notesOn(entries: ReadonlyMap<string, SafetensorsEntry>, layout: Decoder['layout']): string[] {
+  const kinds = new Map<string, string[]>();
+  for (const { name, what } of besideModel(entries.keys(), layout)) {
+    kinds.set(what, [...(kinds.get(what) ?? []), name]);
+  }
+  const passed = Array.from(
+    kinds,
+    ([what, names]) => `${names.length} weights are passed over, such as ${names[0]}: ${what}`,
+  );
+  const wide = Array.from(entries.values()).filter(({ dtype }) => dtype === 'F64');
+  return wide.length === 0
+    ? passed
+    : [...passed, `${wide.length} weights of float64 are read as float32, such as ${wide[0]!.name}`];
 }
 
 export interface SaveOptions {

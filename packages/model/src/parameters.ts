@@ -3,7 +3,7 @@
  */
 import { expertParameters, routerParameters } from '@lpr/moe';
 import { type Shape, sizeOf } from '@lpr/tensor';
-import { constantSpec, type ParameterSpec, weightSpec, withPrefix } from '@lpr/tensor/nn';
+import { constantSpec, type ParameterSpec, WEIGHT_STD, weightSpec, withPrefix } from '@lpr/tensor/nn';
 import { attentionParameters } from './layers/attention.ts';
 import type { DecoderPlan, DensePlan, LayerPlan, MlpNames, MoePlan } from './plan.ts';
 
@@ -23,12 +23,18 @@ export interface ModelParameter extends ParameterSpec {
 /** All tensors in the order of the forward pass. */
 export function decoderParameters(plan: DecoderPlan): ModelParameter[] {
   const { vocabulary, hidden } = plan;
-  return [
+  const parameters = [
     whole(weightSpec('model.embed_tokens.weight', [vocabulary, hidden])),
     ...plan.layers.flatMap((layer, i) => layerParameters(layer, hidden, `model.layers.${i}.`)),
     whole(constantSpec('model.norm.weight', [hidden], 1)),
-    whole(weightSpec('lm_head.weight', [vocabulary, hidden])),
+    ...(plan.tiedHead ? [] : [whole(weightSpec('lm_head.weight', [vocabulary, hidden]))]),
   ];
+  return parameters.map((parameter) => ({ ...parameter, initial: startOf(parameter, plan) }));
+}
+
+/** Weights start with the deviation of the plan; what a router starts with otherwise is its own. */
+function startOf({ initial }: ParameterSpec, { weightStd }: DecoderPlan): ParameterSpec['initial'] {
+  return initial.kind === 'normal' && initial.std === WEIGHT_STD ? { kind: 'normal', std: weightStd } : initial;
 }
 
 function layerParameters({ attention, feedForward }: LayerPlan, hidden: number, prefix: string): ModelParameter[] {

@@ -92,6 +92,10 @@ export interface DecoderPlan {
   /** The longest sequence. */
   readonly positions: number;
   readonly normEpsilon: number;
+  /** The head is the embedding. */
+  readonly tiedHead: boolean;
+  /** Standard deviation that weights start with. */
+  readonly weightStd: number;
   readonly rotary: RotaryPlan;
   readonly layers: readonly LayerPlan[];
   /** The auxiliary loss over the routers' probabilities; null: none. */

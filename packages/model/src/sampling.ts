@@ -34,6 +34,7 @@ export function checkSampling({ temperature = 0, topK = 1, topP = 1 }: SamplingO
 export function sampleToken(logits: ArrayLike<number>, options: SamplingOptions, uniform: number): number {
   const { temperature = 0, topK = logits.length, topP = 1 } = options;
   const best = largest(logits);
+  // Of a comparison with NaN nothing can be said, so one that is anywhere leaves no largest.
   if (!Number.isFinite(logits[best])) {
     throw new RangeError(`sampling: the largest of ${logits.length} logits is ${logits[best]}, not a finite number`);
   }
@@ -61,6 +62,9 @@ export function sampleToken(logits: ArrayLike<number>, options: SamplingOptions,
 
 function largest(logits: ArrayLike<number>): number {
   let best = 0;
-  for (let i = 1; i < logits.length; i++) if (!(logits[i]! <= logits[best]!)) best = i;
+  for (let i = 0; i < logits.length; i++) {
+    if (Number.isNaN(logits[i])) return i;
+    if (logits[i]! > logits[best]!) best = i;
+  }
   return best;
 }

@@ -34,7 +34,7 @@ export function countParameters(config: DecoderConfig, expertsPerToken?: readonl
     const { experts, width, expertLatentDim } = feedForward;
     return sum + (experts - seen[i]!) * 3 * width * (expertLatentDim ?? plan.hidden);
   }, 0);
-  const embeddings = 2 * plan.vocabulary * plan.hidden;
+  const embeddings = (plan.tiedHead ? 1 : 2) * plan.vocabulary * plan.hidden;
   return {
     total,
     active: total - idle,
@@ -135,7 +135,7 @@ function partsOf(plan: DecoderPlan, tokens: number, training: boolean): Part[] {
       part(attentionNumbers(attention, hidden, tokens), `${i} attention`),
       part(feedForwardNumbers(feedForward, hidden, tokens), `${i} feedForward`),
     ]),
-    part(headNumbers(plan, tokens, training), 'lm_head.weight', 'model.norm.weight'),
+    part(headNumbers(plan, tokens, training), ...(plan.tiedHead ? [] : ['lm_head.weight']), 'model.norm.weight'),
   ];
 }
 

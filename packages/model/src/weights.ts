@@ -63,6 +63,7 @@ export function matchWeights(
   weights: ReadonlyMap<string, { readonly shape: Shape; readonly dtype?: string }>,
 ): WeightTarget[] {
   const unused = new Set(weights.keys());
+  for (const { name } of besideModel(weights.keys(), layout)) unused.delete(name);
   const problems: string[] = [];
   const targets = layout.map((parameter): WeightTarget => {
     const { name, shape, pieces } = parameter;
@@ -85,6 +86,30 @@ export function matchWeights(
   }
   return targets;
 }
+
+/** A weight that a public checkpoint has and no decoder reads, and what it is. */
+export interface Beside {
+  readonly name: string;
+  readonly what: string;
+}
+
+/** Those of some names that lie beside a model of this layout, and are passed over. */
+export function besideModel(names: Iterable<string>, layout: readonly ModelParameter[]): Beside[] {
+  const all = new Set(names);
+  const layers = new Set(layout.flatMap(({ name }) => LAYER.exec(name)?.[1] ?? []));
+  const isTied = layout.every(({ name }) => name !== HEAD);
+  return Array.from(all).flatMap((name): Beside[] => {
+    if (name.endsWith('.rotary_emb.inv_freq')) return [{ name, what: 'rotary frequencies, which are computed' }];
+    if (name === HEAD && isTied) return [{ name, what: 'a head that the config ties to the embedding' }];
+    const layer = LAYER.exec(name)?.[1];
+    // Only a layer that predicts further tokens joins an embedding to a hidden state.
+    const isFurther = layer !== undefined && !layers.has(layer) && all.has(`model.layers.${layer}.eh_proj.weight`);
+    return isFurther ? [{ name, what: 'a layer that predicts further tokens' }] : [];
+  });
+}
+
+const LAYER = /^model\.layers\.(\d+)\./;
+const HEAD = 'lm_head.weight';
 
 /**
  * Overwrites all parameters and buffers, from one tensor an expert or stacked ones.

@@ -39,7 +39,10 @@ describe('parseDecoderConfig', () => {
     [{ num_experts_per_tok: 7 }, 'config: num_experts_per_tok: got 7, expected at most num_experts, 6'],
     [{ num_key_value_heads: 3 }, 'config: num_attention_heads: got 4, expected a multiple of num_key_value_heads, 3'],
     [{ head_dim: 7 }, 'config: head_dim: got 7, expected an even number'],
-    [{ tie_word_embeddings: true }, 'config: tie_word_embeddings: got true, expected false, the only value'],
+    [{ tie_word_embeddings: 'yes' }, 'config: tie_word_embeddings: got "yes", expected true or false'],
+    [{ use_qk_norm: false }, 'config: use_qk_norm: got false, expected true, the only value'],
+    [{ qkv_bias: true }, 'config: qkv_bias: got true, expected false, the only value'],
+    [{ initializer_range: 0 }, 'config: initializer_range: got 0, expected a number above 0'],
     [{ mlp_only_layers: [0, -1] }, 'config: mlp_only_layers.1: got -1, expected a whole number of at least 0'],
     [{ router_type: 'topk' }, 'config: router_type: got "topk", expected one of "vanilla", "lpr"'],
     [{ model_type: 'qwen4' }, 'config: model_type: got "qwen4", expected one of qwen3_moe, mixtral, deepseek_v3'],
@@ -80,6 +83,15 @@ describe('parseDecoderConfig', () => {
     ],
   ] as const)('rejects %s with %j', (family, changes, message) => {
     expect(messageOf({ ...familyConfig(family), ...changes })).toContain(message);
+  });
+
+  it('reads what public models write', () => {
+    // Qwen3-Coder-30B-A3B has these of its own; other files have null for none.
+    const coder = { use_qk_norm: true, qkv_bias: false, shared_expert_intermediate_size: 0, mlp_only_layers: null };
+    const config = parseDecoderConfig({ ...smallJson, ...coder });
+    expect(planDecoder(config)).toEqual(planDecoder(parseDecoderConfig({ ...smallJson, mlp_only_layers: [] })));
+    expect(parseDecoderConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
+    expect(planDecoder(parseDecoderConfig({ ...smallJson, initializer_range: 0.006 })).weightStd).toBe(0.006);
   });
 
   it('names what is wrong with something nested deeply, or long', () => {

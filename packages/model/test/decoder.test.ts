@@ -2,12 +2,14 @@ import { routerMethods } from '@lpr/moe';
 import { backward, createWasmDevice, RandomKey, scope, tensor } from '@lpr/tensor';
 import { describe, expect, it } from 'vitest';
 import {
+  countParameters,
   createDecoder,
   decodeSafetensors,
   type Decoder,
   encodeSafetensors,
   exportWeights,
   importWeights,
+  predictMemory,
   WeightsError,
 } from '../src/index.ts';
 import { familyConfig, randomBatch, routerKeys, smallConfig } from './support.ts';
@@ -59,6 +61,40 @@ describe('Decoder', () => {
       expect(device.memory.liveBuffers).toBe(before);
     },
   );
+
+  it('with a tied head computes as one whose head is a copy of the embedding, and learns from both uses', async () => {
+    const tied = createDecoder(device, smallConfig({ tie_word_embeddings: true }), { seed: 5 });
+    const weights = await exportWeights(tied);
+    const embedding = weights.get('model.embed_tokens.weight')!;
+    expect(weights.has('lm_head.weight')).toBe(false);
+    const parted = createDecoder(device, smallConfig(), { seed: 6 });
+    importWeights(parted, new Map([...weights, ['lm_head.weight', embedding]]));
+    const [ours, theirs] = [await lossAndGradients(tied), await lossAndGradients(parted)];
+    expect(ours.loss).toBe(theirs.loss);
+    const both = (i: number): number =>
+      theirs.gradients.get('model.embed_tokens.weight')![i]! + theirs.gradients.get('lm_head.weight')![i]!;
+    ours.gradients.get('model.embed_tokens.weight')!.forEach((value, i) => expect(value).toBeCloseTo(both(i), 6));
+    expect(countParameters(tied.config).total).toBe(countParameters(parted.config).total - embedding.data.length);
+    expect(countParameters(tied.config).totalWithoutEmbeddings).toBe(
+      countParameters(parted.config).totalWithoutEmbeddings,
+    );
+    const step = { batch: 2, sequence: 9, training: true } as const;
+    expect(predictMemory(tied.config, step).total).toBeLessThan(predictMemory(parted.config, step).total);
+    tied.dispose();
+    parted.dispose();
+  });
+
+  it('starts with the deviation that the config names', async () => {
+    const wide = createDecoder(device, smallConfig({ initializer_range: 0.5 }), { seed: 5 });
+    const usual = createDecoder(device, smallConfig(), { seed: 5 });
+    for (const [name, weight] of wide.parameters) {
+      if (weight.shape.length === 1) continue;
+      const [a, b] = [await weight.data(), await usual.parameters.get(name)!.data()];
+      expect(Math.abs(a[3]! / b[3]! - 25), name).toBeLessThan(1e-4);
+    }
+    wide.dispose();
+    usual.dispose();
+  });
 
   it.each([
     ['qwen3_moe', { attention_bias: true, hidden_size: 64 }],

@@ -196,7 +196,15 @@ describe('sampleToken', () => {
 
   it('refuses logits that are not finite', () => {
     expect(() => sampleToken([NaN, NaN], { temperature: 1 }, 0)).toThrow('the largest of 2 logits is NaN');
-    expect(() => sampleToken([0, NaN], {}, 0)).toThrow('the largest of 2 logits is NaN');
+    for (const logits of [
+      [0, NaN],
+      [NaN, 0],
+      [9, NaN, 1],
+      [9, NaN, 10],
+    ]) {
+      for (const temperature of [0, 1])
+        expect(() => sampleToken(logits, { temperature, topK: 1 }, 0)).toThrow(/the largest of [23] logits is NaN/);
+    }
     expect(sampleToken([-Infinity, 0], { temperature: 1 }, 0)).toBe(1);
   });
 });

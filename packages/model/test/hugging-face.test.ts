@@ -13,6 +13,7 @@ import {
   WeightsError,
 } from '../src/index.ts';
 import { loadHuggingFace, saveHuggingFace } from '../src/node.ts';
+import { encodeHeader } from '../src/safetensors/header.ts';
 import { familyConfig } from './support.ts';
 
 const device = await createWasmDevice({ threads: 1 });
@@ -125,6 +126,49 @@ describe('a checkpoint folder', () => {
     await expect(loadHuggingFace(device, folder)).rejects.toThrow(Problem);
     await expect(loadHuggingFace(device, folder)).rejects.toThrow(message);
     expect(device.memory.liveBuffers).toBe(before);
+  });
+
+  it('may begin with a byte order mark, as some editors write it', async () => {
+    const weights = await saved('mixtral');
+    const path = join(folder, 'config.json');
+    await writeFile(path, `\uFEFF${await readFile(path, 'utf8')}`);
+    expect((await loaded()).weights).toEqual(weights);
+  });
+
+  it('may have weights beside the model, which are passed over with a word', async () => {
+    const weights = await saved('deepseek_v3');
+    const own = decodeSafetensors(await readFile(join(folder, 'model.safetensors')));
+    const one = { shape: [2], data: Float32Array.of(1, 2) };
+    const further = ['eh_proj', 'enorm', 'mlp.experts.0.up_proj', 'shared_head.head'].map(
+      (name) => [`model.layers.3.${name}.weight`, one] as const,
+    );
+    const inverse = ['model.layers.0.self_attn.rotary_emb.inv_freq', 'model.rotary_emb.inv_freq'] as const;
+    const beside = [...further, ...inverse.map((name) => [name, one] as const)];
+    await writeFile(join(folder, 'model.safetensors'), encodeSafetensors(new Map([...own, ...beside] as never)));
+    const notes: string[] = [];
+    const decoder = await loadHuggingFace(device, folder, { onNote: (sentence) => notes.push(sentence) });
+    expect(await exportWeights(decoder)).toEqual(weights);
+    decoder.dispose();
+    expect(notes.toSorted()).toEqual([
+      expect.stringMatching(/^2 weights are passed over, such as model\S*inv_freq: rotary frequencies/),
+      expect.stringMatching(/^4 weights are passed over, such as model\.layers\.3\.\S*: a layer that predicts/),
+    ]);
+    // A layer that is no such one is of another model.
+    const another = [...own, ['model.layers.3.mlp.up_proj.weight', one]];
+    await writeFile(join(folder, 'model.safetensors'), encodeSafetensors(new Map(another as never)));
+    await expect(loadHuggingFace(device, folder)).rejects.toThrow('model.layers.3.mlp.up_proj.weight is unknown');
+  });
+
+  it('may hold double numbers, which are rounded with a word', async () => {
+    const weights = await saved('mixtral');
+    const tensors = Array.from(weights, ([name, { shape, data }]) => ({ name, shape, data, dtype: 'F64' as const }));
+    const bytes = tensors.map(({ data }) => new Uint8Array(Float64Array.from(data, (x) => x * (1 + 1e-12)).buffer));
+    await writeFile(join(folder, 'model.safetensors'), Buffer.concat([encodeHeader(tensors, {}), ...bytes]));
+    const notes: string[] = [];
+    const decoder = await loadHuggingFace(device, folder, { onNote: (sentence) => notes.push(sentence) });
+    expect(await exportWeights(decoder)).toEqual(weights);
+    decoder.dispose();
+    expect(notes).toEqual([expect.stringMatching(/^\d+ weights of float64 are read as float32, such as model\./)]);
   });
 
   it('with an index that disagrees with its files is refused', async () => {

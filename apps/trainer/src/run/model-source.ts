@@ -90,7 +90,7 @@ async function configOf(folder: string): Promise<DecoderConfig> {
 }
 
 export async function loadModel(device: Device, { folder, config }: ModelSource): Promise<Decoder> {
-  return await loadHuggingFace(device, folder, config);
+  return await loadHuggingFace(device, folder, { config, onNote: (sentence) => console.error(`note: ${sentence}`) });
 }
 
 async function checkpointOf(run: string): Promise<string> {

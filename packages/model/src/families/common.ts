@@ -1,7 +1,8 @@
 /** What the configs and plans of all or several families have in common. */
+import { WEIGHT_STD } from '@lpr/tensor/nn';
 import { z } from 'zod';
 import type { DecoderPlan, DensePlan, MoePlan } from '../plan.ts';
-import { count, type CrossCheck, fixed, positive, remark } from './fields.ts';
+import { count, type CrossCheck, fixed, flag, positive, remark } from './fields.ts';
 import { routerFields, type RouterKeys } from './routing.ts';
 
 /** What all families have in common. */
@@ -14,6 +15,10 @@ export interface CommonKeys extends RouterKeys {
   /** Width of the space that the experts of a layer share (MoLAE); left out, experts share nothing. Ours. */
   readonly expert_latent_dim?: number | undefined;
   readonly max_position_embeddings: number;
+  /** The head is the embedding. */
+  readonly tie_word_embeddings: boolean;
+  /** Standard deviation that weights start with. */
+  readonly initializer_range: number;
   readonly rms_norm_eps: number;
   readonly rope_theta: number;
   readonly rope_parameters?: { readonly rope_theta: number } | undefined;
@@ -47,11 +52,11 @@ export const commonFields: Readonly<Record<string, z.ZodType>> = {
   expert_latent_dim: count().optional(),
   max_position_embeddings: count(),
   hidden_act: fixed('silu'),
-  tie_word_embeddings: fixed(false),
+  tie_word_embeddings: flag().default(false),
   rope_scaling: fixed(null),
   rope_parameters: z.strictObject({ rope_theta: positive(), rope_type: fixed('default') }).optional(),
   attention_dropout: fixed(0),
-  initializer_range: fixed(0.02),
+  initializer_range: positive().default(WEIGHT_STD),
   ...noteFields,
   // Of the file that was read: what is saved says it anew.
   architectures: remark(),
@@ -67,6 +72,8 @@ export function commonPlan(config: CommonKeys): Omit<DecoderPlan, 'layers' | 'ro
     hidden: config.hidden_size,
     positions: config.max_position_embeddings,
     normEpsilon: config.rms_norm_eps,
+    tiedHead: config.tie_word_embeddings,
+    weightStd: config.initializer_range,
     zLossWeight: config.router_type === 'vanilla' ? config.router_z_loss_coef : 0,
     loadBalancing: balanced ? { scope: config.router_aux_loss_scope, weight: config.router_aux_loss_coef } : null,
   };

@@ -25,6 +25,12 @@ export const fixed = <Value extends string | number | boolean | null>(
 ): z.ZodDefault<z.ZodLiteral<Value>> =>
   z.literal(value, `${JSON.stringify(value)}, the only value that is implemented`).default(value as never);
 
+/** As `fixed`, of keys that only some public configs have. */
+export const fixedWhereGiven = <Value extends string | number | boolean>(
+  value: Value,
+): z.ZodOptional<z.ZodLiteral<Value>> =>
+  z.literal(value, `${JSON.stringify(value)}, the only value that is implemented`).optional();
+
 /** Keys of `config.json` that say nothing about the computation. */
 export const remark = (): z.ZodOptional<z.ZodUnknown> => z.unknown().optional();
 

@@ -14,7 +14,7 @@ import {
   mixture,
   rotaryTheta,
 } from './common.ts';
-import { count, countOrZero, crossCheck, fixed, flag, positive, remark } from './fields.ts';
+import { count, countOrZero, crossCheck, fixed, fixedWhereGiven, flag, positive, remark } from './fields.ts';
 import { routerChecks, routerOf } from './routing.ts';
 
 export interface Qwen3MoeConfig extends GroupedQueryKeys {
@@ -45,7 +45,15 @@ const fields = z.strictObject({
   num_experts: count(),
   norm_topk_prob: flag().default(false),
   decoder_sparse_step: count().default(1),
-  mlp_only_layers: z.array(countOrZero(), 'an array of layer numbers').default([]),
+  mlp_only_layers: z
+    .array(countOrZero(), 'an array of layer numbers')
+    .nullable()
+    .transform((layers) => layers ?? [])
+    .default([]),
+  // Of Qwen3-Coder; what they say is what the architecture has anyway.
+  use_qk_norm: fixedWhereGiven(true),
+  qkv_bias: fixedWhereGiven(false),
+  shared_expert_intermediate_size: fixedWhereGiven(0),
   rms_norm_eps: positive().default(1e-6),
   rope_theta: positive().default(10_000),
 });

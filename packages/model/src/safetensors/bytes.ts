@@ -15,7 +15,7 @@ import {
 export interface SafetensorsTensor {
   readonly dtype: SafetensorsDtype;
   readonly shape: Shape;
-  /** Row-major. F16 and BF16 are widened to float32 when read. */
+  /** Row-major. F16 and BF16 are widened to float32 when read, F64 narrowed. */
   readonly data: Float32Array | Int32Array | BigInt64Array;
 }
 

@@ -1,11 +1,12 @@
-/** The data of a safetensors file as arrays: half precision is widened when it is read. */
+/** The data of a safetensors file as arrays: half precision is widened when it is read, and double narrowed. */
 import type { SafetensorsDtype } from './header.ts';
 
 export type SafetensorsData = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | BigInt64Array<ArrayBuffer>;
 
-/** The elements in the bytes of a tensor; F16 and BF16 as float32. */
+/** The elements in the bytes of a tensor; F16 and BF16 as float32, and so F64, which loses digits. */
 export function readData(dtype: SafetensorsDtype, buffer: ArrayBuffer): SafetensorsData {
   if (dtype === 'F32') return new Float32Array(buffer);
+  if (dtype === 'F64') return Float32Array.from(new Float64Array(buffer));
   if (dtype === 'I32') return new Int32Array(buffer);
   if (dtype === 'I64') return new BigInt64Array(buffer);
   const halves = new Uint16Array(buffer);

@@ -5,7 +5,7 @@
  */
 import type { Shape } from '@lpr/tensor';
 
-export type SafetensorsDtype = 'F32' | 'I32' | 'I64' | 'F16' | 'BF16';
+export type SafetensorsDtype = 'F64' | 'F32' | 'I32' | 'I64' | 'F16' | 'BF16';
 
 /** Where a tensor lies, in bytes after the header. */
 export interface SafetensorsEntry {
@@ -31,7 +31,7 @@ export class SafetensorsError extends Error {
 export const LENGTH_BYTES = 8;
 /** A larger header is refused, as the format's reference implementation does. */
 const MAX_HEADER_BYTES = 100_000_000;
-const BYTES: Readonly<Record<SafetensorsDtype, number>> = { F32: 4, I32: 4, I64: 8, F16: 2, BF16: 2 };
+const BYTES: Readonly<Record<SafetensorsDtype, number>> = { F64: 8, F32: 4, I32: 4, I64: 8, F16: 2, BF16: 2 };
 
 /**
  * Bytes of the header, from the first bytes of a file of `fileBytes`.
