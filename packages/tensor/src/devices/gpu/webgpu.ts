@@ -52,9 +52,37 @@ export async function findAdapter(): Promise<AdapterInfo | null> {
 /** Of Node alone; held in a variable so that bundlers for browsers leave it out. */
 const NODE_PACKAGE: string = 'webgpu';
 
+/**
+ * What a process of its own runs to see whether there is an adapter: where there is none, drivers and their loader
+ * write to the terminal what only they understand, and a broken driver ends the process that asks.
+ */
+const PROBE = `
+const { create } = await import(process.argv[1]);
+process.exit((await create([]).requestAdapter()) === null ? 3 : 0);
+`;
+
+/** Whether a process that looks for an adapter finds one; true where no process can be started to look. */
+async function probeFindsAdapter(): Promise<boolean> {
+  const { execFile } = process.getBuiltinModule('node:child_process');
+  const { createRequire } = process.getBuiltinModule('node:module');
+  const { pathToFileURL } = process.getBuiltinModule('node:url');
+  const address = pathToFileURL(createRequire(import.meta.url).resolve(NODE_PACKAGE)).href;
+  return await new Promise((resolve) => {
+    execFile(process.execPath, ['--input-type=module', '--eval', PROBE, address], (error) => {
+      // A string: it was never started.
+      resolve(error === null || typeof error.code === 'string');
+    });
+  });
+}
+
+/** Once is enough: no adapter comes while a process runs. */
+let probe: Promise<boolean> | undefined;
+
 async function installWebGpu(): Promise<WebGpu | null> {
   let gpu: WebGpu;
   try {
+    probe ??= probeFindsAdapter();
+    if (!(await probe)) return null;
     const { create } = (await import(NODE_PACKAGE)) as { create: (flags: readonly string[]) => WebGpu };
     gpu = create([]);
   } catch {
