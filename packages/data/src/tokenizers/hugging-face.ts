@@ -4,6 +4,7 @@
 
 import { Tokenizer as Implementation } from '@huggingface/tokenizers';
 import { withinTime } from '@lpr/guard';
+import { exactParts, InexactTokenizer, strippingTokens } from './exact-parts.ts';
 import { findEndOfText, refuseSparseIds, type Tokenizer } from './tokenizer.ts';
 
 /** Milliseconds that a call may take, and further ones for each character or id of it. */
@@ -15,6 +16,8 @@ export class HuggingFaceTokenizer implements Tokenizer {
   readonly endOfText: number | null;
   readonly #implementation: Implementation;
   readonly #json: string;
+  /** Tokens that take the white space beside them. */
+  readonly #strips: readonly string[];
 
   /**
    * @param json the text of a `tokenizer.json`
@@ -27,8 +30,9 @@ export class HuggingFaceTokenizer implements Tokenizer {
     try {
       const file = JSON.parse(json);
       refuseSparseIds(idsOf(file));
+      this.#strips = strippingTokens(file);
       const limit = LIMIT + json.length / 1000;
-      this.#implementation = withinTime(limit, 'loading', () => new Implementation(file, config));
+      this.#implementation = withinTime(limit, 'loading', () => new Implementation(exactParts(file) as never, {}));
     } catch (cause) {
       throw new Error(`tokenizer.json: cannot be read (${String(cause)}).`, { cause });
     }
@@ -39,7 +43,17 @@ export class HuggingFaceTokenizer implements Tokenizer {
     this.endOfText = end === null ? null : idOf(end)!;
   }
 
+  /**
+   * @throws Error where a token takes the white space beside it and the text has a kind of it that is none in JavaScript,
+   *   or one that is none elsewhere: the ids would be others; or when it takes too long
+   */
   encode(text: string): Int32Array {
+    const strip = this.#strips.find((token) => text.includes(token));
+    if (strip !== undefined && /[\u0085\uFEFF]/.test(text)) {
+      throw new InexactTokenizer(
+        `a text has U+0085 or U+FEFF and the token ${strip}, which takes white space beside it; take them out of the text`,
+      );
+    }
     const encode = (): readonly number[] => this.#implementation.encode(text, { add_special_tokens: false }).ids;
     return Int32Array.from(
       withinTime(LIMIT + LIMIT_A_TOKEN * text.length, 'tokenizer.json: encoding a text by its patterns', encode),
