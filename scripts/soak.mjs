@@ -5,11 +5,12 @@ import { startVitest } from 'vitest/node';
 const HELP = `Usage: pnpm soak [--minutes <n>] [--seed <n>] [<file>...]
 
 Looks for what shows only in the long run: trainings that are killed and damaged at random, again and again, must each end with the same bits
-as one that nothing happened to, and training must need no more memory however long it goes on. Exits with 1 when something is lost.
+as one that nothing happened to, training must need no more memory however long it goes on, and readers must take any
+input by name and in time. Exits with 1 when something is lost.
 
   --minutes <n>  how long each test goes on (default: 10)
   --seed <n>     decides what happens when (default: the time)
-  <file>         only the files whose path has this in it: faults, memory`;
+  <file>         only the files whose path has this in it: faults, memory, readers`;
 
 const { values, positionals } = parseArgs({
   options: {

@@ -94,7 +94,11 @@ describe('safetensors', () => {
     ['not UTF-8', new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0, 0xff]), 'not JSON'],
     ['an array', file('[]'), 'must be a JSON object'],
     ['an entry that is no object', file('{"a":3}'), 'the entry of a must be an object'],
-    ['unknown type', file(entry({ dtype: 'F8' }), new Uint8Array(4)), 'a has element type "F8"; expected one of F64, F32'],
+    [
+      'unknown type',
+      file(entry({ dtype: 'F8' }), new Uint8Array(4)),
+      'a has element type "F8"; expected one of F64, F32',
+    ],
     ['inherited type', file(entry({ dtype: 'toString' }), new Uint8Array(4)), 'element type "toString"'],
     ['negative extent', file(entry({ shape: [-1] }), new Uint8Array(4)), 'a has no proper shape'],
     ['overflowing shape', file(entry({ shape: [2 ** 40, 2 ** 40] }), new Uint8Array(4)), 'an impossible shape'],

@@ -16,5 +16,13 @@ export function parseYaml(text: string, { characters, milliseconds }: YamlLimits
   if (text.length > characters) {
     throw new Error(`it has ${text.length} characters, more than such a file ever holds (${characters})`);
   }
-  return withinTime(milliseconds, 'reading it', () => parse(text) as unknown);
+  return withinTime(milliseconds, 'reading it', () => {
+    try {
+      return parse(text, { logLevel: 'error' }) as unknown;
+    } catch (error) {
+      if (/call stack/.test(String(error))) throw new Error('it is nested too deeply', { cause: error });
+      // The parser's own error, or what some texts make it stumble over.
+      throw new Error(`it is no YAML: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    }
+  });
 }

@@ -6,6 +6,7 @@
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { Document } from '../documents.ts';
+import { excerptOf } from '../excerpt.ts';
 import { type ByteFile, readChunks } from './bytes.ts';
 import { fileDocument, gatherShards, type SourceFile } from './source.ts';
 
@@ -144,8 +145,7 @@ export function asText(value: unknown, what: string): string {
     return '';
   }
   if (typeof value !== 'string') {
-    const written = JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? String(part) : part));
-    throw new Error(`${what} holds ${excerpt(written)}, expected text. Name a field or column of text.`);
+    throw new Error(`${what} holds ${excerptOf(value)}, expected text. Name a field or column of text.`);
   }
   return value;
 }

@@ -4,6 +4,8 @@
  * word. test/exact-parts.test.ts holds each part to the Rust library.
  */
 
+import { excerptOf } from '../excerpt.ts';
+
 type Part = Readonly<Record<string, unknown>>;
 
 /** Thrown for a part whose ids would be others. */
@@ -88,6 +90,7 @@ function normalizerOf(part: unknown, place: string): unknown {
       // Of nothing, nothing.
       return replaced(String.raw`\A[\s\S]`, `${literal(String(part['prepend']))}$&`);
     case 'Replace':
+      if (!isPattern(part['pattern'])) throw inexact(`${place}.pattern`, part['pattern']);
       return { ...part, content: literal(String(part['content'] ?? '')) };
     case 'BertNormalizer':
       return sequence('normalizers', bertNormalizers(part));
@@ -187,6 +190,7 @@ function metaspace(part: Part, place: string, isFirstKnown: boolean): unknown {
 
 function splitOf(part: Part, place: string): unknown {
   const { behavior, invert, pattern } = part;
+  if (!isPattern(pattern)) throw inexact(`${place}.pattern`, pattern);
   const isWhole = behavior === 'Isolated' || behavior === 'Removed';
   if (invert === true ? behavior === 'Removed' : isWhole) return part;
   const delimiter = isPart(pattern) ? pattern['String'] : undefined;
@@ -227,13 +231,17 @@ function partsOf(list: unknown, place: string): [place: string, part: Part][] {
   );
 }
 
+function isPattern(value: unknown): boolean {
+  return isPart(value) && [value['String'], value['Regex']].filter((text) => typeof text === 'string').length === 1;
+}
+
 function isPart(value: unknown): value is Part {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function inexact(field: string, value: unknown): InexactTokenizer {
   return new InexactTokenizer(
-    `${field} is ${JSON.stringify(value)}, of which @huggingface/tokenizers would give other ids than the library that made the file; ` +
+    `${field} is ${excerptOf(value)}, of which @huggingface/tokenizers would give other ids than the library that made the file; ` +
       'use a tokenizer without it',
   );
 }

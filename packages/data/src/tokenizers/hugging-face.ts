@@ -55,9 +55,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
       );
     }
     const encode = (): readonly number[] => this.#implementation.encode(text, { add_special_tokens: false }).ids;
-    return Int32Array.from(
-      withinTime(LIMIT + LIMIT_A_TOKEN * text.length, 'tokenizer.json: encoding a text by its patterns', encode),
-    );
+    return Int32Array.from(bounded(text.length, 'encoding a text by its patterns', encode));
   }
 
   decode(ids: ArrayLike<number>): string {
@@ -69,10 +67,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
     });
     const options = { skip_special_tokens: false, clean_up_tokenization_spaces: false };
     if (known.length === 0) return '';
-    const limit = LIMIT + LIMIT_A_TOKEN * known.length;
-    return withinTime(limit, 'tokenizer.json: decoding by its patterns', () =>
-      this.#implementation.decode(known, options),
-    );
+    return bounded(known.length, 'decoding by its patterns', () => this.#implementation.decode(known, options));
   }
 
   toJson(): string {
@@ -86,4 +81,15 @@ function idsOf(file: unknown): unknown[] {
   const { vocab } = (model ?? {}) as Readonly<Record<string, unknown>>;
   const named: unknown[] = Array.isArray(vocab) ? Array.from(vocab.keys()) : Object.values(vocab ?? {});
   return [...named, ...(Array.isArray(added) ? added.map((token: { readonly id?: unknown } | null) => token?.id) : [])];
+}
+
+/** Runs the implementation on so many characters or ids; what it stumbles over is told as a fault of the file. */
+function bounded<Result>(tokens: number, what: string, work: () => Result): Result {
+  return withinTime(LIMIT + LIMIT_A_TOKEN * tokens, `tokenizer.json: ${what}`, () => {
+    try {
+      return work();
+    } catch (cause) {
+      throw new Error(`tokenizer.json: ${what} failed (${String(cause)}); the file is damaged`, { cause });
+    }
+  });
 }

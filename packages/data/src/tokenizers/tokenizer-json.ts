@@ -5,6 +5,7 @@
  */
 
 import type { BpeModel } from './bpe.ts';
+import { excerptOf } from '../excerpt.ts';
 import { QWEN2_PATTERN, type WordRule } from './byte-level.ts';
 
 /** Thrown for a file that is not byte-level BPE as it is read here. */
@@ -194,12 +195,4 @@ function wrong(field: string, value: unknown, expected: string): UnsupportedToke
     `tokenizer.json: ${field} is ${got}, expected ${expected}. Only byte-level BPE as GPT-2 or Qwen has it is read here; ` +
       'read other tokenizers with the @huggingface/tokenizers package.',
   );
-}
-
-function excerptOf(value: unknown): string {
-  try {
-    return (JSON.stringify(value) ?? 'nothing').slice(0, 80);
-  } catch {
-    return 'something nested too deeply to be shown';
-  }
 }
