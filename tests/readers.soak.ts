@@ -1,4 +1,4 @@
-/** Readers of what may come from strangers, given inputs near those that they expect for as long as asked (`pnpm soak`). */
+/** Readers of what may come from strangers, on inputs near what they expect, for as long as asked (`pnpm soak`). */
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

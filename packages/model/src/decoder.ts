@@ -296,8 +296,8 @@ export class Decoder {
 }
 
 /**
- * A decoder with fresh weights: N(0, initializer_range), norms 1, each parameter from a stream of its own named by the seed and the
- * parameter.
+ * A decoder with fresh weights: N(0, initializer_range), norms 1, each parameter from a stream of its own named by the
+ * seed and the parameter.
  */
 export function createDecoder(device: Device, config: DecoderConfig, { seed }: { readonly seed: number }): Decoder {
   return new Decoder(config, device, freshTensors(device, decoderParameters(planDecoder(config)), seed));

@@ -4,7 +4,7 @@
  * SHA-256 sums tell later damage. Contents pass in pieces, so that neither writing nor checking holds a file in memory.
  */
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { makeFolder, readText } from '@lpr/guard';
 import { prettifyError, z } from 'zod';
 import { type FileContent, hasCode, sha256, sha256OfFile, syncFolder, writeSynced } from './files.ts';
@@ -135,6 +135,8 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
   if (sums['state'] !== sha256(JSON.stringify(state))) throw fail(`${STATE_FILE} does not match its own checksum`);
   const files = Object.keys(sums).filter((name) => name !== 'state');
   for (const name of files) {
+    if (basename(name) !== name)
+      throw fail(`${STATE_FILE} names ${JSON.stringify(name)}, which is no file of the folder`);
     const { sum, bytes } = await read(name, sha256OfFile);
     if (sum !== sums[name]) throw fail(`${name} (${bytes} bytes) does not match its checksum`);
   }

@@ -1,6 +1,6 @@
 /** Run folders from strangers: whatever lies in the place of a file costs that file, by its name, and no time. */
 import { execFileSync } from 'node:child_process';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { newestCheckpoint, saveCheckpoint } from '../src/checkpoint.ts';
@@ -32,7 +32,9 @@ describe('YAML', () => {
     const { metrics, problems } = await readRun(folder());
     expect(metrics.value).toHaveLength(1);
     expect(problems).toEqual([
-      expect.stringMatching(/^config\.yaml: .*(more than such a file ever holds|stopped after 2|alias|nested too deeply)/s),
+      expect.stringMatching(
+        /^config\.yaml: .*(more than such a file ever holds|stopped after 2|alias|nested too deeply)/s,
+      ),
     ]);
   });
 
@@ -70,6 +72,17 @@ describe('JSON', () => {
     await writeFile(join(folder(), 'comparison.yaml'), text);
     await expect(readComparison(folder())).rejects.toThrow(/comparison\.yaml (is damaged|cannot be read)/);
   });
+});
+
+it('a checkpoint names no file outside of its folder', async () => {
+  const root = join(folder(), 'checkpoints');
+  const state = { format: 'lpr-checkpoint/1', step: 3, tokens: 3, window: { tokens: 0, counts: [] } } as const;
+  const step = await saveCheckpoint(root, state, new Map([['model', 'weights']]), 1);
+  const file = join(step, 'state.json');
+  const { sha256, ...rest } = JSON.parse(await readFile(file, 'utf8')) as { sha256: Record<string, string> };
+  await writeFile(join(root, 'outside'), 'weights');
+  await writeFile(file, JSON.stringify({ ...rest, sha256: { ...sha256, '../outside': sha256['model'] } }));
+  await expect(newestCheckpoint(root, () => {})).rejects.toThrow('names "../outside", which is no file of the folder');
 });
 
 describe.skipIf(process.platform === 'win32')('a pipe in the place of a file', () => {

@@ -1,7 +1,7 @@
 /**
- * What `@huggingface/tokenizers` computes otherwise than the Rust library, which makes every `tokenizer.json`: such parts
- * of a file are put in terms of parts that both compute alike, or refused by name. Never are other ids given without a
- * word. test/exact-parts.test.ts holds each part to the Rust library.
+ * What `@huggingface/tokenizers` computes otherwise than the Rust library, which makes every `tokenizer.json`: such
+ * parts of a file are put in terms of parts that both compute alike, or refused by name. Never are other ids given
+ * without a word. test/exact-parts.test.ts holds each part to the Rust library.
  */
 
 import { excerptOf } from '../excerpt.ts';

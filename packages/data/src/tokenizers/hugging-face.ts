@@ -44,8 +44,8 @@ export class HuggingFaceTokenizer implements Tokenizer {
   }
 
   /**
-   * @throws Error where a token takes the white space beside it and the text has a kind of it that is none in JavaScript,
-   *   or one that is none elsewhere: the ids would be others; or when it takes too long
+   * @throws Error when it takes too long, or where a token takes the white space beside it and the text has a kind of
+   *   it that JavaScript and Rust do not share: the ids would be others
    */
   encode(text: string): Int32Array {
     const strip = this.#strips.find((token) => text.includes(token));
