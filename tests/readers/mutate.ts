@@ -68,7 +68,7 @@ const VALUES: readonly (() => unknown)[] = [
     'NaN',
   ],
 ]
-  .map((value) => () => value as unknown)
+  .map((value) => (): unknown => value)
   .concat([
     () => [],
     () => ({}),

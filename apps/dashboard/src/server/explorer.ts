@@ -74,7 +74,7 @@ export class RouterExplorer {
       throw new ExploreError(messageOf(error));
     });
     const { decoder, tokenizer } = await this.#load(checkpoint);
-    const all = tokenizer.encode(text);
+    const all = encoded(tokenizer, text);
     const ids = all.subarray(0, decoder.plan.positions);
     const device = decoder.device;
     return await scope(
@@ -135,6 +135,14 @@ export class RouterExplorer {
   /** A real path as one below the served folder. */
   #below(path: string): string {
     return path.slice(this.#served.root.length + 1).replaceAll('\\', '/');
+  }
+}
+
+function encoded(tokenizer: Tokenizer, text: string): Int32Array {
+  try {
+    return tokenizer.encode(text);
+  } catch (error) {
+    throw new ExploreError(`The text cannot be turned into tokens: ${messageOf(error)}`);
   }
 }
 

@@ -234,12 +234,15 @@ function mergePair(
   return grown;
 }
 
+/** A number says which two tokens a pair is of, so it must be exact. */
+const MOST_TOKENS = 2 ** 26;
+
 function checkOptions(vocabularySize: number, specialTokens: readonly string[], minFrequency: number): void {
   const least = 256 + specialTokens.length;
-  if (!Number.isInteger(vocabularySize) || vocabularySize < least) {
+  if (!Number.isInteger(vocabularySize) || vocabularySize < least || vocabularySize > MOST_TOKENS) {
     throw new RangeError(
       `trainBpe: vocabularySize must be an integer of at least ${least} (256 bytes and ${specialTokens.length} special ` +
-        `tokens), got ${vocabularySize}.`,
+        `tokens) and at most ${MOST_TOKENS}, got ${vocabularySize}.`,
     );
   }
   if (!Number.isInteger(minFrequency) || minFrequency < 1) {

@@ -88,10 +88,10 @@ function normalizerOf(part: unknown, place: string): unknown {
       ]);
     case 'Prepend':
       // Of nothing, nothing.
-      return replaced(String.raw`\A[\s\S]`, `${literal(String(part['prepend']))}$&`);
+      return replaced(String.raw`\A[\s\S]`, `${literal(part['prepend'], `${place}.prepend`)}$&`);
     case 'Replace':
       if (!isPattern(part['pattern'])) throw inexact(`${place}.pattern`, part['pattern']);
-      return { ...part, content: literal(String(part['content'] ?? '')) };
+      return { ...part, content: literal(part['content'], `${place}.content`) };
     case 'BertNormalizer':
       return sequence('normalizers', bertNormalizers(part));
     case 'Precompiled':
@@ -127,7 +127,8 @@ function replaced(pattern: string, content: string): Part {
 }
 
 /** A text for `String.replaceAll`, which reads $ otherwise. */
-function literal(content: string): string {
+function literal(content: unknown, place: string): string {
+  if (typeof content !== 'string') throw inexact(place, content);
   return content.replaceAll('$', '$$$$');
 }
 
