@@ -123,7 +123,7 @@ describe('trainBpe', () => {
 
   it('says which option is wrong', () => {
     expect(() => trainBpe([], { vocabularySize: 256 })).toThrow(
-      /at least 257 \(256 bytes and 1 special tokens\), got 256/,
+      /at least 257 \(256 bytes and 1 special tokens\) and at most 67108864, got 256/,
     );
     expect(() => trainBpe([], { vocabularySize: 300, minFrequency: 0 })).toThrow(/minFrequency must be .* got 0/);
     expect(() => trainBpe([], { vocabularySize: 300, specialTokens: ['<s>', '<s>'] })).toThrow(

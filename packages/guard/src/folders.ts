@@ -15,9 +15,9 @@ export async function makeFolder(path: string): Promise<void> {
     if (await isFolder(path)) return;
     const above = dirname(path);
     const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    if (!isMissing || (await isFolder(above)) || above === path) throw error;
+    if (!isMissing || above === path) throw error;
     await makeFolder(above);
-    // Another process may have made it by now.
+    // Once more and not again; another process may have made it by now.
     await mkdir(path).catch(async (again: unknown) => {
       if (!(await isFolder(path))) throw again;
     });

@@ -14,6 +14,10 @@ describe('makeFolder', () => {
   it('makes those above it too, also when several want it at once, and leaves what is there', async () => {
     const path = join(folder(), 'a', 'b', 'c');
     await Promise.all(Array.from({ length: 8 }, () => makeFolder(path)));
+    for (let round = 0; round < 20; round++) {
+      const each = Array.from({ length: 16 }, (_, i) => join(folder(), `round-${round}`, `own-${i}`));
+      await Promise.all(each.map((own) => makeFolder(own)));
+    }
     await writeFile(join(path, 'file'), '');
     await makeFolder(path);
     expect(await readdir(path)).toEqual(['file']);
