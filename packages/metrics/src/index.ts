@@ -16,6 +16,7 @@ export {
 } from './balance-measures.ts';
 export * from './bootstrap.ts';
 export * from './counts.ts';
+export * from './expert-similarity.ts';
 export * from './health.ts';
 export * from './held-out-blocks.ts';
 export * from './loads.ts';
@@ -24,9 +25,25 @@ export * from './placement.ts';
 export * from './principal-components.ts';
 export * from './rank-correlation.ts';
 export * from './references.ts';
+export { normalMargin, selectionMargin } from './router-decisions.ts';
+export { independentOverlap } from './routing-stability.ts';
 export * from './specialisation.ts';
 export * from './statistics.ts';
+export * from './token-groups.ts';
 export * from './trace-file.ts';
-export * from './trace-measures.ts';
+export {
+  coActivation,
+  type CoActivation,
+  compareTraces,
+  expertsOf,
+  type ExpertTokenCounts,
+  expertTokenCounts,
+  type LayerDifference,
+  saturation,
+  traceGateMass,
+  traceLoads,
+  vocabularySpecialisation,
+  type VocabularySpecialisationOptions,
+} from './trace-measures.ts';
 export { replayTrace, type RoutingTrace, type TracedBatch, TraceRecorder } from './traces.ts';
 export * from './uniformity.ts';

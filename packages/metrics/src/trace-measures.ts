@@ -23,13 +23,6 @@ export function traceGateMass(trace: RoutingTrace, layer: number): Float64Array 
   return mass;
 }
 
-/** Joint counts of experts and domains, `[M][domains]`, as `mutualInformation` takes them. */
-export function expertDomainCounts(trace: RoutingTrace, layer: number): Float64Array[] {
-  const joint = table(trace.experts, trace.domains.length);
-  eachChoice(trace, layer, (expert, token) => joint[expert]![trace.domainOf[token]!]!++);
-  return joint;
-}
-
 /** Joint counts of experts and vocabulary. */
 export interface ExpertTokenCounts {
   /** The token ids that occur, ascending; V of them. */
@@ -70,18 +63,6 @@ export function coActivation(trace: RoutingTrace, layer: number): CoActivation {
     for (const i of chosen) for (const j of chosen) counts[i]![j]!++;
   });
   return { counts, conditional: counts.map((row, i) => row.map((count) => count / row[i]!)) };
-}
-
-/**
- * Domain specialisation, `[domains][M]`: `count(i, D) / count(D)`, the share of domain D's tokens that go to expert i
- * (OLMoE, arXiv 2409.02060, section 5). From 0 to 1; to be read against k / M, what an expert gets of every domain when
- * domains do not matter. `NaN` for a domain without tokens.
- */
-export function domainSpecialisation(trace: RoutingTrace, layer: number): Float64Array[] {
-  const tokens = new Float64Array(trace.domains.length);
-  for (const domain of trace.domainOf) tokens[domain]!++;
-  const joint = expertDomainCounts(trace, layer);
-  return trace.domains.map((_, domain) => Float64Array.from(joint, (row) => row[domain]! / tokens[domain]!));
 }
 
 /** Settings of `vocabularySpecialisation`. */
@@ -160,7 +141,8 @@ export function compareTraces(a: RoutingTrace, b: RoutingTrace): LayerDifference
   });
 }
 
-function checkSameTokens(a: RoutingTrace, b: RoutingTrace): void {
+/** Throws a RangeError unless two traces are of the same tokens, layers and experts. */
+export function checkSameTokens(a: RoutingTrace, b: RoutingTrace): void {
   for (const extent of ['layers', 'experts', 'tokens'] as const) {
     if (a[extent] !== b[extent]) {
       throw new RangeError(`the traces cannot be compared: one has ${a[extent]} ${extent}, the other ${b[extent]}`);
@@ -174,7 +156,8 @@ function checkSameTokens(a: RoutingTrace, b: RoutingTrace): void {
   }
 }
 
-function table(rows: number, columns: number): Float64Array[] {
+/** A table of zeros. */
+export function table(rows: number, columns: number): Float64Array[] {
   return Array.from({ length: rows }, () => new Float64Array(columns));
 }
 
@@ -201,6 +184,7 @@ function eachToken(trace: RoutingTrace, layer: number, visit: (experts: number[]
   for (let token = 0; token < trace.tokens; token++) visit(expertsOf(trace, layer, token), token);
 }
 
-function eachChoice(trace: RoutingTrace, layer: number, visit: (expert: number, token: number) => void): void {
+/** Visits every expert of every token of a layer. */
+export function eachChoice(trace: RoutingTrace, layer: number, visit: (expert: number, token: number) => void): void {
   eachToken(trace, layer, (experts, token) => experts.forEach((expert) => visit(expert, token)));
 }

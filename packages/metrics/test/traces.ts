@@ -1,6 +1,42 @@
 /** Traces for property tests. */
 import * as fc from 'fast-check';
 import type { RoutingTrace } from '../src/index.ts';
+import { Random } from '../src/random.ts';
+
+/** What `drawnTrace` draws. */
+interface DrawnTrace {
+  readonly tokens: number;
+  readonly experts?: number;
+  readonly topK?: number;
+  /** Whether experts with low numbers are chosen more often. */
+  readonly uneven?: boolean;
+}
+
+/** A trace of one layer and one domain whose tokens go to experts at random, all slots filled. */
+export function drawnTrace(seed: number, { tokens, experts = 4, topK = 1, uneven = false }: DrawnTrace): RoutingTrace {
+  const random = new Random(seed);
+  const rows = Array.from({ length: tokens }, () => {
+    const scored = Array.from({ length: experts }, (_, expert) => ({
+      expert,
+      score: random.uniform() / (uneven ? 1 + expert : 1),
+    }));
+    return scored
+      .toSorted((a, b) => b.score - a.score)
+      .slice(0, topK)
+      .map(({ expert }) => expert);
+  });
+  return {
+    layers: 1,
+    experts,
+    slots: topK,
+    tokens,
+    tokenIds: Int32Array.from(rows, () => random.below(20)),
+    domains: ['text'],
+    domainOf: new Uint16Array(tokens),
+    chosen: Uint16Array.from(rows.flat()),
+    weights: new Float32Array(tokens * topK).fill(1 / topK),
+  };
+}
 
 /** Small traces of several domains, some slots empty. */
 export const someTrace: fc.Arbitrary<RoutingTrace> = fc
