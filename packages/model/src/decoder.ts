@@ -84,9 +84,14 @@ export class Decoder {
     this.buffers = named(false);
   }
 
+  /** The mixtures of the layers with experts. */
+  get mixtures(): readonly MoeLayer[] {
+    return this.#layers.flatMap(({ feedForward }) => (feedForward instanceof MoeLayer ? [feedForward] : []));
+  }
+
   /** The routers of the layers with experts. */
   get routers(): readonly Router[] {
-    return this.#layers.flatMap(({ feedForward }) => (feedForward instanceof MoeLayer ? [feedForward.router] : []));
+    return this.mixtures.map(({ router }) => router);
   }
 
   /** Losses and routings of a batch. Call it inside a scope: `backward` and what is returned live until that ends. */

@@ -23,7 +23,7 @@ export interface DecoderContext {
   readonly part?: DecoderPart;
   /**
    * Told of activations as they are computed, by the names of what made them: "model.layers.3.self_attn",
-   * "model.layers.3.mlp.gate", "model.norm".
+   * "model.layers.3.mlp.gate", "model.norm"; what experts read is "model.layers.3.mlp.experts.input".
    */
   readonly observe?: Observer;
   /** In evaluation: recorded choices for each layer with experts, which are followed in place of the routers' own. */

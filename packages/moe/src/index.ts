@@ -18,6 +18,7 @@ export {
 } from './method.ts';
 export { type BatchPart, mergeStatistics, type RoutingStatistics, statisticsOf } from './statistics.ts';
 export { drawNoise, selectionOf } from './router.ts';
+export { FAR } from './selection.ts';
 export type {
   BalanceStatistics,
   LossTerm,

@@ -1,7 +1,7 @@
 /** The Mixture-of-Experts layer: a router and its experts. */
-import { add, multiply, type Tensor } from '@lpr/tensor';
+import { add, cast, full, multiply, ones, type Tensor } from '@lpr/tensor';
 import { labelled } from '@lpr/tensor/nn';
-import { partialChoices } from './choices.ts';
+import { fullChoices, partialChoices } from './choices.ts';
 import { expertsOver, type RunExperts } from './experts.ts';
 import type { RouteContext, Router, Routing } from './router.ts';
 
@@ -34,6 +34,17 @@ export class MoeLayer {
       return passThrough === undefined ? mixed : add(mixed, multiply(x, passThrough));
     });
     return { output, routing };
+  }
+
+  /** What one expert makes of tokens `[tokens, hidden]`, as experts read them, whichever they chose; unweighted. */
+  outputOf(expert: number, input: Tensor): Tensor {
+    const { experts: count, kind } = this.router;
+    if (!Number.isInteger(expert) || expert < 0 || expert >= count) {
+      throw new RangeError(`${kind} router: there is no expert ${expert}; there are ${count}, counted from 0`);
+    }
+    const slots = [input.shape[0]!, 1];
+    const { plan } = fullChoices(cast(full(input.device, slots, expert), 'i32'), count);
+    return this.#runExperts(input, ones(input.device, slots), plan);
   }
 
   /** Recorded choices in place of the router's; its scores and details stay. */

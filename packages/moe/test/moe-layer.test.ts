@@ -63,6 +63,36 @@ describe('runExperts', () => {
   });
 });
 
+describe('an expert of a layer by itself', () => {
+  it.each([null, 3])('makes of every token what the layer adds up of it; latent width %s', async (latentDim) => {
+    const router = makeRouter({ kind: 'topKSoftmax', renormalize: true }, shape);
+    const weights = createParameters(device, expertParameters({ hidden, experts, width, latentDim }), key);
+    const layer = new MoeLayer(router, weights);
+    await scope(device, async () => {
+      const x = randomNormal(device, [tokens, hidden], key, 40);
+      const { output, routing } = layer.forward(x, { training: false });
+      const [whole, chosen, shares] = await Promise.all([output, routing.experts, routing.weights].map(toMatrix));
+      const own = await Promise.all([0, 1, 2, 3].map((e) => toMatrix(layer.outputOf(e, x))));
+      whole!.forEach((row, t) => {
+        row.forEach((value, i) => {
+          expect(value).toBeCloseTo(
+            dot(
+              shares![t]!,
+              chosen![t]!.map((e) => own[e]![t]![i]!),
+            ),
+            5,
+          );
+        });
+      });
+      for (const wrong of [4, -1, 0.5]) {
+        expect(() => layer.outputOf(wrong, x)).toThrow(`there is no expert ${wrong}; there are 4, counted from 0`);
+      }
+    });
+    router.parameters.forEach((parameter) => parameter.dispose());
+    weights.forEach((tensor) => tensor.dispose());
+  });
+});
+
 describe('topKSoftmax', () => {
   it.each([true, false])('chooses the most probable experts; renormalize: %s', async (renormalize) => {
     const router = makeRouter({ kind: 'topKSoftmax', renormalize }, shape);

@@ -44,6 +44,17 @@ export const evaluationLineSchema = z.strictObject({
   mutualInformationBias: measureSchema,
   /** Left out in runs of earlier versions. */
   usage: usageSchema.optional(),
+  /**
+   * How decided the router of each layer is, over the batches that routing traces are of: entropy of its scores over
+   * the largest there is, margin of its choices in standard deviations of a token's scores, and the margin that
+   * unrelated scores have; null for a router whose experts are not those of the largest scores. Left out where no
+   * routing is kept.
+   */
+  decisions: z
+    .array(
+      z.strictObject({ entropy: measureSchema, margin: measureSchema, independentMargin: measureSchema }).nullable(),
+    )
+    .optional(),
   /** Exact loads `[layers][experts]`: token-expert pairs that each expert got. */
   counts: z
     .array(z.array(countSchema).min(1))
@@ -52,6 +63,25 @@ export const evaluationLineSchema = z.strictObject({
 
 /** One line of `evaluations.jsonl`. */
 export type EvaluationLine = ReadonlyDeep<z.infer<typeof evaluationLineSchema>>;
+
+/** How decided routers are, the mean over the layers of which it is known. */
+export interface MeanDecisions {
+  readonly entropy: number;
+  /** null where tokens go to all experts. */
+  readonly margin: number | null;
+  readonly independentMargin: number | null;
+}
+
+/** null where it is known of no layer. */
+export function decisionsOverLayers({ decisions = [] }: Pick<EvaluationLine, 'decisions'>): MeanDecisions | null {
+  const known = decisions.flatMap((layer) => layer ?? []);
+  const mean = (key: keyof MeanDecisions): number | null => {
+    const values = known.flatMap((layer) => layer[key] ?? []);
+    return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
+  };
+  const entropy = mean('entropy');
+  return entropy === null ? null : { entropy, margin: mean('margin'), independentMargin: mean('independentMargin') };
+}
 
 /** The evaluation of the finished model; undefined while a run is not finished. */
 export function finalEvaluation(evaluations: readonly EvaluationLine[]): EvaluationLine | undefined {

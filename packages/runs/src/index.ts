@@ -8,7 +8,14 @@ export * from './checkpoint.ts';
 export * from './comparison.ts';
 export { readConfig } from './config.ts';
 export { describeEnvironment, type Environment } from './environment.ts';
-export { type EvaluationLine, finalEvaluation, type Usage, usageSchema } from './evaluation-line.ts';
+export {
+  decisionsOverLayers,
+  type EvaluationLine,
+  finalEvaluation,
+  type MeanDecisions,
+  type Usage,
+  usageSchema,
+} from './evaluation-line.ts';
 export { factsOf, leavesOf, type RunFacts, settingTexts } from './facts.ts';
 export { type FileContent, hasCode, writeWhole } from './files.ts';
 export { makeEmptyFolder, writeFolder } from './folders.ts';
@@ -19,10 +26,12 @@ export { loggedStep, RunLogs } from './logs.ts';
 export { type MetricsLine, overallTokensPerSecond, type PartNorms, seriesOf, timeShares } from './metrics-line.ts';
 export { MetricsSeries, type SeriesFile } from './metrics-series.ts';
 export * from './names.ts';
+export { measured } from './plain.ts';
 export { filesIn, messageOf, type Part, type RunFiles } from './run-files.ts';
 export { RunFolder } from './run-folder.ts';
 export { RunFollower } from './run-follower.ts';
 export { findRuns, type FindOptions, readEvaluations, readMetrics, readRun, readRuns, type Run } from './run.ts';
 export type { Series } from './series.ts';
+export * from './similarity.ts';
 export * from './traces.ts';
 export { parseYaml } from './yaml.ts';

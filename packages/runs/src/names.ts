@@ -19,7 +19,12 @@ export const RUN_FILES = {
 } as const;
 
 /** The folders of a run that hold something of each of several steps. */
-export const RUN_FOLDERS = { checkpoints: 'checkpoints', traces: 'traces', latents: 'latents' } as const;
+export const RUN_FOLDERS = {
+  checkpoints: 'checkpoints',
+  traces: 'traces',
+  latents: 'latents',
+  similarity: 'similarity',
+} as const;
 
 /** The files of a comparison, beside the folders of its runs. */
 export const COMPARISON_FILES = { comparison: 'comparison.yaml', summary: 'summary.json' } as const;
@@ -45,6 +50,11 @@ export function traceFile(step: number): string {
 /** Below the run's folder: the latents of held-out tokens at a step. */
 export function latentsFile(step: number): string {
   return `${RUN_FOLDERS.latents}/${stepName(step)}.safetensors`;
+}
+
+/** Below the run's folder: how alike the experts are at a step. */
+export function similarityFile(step: number): string {
+  return `${RUN_FOLDERS.similarity}/${stepName(step)}.safetensors`;
 }
 
 /** Below the run's folder: a checkpoint. */

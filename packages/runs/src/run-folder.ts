@@ -8,6 +8,7 @@
  *   @lpr/metrics, loads.ts); `events.out.tfevents.run`: for TensorBoard. All appended, see logs.ts
  * - `held-out-blocks.json`: the final evaluation in blocks of its text, see blocks.ts
  * - `traces/step-000123.trace`, `latents/step-000123.safetensors`: how held-out tokens were routed, see traces.ts
+ * - `similarity/step-000123.safetensors`: how alike the experts are, where it was measured, see similarity.ts
  * - `checkpoints/step-000123/`: see checkpoint.ts
  * - `tokenizer.json`, `tokenizer_config.json`: for what reads the checkpoints, as Hugging Face names them
  * - `lock`: while a process works on it
@@ -23,7 +24,7 @@ import { writeWhole } from './files.ts';
 import { makeEmptyFolder } from './folders.ts';
 import { lockFolder } from './lock.ts';
 import { RunLogs } from './logs.ts';
-import { latentsFile, RUN_FILES, RUN_FOLDERS, traceFile } from './names.ts';
+import { latentsFile, RUN_FILES, RUN_FOLDERS, similarityFile, traceFile } from './names.ts';
 
 export class RunFolder {
   readonly path: string;
@@ -90,6 +91,11 @@ export class RunFolder {
   /** Writes the latents of held-out tokens at a step. @param content a file of safetensors, named as in traces.ts */
   async writeLatents(step: number, content: Uint8Array): Promise<void> {
     await this.#writeBelow(latentsFile(step), content);
+  }
+
+  /** Writes how alike the experts are at a step. @param content a file of safetensors, as in similarity.ts */
+  async writeSimilarity(step: number, content: Uint8Array): Promise<void> {
+    await this.#writeBelow(similarityFile(step), content);
   }
 
   async #writeBelow(file: string, content: Uint8Array): Promise<void> {

@@ -1,7 +1,7 @@
 /** What TensorBoard shows of a run: the numbers of its logs under tags by group. */
 import type { Counts } from '@lpr/metrics';
 import type { Balance } from './balance.ts';
-import type { EvaluationLine } from './evaluation-line.ts';
+import { type EvaluationLine, decisionsOverLayers } from './evaluation-line.ts';
 import { type MetricsLine, weightedSum } from './metrics-line.ts';
 import type { Summary } from './tensorboard/events.ts';
 import { loadPicture } from './tensorboard/png.ts';
@@ -46,6 +46,7 @@ export function evaluationSummaries(line: EvaluationLine): Summary[] {
   const { loss, perplexity, mutualInformation, balance } = line;
   return [
     ...scalars(EVALUATION_GROUP, [...Object.entries({ loss, perplexity, mutualInformation }), ...domains]),
+    ...scalars(`${EVALUATION_GROUP}/decisions`, Object.entries({ ...decisionsOverLayers(line) })),
     ...balanceScalars(`${EVALUATION_GROUP}/balance`, balance),
   ];
 }

@@ -2,7 +2,7 @@
 import { layersReport } from '@lpr/metrics';
 import { describe, expect, it } from 'vitest';
 import { balanceOf } from '../src/balance.ts';
-import { evaluationLineSchema, finalEvaluation } from '../src/evaluation-line.ts';
+import { evaluationLineSchema, finalEvaluation, decisionsOverLayers } from '../src/evaluation-line.ts';
 import { factsOf, leavesOf } from '../src/facts.ts';
 import { JsonLines } from '../src/json-lines.ts';
 import { metricsLineSchema, overallTokensPerSecond, seriesOf, timeShares } from '../src/metrics-line.ts';
@@ -43,6 +43,20 @@ describe('balance', () => {
         { tag: 'evaluation/balance/novel', scalar: 7 },
       ]),
     );
+  });
+});
+
+describe('decisions of routers', () => {
+  const layer = { entropy: 0.5, margin: 1, independentMargin: 2 };
+
+  it('are averaged over the layers of which they are known, and reach TensorBoard', () => {
+    const line = evaluationLine(3, { decisions: [layer, null, { ...layer, entropy: 0.75, margin: null }] });
+    expect(evaluationLineSchema.parse(JSON.parse(JSON.stringify(line)))).toEqual(line);
+    expect(decisionsOverLayers(line)).toEqual({ entropy: 0.625, margin: 1, independentMargin: 2 });
+    expect(evaluationSummaries(line)).toContainEqual({ tag: 'evaluation/decisions/entropy', scalar: 0.625 });
+    expect(decisionsOverLayers({ decisions: [null] })).toBeNull();
+    expect(decisionsOverLayers({})).toBeNull();
+    expect(evaluationSummaries(evaluationLine(3)).filter(({ tag }) => tag.includes('decisions'))).toEqual([]);
   });
 });
 

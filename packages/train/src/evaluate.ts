@@ -4,6 +4,7 @@ import { BlockRecorder, expertsPerToken, type HeldOutBlock } from '@lpr/metrics'
 import { countParameters, type Decoder, type DecoderOutput, predictFlops } from '@lpr/model';
 import type { Usage } from '@lpr/runs';
 import { scope } from '@lpr/tensor';
+import { DecisionReader, type RouterDecisions } from './decisions.ts';
 import { countLabels, readCounts, uploadBatch } from './trainer.ts';
 
 /** Mean cross entropy of some tokens. */
@@ -40,6 +41,8 @@ export interface RoutedBatch {
     readonly weights: Float32Array;
     /** `[tokens, D]`: what latent routers compare with their prototypes. */
     readonly latents: Float32Array | null;
+    /** Means over the tokens; null for a router whose experts are not those of the largest scores. */
+    readonly decisions: RouterDecisions | null;
   }[];
 }
 
@@ -48,6 +51,8 @@ export interface EvaluateOptions {
   readonly tokenCounts?: boolean;
   /** Told how the first tokens of each domain were routed: all batches until there are `tokens` of a domain. */
   readonly routed?: { readonly tokens: number; readonly onBatch: (batch: RoutedBatch) => void };
+  /** Told the loads `[layers][experts]` of each batch that counts, and of how many tokens they are. */
+  readonly onLoads?: (counts: readonly Int32Array[], tokens: number) => void;
   /** Told after each batch how many tokens are done. */
   readonly onProgress?: (tokens: number) => void;
 }
@@ -66,6 +71,7 @@ export async function evaluate(
   const sums = new EvaluationSums(decoder);
   const { routed } = options;
   const routedTokens = new Map<string, number>();
+  const decisions = new DecisionReader(decoder);
 
   const record = (batch: Batch) => {
     const domain = domainOf(batch);
@@ -83,7 +89,7 @@ export async function evaluate(
             readCounts(output.counts),
             readSlots(output),
             Promise.all(wantsExperts ? output.routings.map(({ experts }) => experts.data()) : []),
-            isRouted ? readRouted(output) : null,
+            isRouted ? readRouted(output, decisions) : null,
           ]),
         };
       },
@@ -96,6 +102,7 @@ export async function evaluate(
   const collect = async ({ batch, results }: ReturnType<typeof record>): Promise<void> => {
     const [loss, counts, slots, chosen, read] = await results;
     sums.add(batch, loss, counts, slots);
+    if (batch.weight !== 0) options.onLoads?.(counts, batch.inputIds.length);
     if (options.tokenCounts) sums.addChoices(batch, chosen as Int32Array[]);
     if (read !== null) {
       const layers = read.map((layer, i) => ({ ...layer, experts: chosen[i] as Int32Array }));
@@ -138,13 +145,19 @@ async function readSlots({ routings }: DecoderOutput): Promise<Slots> {
   return slots;
 }
 
-async function readRouted({
-  routings,
-}: DecoderOutput): Promise<{ readonly weights: Float32Array; readonly latents: Float32Array | null }[]> {
-  const reads = routings.map(async ({ weights, details }) => {
+async function readRouted(
+  { routings }: DecoderOutput,
+  reader: DecisionReader,
+): Promise<Omit<RoutedBatch['layers'][number], 'experts'>[]> {
+  const reads = routings.map(async (routing, i) => {
+    const { weights, details } = routing;
     // In evaluation the latent is the mean.
-    const [read, latents] = await Promise.all([weights.data(), details?.['mu']?.data() ?? null]);
-    return { weights: read as Float32Array, latents: latents as Float32Array | null };
+    const [read, latents, decisions] = await Promise.all([
+      weights.data(),
+      details?.['mu']?.data() ?? null,
+      reader.read(routing, i),
+    ]);
+    return { weights: read as Float32Array, latents: latents as Float32Array | null, decisions };
   });
   return await Promise.all(reads);
 }

@@ -2,7 +2,8 @@
 import type { Batch } from '@lpr/data';
 import { layersReport, mutualInformation, mutualInformationBias, TraceRecorder } from '@lpr/metrics';
 import { type Decoder, encodeSafetensors } from '@lpr/model';
-import { balanceOf, type EvaluationLine, latentName, type LatentPart, type RunFolder } from '@lpr/runs';
+import { balanceOf, type EvaluationLine, latentName, type LatentPart, measured, type RunFolder } from '@lpr/runs';
+import { meanDecisions } from './decisions.ts';
 import { type Evaluation, evaluate, type RoutedBatch } from './evaluate.ts';
 
 export interface EvaluationOptions {
@@ -53,7 +54,7 @@ export async function evaluateRun(
     }
   }
   if (at.final) await run.writeBlocks({ step: at.step, blocks: evaluation.blocks });
-  return lineOf(evaluation, at);
+  return { ...lineOf(evaluation, at), ...(routed.length > 0 && { decisions: decisionsOf(routed) }) };
 }
 
 /** Whether the last `patience` evaluations were all no better than the best before them. */
@@ -86,6 +87,24 @@ function lineOf(
   };
 }
 
+/** Of each layer. */
+function decisionsOf(routed: readonly RoutedBatch[]): EvaluationLine['decisions'] {
+  return routed[0]!.layers.map((_, layer) => {
+    const own = routed.map(({ tokenIds, layers }) => ({
+      tokens: tokenIds.length,
+      decisions: layers[layer]!.decisions,
+    }));
+    const mean = meanDecisions(own);
+    if (mean === null) return null;
+    const { entropy, margin, independentMargin } = mean;
+    return {
+      entropy: measured(entropy),
+      margin: measured(margin),
+      independentMargin: measured(independentMargin),
+    };
+  });
+}
+
 /** The first tokens of each domain: the last batch of a domain is cut. */
 function firstTokens(batches: readonly RoutedBatch[], tokens: number): RoutedBatch[] {
   const taken = new Map<string, number>();
@@ -98,10 +117,11 @@ function firstTokens(batches: readonly RoutedBatch[], tokens: number): RoutedBat
     return {
       domain: batch.domain,
       tokenIds: cut(batch.tokenIds),
-      layers: batch.layers.map(({ experts, weights, latents }) => ({
+      layers: batch.layers.map(({ experts, weights, latents, decisions }) => ({
         experts: cut(experts),
         weights: cut(weights),
         latents: latents === null ? null : cut(latents),
+        decisions,
       })),
     };
   });

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Batch, evaluationBatches } from '@lpr/data';
-import { BlockBootstrap, decodeLoads, decodeTrace, layersReport } from '@lpr/metrics';
+import { BlockBootstrap, decodeLoads, decodeTrace, layersReport, normalMargin } from '@lpr/metrics';
 import { type Decoder, decodeSafetensors, exportWeights, resetDecoder } from '@lpr/model';
 import { loadHuggingFace } from '@lpr/model/node';
 import { listCheckpoints, readBlocks, readEvaluations, readMetrics } from '@lpr/runs';
@@ -211,7 +211,14 @@ describe('evaluations of a run', () => {
       [12, true],
     ]);
     expect(result.evaluation).toEqual(lines.at(-1));
-    for (const { domains, loss, perplexity, evaluatedTokens, balance, counts, mutualInformation } of lines) {
+    for (const { domains, loss, perplexity, evaluatedTokens, balance, counts, mutualInformation, decisions } of lines) {
+      expect(decisions).toHaveLength(2);
+      for (const layer of decisions!) {
+        expect(layer!.entropy).toBeGreaterThan(0);
+        expect(layer!.entropy).toBeLessThanOrEqual(1);
+        expect(layer!.margin).toBeGreaterThan(0);
+        expect(layer!.independentMargin).toBeCloseTo(normalMargin(loads.experts, loads.topK), 12);
+      }
       expect(Object.keys(domains)).toEqual(['first', 'second']);
       expect((3 * domains['first']!.loss + domains['second']!.loss) / 4).toBeCloseTo(loss, 10);
       expect(perplexity).toBeCloseTo(Math.exp(loss), 10);

@@ -67,8 +67,10 @@ export class DecoderLayer {
     if (feedForward instanceof GatedMlp) {
       return { hidden: labelled(device, 'mlp', () => add(attended, feedForward.forward(x))), routing: null };
     }
-    const { output, routing } = feedForward.forward(this.#jittered(x, context), context);
+    const input = this.#jittered(x, context);
+    const { output, routing } = feedForward.forward(input, context);
     observe?.(`${this.#blockName}.gate`, routing.scores);
+    observe?.(`${this.#blockName}.experts.input`, routing.expertInput ?? input);
     const routed = labelled(device, 'experts', () => add(attended, output));
     const shared = this.#shared;
     if (shared === null) return { hidden: routed, routing };
