@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { placementTable } from '../src/tables.ts';
 
 it('says what uneven loads cost ranks and places, layer by layer and as mean', () => {
-  const { columns, rows } = placementTable([
+  const { columns, rows } = placementTable('held-out text', [
     [3, 1, 0, 0],
     [1, 1, 1, 1],
   ]);
@@ -31,5 +31,7 @@ it('says what uneven loads cost ranks and places, layer by layer and as mean', (
 });
 
 it('leaves out ranks that experts cannot be dealt out to', () => {
-  expect(placementTable([[1, 2, 3]]).columns.filter(({ title }) => title.endsWith('ranks'))).toEqual([]);
+  expect(placementTable('held-out text', [[1, 2, 3]]).columns.filter(({ title }) => title.endsWith('ranks'))).toEqual(
+    [],
+  );
 });

@@ -55,10 +55,12 @@ function addEval(program: Command): void {
 
 function addInspect(program: Command): void {
   const command = addDeviceOptions(program.command('inspect'))
-    .summary("look at a model's routers: how their prototypes lie, and their loads on a text")
+    .summary("look at a model's routers and experts: how prototypes lie, how alike experts are, loads on a text")
     .description(
       'Prints for each layer how many directions the prototypes (rows of the router) span and how alike they are, beside the least that is possible\n' +
-        '(Welch bound). Reads only the routers, so a model may be larger than memory; with --text it is loaded, and its loads on the text are shown.',
+        '(Welch bound). Reads only the routers, so a model may be larger than memory; with --text it is loaded, and its loads on the text are shown.\n' +
+        "With --similarity all experts are run on the same tokens (of the text, or of its run's held-out text): linear CKA of each pair, beside that of\n" +
+        'tokens paired at random. The folder of the run then keeps it, for dashboard render.',
     )
     .argument('<model>', MODEL)
     .addOption(
@@ -67,6 +69,12 @@ function addInspect(program: Command): void {
         'text file (UTF-8, .jsonl or .parquet) or glob to route; repeatable, each a domain of its own',
       ),
     )
+    .option(
+      '--similarity [n]',
+      'also how alike experts are, on so many tokens (256 unless a number is given)',
+      atLeast(2),
+    )
+    .option('--run <folder>', 'the run whose held-out text --similarity reads, for a model outside of it')
     .option('--tokens <n>', 'of the text, at most', atLeast(1), 16_384)
     .option('--batch-size <n>', 'sequences at once', atLeast(1), 8)
     .option('--tokenizer <file>', 'a tokenizer.json in place of the one that lies with the model')
@@ -78,6 +86,7 @@ function addInspect(program: Command): void {
   addExamples(command, [
     ['inspect Qwen3-30B-A3B', 'a folder from the Hugging Face hub'],
     ['inspect runs/train-1 --text book.txt', 'and where the tokens of a text go'],
+    ['inspect runs/train-1 --similarity', 'and how alike its experts are on held-out text'],
   ]);
 }
 

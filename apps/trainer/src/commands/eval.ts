@@ -4,15 +4,21 @@ import { dirname, join } from 'node:path';
 import { prepareTokens, type TokenStream } from '@lpr/data';
 import { checkText, RUN_FILES } from '@lpr/runs';
 import { UsageError, unknownName } from '../cli/errors.ts';
-import { evaluateInFull, evaluationReport, type ModelEvaluation } from '../run/evaluation-report.ts';
+import {
+  evaluateInFull,
+  type EvaluatedText,
+  evaluationReport,
+  type ModelEvaluation,
+} from '../run/evaluation-report.ts';
 import { findModel, loadModel, type ModelSource, tokenizerOf } from '../run/model-source.ts';
+import { stabilityOf } from '../run/routing-report.ts';
 import { createProgress, type Progress } from '../cli/progress.ts';
 import { evaluationText, loadTokens, warnOfScarce } from '../run/session.ts';
 import { readSettings } from '../settings/check.ts';
 import { textSources } from '../settings/resolve.ts';
 import { type DeviceOptions, withDevice } from './shared.ts';
 
-const SPLITS = ['held-out', 'training'] as const;
+const SPLITS: readonly EvaluatedText[] = ['held-out', 'training'];
 
 export interface EvalOptions extends DeviceOptions {
   readonly split: string;
@@ -38,14 +44,20 @@ export async function evaluateModel(path: string, options: EvalOptions): Promise
   const source = await findModel(path, options.tokenizer);
   const progress = createProgress(process.stderr, process.env);
   try {
-    const { streams, tokens, sequenceLength, text } = await textOf(path, source, options, progress);
+    const { streams, tokens, sequenceLength, text, run } = await textOf(path, source, options, progress);
+    const { folder: model, step } = source;
+    const isOwn = text === 'held-out' && options.run === undefined && options.domain.length === 0;
+    const stability = isOwn && run !== null && step !== null ? await stabilityOf(run, step) : null;
     return await withDevice(options, async (device) => {
       const decoder = await loadModel(device, source);
       const { batchSize } = options;
       const { batches, total, scarce } = evaluationText(streams, sequenceLength, { tokens, batchSize });
       warnOfScarce(scarce, progress);
       const onProgress = (done: number): void => progress.evaluation(path, done, total);
-      const evaluation = await evaluateInFull(decoder, batches(), { model: source.folder, text, onProgress });
+      const evaluation = await evaluateInFull(decoder, batches(), {
+        ...{ model, step, text, stability, onProgress },
+        sequence: sequenceLength,
+      });
       decoder.dispose();
       return evaluation;
     });
@@ -54,13 +66,15 @@ export async function evaluateModel(path: string, options: EvalOptions): Promise
   }
 }
 
-interface EvaluatedText {
+/** The tokens of a text. */
+interface ReadText {
   readonly streams: readonly TokenStream[];
   /** At most. */
   readonly tokens: number;
   readonly sequenceLength: number;
-  /** What it is, for the report. */
-  readonly text: string;
+  readonly text: EvaluatedText;
+  /** The run that it belongs to; null for one that was given. */
+  readonly run: string | null;
 }
 
 /** The text that options name: files, or that of the run which the model or the options belong to. */
@@ -69,8 +83,9 @@ export async function textOf(
   source: ModelSource,
   { split, domain, text, tokens, run: named }: Pick<EvalOptions, 'split' | 'domain' | 'text' | 'tokens' | 'run'>,
   progress: Progress,
-): Promise<EvaluatedText> {
-  if (!SPLITS.some((known) => known === split)) throw unknownName('split', split, SPLITS);
+): Promise<ReadText> {
+  const part = SPLITS.find((known) => known === split);
+  if (part === undefined) throw unknownName('split', split, SPLITS);
   if (text.length > 0) {
     const tokenizer = await tokenizerOf(source);
     const prepared = await prepareTokens({ sources: textSources(text), heldOutFraction: 0, seed: 0, tokenizer });
@@ -79,6 +94,7 @@ export async function textOf(
       tokens: tokens ?? Number.POSITIVE_INFINITY,
       sequenceLength: source.config.max_position_embeddings,
       text: 'given',
+      run: null,
     };
   }
   const places = named === undefined ? [path, dirname(dirname(source.folder))] : [named];
@@ -95,10 +111,11 @@ export async function textOf(
   const prepared = await loadTokens(settings, progress, tokenizer);
   await checkText(run, prepared);
   return {
-    streams: chosenDomains(split === 'training' ? prepared.training : prepared.heldOut, domain),
+    streams: chosenDomains(part === 'training' ? prepared.training : prepared.heldOut, domain),
     tokens: tokens ?? settings.evaluation.tokens,
     sequenceLength: settings.data.sequenceLength,
-    text: split,
+    text: part,
+    run,
   };
 }
 

@@ -1,4 +1,7 @@
-/** `pnpm trainer inspect`: how the prototypes of a model's routers lie, and, given a text, where its tokens go. */
+/**
+ * `pnpm trainer inspect`: how the prototypes of a model's routers lie; when asked, how alike its experts are; and, given
+ * a text, where its tokens go.
+ */
 import { biasRange, effectiveRank, type KeyReport, keyReport, squaredSingularValues } from '@lpr/metrics';
 import { planDecoder } from '@lpr/model';
 import { readWeights } from '@lpr/model/node';
@@ -8,9 +11,13 @@ import { UsageError } from '../cli/errors.ts';
 import { evaluationReport } from '../run/evaluation-report.ts';
 import { findModel, type ModelSource } from '../run/model-source.ts';
 import { type EvalOptions, evaluateModel } from './eval.ts';
+import { shown } from './shared.ts';
+import { similarityOf, similarityReport, similarityRows } from './similarity.ts';
 
 export interface InspectOptions extends Omit<EvalOptions, 'split' | 'domain'> {
   readonly tokens: number;
+  /** Whether to measure how alike experts are, and on how many tokens. */
+  readonly similarity?: number | true;
 }
 
 /** The prototypes of one layer. */
@@ -32,13 +39,18 @@ interface LayerGeometry extends KeyReport {
 export async function inspectModel(path: string, options: InspectOptions): Promise<void> {
   const source = await findModel(path, options.tokenizer);
   const layers = await geometryOf(source);
+  const { similarity: wanted } = options;
+  const similarity = wanted === undefined ? null : await similarityOf(path, source, { ...options, similarity: wanted });
   const text =
     options.text.length === 0 ? null : await evaluateModel(path, { ...options, split: 'held-out', domain: [] });
   if (options.json) {
-    console.log(JSON.stringify({ model: source.folder, layers, text }));
+    const alike = similarity && { what: similarity.what, layers: similarityRows(similarity.layers) };
+    console.log(JSON.stringify({ model: source.folder, layers, similarity: alike, text }));
     return;
   }
   console.log(geometryTable(layers));
+  if (similarity !== null) console.log(`\n${similarityReport(similarity)}`);
+  if (similarity !== null && similarity.file !== null) console.log(shown(similarity.file));
   if (text !== null) console.log(`\n${evaluationReport(text)}`);
 }
 

@@ -3,9 +3,10 @@ import type { Batch } from '@lpr/data';
 import {
   type BalanceRanges,
   type BalanceReport,
+  domainGroups,
   domainSpecialisation,
-  expertDomainCounts,
   expertTokenCounts,
+  groupInformation,
   layersReport,
   mutualInformation,
   mutualInformationBias,
@@ -20,14 +21,17 @@ import {
   hasNoInformation,
   informationCell,
   LATENT_DIM,
+  type LayerRouting,
   levelSize,
   lossTable,
   NO_INFORMATION_NOTE,
   placementTable,
   type RoutedWindow,
   routedWindow,
+  routingTable,
   shownExperts,
   simulateLevels,
+  stabilityTable,
   type TableRecord,
   tableText,
   uniformPValue,
@@ -35,18 +39,22 @@ import {
 } from '@lpr/report/tables';
 import type { Usage } from '@lpr/runs';
 import { evaluate, type RoutedBatch } from '@lpr/train';
+import { BatchLoads, layerRoutings, type RoutingStability } from './routing-report.ts';
 
 /** Tokens of each domain whose routing is looked at one by one. */
 const TRACED_TOKENS = 2 ** 17;
+
+/** What a model is evaluated on: a part of its run's text, or another text. */
+export type EvaluatedText = 'held-out' | 'training' | 'given';
 
 /** How a layer's experts differ in what they get. */
 interface Specialisation {
   /** I(expert; token id) in nats, beside what samples without any relation would show. */
   readonly mutualInformation: number;
   readonly mutualInformationBias: number;
-  /** The same of expert and domain; null with one domain. */
+  /** The same of expert and domain, beside its level under independence; null with one domain. */
   readonly domainInformation: number | null;
-  readonly domainInformationBias: number | null;
+  readonly domainInformationIndependent: number | null;
   /** Mean over experts: the share of a token id's occurrences that go to an expert that gets it; k / M means none. */
   readonly vocabulary: number;
   /** The largest share of a domain's tokens that goes to one expert; null with one domain. */
@@ -55,7 +63,9 @@ interface Specialisation {
 
 export interface ModelEvaluation {
   readonly model: string;
-  readonly text: string;
+  /** Training steps of the checkpoint; null where it does not say. */
+  readonly step: number | null;
+  readonly text: EvaluatedText;
   readonly tokens: number;
   readonly loss: number;
   readonly perplexity: number;
@@ -79,23 +89,36 @@ export interface ModelEvaluation {
   readonly isotropicNull: BalanceRanges | null;
   /** Of every layer, over the first tokens of each domain. */
   readonly specialisation: readonly Specialisation[];
+  /** Of every layer: decisions and groups over the same tokens, the loads of single batches over all. */
+  readonly routing: {
+    /** Of the batches whose MaxVio is measured, and the MaxVio of a uniform router in one. */
+    readonly batchTokens: number;
+    readonly batchFloor: number | null;
+    readonly layers: readonly LayerRouting[];
+  };
+  /** Against the run's evaluation before; null where the model or the text is another one, or there was none. */
+  readonly stability: RoutingStability | null;
   /** Exact loads `[layers][experts]`. */
   readonly counts: readonly (readonly number[])[];
+}
+
+interface EvaluationContext extends Pick<ModelEvaluation, 'model' | 'step' | 'text' | 'stability'> {
+  /** Tokens in each sequence. */
+  readonly sequence: number;
+  readonly onProgress: (tokens: number) => void;
 }
 
 /** Runs the batches through the model and computes every measure. */
 export async function evaluateInFull(
   decoder: Decoder,
   batches: Iterable<Batch>,
-  {
-    model,
-    text,
-    onProgress,
-  }: { readonly model: string; readonly text: string; readonly onProgress: (tokens: number) => void },
+  { onProgress, sequence, ...of }: EvaluationContext,
 ): Promise<ModelEvaluation> {
   const routed: RoutedBatch[] = [];
+  const loads = new BatchLoads();
   const evaluation = await evaluate(decoder, batches, {
     routed: { tokens: TRACED_TOKENS, onBatch: (batch) => routed.push(batch) },
+    onLoads: (counts, tokens) => loads.add(counts, tokens),
     onProgress,
   });
   const { loss, tokens, counts, usage } = evaluation;
@@ -103,10 +126,9 @@ export async function evaluateInFull(
   const size = levelSize(window, latentDimOf(decoder));
   const levels = size === null ? null : simulateLevels(size);
   const report = counts.length === 0 ? { layers: [], mean: null, worst: null } : layersReport(counts);
-  const specialisation = specialisationOf(routed, window);
+  const trace = traceOf(routed, window);
   return {
-    model,
-    text,
+    ...of,
     tokens,
     loss,
     perplexity: Math.exp(loss),
@@ -123,7 +145,12 @@ export async function evaluateInFull(
     },
     samplingFloor: levels?.samplingFloor ?? null,
     isotropicNull: levels?.isotropicNull ?? null,
-    specialisation,
+    specialisation: trace === null ? [] : specialisationOf(trace),
+    routing: {
+      batchTokens: loads.tokens,
+      batchFloor: loads.floor(),
+      layers: trace === null ? [] : layerRoutings(trace, routed, loads, sequence),
+    },
     counts: counts.map((layer) => Array.from(layer)),
   };
 }
@@ -134,57 +161,76 @@ function latentDimOf({ plan }: Decoder): number {
   return latent?.latentDim ?? LATENT_DIM;
 }
 
-/** Of every layer; none of a model without experts. */
-function specialisationOf(routed: readonly RoutedBatch[], { experts, layers }: RoutedWindow): Specialisation[] {
-  if (experts === 0) return [];
+/** null of a model without experts. */
+function traceOf(routed: readonly RoutedBatch[], { experts }: RoutedWindow): RoutingTrace | null {
+  if (experts === 0) return null;
   const limit = routed.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
   const recorder = new TraceRecorder({ experts, limit });
   for (const batch of routed) recorder.add(batch);
-  const trace = recorder.trace();
-  return Array.from({ length: layers }, (_, layer) => layerSpecialisation(trace, layer));
+  return recorder.trace();
+}
+
+/** Of every layer. */
+function specialisationOf(trace: RoutingTrace): Specialisation[] {
+  return Array.from({ length: trace.layers }, (_, layer) => layerSpecialisation(trace, layer));
 }
 
 function layerSpecialisation(trace: RoutingTrace, layer: number): Specialisation {
   const tokens = expertTokenCounts(trace, layer).joint;
   const several = trace.domains.length > 1;
-  const domains = several ? expertDomainCounts(trace, layer) : null;
+  const domains = several ? groupInformation(trace, layer, domainGroups(trace)) : null;
   const shares = vocabularySpecialisation(trace, layer).filter((share) => !Number.isNaN(share));
   return {
     mutualInformation: mutualInformation(tokens),
     mutualInformationBias: mutualInformationBias(tokens),
-    domainInformation: domains === null ? null : mutualInformation(domains),
-    domainInformationBias: domains === null ? null : mutualInformationBias(domains),
+    domainInformation: domains?.nats ?? null,
+    domainInformationIndependent: domains?.independent ?? null,
     vocabulary: shares.length === 0 ? Number.NaN : shares.reduce((sum, share) => sum + share, 0) / shares.length,
     domain: several ? Math.max(...domainSpecialisation(trace, layer).flatMap((row) => [...row])) : null,
   };
 }
 
 /**
- * The evaluation as tables: the loss by domain, then balance of layers and its cost, then what experts specialise in.
+ * The evaluation as tables: the loss by domain, then balance of layers and its cost, what experts specialise in, how
+ * routing goes besides, and how steady it is.
  */
 export function evaluationTables(evaluation: ModelEvaluation): TableRecord[] {
-  const { model, text, tokens, experts, expertsPerToken, mean, worst, layers, pValues } = evaluation;
-  const { samplingFloor, isotropicNull } = evaluation;
-  const routing =
+  const { model, text, step, tokens, experts, expertsPerToken, mean, worst, layers, pValues } = evaluation;
+  const { samplingFloor, isotropicNull, routing, stability } = evaluation;
+  const chosen =
     expertsPerToken === null ? 'no experts' : `${experts} experts, ${shownExperts(expertsPerToken)} a token`;
-  const title = `${model}: ${formatNumber(tokens, 0)} tokens of ${text} text, ${routing}`;
+  const title = `${model}: ${formatNumber(tokens, 0)} tokens of ${text} text, ${chosen}`;
   const losses = { ...lossTable(title, evaluation, evaluation.domains), notes: [usageText(evaluation.usage)] };
   if (mean === null || worst === null) return [losses];
+  const what = `${text} text${step === null ? '' : ` after step ${formatNumber(step, 0)}`}`;
   const levels = samplingFloor === null || isotropicNull === null ? null : { samplingFloor, isotropicNull };
-  const balance = balanceTable({ layers, mean, worst, pValues, levels });
-  return [losses, balance, placementTable(evaluation.counts), specialisationTable(evaluation)];
+  return [
+    losses,
+    balanceTable(what, { layers, mean, worst, pValues, levels }),
+    placementTable(what, evaluation.counts),
+    specialisationTable(what, evaluation),
+    routingTable({ what, ...routing }),
+    ...(stability === null
+      ? []
+      : [
+          stabilityTable(
+            `${formatNumber(stability.tokens, 0)} held-out tokens, step ${stability.to} against step ${stability.from}`,
+            stability.layers,
+          ),
+        ]),
+  ];
 }
 
-function specialisationTable({ specialisation, experts, expertsPerToken }: ModelEvaluation): TableRecord {
+function specialisationTable(what: string, { specialisation, experts, expertsPerToken }: ModelEvaluation): TableRecord {
   return {
-    title: '',
+    title: `Specialisation on ${what}`,
     columns: [
       { key: 'name', title: 'specialisation' },
       { key: 'mutualInformation', title: 'I(expert; token)', decimals: 3 },
       { key: 'mutualInformationBias', title: 'bias', decimals: 3 },
       { key: 'vocabulary', title: 'vocabulary', decimals: 3 },
       { key: 'domainInformation', title: 'I(expert; domain)', decimals: 3 },
-      { key: 'domainInformationBias', title: 'bias', decimals: 3 },
+      { key: 'domainInformationIndependent', title: 'independent', format: 'measure', decimals: 3 },
       { key: 'domain', title: 'domain', decimals: 3 },
     ],
     rows: specialisation.map((layer, i) => ({
@@ -197,7 +243,7 @@ function specialisationTable({ specialisation, experts, expertsPerToken }: Model
       ...(expertsPerToken === null
         ? []
         : [
-            `An expert's share of any token or domain is ${(expertsPerToken / experts).toFixed(3)} where nothing is specialised.`,
+            `An expert's share of any token or domain is ${(expertsPerToken / experts).toFixed(3)} where nothing is specialised and loads are even.`,
           ]),
       ...(specialisation.some((layer) => hasNoInformation(leftOf(layer)) || hasNoInformation(leftOfDomains(layer)))
         ? [NO_INFORMATION_NOTE]
@@ -212,8 +258,8 @@ function leftOf({ mutualInformation: information, mutualInformationBias: bias }:
 }
 
 /** The same of expert and domain; null with one domain. */
-function leftOfDomains({ domainInformation, domainInformationBias }: Specialisation): number | null {
-  return domainInformation === null ? null : domainInformation - domainInformationBias!;
+function leftOfDomains({ domainInformation, domainInformationIndependent }: Specialisation): number | null {
+  return domainInformation === null ? null : domainInformation - domainInformationIndependent!;
 }
 
 /** The tables as text, one below the other. */

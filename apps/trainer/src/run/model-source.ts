@@ -4,11 +4,11 @@
  */
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { loadTokenizer, type Tokenizer } from '@lpr/data';
 import type { Decoder, DecoderConfig } from '@lpr/model';
 import { loadHuggingFace, readConfig } from '@lpr/model/node';
-import { newestCheckpoint, RUN_FILES, RUN_FOLDERS, writeWhole } from '@lpr/runs';
+import { newestCheckpoint, RUN_FILES, RUN_FOLDERS, stepsOf, writeWhole } from '@lpr/runs';
 import type { Device } from '@lpr/tensor';
 import { UsageError } from '../cli/errors.ts';
 import { decoderConfig } from '../settings/decoder-config.ts';
@@ -18,6 +18,8 @@ export interface ModelSource {
   /** The folder with `config.json` and the weights. */
   readonly folder: string;
   readonly config: DecoderConfig;
+  /** Training steps of a checkpoint; null for a folder that does not say. */
+  readonly step: number | null;
   /** A `tokenizer.json`, beside which a `tokenizer_config.json` may lie; null where there is none. */
   readonly tokenizerFile: string | null;
 }
@@ -39,6 +41,7 @@ export async function findModel(path: string, tokenizer?: string): Promise<Model
   return {
     folder,
     config: await configOf(folder),
+    step: stepsOf([basename(resolve(folder))])[0] ?? null,
     tokenizerFile: tokenizer ?? places.find((place) => existsSync(place)) ?? null,
   };
 }

@@ -43,8 +43,8 @@ export interface LayerBalance {
   readonly levels: Pick<RunLevels, 'samplingFloor' | 'isotropicNull'> | null;
 }
 
-/** Every measure that is worth a column, of every layer. */
-export function balanceTable({ layers, mean, worst, pValues, levels }: LayerBalance): TableRecord {
+/** Every measure that is worth a column, of every layer. @param what it is of: "held-out text after step 40" */
+export function balanceTable(what: string, { layers, mean, worst, pValues, levels }: LayerBalance): TableRecord {
   const rows: Row[] = [
     ...layers.map((report, layer) => ({ name: `layer ${layer}`, ...only(report), p: pValues.layers[layer]! })),
     { name: 'mean', ...only(mean), p: pValues.all },
@@ -58,7 +58,7 @@ export function balanceTable({ layers, mean, worst, pValues, levels }: LayerBala
           { name: 'isotropic null', ...levelCells(levels.isotropicNull) },
         ];
   return {
-    title: '',
+    title: `Balance on ${what}`,
     columns: [
       { key: 'name', title: 'balance' },
       ...balanceColumns('full'),

@@ -12,9 +12,10 @@ const CAPACITIES = [1, 1.25, 2];
 /**
  * Overload of ranks and share of dropped token-expert pairs, of every layer and as mean.
  *
+ * @param what the loads are of: "held-out text after step 40"
  * @param counts loads `[layers][experts]`; at least one layer
  */
-export function placementTable(counts: readonly Counts[]): TableRecord {
+export function placementTable(what: string, counts: readonly Counts[]): TableRecord {
   const experts = counts[0]?.length ?? 0;
   const ranks = RANKS.filter((count) => count <= experts && experts % count === 0).slice(0, MOST_RANKS);
   const columns = [
@@ -36,7 +37,7 @@ export function placementTable(counts: readonly Counts[]): TableRecord {
   const mean = (of: (loads: Counts) => number): number =>
     counts.reduce((sum, loads) => sum + of(loads), 0) / counts.length;
   return {
-    title: '',
+    title: `Cost of the load on ${what}`,
     columns: [
       { key: 'name', title: 'cost' },
       ...columns.map(({ key, title }): Column => ({ key, title, decimals: 3 })),
