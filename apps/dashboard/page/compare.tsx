@@ -1,12 +1,16 @@
 /** Several runs beside each other. */
 import {
   curves,
+  decisions,
   type Figure,
   loadHeldOut,
   lossBalance,
+  lossTokensHeldOut,
+  lossTokensTraining,
   overviewRuns,
   overviewTable,
   type RunParts,
+  specialisationBalance,
   stepTime,
 } from '@lpr/report';
 import type { JSX } from 'preact';
@@ -25,7 +29,16 @@ import { namesOf, partsOf } from './run-parts.ts';
 const MOST_RUNS = 16;
 const POINTS = 500;
 
-const SHOWN: readonly Figure[] = [curves, lossBalance, loadHeldOut, stepTime];
+const SHOWN: readonly Figure[] = [
+  curves,
+  lossBalance,
+  lossTokensHeldOut,
+  lossTokensTraining,
+  specialisationBalance,
+  loadHeldOut,
+  decisions,
+  stepTime,
+];
 
 export function Compare({ ids }: { ids: readonly string[] }): JSX.Element {
   const { runs } = useRuns();

@@ -178,7 +178,7 @@ function Routed({ routed, run }: { routed: RoutedText; run: string }): JSX.Eleme
       <section class="panel">
         <h2>All tokens</h2>
         <FigureView
-          make={() => routingStrip.picture(routingStripRecord(run, 'the text above', routed.step, stripOf(routed)))}
+          make={() => routingStrip.picture(routingStripRecord(run, 'given', routed.step, stripOf(routed)))}
           inputs={[routed, run]}
         />
       </section>

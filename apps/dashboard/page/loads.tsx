@@ -64,7 +64,12 @@ export function Loads({ run, name, loads, evaluation, latentDim, levels }: Props
     }
     return window === undefined ? undefined : { text: 'training', name, ...window, latentDim };
   }, [moment === 'heldOut', heldOut, window, name, latentDim]);
-  const when = moment === 'heldOut' ? 'held-out text' : window === undefined ? '' : `step ${whole(window.step)}`;
+  const when =
+    moment === 'heldOut'
+      ? `held-out text after step ${whole(evaluation?.step)}`
+      : window === undefined
+        ? ''
+        : `training until step ${whole(window.step)}`;
   const pick = (_: number, [column = 0, row = 0]: readonly number[]): void => {
     setLayer(row);
     setExpert(column);
@@ -76,7 +81,7 @@ export function Loads({ run, name, loads, evaluation, latentDim, levels }: Props
         <div class="controls">
           <label class="slider">
             <span>
-              Moment <output class="soft">{moment === 'heldOut' ? 'held-out text' : when}</output>
+              Moment <output class="soft">{when}</output>
             </span>
             <input
               type="range"

@@ -109,19 +109,21 @@ function Card({ run, chosen, toggle }: { run: RunSummary; chosen: boolean; toggl
       </p>
       <dl class="pair">
         <div>
-          <dt>{measures.testLoss === null ? 'Loss' : 'Test loss'}</dt>
+          <dt>{measures.testLoss === null ? 'Training loss' : 'Test loss'}</dt>
           <dd>
             {formatMeasure(measures.testLoss ?? measures.loss)}
-            <Sparkline values={sparklines.loss} label={`loss of ${run.name} over its steps`} />
+            <Sparkline values={sparklines.loss} label={`training loss of ${run.name} over its steps`} />
           </dd>
         </div>
         <div>
-          <dt>{leadMeasure.title}</dt>
+          <dt>
+            {leadMeasure.title}, {measures.balanceText}
+          </dt>
           <dd>
             {formatMeasure(measures.balance[leadMeasure.key], leadMeasure.decimals)}
             <Sparkline
               values={sparklines.balance}
-              label={`${leadMeasure.title} of ${run.name} over its steps`}
+              label={`${leadMeasure.title} of ${run.name} in training, over its steps`}
               floor={0}
             />
           </dd>

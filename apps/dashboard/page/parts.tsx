@@ -27,6 +27,7 @@ export function Sparkline({
   });
   return (
     <svg class="sparkline" viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" role="img" aria-label={label}>
+      <title>{label}</title>
       {values.length > 1 && <polyline points={points.join(' ')} vector-effect="non-scaling-stroke" />}
     </svg>
   );

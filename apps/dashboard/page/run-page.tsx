@@ -3,13 +3,16 @@ import {
   CURVE_POINTS,
   curves as curvesFigure,
   curvesRecord,
+  decisions,
   evaluationsTable,
   formatMeasure,
   gradients,
   shownExperts,
   shownMeasures,
+  specialisationBalance,
   stepTime,
 } from '@lpr/report';
+import { decisionsOverLayers } from '@lpr/runs/browser';
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { Evaluation, RunDetails, RunSummary, SeriesFile } from '../src/api.ts';
@@ -125,7 +128,9 @@ export function RunPage({ id }: { id: string }): JSX.Element {
           levels={levels}
         />
       )}
-      <Traces run={run} name={name} steps={details.traces} />
+      <Traces run={run} name={name} steps={details.traces} sequence={details.facts.sequenceLength} />
+      <RunFigure figure={decisions} runs={alone} levels={levels} />
+      <RunFigure figure={specialisationBalance} runs={alone} levels={levels} />
       <RunFigure figure={gradients} runs={alone} levels={levels} />
       <RunFigure figure={stepTime} runs={alone} levels={levels} />
       <Evaluations evaluations={details.evaluations} />
@@ -155,7 +160,7 @@ function tilesOf(
 ): { name: string; value: string; note?: string }[] {
   const { balance } = measures;
   const heldOut = evaluations.some(({ final }) => final);
-  const where = heldOut ? 'held-out text' : 'newest window';
+  const where = heldOut ? 'held-out text' : 'training, newest window';
   return [
     { name: 'Training loss', value: formatMeasure(measures.loss), note: 'newest step, nats' },
     { name: 'Test loss', value: formatMeasure(measures.testLoss), note: 'held-out text, nats' },
@@ -181,6 +186,7 @@ function Evaluations({ evaluations }: { evaluations: readonly Evaluation[] }): J
       mean: balance?.mean ?? null,
       worst: balance?.worst ?? null,
       information: mutualInformation === null ? null : mutualInformation - (mutualInformationBias ?? 0),
+      decisions: decisionsOverLayers(line),
     })),
   );
   return (

@@ -1,7 +1,8 @@
 /** What the server says of a run, as the figures take it. */
-import { type NamedRun, runNames, type RunParts } from '@lpr/report';
+import { type NamedRun, onePerStep, runNames, type RunParts } from '@lpr/report';
 import type { RunDetails, SeriesFile } from '../src/api.ts';
 
+const NOT_EVALUATED = { missing: 'it was not evaluated yet' };
 const ELSEWHERE = { missing: 'it is read when it is looked at' };
 
 /** @param name that tells it from the runs beside it */
@@ -12,14 +13,14 @@ export function partsOf(name: string, { facts, loads, evaluations }: RunDetails,
     name,
     facts,
     series: file.series['loss'] === undefined ? { missing: 'no step is written yet' } : { value: file },
-    evaluation: newest?.counts
-      ? { value: { ...newest, counts: newest.counts } }
-      : { missing: 'it was not evaluated yet' },
+    evaluation: newest?.counts ? { value: { ...newest, counts: newest.counts } } : NOT_EVALUATED,
+    evaluations: newest === undefined ? NOT_EVALUATED : { value: onePerStep(evaluations) },
     loads: ELSEWHERE,
     window: expertsPerToken === null ? null : { experts, layers, tokens, expertsPerToken },
     traces: ELSEWHERE,
     texts: ELSEWHERE,
     latents: ELSEWHERE,
+    similarity: ELSEWHERE,
   };
 }
 

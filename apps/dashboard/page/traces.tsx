@@ -1,14 +1,20 @@
 /**
  * What experts are chosen for, from the routing traces that evaluations leave: together with which others, for which
- * domains and tokens, since when.
+ * domains, places and tokens, since when, how steadily.
  */
 import {
   coactivation,
   coActivationRecord,
   domains,
   domainsRecord,
+  frequencies,
+  frequenciesRecord,
+  positions,
+  positionsRecord,
   saturation,
   saturationRecord,
+  stability,
+  stabilityRecord,
   vocabulary,
   vocabularyRecord,
 } from '@lpr/report';
@@ -20,19 +26,19 @@ import { FigureView } from './figure.tsx';
 import { whole } from './format.ts';
 import { NumberChoice, Problems } from './parts.tsx';
 
-/** Traces that are read at most, evenly spaced: each is another point of the saturation. */
+/** Traces that are read at most, evenly spaced: each is another point of saturation and stability. */
 const MOST_TRACES = 24;
 
-/** @param name of the run, as in its pictures */
-export function Traces({
-  run,
-  name,
-  steps,
-}: {
-  run: RunSummary;
-  name: string;
-  steps: readonly number[];
-}): JSX.Element | null {
+interface Props {
+  readonly run: RunSummary;
+  /** Of the run, as in its pictures. */
+  readonly name: string;
+  readonly steps: readonly number[];
+  /** Tokens in each sequence; null where the settings do not say. */
+  readonly sequence: number | null;
+}
+
+export function Traces({ steps, ...of }: Props): JSX.Element | null {
   const [opened, setOpened] = useState(false);
   if (steps.length === 0) return null;
   return (
@@ -41,12 +47,12 @@ export function Traces({
         <h2>What experts are chosen for</h2>
         <span class="soft"> from the routing of held-out tokens at step {whole(steps.at(-1))}</span>
       </summary>
-      {opened && <Figures run={run} name={name} steps={someOf(steps)} />}
+      {opened && <Figures {...of} steps={someOf(steps)} />}
     </details>
   );
 }
 
-function Figures({ run, name, steps }: { run: RunSummary; name: string; steps: readonly number[] }): JSX.Element {
+function Figures({ run, name, steps, sequence }: Props): JSX.Element {
   const [layer, setLayer] = useState(0);
   const { data: traces, error } = useTraces(steps.map((step) => api('trace', { run: run.id, step })));
   const at = (traces ?? []).map((trace, i) => ({ step: steps[i]!, trace }));
@@ -70,9 +76,25 @@ function Figures({ run, name, steps }: { run: RunSummary; name: string; steps: r
       {last.trace.domains.length > 1 && (
         <FigureView make={() => domains.picture(domainsRecord(name, last, [layer]))} inputs={[traces, name, layer]} />
       )}
+      {sequence !== null && (
+        <FigureView
+          make={() => positions.picture(positionsRecord(name, last, [layer], sequence))}
+          inputs={[traces, name, layer]}
+        />
+      )}
+      <FigureView
+        make={() => frequencies.picture(frequenciesRecord(name, last, [layer]))}
+        inputs={[traces, name, layer]}
+      />
       <FigureView make={() => vocabulary.picture(vocabularyRecord([{ name, ...last }]))} inputs={[traces, name]} />
       {at.length > 1 && (
-        <FigureView make={() => saturation.picture(saturationRecord([{ name, traces: at }]))} inputs={[traces, name]} />
+        <>
+          <FigureView
+            make={() => saturation.picture(saturationRecord([{ name, traces: at }]))}
+            inputs={[traces, name]}
+          />
+          <FigureView make={() => stability.picture(stabilityRecord([{ name, traces: at }]))} inputs={[traces, name]} />
+        </>
       )}
     </>
   );

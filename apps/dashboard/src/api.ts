@@ -32,6 +32,8 @@ export interface RunSummary {
     /** On held-out text. */
     readonly testLoss: number | null;
     readonly balance: Measures;
+    /** Which of the two it is. */
+    readonly balanceText: 'held-out' | 'training';
     readonly tokensPerSecond: number | null;
   };
   /** Loss and the lead measure of balance over the steps, at most `SPARKLINE_POINTS` means. */

@@ -17,7 +17,17 @@ import {
 } from '@lpr/report';
 import { FIGURES_FOLDER, type NamedPicture, picturesOf, pngOf, writePicture } from '@lpr/report/node';
 import type { ThemeName } from '@lpr/charts';
-import { messageOf, type Part, readLatents, readTraces, type Run, RUN_FILES, type Traces, writeWhole } from '@lpr/runs';
+import {
+  messageOf,
+  type Part,
+  readLatents,
+  readSimilarity,
+  readTraces,
+  type Run,
+  RUN_FILES,
+  type Traces,
+  writeWhole,
+} from '@lpr/runs';
 import { type ReportFigure, reportPage } from './report.ts';
 
 export interface RenderOptions {
@@ -94,7 +104,7 @@ function chosenFigures(only: readonly string[] | undefined): readonly Figure[] {
   return FIGURES.filter(({ name }) => only.includes(name));
 }
 
-/** The parts of runs, with what the figures need of traces and latents. */
+/** The parts of runs, with what the figures need of traces, latents and similarity. */
 async function readParts(
   runs: readonly Run[],
   names: readonly string[],
@@ -105,7 +115,13 @@ async function readParts(
     const traces = needs.has('traces') ? await readTraces(run.files) : undefined;
     const texts = traces !== undefined && needs.has('texts') ? await readTexts(run, traces) : undefined;
     const latents = needs.has('latents') ? await readLatents(run.files, decodeSafetensors) : undefined;
-    const more = { ...(traces && { traces }), ...(texts && { texts }), ...(latents && { latents }) };
+    const similarity = needs.has('similarity') ? await readSimilarity(run.files, decodeSafetensors) : undefined;
+    const more = {
+      ...(traces && { traces }),
+      ...(texts && { texts }),
+      ...(latents && { latents }),
+      ...(similarity && { similarity }),
+    };
     parts.push(partsOf(run, names[i]!, more));
   }
   return parts;

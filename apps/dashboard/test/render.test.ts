@@ -91,6 +91,7 @@ describe('the command line', () => {
     const names = [
       'curves',
       'lorenz',
+      'loss-tokens-training',
       'load-training',
       'load-training-sorted',
       'load-history-balanced',
@@ -156,7 +157,7 @@ describe('run folders', () => {
     await writeRun(join(folder, 'run'), balanced);
     await rm(join(folder, 'run/loads.bin'));
     const { written, skipped } = await renderRuns(await readRuns(folder), { ...options, out: folder });
-    expect(written).toEqual([join(folder, 'figures/curves.png'), join(folder, 'report.html')]);
+    expect(written.map((path) => basename(path))).toEqual(['curves.png', 'loss-tokens-training.png', 'report.html']);
     expect(skipped).toContain('not in load-training: run: loads.bin is missing');
   });
 

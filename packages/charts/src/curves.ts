@@ -57,7 +57,14 @@ export const REFERENCE_DASHES = [
 ] as const;
 
 /** Lines after the last colour start again with these. */
-const REPEAT_DASHES = [undefined, [5, 2], [1.5, 1.5]] as const;
+export const REPEAT_DASHES = [
+  undefined,
+  [5, 2],
+  [1.5, 1.5],
+  [8, 2, 1.5, 2],
+  [12, 3],
+  [4, 1.5, 1.5, 1.5, 1.5, 1.5],
+] as const;
 
 /** Width and height in CSS pixels that `trainingCurves(input)` is drawn for. */
 export function curvesSize(input: CurvesInput): Size {
@@ -140,7 +147,7 @@ function levelLine(
 }
 
 /** A value across a panel; nothing where it is not known. */
-export function referenceLine(
+function referenceLine(
   name: string,
   index: number,
   level: number | undefined,
@@ -152,8 +159,13 @@ export function referenceLine(
     [from, level],
     [to, level],
   ] as const;
+  return [{ name, points, ...referenceStyle(index, theme) }];
+}
+
+/** How the line of level number `index` looks in every figure. */
+export function referenceStyle(index: number, theme: ThemeName): Pick<Line, 'colour' | 'width' | 'dash'> {
   const dash = REFERENCE_DASHES[index % REFERENCE_DASHES.length]!;
-  return [{ name, points, colour: themeOf(theme).inkSoft, width: 1.25, dash }];
+  return { colour: themeOf(theme).inkSoft, width: 1.25, dash };
 }
 
 /** Each value averaged with its neighbours, over 1% of all points. */

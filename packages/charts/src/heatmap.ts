@@ -61,7 +61,7 @@ function figureOf(input: HeatmapInput): MatrixFigure {
     panels: models.map((model) => panelOf(model, order, measures)),
     rowName: 'Layer',
     columnName: order === 'load' ? 'Expert, from the busiest' : 'Expert',
-    scale: { kind: 'relative', clip, name: 'Load / uniform share', zero: 'dead (no token)' },
+    scale: { kind: 'relative', share: 'uniform', clip, name: 'Load / uniform share', zero: 'dead (no token)' },
     style: { ...LAYERS_BY_EXPERTS, maxWidth, panelsPerRow: columns },
   };
 }

@@ -1,5 +1,6 @@
 /** ECharts options of the project's figures, as pure functions of plain data; for a page or for `@lpr/charts/node`. */
 export { type CurvePanel, type CurvesInput, curvesSize, trainingCurves } from './curves.ts';
+export { expertGroups, type ExpertGroupsInput, expertGroupsSize } from './expert-groups.ts';
 export { expertLoad, type ExpertLoadInput, expertLoadSize } from './expert-load.ts';
 export { type Drawn, withFootnotes } from './footnotes.ts';
 export { type HeatmapInput, type HeatmapModel, heatmapSize, loadHeatmap } from './heatmap.ts';
@@ -9,16 +10,22 @@ export { loadHistory, type LoadHistoryInput, loadHistorySize } from './load-hist
 export { lorenzCurves, type LorenzInput, lorenzSize } from './lorenz.ts';
 export { loadColour, type ThemeName } from './palette.ts';
 export { lossBalance, type LossBalanceInput, lossBalanceSize, paretoFront } from './pareto.ts';
+export { lossTokens, type LossTokensInput, lossTokensSize } from './loss-tokens.ts';
 export type { FigureOption, Size } from './parts.ts';
 export { routingStrip, type RoutingStripInput, routingStripSize } from './routing-strip.ts';
 export {
   type CoActivationInput,
   coActivationMatrix,
   coActivationSize,
-  type DomainsInput,
-  domainSpecialisation,
-  domainsSize,
+  expertSimilarity,
+  expertSimilaritySize,
+  type SimilarityInput,
 } from './specialisation.ts';
+export {
+  specialisationBalance,
+  type SpecialisationBalanceInput,
+  specialisationBalanceSize,
+} from './specialisation-balance.ts';
 export { stepTime, type StepTimeInput, stepTimeSize } from './step-time.ts';
 export {
   gradientNorms,

@@ -56,7 +56,7 @@ function figureOf({ panels, maxWidth = 1200, clip = 2 }: LoadHistoryInput): Matr
     panels: panels.map(panelOf),
     rowName: 'Expert',
     columnName: 'Step',
-    scale: { kind: 'relative', clip, name: 'Load / uniform share', zero: 'dead (no token)' },
+    scale: { kind: 'relative', share: 'uniform', clip, name: 'Load / uniform share', zero: 'dead (no token)' },
     style: { ...STYLE, maxWidth },
   };
 }

@@ -30,10 +30,16 @@ export interface MatrixPanel {
 
 /** How values become colours. */
 export type MatrixScale =
-  /** Loads over a uniform share: neutral at 1, ends at `clip`; 0 is called what `zero` says. */
-  | { readonly kind: 'relative'; readonly clip: number; readonly name: string; readonly zero: string }
-  /** Shares, from 0 to `max`; above it the strongest colour. */
-  | { readonly kind: 'share'; readonly max: number; readonly name: string };
+  /** Loads over a share that `share` names: neutral at 1, ends at `clip`; 0 is called what `zero` says. */
+  | {
+      readonly kind: 'relative';
+      readonly clip: number;
+      readonly name: string;
+      readonly share: 'uniform' | 'expected';
+      readonly zero: string;
+    }
+  /** Shares, from 0 to `max`; above it the strongest colour. In per cent unless they are plain numbers. */
+  | { readonly kind: 'share'; readonly max: number; readonly name: string; readonly isPlain?: boolean };
 
 export interface MatrixFigure {
   readonly panels: readonly MatrixPanel[];
@@ -216,11 +222,11 @@ interface Paint {
 
 function paintOf(scale: MatrixScale, theme: ThemeName): Paint {
   const { frame, sequential } = themeOf(theme);
+  const known = (colour: (value: number) => string) => (value: number) => (Number.isNaN(value) ? frame : colour(value));
   if (scale.kind === 'relative') {
-    return { colourOf: (value) => loadColour(value, scale.clip, theme), unit: ' of the uniform share' };
+    return { colourOf: known((value) => loadColour(value, scale.clip, theme)), unit: ` of the ${scale.share} share` };
   }
-  const colourOf = (value: number): string => (Number.isNaN(value) ? frame : mixColours(value / scale.max, sequential));
-  return { colourOf, unit: '' };
+  return { colourOf: known((value) => mixColours(value / scale.max, sequential)), unit: '' };
 }
 
 /** Stops `[position from 0 to 1, colour]` of a bar that runs linearly from 0 to the end of the scale. */
@@ -254,10 +260,12 @@ function colourBar(
   const x = (width - barWidth + before - after) / 2;
   const y = legendY + (narrow ? 24 : 4);
   const end = scale.kind === 'relative' ? scale.clip : scale.max;
-  const label = (share: number, text: string): GraphicPart =>
-    figureText(text, x + share * barWidth, y + barHeight + 5, { size: 11, colour: inkSoft, align: 'center' });
-  const note = (text: string, at: number, align: 'left' | 'right'): GraphicPart =>
-    figureText(text, at, y + barHeight / 2, { size: 12, colour: ink, align, verticalAlign: 'middle' });
+  const text = (value: number): string =>
+    scale.kind === 'share' && scale.isPlain !== true ? percent(value) : String(value);
+  const label = (share: number, called: string): GraphicPart =>
+    figureText(called, x + share * barWidth, y + barHeight + 5, { size: 11, colour: inkSoft, align: 'center' });
+  const note = (called: string, at: number, align: 'left' | 'right'): GraphicPart =>
+    figureText(called, at, y + barHeight / 2, { size: 12, colour: ink, align, verticalAlign: 'middle' });
   const box = (left: number, boxWidth: number) => ({
     type: 'rect' as const,
     silent: true,
@@ -274,8 +282,8 @@ function colourBar(
         stroke: scale.kind === 'share' ? frame : 'none',
       },
     },
-    ...ticks(scale).map((at) => label(at / end, scale.kind === 'share' ? percent(at) : String(at))),
-    label(1, `${open ? '≥ ' : ''}${scale.kind === 'share' ? percent(end) : end}`),
+    ...ticks(scale).map((at) => label(at / end, text(at))),
+    label(1, `${open ? '≥ ' : ''}${text(end)}`),
     ...(scale.kind === 'relative'
       ? [
           { ...box(x + barWidth + 28, barHeight), style: { fill: dead } } satisfies GraphicPart,

@@ -1,11 +1,10 @@
-/** What experts are chosen for: together with which others, for which domains. */
+/** Experts against experts: which are chosen together, and which do alike. */
 import type { Counts } from '@lpr/metrics';
 import type { EChartsOption } from 'echarts';
 import { type MatrixFigure, type MatrixPanel, matrixOption, matrixSize } from './matrix.ts';
 import { LAYERS_BY_EXPERTS, type MatrixStyle } from './matrix-layout.ts';
 import type { ThemeName } from './palette.ts';
 import type { Size } from './parts.ts';
-import { oneLine, textWidth } from './text.ts';
 
 export interface CoActivationInput {
   /** One panel each, such as a layer or a model. */
@@ -51,13 +50,11 @@ export function coActivationMatrix(input: CoActivationInput, theme: ThemeName = 
 function coActivationFigure({ panels, max, maxWidth = 1200 }: CoActivationInput): MatrixFigure {
   if (panels.length === 0) throw new RangeError('co-activation needs at least one panel, got none');
   const drawn = panels.map(({ name, shares }) => {
-    const ragged = shares.find((row) => row.length !== shares.length);
-    if (shares.length === 0 || ragged) {
-      throw new RangeError(
-        `the shares of "${name}" are ${shares.length} x ${ragged?.length ?? 0}; they must be square`,
-      );
-    }
-    return inBlocks(name, shares);
+    checkSquare(`the shares of "${name}"`, shares);
+    return inBlocks({
+      ...{ name, values: shares },
+      describe: (i, j) => `tokens of expert ${i} that go to ${j} too`,
+    });
   });
   const known = drawn.flatMap(({ values }) => values.flatMap((row) => Array.from(row).filter((x) => !Number.isNaN(x))));
   // Panels of more than 560 pixels would be larger than a page.
@@ -79,8 +76,18 @@ function usualMost(shares: readonly number[]): number {
   return Math.min(1, power * [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((factor) => factor * power >= most * (1 - 1e-9))!);
 }
 
-function inBlocks(name: string, shares: readonly Counts[]): MatrixPanel {
-  const experts = shares.length;
+/** A square matrix of experts, without its diagonal. */
+interface SquareMatrix {
+  readonly name: string;
+  /** Behind the number of experts, below the title. */
+  readonly about?: string;
+  readonly values: readonly Counts[];
+  /** What a cell is called, of experts or ranges of them. */
+  readonly describe: (row: string, column: string) => string;
+}
+
+function inBlocks({ name, about, values, describe }: SquareMatrix): MatrixPanel {
+  const experts = values.length;
   const block = Math.ceil(experts / MAX_BLOCKS);
   const starts = Array.from({ length: Math.ceil(experts / block) }, (_, i) => i * block);
   const meanOf = (row: number, column: number): number => {
@@ -88,9 +95,9 @@ function inBlocks(name: string, shares: readonly Counts[]): MatrixPanel {
     let known = 0;
     for (let i = row; i < Math.min(row + block, experts); i++) {
       for (let j = column; j < Math.min(column + block, experts); j++) {
-        const share = shares[i]![j]!;
-        if (i === j || Number.isNaN(share)) continue;
-        sum += share;
+        const value = values[i]![j]!;
+        if (i === j || Number.isNaN(value)) continue;
+        sum += value;
         known++;
       }
     }
@@ -98,80 +105,67 @@ function inBlocks(name: string, shares: readonly Counts[]): MatrixPanel {
   };
   const called = (start: number): string =>
     block === 1 ? `${start}` : `${start} to ${Math.min(start + block, experts) - 1}`;
+  const size = block === 1 ? `${experts} experts` : `${experts} experts, in blocks of ${block} × ${block}`;
   return {
     title: name,
-    subtitles: [block === 1 ? `${experts} experts` : `${experts} experts, in blocks of ${block} × ${block}`],
+    subtitles: about === undefined ? [size] : [`${about}; ${size}`, about],
     rows: starts.map(String),
     columns: starts.map(String),
     values: starts.map((row) => starts.map((column) => meanOf(row, column))),
-    describe: (row, column) => `tokens of expert ${called(starts[row]!)} that go to ${called(starts[column]!)} too`,
+    describe: (row, column) => describe(called(starts[row]!), called(starts[column]!)),
   };
 }
 
-export interface DomainsInput {
-  /** One panel each, such as a layer or a model. */
+export interface SimilarityInput {
+  /** One panel each, such as a layer. */
   readonly panels: readonly {
     readonly name: string;
-    /** `[domains][M]`: the share of the domain's tokens that go to the expert; each row adds up to `topK`. */
-    readonly shares: readonly Counts[];
+    /** `[M][M]`: from 0 to 1; NaN where it does not exist. The diagonal is not drawn. */
+    readonly similarity: readonly Counts[];
+    /** Mean over pairs of experts, and what pairs of no relation would have. */
+    readonly mean: number;
+    readonly independent: number;
   }[];
-  readonly domains: readonly string[];
-  /** Experts of a token, k. */
-  readonly topK: number;
-  /** Share over the uniform one, k / M, at which the colour scale ends; above 1. Default 2. */
-  readonly clip?: number;
   /** Most CSS pixels that the figure is wide. Default 1200. */
   readonly maxWidth?: number;
 }
 
-export function domainsSize(input: DomainsInput): Size {
-  return matrixSize(domainsFigure(input));
+export function expertSimilaritySize(input: SimilarityInput): Size {
+  return matrixSize(similarityFigure(input));
 }
 
 /**
- * ECharts option of domains x experts: how much more of a domain's tokens than of uniform routing go to each expert.
+ * ECharts option of how alike the outputs of experts are, pair by pair (linear CKA).
  *
- * @throws RangeError for no panel or domain, shares that are not as many as domains, or a clip of at most 1.
+ * @throws RangeError for no panel, or a matrix that is not square.
  */
-export function domainSpecialisation(input: DomainsInput, theme: ThemeName = 'light'): EChartsOption {
-  return matrixOption(domainsFigure(input), theme);
+export function expertSimilarity(input: SimilarityInput, theme: ThemeName = 'light'): EChartsOption {
+  return matrixOption(similarityFigure(input), theme);
 }
 
-function domainsFigure({ panels, domains, topK, clip = 2, maxWidth = 1200 }: DomainsInput): MatrixFigure {
-  if (panels.length === 0 || domains.length === 0) {
-    throw new RangeError(`domains x experts need a panel and a domain, got ${panels.length} and ${domains.length}`);
-  }
-  if (!(clip > 1)) throw new RangeError(`clip is ${clip}; the scale must end above the uniform share, 1`);
-  const names = domains.map(oneLine);
-  const longest = names.reduce((width, name) => Math.max(width, textWidth(name, 11)), 0);
+function similarityFigure({ panels, maxWidth = 1200 }: SimilarityInput): MatrixFigure {
+  if (panels.length === 0) throw new RangeError('similarity of experts needs at least one panel, got none');
+  const text = (value: number): string => (Number.isNaN(value) ? '–' : value.toFixed(3));
+  const drawn = panels.map(({ name, similarity, mean, independent }) => {
+    checkSquare(`the similarities of "${name}"`, similarity);
+    return inBlocks({
+      ...{ name, values: similarity },
+      about: `mean ${text(mean)}, by chance ${text(independent)}`,
+      describe: (i, j) => `outputs of experts ${i} and ${j}`,
+    });
+  });
+  const perRow = Math.min(panels.length, 3);
   return {
-    panels: panels.map(({ name, shares }): MatrixPanel => {
-      const experts = shares[0]?.length ?? 0;
-      if (shares.length !== domains.length || experts === 0 || shares.some(({ length }) => length !== experts)) {
-        throw new RangeError(
-          `the shares of "${name}" must be ${domains.length} domains x experts, got ${shares.length} x ${experts}`,
-        );
-      }
-      return {
-        title: name,
-        subtitles: [`of ${experts} experts, ${topK} per token`],
-        rows: names,
-        columns: Array.from({ length: experts }, (_, expert) => String(expert)),
-        values: shares.map((row) => Array.from(row, (share) => (share * experts) / topK)),
-        describe: (domain, expert) => `${names[domain]}, expert ${expert}`,
-      };
-    }),
-    rowName: '',
+    panels: drawn,
+    rowName: 'Expert',
     columnName: 'Expert',
-    scale: { kind: 'relative', clip, name: 'Share of the domain / uniform share', zero: 'never' },
-    style: {
-      ...LAYERS_BY_EXPERTS,
-      maxWidth,
-      // More than two are easier to compare one above the other, on one axis of experts.
-      panelsPerRow: panels.length > 2 ? 1 : undefined,
-      rowAxis: Math.min(200, Math.ceil(longest) + 16),
-      rowLabel: 14,
-      panelHeight: { target: 24 * domains.length, minCell: 16, maxCell: 24 },
-    },
+    scale: { kind: 'share', max: 1, name: 'Linear CKA of outputs', isPlain: true },
+    style: { ...SQUARES, maxWidth: Math.min(maxWidth, perRow === 1 ? 640 : maxWidth), panelsPerRow: perRow },
   };
+}
+
+function checkSquare(what: string, rows: readonly Counts[]): void {
+  const ragged = rows.find((row) => row.length !== rows.length);
+  if (rows.length > 0 && ragged === undefined) return;
+  throw new RangeError(`${what} are ${rows.length} x ${ragged?.length ?? 0}; they must be square`);
 }

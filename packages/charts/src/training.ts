@@ -2,7 +2,7 @@
  * What happened in training besides loss and balance: saturation of the router, gradients by loss term, time by phase.
  */
 import type { EChartsOption } from 'echarts';
-import { namesOf, referenceLine, runStyle } from './curves.ts';
+import { namesOf, REFERENCE_DASHES, referenceStyle, runStyle } from './curves.ts';
 import { layerName, layerStyle, namedLayers } from './layers.ts';
 import { type Line, type LineFigure, type LinePanel, lineFigureOption, lineFigureSize } from './lines.ts';
 import type { ThemeName } from './palette.ts';
@@ -13,13 +13,21 @@ export interface SaturationInput {
   readonly runs: readonly {
     readonly name: string;
     /** Steps ascending; `layers` has the saturation of each layer at that step, from 0 to 1. */
-    readonly points: readonly { readonly step: number; readonly layers: ArrayLike<number> }[];
+    readonly points: readonly {
+      readonly step: number;
+      readonly layers: ArrayLike<number>;
+      /** What unrelated routings of the same loads would have, of each layer. */
+      readonly chance: ArrayLike<number>;
+    }[];
   }[];
-  /** Saturation of two unrelated choices, k / M. */
-  readonly chance?: number;
+  /** What is shared, from long to short. Default: that of saturation. */
+  readonly subtitles?: readonly string[];
   /** CSS pixels. Default 560 per panel, three side by side at most. */
   readonly width?: number;
 }
+
+const SATURATION = ["share of a token's experts that are its last ones", 'share of final experts'];
+const CHANCE = 'independent routings of the same loads';
 
 export function saturationSize(input: SaturationInput): Size {
   return lineFigureSize(saturationFigure(input, 'light'));
@@ -27,7 +35,8 @@ export function saturationSize(input: SaturationInput): Size {
 
 /**
  * ECharts option of router saturation (Muennighoff et al. 2024, OLMoE, arXiv 2409.02060): the share of a token's
- * experts at a step that are its experts at the end of training, one line per layer.
+ * experts at a step that are its experts at the end of training, one line per layer, dotted what unrelated routings of
+ * the same loads share; or of other pairs of routings of the same tokens, as the subtitles say.
  *
  * @throws RangeError for no run.
  */
@@ -35,10 +44,9 @@ export function routerSaturation(input: SaturationInput, theme: ThemeName = 'lig
   return lineFigureOption(saturationFigure(input, theme), theme);
 }
 
-function saturationFigure({ runs, chance, width }: SaturationInput, theme: ThemeName): LineFigure {
+function saturationFigure({ runs, subtitles = SATURATION, width }: SaturationInput, theme: ThemeName): LineFigure {
   if (runs.length === 0) throw new RangeError('router saturation needs at least one run, got none');
   const layers = runs.reduce((most, { points }) => Math.max(most, points[0]?.layers.length ?? 0), 0);
-  const chanceName = 'two unrelated choices';
   const panels = runs.map(({ name, points }): LinePanel => {
     const last = points.at(-1)?.step ?? 0;
     const lines = Array.from(
@@ -51,10 +59,19 @@ function saturationFigure({ runs, chance, width }: SaturationInput, theme: Theme
     );
     return {
       title: name,
-      subtitles: ["share of a token's experts that are its last ones", 'share of final experts'],
+      subtitles,
       x: { name: 'Step', min: 0, max: last },
       y: { min: 0, max: 1, interval: 0.2 },
-      lines: [...lines, ...referenceLine(chanceName, 0, chance, [0, last], theme)],
+      lines: [
+        ...lines,
+        ...lines.map((line, layer) => ({
+          ...line,
+          points: points.map((point) => [point.step, point.chance[layer]!] as const),
+          ...{ width: 1, dash: REFERENCE_DASHES[0] },
+        })),
+        // For the legend alone, in no layer's colour.
+        { name: CHANCE, points: [], ...referenceStyle(0, theme) },
+      ],
     };
   });
   const perRow = Math.min(3, panels.length);
@@ -63,7 +80,7 @@ function saturationFigure({ runs, chance, width }: SaturationInput, theme: Theme
     perRow,
     width: width ?? (perRow === 1 ? 640 : perRow * 420),
     plotHeight: 240,
-    legend: [...namedLayers(layers).map(layerName), ...(chance === undefined ? [] : [chanceName])],
+    legend: [...namedLayers(layers).map(layerName), CHANCE],
   };
 }
 

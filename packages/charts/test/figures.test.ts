@@ -3,16 +3,19 @@ import { type BalanceKey, type BalanceMeasure, balanceMeasures, gini } from '@lp
 import { describe, expect, test } from 'vitest';
 import {
   coActivationMatrix,
-  domainSpecialisation,
+  expertGroups,
+  expertSimilarity,
   gradientNorms,
   latentSpace,
   loadHeatmap,
   loadHistory,
   loadHistorySize,
   lossBalance,
+  lossTokens,
   paretoFront,
   routerSaturation,
   routingStrip,
+  specialisationBalance,
   stepTime,
   vocabularySpecialisation,
 } from '../src/index.ts';
@@ -105,9 +108,14 @@ describe('cells', () => {
     expect(JSON.stringify(option.title)).toContain('in blocks of 2 × 2');
   });
 
-  test('domains are shown over the uniform share', () => {
-    const input = { domains: ['prose', 'code'], topK: 2, panels: [{ name: 'm', shares: [[1, 0.5, 0.5, 0], [0.5, 0.5, 0.5, 0.5]] }] }; // biome-ignore format: a matrix
-    expect(Array.from(cellsOf(domainSpecialisation(input)).values())).toEqual([2, 1, 1, 0, 1, 1, 1, 1]);
+  test('groups are shown over what an expert gets of all tokens, and not where it gets none', () => {
+    const panel = { name: 'm', shares: [[0.8, 0.1, 0], [0.4, 0.3, 0]], overall: [0.4, 0.2, 0] }; // biome-ignore format: a matrix
+    const option = expertGroups({ groups: ['prose', 'code'], groupName: 'domain', panels: [panel] });
+    expect(Array.from(cellsOf(option).values())).toEqual([2, 0.5, Number.NaN, 1, 1.4999999999999998, Number.NaN]);
+    const [series] = option.series as { tooltip: { formatter: (params: object) => string } }[];
+    expect(series!.tooltip.formatter({ value: [0, 1, 1] })).toBe(
+      'm<br>domain code, expert 0: 1.000 of the expected share',
+    );
   });
 
   test('above 6,000 cells those of one colour are one shape', () => {
@@ -119,6 +127,52 @@ describe('cells', () => {
     expect(few[0]!.data).toHaveLength(6000);
     expect(many[0]!.data.length).toBeLessThanOrEqual(7);
   });
+});
+
+describe('loss against tokens', () => {
+  const run = (name: string, gini: number | null) => ({ name, gini, points: [[10, 3], [20, 2]] as const }); // biome-ignore format: points
+  const { legend, series } = lossTokens({
+    title: 'Loss',
+    runs: [run('uneven', 0.6), run('dense', null), run('even', 0.1), run('alike', 0.1)],
+  }) as unknown as {
+    legend: { data: { name: string }[] };
+    series: { name: string; color: string; lineStyle: { type?: number[] } }[];
+  };
+
+  test('names runs from the most even load to the least, and those without experts last', () => {
+    expect(legend.data.map(({ name }) => name)).toEqual([
+      'even (Gini 0.100)',
+      'alike (Gini 0.100)',
+      'uneven (Gini 0.600)',
+      'dense (no experts)',
+    ]);
+  });
+
+  test('has one colour for one Gini, and other dashes', () => {
+    const [even, alike, uneven] = series;
+    expect(even!.color).toBe(alike!.color);
+    expect(even!.lineStyle.type).not.toEqual(alike!.lineStyle.type);
+    expect(uneven!.color).not.toBe(even!.color);
+  });
+});
+
+test('paths of specialisation go to the right as loads get more even, from hollow to filled', () => {
+  const points = [0.5, 0.25, 0.125].map((gini, i) => ({ step: 10 * (i + 1), gini, information: i - 0.5 }));
+  const option = specialisationBalance({
+    runs: [
+      { name: '<b>', points },
+      { name: 'one', points: points.slice(2) },
+    ],
+  });
+  const dots = (option.series as { type: string; data: unknown[] }[])
+    .filter(({ type }) => type === 'scatter')
+    .map(({ data }) => data as { value: number[]; itemStyle: { color: string }; tooltip: { formatter: string } }[]);
+  expect(dots[0]!.map(({ value }) => value)).toEqual([[0.5, -0.5], [0.75, 0.5], [0.875, 1.5]]); // biome-ignore format: points
+  expect(dots[0]!.map(({ itemStyle }) => itemStyle.color === '#ffffff')).toEqual([true, false, false]);
+  expect(dots[1]![0]!.itemStyle.color).not.toBe('#ffffff');
+  expect(dots[0]![2]!.tooltip.formatter).toBe('&#60;b&#62;, step 30<br>Gini 0.125, 1.500 nats');
+  // Below its bias information is drawn too.
+  expect((option.yAxis as { min: number }[])[0]!.min).toBeLessThan(0);
 });
 
 describe('the routing strip', () => {
@@ -158,7 +212,24 @@ test('what cannot be drawn is named', () => {
   expect(() => loadHistory({ panels: [{ name: 'm', windows: [] }] })).toThrow('"m" has no windows');
   expect(() => loadHistorySize({ panels: [] })).toThrow('at least one panel');
   expect(() => coActivationMatrix({ panels: [{ name: 'm', shares: [[1, 2]] }] })).toThrow('they must be square');
-  expect(() => domainSpecialisation({ domains: [], topK: 1, panels: [] })).toThrow('got 0 and 0');
+  expect(() => expertGroups({ groups: [], groupName: 'domain', panels: [] })).toThrow('got 0 and 0');
+  const ragged = { name: 'm', shares: [[1, 2]], overall: [1] };
+  expect(() => expertGroups({ groups: ['a'], groupName: 'domain', panels: [ragged] })).toThrow(
+    'must be 1 groups x 1 experts, got 1 x 2',
+  );
+  expect(() => expertSimilarity({ panels: [] })).toThrow('at least one panel');
+  expect(() => expertSimilarity({ panels: [{ name: 'm', similarity: [[1], [1]], mean: 0, independent: 0 }] })).toThrow(
+    'the similarities of "m" are 2 x 1; they must be square',
+  );
+  expect(() => lossTokens({ title: 'Loss', runs: [] })).toThrow('at least one run');
+  expect(() => lossTokens({ title: 'Loss', runs: [{ name: 'a', gini: 0, points: [] }] })).toThrow(
+    'run "a" has no loss',
+  );
+  expect(() => specialisationBalance({ runs: [] })).toThrow('at least one run');
+  expect(() => specialisationBalance({ runs: [{ name: 'a', points: [] }] })).toThrow('run "a" has no evaluation');
+  expect(() =>
+    specialisationBalance({ runs: [{ name: 'a', points: [{ step: 3, gini: Number.NaN, information: 0 }] }] }),
+  ).toThrow('run "a" has Gini NaN and information 0 at step 3');
   expect(() => lossBalance({ runs: [], measure: measureOf('gini') })).toThrow('at least one run');
   expect(() =>
     lossBalance({ runs: [{ name: 'a', loss: Number.NaN, balance: 0 }], measure: measureOf('gini') }),

@@ -5,8 +5,10 @@ import {
   coActivationMatrix,
   coActivationSize,
   curvesSize,
-  domainSpecialisation,
-  domainsSize,
+  expertGroups,
+  expertGroupsSize,
+  expertSimilarity,
+  expertSimilaritySize,
   gradientNorms,
   gradientsSize,
   heatmapSize,
@@ -21,11 +23,15 @@ import {
   lorenzSize,
   lossBalance,
   lossBalanceSize,
+  lossTokens,
+  lossTokensSize,
   routerSaturation,
   routingStrip,
   routingStripSize,
   saturationSize,
   type Size,
+  specialisationBalance,
+  specialisationBalanceSize,
   stepTime,
   stepTimeSize,
   type ThemeName,
@@ -76,6 +82,48 @@ export interface SampleSettings {
   readonly experts: number;
   /** What all names start with. */
   readonly name?: string;
+}
+
+/** Figures that have a line or a path for each run, of so many runs. */
+function samplesOfRuns(count: number, prefix: string): Sample[] {
+  const random = generator(count);
+  const of = <T>(length: number, each: (i: number) => T): T[] => Array.from({ length }, (_, i) => each(i));
+  const ending = count === 2 ? '' : '-many';
+  const nameOf = (run: number): string => `${prefix}${run % 2 === 0 ? 'Qwen3-MoE-LPR' : 'Qwen3-MoE'}, seed ${run}`;
+  return [
+    sample(
+      `loss-tokens${ending}`,
+      {
+        title: 'Held-out loss',
+        runs: of(count, (run) => ({
+          name: nameOf(run),
+          gini: run === 8 ? null : [0.05, 0.62][run % 2]! + 0.1 * random(),
+          points: of(12, (i) => [60_000 * (i + 1), 4 + 3 * Math.exp(-i / (3 + (run % 2))) + 0.1 * random()] as const),
+        })),
+      },
+      lossTokens,
+      lossTokensSize,
+    ),
+    sample(
+      `specialisation-balance${ending}`,
+      {
+        runs: of(count, (run) => ({
+          name: nameOf(run),
+          points: of(run === 4 ? 1 : 8, (i) => ({
+            step: 40 * (i + 1),
+            gini: 0.7 * Math.exp((-i * (1 + (run % 2))) / 4) + 0.05 + 0.03 * random(),
+            information: 0.2 * i + 0.1 * (run % 5) - 0.05 + 0.05 * random(),
+          })),
+        })),
+        levels: [
+          { name: 'sampling floor', range: { mean: 0.02, low: 0.01, high: 0.03 } },
+          { name: 'isotropic null', range: { mean: 0.08, low: 0.04, high: 0.14 } },
+        ],
+      },
+      specialisationBalance,
+      specialisationBalanceSize,
+    ),
+  ];
 }
 
 /** A figure of each kind for a model of so many layers and experts. */
@@ -142,6 +190,7 @@ export function samples({ layers, experts, name: prefix = '' }: SampleSettings):
   const coActivation = (): number[][] =>
     list(experts, (i) => list(experts, (j) => (random() ** 8 + (Math.abs(i - j) < 3 ? 0.3 : 0)) / 2));
   return [
+    ...[2, Math.min(40, 4 * experts)].flatMap((count) => samplesOfRuns(count, prefix)),
     withNotes(sample('heatmap', { models, measures: MEASURES }, loadHeatmap, heatmapSize), [
       `${prefix}Expert load on 102,400 held-out tokens`,
       `${prefix}${'Gini of a uniform router: 0.007 ≤ 0.02; '.repeat(6)}`,
@@ -192,17 +241,51 @@ export function samples({ layers, experts, name: prefix = '' }: SampleSettings):
       coActivationSize,
     ),
     sample(
-      'domains',
+      'similarity',
       {
-        domains: ['C4', 'Wikipedia', 'source code', 'arXiv mathematics'].map((domain) => prefix + domain),
-        topK,
         panels: shownLayers.map((layer) => ({
           name: `${prefix}Layer ${layer}`,
-          shares: list(4, () => list(experts, () => (2 * random() * topK) / experts)),
+          similarity: list(experts, (i) => list(experts, (j) => (i === 1 ? Number.NaN : 1 / (1 + Math.abs(i - j))))),
+          mean: 0.412,
+          independent: 0.034,
         })),
       },
-      domainSpecialisation,
-      domainsSize,
+      expertSimilarity,
+      expertSimilaritySize,
+    ),
+    sample(
+      'domains',
+      {
+        groups: ['C4', 'Wikipedia', 'source code', 'arXiv mathematics'].map((domain) => prefix + domain),
+        groupName: 'domain',
+        panels: shownLayers.map((layer) => {
+          const overall = list(experts, (expert) => (expert === 2 ? 0 : topK / experts));
+          return {
+            ...{ name: `${prefix}Layer ${layer}`, about: 'I(expert; domain) 0.0123 nats, independent 0.0004', overall },
+            shares: list(4, () => overall.map((share) => 2 * random() * share)),
+          };
+        }),
+      },
+      expertGroups,
+      expertGroupsSize,
+    ),
+    sample(
+      'positions',
+      {
+        groups: list(8, (i) => `${prefix}${16 * i}-${16 * i + 15}`),
+        ...{ groupName: 'position', namesAxis: true },
+        panels: shownLayers.map((layer) => {
+          const overall = list(experts, (expert) => (0.5 + expert / experts) * (topK / experts));
+          return {
+            ...{ name: `${prefix}Layer ${layer}`, overall },
+            shares: list(8, (group) =>
+              overall.map((share, expert) => (0.8 + 0.1 * ((3 * group + expert) % 5)) * share),
+            ),
+          };
+        }),
+      },
+      expertGroups,
+      expertGroupsSize,
     ),
     sample(
       'vocabulary',
@@ -224,9 +307,9 @@ export function samples({ layers, experts, name: prefix = '' }: SampleSettings):
           points: list(12, (i) => ({
             step: 500 * i,
             layers: list(layers, (layer) => 1 - (1 - i / 11) * (0.5 + (0.4 * layer) / layers)),
+            chance: list(layers, (layer) => (topK / experts) * (1 + (0.1 * layer) / layers + 1 / (i + 3))),
           })),
         })),
-        chance: topK / experts,
       },
       routerSaturation,
       saturationSize,

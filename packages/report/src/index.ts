@@ -1,8 +1,17 @@
 /** Figures and tables of runs as records, each made once and drawn by pictures, reports and the page alike. */
 export { coactivation, coActivationRecord } from './figures/coactivation.ts';
 export { curves, curvesRecord } from './figures/curves.ts';
-export { domains, domainsRecord } from './figures/domains.ts';
+export { decisions, decisionsRecord } from './figures/decisions.ts';
+export {
+  domains,
+  domainsRecord,
+  frequencies,
+  frequenciesRecord,
+  positions,
+  positionsRecord,
+} from './figures/expert-groups.ts';
 export { expertLoad, expertLoadRecord } from './figures/expert-load.ts';
+export { expertSimilarity } from './figures/expert-similarity.ts';
 export {
   defineFigure,
   type Figure,
@@ -23,8 +32,10 @@ export { loadHistory, loadHistoryRecord } from './figures/load-history.ts';
 export { loadHeldOut, loadHeldOutSorted, loadRecord, loadTraining, loadTrainingSorted } from './figures/load.ts';
 export { lorenz, lorenzRecord } from './figures/lorenz.ts';
 export { lossBalance, lossBalanceRecord } from './figures/loss-balance.ts';
+export { lossTokensHeldOut, lossTokensTraining } from './figures/loss-tokens.ts';
 export { routingStrip, routingStripRecord, STRIP_TOKENS } from './figures/routing-strip.ts';
-export { saturation, saturationRecord } from './figures/saturation.ts';
+export { saturation, saturationRecord, stability, stabilityRecord } from './figures/saturation.ts';
+export { specialisationBalance } from './figures/specialisation-balance.ts';
 export { stepTime, stepTimeRecord } from './figures/step-time.ts';
 export { vocabulary, vocabularyRecord } from './figures/vocabulary.ts';
 export { overviewRuns } from './overview-runs.ts';

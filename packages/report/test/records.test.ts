@@ -15,6 +15,8 @@ import {
   loadTraining,
   lorenz,
   lossBalance,
+  lossTokensHeldOut,
+  lossTokensTraining,
   namedRun,
   overviewRuns,
   overviewTable,
@@ -23,6 +25,7 @@ import {
   runNames,
   shownMeasures,
   simulatedLevels,
+  specialisationBalance,
   stepTime,
 } from '../src/index.ts';
 import type { CurveNumbers } from '../src/figures/curves.ts';
@@ -222,7 +225,16 @@ describe('pictures', () => {
         }),
       ),
     );
-    const { pictures, missing } = picturesOf([loadHeldOut, curves, lossBalance, stepTime], named(many), context);
+    const figures = [
+      loadHeldOut,
+      curves,
+      lossBalance,
+      lossTokensHeldOut,
+      lossTokensTraining,
+      specialisationBalance,
+      stepTime,
+    ];
+    const { pictures, missing } = picturesOf(figures, named(many), context);
     expect(missing).toEqual(
       count > 1 ? [] : ['not in loss-balance: it compares runs: give at least two that were evaluated'],
     );

@@ -11,6 +11,7 @@ const factsSchema = z.object({
   router: text,
   seed: number,
   training: z.object({ steps: number }).catch({ steps: null }),
+  data: z.object({ sequenceLength: number }).catch({ sequenceLength: null }),
   lpr: z.object({ latentDim: number, measure: text }).catch({ latentDim: null, measure: null }),
 });
 
@@ -21,6 +22,8 @@ export interface RunFacts {
   readonly seed: number | null;
   /** Steps that the run is to have. */
   readonly steps: number | null;
+  /** Tokens in each sequence. */
+  readonly sequenceLength: number | null;
   /** Width of the latent space, where the router has one. */
   readonly latentDim: number | null;
   /** Whether the router compares directions alone, not lengths. */
@@ -31,12 +34,13 @@ export interface RunFacts {
 export function factsOf(settings: unknown): RunFacts {
   const parsed = factsSchema.safeParse(settings);
   if (!parsed.success) return { ...NOTHING };
-  const { architecture, router, seed, training, lpr } = parsed.data;
+  const { architecture, router, seed, training, data, lpr } = parsed.data;
   return {
     architecture,
     router,
     seed,
     steps: training.steps,
+    sequenceLength: data.sequenceLength,
     latentDim: lpr.latentDim,
     byAngle: lpr.measure === 'cosine',
   };
@@ -47,6 +51,7 @@ const NOTHING: RunFacts = {
   router: null,
   seed: null,
   steps: null,
+  sequenceLength: null,
   latentDim: null,
   byAngle: false,
 };

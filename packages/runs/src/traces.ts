@@ -19,6 +19,8 @@ export interface Traces {
 
 /** Latents of one layer with the first expert of each. */
 export interface LayerLatents {
+  /** At which they were written. */
+  readonly step: number;
   readonly layer: number;
   readonly latents: Matrix;
   readonly prototypes: Matrix;
@@ -71,11 +73,11 @@ export async function readLatents(files: RunFiles, decode: DecodeTensors): Promi
       .map(Number)
       .toSorted((a, b) => a - b);
     if (layers.length === 0) throw new Error(`it has no tensor named like ${latentName(0, 'latents')}`);
-    return layers.map((layer) => layerLatents(tensors, layer));
+    return layers.map((layer) => ({ step: newest, ...layerLatents(tensors, layer) }));
   });
 }
 
-function layerLatents(tensors: ReturnType<DecodeTensors>, layer: number): LayerLatents {
+function layerLatents(tensors: ReturnType<DecodeTensors>, layer: number): Omit<LayerLatents, 'step'> {
   const matrix = (part: LatentPart): Matrix => {
     const tensor = tensors.get(latentName(layer, part));
     const [rows, columns] = tensor?.shape ?? [];

@@ -140,12 +140,16 @@ describe('what follows from all lines', () => {
 
 describe('settings', () => {
   it('tell readers what they want to know, whatever else they are', () => {
-    const settings = { router: 'lpr', seed: 3, training: { steps: 7 }, lpr: { latentDim: 4, measure: 'cosine' } };
+    const settings = {
+      ...{ router: 'lpr', seed: 3, training: { steps: 7 } },
+      ...{ data: { sequenceLength: 64 }, lpr: { latentDim: 4, measure: 'cosine' } },
+    };
     expect(factsOf(settings)).toEqual({
       architecture: null,
       router: 'lpr',
       seed: 3,
       steps: 7,
+      sequenceLength: 64,
       latentDim: 4,
       byAngle: true,
     });

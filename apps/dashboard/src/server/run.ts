@@ -78,6 +78,7 @@ export class FollowedRun {
         loss: metrics.last('loss'),
         testLoss: evaluations.at(-1)?.loss ?? null,
         balance: final?.balance?.mean ?? metrics.lastOf('balance'),
+        balanceText: final?.balance ? 'held-out' : 'training',
         tokensPerSecond: metrics.last('tokensPerSecond'),
       },
       sparklines: {

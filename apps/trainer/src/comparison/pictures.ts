@@ -1,15 +1,29 @@
 /**
- * The pictures of a comparison: load on held-out text and training curves, for one seed the same files as `dashboard
- * render` makes of its folder; for tables of the paper those of each table and formulation, under the names of its
- * rows. Curves are means over seeds, with each seed behind; the load is that of the first seed.
+ * The pictures of a comparison: load on held-out text, training curves, loss against tokens, specialisation against
+ * balance, for one seed the same files as `dashboard render` makes of its folder; for tables of the paper those of each
+ * table and formulation, under the names of its rows. Curves are means over seeds, with each seed behind; the load is
+ * that of the first seed; the other figures have every run.
  */
 import { join } from 'node:path';
-import { curves, type Figure, loadHeldOut, partsOf, type RunParts, simulatedLevels } from '@lpr/report';
+import {
+  curves,
+  type Figure,
+  loadHeldOut,
+  lossTokensHeldOut,
+  lossTokensTraining,
+  partsOf,
+  type RunParts,
+  simulatedLevels,
+  specialisationBalance,
+} from '@lpr/report';
 import { FIGURES_FOLDER, picturesOf, pngOf, writePicture } from '@lpr/report/node';
 import type { RunResult } from '@lpr/results';
 import type { Run } from '@lpr/runs';
 import { type Comparison, settingNames } from './comparison.ts';
 import { PAPER_TABLES } from './paper.ts';
+
+/** Of all runs. The last three are figures 3 and 4 of the paper, measured. */
+const OF_ALL = [curves, lossTokensHeldOut, lossTokensTraining, specialisationBalance];
 
 /** Settings that are drawn together. */
 interface Group {
@@ -55,7 +69,7 @@ export async function drawComparison(
       prefix,
       parts.map(([first]) => first!),
     );
-    await draw(curves, prefix, parts.flat());
+    for (const figure of OF_ALL) await draw(figure, prefix, parts.flat());
   }
   return { written, missing };
 }

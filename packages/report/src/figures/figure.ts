@@ -13,6 +13,7 @@ import {
   type NamedLevels,
   type RoutedWindow,
 } from '../levels.ts';
+import type { BalanceKey } from '@lpr/metrics';
 import type { Part } from '@lpr/runs/browser';
 import type { RunParts } from '../parts.ts';
 import type { DataTable } from '../tables/csv.ts';
@@ -36,7 +37,7 @@ export interface FigureRecord<Numbers = unknown> {
 export interface FigureOf {
   /** Names of the runs. */
   readonly runs: readonly string[];
-  readonly text: 'held-out' | 'training';
+  readonly text: 'held-out' | 'training' | 'given';
   /** Of each run, where it is one number. */
   readonly tokens?: number;
   /** The step until which it is, where it is one. */
@@ -79,7 +80,7 @@ export interface Made<Numbers> {
 }
 
 /** Parts of a run that are read for those figures alone that need them. */
-export type Need = 'traces' | 'texts' | 'latents';
+export type Need = 'traces' | 'texts' | 'latents' | 'similarity';
 
 /** One figure: what it is called, how its records are made of runs, which chart draws them. */
 export interface Figure {
@@ -181,12 +182,19 @@ export function levelsOfRuns(runs: readonly Leveled[], { levels, latentDim }: Fi
   });
 }
 
-/** The levels that runs share, to be drawn, and notes on all. */
+/**
+ * The levels that runs share, to be drawn, and notes on all.
+ *
+ * @param only the one measure that the figure is about; all unless given
+ */
 export function levelsAndNotes(
   runs: readonly Leveled[],
   context: FigureContext,
+  only?: BalanceKey,
 ): { readonly levels: readonly Level[]; readonly notes: readonly string[] } {
-  const all = levelsOf(levelsOfRuns(runs, context));
+  const all = levelsOf(levelsOfRuns(runs, context)).map((level) =>
+    only === undefined ? level : { ...level, ranges: { [only]: level.ranges[only] } },
+  );
   return { levels: all.filter(({ isCommon }) => isCommon), notes: levelNotes(all) };
 }
 
@@ -203,6 +211,12 @@ export function common<T>(values: readonly T[]): T | undefined {
 /** "layer 3", "layers 0, 2, 5" */
 export function layersText(layers: readonly number[]): string {
   return `${layers.length === 1 ? 'layer' : 'layers'} ${layers.join(', ')}`;
+}
+
+/** "step 40", "steps 10 to 40": from the first to the last. */
+export function stepsText(steps: readonly number[]): string {
+  const [first, last] = [Math.min(...steps), Math.max(...steps)];
+  return first === last ? `step ${whole(last)}` : `steps ${whole(first)} to ${whole(last)}`;
 }
 
 /** `12,345` */

@@ -18,12 +18,15 @@ export type GeometryNumbers = Pick<LatentGeometryInput, 'layers' | 'welchFloor'>
 const MOST_POINTS = 2000;
 
 function ofLayers(run: string, layers: readonly LayerLatents[]): FigureOf {
-  const tokens = layers[0]!.latents.rows;
-  return { runs: [run], text: 'held-out', tokens, layers: layers.map(({ layer }) => layer), label: run };
+  const {
+    step,
+    latents: { rows: tokens },
+  } = layers[0]!;
+  return { runs: [run], text: 'held-out', tokens, step, layers: layers.map(({ layer }) => layer), label: run };
 }
 
-function textOf({ tokens = 0, layers = [] }: FigureOf): string {
-  return `${whole(tokens)} held-out tokens, ${layersText(layers)}`;
+function textOf({ tokens = 0, step = 0, layers = [] }: FigureOf): string {
+  return `${whole(tokens)} held-out tokens at step ${whole(step)}, ${layersText(layers)}`;
 }
 
 const LATENTS_CAPTION =

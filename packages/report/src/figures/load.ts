@@ -15,6 +15,7 @@ import {
   type FigureWith,
   levelsAndNotes,
   type Made,
+  stepsText,
   whole,
 } from './figure.ts';
 
@@ -35,7 +36,8 @@ export interface LoadNumbers {
   readonly order: 'index' | 'load';
 }
 
-type Text = FigureOf['text'];
+/** Text that runs have loads on. */
+export type Text = Exclude<FigureOf['text'], 'given'>;
 type Order = LoadNumbers['order'];
 
 /** Below a figure of training and one of held-out text: how to read either. */
@@ -59,7 +61,7 @@ export function ofText(
   const kind = text === 'training' ? 'training' : 'held-out';
   const what =
     (tokens === undefined ? `${kind} text` : `${whole(tokens)} ${kind} tokens`) +
-    (step === undefined ? '' : `${text === 'training' ? ' until' : ' after'} step ${whole(step)}`);
+    ` ${text === 'training' ? 'until' : 'after'} ${stepsText(runs.map((run) => run.step))}`;
   const names = runs.map((run) =>
     [
       run.name,

@@ -5,12 +5,11 @@ import {
   collect,
   defineFigure,
   type FigureContext,
-  type FigureOf,
   type FigureRecord,
   type FigureWith,
   levelsAndNotes,
 } from './figure.ts';
-import { heldOutLoads, type LoadNumbers, loadTable, ofText, recentLoads, type RunLoads } from './load.ts';
+import { heldOutLoads, type LoadNumbers, loadTable, ofText, recentLoads, type RunLoads, type Text } from './load.ts';
 
 export type LorenzNumbers = Pick<LoadNumbers, 'models'>;
 
@@ -21,7 +20,7 @@ const WIDTH = 640;
 
 /** @param layer where the loads are of one alone */
 export function lorenzRecord(
-  text: FigureOf['text'],
+  text: Text,
   runs: readonly RunLoads[],
   context: FigureContext,
   layer?: number,

@@ -12,20 +12,22 @@ export const STRIP_TOKENS = 96;
 const CAPTION =
   'Tokens with the experts that each went to, as wide as their weights. In each layer the experts that carry most weight here have a colour.';
 
-/** @param what the text is, such as "the first held-out tokens" */
+/** What is said of a text: held out, or given to a page above the figure. */
+const TEXTS = { 'held-out': 'held-out text', given: 'the text above' } as const;
+
 export function routingStripRecord(
   run: string,
-  what: string,
+  text: keyof typeof TEXTS,
   step: number,
   numbers: Omit<RoutingStripNumbers, 'name'>,
 ): FigureRecord<RoutingStripNumbers> {
   return {
     kind: 'routing-strip',
-    title: `Routing of ${whole(numbers.tokens.length)} tokens of ${what} at step ${whole(step)}`,
+    title: `Routing of ${whole(numbers.tokens.length)} tokens of ${TEXTS[text]} at step ${whole(step)}`,
     caption: CAPTION,
     of: {
       runs: [run],
-      text: 'held-out',
+      text,
       tokens: numbers.tokens.length,
       step,
       layers: numbers.layers.map(({ layer }) => layer),
@@ -65,7 +67,7 @@ export const routingStrip: FigureWith<RoutingStripNumbers> = defineFigure<Routin
         if (at.value === undefined) return at;
         return run.texts.value === undefined ? run.texts : { value: { at: at.value, tokens: run.texts.value } };
       },
-      ({ at, tokens }, { name }) => routingStripRecord(name, 'held-out text', at.step, stripOf(at, tokens)),
+      ({ at, tokens }, { name }) => routingStripRecord(name, 'held-out', at.step, stripOf(at, tokens)),
     ),
   draw(numbers, { theme, width }) {
     const input = { ...numbers, ...(width !== undefined && { width }) };

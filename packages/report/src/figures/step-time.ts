@@ -1,7 +1,7 @@
 /** Where the time of a training step goes, by part of the model. */
 import { stepTime as stepTimeChart, type StepTimeInput, stepTimeSize } from '@lpr/charts';
 import type { SeriesFile } from '@lpr/runs/browser';
-import { collect, common, defineFigure, type FigureRecord, type FigureWith, whole } from './figure.ts';
+import { collect, common, defineFigure, type FigureRecord, type FigureWith, stepsText } from './figure.ts';
 
 export type StepTimeNumbers = Pick<StepTimeInput, 'runs'>;
 
@@ -17,10 +17,11 @@ export function stepTimeRecord(
     return phases === null ? [] : [{ name, ...phases }];
   });
   if (measured.length === 0) return null;
-  const step = common(measured.map((run) => run.step));
+  const steps = measured.map((run) => run.step);
+  const step = common(steps);
   return {
     kind: 'step-time',
-    title: `Time of a training step${step === undefined ? '' : ` until step ${whole(step)}`}`,
+    title: `Time of a training step, until ${stepsText(steps)}`,
     caption: CAPTION,
     of: { runs: measured.map(({ name }) => name), text: 'training', ...(step !== undefined && { step }) },
     numbers: { runs: measured.map(({ name, phases }) => ({ name, phases })) },

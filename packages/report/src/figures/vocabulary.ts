@@ -1,7 +1,7 @@
 /** How much experts keep to tokens of their own. */
 import { type VocabularyInput, vocabularySize, vocabularySpecialisation as vocabularyChart } from '@lpr/charts';
 import { vocabularySpecialisation } from '@lpr/metrics';
-import { collect, common, defineFigure, type FigureRecord, type FigureWith, finite } from './figure.ts';
+import { collect, common, defineFigure, type FigureRecord, type FigureWith, finite, stepsText } from './figure.ts';
 import { commonShare, lastTrace, type TraceAt, traceText } from './traces.ts';
 
 export type VocabularyNumbers = Pick<VocabularyInput, 'runs' | 'uniform'>;
@@ -17,7 +17,7 @@ export function vocabularyRecord(
   const text = common(runs.map(traceText));
   return {
     kind: 'vocabulary',
-    title: `Experts by token: ${text ?? 'held-out text'}`,
+    title: `Experts by token: ${text ?? `held-out text at ${stepsText(runs.map(({ step }) => step))}`}`,
     caption: CAPTION,
     of: { runs: runs.map(({ name }) => name), text: 'held-out' },
     numbers: {

@@ -86,7 +86,14 @@ export interface EvaluatedStep {
   readonly loss: number;
   readonly mean: Measures | null;
   readonly worst: Measures | null;
+  /** I(expert; token) less its bias. */
   readonly information: number | null;
+  /** Of its routers, the mean over layers; null where it is not known. */
+  readonly decisions: {
+    readonly entropy: number;
+    readonly margin: number | null;
+    readonly independentMargin: number | null;
+  } | null;
   readonly domains: Readonly<Record<string, { readonly loss: number }>>;
 }
 
@@ -94,11 +101,14 @@ export interface EvaluatedStep {
 export function evaluationsTable(evaluations: readonly EvaluatedStep[]): TableRecord {
   const domains = [...new Set(evaluations.flatMap(({ domains: each }) => Object.keys(each)))];
   const rows = evaluations.toReversed().map(
-    ({ step, final, loss, mean, worst, information, domains: each }): Row => ({
+    ({ step, final, loss, mean, worst, information, decisions, domains: each }): Row => ({
       step: `${step.toLocaleString('en')}${final ? ' final' : ''}`,
       loss,
       ...balanceCells(mean, worst),
       information: informationCell(information),
+      entropy: decisions?.entropy ?? null,
+      margin: decisions?.margin ?? null,
+      'margin.level': decisions?.independentMargin ?? null,
       ...Object.fromEntries(domains.map((name) => [`loss.${name}`, each[name]?.loss ?? null])),
     }),
   );
@@ -108,16 +118,23 @@ export function evaluationsTable(evaluations: readonly EvaluatedStep[]): TableRe
     { key: 'loss', title: 'loss', decimals: 4 },
     ...balanceColumns('short'),
     { key: 'information', title: 'I(expert; token)', decimals: 3 },
+    { key: 'entropy', title: 'router entropy', decimals: 3 },
+    { key: 'margin', title: 'router margin', decimals: 3, beside: { key: 'margin.level' } },
     ...domains.map((name) => ({ key: `loss.${name}`, title: `loss, ${name}`, decimals: 4 })),
   ];
   return {
     title: `Evaluations on ${only === undefined || others.length > 0 ? 'held-out text' : `${formatNumber(only, 0)} held-out tokens`}`,
-    columns: filledColumns(columns, ['information'], rows),
+    columns: filledColumns(columns, ['information', 'entropy', 'margin'], rows),
     rows,
     notes: [
       'Balance is the mean over layers (worst layer).',
       ...(rows.some(({ information }) => information !== null) ? ['I(expert; token) is in nats, less its bias.'] : []),
       ...(evaluations.some(({ information }) => hasNoInformation(information)) ? [NO_INFORMATION_NOTE] : []),
+      ...(rows.some(({ entropy }) => entropy !== null)
+        ? [
+            'A uniform router has entropy 1 and margin 0; in brackets the margin of unrelated scores. Means over layers and traced tokens.',
+          ]
+        : []),
     ],
   };
 }

@@ -37,6 +37,7 @@ export function overviewTable(runs: readonly OverviewRun[]): TableRecord {
       name,
       ...(folder !== name && { folder }),
       router: run.router,
+      text: heldOut === null ? 'training' : 'held-out',
       step: run.step,
       tokens: heldOut?.tokens ?? null,
       testLoss: heldOut?.loss ?? null,
@@ -55,6 +56,7 @@ export function overviewTable(runs: readonly OverviewRun[]): TableRecord {
     { key: 'name', title: 'run' },
     { key: 'folder', title: 'folder' },
     { key: 'router', title: 'router' },
+    ...(isMixed(runs) ? [{ key: 'text', title: 'text' }] : []),
     { key: 'topK', title: 'k', format: 'plain' as const },
     ...usageColumns(),
     { key: 'testLoss', title: 'test loss', decimals: 4 },
@@ -77,9 +79,15 @@ export function overviewTable(runs: readonly OverviewRun[]): TableRecord {
   };
 }
 
+/** Whether some runs are on held-out text and some in training. */
+function isMixed(runs: readonly OverviewRun[]): boolean {
+  return new Set(runs.map(({ heldOut }) => heldOut === null)).size > 1;
+}
+
 /** "Runs on 8,192 held-out tokens" */
 function titleOf(runs: readonly OverviewRun[]): string {
-  if (runs.some(({ heldOut }) => heldOut === null)) return 'Runs';
+  if (runs.every(({ heldOut }) => heldOut === null)) return 'Runs in training';
+  if (isMixed(runs)) return 'Runs, on held-out text or in training';
   const [only, ...others] = new Set(runs.map(({ heldOut }) => heldOut!.tokens));
   return only === undefined || others.length > 0
     ? 'Runs on held-out text'

@@ -1,0 +1,146 @@
+/** Specialisation against balance over training: a path for each run, from its first evaluation to its last. */
+import type { MeasureRange } from '@lpr/metrics';
+import type { EChartsOption, LineSeriesOption, ScatterSeriesOption } from 'echarts';
+import { namesOf, REFERENCE_DASHES, runStyle } from './curves.ts';
+import { bandOf, legendHeight, legendOf, niceRange, tooltipOf, xAxis, yAxis } from './lines.ts';
+import { FONT, type ThemeName, themeOf } from './palette.ts';
+import { baseOption, panelTitle, type Size } from './parts.ts';
+import { escapeHtml } from './text.ts';
+
+export interface SpecialisationBalanceInput {
+  /** Names must differ. */
+  readonly runs: readonly {
+    readonly name: string;
+    /** In the order of training; at least one. */
+    readonly points: readonly {
+      readonly step: number;
+      /** Gini coefficient of the loads. */
+      readonly gini: number;
+      /** Mutual information of expert and token in nats, less its bias: below 0 where there is less than that. */
+      readonly information: number;
+    }[];
+  }[];
+  /** Gini of routers without structure, such as the sampling floor. */
+  readonly levels?: readonly { readonly name: string; readonly range: MeasureRange }[];
+  /** CSS pixels. Default 760. */
+  readonly width?: number;
+}
+
+const PLOT_HEIGHT = 380;
+const TOP = 58;
+const AXIS_ROOM = 46;
+const LEFT = 62;
+const RIGHT = 34;
+/** Of the dots on a path, and of the circles at its ends. */
+const [DOT, END] = [4, 9];
+
+export function specialisationBalanceSize(input: SpecialisationBalanceInput): Size {
+  const width = input.width ?? 760;
+  return { width, height: TOP + PLOT_HEIGHT + AXIS_ROOM + legendHeight(legendNames(input), width) };
+}
+
+/**
+ * ECharts option of mutual information (up) against balance, 1 - Gini (to the right): a hollow circle where a run was
+ * evaluated first, a filled one where last.
+ *
+ * @throws RangeError where there is no run, one has no point or a number that is not finite, or two have one name.
+ */
+export function specialisationBalance(input: SpecialisationBalanceInput, theme: ThemeName = 'light'): EChartsOption {
+  const { runs, levels = [] } = input;
+  const size = specialisationBalanceSize(input);
+  const { ink, inkSoft, grid, background } = themeOf(theme);
+  const names = legendNames(input);
+  for (const { name, points } of runs) {
+    if (points.length === 0) throw new RangeError(`run "${name}" has no evaluation`);
+    const wrong = points.find(({ gini, information }) => !(Number.isFinite(gini) && Number.isFinite(information)));
+    if (wrong !== undefined) {
+      throw new RangeError(
+        `run "${name}" has Gini ${wrong.gini} and information ${wrong.information} at step ${wrong.step}; both must be finite`,
+      );
+    }
+  }
+  const all = runs.flatMap(({ points }) => points);
+  const across = niceRange([...all.map(({ gini }) => 1 - gini), ...levels.map(({ range }) => 1 - range.mean)], false);
+  const up = niceRange([0, ...all.map(({ information }) => information)], true);
+  const balances = { ...across, max: Math.min(1, across.max) };
+  return {
+    ...baseOption(theme),
+    tooltip: tooltipOf('item', theme),
+    legend: legendOf(names, size, theme),
+    title: [
+      panelTitle(
+        'Specialisation against balance',
+        [
+          'paths of training: hollow at the first evaluation, filled at the last; up more specialised, right more even',
+          'hollow: first evaluation, filled: last',
+        ],
+        { x: LEFT, y: 12, width: size.width - LEFT - RIGHT },
+        theme,
+      ),
+    ],
+    grid: { left: LEFT, top: TOP, width: size.width - LEFT - RIGHT, height: PLOT_HEIGHT, outerBoundsMode: 'none' },
+    xAxis: [
+      {
+        ...xAxis({ name: 'Balance, 1 - Gini', ...balances }, 0, theme),
+        splitLine: { show: true, lineStyle: { color: grid } },
+      },
+    ],
+    yAxis: [
+      {
+        ...yAxis(up, 0, theme),
+        name: 'I(expert; token) less its bias, nats',
+        nameLocation: 'middle',
+        nameGap: 44,
+        nameTextStyle: { fontFamily: FONT, fontSize: 12, color: ink },
+      },
+    ],
+    series: [
+      ...runs.flatMap(({ name, points }, run): (LineSeriesOption | ScatterSeriesOption)[] => {
+        const { colour, dash } = runStyle(run, theme);
+        const path = points.map(({ step, gini, information }, i) => ({
+          value: [1 - gini, information],
+          symbolSize: i === points.length - 1 || i === 0 ? END : DOT,
+          itemStyle: {
+            color: i === 0 && points.length > 1 ? background : colour,
+            borderColor: colour,
+            borderWidth: 1.75,
+          },
+          tooltip: {
+            formatter: `${escapeHtml(name)}, step ${step.toLocaleString('en')}<br>Gini ${gini.toFixed(3)}, ${information.toFixed(3)} nats`,
+          },
+        }));
+        return [
+          {
+            type: 'line',
+            name: names[run]!,
+            data: path.map(({ value }) => value),
+            color: colour,
+            symbol: 'none',
+            silent: true,
+            lineStyle: { color: colour, width: 1.5, ...(dash && { type: [...dash] }) },
+            z: 2,
+          },
+          { type: 'scatter', name: names[run]!, color: colour, data: path, z: 3 },
+        ];
+      }),
+      ...levels.map(
+        ({ range: { mean, low, high } }, i): LineSeriesOption => ({
+          type: 'line',
+          name: names[runs.length + i]!,
+          data: [up.min, up.max].map((value) => [1 - mean, value]),
+          markArea: bandOf('xAxis', [1 - high, 1 - low], inkSoft),
+          symbol: 'none',
+          color: inkSoft,
+          lineStyle: { color: inkSoft, width: 1.25, type: [...REFERENCE_DASHES[i % REFERENCE_DASHES.length]!] },
+          silent: true,
+          z: 1,
+        }),
+      ),
+    ],
+  };
+}
+
+function legendNames({ runs, levels = [] }: SpecialisationBalanceInput): string[] {
+  if (runs.length === 0) throw new RangeError('specialisation against balance needs at least one run, got none');
+  return namesOf([...runs, ...levels]);
+}
