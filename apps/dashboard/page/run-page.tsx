@@ -130,7 +130,7 @@ export function RunPage({ id }: { id: string }): JSX.Element {
       )}
       <Traces run={run} name={name} steps={details.traces} sequence={details.facts.sequenceLength} />
       <RunFigure figure={decisions} runs={alone} levels={levels} />
-      <RunFigure figure={specialisationBalance} runs={alone} levels={levels} />
+      {details.evaluations.length > 1 && <RunFigure figure={specialisationBalance} runs={alone} levels={levels} />}
       <RunFigure figure={gradients} runs={alone} levels={levels} />
       <RunFigure figure={stepTime} runs={alone} levels={levels} />
       <Evaluations evaluations={details.evaluations} />

@@ -81,7 +81,7 @@ function cellText(column: Column, row: Row): string {
   const { key, beside } = column;
   const value = row[key];
   if (value === undefined) return '';
-  if (value === null) return '-';
+  if (value === null || Number.isNaN(value)) return '-';
   if (typeof value === 'string') return value;
   if (typeof value === 'object' && 'low' in value) return rangeText(value, (number) => numberText(column, number));
   const text = typeof value === 'number' ? numberText(column, value) : measuredText(column, value);

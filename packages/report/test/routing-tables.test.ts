@@ -1,0 +1,109 @@
+/** Tables of evaluations: each value beside what there would be without structure, and what is not known as a dash. */
+import { layersReport } from '@lpr/metrics';
+import { expect, it } from 'vitest';
+import {
+  balanceTable,
+  evaluationsTable,
+  type LayerRouting,
+  type OverviewRun,
+  overviewTable,
+  placementTable,
+  routingTable,
+  similarityTable,
+  stabilityTable,
+  textTable,
+} from '../src/tables.ts';
+
+const layer: LayerRouting = {
+  decisions: { entropy: 0.75, margin: 0.5, independentMargin: 0.25 },
+  massGini: 0.5,
+  loadGini: 0.25,
+  position: { nats: 0.125, independent: 0.0004 },
+  frequency: { nats: 0.25, independent: 0.001 },
+  maxViolations: { batch: 0.5, worstBatch: 0.75, global: 0.25 },
+};
+
+it('routing of each layer and as mean, levels in brackets', () => {
+  const layers = [layer, { ...layer, decisions: null, massGini: 1 }];
+  const table = routingTable({ what: 'held-out text after step 40', batchTokens: 1024, batchFloor: 0.125, layers });
+  expect(table.title).toBe('Routing of held-out text after step 40; in brackets: what independence would give');
+  expect(textTable(table).rows).toEqual([
+    [
+      'layer 0',
+      '0.750',
+      '0.500 (0.250)',
+      '0.500 (0.250)',
+      '0.125 (4.00e-4)',
+      '0.250 (0.001)',
+      '0.500 (0.125)',
+      '0.750',
+    ],
+    ['layer 1', '-', '-', '1.000 (0.250)', '0.125 (4.00e-4)', '0.250 (0.001)', '0.500 (0.125)', '0.750'],
+    ['mean', '0.750', '0.500 (0.250)', '0.750 (0.250)', '0.125 (4.00e-4)', '0.250 (0.001)', '0.500 (0.125)', '0.750'],
+  ]);
+  expect(table.notes.join('\n')).toContain('batches of 1,024 tokens');
+});
+
+it('stability and similarity, with their levels', () => {
+  const stable = { kept: 0.75, independent: 0.25, sameExperts: 0.5, movedWeight: 0.125 };
+  const stability = stabilityTable('4,096 held-out tokens, step 40 against step 20', [
+    stable,
+    { ...stable, kept: 0.25 },
+  ]);
+  expect(stability.title).toContain('4,096 held-out tokens, step 40 against step 20');
+  expect(textTable(stability).rows).toEqual([
+    ['layer 0', '0.750 (0.250)', '0.500', '0.125'],
+    ['layer 1', '0.250 (0.250)', '0.500', '0.125'],
+    ['mean', '0.500 (0.250)', '0.500', '0.125'],
+  ]);
+  const similarity = similarityTable('256 held-out tokens after step 40', [
+    { layer: 1, mean: 0.5, independent: 0.0001, closest: { experts: [2, 5], value: 0.75 } },
+    { layer: 3, mean: Number.NaN, independent: Number.NaN, closest: null },
+  ]);
+  expect(similarity.title).toContain('on 256 held-out tokens after step 40');
+  expect(textTable(similarity).rows).toEqual([
+    ['layer 1', '0.500 (1.00e-4)', '0.750', '2 and 5'],
+    ['layer 3', '-', '-', '-'],
+  ]);
+});
+
+it('balance and its cost say what text they are of', () => {
+  const { layers, mean, worst } = layersReport([[1, 3]]);
+  const balance = { layers, mean, worst, pValues: { layers: [0.5], all: 0.5 }, levels: null };
+  expect(balanceTable('training text after step 3', balance).title).toBe('Balance on training text after step 3');
+  expect(placementTable('given text', [[1, 3]]).title).toBe('Cost of the load on given text');
+});
+
+it('evaluations have decisions where they are known, and say where information is below its bias', () => {
+  const line = { final: false, loss: 4, mean: null, worst: null, information: 0.5, decisions: null, domains: {} };
+  expect(evaluationsTable([{ ...line, step: 10 }]).columns.map(({ key }) => key)).not.toContain('entropy');
+  const decisions = { entropy: 0.75, margin: 0.5, independentMargin: 0.25 };
+  const table = evaluationsTable([
+    { ...line, step: 10, information: -0.01 },
+    { ...line, step: 1000, information: -0.02, decisions },
+  ]);
+  const { head, rows } = textTable(table);
+  expect(rows[0]!.slice(head.indexOf('I(expert; token)'))).toEqual(['-0.020', '0.750', '0.500 (0.250)']);
+  expect(rows[1]!.slice(head.indexOf('router entropy'))).toEqual(['-', '-']);
+  expect(table.notes).toContain(
+    'I(expert; token) is below its own bias at steps 10, 1,000: it shows no specialisation there, only that the text is short.',
+  );
+});
+
+it('an overview of runs evaluated and not yet says of each what it is measured on', () => {
+  const heldOut = { tokens: 100, loss: 4, perplexity: 50, information: -0.1, pValue: null, usage: null };
+  const of = (name: string, isEvaluated: boolean): OverviewRun => ({
+    ...{ name, folder: name, router: 'lpr', step: 10, trainingLoss: 4, tokensPerSecond: 1, levels: null },
+    ...{ expertsPerToken: 2, mean: { gini: 0.5 }, worst: { gini: 0.5 } },
+    heldOut: isEvaluated ? heldOut : null,
+  });
+  const mixed = overviewTable([of('a', true), of('b', false)]);
+  expect(mixed.title).toBe('Runs, on held-out text or in training');
+  expect(mixed.columns.map(({ key }) => key)).toContain('text');
+  expect(mixed.rows.map(({ text }) => text)).toEqual(['held-out', 'training']);
+  expect(mixed.notes).toContainEqual(expect.stringMatching(/^I\(expert; token\) is below its own bias in a: /));
+  expect(overviewTable([of('a', true)]).title).toBe('Runs on held-out text');
+  const early = overviewTable([of('b', false)]);
+  expect(early.title).toBe('Runs in training');
+  expect(early.columns.map(({ key }) => key)).not.toContain('text');
+});
