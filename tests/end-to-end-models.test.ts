@@ -6,9 +6,10 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseTokenizer } from '@lpr/data';
-import { finalEvaluation, readEvaluations } from '@lpr/runs';
+import { decodeSafetensors } from '@lpr/model/safetensors';
+import { filesIn, finalEvaluation, readEvaluations, readSimilarity } from '@lpr/runs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { cleanUp, runTrainer, startTrainer } from './end-to-end-cli.ts';
+import { cleanUp, runDashboard, runTrainer, startTrainer } from './end-to-end-cli.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'lpr-models-'));
 afterAll(() => {
@@ -43,7 +44,8 @@ beforeAll(async () => {
   await succeed(['tokenizer', 'train', '--text', prose, '--text', code, '--vocabulary', '300', '--out', tokenizer]);
   const set = ['data.tokenizer={path: tokenizer.json}', 'size.vocabulary=320', 'data.heldOutFraction=0.1'];
   const text = ['--text', 'prose.txt', '--text', 'code.txt'];
-  await succeed(['train', '--preset', 'tiny', ...text, ...set.flatMap((one) => ['--set', one]), '--out', run]);
+  const settings = [...set, 'evaluation.every=20'].flatMap((one) => ['--set', one]);
+  await succeed(['train', '--preset', 'tiny', ...text, ...settings, '--out', run]);
 }, TIMEOUT);
 
 describe('a model trained on two text files with a tokenizer of their own', () => {
@@ -95,6 +97,17 @@ interface Measures {
   readonly domains: Record<string, { loss: number; tokens: number }>;
   readonly layers: { gini: number }[];
   readonly specialisation: { mutualInformation: number; domainInformation: number | null }[];
+  readonly step: number | null;
+  readonly routing: {
+    readonly batchTokens: number;
+    readonly batchFloor: number;
+    readonly layers: {
+      decisions: { entropy: number; margin: number } | null;
+      position: { nats: number; independent: number };
+      maxViolations: { batch: number; worstBatch: number; global: number };
+    }[];
+  };
+  readonly stability: { from: number; to: number; layers: { kept: number; independent: number }[] } | null;
   readonly counts: number[][];
 }
 
@@ -122,6 +135,20 @@ describe('eval', () => {
       const information = heldOut.specialisation.map(({ mutualInformation }) => mutualInformation);
       expect(information.reduce((sum, value) => sum + value / 2, 0)).toBeCloseTo(evaluation.mutualInformation!, 9);
       for (const { domainInformation } of heldOut.specialisation) expect(domainInformation).toBeGreaterThan(0);
+      expect(heldOut.step).toBe(40);
+      const { routing, stability } = heldOut;
+      expect(routing.batchTokens).toBe(8 * 64);
+      expect(routing.batchFloor).toBeGreaterThan(0);
+      for (const [layer, { decisions, position, maxViolations }] of routing.layers.entries()) {
+        // The same tokens as those that the run's own evaluation looked at one by one, or more.
+        expect(decisions!.entropy).toBeCloseTo(evaluation.decisions![layer]!.entropy!, 1);
+        expect(position.nats).toBeGreaterThan(0);
+        expect(position.independent).toBeGreaterThan(0);
+        expect(maxViolations.worstBatch).toBeGreaterThanOrEqual(maxViolations.batch);
+        expect(maxViolations.batch).toBeGreaterThanOrEqual(maxViolations.global - 1e-9);
+      }
+      expect(stability).toMatchObject({ from: 20, to: 40 });
+      for (const { kept, independent } of stability!.layers) expect(kept).toBeGreaterThan(independent);
 
       const one = await measures(['eval', run, '--domain', 'code']);
       expect(Object.keys(one.domains)).toEqual(['code']);
@@ -129,6 +156,8 @@ describe('eval', () => {
       expect(one.tokens).toBeGreaterThanOrEqual(second!.tokens);
       expect(one.loss).toBe(one.domains['code']!.loss);
       expect(one.specialisation[0]!.domainInformation).toBeNull();
+      // The traces of the run are of both.
+      expect(one.stability).toBeNull();
 
       const training = await measures(['eval', run, '--split', 'training', '--tokens', '1280']);
       expect(training.tokens).toBe(1280);
@@ -150,6 +179,11 @@ describe('eval', () => {
       for (const word of ['perplexity', 'sampling floor', 'isotropic null', 'MaxVio', 'I(expert; domain)', 'layer 1']) {
         expect(tables).toContain(word);
       }
+      // Every table says which text and steps.
+      const titles = tables.split('\n\n').map((table) => table.split('\n')[0]!);
+      expect(titles).toHaveLength(6);
+      for (const title of titles)
+        expect(title).toMatch(/held-out (text|tokens).*step 40|step-000040: .* of held-out text/);
     },
     TIMEOUT,
   );
@@ -175,6 +209,35 @@ describe('inspect', () => {
         expect(norm.mean).toBeCloseTo(1, 0);
       }
       expect(text.layers).toHaveLength(2);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'measures how alike experts are on the held-out text of the run, which keeps it for pictures',
+    async () => {
+      const printed = await succeed(['inspect', run, '--similarity']);
+      expect(printed).toMatch(/^Similarity of experts: .* on 256 held-out tokens after step 40/m);
+      expect(printed).toMatch(/^layer 1 +0\.\d{3} \([^)]+\) +0\.\d{3} +\d and \d$/m);
+      const stored = await readSimilarity(filesIn(run), decodeSafetensors);
+      expect(stored.value).toMatchObject({
+        step: 40,
+        layers: [
+          { layer: 0, tokens: 256 },
+          { layer: 1, tokens: 256 },
+        ],
+      });
+      await runDashboard(['render', run, '--out', join(work, 'pictures'), '--only', 'expert-similarity', 'stability']);
+      expect(readdirSync(join(work, 'pictures', 'figures'))).toEqual(['expert-similarity.png', 'stability.png']);
+
+      // Of another text nothing is kept.
+      const args = ['inspect', run, '--similarity', '64', '--text', prose, '--tokens', '640', '--json'];
+      const { similarity } = JSON.parse(await succeed(args)) as {
+        similarity: { what: string; layers: { mean: number; independent: number }[] };
+      };
+      expect(similarity.what).toBe('64 given tokens after step 40');
+      for (const { mean, independent } of similarity.layers) expect(mean).toBeGreaterThan(independent);
+      expect(await readSimilarity(filesIn(run), decodeSafetensors)).toEqual(stored);
     },
     TIMEOUT,
   );

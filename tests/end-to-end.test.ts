@@ -117,11 +117,15 @@ describe('compare', () => {
       expect(topK.testLoss).not.toBe(lpr.testLoss);
       // The dashboard draws the same pictures of the same runs.
       const drawn = join(work, 'drawn');
-      await runDashboard(['render', out, '--out', drawn, '--only', 'load-held-out', 'curves']);
-      for (const picture of ['load-held-out.png', 'curves.png']) {
-        const png = readFileSync(join(out, 'figures', picture));
+      const pictures = [
+        ...['load-held-out', 'curves', 'loss-tokens-held-out', 'loss-tokens-training'],
+        'specialisation-balance',
+      ];
+      await runDashboard(['render', out, '--out', drawn, '--only', ...pictures]);
+      for (const picture of pictures) {
+        const png = readFileSync(join(out, 'figures', `${picture}.png`));
         expect(png.subarray(1, 4).toString()).toBe('PNG');
-        expect(png.equals(readFileSync(join(drawn, 'figures', picture)))).toBe(true);
+        expect(png.equals(readFileSync(join(drawn, 'figures', `${picture}.png`)))).toBe(true);
       }
       expect(stdout).toContain('Qwen3-LPR');
       expect(stdout).toContain(topK.testLoss.toFixed(4));

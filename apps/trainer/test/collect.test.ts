@@ -129,7 +129,11 @@ describe('a comparison of several seeds', () => {
     expect(report).toMatch(/Less Qwen3-MoE, in pairs of a seed\nQwen3-MoE-LPR +-0\.2500 ± 0\.0000/);
 
     const { written, missing } = await drawComparison(folder, comparison, runs, results);
-    expect(written).toEqual(['figures/load-held-out.png', 'figures/curves.png']);
+    const pictures = [
+      ...['load-held-out', 'curves', 'loss-tokens-held-out', 'loss-tokens-training'],
+      'specialisation-balance',
+    ];
+    expect(written).toEqual(pictures.map((name) => `figures/${name}.png`));
     expect(missing).toEqual([]);
     for (const path of written) expect(existsSync(join(folder, path))).toBe(true);
 

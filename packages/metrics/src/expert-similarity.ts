@@ -22,7 +22,7 @@ import { checkMatrix, type Matrix } from './matrix.ts';
 export interface ExpertSimilarity {
   /** `[M][M]`, symmetric, 1 on the diagonal; `NaN` for an expert that makes the same of every token. */
   readonly similarity: Float64Array[];
-  /** `[M][M]`: what the pair would have, on average, were the tokens of one paired with those of the other at random. */
+  /** `[M][M]`: what the pair has on average where the tokens of one are paired with those of the other at random. */
   readonly independent: Float64Array[];
 }
 

@@ -51,8 +51,8 @@ const POINTS = 2000;
  *     binomial(M, k) * integral of F(x)^(M - k) (1 - F(x))^k dx
  *
  * with F the distribution function of one, over their expected standard deviation
- * `sqrt(2 / M) Gamma(M / 2) / Gamma((M - 1) / 2)`. The quotient of the means is the mean of the quotients, since a normal
- * sample's shape does not depend on its spread (Basu 1955). `NaN` where k is M.
+ * `sqrt(2 / M) Gamma(M / 2) / Gamma((M - 1) / 2)`. The quotient of the means is the mean of the quotients, since the
+ * shape of a normal sample does not depend on its spread (Basu 1955). `NaN` where k is M.
  */
 export function normalMargin(experts: number, topK: number): number {
   checkTopK(topK, experts);

@@ -116,8 +116,8 @@ export interface GroupInformation {
  * Information about the group of a token in the choice of an expert, beside its level under independence. Over all ways
  * to deal the tokens, each with all of its experts, into groups of the sizes that they have, Pearson's chi-square is
  * `(M' - k) (G - 1) T / (T - 1)` on average, exactly, with M' experts and G groups that have tokens, and k experts a
- * token; the information is about `1 / (2 N)` of it with N = k T choices, as long as each expert expects a few tokens of
- * each group.
+ * token; the information is about `1 / (2 N)` of it with N = k T choices, as long as each expert expects a few tokens
+ * of each group.
  */
 export function groupInformation(trace: RoutingTrace, layer: number, groups: TokenGroups): GroupInformation {
   const joint = expertGroupCounts(trace, layer, groups);

@@ -1,6 +1,6 @@
 /**
- * `pnpm trainer inspect`: how the prototypes of a model's routers lie; when asked, how alike its experts are; and, given
- * a text, where its tokens go.
+ * `pnpm trainer inspect`: how the prototypes of a model's routers lie; when asked, how alike its experts are; and,
+ * given a text, where its tokens go.
  */
 import { biasRange, effectiveRank, type KeyReport, keyReport, squaredSingularValues } from '@lpr/metrics';
 import { planDecoder } from '@lpr/model';

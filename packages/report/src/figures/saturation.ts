@@ -1,4 +1,4 @@
-/** How much routings of the same tokens at several steps have in common: with the final one, and with the one before. */
+/** How much routings of the same tokens at several steps have in common: with the last one, and with the one before. */
 import { routerSaturation, type SaturationInput, saturationSize } from '@lpr/charts';
 import { independentOverlap, type RoutingTrace, saturation as saturationOf } from '@lpr/metrics';
 import {
