@@ -1,8 +1,8 @@
 /** How decided routers are about held-out tokens: entropy of their scores, and the margin of their choices. */
 import { type Matrix, normalMargin, scoreReport, selectionMargin } from '@lpr/metrics';
 import type { Decoder } from '@lpr/model';
-import { FAR, type Router, type Routing, routerTraits } from '@lpr/moe';
-import { add, type Tensor } from '@lpr/tensor';
+import { FAR, type Router, type RouterOptions, type Routing, routerTraits, selectionOf } from '@lpr/moe';
+import type { Tensor } from '@lpr/tensor';
 
 /** Means over tokens. */
 export interface RouterDecisions {
@@ -18,28 +18,30 @@ export interface RouterDecisions {
 const OUT_OF_REACH = -FAR / 2;
 
 export class DecisionReader {
-  readonly #routers: readonly Router[];
-  /** Of each layer with experts: whether the largest scores say where a token goes. */
-  readonly #takesLargest: readonly boolean[];
+  /** Of each layer with experts. */
+  readonly #layers: readonly { readonly router: Router; readonly options: RouterOptions }[];
 
   constructor({ routers, plan }: Decoder) {
-    this.#routers = routers;
-    this.#takesLargest = plan.layers.flatMap(({ feedForward }) =>
-      feedForward.kind === 'moe' ? [routerTraits(feedForward.router).takesLargest] : [],
-    );
+    const options = plan.layers.flatMap(({ feedForward }) => (feedForward.kind === 'moe' ? [feedForward.router] : []));
+    this.#layers = routers.map((router, i) => ({ router, options: options[i]! }));
   }
 
-  /** Decisions of a layer's router in evaluation, to be called inside of the scope that holds the routing. */
+  /**
+   * Decisions of a layer's router in evaluation, to be called inside of the scope that holds the routing; null where
+   * the largest scores do not say where a token goes.
+   */
   async read(routing: Routing, layer: number): Promise<RouterDecisions | null> {
-    if (!this.#takesLargest[layer]) return null;
-    const router = this.#routers[layer]!;
+    const { router, options } = this.#layers[layer]!;
+    if (!routerTraits(options).takesLargest) return null;
     const { topK } = router;
+    const logits = routing.logits ?? routing.scores;
+    // Without a bias or groups, what is selected by is at most a softmax: in the same order, but skewed.
+    const isOwn = router.selectionBias === null && !limitsGroups(options);
     const [scores, selection] = await Promise.all([
-      matrixOf(routing.logits ?? routing.scores),
-      matrixOf(selectionOf(router, routing)),
+      matrixOf(logits),
+      isOwn ? null : matrixOf(selectionOf(routing, router)),
     ]);
-    // A softmax orders experts as its logits do, but is skewed where these are not.
-    const chosenBy = isSoftmaxOf(selection, scores) ? scores : selection;
+    const chosenBy = selection ?? scores;
     return {
       entropy: scoreReport(scores, topK).tokenEntropy,
       margin: selectionMargin(chosenBy, topK, OUT_OF_REACH),
@@ -48,35 +50,13 @@ export class DecisionReader {
   }
 }
 
-/** Whether every row of a matrix is the softmax of the other's, but for rounding. */
-function isSoftmaxOf(matrix: ScoreMatrix, logits: ScoreMatrix): boolean {
-  const { rows, columns } = logits;
-  if (matrix.columns !== columns) return false;
-  for (let row = 0; row < rows; row++) {
-    const own = logits.values.subarray(row * columns, (row + 1) * columns);
-    const most = own.reduce((a, b) => Math.max(a, b));
-    const total = own.reduce((sum, logit) => sum + Math.exp(logit - most), 0);
-    const agrees = own.every(
-      (logit, i) => Math.abs(Math.exp(logit - most) / total - matrix.values[row * columns + i]!) < 1e-5,
-    );
-    if (!agrees) return false;
-  }
-  return true;
+function limitsGroups(options: RouterOptions): boolean {
+  return 'keptGroups' in options && options.keptGroups < options.groups;
 }
 
-interface ScoreMatrix extends Matrix {
-  readonly values: Float32Array;
-}
-
-/** What the experts of a token are the largest of. */
-function selectionOf({ buffers }: Router, { scores, details }: Routing): Tensor {
-  const bias = buffers.get('selection_bias');
-  return details?.['selection'] ?? (bias === undefined ? scores : add(scores, bias));
-}
-
-async function matrixOf(tensor: Tensor): Promise<ScoreMatrix> {
+async function matrixOf(tensor: Tensor): Promise<Matrix> {
   const [rows = 0, columns = 0] = tensor.shape;
-  return { rows, columns, values: (await tensor.data()) as Float32Array };
+  return { rows, columns, values: await tensor.data() };
 }
 
 /** The decisions of several batches of one layer as those of all their tokens; null where one has none. */

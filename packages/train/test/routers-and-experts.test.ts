@@ -72,6 +72,20 @@ describe('decisions', () => {
     decoder.dispose();
   });
 
+  it('leave out experts that groups keep a token from', async () => {
+    const official = makeDecoder(device, 'lpr');
+    const config = parseDecoderConfig({ ...official.config, lpr_options: { groups: 3, keptGroups: 2 } });
+    official.dispose();
+    const decoder = createDecoder(device, config, { seed: 3 });
+    const [{ layers }] = (await routed(decoder)) as [RoutedBatch];
+    // Of four scores, two on either side: no gap is wider than the deviation takes it.
+    for (const { decisions } of layers) {
+      expect(decisions!.margin).toBeGreaterThan(0.01);
+      expect(decisions!.margin).toBeLessThanOrEqual(2);
+    }
+    decoder.dispose();
+  });
+
   it('of a uniform router are entropy 1 and no margin', async () => {
     const decoder = makeDecoder(device, 'plain');
     for (const router of decoder.routers) {

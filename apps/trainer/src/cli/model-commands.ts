@@ -21,10 +21,11 @@ export function addModelCommands(program: Command): void {
 
 function addEval(program: Command): void {
   const command = addDeviceOptions(program.command('eval'))
-    .summary('evaluate a model: loss, balance, specialisation')
+    .summary('evaluate a model: loss, balance, specialisation, routing')
     .description(
       'Prints loss and perplexity by domain, every measure of balance for each layer beside what routers without structure would score, and what\n' +
-        "experts specialise in; on a run's held-out text, its training text, or any other. Changes nothing.",
+        "experts specialise in and how the model routes, beside what chance would give; on a run's held-out text, its training text, or any other.\n" +
+        'Changes nothing.',
     )
     .argument('<model>', MODEL)
     .option('--split <name>', "of the run's text: held-out or training", 'held-out')
