@@ -41,15 +41,13 @@ function figureOf({ title, runs, width = 760 }: LossTokensInput, theme: ThemeNam
   if (runs.length === 0) throw new RangeError('loss against tokens needs at least one run, got none');
   const empty = runs.find(({ points }) => points.length === 0);
   if (empty !== undefined) throw new RangeError(`run "${empty.name}" has no loss at any number of tokens`);
-  const { depth, muted } = themeOf(theme);
+  const { depth, axis } = themeOf(theme);
   const most = runs.reduce((gini, run) => Math.max(gini, run.gini ?? 0), 0);
   const ordered = runs.toSorted((a, b) => (a.gini ?? Infinity) - (b.gini ?? Infinity));
   const endings = ordered.map(({ gini }) => (gini === null ? ' (no experts)' : ` (Gini ${gini.toFixed(3)})`));
-  // The name gives way, not the number.
-  const room = LEGEND_NAME - 90;
   const names = shortNames(
     ordered.map(({ name }) => name),
-    room,
+    LEGEND_NAME,
     LEGEND_FONT,
   ).map((name, i) => `${name}${endings[i]}`);
   const lines = ordered.map(({ gini, points }, i): Line => {
@@ -57,7 +55,7 @@ function figureOf({ title, runs, width = 760 }: LossTokensInput, theme: ThemeNam
     return {
       name: names[i]!,
       points,
-      colour: gini === null ? muted : mixColours(most === 0 ? 0 : gini / most, depth),
+      colour: gini === null ? axis : mixColours(most === 0 ? 0 : gini / most, depth),
       width: runs.length > MANY ? 1 : 1.75,
       ...(dash && { dash }),
     };

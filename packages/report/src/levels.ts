@@ -158,10 +158,14 @@ export function levelsOf(runs: readonly NamedLevels[]): Level[] {
   });
 }
 
+/** Of more runs a level says only how many they are. */
+const MOST_NAMED = 8;
+
 /** A sentence for each level; for those that not all runs share, with the runs that it is of. */
 export function levelNotes(levels: readonly Level[]): string[] {
   return levels.map(({ name, ranges, runs, isCommon }) => {
     const { meaning } = KINDS.find((kind) => name.startsWith(kind.name))!;
-    return `${name} (${meaning}${isCommon ? '' : `; of ${runs.join(', ')}`}): ${levelsText(ranges)}`;
+    const whose = runs.length > MOST_NAMED ? `${runs.length} runs` : runs.join(', ');
+    return `${name} (${meaning}${isCommon ? '' : `; of ${whose}`}): ${levelsText(ranges)}`;
   });
 }

@@ -43,6 +43,7 @@ export function decisionsRecord(runs: readonly DecidedRun[]): FigureRecord<Decis
           title: 'Router margin',
           subtitles: [
             "between the k-th score and the next, in standard deviations; 0 is a uniform router's",
+            'k-th score less the next, in deviations; 0 is a uniform router',
             'k-th score less the next',
           ],
         },
@@ -64,10 +65,18 @@ export function decisionsRecord(runs: readonly DecidedRun[]): FigureRecord<Decis
 
 /** What margin unrelated scores have, of runs that differ in it. */
 function marginNotes(runs: readonly DecidedRun[]): string[] {
-  const levels = runs.map(({ name, evaluations }) => ({ name, margin: evaluations.at(-1)!.independentMargin }));
-  if (common(levels.map(({ margin }) => margin)) !== undefined) return [];
-  const each = levels.map(({ name, margin }) => `${name} ${formatMeasure(margin)}`);
-  return [`Unrelated scores would have margins of: ${each.join(', ')}.`];
+  const groups = new Map<string, string[]>();
+  for (const { name, evaluations } of runs) {
+    const margin = formatMeasure(evaluations.at(-1)!.independentMargin);
+    groups.set(margin, [...(groups.get(margin) ?? []), name]);
+  }
+  if (groups.size < 2) return [];
+  const [[most], ...others] = [...groups].toSorted(([, a], [, b]) => b.length - a.length) as [
+    [string],
+    ...[string, string[]][],
+  ];
+  const each = others.map(([margin, names]) => `, of ${margin === '-' ? 'none' : margin} in ${names.join(', ')}`);
+  return [`Unrelated scores would have a margin of ${most}${each.join('')}.`];
 }
 
 export const decisions: FigureWith<DecisionNumbers> = defineFigure<DecisionNumbers>({
