@@ -1,6 +1,6 @@
 /**
- * How alike the experts of a run are, measured of a checkpoint when asked for: `similarity/step-000123.safetensors` with
- * `layers.I.similarity` and `layers.I.independent`, f32 `[M, M]` (@lpr/metrics, expert-similarity.ts), and
+ * How alike the experts of a run are, measured of a checkpoint when asked for: `similarity/step-000123.safetensors`
+ * with `layers.I.similarity` and `layers.I.independent`, f32 `[M, M]` (@lpr/metrics, expert-similarity.ts), and
  * `layers.I.tokens`, i32 `[1]`, how many tokens the experts were run on; I is the layer's number in the model.
  */
 import type { ExpertSimilarity } from '@lpr/metrics';

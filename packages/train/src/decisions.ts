@@ -6,7 +6,7 @@ import type { Tensor } from '@lpr/tensor';
 
 /** Means over tokens. */
 export interface RouterDecisions {
-  /** Entropy of the softmax over all scores, over its maximum: `tokenEntropy` of `scoreReport`; 1 for a uniform router. */
+  /** Entropy of the softmax over all scores over the largest there is (`scoreReport`): 1 for a uniform router. */
   readonly entropy: number;
   /** `selectionMargin`: 0 for a uniform router; `NaN` where a token goes to all experts. */
   readonly margin: number;

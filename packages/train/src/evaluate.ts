@@ -41,7 +41,7 @@ export interface RoutedBatch {
     readonly weights: Float32Array;
     /** `[tokens, D]`: what latent routers compare with their prototypes. */
     readonly latents: Float32Array | null;
-    /** Means over the tokens; null for a router whose experts are not those of the largest scores. */
+    /** Means over the tokens; null unless asked for, and where the largest scores do not say where a token goes. */
     readonly decisions: RouterDecisions | null;
   }[];
 }
@@ -50,7 +50,12 @@ export interface EvaluateOptions {
   /** Count which token ids each expert gets. Takes 4 bytes x layers x experts x vocabulary on the host. */
   readonly tokenCounts?: boolean;
   /** Told how the first tokens of each domain were routed: all batches until there are `tokens` of a domain. */
-  readonly routed?: { readonly tokens: number; readonly onBatch: (batch: RoutedBatch) => void };
+  readonly routed?: {
+    readonly tokens: number;
+    /** Whether to measure how decided routers are, which reads all scores. Default: no. */
+    readonly decisions?: boolean;
+    readonly onBatch: (batch: RoutedBatch) => void;
+  };
   /** Told the loads `[layers][experts]` of each batch that counts, and of how many tokens they are. */
   readonly onLoads?: (counts: readonly Int32Array[], tokens: number) => void;
   /** Told after each batch how many tokens are done. */
@@ -71,7 +76,7 @@ export async function evaluate(
   const sums = new EvaluationSums(decoder);
   const { routed } = options;
   const routedTokens = new Map<string, number>();
-  const decisions = new DecisionReader(decoder);
+  const decisions = routed?.decisions === true ? new DecisionReader(decoder) : null;
 
   const record = (batch: Batch) => {
     const domain = domainOf(batch);
@@ -147,7 +152,7 @@ async function readSlots({ routings }: DecoderOutput): Promise<Slots> {
 
 async function readRouted(
   { routings }: DecoderOutput,
-  reader: DecisionReader,
+  reader: DecisionReader | null,
 ): Promise<Omit<RoutedBatch['layers'][number], 'experts'>[]> {
   const reads = routings.map(async (routing, i) => {
     const { weights, details } = routing;
@@ -155,7 +160,7 @@ async function readRouted(
     const [read, latents, decisions] = await Promise.all([
       weights.data(),
       details?.['mu']?.data() ?? null,
-      reader.read(routing, i),
+      reader?.read(routing, i) ?? null,
     ]);
     return { weights: read as Float32Array, latents: latents as Float32Array | null, decisions };
   });

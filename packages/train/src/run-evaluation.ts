@@ -40,7 +40,7 @@ export async function evaluateRun(
   const evaluation = await evaluate(decoder, options.batches(), {
     tokenCounts,
     ...(traceTokens > 0 && routers.length > 0
-      ? { routed: { tokens: traceTokens, onBatch: (batch) => routed.push(batch) } }
+      ? { routed: { tokens: traceTokens, decisions: true, onBatch: (batch) => routed.push(batch) } }
       : {}),
     ...(onProgress === undefined ? {} : { onProgress }),
   });

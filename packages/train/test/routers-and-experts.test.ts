@@ -20,7 +20,9 @@ const batches = (): Batch[] => [...evaluationBatches(tokens, 4, 8, 96)];
 
 async function routed(decoder: Decoder, most = 96): Promise<RoutedBatch[]> {
   const found: RoutedBatch[] = [];
-  await evaluate(decoder, batches(), { routed: { tokens: most, onBatch: (batch) => found.push(batch) } });
+  await evaluate(decoder, batches(), {
+    routed: { tokens: most, decisions: true, onBatch: (batch) => found.push(batch) },
+  });
   return found;
 }
 
@@ -105,6 +107,12 @@ describe('decisions', () => {
     const [{ layers }] = (await routed(decoder)) as [RoutedBatch];
     expect(layers.map(({ decisions }) => decisions)).toEqual([null, null]);
     decoder.dispose();
+    // Nor where nobody asks.
+    const plain = makeDecoder(device, 'plain');
+    const found: RoutedBatch[] = [];
+    await evaluate(plain, batches(), { routed: { tokens: 8, onBatch: (batch) => found.push(batch) } });
+    expect(found[0]!.layers.map(({ decisions }) => decisions)).toEqual([null, null]);
+    plain.dispose();
   });
 
   it('of several batches are weighted by their tokens, and none where one has none', () => {

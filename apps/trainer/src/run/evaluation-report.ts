@@ -117,7 +117,7 @@ export async function evaluateInFull(
   const routed: RoutedBatch[] = [];
   const loads = new BatchLoads();
   const evaluation = await evaluate(decoder, batches, {
-    routed: { tokens: TRACED_TOKENS, onBatch: (batch) => routed.push(batch) },
+    routed: { tokens: TRACED_TOKENS, decisions: true, onBatch: (batch) => routed.push(batch) },
     onLoads: (counts, tokens) => loads.add(counts, tokens),
     onProgress,
   });
