@@ -11,6 +11,8 @@ export interface SpecialisationBalanceInput {
   /** Names must differ. */
   readonly runs: readonly {
     readonly name: string;
+    /** Runs of one, such as seeds of a setting, look alike and are one entry of the legend. Default: the name. */
+    readonly group?: string;
     /** In the order of training; at least one. */
     readonly points: readonly {
       readonly step: number;
@@ -49,7 +51,7 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
   const { runs, levels = [] } = input;
   const size = specialisationBalanceSize(input);
   const { ink, inkSoft, grid, background } = themeOf(theme);
-  const names = legendNames(input);
+  const [groups, names] = [groupsOf(input), legendNames(input)];
   for (const { name, points } of runs) {
     if (points.length === 0) throw new RangeError(`run "${name}" has no evaluation`);
     const wrong = points.find(({ gini, information }) => !(Number.isFinite(gini) && Number.isFinite(information)));
@@ -95,8 +97,9 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
       },
     ],
     series: [
-      ...runs.flatMap(({ name, points }, run): (LineSeriesOption | ScatterSeriesOption)[] => {
-        const { colour, dash } = runStyle(run, theme);
+      ...runs.flatMap(({ name, group = name, points }): (LineSeriesOption | ScatterSeriesOption)[] => {
+        const place = groups.indexOf(group);
+        const { colour, dash } = runStyle(place, theme);
         const path = points.map(({ step, gini, information }, i) => ({
           value: [1 - gini, information],
           symbolSize: i === points.length - 1 || i === 0 ? END : DOT,
@@ -112,7 +115,7 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
         return [
           {
             type: 'line',
-            name: names[run]!,
+            name: names[place]!,
             data: path.map(({ value }) => value),
             color: colour,
             symbol: 'none',
@@ -120,13 +123,13 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
             lineStyle: { color: colour, width: 1.5, ...(dash && { type: [...dash] }) },
             z: 2,
           },
-          { type: 'scatter', name: names[run]!, color: colour, data: path, z: 3 },
+          { type: 'scatter', name: names[place]!, color: colour, data: path, z: 3 },
         ];
       }),
       ...levels.map(
         ({ range: { mean, low, high } }, i): LineSeriesOption => ({
           type: 'line',
-          name: names[runs.length + i]!,
+          name: names[groups.length + i]!,
           data: [up.min, up.max].map((value) => [1 - mean, value]),
           markArea: bandOf('xAxis', [1 - high, 1 - low], inkSoft),
           symbol: 'none',
@@ -140,7 +143,13 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
   };
 }
 
-function legendNames({ runs, levels = [] }: SpecialisationBalanceInput): string[] {
+function groupsOf({ runs }: SpecialisationBalanceInput): string[] {
+  return [...new Set(runs.map(({ name, group = name }) => group))];
+}
+
+function legendNames(input: SpecialisationBalanceInput): string[] {
+  const { runs, levels = [] } = input;
   if (runs.length === 0) throw new RangeError('specialisation against balance needs at least one run, got none');
-  return namesOf([...runs, ...levels]);
+  namesOf(runs);
+  return namesOf([...groupsOf(input).map((name) => ({ name })), ...levels]);
 }

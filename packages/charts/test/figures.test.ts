@@ -175,6 +175,20 @@ test('paths of specialisation go to the right as loads get more even, from hollo
   expect((option.yAxis as { min: number }[])[0]!.min).toBeLessThan(0);
 });
 
+test('paths of one group look alike and have one entry', () => {
+  const points = [{ step: 1, gini: 0.5, information: 1 }];
+  const runs = ['seed 1', 'seed 2'].map((name) => ({ name, group: 'LPR', points }));
+  const { legend, series } = specialisationBalance({ runs: [...runs, { name: 'top-k', points }] }) as unknown as {
+    legend: { data: { name: string }[] };
+    series: { name: string; color: string }[];
+  };
+  expect(legend.data.map(({ name }) => name)).toEqual(['LPR', 'top-k']);
+  const [first, , second, , other] = series;
+  expect([second!.name, second!.color]).toEqual([first!.name, first!.color]);
+  expect(other!.color).not.toBe(first!.color);
+  expect(() => specialisationBalance({ runs: [runs[0]!, runs[0]!] })).toThrow('two lines are named "seed 1"');
+});
+
 describe('the routing strip', () => {
   const layer = { layer: 3, experts: [[1, 2], [2, 0]], weights: [[0.75, 0.25], [0, 0]] }; // biome-ignore format: pairs
   const parts = routingStrip({ name: 'm', tokens: [' a\n', 'b'], layers: [layer] }).graphic as {

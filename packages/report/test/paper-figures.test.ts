@@ -97,6 +97,12 @@ it('specialisation against balance is a path over the evaluations, information l
   expect(pictures[0]!.table().rows).toHaveLength(4);
 });
 
+it('specialisation against balance shows seeds of a setting as one', () => {
+  const seeds = [first, second].map((run) => ({ ...run, setting: 'LPR' }));
+  const { record } = specialisationBalance.pictures(seeds, context).pictures[0]!;
+  expect(record.numbers).toMatchObject({ runs: [{ name: 'a', group: 'LPR' }, { name: 'b', group: 'LPR' }] }); // biome-ignore format: runs
+});
+
 it('specialisation against balance says what a run lacks', () => {
   const missingOf = (run: RunParts): readonly string[] => specialisationBalance.pictures([run], context).missing;
   expect(missingOf(only(first, () => ({ mutualInformation: null })))).toEqual([

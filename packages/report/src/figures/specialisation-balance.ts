@@ -50,7 +50,7 @@ function recordOf(runs: readonly Run[], context: FigureContext): FigureRecord<Sp
       ...{ runs: runs.map(({ name }) => name), text: 'held-out', step: last },
       ...(tokens !== undefined && { tokens }),
     },
-    numbers: { runs: runs.map(({ name, points }) => ({ name, points })) },
+    numbers: { runs: runs.map(({ name, group, points }) => ({ name, ...(group !== undefined && { group }), points })) },
     levels,
     notes: [
       'At 0 the choice of an expert says no more of the token than it would by chance.',
@@ -87,7 +87,7 @@ export const specialisationBalance: FigureWith<SpecialisationBalanceNumbers> =
       const levels = chartLevels(record).flatMap(({ name, ranges }) => {
         const range = ranges['gini'];
         // A run may have the name of a level, and names tell lines apart.
-        return range === undefined || runs.some((run) => run.name === name) ? [] : [{ name, range }];
+        return range === undefined || runs.some((run) => (run.group ?? run.name) === name) ? [] : [{ name, range }];
       });
       const input = { runs, levels, ...(width !== undefined && { width: Math.min(width, 900) }) };
       return { option: specialisationBalanceChart(input, theme), size: specialisationBalanceSize(input) };
@@ -100,7 +100,7 @@ export const specialisationBalance: FigureWith<SpecialisationBalanceNumbers> =
     }),
   });
 
-function pathOf({ name, evaluations, evaluation, facts }: RunParts): Part<Run> {
+function pathOf({ name, setting: group, evaluations, evaluation, facts }: RunParts): Part<Run> {
   if (evaluations.value === undefined) return evaluations;
   if (evaluation.value === undefined) return evaluation;
   const points = evaluations.value.flatMap(({ step, balance, mutualInformation, mutualInformationBias }) => {
@@ -111,5 +111,14 @@ function pathOf({ name, evaluations, evaluation, facts }: RunParts): Part<Run> {
   const { balance, counts, evaluatedTokens: tokens } = evaluation.value;
   if (balance === null) return { missing: 'the model has no experts' };
   if (points.length === 0) return { missing: 'no evaluation has the mutual information of expert and token' };
-  return { value: { name, points, tokens, window: routedWindow(counts, tokens), latentDim: facts.latentDim } };
+  return {
+    value: {
+      name,
+      ...(group !== undefined && { group }),
+      points,
+      tokens,
+      window: routedWindow(counts, tokens),
+      latentDim: facts.latentDim,
+    },
+  };
 }
