@@ -43,7 +43,7 @@ describe('source files', () => {
 
   it('have kebab-case names', () => {
     const isKebabCase = (name: string): boolean =>
-      /^[a-z0-9]+(-[a-z0-9]+)*(\.(test|soak|config|generated))?\.(ts|tsx|mjs)$/.test(name);
+      /^[a-z0-9]+(-[a-z0-9]+)*(\.((slow\.)?test|soak|config|generated))?\.(ts|tsx|mjs)$/.test(name);
     expect(sources.filter((path) => !isKebabCase(basename(path)))).toEqual([]);
   });
 

@@ -1,0 +1,142 @@
+/** What became of the mutants: a score for each file, and those that no test noticed. */
+import type { Lines } from './scope.ts';
+
+/** The part of a mutation testing report (schema 1.0) that is read here. Lines and columns count from 1. */
+export interface MutationReport {
+  readonly files: Readonly<Record<string, { readonly source: string; readonly mutants: readonly Mutant[] }>>;
+}
+
+export interface Mutant {
+  readonly mutatorName: string;
+  readonly replacement?: string;
+  readonly location: { readonly start: Position; readonly end: Position };
+  readonly status: string;
+}
+
+interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Shares of mutants are of those that ran or that no test reaches. */
+export interface Count {
+  /** A test failed, or ran on and on. */
+  readonly killed: number;
+  readonly survived: number;
+  /** Of code that no test reaches. */
+  readonly unreached: number;
+  /** Only run while modules load, or are known to change nothing. */
+  readonly leftOut: number;
+  /** There was no time for them. */
+  readonly untested: number;
+}
+
+const STATUSES: Readonly<Record<string, keyof Count>> = {
+  Killed: 'killed',
+  Timeout: 'killed',
+  Survived: 'survived',
+  NoCoverage: 'unreached',
+  Ignored: 'leftOut',
+  Pending: 'untested',
+};
+
+const NONE: Count = { killed: 0, survived: 0, unreached: 0, leftOut: 0, untested: 0 };
+
+/** Per cent of the mutants that were tested and noticed; 100 where there was none. */
+export function scoreOf({ killed, survived, unreached }: Count): number {
+  const tested = killed + survived + unreached;
+  return tested === 0 ? 100 : (100 * killed) / tested;
+}
+
+const add = (a: Count, b: Count): Count => ({
+  killed: a.killed + b.killed,
+  survived: a.survived + b.survived,
+  unreached: a.unreached + b.unreached,
+  leftOut: a.leftOut + b.leftOut,
+  untested: a.untested + b.untested,
+});
+
+/** A report without the mutants that there was no time for. */
+export function withoutUntested<Report extends MutationReport>(report: Report): Report {
+  const files = Object.entries(report.files).map(([name, file]) => {
+    const mutants = file.mutants.filter(({ status }) => STATUSES[status] !== 'untested');
+    return [name, { ...file, mutants }] as const;
+  });
+  return { ...report, files: Object.fromEntries(files) };
+}
+
+/** The mutants of a report that lie wholly in some lines. */
+function mutantsIn(report: MutationReport, scope: readonly Lines[]): (readonly [string, readonly Mutant[]])[] {
+  return Object.entries(report.files)
+    .map(([file, { mutants }]) => {
+      const ranges = scope.filter((lines) => lines.file === file);
+      const isIn = ({ location: { start, end } }: Mutant): boolean =>
+        ranges.some(({ first, last }) => first <= start.line && end.line <= last);
+      return [file, mutants.filter(isIn)] as const;
+    })
+    .filter(([, mutants]) => mutants.length > 0)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** What became of the mutants of each file. A status that says that the program could not run counts as noticed. */
+export function countMutants(
+  report: MutationReport,
+  scope: readonly Lines[],
+): { total: Count; files: Map<string, Count> } {
+  const files = new Map(
+    mutantsIn(report, scope).map(([file, mutants]) => {
+      const count = { ...NONE };
+      for (const { status } of mutants) count[STATUSES[status] ?? 'killed'] += 1;
+      return [file, count] as const;
+    }),
+  );
+  return { files, total: [...files.values()].reduce(add, NONE) };
+}
+
+/** The text between two places of a file. */
+function textAt(source: string, { start, end }: Mutant['location']): string {
+  const lines = source.split('\n').slice(start.line - 1, end.line);
+  lines[lines.length - 1] = lines.at(-1)!.slice(0, end.column - 1);
+  lines[0] = lines[0]!.slice(start.column - 1);
+  return lines.join('\n');
+}
+
+const oneLine = (text: string): string => {
+  const words = text.replaceAll(/\s+/g, ' ').trim();
+  return words.length > 60 ? `${words.slice(0, 40)} ... ${words.slice(-15)}` : words;
+};
+
+/** One line for each mutant that no test noticed: where it is, what it changes, and whether any test gets there. */
+function survivors(report: MutationReport, scope: readonly Lines[]): string[] {
+  return mutantsIn(report, scope).flatMap(([file, mutants]) =>
+    mutants
+      .filter(({ status }) => status === 'Survived' || status === 'NoCoverage')
+      .toSorted(({ location: { start: a } }, { location: { start: b } }) => a.line - b.line || a.column - b.column)
+      .map(({ location, mutatorName, replacement = '', status }) => {
+        const { line, column } = location.start;
+        const change = `${oneLine(textAt(report.files[file]!.source, location))} -> ${oneLine(replacement)}`;
+        return `${file}:${line}:${column} ${mutatorName}${status === 'NoCoverage' ? ' (no test)' : ''}: ${change}`;
+      }),
+  );
+}
+
+/** The report of a run, ready to be printed. */
+export function mutantsReport(report: MutationReport, scope: readonly Lines[]): string {
+  const { files, total } = countMutants(report, scope);
+  const row = (file: string, count: Count): string[] => [
+    file,
+    scoreOf(count).toFixed(1),
+    ...Object.keys(NONE).map((key) => String(count[key as keyof Count])),
+  ];
+  const rows = [
+    ['', 'score %', 'killed', 'survived', 'no test', 'left out', 'untested'],
+    ...Array.from(files, ([file, count]) => row(file, count)),
+    row('all', total),
+  ];
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((cells) => cells[i]!.length)));
+  const table = rows.map((cells) =>
+    cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  '),
+  );
+  const left = survivors(report, scope);
+  return [...table, ...(left.length > 0 ? ['', 'Not noticed by any test:', ...left] : [])].join('\n');
+}

@@ -1,0 +1,90 @@
+/** What `pnpm mutants` reads and prints. */
+import { describe, expect, it } from 'vitest';
+import { countMutants, type Mutant, mutantsReport, scoreOf, withoutUntested } from '../scripts/mutants/report.ts';
+import { changedLines, patternOf } from '../scripts/mutants/scope.ts';
+
+const everything = (file: string) => ({ file, first: 1, last: Number.MAX_SAFE_INTEGER });
+
+describe('changed lines', () => {
+  const difference = `diff --git a/packages/moe/src/a.ts b/packages/moe/src/a.ts
+index 1..2 100644
+--- a/packages/moe/src/a.ts
++++ b/packages/moe/src/a.ts
+@@ -3 +3,2 @@ function one() {
+-old
++new
++more
+@@ -9,2 +11,0 @@ function two() {
+-gone
+-gone
+diff --git a/packages/moe/src/b.ts b/packages/moe/src/b.ts
+--- /dev/null
++++ b/packages/moe/src/b.ts
+@@ -0,0 +1 @@
++first`;
+
+  it('are those that a difference adds or changes, and the one before what it takes away', () => {
+    expect(changedLines(difference)).toEqual([
+      { file: 'packages/moe/src/a.ts', first: 3, last: 4 },
+      { file: 'packages/moe/src/a.ts', first: 11, last: 11 },
+      { file: 'packages/moe/src/b.ts', first: 1, last: 1 },
+    ]);
+    expect(changedLines('')).toEqual([]);
+  });
+
+  it('are named as Stryker names them', () => {
+    expect(patternOf({ file: 'a.ts', first: 3, last: 6 })).toBe('a.ts:3-6');
+    expect(patternOf(everything('a.ts'))).toBe('a.ts');
+  });
+});
+
+describe('the report', () => {
+  const mutant = (line: number, status: string, replacement = 'a - b'): Mutant => ({
+    mutatorName: 'ArithmeticOperator',
+    replacement,
+    status,
+    location: { start: { line, column: 13 }, end: { line, column: 18 } },
+  });
+  const source = ['const one = a + b;', 'const two = a * b;', 'const six = b + a;'].join('\n');
+  const report = {
+    files: {
+      'b.ts': { source, mutants: [mutant(3, 'NoCoverage', '{\n}'), mutant(2, 'Survived'), mutant(1, 'Killed')] },
+      'a.ts': { source, mutants: [mutant(1, 'Timeout'), mutant(2, 'Ignored'), mutant(3, 'Pending')] },
+    },
+  };
+  const both = [everything('a.ts'), everything('b.ts')];
+
+  it('counts what was noticed of what was tested', () => {
+    const { total, files } = countMutants(report, both);
+    expect(total).toEqual({ killed: 2, survived: 1, unreached: 1, leftOut: 1, untested: 1 });
+    expect([...files.keys()]).toEqual(['a.ts', 'b.ts']);
+    expect(scoreOf(total)).toBe(50);
+    expect(scoreOf(countMutants(report, []).total)).toBe(100);
+  });
+
+  it('is of the lines asked for', () => {
+    expect(countMutants(report, [{ file: 'b.ts', first: 1, last: 2 }]).total).toMatchObject({
+      killed: 1,
+      survived: 1,
+      unreached: 0,
+    });
+  });
+
+  it('says where each fault is that no test noticed, and what it is', () => {
+    expect(mutantsReport(report, both).split('\n')).toEqual([
+      '      score %  killed  survived  no test  left out  untested',
+      'a.ts    100.0       1         0        0         1         1',
+      'b.ts     33.3       1         1        1         0         0',
+      'all      50.0       2         1        1         1         1',
+      '',
+      'Not noticed by any test:',
+      'b.ts:2:13 ArithmeticOperator: a * b -> a - b',
+      'b.ts:3:13 ArithmeticOperator (no test): b + a -> { }',
+    ]);
+    expect(mutantsReport(report, [everything('a.ts')])).not.toContain('Not noticed');
+  });
+
+  it('forgets what there was no time for', () => {
+    expect(countMutants(withoutUntested(report), both).total).toMatchObject({ killed: 2, leftOut: 1, untested: 0 });
+  });
+});
