@@ -1,6 +1,13 @@
 /** What `pnpm mutants` reads and prints. */
 import { describe, expect, it } from 'vitest';
-import { countMutants, type Mutant, mutantsReport, scoreOf, withoutUntested } from '../scripts/mutants/report.ts';
+import {
+  countMutants,
+  type Mutant,
+  mutantsReport,
+  scoreOf,
+  withEquivalents,
+  withoutUntested,
+} from '../scripts/mutants/report.ts';
 import { changedLines, patternOf } from '../scripts/mutants/scope.ts';
 
 const everything = (file: string) => ({ file, first: 1, last: Number.MAX_SAFE_INTEGER });
@@ -56,7 +63,7 @@ describe('the report', () => {
 
   it('counts what was noticed of what was tested', () => {
     const { total, files } = countMutants(report, both);
-    expect(total).toEqual({ killed: 2, survived: 1, unreached: 1, leftOut: 1, untested: 1 });
+    expect(total).toEqual({ killed: 2, survived: 1, unreached: 1, equivalent: 0, leftOut: 1, untested: 1 });
     expect([...files.keys()]).toEqual(['a.ts', 'b.ts']);
     expect(scoreOf(total)).toBe(50);
     expect(scoreOf(countMutants(report, []).total)).toBe(100);
@@ -72,16 +79,25 @@ describe('the report', () => {
 
   it('says where each fault is that no test noticed, and what it is', () => {
     expect(mutantsReport(report, both).split('\n')).toEqual([
-      '      score %  killed  survived  no test  left out  untested',
-      'a.ts    100.0       1         0        0         1         1',
-      'b.ts     33.3       1         1        1         0         0',
-      'all      50.0       2         1        1         1         1',
+      '      score %  killed  survived  no test  equivalent  left out  untested',
+      'a.ts    100.0       1         0        0           0         1         1',
+      'b.ts     33.3       1         1        1           0         0         0',
+      'all      50.0       2         1        1           0         1         1',
       '',
       'Not noticed by any test:',
       'b.ts:2:13 ArithmeticOperator: a * b -> a - b',
       'b.ts:3:13 ArithmeticOperator (no test): b + a -> { }',
     ]);
     expect(mutantsReport(report, [everything('a.ts')])).not.toContain('Not noticed');
+  });
+
+  it('does not hold survivors against the tests that are listed as equivalent, by file, line and change', () => {
+    const entry = { file: 'b.ts', line: 'const two', change: 'a * b -> a - b', reason: 'for this test' };
+    const listed = countMutants(withEquivalents(report, [entry]), both).total;
+    expect(listed).toMatchObject({ killed: 2, survived: 0, unreached: 1, equivalent: 1 });
+    for (const other of [{ file: 'a.ts' }, { line: 'const one' }, { change: ['a * b -> a + b'] }]) {
+      expect(countMutants(withEquivalents(report, [{ ...entry, ...other }]), both).total.survived).toBe(1);
+    }
   });
 
   it('forgets what there was no time for', () => {

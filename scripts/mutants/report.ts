@@ -1,4 +1,5 @@
 /** What became of the mutants: a score for each file, and those that no test noticed. */
+import type { Equivalent } from './equivalent.ts';
 import type { Lines } from './scope.ts';
 
 /** The part of a mutation testing report (schema 1.0) that is read here. Lines and columns count from 1. */
@@ -25,7 +26,9 @@ export interface Count {
   readonly survived: number;
   /** Of code that no test reaches. */
   readonly unreached: number;
-  /** Only run while modules load, or are known to change nothing. */
+  /** Survived, and known to change nothing. */
+  readonly equivalent: number;
+  /** Only run while modules load. */
   readonly leftOut: number;
   /** There was no time for them. */
   readonly untested: number;
@@ -36,11 +39,12 @@ const STATUSES: Readonly<Record<string, keyof Count>> = {
   Timeout: 'killed',
   Survived: 'survived',
   NoCoverage: 'unreached',
+  Equivalent: 'equivalent',
   Ignored: 'leftOut',
   Pending: 'untested',
 };
 
-const NONE: Count = { killed: 0, survived: 0, unreached: 0, leftOut: 0, untested: 0 };
+const NONE: Count = { killed: 0, survived: 0, unreached: 0, equivalent: 0, leftOut: 0, untested: 0 };
 
 /** Per cent of the mutants that were tested and noticed; 100 where there was none. */
 export function scoreOf({ killed, survived, unreached }: Count): number {
@@ -52,9 +56,45 @@ const add = (a: Count, b: Count): Count => ({
   killed: a.killed + b.killed,
   survived: a.survived + b.survived,
   unreached: a.unreached + b.unreached,
+  equivalent: a.equivalent + b.equivalent,
   leftOut: a.leftOut + b.leftOut,
   untested: a.untested + b.untested,
 });
+
+/** The text between two places of a file. */
+function textAt(source: string, { start, end }: Mutant['location']): string {
+  const lines = source.split('\n').slice(start.line - 1, end.line);
+  lines[lines.length - 1] = lines.at(-1)!.slice(0, end.column - 1);
+  lines[0] = lines[0]!.slice(start.column - 1);
+  return lines.join('\n');
+}
+
+const oneLine = (text: string): string => {
+  const words = text.replaceAll(/\s+/g, ' ').trim();
+  return words.length > 60 ? `${words.slice(0, 40)} ... ${words.slice(-15)}` : words;
+};
+
+/** What a mutant changes: the code that was, and what it becomes. */
+const changeOf = (source: string, { location, replacement = '' }: Mutant): string =>
+  `${oneLine(textAt(source, location))} -> ${oneLine(replacement)}`;
+
+/** A report in which survivors that are listed as equivalent have a status of their own. */
+export function withEquivalents(report: MutationReport, list: readonly Equivalent[]): MutationReport {
+  const files = Object.entries(report.files).map(([name, file]) => {
+    const known = list.filter((entry) => entry.file === name);
+    const lines = file.source.split('\n');
+    const isKnown = (mutant: Mutant): boolean => {
+      const change = changeOf(file.source, mutant);
+      const line = lines[mutant.location.start.line - 1]!;
+      return known.some((entry) => line.includes(entry.line) && [entry.change].flat().includes(change));
+    };
+    const mutants = file.mutants.map((mutant) =>
+      mutant.status === 'Survived' && isKnown(mutant) ? { ...mutant, status: 'Equivalent' } : mutant,
+    );
+    return [name, { ...file, mutants }] as const;
+  });
+  return { files: Object.fromEntries(files) };
+}
 
 /** A report without the mutants that there was no time for. */
 export function withoutUntested<Report extends MutationReport>(report: Report): Report {
@@ -93,29 +133,16 @@ export function countMutants(
   return { files, total: [...files.values()].reduce(add, NONE) };
 }
 
-/** The text between two places of a file. */
-function textAt(source: string, { start, end }: Mutant['location']): string {
-  const lines = source.split('\n').slice(start.line - 1, end.line);
-  lines[lines.length - 1] = lines.at(-1)!.slice(0, end.column - 1);
-  lines[0] = lines[0]!.slice(start.column - 1);
-  return lines.join('\n');
-}
-
-const oneLine = (text: string): string => {
-  const words = text.replaceAll(/\s+/g, ' ').trim();
-  return words.length > 60 ? `${words.slice(0, 40)} ... ${words.slice(-15)}` : words;
-};
-
 /** One line for each mutant that no test noticed: where it is, what it changes, and whether any test gets there. */
 function survivors(report: MutationReport, scope: readonly Lines[]): string[] {
   return mutantsIn(report, scope).flatMap(([file, mutants]) =>
     mutants
       .filter(({ status }) => status === 'Survived' || status === 'NoCoverage')
       .toSorted(({ location: { start: a } }, { location: { start: b } }) => a.line - b.line || a.column - b.column)
-      .map(({ location, mutatorName, replacement = '', status }) => {
-        const { line, column } = location.start;
-        const change = `${oneLine(textAt(report.files[file]!.source, location))} -> ${oneLine(replacement)}`;
-        return `${file}:${line}:${column} ${mutatorName}${status === 'NoCoverage' ? ' (no test)' : ''}: ${change}`;
+      .map((mutant) => {
+        const { line, column } = mutant.location.start;
+        const reached = mutant.status === 'NoCoverage' ? ' (no test)' : '';
+        return `${file}:${line}:${column} ${mutant.mutatorName}${reached}: ${changeOf(report.files[file]!.source, mutant)}`;
       }),
   );
 }
@@ -129,7 +156,7 @@ export function mutantsReport(report: MutationReport, scope: readonly Lines[]): 
     ...Object.keys(NONE).map((key) => String(count[key as keyof Count])),
   ];
   const rows = [
-    ['', 'score %', 'killed', 'survived', 'no test', 'left out', 'untested'],
+    ['', 'score %', 'killed', 'survived', 'no test', 'equivalent', 'left out', 'untested'],
     ...Array.from(files, ([file, count]) => row(file, count)),
     row('all', total),
   ];

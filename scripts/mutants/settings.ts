@@ -45,17 +45,16 @@ export function strykerOptions(
     // Words of errors are for people and names of parameters for files; tests that repeat them prove nothing. A string
     // that decides something is compared, and the comparison has mutants.
     mutator: { excludedMutations: ['StringLiteral'] },
-    testRunner: 'vitest',
-    vitest: { configFile: 'vitest.mutants.config.mjs', related: false },
-    plugins: ['@stryker-mutator/vitest-runner', join(import.meta.dirname, 'keep-results.mjs')],
+    testRunner: 'loaded-tests',
+    plugins: ['test-runner.mjs', 'keep-results.mjs'].map((name) => join(import.meta.dirname, name)),
     reporters: ['kept-results'],
     coverageAnalysis: 'perTest',
     // What runs only while modules load (tables of constants) would take all tests for each mutant.
     ignoreStatic: true,
     concurrency: 1,
     timeoutMS: 5000,
-    // A process that has gone through thousands of tests has become large.
-    maxTestRunnerReuse: 400,
+    // What a failing test leaves in memory adds up.
+    maxTestRunnerReuse: 300,
     incremental: true,
     incrementalFile: results,
     force: fresh,

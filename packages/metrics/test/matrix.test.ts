@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Matrix } from '../src/index.ts';
 import { covarianceOf, symmetricEigen } from '../src/matrix.ts';
+import { Random } from '../src/random.ts';
 
 const matrix = (rows: readonly (readonly number[])[]): Matrix => ({
   rows: rows.length,
@@ -11,23 +12,15 @@ const matrix = (rows: readonly (readonly number[])[]): Matrix => ({
 
 describe('symmetricEigen', () => {
   test('gives each vector the sign that makes its largest entry positive', () => {
-    for (const [a, b] of [
-      [3, 1],
-      [1, 3],
-      [-3, 1],
-      [1, -3],
-    ] as const) {
-      // biome-ignore format: a list
-      // Eigenvalue a^2 + b^2 along (a, b), 0 along (-b, a).
-      const [first, second] = symmetricEigen(matrix([[a * a, a * b], [a * b, b * b]])).vectors; // biome-ignore format: a matrix
-      const length = Math.hypot(a, b) * Math.sign(Math.abs(a) > Math.abs(b) ? a : b);
-      const other = Math.hypot(a, b) * Math.sign(Math.abs(b) > Math.abs(a) ? -b : a);
-      [a / length, b / length].forEach((x, d) => expect(first![d]).toBeCloseTo(x, 12));
-      [-b / other, a / other].forEach((x, d) => expect(second![d]).toBeCloseTo(x, 12));
+    const random = new Random(3);
+    for (let draw = 0; draw < 20; draw++) {
+      const rows = Array.from({ length: 5 }, () => Array.from({ length: 5 }, () => random.normal()));
+      const { vectors } = symmetricEigen(matrix(rows.map((row, i) => row.map((x, j) => x + rows[j]![i]!))));
+      for (const vector of vectors) expect(Math.max(...vector)).toBe(Math.max(...vector.map(Math.abs)));
     }
   });
 
-  test('of a multiple of one matrix: the same multiple, in order', () => {
+  test('of a diagonal matrix: its entries in order, and their axes', () => {
     const { values, vectors } = symmetricEigen(matrix([[1, 0, 0], [0, -5, 0], [0, 0, 7]])); // biome-ignore format: a matrix
     expect(Array.from(values)).toEqual([7, 1, -5]);
     expect(vectors.map((vector) => Array.from(vector))).toEqual([[0, 0, 1], [1, 0, 0], [0, 1, 0]]); // biome-ignore format: a matrix
@@ -46,16 +39,23 @@ describe('covarianceOf', () => {
   test('is that of deviations from the mean, in every place, however far off the mean is', () => {
     for (const [x0, y0, z0] of [
       [0, 0, 0],
-      [1e9, -2e9, 3e9],
+      [1e9 / 7, -2e9 / 7, 3e9 / 7],
     ] as const) {
       // biome-ignore format: a list
       const rows = [[0, 3, 1], [1, 0, 1], [5, 3, -2]].map(([x, y, z]) => [x0 + x!, y0 + y!, z0 + z!]); // biome-ignore format: a matrix
       const { mean, covariance } = covarianceOf(matrix(rows));
       [x0 + 2, y0 + 2, z0].forEach((x, d) => expect(Math.abs(mean[d]! - x)).toBeLessThan(1e-5));
       // Deviations (-2, -1, 3), (1, -2, 1), (1, 1, -2).
-      const expected = [14, 3, -9, 3, 6, -3, -9, -3, 6].map((x) => x / 3); // biome-ignore format: a matrix
+      const expected = [14, 3, -9, 3, 6, -3, -9, -3, 6].map((x) => x / 3);
       expected.forEach((x, i) => expect(covariance.values[i]).toBeCloseTo(x, x0 === 0 ? 12 : 5));
       expect(covariance).toMatchObject({ rows: 3, columns: 3 });
     }
+  });
+
+  test('is symmetric to the last bit', () => {
+    const random = new Random(6);
+    const values = Array.from({ length: 40 }, () => random.normal() / 3);
+    const { values: of } = covarianceOf({ rows: 8, columns: 5, values }).covariance;
+    for (let i = 0; i < 25; i++) expect(of[i]).toBe(of[(i % 5) * 5 + Math.floor(i / 5)]);
   });
 });

@@ -1,0 +1,110 @@
+/**
+ * Vitest's runner in the worker: collects the tests of all files, then runs those that it is asked for, with one mutant
+ * active at a time. Mutants are switched on while the program runs, so nothing has to be loaded again.
+ */
+import { relative } from 'node:path';
+import { BroadcastChannel } from 'node:worker_threads';
+import { TestRunner } from 'vitest';
+
+/** A mutant may be reached so many times as often as without it, before its loop counts as endless. */
+const MOST_HITS = 20;
+
+const stryker = (globalThis.__stryker__ ??= {});
+
+export default class LoadedTests extends TestRunner {
+  /** By identity: the file and the name of the test. */
+  #tests = new Map();
+  #errors = [];
+  #hits = { static: {}, perTest: {} };
+
+  onCollected(files) {
+    for (const file of files) {
+      for (const error of file.result?.errors ?? []) this.#errors.push(`${file.filepath}: ${error.message}`);
+      this.#collect(file, file, []);
+      // Vitest itself runs nothing, so that no file ends and takes its device with it.
+      file.mode = 'skip';
+    }
+  }
+
+  async onAfterRunFiles() {
+    const files = globalThis.__vitest_worker__.ctx.files;
+    if (globalThis.__vitest_worker__.filepath !== files.at(-1).filepath) return;
+    await this.#serve();
+  }
+
+  #collect(suite, file, names) {
+    for (const task of suite.tasks) {
+      if (task.type === 'suite') this.#collect(task, file, [...names, task.name]);
+      if (task.type !== 'test' || task.mode === 'skip' || task.mode === 'todo') continue;
+      const base = `${relative(process.cwd(), file.filepath)}#${[...names, task.name].join(' ')}`;
+      let id = base;
+      for (let copy = 2; this.#tests.has(id); copy++) id = `${base} (${copy})`;
+      const { line, column } = task.location;
+      const startPosition = { line: line - 1, column: column - 1 };
+      this.#tests.set(id, { id, file: file.filepath, startPosition, run: TestRunner.getTestFn(task), timeSpentMs: 0 });
+    }
+  }
+
+  /** Answers what is asked until the end. */
+  #serve() {
+    const channel = new BroadcastChannel(process.env.LPR_MUTANTS_CHANNEL);
+    return new Promise((resolve) => {
+      channel.onmessage = async ({ data }) => {
+        if (data.kind === 'end') {
+          channel.close();
+          resolve();
+        } else {
+          channel.postMessage(data.kind === 'all' ? await this.#runAll() : await this.#runMutant(data));
+        }
+      };
+      channel.postMessage({ errors: this.#errors });
+    });
+  }
+
+  /** All tests without a mutant, and how often each reached which. */
+  async #runAll() {
+    const tests = [];
+    for (const test of this.#tests.values()) {
+      stryker.currentTestId = test.id;
+      const start = performance.now();
+      const error = await failureOf(test);
+      test.timeSpentMs = performance.now() - start;
+      tests.push({ ...test, run: undefined, error: error && String(error.message ?? error) });
+    }
+    stryker.currentTestId = undefined;
+    this.#hits = stryker.mutantCoverage ?? this.#hits;
+    // No more counting.
+    stryker.mutantCoverage = undefined;
+    return { tests, mutantCoverage: this.#hits };
+  }
+
+  /** The tests that reach a mutant, quick ones first, until one fails. */
+  async #runMutant({ mutant, ids, hitLimit }) {
+    const tests = ids.map((id) => this.#tests.get(id)).toSorted((a, b) => a.timeSpentMs - b.timeSpentMs);
+    let ran = 0;
+    for (const test of tests) {
+      ran += 1;
+      stryker.activeMutant = mutant;
+      stryker.hitCount = 0;
+      stryker.hitLimit = MOST_HITS * (this.#hits.perTest[test.id]?.[mutant] ?? hitLimit / 100) + 1000;
+      const failure = await failureOf(test);
+      const endless = stryker.hitCount > stryker.hitLimit;
+      stryker.activeMutant = undefined;
+      stryker.hitCount = undefined;
+      if (failure === undefined && !endless) continue;
+      // What a mutant leaves behind must not be taken for what the next one does.
+      const broken = (await failureOf(test)) !== undefined;
+      return { ran, killedBy: test.id, endless, broken, error: String(failure?.message ?? failure) };
+    }
+    return { ran };
+  }
+}
+
+async function failureOf(test) {
+  try {
+    await test.run();
+    return undefined;
+  } catch (error) {
+    return error ?? new Error('the test threw nothing');
+  }
+}
