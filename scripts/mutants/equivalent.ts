@@ -12,10 +12,37 @@ export interface Equivalent {
 const PAST_THE_END =
   'typed arrays take no notice of what is written past their end, and what is read there goes nowhere';
 
+const NOTHING_THERE = 'what is read past the end is undefined, which is neither 0 nor above it';
+
 const inFile = (file: string, ...entries: readonly Omit<Equivalent, 'file'>[]): Equivalent[] =>
   entries.map((entry) => ({ file: `packages/${file}`, ...entry }));
 
 export const EQUIVALENT: readonly Equivalent[] = [
+  ...inFile(
+    'metrics/src/balance.ts',
+    {
+      line: 'expert < counts.length',
+      change: 'expert < counts.length -> expert <= counts.length',
+      reason: NOTHING_THERE,
+    },
+    { line: 'expert < all.length', change: 'expert < all.length -> expert <= all.length', reason: PAST_THE_END },
+  ),
+  ...inFile(
+    'metrics/src/health.ts',
+    { line: 'expert < experts', change: 'expert < experts -> expert <= experts', reason: PAST_THE_END },
+    {
+      line: 'row < rows',
+      change: 'row < rows -> row <= rows',
+      reason: 'a row of no entries has the norm 0 and no entries',
+    },
+    { line: 'if (length > 0)', change: 'd < width -> d <= width', reason: PAST_THE_END },
+    { line: 'rows <= width', change: 'rows <= width -> rows < width', reason: 'the bound is 0 there' },
+    {
+      line: 'rows <= columns',
+      change: 'rows <= columns -> rows < columns',
+      reason: 'a square matrix has two Gram matrices with the same eigenvalues',
+    },
+  ),
   ...inFile(
     'metrics/src/matrix.ts',
     {
@@ -29,12 +56,19 @@ export const EQUIVALENT: readonly Equivalent[] = [
       change: ['sweep < SWEEPS -> sweep <= SWEEPS', 'sweep++ -> sweep--'],
       reason: 'the sweeps end by themselves long before their number does',
     },
-    { line: 'rest = Math.max', change: 'p < n -> p <= n', reason: 'there is no pair after the last' },
+    {
+      line: 'rest = Math.max',
+      change: [
+        ...['p < n -> p <= n', 'q < n -> q <= n', 'p + 1 -> p - 1'],
+        ...['p * n + q -> p * n - q', 'p * n -> p / n'],
+      ],
+      reason: 'what is left off the diagonal says when to stop; sweeps after that leave all as it is',
+    },
     { line: 'rotate(a, axes, n, p, q)', change: 'p < n -> p <= n', reason: 'there is no pair after the last' },
     {
       line: 'rest <= 1e-15 * scale',
-      change: 'rest <= 1e-15 * scale -> rest < 1e-15 * scale',
-      reason: 'only of a matrix of zeros, in which there is nothing to rotate',
+      change: ['rest <= 1e-15 * scale -> rest < 1e-15 * scale', 'rest <= 1e-15 * scale -> false'],
+      reason: 'sweeps after that leave all as it is',
     },
     {
       line: 'const largest = vector.reduce',

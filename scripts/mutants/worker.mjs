@@ -4,10 +4,14 @@
  */
 import { relative } from 'node:path';
 import { BroadcastChannel } from 'node:worker_threads';
+import { configureGlobal } from 'fast-check';
 import { TestRunner } from 'vitest';
 
 /** A mutant may be reached so many times as often as without it, before its loop counts as endless. */
 const MOST_HITS = 20;
+
+// A failing property is failing; the search for its simplest case would take longer than all else.
+configureGlobal({ endOnFailure: true });
 
 const stryker = (globalThis.__stryker__ ??= {});
 

@@ -93,7 +93,7 @@ describe('scores', () => {
     expect(scoreReport(matrix([[2000, -2000]]), 1)).toMatchObject({ tokenEntropy: 0, topMargin: 4000, zLoss: 4e6 });
     const alone = scoreReport(matrix([[3]]), 1);
     expect(alone).toMatchObject({ tokenEntropy: 1, topMargin: Number.NaN, selectionGap: Number.NaN });
-    expect(() => scoreReport(matrix([[1, 2]]), 3)).toThrow('topK is 3');
+    for (const topK of [3, 1.5, 0]) expect(() => scoreReport(matrix([[1, 2]]), topK)).toThrow(`topK is ${topK};`);
     expect(() => scoreReport({ rows: 2, columns: 2, values: [1, 2, 3] }, 1)).toThrow(
       'scores has 3 values; [2, 2] needs 4',
     );
@@ -190,7 +190,9 @@ describe('prototypes', () => {
     expect(star.mean).toBeCloseTo(-0.5, 12);
     for (const measure of [star.rms, star.largest, star.welchFloor]) expect(measure).toBeCloseTo(0.5, 12);
     expect(keyReport(matrix([[1, 0], [0, 2]]))).toEqual({ mean: 0, rms: 0, largest: 0, welchFloor: 0 }); // biome-ignore format: a matrix
-    expect(keyReport(matrix([[1, 2]])).rms).toBeNaN();
+    expect(keyReport(matrix([[1, 2]]))).toEqual({ mean: NaN, rms: NaN, largest: NaN, welchFloor: 0 });
+    // A row of zeros has cosine 0 with all others.
+    expect(keyReport(matrix([[0, 0], [3, 4], [3, 4]]))).toMatchObject({ mean: 1 / 3, largest: 1 }); // biome-ignore format: a matrix
   });
 
   test('of prototypes that are wider than a call may have arguments', () => {

@@ -122,6 +122,7 @@ describe('file', () => {
       ...[10, 20, 30].map((step) => encodeLoadWindow(shape, window(step))),
       new Uint8Array(7),
     ]);
+    expect(loadsUntilStep(killed, 20)).toEqual(loadsUntilStep(killed, 25));
     const resumed = concat([loadsUntilStep(killed, 25), encodeLoadWindow(shape, window(30))]);
     expect(decodeLoads(resumed).windows.map(({ step }) => step)).toEqual([10, 20, 30]);
     expect(decodeLoads(resumed).truncatedBytes).toBe(0);
@@ -132,6 +133,7 @@ describe('file', () => {
     const header = encodeLoadHeader(shape);
     const record = encodeLoadWindow(shape, { step: 5, tokens: 1, counts: [[1, 0]] });
     expect(() => decodeLoads(new Uint8Array(3))).toThrow('not a file of expert loads');
+    expect(() => decodeLoads(header.subarray(0, 23))).toThrow('must start with a header of 24 bytes');
     expect(() => decodeLoads(new TextEncoder().encode('{"step": 1, "tokens": 12345}'))).toThrow('LPRLOADS');
     expect(() => decodeLoads(concat([header, record, record]))).toThrow(
       'record 1 of the loads has step 5 after step 5',

@@ -64,6 +64,12 @@ describe('loads of untrained latent routers', () => {
     expect(isotropicLoads(new Random(9), shape, 3).map((loads) => Array.from(loads))).toEqual(plain);
   });
 
+  test('are whole tokens up to 4096 of them', () => {
+    const [loads] = isotropicLoads(new Random(2), { experts: 3, topK: 1, latentDim: 2, tokens: 4096 }, 1);
+    expect(Array.from(loads!, (load) => load % 1)).toEqual([0, 0, 0]);
+    expect(loads!.reduce((a, b) => a + b)).toBe(4096);
+  });
+
   // Two frames at least, 4096 / width where that is more; as few rows as that allows are quick.
   test.each([
     { experts: 5, topK: 2, latentDim: 2, tokens: 5000 },
