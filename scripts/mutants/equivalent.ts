@@ -87,4 +87,14 @@ export const EQUIVALENT: readonly Equivalent[] = [
     { line: 'turn(a, i * n + p', change: 'i < n -> i <= n', reason: PAST_THE_END },
     { line: 'turn(axes, i * n + p', change: 'i < n -> i <= n', reason: PAST_THE_END },
   ),
+  ...inFile('metrics/src/placement.ts', {
+    line: 'expert < counts.length',
+    change: 'expert < counts.length -> expert <= counts.length',
+    reason: PAST_THE_END,
+  }),
+  ...inFile('metrics/src/placement.ts', {
+    line: 'expert < counts.length',
+    change: 'expert < counts.length -> expert <= counts.length',
+    reason: PAST_THE_END,
+  }),
 ];

@@ -5,6 +5,9 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, relative } from 'node:path';
 
+/** Stryker counts lines and columns from 0, its reports from 1. */
+const from1 = ({ line, column }) => ({ line: line + 1, column: column + 1 });
+
 const EVERY_MS = 20_000;
 
 class KeptResults {
@@ -27,8 +30,7 @@ class KeptResults {
 
   onMutationTestingPlanReady({ mutantPlans }) {
     for (const { mutant } of mutantPlans) {
-      // Until it is tested. Stryker counts lines and columns from 0, its reports from 1.
-      const from1 = ({ line, column }) => ({ line: line + 1, column: column + 1 });
+      // Until it is tested.
       const location = { start: from1(mutant.location.start), end: from1(mutant.location.end) };
       this.#mutants.set(mutant.id, { ...mutant, location, status: 'Pending' });
     }
@@ -56,10 +58,10 @@ class KeptResults {
       files[name].mutants.push({ ...mutant, coveredBy: numbers(coveredBy), killedBy: numbers(killedBy) });
     }
     const testFiles = {};
-    for (const { fileName, name, number } of this.#tests.values()) {
+    for (const { fileName, name, number, startPosition } of this.#tests.values()) {
       const path = relative(process.cwd(), fileName);
       testFiles[path] ??= { source: this.#sources.get(fileName), tests: [] };
-      testFiles[path].tests.push({ id: number, name });
+      testFiles[path].tests.push({ id: number, name, location: { start: from1(startPosition) } });
     }
     this.#written = Date.now();
     mkdirSync(dirname(this.#file), { recursive: true });

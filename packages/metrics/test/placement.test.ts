@@ -74,7 +74,7 @@ describe('drop rate', () => {
     expect(dropRate([20, 0, 0, 0], 1)).toBe(0.75);
     expect(dropRate([20, 0, 0, 0], 1.25)).toBe(0.65);
     expect(dropRate([0, 0], 1)).toBeNaN();
-    expect(() => dropRate([1], 0)).toThrow('factor is 0');
+    for (const factor of [0, -1, NaN, Infinity]) expect(() => dropRate([1], factor)).toThrow(`factor is ${factor}`);
   });
 
   test('has as many places as the factor says, also where the product is rounded', () => {

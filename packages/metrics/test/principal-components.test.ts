@@ -32,6 +32,16 @@ describe('principal components', () => {
     expect(explained[1]).toBeCloseTo(0, 12);
   });
 
+  test('places points along as many axes as are asked for, from their mean', () => {
+    const points = matrix([[1, 1], [3, 1], [1, 2], [3, 2]]); // biome-ignore format: a matrix
+    const first = principalComponents(points, 1);
+    expect(first.axes.map((axis) => Array.from(axis))).toEqual([[1, 0]]);
+    expect(Array.from(first.explained)).toEqual([0.8]);
+    expect(projectPoints(points, first).map((at) => Array.from(at))).toEqual([[-1], [1], [-1], [1]]);
+    const both = projectPoints(points, principalComponents(points, 2));
+    expect(both.map((at) => Array.from(at))).toEqual([[-1, -0.5], [1, -0.5], [-1, 0.5], [1, 0.5]]); // biome-ignore format: a matrix
+  });
+
   test('no direction has more variance than the first, and projections keep distances as far as they can', () => {
     fc.assert(
       fc.property(somePoints, fc.array(finite, { minLength: 6, maxLength: 6 }), (points, direction) => {
@@ -54,6 +64,7 @@ describe('principal components', () => {
   test('what makes no sense is refused', () => {
     const points = matrix([[1, 2], [3, 5]]); // biome-ignore format: a matrix
     expect(() => principalComponents(points, 3)).toThrow('count is 3; points of 2 dimensions have 1 to 2 components');
+    for (const count of [0, 1.5]) expect(() => principalComponents(points, count)).toThrow(`count is ${count};`);
     expect(() => projectPoints(matrix([[1, 2, 3]]), principalComponents(points, 1))).toThrow(
       'points have 3 dimensions',
     );

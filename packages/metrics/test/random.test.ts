@@ -11,6 +11,42 @@ describe('random numbers', () => {
     ]);
   });
 
+  test('uniform, bounded and normal numbers are made of those bits', () => {
+    // The second word decides the first output: 0 here.
+    expect(Random.fromState([1, 0, 2, 3]).uniform()).toBe(2 ** -33);
+    const [bits, random] = [new Random(8), new Random(8)];
+    for (let i = 0; i < 20; i++) {
+      expect(random.uniform()).toBe((bits.next() + 0.5) / 2 ** 32);
+      expect(random.below(1000)).toBe(Math.floor((bits.next() / 2 ** 32) * 1000));
+      const [u, turn] = [(bits.next() + 1) / 2 ** 32, bits.next() / 2 ** 32];
+      const radius = Math.sqrt(-2 * Math.log(u));
+      expect(random.normal()).toBeCloseTo(radius * Math.cos(2 * Math.PI * turn), 12);
+      expect(random.normal()).toBeCloseTo(radius * Math.sin(2 * Math.PI * turn), 12);
+    }
+  });
+
+  test('a binomial number of small mean is where the distribution reaches a uniform number', () => {
+    const [bits, random] = [new Random(8), new Random(8)];
+    for (const [trials, probability] of [
+      [1, 0.5],
+      [3, 0.2],
+      [9, 0.45],
+      [100, 0.05],
+      [6, 0.01],
+    ] as const) {
+      // biome-ignore format: a list
+      for (let i = 0; i < 60; i++) {
+        const uniform = bits.uniform();
+        let [reached, mass, successes] = [0, (1 - probability) ** trials, 0];
+        for (; reached + mass < uniform; successes++) {
+          reached += mass;
+          mass *= ((trials - successes) / (successes + 1)) * (probability / (1 - probability));
+        }
+        expect(random.binomial(trials, probability)).toBe(successes);
+      }
+    }
+  });
+
   test('normal numbers have mean 0, variance 1 and fourth moment 3', () => {
     const random = new Random(7);
     const n = 50_000;
