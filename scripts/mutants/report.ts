@@ -118,7 +118,7 @@ function mutantsIn(report: MutationReport, scope: readonly Lines[]): (readonly [
     .sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** What became of the mutants of each file. A status that says that the program could not run counts as noticed. */
+/** What became of the mutants of each file. */
 export function countMutants(
   report: MutationReport,
   scope: readonly Lines[],

@@ -26,7 +26,11 @@ const mutated = (name: string, ...further: string[]): Mutated => ({
 
 export const PACKAGES: readonly Mutated[] = [
   mutated('metrics', 'tests/parity/{balance,specialisation}.test.ts'),
-  mutated('moe', 'tests/parity/{latent-prototypes,routers,losses}.test.ts', 'tests/routing/{layer,replay}.test.ts'),
+  mutated(
+    'moe',
+    'tests/parity/{latent-prototypes,routers,losses}.test.ts',
+    'tests/routing/{layer,micro-batches,replay}.test.ts',
+  ),
 ];
 
 /**

@@ -13,6 +13,7 @@ class LoadedTests {
   #testFiles;
   #answer;
   #loaded;
+  #broken = false;
 
   static inject = ['options'];
 
@@ -65,9 +66,12 @@ class LoadedTests {
   }
 
   async mutantRun({ activeMutant, testFilter, hitLimit }) {
+    // Stryker then tries again with a new process.
+    if (this.#broken) throw new Error('the mutant before has left something broken behind');
     const answer = await this.#ask({ kind: 'mutant', mutant: activeMutant.id, ids: testFilter, hitLimit });
-    // Stryker tries once more with a new process.
-    if (answer.broken) throw new Error(`${answer.killedBy} fails without a mutant too, after what mutants left behind`);
+    this.#broken = answer.broken;
+    // Not what the mutant does, but what all of them together have used up.
+    if (answer.broken && /memory/i.test(answer.error)) throw new Error(answer.error);
     if (answer.error === undefined) return { status: 'survived', nrOfTests: answer.ran };
     if (answer.endless) return { status: 'timeout', reason: answer.error };
     return { status: 'killed', nrOfTests: answer.ran, killedBy: [answer.killedBy], failureMessage: answer.error };

@@ -2,10 +2,16 @@
  * Vitest's runner in the worker: collects the tests of all files, then runs those that it is asked for, with one mutant
  * active at a time. Mutants are switched on while the program runs, so nothing has to be loaded again.
  */
+import { createRequire } from 'node:module';
 import { relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { BroadcastChannel } from 'node:worker_threads';
 import { configureGlobal } from 'fast-check';
-import { TestRunner } from 'vitest';
+import { TestRunner, vi } from 'vitest';
+
+// Vitest's own, whose functions know the tests.
+const { resolve } = createRequire(createRequire(import.meta.url).resolve('vitest/package.json'));
+const { collectTests } = await import(pathToFileURL(resolve('@vitest/runner')).href);
 
 /** A mutant may be reached so many times as often as without it, before its loop counts as endless. */
 const MOST_HITS = 20;
@@ -18,11 +24,15 @@ const stryker = (globalThis.__stryker__ ??= {});
 export default class LoadedTests extends TestRunner {
   /** By identity: the file and the name of the test. */
   #tests = new Map();
+  /** What each took without a mutant. */
+  #times = new Map();
   #errors = [];
   #hits = { static: {}, perTest: {} };
 
   onCollected(files) {
     for (const file of files) {
+      this.#times = new Map(Array.from(this.#tests.values(), ({ id, timeSpentMs }) => [id, timeSpentMs]));
+      for (const { id, file: of } of [...this.#tests.values()]) if (of === file.filepath) this.#tests.delete(id);
       for (const error of file.result?.errors ?? []) this.#errors.push(`${file.filepath}: ${error.message}`);
       this.#collect(file, file, []);
       // Vitest itself runs nothing, so that no file ends and takes its device with it.
@@ -45,7 +55,9 @@ export default class LoadedTests extends TestRunner {
       for (let copy = 2; this.#tests.has(id); copy++) id = `${base} (${copy})`;
       const { line, column } = task.location;
       const startPosition = { line: line - 1, column: column - 1 };
-      this.#tests.set(id, { id, file: file.filepath, startPosition, run: TestRunner.getTestFn(task), timeSpentMs: 0 });
+      const run = TestRunner.getTestFn(task);
+      const timeSpentMs = this.#times.get(id) ?? 0;
+      this.#tests.set(id, { id, file: file.filepath, startPosition, run, timeSpentMs });
     }
   }
 
@@ -96,8 +108,14 @@ export default class LoadedTests extends TestRunner {
       stryker.activeMutant = undefined;
       stryker.hitCount = undefined;
       if (failure === undefined && !endless) continue;
-      // What a mutant leaves behind must not be taken for what the next one does.
-      const broken = (await failureOf(test)) !== undefined;
+      // What a mutant leaves behind must not be taken for what the next one does: a device that has failed, say. Loading
+      // the file again makes all of it anew.
+      let broken = (await failureOf(test)) !== undefined;
+      if (broken) {
+        vi.resetModules();
+        await collectTests([{ filepath: test.file }], this);
+        broken = (await failureOf(this.#tests.get(test.id))) !== undefined;
+      }
       return { ran, killedBy: test.id, endless, broken, error: String(failure?.message ?? failure) };
     }
     return { ran };
