@@ -93,6 +93,26 @@ describe('balancedPrices and balancedAssignment', () => {
     for (const load of loads) expect(Math.abs(load - 80)).toBeLessThan(8);
   });
 
+  it('leaves prices as they are where there is nothing to choose', async () => {
+    await scope(device, async () => {
+      const start = toTensor([[1, 2, 4]]);
+      const all = toTensor([[3, 1, 2], [5, 9, 7]]); // biome-ignore format: scores
+      expect(Array.from(await balancedPrices(all, 3, start, 5).data())).toEqual([1, 2, 4]);
+      expect(Array.from(await balancedPrices(zeros(device, [0, 3]), 1, start, 5).data())).toEqual([1, 2, 4]);
+    });
+  });
+
+  it('places tokens in order where no round is left, and lets only those apply for whom there is room', async () => {
+    const assigned = (scores: Matrix, bidRounds: number): Promise<number[]> =>
+      scope(device, async () =>
+        Array.from(await balancedAssignment(toTensor(scores), { priceRounds: 0, bidRounds }).data()),
+      );
+    const alike = Array.from({ length: 7 }, () => [0, 0, 0]);
+    expect(await assigned(alike, 0)).toEqual([0, 0, 0, 1, 1, 2, 2]);
+    // All want expert 0, which takes the first token; then each of the others gets the better one of what is left.
+    expect(await assigned([[9, 0, 0], [8, 1, 5], [7, 5, 1]], 2)).toEqual([0, 2, 1]); // biome-ignore format: scores
+  });
+
   it('assigns exactly evenly, with nearly the largest total', async () => {
     /** The largest total of all balanced assignments of 6 tokens to 3 experts, by trying them. */
     const best = (scores: Matrix, t = 0, room: readonly number[] = [2, 2, 2]): number =>

@@ -1,0 +1,126 @@
+/** What does not fit is refused by name, and what only just fits is not. */
+import { cast, scope, type Tensor, tensor, zeros } from '@lpr/tensor';
+import { createParameters } from '@lpr/tensor/nn';
+import { describe, expect, it } from 'vitest';
+import { checkExact } from '../src/choices.ts';
+import {
+  expertParameters,
+  loadBalancingLosses,
+  MoeLayer,
+  type OptionRule,
+  resolveOptions,
+  resolveRouter,
+  type Routing,
+} from '../src/index.ts';
+import { sequenceLoadBalancing } from '../src/losses/load-balancing.ts';
+import { dispose } from './routed.ts';
+import { device, key, loadOf, makeRouter, toTensor } from './support.ts';
+
+describe('resolveOptions', () => {
+  const resolve = (rule: OptionRule | undefined, initial: unknown, value: unknown) => () =>
+    resolveOptions<{ field: unknown }>('m', { field: initial }, rule === undefined ? {} : { field: rule }, {
+      field: value,
+    });
+
+  it.each<[OptionRule | undefined, unknown, readonly unknown[], readonly unknown[], string]>([
+    ['count', 2, [1, 7], [0, 1.5, -1, null, '3'], 'at least'],
+    ['countOrNull', 2, [1, 7, null], [0, 1.5, -1, '3'], 'at least'],
+    ['positive', 2, [1e-9, 7], [0, -1, Infinity, Number.NaN], 'above 0|a finite number of at least 0'],
+    ['share', 0.5, [0, 0.3, 1], [1.01, -0.1], 'a number from 0 to 1|a finite number of at least 0'],
+    [undefined, 2, [0, 1.5, 1e9], [-1, Infinity, '2', true], 'a finite number of at least 0'],
+    [undefined, true, [true, false], [0, 1, 'true', null], 'true or false'],
+    [undefined, 'fixed', ['fixed'], ['other', 1], '"fixed"'],
+    [['a', 'b'], 'a', ['a', 'b'], ['c', 1], 'one of a, b'],
+  ])('takes values by the rule %j (default %j)', (rule, initial, fit, unfit, words) => {
+    for (const value of fit) expect(resolve(rule, initial, value)()).toEqual({ field: value });
+    for (const value of unfit) {
+      expect(resolve(rule, initial, value)).toThrow(new RegExp(`^m: field must be .*(${words})`));
+      expect(resolve(rule, initial, value)).toThrow(`, got ${JSON.stringify(value)}`);
+    }
+  });
+
+  it('names a whole number where null would do as well, and says so', () => {
+    expect(resolve('count', 2, 0)).toThrow('field must be a whole number of at least 1, got 0');
+    expect(resolve('countOrNull', 2, 0)).toThrow('field must be a whole number of at least 1, or null, got 0');
+  });
+});
+
+it('counts of more slots than f32 holds exactly are refused', () => {
+  expect(() => checkExact('here', 2 ** 24 - 1)).not.toThrow();
+  expect(() => checkExact('here', 2 ** 24)).toThrow('here: 16777216 slots');
+  expect(() => checkExact('here', 2 ** 24)).toThrow('at most 16777215 work');
+});
+
+it('a router keeps what it trains apart from its buffers', () => {
+  const router = makeRouter(resolveRouter('deepSeekV3'), { hidden: 3, experts: 8, topK: 2 });
+  expect([...router.parameters.keys()]).toEqual(['weight']);
+  expect([...router.buffers.keys()]).toEqual(['e_score_correction_bias']);
+  dispose(router);
+});
+
+describe('load-balancing losses', () => {
+  const shape = { hidden: 4, experts: 4, topK: 2 };
+
+  it('of no layers are none', () => {
+    for (const scope of ['pooled', 'layer', 'globalBatch'] as const) expect(loadBalancingLosses([], scope)).toEqual([]);
+  });
+
+  it('name what a scope needs', () => {
+    const router = makeRouter(resolveRouter('topKSoftmax'), shape);
+    scope(device, () => {
+      const routing = router.route(zeros(device, [6, 4]), { training: true });
+      const bare = (({ logits: _, balance: __, ...rest }): Routing => rest)(routing);
+      expect(() => loadBalancingLosses([routing], 'sequence')).toThrow("scope 'sequence' needs context.sequence");
+      expect(() => loadBalancingLosses([routing], 'sequence', { sequence: 4 })).toThrow(
+        '6 tokens are not a whole number of sequences of 4',
+      );
+      expect(() => loadBalancingLosses([routing], 'globalBatch', { whole: [] })).toThrow('must be of 1 layers, got 0');
+      expect(() => loadBalancingLosses([routing], 'globalBatch', { whole: [loadOf([1, 1])] })).toThrow(
+        'have no sums "auxiliary"',
+      );
+      expect(() => loadBalancingLosses([routing, bare], 'layer')).toThrow('layer 1 gives no probabilities');
+      const { probabilities, choices, counts } = routing.balance ?? {
+        probabilities: routing.scores,
+        choices: routing.experts,
+        counts: routing.counts,
+      };
+      expect(() => sequenceLoadBalancing({ probabilities, choices, counts }, 3)).not.toThrow();
+    });
+    dispose(router);
+  });
+});
+
+describe('replay', () => {
+  it('takes a row for each token, weights of the same shape, and no training', async () => {
+    const shape = { hidden: 3, experts: 4, topK: 2 };
+    const router = makeRouter(resolveRouter('topKSoftmax'), shape);
+    const weights = createParameters(device, expertParameters({ hidden: 3, experts: 4, width: 2 }), key);
+    const layer = new MoeLayer(router, weights);
+    await scope(device, async () => {
+      const x = toTensor([[1, 2, 3], [0, 1, -1]]); // biome-ignore format: tokens
+      const numbers = (values: number[], extents: number[]): Tensor =>
+        cast(tensor(device, Float32Array.from(values), extents), 'i32');
+      const floats = (extents: number[]): Tensor => zeros(device, extents);
+      const refused: [Tensor, Tensor][] = [
+        [numbers([0, 1], [2]), floats([2])],
+        [numbers([0, 1, 2], [3, 1]), floats([3, 1])],
+        [numbers([0, 1], [1, 2]), floats([1, 2])],
+        [numbers([0, 1, 2, 3], [2, 2]), floats([2, 1])],
+        [numbers([0, 1], [2, 1]), floats([2, 2])],
+      ];
+      for (const [experts, own] of refused) {
+        const replay = { experts, weights: own };
+        expect(() => layer.forward(x, { training: false, replay })).toThrow(
+          `replay.experts and replay.weights must be [2, slots], got [${experts.shape.join(', ')}] and [${own.shape.join(', ')}]`,
+        );
+      }
+      const replay = { experts: numbers([3, 1, 4, 0], [2, 2]), weights: floats([2, 2]) };
+      expect(() => layer.forward(x, { training: true, replay })).toThrow('recorded routing is for evaluation');
+      const { routing } = layer.forward(x, { training: false, replay });
+      expect(Array.from(await routing.counts.data())).toEqual([1, 1, 0, 1]);
+      expect(routing.unused).toEqual([]);
+    });
+    dispose(router);
+    weights.forEach((each) => each.dispose());
+  });
+});

@@ -1,0 +1,116 @@
+/** What every routing method gives beside its choices: loss terms where they have a weight, and what it selected by. */
+import { cast, RandomKey, scope, tensor } from '@lpr/tensor';
+import { describe, expect, it } from 'vitest';
+import {
+  type RouteContext,
+  type Router,
+  routerMethods,
+  type RouterOptions,
+  routerTraits,
+  type Routing,
+  topKFor,
+} from '../src/index.ts';
+import { descending, dispose, normal } from './routed.ts';
+import { device, makeRouter, type Matrix, toMatrix, toTensor } from './support.ts';
+
+const kinds = Object.keys(routerMethods) as RouterOptions['kind'][];
+const defaultsOf = (kind: RouterOptions['kind']): RouterOptions => routerMethods[kind].defaults;
+
+function routerOf(options: RouterOptions): Router {
+  const shape = { hidden: 8, experts: 8, topK: 2 };
+  return makeRouter(options, { ...shape, topK: topKFor(routerTraits(options), shape) });
+}
+
+function contextOf(x: Matrix, training: boolean): RouteContext {
+  const ids = cast(
+    tensor(
+      device,
+      Float32Array.from(x, (_, token) => token),
+    ),
+    'i32',
+  );
+  return { training, noise: RandomKey.fromSeed(3), tokenIds: ids, sequence: 4 };
+}
+
+/** Names and weights of the loss terms of a router with these settings. */
+async function termsOf(options: RouterOptions, training: boolean): Promise<readonly (readonly [string, number])[]> {
+  const router = routerOf(options);
+  const x = await normal(8, 8, 5);
+  const terms = scope(device, () =>
+    router.route(toTensor(x), contextOf(x, training)).losses.map(({ name, weight }) => [name, weight] as const),
+  );
+  dispose(router);
+  return terms;
+}
+
+/** The default settings with all weights of loss terms set to a number. */
+const weighted = (kind: RouterOptions['kind'], weight: number): RouterOptions =>
+  Object.fromEntries(
+    Object.entries(defaultsOf(kind)).map(([field, value]) => [field, /Weight$/.test(field) ? weight : value]),
+  ) as unknown as RouterOptions;
+
+describe('loss terms', () => {
+  it.each(kinds)('of %s: none in evaluation', async (kind) => {
+    expect(await termsOf(weighted(kind, 1), false)).toEqual([]);
+  });
+
+  // The others have terms of their own accord (a penalty that adapts, terms that are recorded raw).
+  const byWeight: Partial<Record<RouterOptions['kind'], readonly string[]>> = {
+    adamoe: ['loadBalancing'],
+    deepSeekV3: ['sequenceBalance'],
+    dselectK: ['entropy'],
+    gshard: ['loadBalancing', 'z'],
+    noisyTopK: ['importance', 'load'],
+    switch: ['loadBalancing', 'z'],
+  };
+
+  it.each(Object.entries(byWeight))('of %s: those that have a weight, with that weight', async (kind, names) => {
+    expect(await termsOf(weighted(kind as RouterOptions['kind'], 0.25), true)).toEqual(
+      names.map((name) => [name, 0.25]),
+    );
+    expect(await termsOf(weighted(kind as RouterOptions['kind'], 0), true)).toEqual([]);
+  });
+});
+
+describe('what was selected by', () => {
+  const selectionOf = async ({ details, scores }: Routing): Promise<Matrix> =>
+    toMatrix(details?.['selection'] ?? scores);
+
+  it.each(kinds.filter((kind) => routerTraits(defaultsOf(kind)).takesLargest))(
+    'of %s: its largest entries are the experts, in descending order',
+    async (kind) => {
+      const router = routerOf(defaultsOf(kind));
+      const x = await normal(6, 8, 8);
+      await scope(device, async () => {
+        const routing = router.route(toTensor(x), contextOf(x, false));
+        const experts = await toMatrix(routing.experts);
+        const selection = await selectionOf(routing);
+        for (const [token, own] of experts.entries()) {
+          const filled = own.filter((expert) => expert < 8);
+          const largest = descending(selection[token]!).slice(0, own.length);
+          expect(filled).toEqual(largest.filter((expert) => filled.includes(expert)));
+        }
+      });
+      dispose(router);
+    },
+  );
+
+  it('of adamoe: probabilities of experts and null experts, of which the latter leave a slot empty', async () => {
+    const router = routerOf({ kind: 'adamoe', nullExperts: 3, loadBalancingWeight: 0 });
+    const x = await normal(12, 8, 9);
+    await scope(device, async () => {
+      const routing = router.route(toTensor(x), contextOf(x, false));
+      const selection = await toMatrix(routing.details!['selection']!);
+      const weights = await toMatrix(routing.weights);
+      for (const [token, own] of (await toMatrix(routing.experts)).entries()) {
+        expect(selection[token]).toHaveLength(11);
+        const largest = descending(selection[token]!).slice(0, 2);
+        expect(own).toEqual(largest.map((expert) => Math.min(expert, 8)));
+        const kept = largest.map((expert) => (expert < 8 ? selection[token]![expert]! : 0));
+        const sum = Math.max(kept[0]! + kept[1]!, 1e-20);
+        kept.forEach((p, slot) => expect(weights[token]![slot]).toBeCloseTo(p / sum, 5));
+      }
+    });
+    dispose(router);
+  });
+});

@@ -1,0 +1,109 @@
+/** What methods promise of themselves, on one small batch each; tests/routing holds them to it on many. */
+import { cast, RandomKey, scope, tensor } from '@lpr/tensor';
+import { describe, expect, it } from 'vitest';
+import { routerMethods, type RouterOptions, routerTraits, topKFor } from '../src/index.ts';
+import { descending, dispose, normal, total } from './routed.ts';
+import { device, makeRouter, type Matrix, toMatrix, toTensor } from './support.ts';
+
+const EXPERTS = 8;
+const TOKENS = 24;
+
+interface Seen {
+  readonly experts: Matrix;
+  readonly weights: Matrix;
+  readonly selection: Matrix;
+  readonly counts: readonly number[];
+}
+
+async function seen(options: RouterOptions, training: boolean, x: Matrix): Promise<Seen> {
+  const shape = { hidden: 8, experts: EXPERTS, topK: 2 };
+  const router = makeRouter(options, { ...shape, topK: topKFor(routerTraits(options), shape) });
+  const result = await scope(device, async () => {
+    const tokenIds = cast(
+      tensor(
+        device,
+        Float32Array.from(x, ([first]) => Math.abs(Math.round(first! * 50)) % 256),
+      ),
+      'i32',
+    );
+    const { experts, weights, scores, details, counts } = router.route(toTensor(x), {
+      training,
+      noise: RandomKey.fromSeed(2),
+      tokenIds,
+    });
+    return {
+      experts: await toMatrix(experts),
+      weights: await toMatrix(weights),
+      selection: await toMatrix(details?.['selection'] ?? scores),
+      counts: Array.from(await counts.data()),
+    };
+  });
+  dispose(router);
+  return result;
+}
+
+describe.each(Object.values(routerMethods).map(({ defaults }) => [defaults.kind, defaults as RouterOptions] as const))(
+  '%s',
+  (_, options) => {
+    const traits = routerTraits(options);
+    const k = topKFor(traits, { experts: EXPERTS, topK: 2 });
+    const batch = (): Promise<Matrix> => normal(TOKENS, 8, 21, 30);
+
+    it('fills all k slots where it says so, and only there', async () => {
+      const { experts } = await seen(options, true, await batch());
+      expect(experts.every((own) => own.length === k && own.every((expert) => expert < EXPERTS))).toBe(
+        traits.fillsSlots,
+      );
+    });
+
+    it('has weights of the sum that it names, or else of many', async () => {
+      const { experts, weights } = await seen(options, false, await batch());
+      const sums = weights
+        .filter((own, token) => own.length > 0 && experts[token]!.every((e) => e < EXPERTS))
+        .map(total);
+      const all = traits.fillsSlots ? sums : weights.map(total).filter((sum) => sum > 0);
+      if (traits.weightSum === null) expect(Math.max(...all) - Math.min(...all)).toBeGreaterThan(1e-3);
+      else for (const sum of sums) expect(sum).toBeCloseTo(traits.weightSum, 5);
+    });
+
+    it('balances exactly in training where it says so, and only there', async () => {
+      const { counts } = await seen(options, true, await batch());
+      expect(Math.max(...counts) - Math.min(...counts) <= 1).toBe(traits.exactBalance);
+    });
+
+    it('takes the k largest of what it selects by where it says so', async () => {
+      const { experts, selection } = await seen(options, false, await batch());
+      const largest = experts.every((own, token) => {
+        const order = descending(selection[token]!).slice(0, k);
+        return own.length === k && own.every((expert, slot) => expert === EXPERTS || expert === order[slot]);
+      });
+      expect(largest || !traits.takesLargest).toBe(true);
+    });
+
+    it('routes a token by itself in evaluation where it says so, and only there', async () => {
+      const rows = await batch();
+      // Alike tokens want one expert, which may have no room for all of them.
+      const x = rows.map((row, token) => (token % 2 === 0 ? row : rows[1]!));
+      const together = await seen(options, false, x);
+      const alone: Seen[] = [];
+      for (const row of x) alone.push(await seen(options, false, [row]));
+      const filled = ({ experts }: Seen, token: number): number[] => experts[token]!.filter((e) => e < EXPERTS);
+      const same = alone.every((own, token) => String(filled(own, 0)) === String(filled(together, token)));
+      expect(same).toBe(traits.reads.evaluation === 'token');
+    });
+
+    it('routes alike in training and evaluation where it says so', async () => {
+      const x = await batch();
+      const [training, evaluation] = [await seen(options, true, x), await seen(options, false, x)];
+      expect(JSON.stringify(training.experts) === JSON.stringify(evaluation.experts)).toBe(traits.alike);
+    });
+
+    it('names tensors that have a row for each expert', () => {
+      const shape = { hidden: 8, experts: EXPERTS, topK: k };
+      const router = makeRouter(options, shape);
+      const tensors = new Map([...router.parameters, ...router.buffers]);
+      for (const name of traits.expertTensors) expect(tensors.get(name)?.shape[0]).toBe(EXPERTS);
+      dispose(router);
+    });
+  },
+);
