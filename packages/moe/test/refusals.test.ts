@@ -4,6 +4,8 @@ import { createParameters } from '@lpr/tensor/nn';
 import { describe, expect, it } from 'vitest';
 import { checkExact } from '../src/choices.ts';
 import {
+  checkRouter,
+  drawNoise,
   expertParameters,
   loadBalancingLosses,
   MoeLayer,
@@ -122,5 +124,69 @@ describe('replay', () => {
     });
     dispose(router);
     weights.forEach((each) => each.dispose());
+  });
+});
+
+describe('routers', () => {
+  const shape = { hidden: 4, experts: 4, topK: 2 };
+
+  it('are checked before any tensor is made', () => {
+    expect(() => checkRouter(resolveRouter('topKSoftmax'), { ...shape, topK: 5 })).toThrow('there are only 4 experts');
+    expect(() => checkRouter(resolveRouter('topKSoftmax'), shape)).not.toThrow();
+  });
+
+  it('take tokens as rows', () => {
+    const router = makeRouter(resolveRouter('topKSoftmax'), shape);
+    scope(device, () => {
+      expect(() => router.route(zeros(device, [2, 4, 1]), { training: false })).toThrow(
+        'must be [tokens, 4], got [2, 4, 1]',
+      );
+    });
+    dispose(router);
+  });
+
+  it('of hash need the number of each token in the vocabulary', () => {
+    const router = makeRouter(resolveRouter('hash'), shape);
+    expect(router.parameters.size).toBe(0);
+    scope(device, () => {
+      const tokenIds = cast(zeros(device, [2]), 'i32');
+      const x = zeros(device, [3, 4]);
+      expect(() => router.route(x, { training: false })).toThrow('tokenIds');
+      expect(() => router.route(x, { training: false, tokenIds })).toThrow('tokenIds');
+    });
+    dispose(router);
+  });
+});
+
+describe('drawNoise', () => {
+  it('draws from the distribution asked for, of the whole batch where x is a part', async () => {
+    await scope(device, async () => {
+      const like = zeros(device, [1]);
+      const draw = (distribution: 'normal' | 'uniform', rows: number, part?: { first: number; tokens: number }) =>
+        drawNoise('m', distribution, like, [rows, 5], { training: true, noise: key, ...(part ? { part } : {}) }).data();
+      const uniform = Array.from(await draw('uniform', 400));
+      expect(Math.min(...uniform)).toBeGreaterThanOrEqual(0);
+      expect(Math.max(...uniform)).toBeLessThan(1);
+      expect(Math.abs(uniform.reduce((a, b) => a + b) / 2000 - 0.5)).toBeLessThan(0.03);
+      const normal = Array.from(await draw('normal', 400));
+      expect(Math.abs(normal.reduce((a, b) => a + b * b, 0) / 2000 - 1)).toBeLessThan(0.15);
+      for (const distribution of ['normal', 'uniform'] as const) {
+        const whole = Array.from(await draw(distribution, 10));
+        const part = await draw(distribution, 3, { first: 4, tokens: 10 });
+        expect(Array.from(part)).toEqual(whole.slice(20, 35));
+      }
+    });
+  });
+
+  it('takes numbers of the right shape alone', () => {
+    scope(device, () => {
+      const like = zeros(device, [1]);
+      const draw = (extents: number[]) => () =>
+        drawNoise('m', 'normal', like, [3, 2], { training: true, noise: zeros(device, extents) });
+      for (const extents of [[3], [3, 2, 1], [2, 3], [3, 1]])
+        expect(draw(extents)).toThrow('noise must be [3, 2], got');
+      expect(draw([3, 2])().shape).toEqual([3, 2]);
+      expect(() => drawNoise('m', 'normal', like, [3, 2], { training: true })).toThrow('give context.noise');
+    });
   });
 });

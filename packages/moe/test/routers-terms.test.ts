@@ -2,6 +2,7 @@
 import { cast, RandomKey, scope, tensor } from '@lpr/tensor';
 import { describe, expect, it } from 'vitest';
 import {
+  latentPrototypePresets,
   type RouteContext,
   type Router,
   routerMethods,
@@ -69,6 +70,58 @@ describe('loss terms', () => {
       names.map((name) => [name, 0.25]),
     );
     expect(await termsOf(weighted(kind as RouterOptions['kind'], 0), true)).toEqual([]);
+  });
+});
+
+describe('empty slots', () => {
+  it.each(kinds.filter((kind) => !routerTraits(defaultsOf(kind)).fillsSlots))(
+    'of %s are counted by reason',
+    async (kind) => {
+      const router = routerOf(defaultsOf(kind));
+      const x = await normal(12, 8, 4, 30);
+      await scope(device, async () => {
+        const { experts, unused, counts } = router.route(toTensor(x), contextOf(x, true));
+        const empty = (await toMatrix(experts)).flat().filter((expert) => expert === 8).length;
+        let counted = 0;
+        for (const { count } of unused!) {
+          expect(count.shape).toEqual([1]);
+          counted += await count.item();
+        }
+        expect(counted).toBe(empty);
+        expect(Array.from(await counts.data()).reduce((a, b) => a + b)).toBe(experts.size - empty);
+      });
+      dispose(router);
+    },
+  );
+});
+
+describe('statistics of latentPrototype', () => {
+  const statisticsFor = async (
+    changes: Partial<Extract<RouterOptions, { kind: 'latentPrototype' }>>,
+    part?: RouteContext['part'],
+  ): Promise<{ readonly kept: string[]; readonly details: string[] }> => {
+    const router = routerOf({ kind: 'latentPrototype', ...latentPrototypePresets.corrected, ...changes });
+    const x = await normal(6, 8, 4);
+    const names = scope(device, () => {
+      const { sums, rows, details } = router.route(toTensor(x), { ...contextOf(x, true), ...(part ? { part } : {}) });
+      return { kept: [...Object.keys(sums!), ...Object.keys(rows!)].sort(), details: Object.keys(details!).sort() };
+    });
+    dispose(router);
+    return names;
+  };
+
+  it('are what a later step or part reads, and no more', async () => {
+    const part = { first: 0, tokens: 12 };
+    const own = { diversityTarget: 'tokens', alignment: 'assignedMean', ema: 'off' } as const;
+    expect((await statisticsFor(own)).kept).toEqual(['aligned']);
+    expect((await statisticsFor(own, part)).kept).toEqual(['aligned', 'latents']);
+    expect((await statisticsFor({ ...own, diversityTarget: 'keys' }, part)).kept).toEqual(['aligned']);
+    expect((await statisticsFor({ ...own, alignment: 'paper', ema: 'hard' })).kept).toEqual(['averaged']);
+  });
+
+  it('name the assignment of tokens where the alignment reads it', async () => {
+    expect((await statisticsFor({ alignment: 'official' })).details).toContain('routing');
+    expect((await statisticsFor({ alignment: 'assignedMean', ema: 'official' })).details).not.toContain('routing');
   });
 });
 
