@@ -14,6 +14,8 @@ const PAST_THE_END =
 
 const NOTHING_THERE = 'what is read past the end is undefined, which is neither 0 nor above it';
 
+const TIMES_ONE = 'times one';
+
 const inFile = (file: string, ...entries: readonly Omit<Equivalent, 'file'>[]): Equivalent[] =>
   entries.map((entry) => ({ file: `packages/${file}`, ...entry }));
 
@@ -96,5 +98,72 @@ export const EQUIVALENT: readonly Equivalent[] = [
     line: 'expert < counts.length',
     change: 'expert < counts.length -> expert <= counts.length',
     reason: PAST_THE_END,
+  }),
+  ...inFile('moe/src/balanced-prices.ts', {
+    line: 'const values = subtract',
+    change: '[experts] -> []',
+    reason: 'prices that start alike may be one number',
+  }),
+  ...inFile(
+    'moe/src/routers/deepseek-v3.ts',
+    {
+      line: 'options.weightScale === 1',
+      change: 'options.weightScale === 1 -> false',
+      reason: TIMES_ONE,
+    },
+    {
+      line: 'options.biasRate > 0',
+      change: ['options.biasRate > 0 -> true', 'options.biasRate > 0 -> options.biasRate >= 0'],
+      reason: 'a bias that moves by 0 stays where it is',
+    },
+  ),
+  ...inFile(
+    'moe/src/routers/dselect-k.ts',
+    {
+      line: 'let codes = ones',
+      change: '[tokens, k, 1] -> []',
+      reason: 'ones are the same for all tokens until they are multiplied',
+    },
+    {
+      line: 'beyond === 0',
+      change: 'beyond === 0 -> false',
+      reason: 'nothing is then wrapped around, and zeros are added',
+    },
+  ),
+  ...inFile(
+    'moe/src/routers/latent-prototype/diversity.ts',
+    {
+      line: 'if (unit)',
+      change: 'unit -> false',
+      reason: 'the sum of squares of unit rows is their number',
+    },
+    {
+      line: 'first < own',
+      change: 'first < own -> first <= own',
+      reason: 'there are no rows from the end on',
+    },
+  ),
+  ...inFile('moe/src/routers/latent-prototype/objective.ts', {
+    line: "alignment === 'official' || ema",
+    change: "alignment === 'official' || ema === 'official' -> true",
+    reason: 'an assignment that nobody reads',
+  }),
+  ...inFile(
+    'moe/src/routers/latent-prototype/router.ts',
+    {
+      line: '!biased && options.keptGroups',
+      change: '!biased && options.keptGroups === options.groups -> false',
+      reason: 'all groups kept and no bias: the scores themselves are selected by',
+    },
+    {
+      line: 'options.weightScale === 1',
+      change: 'options.weightScale === 1 -> false',
+      reason: TIMES_ONE,
+    },
+  ),
+  ...inFile('moe/src/routers/latent-prototype/similarity.ts', {
+    line: 'temperature === 1',
+    change: 'temperature === 1 -> false',
+    reason: TIMES_ONE,
   }),
 ];

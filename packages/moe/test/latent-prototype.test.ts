@@ -104,6 +104,62 @@ describe('LatentPrototypeRouter', () => {
   });
 });
 
+describe('what a routing tells of itself', () => {
+  const detailsOf = async (changes: Partial<LatentPrototypeOptions>, training: boolean): Promise<string[]> => {
+    const router = makeRouter(options('corrected', changes), shape);
+    const names = scope(device, () => {
+      const x = randomNormal(device, [5, shape.hidden], key);
+      return Object.keys(router.route(x, { training, noise: key }).details!).sort();
+    });
+    [...router.parameters.values(), ...router.buffers.values()].forEach((tensor) => tensor.dispose());
+    return names;
+  };
+
+  it('is what it computed on the way, and nothing more', async () => {
+    const always = ['logvar', 'mu', 'z'];
+    expect(await detailsOf({ alignment: 'assignedMean' }, true)).toEqual(always);
+    expect(await detailsOf({ alignment: 'paper' }, true)).toEqual(['aggregate', ...always]);
+    expect(await detailsOf({ alignment: 'paper' }, false)).toEqual(always);
+    expect(await detailsOf({ outProjection: true }, false)).toEqual(['aggregate', ...always, 'z_decoded']);
+    expect(await detailsOf({ groups: 2, keptGroups: 1 }, false)).toEqual(['logvar', 'mu', 'selection', 'z']);
+  });
+
+  it('is a projection that experts read beside the token, where there is one', async () => {
+    const router = makeRouter(options('corrected', { outProjection: true }), shape);
+    await scope(device, async () => {
+      const x = randomNormal(device, [5, shape.hidden], key);
+      const { expertInput, details } = router.route(x, { training: false });
+      const [own, projected] = [await toMatrix(x), await toMatrix(details!['z_decoded']!)];
+      for (const [token, row] of (await toMatrix(expertInput!)).entries()) {
+        row.forEach((value, d) => expect(value).toBeCloseTo(own[token]![d]! + projected[token]![d]!, 5));
+      }
+    });
+    [...router.parameters.values(), ...router.buffers.values()].forEach((tensor) => tensor.dispose());
+  });
+
+  it('keeps to the best groups of experts with or without a selection bias', async () => {
+    for (const selectionBiasRate of [0, 0.1]) {
+      const router = makeRouter(options('corrected', { groups: 2, keptGroups: 1, selectionBiasRate }), shape);
+      await scope(device, async () => {
+        const routing = router.route(randomNormal(device, [40, shape.hidden], key), { training: false });
+        const scores = await toMatrix(routing.scores);
+        const half = shape.experts / 2;
+        const merit = (row: readonly number[]): number =>
+          row
+            .toSorted((a, b) => b - a)
+            .slice(0, 2)
+            .reduce((a, b) => a + b);
+        for (const [token, own] of (await toMatrix(routing.experts)).entries()) {
+          const groups = [scores[token]!.slice(0, half), scores[token]!.slice(half)];
+          const best = merit(groups[0]!) >= merit(groups[1]!) ? 0 : 1;
+          expect(own.every((expert) => Math.floor(expert / half) === best)).toBe(true);
+        }
+      });
+      [...router.parameters.values(), ...router.buffers.values()].forEach((tensor) => tensor.dispose());
+    }
+  });
+});
+
 describe('prototypes outside of the gradient', () => {
   const tokens = 9;
   const parts = [
@@ -209,6 +265,26 @@ describe('the start of the prototypes', () => {
     expect(todaysSwitches({ unitBall: true, latentDim: 3 })).toEqual({ prototypeStart: 'sphere', latentDim: 3 });
     expect(todaysSwitches({ unitBall: false })).toEqual({ prototypeStart: 'normal' });
     expect(todaysSwitches({ prototypeStart: 'orthogonal' })).toEqual({ prototypeStart: 'orthogonal' });
+    expect(todaysSwitches({ unitBall: 'yes' })).toEqual({ unitBall: 'yes' });
+  });
+
+  it('of what a measure learns is neutral, or as wide as keeps the length of a latent', async () => {
+    const learned = async (measure: LatentPrototypeOptions['measure'], name: string): Promise<number[]> => {
+      const router = makeRouter(options('corrected', { measure, latentDim: 16, attentionProjections: true }), shape);
+      const values = Array.from(await router.parameters.get(`similarity_func.${name}`)!.data());
+      [...router.parameters.values(), ...router.buffers.values()].forEach((tensor) => tensor.dispose());
+      return values;
+    };
+    expect(await learned('mahalanobis', 'log_sigma')).toEqual(Array(16).fill(0));
+    for (const side of ['q', 'k']) {
+      const weights = await learned('attention', `${side}_proj.weight`);
+      expect(weights).toHaveLength(256);
+      // N(0, 1/16): the mean square of 256 of them strays by 9 per cent.
+      const meanSquare = weights.reduce((total, weight) => total + weight ** 2, 0) / 256;
+      expect(Math.abs(16 * meanSquare - 1)).toBeLessThan(0.35);
+      expect(await learned('attention', `${side}_proj.bias`)).toEqual(Array(16).fill(0));
+      expect(await learned('attention', `${side}_norm.weight`)).toEqual(Array(16).fill(1));
+    }
   });
 });
 

@@ -109,8 +109,10 @@ describe('balancedPrices and balancedAssignment', () => {
       );
     const alike = Array.from({ length: 7 }, () => [0, 0, 0]);
     expect(await assigned(alike, 0)).toEqual([0, 0, 0, 1, 1, 2, 2]);
-    // All want expert 0, which takes the first token; then each of the others gets the better one of what is left.
-    expect(await assigned([[9, 0, 0], [8, 1, 5], [7, 5, 1]], 2)).toEqual([0, 2, 1]); // biome-ignore format: scores
+    // All want expert 0, which takes the first token; in a second round the others get the better one of what is left.
+    const scores = [[9, 0, 0], [8, 1, 5], [7, 5, 1]]; // biome-ignore format: scores
+    expect(await assigned(scores, 1)).toEqual([0, 1, 2]);
+    expect(await assigned(scores, 2)).toEqual([0, 2, 1]);
   });
 
   it('assigns exactly evenly, with nearly the largest total', async () => {
