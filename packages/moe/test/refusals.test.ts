@@ -8,6 +8,7 @@ import {
   drawNoise,
   expertParameters,
   loadBalancingLosses,
+  mergeStatistics,
   MoeLayer,
   type OptionRule,
   resolveOptions,
@@ -15,8 +16,9 @@ import {
   type Routing,
 } from '../src/index.ts';
 import { sequenceLoadBalancing } from '../src/losses/load-balancing.ts';
+import { checkGroups, limitToBestGroups } from '../src/selection.ts';
 import { dispose } from './routed.ts';
-import { device, key, loadOf, makeRouter, toTensor } from './support.ts';
+import { device, key, loadOf, makeRouter, toMatrix, toTensor } from './support.ts';
 
 describe('resolveOptions', () => {
   const resolve = (rule: OptionRule | undefined, initial: unknown, value: unknown) => () =>
@@ -156,6 +158,30 @@ describe('routers', () => {
     });
     dispose(router);
   });
+});
+
+describe('groups of experts', () => {
+  it('divide them, and those kept are no more than there are and hold k', () => {
+    const check =
+      (groups: number, keptGroups: number, k = 2) =>
+      () =>
+        checkGroups('m', { groups, keptGroups }, 6, k);
+    expect(check(4, 1)).toThrow('groups must divide the 6 experts into equal parts, got 4');
+    expect(check(3, 4)).toThrow('keptGroups must be at most groups (3), and hold at least topK (2)');
+    expect(check(6, 1)).toThrow('got 1');
+    for (const fits of [check(3, 3), check(3, 1), check(6, 2), check(1, 1, 6)]) expect(fits).not.toThrow();
+  });
+
+  it('may be single experts', async () => {
+    await scope(device, async () => {
+      const kept = limitToBestGroups(toTensor([[3, 1, 2, 0]]), { groups: 4, keptGroups: 2 });
+      expect((await toMatrix(kept))[0]!.map((score) => (score > -1e29 ? score : null))).toEqual([3, null, 2, null]);
+    });
+  });
+});
+
+it('statistics of no parts are refused', () => {
+  expect(() => mergeStatistics([])).toThrow('got no parts');
 });
 
 describe('drawNoise', () => {

@@ -217,6 +217,17 @@ describe('base', () => {
 });
 
 describe('sinkhorn', () => {
+  it('finds the factors of experts by turns with those of tokens, to the constant', async () => {
+    const logits = await normal(5, 3, 12);
+    let ofExperts = [1, 1, 1];
+    for (let round = 0; round < 4; round++) {
+      const ofTokens = logits.map((row) => 1 / (5 * total(row.map((l, e) => Math.exp(l) * ofExperts[e]!))));
+      ofExperts = [0, 1, 2].map((e) => 1 / (3 * total(logits.map((row, t) => Math.exp(row[e]!) * ofTokens[t]!))));
+    }
+    const factors = await scope(device, async () => Array.from(await sinkhornFactors(toTensor(logits), 4).data()));
+    factors.forEach((factor, e) => expect(factor).toBeCloseTo(Math.log(ofExperts[e]!), 4));
+  });
+
   it('scales rows and columns to their shares', async () => {
     const logits = await normal(40, 5, 7, 2);
     const factors = await scope(device, () => sinkhornFactors(toTensor(logits), 60).data());

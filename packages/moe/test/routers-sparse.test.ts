@@ -167,6 +167,13 @@ describe('hash', () => {
 });
 
 describe('xmoe', () => {
+  it('starts from embeddings on the unit sphere', async () => {
+    const router = makeRouter(resolveRouter('xmoe'), { hidden: 4, experts: 6, topK: 1 });
+    const rows = await toMatrix(router.parameters.get('expert_embeddings')!);
+    for (const row of rows) expect(total(row.map((x) => x * x))).toBeCloseTo(1, 5);
+    dispose(router);
+  });
+
   it('scores by cosine times a learned temperature that is held below 100', async () => {
     const router = makeRouter(resolveRouter('xmoe', { projectionDim: 3 }), { hidden: 4, experts: 5, topK: 2 });
     const x = await normal(6, 4, 14);

@@ -12,7 +12,7 @@ import {
   topKFor,
 } from '../src/index.ts';
 import { descending, dispose, normal } from './routed.ts';
-import { device, makeRouter, type Matrix, toMatrix, toTensor } from './support.ts';
+import { device, makeRouter, type Matrix, softmax, toMatrix, toTensor } from './support.ts';
 
 const kinds = Object.keys(routerMethods) as RouterOptions['kind'][];
 const defaultsOf = (kind: RouterOptions['kind']): RouterOptions => routerMethods[kind].defaults;
@@ -147,6 +147,23 @@ describe('what was selected by', () => {
       dispose(router);
     },
   );
+
+  it.each([
+    ...(['topKSoftmax', 'switch', 'gshard', 'expertChoice', 'denseMixture', 'xmoe'] as const),
+    ...(['noisyTopK', 'deepSeekV3', 'quantileBalancing', 'sinkhorn'] as const),
+  ])('of %s is named: the probabilities, or the scores where nothing has moved a bias or price yet', async (kind) => {
+    const router = routerOf(defaultsOf(kind));
+    const x = await normal(6, 8, 8);
+    await scope(device, async () => {
+      const { details, scores } = router.route(toTensor(x), contextOf(x, false));
+      const own = await toMatrix(scores);
+      const selection = await toMatrix(details!['selection']!);
+      const far = (expected: Matrix): number =>
+        Math.max(...selection.flatMap((row, token) => row.map((value, e) => Math.abs(value - expected[token]![e]!))));
+      expect(Math.min(far(own), far(own.map((row) => softmax(row))))).toBeLessThan(1e-5);
+    });
+    dispose(router);
+  });
 
   it('of adamoe: probabilities of experts and null experts, of which the latter leave a slot empty', async () => {
     const router = routerOf({ kind: 'adamoe', nullExperts: 3, loadBalancingWeight: 0 });
