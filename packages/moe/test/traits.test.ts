@@ -1,7 +1,7 @@
 /** What methods promise of themselves, on one small batch each; tests/routing holds them to it on many. */
-import { cast, RandomKey, scope, tensor } from '@lpr/tensor';
+import { cast, RandomKey, scope, tensor, zeros } from '@lpr/tensor';
 import { describe, expect, it } from 'vitest';
-import { routerMethods, type RouterOptions, routerTraits, topKFor } from '../src/index.ts';
+import { type BatchPart, routerMethods, type RouterOptions, routerTraits, topKFor } from '../src/index.ts';
 import { descending, dispose, normal, total } from './routed.ts';
 import { device, makeRouter, type Matrix, toMatrix, toTensor } from './support.ts';
 
@@ -42,14 +42,33 @@ async function seen(options: RouterOptions, training: boolean, x: Matrix): Promi
   return result;
 }
 
+/** Values of the loss terms of a part of a batch, taken for the whole of it. */
+async function termsOf(options: RouterOptions, x: Matrix, part: BatchPart): Promise<number[]> {
+  const shape = { hidden: 8, experts: EXPERTS, topK: 2 };
+  const router = makeRouter(options, { ...shape, topK: topKFor(routerTraits(options), shape) });
+  const values = await scope(device, async () => {
+    const tokenIds = cast(zeros(device, [x.length]), 'i32');
+    const { losses } = router.route(toTensor(x), {
+      training: true,
+      noise: RandomKey.fromSeed(2),
+      tokenIds,
+      part,
+      sequence: 4,
+    });
+    return Promise.all(losses.map(async ({ value }) => (await value.data())[0]!));
+  });
+  dispose(router);
+  return values;
+}
+
 describe.each(Object.values(routerMethods).map(({ defaults }) => [defaults.kind, defaults as RouterOptions] as const))(
   '%s',
   (_, options) => {
-    const traits = routerTraits(options);
-    const k = topKFor(traits, { experts: EXPERTS, topK: 2 });
     const batch = (): Promise<Matrix> => normal(TOKENS, 8, 21, 30);
 
     it('fills all k slots where it says so, and only there', async () => {
+      const traits = routerTraits(options);
+      const k = topKFor(traits, { experts: EXPERTS, topK: 2 });
       const { experts } = await seen(options, true, await batch());
       expect(experts.every((own) => own.length === k && own.every((expert) => expert < EXPERTS))).toBe(
         traits.fillsSlots,
@@ -57,6 +76,7 @@ describe.each(Object.values(routerMethods).map(({ defaults }) => [defaults.kind,
     });
 
     it('has weights of the sum that it names, or else of many', async () => {
+      const traits = routerTraits(options);
       const { experts, weights } = await seen(options, false, await batch());
       const sums = weights
         .filter((own, token) => own.length > 0 && experts[token]!.every((e) => e < EXPERTS))
@@ -67,11 +87,14 @@ describe.each(Object.values(routerMethods).map(({ defaults }) => [defaults.kind,
     });
 
     it('balances exactly in training where it says so, and only there', async () => {
+      const traits = routerTraits(options);
       const { counts } = await seen(options, true, await batch());
       expect(Math.max(...counts) - Math.min(...counts) <= 1).toBe(traits.exactBalance);
     });
 
     it('takes the k largest of what it selects by where it says so', async () => {
+      const traits = routerTraits(options);
+      const k = topKFor(traits, { experts: EXPERTS, topK: 2 });
       const { experts, selection } = await seen(options, false, await batch());
       const largest = experts.every((own, token) => {
         const order = descending(selection[token]!).slice(0, k);
@@ -81,6 +104,7 @@ describe.each(Object.values(routerMethods).map(({ defaults }) => [defaults.kind,
     });
 
     it('routes a token by itself in evaluation where it says so, and only there', async () => {
+      const traits = routerTraits(options);
       const rows = await batch();
       // Alike tokens want one expert, which may have no room for all of them.
       const x = rows.map((row, token) => (token % 2 === 0 ? row : rows[1]!));
@@ -93,12 +117,28 @@ describe.each(Object.values(routerMethods).map(({ defaults }) => [defaults.kind,
     });
 
     it('routes alike in training and evaluation where it says so', async () => {
+      const traits = routerTraits(options);
       const x = await batch();
       const [training, evaluation] = [await seen(options, true, x), await seen(options, false, x)];
       expect(JSON.stringify(training.experts) === JSON.stringify(evaluation.experts)).toBe(traits.alike);
     });
 
+    it('has loss terms that are means over tokens, unless it says otherwise', async () => {
+      const traits = routerTraits(options);
+      const x = (await batch()).map((row) => row.map((value) => value / 30));
+      const whole = await termsOf(options, x, { first: 0, tokens: TOKENS });
+      const first = await termsOf(options, x.slice(0, TOKENS / 2), { first: 0, tokens: TOKENS });
+      const second = await termsOf(options, x.slice(TOKENS / 2), { first: TOKENS / 2, tokens: TOKENS });
+      const areMeans = whole.every((term, i) => {
+        const mean = (first[i]! + second[i]!) / 2;
+        return Math.abs(term - mean) <= 1e-4 * Math.max(Math.abs(term), Math.abs(mean));
+      });
+      expect(areMeans).toBe(!traits.pooledLosses);
+    });
+
     it('names tensors that have a row for each expert', () => {
+      const traits = routerTraits(options);
+      const k = topKFor(traits, { experts: EXPERTS, topK: 2 });
       const shape = { hidden: 8, experts: EXPERTS, topK: k };
       const router = makeRouter(options, shape);
       const tensors = new Map([...router.parameters, ...router.buffers]);
