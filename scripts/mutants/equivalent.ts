@@ -143,16 +143,27 @@ export const EQUIVALENT: readonly Equivalent[] = [
       reason: 'there are no rows from the end on',
     },
   ),
-  ...inFile('moe/src/routers/latent-prototype/objective.ts', {
-    line: "alignment === 'official' || ema",
-    change: "alignment === 'official' || ema === 'official' -> true",
-    reason: 'an assignment that nobody reads',
-  }),
+  ...inFile(
+    'moe/src/routers/latent-prototype/objective.ts',
+    {
+      line: "alignment === 'official' || ema",
+      change: "alignment === 'official' || ema === 'official' -> true",
+      reason: 'an assignment that nobody reads',
+    },
+    {
+      line: 'const surveyed =',
+      change: 'part.statistics === undefined -> true',
+      reason: 'what is known of the whole already is added up once more, and nobody reads it',
+    },
+  ),
   ...inFile(
     'moe/src/routers/latent-prototype/router.ts',
     {
       line: '!biased && options.keptGroups',
-      change: '!biased && options.keptGroups === options.groups -> false',
+      change: [
+        '!biased && options.keptGroups === options.groups -> false',
+        '{ const { values, indices } = topK(score ... tion: null }; } -> {}',
+      ],
       reason: 'all groups kept and no bias: the scores themselves are selected by',
     },
     {
@@ -165,5 +176,39 @@ export const EQUIVALENT: readonly Equivalent[] = [
     line: 'temperature === 1',
     change: 'temperature === 1 -> false',
     reason: TIMES_ONE,
+  }),
+  ...inFile('moe/src/losses/load-balancing.ts', {
+    line: 'const tokens = (of',
+    change: 'a + b -> a - b',
+    reason: 'both sums change their sign, their product does not',
+  }),
+  ...inFile(
+    'moe/src/routers/adamoe.ts',
+    {
+      line: 'keepAxis: true',
+      change: ['{ keepAxis: true } -> {}', 'true -> false'],
+      reason: 'one number is stretched',
+    },
+    { line: 'sum(kept, -1', change: '-1 -> +1', reason: 'of a matrix the last axis is axis 1' },
+  ),
+  ...inFile('moe/src/routers/sinkhorn.ts', {
+    line: 'let ofExperts = zeros',
+    change: '[experts] -> []',
+    reason: 'factors that start alike may be one number',
+  }),
+  ...inFile('moe/src/routers/xmoe.ts', {
+    line: "initial: { kind: 'unitRows' }",
+    change: "{ kind: 'unitRows' } -> {}",
+    reason: 'what has no kind starts so; types refuse it',
+  }),
+  ...inFile('moe/src/selection.ts', {
+    line: 'epsilon === 0',
+    change: 'epsilon === 0 -> false',
+    reason: 'nothing is added',
+  }),
+  ...inFile('moe/src/statistics.ts', {
+    line: 'others.length === 0',
+    change: 'others.length === 0 -> false',
+    reason: 'one part merged is a copy of it',
   }),
 ];

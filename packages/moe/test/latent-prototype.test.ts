@@ -282,6 +282,9 @@ describe('the start of the prototypes', () => {
       // N(0, 1/16): the mean square of 256 of them strays by 9 per cent.
       const meanSquare = weights.reduce((total, weight) => total + weight ** 2, 0) / 256;
       expect(Math.abs(16 * meanSquare - 1)).toBeLessThan(0.35);
+      // Numbers drawn one by one, not rows of length 1.
+      const first = weights.slice(0, 16).reduce((total, weight) => total + weight ** 2, 0);
+      expect(Math.abs(first - 1)).toBeGreaterThan(0.01);
       expect(await learned('attention', `${side}_proj.bias`)).toEqual(Array(16).fill(0));
       expect(await learned('attention', `${side}_norm.weight`)).toEqual(Array(16).fill(1));
     }

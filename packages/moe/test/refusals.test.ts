@@ -13,10 +13,10 @@ import {
   type OptionRule,
   resolveOptions,
   resolveRouter,
-  type Routing,
 } from '../src/index.ts';
 import { sequenceLoadBalancing } from '../src/losses/load-balancing.ts';
 import { checkGroups, limitToBestGroups } from '../src/selection.ts';
+import { overWhole } from '../src/statistics.ts';
 import { dispose } from './routed.ts';
 import { device, key, loadOf, makeRouter, toMatrix, toTensor } from './support.ts';
 
@@ -73,7 +73,7 @@ describe('load-balancing losses', () => {
     const router = makeRouter(resolveRouter('topKSoftmax'), shape);
     scope(device, () => {
       const routing = router.route(zeros(device, [6, 4]), { training: true });
-      const bare = (({ logits: _, balance: __, ...rest }): Routing => rest)(routing);
+      const { logits: _logits, balance: _balance, ...bare } = routing;
       expect(() => loadBalancingLosses([routing], 'sequence')).toThrow("scope 'sequence' needs context.sequence");
       expect(() => loadBalancingLosses([routing], 'sequence', { sequence: 4 })).toThrow(
         '6 tokens are not a whole number of sequences of 4',
@@ -180,8 +180,16 @@ describe('groups of experts', () => {
   });
 });
 
-it('statistics of no parts are refused', () => {
+it('statistics of no parts are refused, and those that lack what is read of them', () => {
   expect(() => mergeStatistics([])).toThrow('got no parts');
+  scope(device, () => {
+    const [own, known] = [zeros(device, [1]), zeros(device, [2])];
+    const part = { first: 0, tokens: 4, statistics: { tokens: 4, sums: { known }, rows: {} } };
+    expect(overWhole(undefined, 'sums', 'known', own)).toBe(own);
+    expect(overWhole({ first: 0, tokens: 4 }, 'sums', 'known', own)).toBe(own);
+    expect(overWhole(part, 'sums', 'known', own)).toBe(known);
+    expect(() => overWhole(part, 'rows', 'known', own)).toThrow('the whole batch have no rows "known"');
+  });
 });
 
 describe('drawNoise', () => {

@@ -47,7 +47,7 @@ async function termsOf(options: RouterOptions, training: boolean): Promise<reado
 /** The default settings with all weights of loss terms set to a number. */
 const weighted = (kind: RouterOptions['kind'], weight: number): RouterOptions =>
   Object.fromEntries(
-    Object.entries(defaultsOf(kind)).map(([field, value]) => [field, /Weight$/.test(field) ? weight : value]),
+    Object.entries(defaultsOf(kind)).map(([field, value]) => [field, field.endsWith('Weight') ? weight : value]),
   ) as unknown as RouterOptions;
 
 describe('loss terms', () => {

@@ -61,7 +61,7 @@ async function termsOf(options: RouterOptions, x: Matrix, part: BatchPart): Prom
   return values;
 }
 
-describe.each(Object.values(routerMethods).map(({ defaults }) => [defaults.kind, defaults as RouterOptions] as const))(
+describe.each(Object.values(routerMethods).map(({ defaults }) => [defaults.kind, defaults] as const))(
   '%s',
   (_, options) => {
     const batch = (): Promise<Matrix> => normal(TOKENS, 8, 21, 30);
