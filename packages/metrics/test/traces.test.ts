@@ -108,6 +108,15 @@ describe('file', () => {
     expect(() => decodeTrace(new Uint8Array(40))).toThrow('not a routing trace');
   });
 
+  test('domains that are no list of names are refused, with how they begin', () => {
+    const recorder = new TraceRecorder({ experts: 4, limit: 1 });
+    recorder.add({ domain: 'a'.repeat(100), tokenIds: [1], layers: [{ experts: [3], weights: [1] }] });
+    const bytes = encodeTrace(recorder.trace());
+    // The list begins behind the header of 32 bytes.
+    bytes[32] = 'x'.charCodeAt(0);
+    expect(() => decodeTrace(bytes)).toThrow(/must be a JSON array of strings, got x"a{78}; the file is damaged$/);
+  });
+
   test('what is no trace is not written', () => {
     const [trace] = fc.sample(someTrace, { numRuns: 1, seed: 2 });
     expect(() => encodeTrace({ ...trace!, layers: 0 })).toThrow('trace: layers is 0');
