@@ -14,6 +14,8 @@ const PAST_THE_END =
 
 const NOTHING_THERE = 'what is read past the end is undefined, which is neither 0 nor above it';
 
+const BOTH_HOLD = 'both series are exact to rounding there';
+
 const TIMES_ONE = 'times one';
 
 const inFile = (file: string, ...entries: readonly Omit<Equivalent, 'file'>[]): Equivalent[] =>
@@ -211,4 +213,62 @@ export const EQUIVALENT: readonly Equivalent[] = [
     change: 'others.length === 0 -> false',
     reason: 'one part merged is a copy of it',
   }),
+  ...inFile('metrics/src/loads.ts', {
+    line: 'expert < this.experts',
+    change: 'expert < this.experts -> expert <= this.experts',
+    reason: PAST_THE_END,
+  }),
+  ...inFile('metrics/src/references.ts', {
+    line: 'layers === 1 ? 0 : MODELS',
+    change: 'layers === 1 -> false',
+    reason: 'models that nobody reads',
+  }),
+  ...inFile('metrics/src/sampling-floor.ts', {
+    line: 'expert < experts',
+    change: 'expert < experts -> expert <= experts',
+    reason: PAST_THE_END,
+  }),
+  ...inFile(
+    'metrics/src/specialisation.ts',
+    { line: 'y < row.length', change: 'y < row.length -> y <= row.length', reason: PAST_THE_END },
+    { line: 'i < counts.length', change: 'i < counts.length -> i <= counts.length', reason: NOTHING_THERE },
+  ),
+  ...inFile(
+    'metrics/src/special-functions.ts',
+    { line: 'at < STIRLING_FROM', change: 'at < STIRLING_FROM -> at <= STIRLING_FROM', reason: BOTH_HOLD },
+    {
+      line: 'x <= 0',
+      change: ['x <= 0 -> x < 0', 'x <= 0 -> false'],
+      reason: 'the formula below gives the same there',
+    },
+    {
+      line: 'x >= 1',
+      change: ['x >= 1 -> x > 1', 'x >= 1 -> false'],
+      reason: 'the formula below gives the same there',
+    },
+    { line: 'x < a + 1', change: ['x < a + 1 -> x <= a + 1', 'a + 1 -> a - 1'], reason: BOTH_HOLD },
+    {
+      line: 'term > 1e-17 * total',
+      change: ['term > 1e-17 * total -> term >= 1e-17 * total', '1e-17 * total -> 1e-17 / total'],
+      reason: 'terms this small change no digit of the sum',
+    },
+    {
+      line: 'Math.abs(factor - 1) > 1e-15',
+      change: 'Math.abs(factor - 1) > 1e-15 -> Math.abs(factor - 1) >= 1e-15',
+      reason: 'a factor this near to 1 changes no digit',
+    },
+  ),
+  ...inFile(
+    'metrics/src/traces.ts',
+    {
+      line: 'token < count',
+      change: 'token < count -> token <= count',
+      reason: 'the next batch, or nothing, stands there',
+    },
+    {
+      line: 'end < tokens',
+      change: ['end < tokens -> true', 'end < tokens -> end <= tokens'],
+      reason: 'past the last token there is no domain, so none that is the same',
+    },
+  ),
 ];

@@ -71,6 +71,14 @@ describe('levels of a model', () => {
     expect(simulated).toBe(1000);
   });
 
+  test('percentiles lie between the layers beside them', () => {
+    // Ginis 0, 1/200, ..., 58/200: a new one is below the first with probability 1/60, so 2.5 per cent is half-way on.
+    const rows = Array.from({ length: 59 }, (_, i) => Float64Array.of(100 - i, 100 + i));
+    const { low, high } = new ReferenceLevel(rows, 1, new Random(0)).layer.gini;
+    expect(low).toBeCloseTo(0.5 / 200, 12);
+    expect(high).toBeCloseTo(57.5 / 200, 12);
+  });
+
   test('of several layers are those of models put together from the simulated layers', () => {
     // Ginis 0 and 0.5. Of two layers the mean is 0.25 half of the time, the worst 0.5 three times out of four.
     const { layer, mean, worst } = new ReferenceLevel([[1, 1], [0, 4]].map((row) => Float64Array.from(row)), 2, new Random(0)); // biome-ignore format: a matrix
@@ -94,7 +102,7 @@ describe('p-values', () => {
     const rows = [[1, 1], [1, 3], [0, 4]].map((row) => Float64Array.from(row)); // biome-ignore format: a matrix
     const level = new ReferenceLevel(rows, 1, new Random(0));
     expect([0, 0.25, 0.3, 0.6].map((gini) => level.pValue('gini', gini))).toEqual([1, 3 / 4, 2 / 4, 1 / 4]);
-    expect([1, 1 / 3, 0.1, -1].map((minMax) => level.pValue('minMax', minMax))).toEqual([1, 3 / 4, 2 / 4, 1 / 4]);
+    expect([1, 1 / 3, 0.1, 0, -1].map((minMax) => level.pValue('minMax', minMax))).toEqual([1, 3 / 4, 2 / 4, 2 / 4, 1 / 4]); // biome-ignore format: a list
     expect(level.pValue('gini', Number.NaN)).toBeNaN();
   });
 

@@ -50,7 +50,9 @@ describe('counts', () => {
       }),
     );
     const trace = traceOf(2, [[0, 'a', [1]]]);
-    expect(() => traceLoads(trace, 1)).toThrow('layer is 1; the trace has layers 0 to 0');
+    for (const layer of [1, -1, 0.5]) {
+      expect(() => traceLoads(trace, layer)).toThrow(`layer is ${layer}; the trace has layers 0 to 0`);
+    }
   });
 
   test('and gate mass, which is another thing', () => {
@@ -171,6 +173,19 @@ describe('two traces of the same tokens', () => {
     expect(compareTraces(early, late)).toEqual([{ sameExperts: 1 / 3, movedWeight: 0.5, largestDifference: 0.5 }]);
     const fewer = traceOf(4, [[1, 'a', [1, 0]], [2, 'a', [2]], [3, 'a', []]]); // biome-ignore format: a table
     expect([...saturation(early, fewer)]).toEqual([1]);
+    // Experts that one of the two has beside those of the other are a difference, either way; empty slots are none.
+    for (const [a, b] of [
+      [early, fewer],
+      [fewer, early],
+    ] as const) {
+      // biome-ignore format: a list
+      expect(compareTraces(a, b)[0]!.sameExperts).toBeCloseTo(1 / 3, 12);
+    }
+    const withSlot = traceOf(4, [[1, 'a', [0, 1]], [2, 'a', [2]]]); // biome-ignore format: a table
+    expect(traceGateMass(withSlot, 0)).toHaveLength(4);
+    expect(compareTraces(withSlot, withSlot)[0]).toEqual({ sameExperts: 1, movedWeight: 0, largestDifference: 0 });
+    const otherStart = traceOf(4, [[9, 'a', [0, 1]], [2, 'a', [2, 3]], [3, 'a', [0, 3]]]); // biome-ignore format: a table
+    expect(() => compareTraces(early, otherStart)).toThrow('token 0 is 1 in one and 9 in the other');
     expect(() => saturation(early, traceOf(4, [[1, 'a', [0, 1]]]))).toThrow('one has 3 tokens, the other 1');
     const otherText = traceOf(4, [[1, 'a', [0, 1]], [5, 'a', [2, 3]], [3, 'a', [0, 3]]]); // biome-ignore format: a table
     expect(() => compareTraces(early, otherText)).toThrow('token 1 is 2 in one and 5 in the other');

@@ -52,6 +52,9 @@ describe('recorder', () => {
     recorder.add(batchOf('a', [1], [3, 3]));
     expect(() => recorder.trace()).toThrow('token 1 has in layer 0 expert 3 twice');
     expect(() => new TraceRecorder({ experts: 2 ** 16, limit: 1 })).toThrow('experts is 65536');
+    const empty = new TraceRecorder({ experts: 4, limit: 3 });
+    empty.add({ domain: 'a', tokenIds: [], layers: [] });
+    expect(() => empty.add({ domain: 'a', tokenIds: [1], layers: [] })).toThrow('at least one layer, got none');
     expect(() => new TraceRecorder({ experts: 4, limit: 0 })).toThrow('limit is 0');
   });
 });
@@ -108,11 +111,24 @@ describe('file', () => {
     expect(() => decodeTrace(new Uint8Array(40))).toThrow('not a routing trace');
   });
 
+  test('a file that is cut off in its header, or of another version, is refused', () => {
+    const [trace] = fc.sample(someTrace, { numRuns: 1, seed: 3 });
+    const bytes = encodeTrace(trace!);
+    expect(() => decodeTrace(bytes.subarray(0, 31))).toThrow('not a routing trace');
+    bytes[8] = 7;
+    expect(() => decodeTrace(bytes)).toThrow('version 7');
+  });
+
   test('domains that are no list of names are refused, with how they begin', () => {
     const recorder = new TraceRecorder({ experts: 4, limit: 1 });
     recorder.add({ domain: 'a'.repeat(100), tokenIds: [1], layers: [{ experts: [3], weights: [1] }] });
     const bytes = encodeTrace(recorder.trace());
-    // The list begins behind the header of 32 bytes.
+    for (const text of ['{}', '[1]', '["a",1]', '"a"', 'null']) {
+      // The list begins behind the header of 32 bytes.
+      const padded = bytes.slice();
+      padded.set(new TextEncoder().encode(text.padEnd(104)), 32);
+      expect(() => decodeTrace(padded)).toThrow(`must be a JSON array of strings, got ${text}`);
+    }
     bytes[32] = 'x'.charCodeAt(0);
     expect(() => decodeTrace(bytes)).toThrow(/must be a JSON array of strings, got x"a{78}; the file is damaged$/);
   });
@@ -122,6 +138,8 @@ describe('file', () => {
     expect(() => encodeTrace({ ...trace!, layers: 0 })).toThrow('trace: layers is 0');
     expect(() => encodeTrace({ ...trace!, weights: new Float32Array(0) })).toThrow('trace: weights has 0 entries');
     expect(() => checkTrace({ ...trace!, domains: [] })).toThrow('there are 0 domains');
+    const after = trace!.domainOf.map(() => trace!.domains.length);
+    expect(() => checkTrace({ ...trace!, domainOf: after })).toThrow(`domainOf[0] is ${trace!.domains.length}`);
     expect(() => checkTrace({ ...trace!, domains: ['a', 'a'] })).toThrow('must be distinct, got a, a');
     expect(() => checkTrace({ ...trace!, weights: trace!.weights.map(() => Number.NaN) })).toThrow('weight NaN');
     expect(() => checkTrace({ ...trace!, chosen: trace!.chosen.map(() => 65535) })).toThrow('expert 65535');

@@ -67,6 +67,30 @@ describe('a test for uniform loads', () => {
     expect(pValue / chiSquareTail(statistic, 5)).toBeLessThan(1.1);
   });
 
+  test('has the moments of all outcomes: 5 experts, 1 to 3 of them a token, 3 tokens', () => {
+    for (const topK of [1, 2, 3]) {
+      const choices = Array.from({ length: 32 }, (_, set) => [0, 1, 2, 3, 4].map((e) => (set >> e) & 1)).filter(
+        (own) => own.reduce((a, b) => a + b) === topK,
+      );
+      const loads = choices.flatMap((a) =>
+        choices.flatMap((b) => choices.map((c) => a.map((x, e) => x + b[e]! + c[e]!))),
+      );
+      // Pearson's statistic, scaled so that its mean is 4.
+      const squares = loads.map((load) => load.reduce((total, x) => total + (x - 0.6 * topK) ** 2, 0));
+      const scale = (4 * loads.length) / squares.reduce((a, b) => a + b);
+      const moment = (power: number): number =>
+        squares.reduce((total, x) => total + (scale * x - 4) ** power, 0) / loads.length;
+      const degrees = (8 * moment(2) ** 3) / moment(3) ** 2;
+      for (const [i, load] of loads.entries()) {
+        if (i % 37 > 0) continue;
+        const { statistic, pValue } = uniformityTest([load], topK);
+        expect(statistic).toBeCloseTo(scale * squares[i]!, 9);
+        const at = degrees + ((statistic - 4) / Math.sqrt(moment(2))) * Math.sqrt(2 * degrees);
+        expect(pValue).toBeCloseTo(chiSquareTail(at, degrees), 9);
+      }
+    }
+  });
+
   test('tells a slight imbalance of many tokens from chance, and forced balance from neither', () => {
     const uniform = plainUniformLoads(new Random(4), { experts: 32, topK: 4, tokens: 20_000 });
     expect(uniformityTest([uniform], 4).pValue).toBeGreaterThan(0.001);
@@ -79,7 +103,7 @@ describe('a test for uniform loads', () => {
     expect(uniformityTest([[7, 7, 7]], 3)).toEqual({ statistic: 0, degreesOfFreedom: 0, pValue: 1 });
     expect(uniformityTest([[7, 7, 6]], 3).pValue).toBe(0);
     expect(uniformityTest([[1, 0, 1, 0]], 2).pValue).toBe(1);
-    expect(uniformityTest([[0, 0]], 1).pValue).toBeNaN();
+    expect(uniformityTest([[0, 0, 0]], 1)).toEqual({ statistic: Number.NaN, degreesOfFreedom: 2, pValue: Number.NaN });
     expect(uniformityTest([[5]], 1).pValue).toBe(1);
     expect(uniformityTest([[2, 0]], 1).pValue).toBeGreaterThan(0);
   });
