@@ -271,4 +271,9 @@ export const EQUIVALENT: readonly Equivalent[] = [
       reason: 'past the last token there is no domain, so none that is the same',
     },
   ),
+  ...inFile('metrics/src/isotropic-null.ts', {
+    line: 'expert < experts',
+    change: 'expert < experts -> expert <= experts',
+    reason: PAST_THE_END,
+  }),
 ];

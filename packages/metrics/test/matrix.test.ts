@@ -26,6 +26,14 @@ describe('symmetricEigen', () => {
     expect(vectors.map((vector) => Array.from(vector))).toEqual([[0, 0, 1], [1, 0, 0], [0, 1, 0]]); // biome-ignore format: a matrix
   });
 
+  test('is as exact for small entries as for large ones', () => {
+    for (const scale of [1e-20, 1e20]) {
+      const { values } = symmetricEigen(matrix([[2 * scale, scale], [scale, 2 * scale]])); // biome-ignore format: a matrix
+      expect(values[0]! / scale).toBeCloseTo(3, 12);
+      expect(values[1]! / scale).toBeCloseTo(1, 12);
+    }
+  });
+
   test('allows for rounding relative to the largest entry, and for no more', () => {
     const rounded = (scale: number, off: number): Matrix => matrix([[scale, 0, 0], [0, 0, scale / 2], [0, scale / 2 + off, 0]]); // biome-ignore format: a matrix
     for (const scale of [1e-12, 1, 1e12, -1e12]) {
