@@ -271,9 +271,19 @@ export const EQUIVALENT: readonly Equivalent[] = [
       reason: 'past the last token there is no domain, so none that is the same',
     },
   ),
-  ...inFile('metrics/src/isotropic-null.ts', {
-    line: 'expert < experts',
-    change: 'expert < experts -> expert <= experts',
-    reason: PAST_THE_END,
-  }),
+  ...inFile(
+    'metrics/src/isotropic-null.ts',
+    { line: 'expert < experts', change: 'expert < experts -> expert <= experts', reason: PAST_THE_END },
+    { line: 'needed = -Infinity', change: '-Infinity -> +Infinity', reason: 'it is cleared before it is used' },
+    { line: 'slot > 0', change: ['slot > 0 -> true', 'slot > 0 -> slot >= 0'], reason: NOTHING_THERE },
+    {
+      line: 'slot > 0',
+      change: 'scores[slot - 1]! < score -> scores[slot - 1]! <= score',
+      reason: 'the order of equal scores does not change which experts are kept',
+    },
+    { line: 'd < latentDim', change: 'd < latentDim -> d <= latentDim', reason: PAST_THE_END },
+    { line: 'block < scores.length', change: 'block < scores.length -> block <= scores.length', reason: PAST_THE_END },
+    { line: 'd < width', change: 'd < width -> d <= width', reason: PAST_THE_END },
+    { line: 'd < vector.length', change: 'd < vector.length -> d <= vector.length', reason: PAST_THE_END },
+  ),
 ];

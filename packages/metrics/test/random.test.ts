@@ -104,6 +104,9 @@ describe('random numbers', () => {
     const random = new Random(1);
     expect([0, 5, 1e6].map((trials) => random.binomial(trials, 1))).toEqual([0, 5, 1e6]);
     expect([0, 5, 1e6].map((trials) => random.binomial(trials, 0))).toEqual([0, 0, 0]);
+    expect(random.binomial(0, 0.3)).toBe(0);
+    // What is certain takes no random number.
+    expect(random.next()).toBe(new Random(1).next());
   });
 
   test('both halves of the seed count', () => {

@@ -49,6 +49,8 @@ describe('loads of untrained latent routers', () => {
     { experts: 9, topK: 1, latentDim: 3, tokens: 40 },
     { experts: 17, topK: 4, latentDim: 5, tokens: 25 },
     { experts: 3, topK: 3, latentDim: 2, tokens: 4 },
+    // On a line keys are equal or opposite, and the first of equal ones is taken.
+    { experts: 7, topK: 2, latentDim: 1, tokens: 10 },
   ])('are counted token by token: $experts-$topK in $latentDim', (shape) => {
     const { experts, topK, latentDim, tokens } = shape;
     const random = new Random(9);
