@@ -100,7 +100,8 @@ describe.each(Object.values(routerMethods).map(({ defaults }) => [defaults.kind,
         const order = descending(selection[token]!).slice(0, k);
         return own.length === k && own.every((expert, slot) => expert === EXPERTS || expert === order[slot]);
       });
-      expect(largest || !traits.takesLargest).toBe(true);
+      // adamoe does as well, of experts and null experts, which are no experts to choose from.
+      expect(largest).toBe(traits.takesLargest || options.kind === 'adamoe');
     });
 
     it('routes a token by itself in evaluation where it says so, and only there', async () => {
@@ -136,14 +137,23 @@ describe.each(Object.values(routerMethods).map(({ defaults }) => [defaults.kind,
       expect(areMeans).toBe(!traits.pooledLosses);
     });
 
-    it('names tensors that have a row for each expert', () => {
+    it('names the tensors that have a row for each expert, where experts can be exchanged', () => {
       const traits = routerTraits(options);
-      const k = topKFor(traits, { experts: EXPERTS, topK: 2 });
-      const shape = { hidden: 8, experts: EXPERTS, topK: k };
+      const shape = { hidden: 5, experts: 12, topK: topKFor(traits, { experts: 12, topK: 2 }) };
       const router = makeRouter(options, shape);
-      const tensors = new Map([...router.parameters, ...router.buffers]);
-      for (const name of traits.expertTensors) expect(tensors.get(name)?.shape[0]).toBe(EXPERTS);
+      const rows = [...router.parameters, ...router.buffers].filter(([, tensor]) => tensor.shape[0] === 12);
+      expect(traits.expertTensors.toSorted()).toEqual(rows.map(([name]) => name).sort());
       dispose(router);
+    });
+
+    it('pools nothing where no term that does has a weight', async () => {
+      const weightless = Object.fromEntries(
+        Object.entries(options).map(([field, value]) => [field, field.endsWith('Weight') ? 0 : value]),
+      ) as unknown as RouterOptions;
+      const x = await batch();
+      const terms = await termsOf(weightless, x, { first: 0, tokens: TOKENS });
+      if (terms.length === 0 && options.kind !== 'noisyTopK') expect(routerTraits(weightless).pooledLosses).toBe(false);
+      else expect(routerTraits(weightless).pooledLosses).toBe(routerTraits(options).pooledLosses);
     });
   },
 );
