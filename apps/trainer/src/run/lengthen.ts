@@ -5,7 +5,14 @@
  * on from, and the settings alone repeat the run.
  */
 import { basename, dirname, join, resolve } from 'node:path';
-import { changeSettings, finalEvaluation, readEvaluations, resumableCheckpoint, RUN_FILES, type RunFolder } from '@lpr/runs';
+import {
+  changeSettings,
+  finalEvaluation,
+  readEvaluations,
+  resumableCheckpoint,
+  RUN_FILES,
+  type RunFolder,
+} from '@lpr/runs';
 import { learningRateFactor, makeSchedule } from '@lpr/train';
 import { UsageError } from '../cli/errors.ts';
 import { readComparison } from '../comparison/comparison.ts';

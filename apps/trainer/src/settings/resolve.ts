@@ -1,7 +1,8 @@
 /** From a preset, files and options to the settings of a run. */
+import { existsSync } from 'node:fs';
 import type { SourceSpec } from '@lpr/data';
 import { resolveRouter, routerTraits, topKFor } from '@lpr/moe';
-import { unknownName } from '../cli/errors.ts';
+import { UsageError, unknownName } from '../cli/errors.ts';
 import { tokenizerBeside } from '../run/tokenizer-place.ts';
 import { withoutIdleCalibration } from './calibration.ts';
 import { checkSettings } from './check.ts';
@@ -104,7 +105,10 @@ function askedFor(options: SettingOptions): Asked {
     ...(steps === undefined ? {} : { training: { steps } }),
     ...(text.length === 0 ? {} : { data: { sources: textSources(text) } }),
   };
-  let written = [optionNames(options), defined({ seed, device, threads, from }), groups].reduce<Partials>(merge, ofFiles);
+  let written = [optionNames(options), defined({ seed, device, threads, from }), groups].reduce<Partials>(
+    merge,
+    ofFiles,
+  );
   const { size, data, training, evaluation } = preset;
   for (const assignment of options.set) {
     const before = merge({ size, data, training, evaluation }, written);
@@ -161,7 +165,14 @@ function demandsOf(router: RouterName, size: unknown): Partials {
 
 /** A model reads the tokens that it was trained on, unless files or options name a tokenizer. */
 function tokenizerOfSource(from: unknown): Partials {
-  const path = typeof from === 'string' ? tokenizerBeside(from) : null;
+  // What is no path is refused with all else that does not fit.
+  if (typeof from !== 'string') return {};
+  if (!existsSync(from)) {
+    throw new UsageError(
+      `from: there is no ${from}; name the folder of a run, one of its checkpoints, or a Hugging Face folder`,
+    );
+  }
+  const path = tokenizerBeside(from);
   return path === null ? {} : { data: { tokenizer: { path } } };
 }
 
