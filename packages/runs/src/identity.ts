@@ -92,13 +92,20 @@ export async function holdIdentity(
  * @param run its folder, locked
  * @param settings that it has; it is held to them first
  * @param changed all settings as they are to be
+ * @param prepare what must be done before they hold, such as that a finished run is none any more
  * @throws Error as `holdIdentity` where the settings are not those that it began with, or it does not tell
  */
-export async function changeSettings(run: string, settings: HeldSettings, changed: object): Promise<void> {
+export async function changeSettings(
+  run: string,
+  settings: HeldSettings,
+  changed: object,
+  prepare: () => Promise<void>,
+): Promise<void> {
   const known = await readIdentity(run);
   if (known === null) throw noIdentity(run);
   checkSettings(run, known, heldSettings(settings), settings);
   const held = heldSettings({ ...settings, settings: changed });
+  await prepare();
   await writeIdentity(run, { ...known, settings: held, config: { ...changed } });
   await completeChange(run);
 }

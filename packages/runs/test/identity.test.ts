@@ -111,14 +111,22 @@ describe('a run goes on', () => {
   });
 
   it('with settings that it was given since, and is held to those', async () => {
-    await expect(changeSettings(run(), settingsOf(), {})).rejects.toThrow('identity.json is missing');
+    let prepared = 0;
+    const prepare = async (): Promise<void> => {
+      prepared++;
+      // The old settings still hold.
+      await holdIdentity(run(), settingsOf(), textOf());
+    };
+    await expect(changeSettings(run(), settingsOf(), {}, prepare)).rejects.toThrow('identity.json is missing');
     await holdIdentity(run(), settingsOf(), textOf());
     const { settings } = settingsOf({ seed: 2 });
     // Whatever else is not as it was is refused, not taken in.
-    await expect(changeSettings(run(), settingsOf({ lpr: 1 }), settings as object)).rejects.toThrow(
+    await expect(changeSettings(run(), settingsOf({ lpr: 1 }), settings as object, prepare)).rejects.toThrow(
       'lpr: began with nothing, now 1',
     );
-    await changeSettings(run(), settingsOf(), settings as object);
+    expect(prepared).toBe(0);
+    await changeSettings(run(), settingsOf(), settings as object, prepare);
+    expect(prepared).toBe(1);
     expect(await readConfig(run())).toEqual(JSON.parse(JSON.stringify(settings)));
     await holdIdentity(run(), settingsOf({ seed: 2 }), textOf());
     await expect(holdIdentity(run(), settingsOf(), textOf())).rejects.toThrow('seed: began with 2, now 1');

@@ -34,8 +34,8 @@ export interface RunOptions {
   /** Steps of the whole run. */
   readonly steps: number;
   /**
-   * Steps at which the run had ended before it was lengthened: there, too, a window closes, and the model is calibrated,
-   * saved and evaluated, so that the run is the same from wherever it goes on. None unless given.
+   * Steps at which the run had ended before it was lengthened: there, too, a window closes, and the model is
+   * calibrated, saved and evaluated, so that the run is the same from wherever it goes on. None unless given.
    */
   readonly earlierEnds?: readonly number[];
   /** Steps in a logging window. */

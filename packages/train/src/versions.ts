@@ -1,4 +1,4 @@
-/** The program that a run ran, as its `environment.json` names it: versions of the packages that decide results, commit. */
+/** The program as `environment.json` of its runs names it: versions of the packages that decide results, commit. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

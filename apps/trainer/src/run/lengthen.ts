@@ -55,8 +55,8 @@ export async function lengthenRun(run: RunFolder, steps: number): Promise<string
   const before = [...(training.lengthened ?? []), { steps: training.steps, until }].filter((each) => each.until > 0);
   const longer = { ...training, steps, ...(before.length > 0 && { lengthened: before }) };
   const changed = checkSettings({ ...settings, training: longer }, `${run.path} with ${steps} steps`);
-  await run.reopen();
-  await changeSettings(run.path, heldSettings(settings, join(run.path, RUN_FILES.config)), changed);
+  const held = heldSettings(settings, join(run.path, RUN_FILES.config));
+  await changeSettings(run.path, held, changed, () => run.reopen());
   return lengthenedText(settings, changed, until);
 }
 
