@@ -277,6 +277,8 @@ describe('bad input', () => {
       ]) {
         expect(options.stdout).toContain(`--${word} `);
       }
+      expect((await runTrainer(['train', '--help'])).stdout).toContain('--from <model>');
+      expect((await runTrainer(['resume', '--help'])).stdout).toContain('resume runs/train-1 --steps');
     },
     TIMEOUT,
   );

@@ -191,6 +191,8 @@ const IDENTITY = {
   settings: { seed: 0, 'size.layers': 2 },
   training: [{ domain: 'prose', tokens: 3, sha256: 'ab' }],
   heldOut: [],
+  start: 'ab',
+  config: { seed: 0 },
 };
 const SUMMARY = {
   models: [

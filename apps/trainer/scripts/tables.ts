@@ -59,7 +59,7 @@ async function collect(folders: readonly string[], out: string, given: Given): P
 /** Computes the results that need no training. */
 async function compute(): Promise<void> {
   const device = await createDevice('wasm');
-  const { cpu, node, threads } = describeEnvironment(device, {});
+  const { cpu, node, threads } = describeEnvironment(device, {}, null);
   for (const [name, { about, tables }] of Object.entries(COMPUTED)) {
     const out = join(ROOT, 'docs', 'results', `${name}.json`);
     await writeResult(out, {

@@ -234,6 +234,17 @@ describe('resolveSettings', () => {
     ],
     [{ set: ['data.sources=[]'] }, 'data.sources: got [], expected a list of at least 1 entries'],
     [{ set: ['data.tokenizer=byte'] }, 'data.tokenizer: got "byte", expected one of train, bytes, qwen3, or'],
+    [
+      { set: ['training.steps=40', 'training.lengthened=[{steps: 20, until: 20}, {steps: 40, until: 30}]'] },
+      'training.lengthened: got [{"steps":20,"until":20},{"steps":40,"until":30}] before 40 steps; each time there must be more',
+    ],
+    [
+      { set: ['training.steps=40', 'training.lengthened=[{steps: 20, until: 21}]'] },
+      'training.lengthened: got [{"steps":20,"until":21}] before 40 steps',
+    ],
+    [{ set: ['training.lengthened=[]'] }, 'training.lengthened: got []'],
+    [{ set: ['from=/no/such'] }, 'from: there is no /no/such'],
+    [{ set: ['from=3'] }, 'from: got 3'],
     [{ config: ['/no/such/file.yaml'] }, '--config /no/such/file.yaml: ENOENT'],
     [{ config: [configFile('broken.yaml', 'size: {experts: 3')] }, 'broken.yaml'],
     [{ config: [configFile('list.yaml', '[1, 2]')] }, 'expected settings such as "seed: 1", got [1,2]'],

@@ -83,6 +83,22 @@ export async function importHuggingFace(decoder: Decoder, folder: string): Promi
 }
 
 /**
+ * Whether the weights of a checkpoint folder fit a decoder, from their headers alone.
+ *
+ * @throws SafetensorsError or WeightsError that lists every missing, unknown and misshapen name
+ */
+export async function checkWeights(folder: string, config: DecoderConfig): Promise<void> {
+  await withWeights(folder, decoderParameters(planDecoder(config)), undefined, async () => {});
+}
+
+/** Names of the files that hold the weights of a checkpoint folder. Throws WeightsError when there are none. */
+export async function weightFiles(folder: string): Promise<string[]> {
+  const present = await readdir(folder);
+  if (present.includes(WEIGHTS_FILE)) return [WEIGHTS_FILE];
+  return [...new Set((await readIndex(folder, present)).values())].toSorted();
+}
+
+/**
  * Some weights of a checkpoint folder, under the names that they have there, without reading the others: a folder may
  * be larger than any memory.
  *

@@ -8,7 +8,8 @@ import { basename, join } from 'node:path';
 import { makeFolder, readText } from '@lpr/guard';
 import { prettifyError, z } from 'zod';
 import { type FileContent, hasCode, sha256, sha256OfFile, syncFolder, writeSynced } from './files.ts';
-import { stepName, stepsOf } from './names.ts';
+import { loggedStep } from './logs.ts';
+import { RUN_FOLDERS, stepName, stepsOf } from './names.ts';
 import { countSchema, type ReadonlyDeep } from './plain.ts';
 import { MAX_SMALL_FILE_BYTES } from './run-files.ts';
 
@@ -172,4 +173,23 @@ export async function newestCheckpoint(
   throw new CheckpointError(
     `no checkpoint in ${root} can be used. Restore one from a copy, or start a new run.\n${errors.map(({ message }) => `- ${message}`).join('\n')}`,
   );
+}
+
+/**
+ * The checkpoint that a run goes on from: the newest whole one that its logs reach up to; null when it has none.
+ *
+ * @param onDamaged told about each newer one that is passed over
+ * @throws CheckpointError when there are some, but none can be used
+ */
+export async function resumableCheckpoint(
+  run: string,
+  onDamaged: (error: CheckpointError) => void,
+): Promise<Checkpoint | null> {
+  const logged = await loggedStep(run);
+  return await newestCheckpoint(join(run, RUN_FOLDERS.checkpoints), onDamaged, ({ folder, state }) => {
+    if (state.step <= logged) return;
+    throw new CheckpointError(
+      `the checkpoint ${folder} is of step ${state.step}, but metrics.jsonl can be read only up to step ${logged}: it is damaged after that`,
+    );
+  });
 }

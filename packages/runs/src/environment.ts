@@ -19,6 +19,8 @@ const fields = {
   threads: countSchema,
   /** Versions by name. */
   packages: z.record(z.string(), z.string()),
+  /** Of the program, where it ran from a git checkout; null elsewhere. Left out by earlier versions. */
+  commit: z.object({ id: z.string(), dirty: z.boolean() }).nullable().optional(),
 };
 
 const environmentSchema = z.object(fields);
@@ -29,6 +31,12 @@ const fileSchema = environmentSchema.extend({
   resumedAt: z.array(environmentSchema.partial().extend({ at: z.string() })),
 });
 
+/** What a program was made of: a commit, and whether files of it were changed since. */
+export interface Commit {
+  readonly id: string;
+  readonly dirty: boolean;
+}
+
 export type Environment = ReadonlyDeep<z.infer<typeof environmentSchema>>;
 type EnvironmentFile = ReadonlyDeep<z.infer<typeof fileSchema>>;
 
@@ -36,6 +44,7 @@ type EnvironmentFile = ReadonlyDeep<z.infer<typeof fileSchema>>;
 export function describeEnvironment(
   { description, threads }: { readonly description: string; readonly threads: number },
   packages: Readonly<Record<string, string>>,
+  commit: Commit | null,
 ): Environment {
   const all = cpus();
   return {
@@ -46,6 +55,7 @@ export function describeEnvironment(
     device: description,
     threads,
     packages,
+    commit,
   };
 }
 

@@ -1,7 +1,7 @@
 /**
  * `identity.json`: what a run began with, so that it never goes on as another run, or is evaluated on other text,
- * without a word. It holds the settings that decide results, and of each stream of text its content: where the text
- * lies may change.
+ * without a word. It holds the settings that decide results, and of each stream of text, and of weights that it started
+ * from, the content: where they lie may change.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { readText } from '@lpr/guard';
 import { z } from 'zod';
 import { listCheckpoints } from './checkpoint.ts';
+import { encodeConfig } from './config.ts';
 import { leavesOf } from './facts.ts';
 import { hasCode, writeWhole } from './files.ts';
 import { RUN_FILES, RUN_FOLDERS } from './names.ts';
@@ -22,6 +23,10 @@ const identitySchema = z.strictObject({
   settings: z.record(z.string(), z.unknown()),
   training: z.array(streamSchema),
   heldOut: z.array(streamSchema),
+  /** SHA-256 of the weights that it started from; left out where it made its own. */
+  start: z.string().optional(),
+  /** What `config.yaml` is about to hold, while a change of settings is under way. */
+  config: z.record(z.string(), z.unknown()).optional(),
 });
 
 type StreamIdentity = z.infer<typeof streamSchema>;
@@ -57,19 +62,64 @@ export interface HeldSettings {
  * Holds a run to what it began with; writes that down where it begins now.
  *
  * @param run its folder, locked
- * @throws Error that names every setting, or the text, that is another one now, and says how to mend it
+ * @param start SHA-256 of the weights that it starts from; null where it makes its own. Not compared with once the run
+ *   has a checkpoint
+ * @throws Error that names every setting, the text, or the weights, that are others now, and says how to mend it
  */
-export async function holdIdentity(run: string, settings: HeldSettings, text: RunText): Promise<void> {
+export async function holdIdentity(
+  run: string,
+  settings: HeldSettings,
+  text: RunText,
+  start: string | null = null,
+): Promise<void> {
   const known = await readIdentity(run);
   const held = heldSettings(settings);
+  const checkpoints = await listCheckpoints(join(run, RUN_FOLDERS.checkpoints));
   if (known !== null) {
     checkSettings(run, known, held, settings);
     checkStreams(run, known, text);
+    if (checkpoints.length === 0) checkStart(run, known.start ?? null, start);
     return;
   }
-  const checkpoints = await listCheckpoints(join(run, RUN_FOLDERS.checkpoints));
   if (checkpoints.length > 0 || existsSync(join(run, RUN_FILES.metrics))) throw noIdentity(run);
-  const identity: Identity = { settings: held, ...streamsOf(text) };
+  await writeIdentity(run, { settings: held, ...streamsOf(text), ...(start !== null && { start }) });
+}
+
+/**
+ * Gives a run other settings than it began with, in its identity and in `config.yaml`: a process that is killed
+ * meanwhile leaves the old ones, or the new ones once `completeChange` was there.
+ *
+ * @param run its folder, locked
+ * @param settings that it has; it is held to them first
+ * @param changed all settings as they are to be
+ * @param prepare what must be done before they hold, such as that a finished run is none any more
+ * @throws Error as `holdIdentity` where the settings are not those that it began with, or it does not tell
+ */
+export async function changeSettings(
+  run: string,
+  settings: HeldSettings,
+  changed: object,
+  prepare: () => Promise<void>,
+): Promise<void> {
+  const known = await readIdentity(run);
+  if (known === null) throw noIdentity(run);
+  checkSettings(run, known, heldSettings(settings), settings);
+  const held = heldSettings({ ...settings, settings: changed });
+  await prepare();
+  await writeIdentity(run, { ...known, settings: held, config: { ...changed } });
+  await completeChange(run);
+}
+
+/** Brings a change of settings to its end that was under way when a process was killed; mostly there is none. */
+export async function completeChange(run: string): Promise<void> {
+  const known = await readIdentity(run);
+  if (known?.config === undefined) return;
+  const { config, ...identity } = known;
+  await writeWhole(join(run, RUN_FILES.config), encodeConfig(config));
+  await writeIdentity(run, identity);
+}
+
+async function writeIdentity(run: string, identity: Identity): Promise<void> {
   await writeWhole(join(run, RUN_FILES.identity), `${JSON.stringify(identity, null, 2)}\n`);
 }
 
@@ -131,6 +181,16 @@ function checkSettings(
   throw new Error(
     `${run} did not begin with the settings that ${origin} has now:\n${lines.join('\n')}\n` +
       `With them it would end as neither run would. Put back into ${origin} what it began with, or start a new run`,
+  );
+}
+
+function checkStart(run: string, was: string | null, is: string | null): void {
+  if (was === is) return;
+  const what =
+    was === null ? 'it began with weights of its own' : is === null ? 'its settings name none' : 'they are others now';
+  throw new Error(
+    `${run}: the weights that the run starts from (from) must be those that it began with until it has a checkpoint, but ${what}. ` +
+      'Put them back as they were, or start a new run',
   );
 }
 

@@ -7,7 +7,7 @@ export { type HeldOutBlocks, readBlocks } from './blocks.ts';
 export * from './checkpoint.ts';
 export * from './comparison.ts';
 export { readConfig } from './config.ts';
-export { describeEnvironment, type Environment } from './environment.ts';
+export { type Commit, describeEnvironment, type Environment } from './environment.ts';
 export {
   decisionsOverLayers,
   type EvaluationLine,
@@ -17,9 +17,16 @@ export {
   usageSchema,
 } from './evaluation-line.ts';
 export { factsOf, leavesOf, type RunFacts, settingTexts } from './facts.ts';
-export { type FileContent, hasCode, writeWhole } from './files.ts';
+export { type FileContent, hasCode, sha256, sha256OfFile, writeWhole } from './files.ts';
 export { makeEmptyFolder, writeFolder } from './folders.ts';
-export { checkText, holdIdentity, type HeldSettings, type RunText, type TextStream } from './identity.ts';
+export {
+  changeSettings,
+  checkText,
+  holdIdentity,
+  type HeldSettings,
+  type RunText,
+  type TextStream,
+} from './identity.ts';
 export type { LoadsInfo, WindowRange } from './load-windows.ts';
 export { lockFolder } from './lock.ts';
 export { loggedStep, RunLogs } from './logs.ts';

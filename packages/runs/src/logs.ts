@@ -37,7 +37,7 @@ export class RunLogs {
   static async open(folder: string, step: number, shape: LoadShape | null): Promise<RunLogs> {
     const handles = [
       await openCutBack(join(folder, RUN_FILES.metrics), (file) => keptBytes(file, linesUntilStep(step))),
-      await openCutBack(join(folder, RUN_FILES.evaluations), (file) => keptBytes(file, linesUntilStep(step - 1))),
+      await openEvaluations(folder, step),
       shape === null ? null : await openLoads(join(folder, RUN_FILES.loads), step, shape),
       await openCutBack(
         join(folder, RUN_FILES.events),
@@ -85,6 +85,17 @@ export class RunLogs {
   get #handles(): FileHandle[] {
     return [this.#metrics, this.#evaluations, this.#loads, this.#events].filter((handle) => handle !== null);
   }
+}
+
+/** Cuts a run's evaluations back to those before a step. */
+export async function cutEvaluations(folder: string, step: number): Promise<void> {
+  const file = await openEvaluations(folder, step);
+  await file.sync();
+  await file.close();
+}
+
+async function openEvaluations(folder: string, step: number): Promise<FileHandle> {
+  return await openCutBack(join(folder, RUN_FILES.evaluations), (file) => keptBytes(file, linesUntilStep(step - 1)));
 }
 
 /**

@@ -20,11 +20,14 @@ import { encodeTrace, type LoadShape, type RoutingTrace } from '@lpr/metrics';
 import { encodeBlocks, type HeldOutBlocks } from './blocks.ts';
 import { encodeConfig, readConfig } from './config.ts';
 import { type Environment, recordEnvironment } from './environment.ts';
+import { finalEvaluation } from './evaluation-line.ts';
 import { writeWhole } from './files.ts';
 import { makeEmptyFolder } from './folders.ts';
+import { completeChange } from './identity.ts';
 import { lockFolder } from './lock.ts';
-import { RunLogs } from './logs.ts';
+import { cutEvaluations, RunLogs } from './logs.ts';
 import { latentsFile, RUN_FILES, RUN_FOLDERS, similarityFile, traceFile } from './names.ts';
+import { readEvaluations } from './run.ts';
 
 export class RunFolder {
   readonly path: string;
@@ -50,14 +53,21 @@ export class RunFolder {
   }
 
   /**
-   * Locks the folder of a run, to go on with it.
+   * Locks the folder of a run, to go on with it, and brings to its end what a killed process left of a change of
+   * settings.
    *
    * @throws Error when there is no run, or another process works on it
    */
   static async open(path: string): Promise<RunFolder> {
     await readConfig(path);
     const run = new RunFolder(path, await lockFolder(path));
-    await run.#removeTemporaries();
+    try {
+      await run.#removeTemporaries();
+      await completeChange(path);
+    } catch (error) {
+      await run.close();
+      throw error;
+    }
     return run;
   }
 
@@ -76,6 +86,12 @@ export class RunFolder {
   /** Writes down where and since when the run goes on. */
   async recordEnvironment(environment: Environment): Promise<void> {
     await recordEnvironment(this.path, environment);
+  }
+
+  /** Makes a finished run one that is not: the evaluations at its last step go, and are made again when it goes on. */
+  async reopen(): Promise<void> {
+    const final = finalEvaluation(await readEvaluations(this.path));
+    if (final !== undefined) await cutEvaluations(this.path, final.step);
   }
 
   /** Writes the blocks of the final evaluation, before its line: a finished run has them. */

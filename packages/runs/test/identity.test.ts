@@ -1,7 +1,9 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { checkText, type HeldSettings, holdIdentity, type RunText } from '../src/identity.ts';
+import { readConfig } from '../src/config.ts';
+import { changeSettings, checkText, type HeldSettings, holdIdentity, type RunText } from '../src/identity.ts';
+import { RunFolder } from '../src/run-folder.ts';
 import { useFolder } from './lines.ts';
 
 const run = useFolder();
@@ -86,6 +88,62 @@ describe('a run goes on', () => {
       'the training text of code was not there when the run began',
     );
     await check(textOf(undefined, 'verse'), 'prose is called verse now');
+  });
+
+  it('with the weights that it started from, until it has a checkpoint', async () => {
+    await holdIdentity(run(), settingsOf(), textOf(), 'ab');
+    await holdIdentity(run(), settingsOf(), textOf(), 'ab');
+    for (const [start, what] of [
+      ['cd', 'they are others now'],
+      [null, 'its settings name none'],
+    ] as const) {
+      await expect(holdIdentity(run(), settingsOf(), textOf(), start)).rejects.toThrow(
+        `must be those that it began with until it has a checkpoint, but ${what}. Put them back as they were`,
+      );
+    }
+    await mkdir(join(run(), 'checkpoints', 'step-000005'), { recursive: true });
+    for (const start of ['cd', null]) await holdIdentity(run(), settingsOf(), textOf(), start);
+  });
+
+  it('with weights of its own where it began with such', async () => {
+    await holdIdentity(run(), settingsOf(), textOf());
+    await expect(holdIdentity(run(), settingsOf(), textOf(), 'cd')).rejects.toThrow('it began with weights of its own');
+  });
+
+  it('with settings that it was given since, and is held to those', async () => {
+    let prepared = 0;
+    const prepare = async (): Promise<void> => {
+      prepared++;
+      // The old settings still hold.
+      await holdIdentity(run(), settingsOf(), textOf());
+    };
+    await expect(changeSettings(run(), settingsOf(), {}, prepare)).rejects.toThrow('identity.json is missing');
+    await holdIdentity(run(), settingsOf(), textOf());
+    const { settings } = settingsOf({ seed: 2 });
+    // Whatever else is not as it was is refused, not taken in.
+    await expect(changeSettings(run(), settingsOf({ lpr: 1 }), settings as object, prepare)).rejects.toThrow(
+      'lpr: began with nothing, now 1',
+    );
+    expect(prepared).toBe(0);
+    await changeSettings(run(), settingsOf(), settings as object, prepare);
+    expect(prepared).toBe(1);
+    expect(await readConfig(run())).toEqual(JSON.parse(JSON.stringify(settings)));
+    await holdIdentity(run(), settingsOf({ seed: 2 }), textOf());
+    await expect(holdIdentity(run(), settingsOf(), textOf())).rejects.toThrow('seed: began with 2, now 1');
+    await checkText(run(), textOf());
+  });
+
+  it('with settings whose change a kill interrupted', async () => {
+    const path = join(run(), 'run');
+    await (await RunFolder.create(path, { seed: 1 })).close();
+    await holdIdentity(path, { ...settingsOf(), settings: { seed: 1 } }, textOf());
+    const identity = join(path, 'identity.json');
+    const before = JSON.parse(await readFile(identity, 'utf8')) as object;
+    const config = { seed: 2 };
+    await writeFile(identity, JSON.stringify({ ...before, settings: config, config }));
+    await (await RunFolder.open(path)).close();
+    expect(await readConfig(path)).toEqual(config);
+    expect(JSON.parse(await readFile(identity, 'utf8'))).toEqual({ ...before, settings: config });
   });
 
   it('only where it says what it began with', async () => {

@@ -14,7 +14,7 @@ const folder = useFolder();
 
 async function writeRun(path: string, steps = 20): Promise<void> {
   const run = await RunFolder.create(path, { router: 'lpr', seed: 3, training: { steps: 30 } });
-  await run.recordEnvironment(describeEnvironment({ description: 'wasm', threads: 2 }, {}));
+  await run.recordEnvironment(describeEnvironment({ description: 'wasm', threads: 2 }, {}, null));
   const logs = await run.openLogs(0, SHAPE);
   for (let step = 1; step <= steps; step++) {
     await logs.appendStep(metricsLine(step), step % 10 === 0 ? windowOf(step / 10 - 1) : undefined);

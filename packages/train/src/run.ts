@@ -5,15 +5,14 @@
 import type { Batch } from '@lpr/data';
 import type { LayersReport, LoadShape } from '@lpr/metrics';
 import {
-  CheckpointError,
   describeEnvironment,
   type EvaluationLine,
-  loggedStep,
   type MetricsLine,
   newestCheckpoint,
   type PartNorms,
   readEvaluations,
   readMetrics,
+  resumableCheckpoint,
   type RunFolder,
   type RunLogs,
 } from '@lpr/runs';
@@ -24,7 +23,7 @@ import { type EvaluationOptions, evaluateRun, isOutOfPatience } from './run-eval
 import { CheckpointWriter, restoreTrainer, snapshot } from './snapshot.ts';
 import { checkSpike, LossSpikeError, type LossSpikeOptions } from './spikes.ts';
 import { DivergedError, type LossTermValue, type StepReport, type Trainer } from './trainer.ts';
-import { packageVersions } from './versions.ts';
+import { packageVersions, programCommit } from './versions.ts';
 import { LoggingWindow, type OpenWindow } from './window.ts';
 
 export interface RunOptions {
@@ -34,6 +33,11 @@ export interface RunOptions {
   readonly loads: LoadShape | null;
   /** Steps of the whole run. */
   readonly steps: number;
+  /**
+   * Steps at which the run had ended before it was lengthened: there, too, a window closes, and the model is
+   * calibrated, saved and evaluated, so that the run is the same from wherever it goes on. None unless given.
+   */
+  readonly earlierEnds?: readonly number[];
   /** Steps in a logging window. */
   readonly logEvery: number;
   readonly checkpointEvery: number;
@@ -54,7 +58,7 @@ export interface RunOptions {
    */
   readonly calibration?: CalibrateOptions & { readonly batches: () => Iterable<Batch> };
   /** Puts the model back to how it began: needed to say where a divergence before the first checkpoint started. */
-  readonly resetModel?: () => void;
+  readonly resetModel?: () => Promise<void> | void;
   readonly onStep?: (progress: StepProgress) => void;
   readonly onEvaluation?: (evaluation: EvaluationLine) => void;
   /** Told about checkpoints that were passed over. */
@@ -103,7 +107,7 @@ export interface RunResult {
  */
 export async function trainRun(options: RunOptions): Promise<RunResult> {
   const { run, trainer } = options;
-  await run.recordEnvironment(describeEnvironment(trainer.decoder.device, packageVersions()));
+  await run.recordEnvironment(describeEnvironment(trainer.decoder.device, packageVersions(), await programCommit()));
   const { tokens, window } = await restore(options);
   const logs = await run.openLogs(trainer.step, options.loads);
   try {
@@ -122,17 +126,7 @@ async function restore({
   trainer,
   onWarning,
 }: RunOptions): Promise<{ readonly tokens: number; readonly window: OpenWindow }> {
-  const logged = await loggedStep(run.path);
-  const checkpoint = await newestCheckpoint(
-    run.checkpoints,
-    ({ message }) => onWarning?.(message),
-    ({ folder, state }) => {
-      if (state.step <= logged) return;
-      throw new CheckpointError(
-        `the checkpoint ${folder} is of step ${state.step}, but metrics.jsonl can be read only up to step ${logged}: it is damaged after that`,
-      );
-    },
-  );
+  const checkpoint = await resumableCheckpoint(run.path, ({ message }) => onWarning?.(message));
   if (checkpoint === null) return { tokens: 0, window: { tokens: 0, counts: [] } };
   await restoreTrainer(trainer, checkpoint);
   return checkpoint.state;
@@ -173,7 +167,7 @@ class Training {
       // What was due at the step that the run goes on from.
       outOfPatience = await this.#evaluateIfDue();
       if (!outOfPatience) outOfPatience = await this.#train();
-      const isCalibrated = trainer.step < steps || outOfPatience || (await this.#calibrate());
+      const isCalibrated = outOfPatience || (await this.#calibrateIfDue());
       const finished = isCalibrated && (trainer.step >= steps || outOfPatience);
       if (isCalibrated && (finished || this.#isAborted) && this.#saved !== trainer.step) await this.#save();
       const final = finished && evaluation !== undefined ? await this.#evaluate(evaluation, true) : null;
@@ -202,7 +196,7 @@ class Training {
       if (checkpoint !== null) {
         await restoreTrainer(trainer, checkpoint);
       } else if (resetModel !== undefined) {
-        resetModel();
+        await resetModel();
         trainer.optimizer.reset();
       } else {
         return 'There is no checkpoint before it from which to find out where it began';
@@ -237,6 +231,7 @@ class Training {
       const report = await pending;
       pending = null;
       await this.#log(report, this.#isMeasured(step) ? await this.#measure() : undefined);
+      if (!(await this.#calibrateIfDue())) return false;
       if (this.#isSaved(step)) await this.#save();
       if (await this.#evaluateIfDue()) return true;
     }
@@ -245,14 +240,11 @@ class Training {
 
   /** Whether the device must come to rest after a step. */
   #isPause(step: number): boolean {
-    return step === this.#options.steps || this.#isSaved(step) || this.#isMeasured(step) || this.#isEvaluated(step);
+    return this.#isEnd(step) || this.#isSaved(step) || this.#isMeasured(step) || this.#isEvaluated(step);
   }
 
   #isSaved(step: number): boolean {
-    const { checkpointEvery, steps, calibration } = this.#options;
-    // A calibrated model is saved once it is calibrated.
-    if (step === steps && calibration !== undefined) return false;
-    return step % checkpointEvery === 0 || step === steps || this.#isAborted;
+    return step % this.#options.checkpointEvery === 0 || this.#isEnd(step) || this.#isAborted;
   }
 
   #isMeasured(step: number): boolean {
@@ -261,18 +253,25 @@ class Training {
   }
 
   #isEvaluated(step: number): boolean {
+    if (step === 0 || step >= this.#options.steps) return false;
     const every = this.#options.evaluation?.every ?? null;
-    return every !== null && step > 0 && step % every === 0 && step < this.#options.steps;
+    return this.#isEnd(step) || (every !== null && step % every === 0);
+  }
+
+  /** Whether the run ends at a step, or did before it was lengthened. */
+  #isEnd(step: number): boolean {
+    const { steps, earlierEnds = [] } = this.#options;
+    return step === steps || earlierEnds.includes(step);
   }
 
   get #isAborted(): boolean {
     return this.#options.signal?.aborted ?? false;
   }
 
-  /** Unless that is done. false: the signal fired before it was. */
-  async #calibrate(): Promise<boolean> {
+  /** At an end of the run, unless that is done. false: the signal fired before it was. */
+  async #calibrateIfDue(): Promise<boolean> {
     const { trainer, calibration, signal } = this.#options;
-    if (calibration === undefined || this.#saved === trainer.step) return true;
+    if (calibration === undefined || !this.#isEnd(trainer.step) || this.#saved === trainer.step) return true;
     try {
       const batches = (): Iterable<Batch> => untilAborted(calibration.batches(), signal);
       await this.#window.pause(() => calibrate(trainer.decoder, batches, calibration));
@@ -284,12 +283,12 @@ class Training {
   }
 
   async #log(report: StepReport, gradientNorms?: Readonly<Record<string, PartNorms>>): Promise<void> {
-    const { logEvery, steps, lossSpike, onStep } = this.#options;
+    const { logEvery, lossSpike, onStep } = this.#options;
     if (lossSpike) checkSpike(report, this.#losses, lossSpike);
     this.#losses.push(report.loss);
     this.#tokens += report.tokens;
     this.#window.add(report);
-    const closed = report.step % logEvery === 0 || report.step === steps ? this.#window.close() : null;
+    const closed = report.step % logEvery === 0 || this.#isEnd(report.step) ? this.#window.close() : null;
     const line = {
       ...metricsLine(report, this.#tokens),
       ...closed?.line,

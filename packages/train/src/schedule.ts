@@ -17,6 +17,13 @@ export interface Schedule {
   readonly minRatio: number;
 }
 
+/** A schedule that holds for the steps before a step of a run; from there on another one does. */
+export interface EarlierSchedule {
+  /** Steps done when it ends. */
+  readonly until: number;
+  readonly schedule: Schedule;
+}
+
 interface CommonScheduleOptions {
   /** Share of the steps in which the factor rises linearly from `minRatio` to 1. */
   readonly warmup: number;

@@ -10,7 +10,7 @@ import type { Decoder, DecoderOutput, DecoderPart, LayerLoss, Observer } from '@
 import { mergeStatistics, type RoutingStatistics } from '@lpr/moe';
 import { add, affine, backward, cast, concatenate, RandomKey, reshape, scope, type Tensor, tensor } from '@lpr/tensor';
 import { AdamW, type AdamWOptions, labelled } from '@lpr/tensor/nn';
-import { learningRateFactor, type Schedule } from './schedule.ts';
+import { type EarlierSchedule, learningRateFactor, type Schedule } from './schedule.ts';
 
 /** One term of the objective besides the cross entropy, as a number. */
 export interface LossTermValue {
@@ -62,6 +62,8 @@ export interface TrainerOptions {
   /** Peak learning rate. */
   readonly learningRate: number;
   readonly schedule: Schedule;
+  /** Schedules of a run that was lengthened, before this one, in the order in which they hold; none unless given. */
+  readonly earlier?: readonly EarlierSchedule[];
   readonly optimizer?: Partial<AdamWOptions>;
 }
 
@@ -125,7 +127,9 @@ export class Trainer {
 
   /** The learning rate of a step, counted from 0. */
   learningRateAt(index: number): number {
-    return this.#options.learningRate * learningRateFactor(this.#options.schedule, index);
+    const { learningRate, schedule, earlier = [] } = this.#options;
+    const held = earlier.find(({ until }) => index < until)?.schedule ?? schedule;
+    return learningRate * learningRateFactor(held, index);
   }
 
   /** The noise of a step, counted from 0; each micro-batch draws its tokens' share of it. */

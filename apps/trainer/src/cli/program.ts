@@ -8,6 +8,7 @@ import { addExamples, addOutOption, addRunOptions, addSeedsOption, atLeast } fro
 import type { CompareOptions } from '../commands/compare.ts';
 import type { ReproduceOptions } from '../commands/reproduce.ts';
 import type { ComparisonOptions } from '../commands/shared.ts';
+import type { ResumeOptions } from '../commands/train.ts';
 import type { SettingOptions } from '../settings/resolve.ts';
 
 export function createProgram(): Command {
@@ -77,6 +78,11 @@ function addCompare(program: Command): Command {
 
 function addTrain(program: Command): void {
   const command = addOutOption(addSeedsOption(addRunOptions(program.command('train'))))
+    .option(
+      '--from <model>',
+      'start from the weights of a run (its newest checkpoint), a checkpoint or a Hugging Face folder of the same architecture, sizes and router, with its tokenizer ' +
+        'unless data.tokenizer names another; the optimiser starts anew (default: random weights)',
+    )
     .summary('train one model and evaluate it')
     .description(
       'Trains one model with --router, evaluates it on held-out text and prints its measures. With several seeds it makes a folder with a run\n' +
@@ -90,6 +96,7 @@ function addTrain(program: Command): void {
     ['train --preset small --router lpr', 'one model, with Latent Prototype Routing'],
     ['train --config my.yaml', 'with the settings of a file'],
     ['train --set size.experts=64 --set lpr.temperature=4', 'some settings otherwise'],
+    ['train --from runs/train-1 --text more.txt', 'on other text, from the weights of a trained model'],
     ['train --router lpr --seeds 0,1,5', 'three times, and how far seeds are apart'],
   ]);
 }
@@ -130,15 +137,21 @@ function addResume(program: Command): void {
     .description(
       'Goes on from the newest whole checkpoint. The result is the same, bit for bit, as if it had never stopped\n' +
         '(on the same kind of processor). Settings that decide results, and the text, must be those it began with; the device,\n' +
-        'threads, checkpoints and where the text lies may be changed in its config.yaml.',
+        'threads, checkpoints and where the text lies may be changed in its config.yaml. With --steps a run, finished or not, trains\n' +
+        'longer: nothing is taken back, and from its newest checkpoint on the learning rate is what a run of so many steps has there\n' +
+        '(a line says which), so that after a decay it goes up again. At its new end it is calibrated and evaluated anew.',
     )
     .argument('<folder>', 'folder of a run or a comparison')
     .option('--threads <n>', 'worker threads; 0 runs in place (default: as in the run)', atLeast(0))
-    .action(async (folder: string, options: { threads?: number }) => {
+    .option('--steps <n>', 'make the run longer: steps in all, more than it has (default: as in the run)', atLeast(1))
+    .action(async (folder: string, options: ResumeOptions) => {
       const { resume } = await import('../commands/train.ts');
       await resume(folder, options);
     });
-  addExamples(command, [['resume runs/compare-1', 'after Ctrl-C, a crash or a kill']]);
+  addExamples(command, [
+    ['resume runs/compare-1', 'after Ctrl-C, a crash or a kill'],
+    ['resume runs/train-1 --steps 640', 'train a run longer than it was to be'],
+  ]);
 }
 
 function addConfig(program: Command): void {

@@ -7,6 +7,7 @@ import { withSeeds } from '../comparison/seeds.ts';
 import { UsageError } from '../cli/errors.ts';
 import { checkFits, predictionText, predictRun } from '../run/prediction.ts';
 import type { Session } from '../run/session.ts';
+import { checkStart } from '../run/start.ts';
 import { resolveSettings, routerNames } from '../settings/resolve.ts';
 import { type RouterName, ROUTERS } from '../settings/routers.ts';
 import { comparisonReport } from '../comparison/results.ts';
@@ -46,7 +47,10 @@ export async function compare({
 export async function startComparison(command: string, comparison: Comparison, out: string | undefined): Promise<void> {
   const { runs } = comparison;
   const [settings] = [...runs.values()] as [Settings];
-  for (const each of runs.values()) checkFits(each);
+  for (const each of runs.values()) {
+    checkFits(each);
+    await checkStart(each, (sentence) => console.error(`note: ${sentence}`));
+  }
   const folder = await outFolder(out, command);
   const names = Array.from(settingNames(comparison));
   for (const setting of new Set(names.map(([, name]) => name))) {

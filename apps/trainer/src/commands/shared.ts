@@ -4,6 +4,7 @@
  */
 import { access, constants, mkdir, readdir, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve as resolvePath } from 'node:path';
+import type { Tokenizer } from '@lpr/data';
 import { makeFolder } from '@lpr/guard';
 import { hasCode } from '@lpr/runs';
 import type { Device } from '@lpr/tensor';
@@ -28,17 +29,20 @@ export interface ComparisonOptions extends RunCommandOptions {
  * Opens a session, listens for Ctrl-C, and cleans up. `body` says whether it finished.
  *
  * Until the text is read Ctrl-C ends the process at once: there is nothing to save but what the cache has already.
+ *
+ * @param tokenizer in place of the one that the settings name
  */
 export async function inSession(
   settings: Settings,
   folder: string,
   body: (session: Session, signal: AbortSignal) => Promise<boolean>,
+  tokenizer?: Tokenizer,
 ): Promise<void> {
   const progress = createProgress(process.stderr, process.env);
   let session: Session | null = null;
   let interrupt: ReturnType<typeof listenForInterrupt> | null = null;
   try {
-    session = await openSession(settings, progress);
+    session = await openSession(settings, progress, tokenizer);
     interrupt = listenForInterrupt(() => progress.note('stopping after this step; Ctrl-C again to stop at once'));
     if (!(await body(session, interrupt.signal))) {
       progress.note(`stopped and saved. Go on with: pnpm trainer resume ${shown(folder)}`);

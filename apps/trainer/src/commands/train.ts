@@ -1,11 +1,17 @@
 /** `pnpm trainer train` and `pnpm trainer resume`. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadTokenizer, type Tokenizer } from '@lpr/data';
 import { balanceText } from '@lpr/report/tables';
-import { RunFolder } from '@lpr/runs';
+import { RUN_FILES, RunFolder } from '@lpr/runs';
+import { UsageError } from '../cli/errors.ts';
 import { readComparison } from '../comparison/comparison.ts';
 import { withSeeds } from '../comparison/seeds.ts';
 import { checkFits, predictionText, predictRun } from '../run/prediction.ts';
 import { finishRun } from '../run/finish.ts';
+import { lengthenRun } from '../run/lengthen.ts';
 import type { Session } from '../run/session.ts';
+import { checkStart } from '../run/start.ts';
 import { resolveSettings } from '../settings/resolve.ts';
 import { readSettings } from '../settings/check.ts';
 import type { Settings } from '../settings/schema.ts';
@@ -21,6 +27,7 @@ export async function train({ seeds, ...options }: ComparisonOptions): Promise<v
   }
   const [settings] = [...runs.values()] as [Settings];
   checkFits(settings);
+  await checkStart(settings, (sentence) => console.error(`note: ${sentence}`));
   const folder = await outFolder(options.out, 'train');
   console.error(predictionText(predictRun(settings)));
   await inSession(settings, folder, async (session, signal) => {
@@ -29,11 +36,20 @@ export async function train({ seeds, ...options }: ComparisonOptions): Promise<v
   });
 }
 
-/** Goes on with a run or a comparison. */
-export async function resume(folder: string, { threads }: { threads?: number }): Promise<void> {
+export interface ResumeOptions {
+  readonly threads?: number;
+  /** Of the whole run, more than it has. */
+  readonly steps?: number;
+}
+
+/** Goes on with a run or a comparison; a run may become longer. */
+export async function resume(folder: string, { threads, steps }: ResumeOptions): Promise<void> {
   const withThreads = (settings: Settings): Settings => (threads === undefined ? settings : { ...settings, threads });
   const comparison = await readComparison(folder);
   if (comparison !== null) {
+    if (steps !== undefined) {
+      throw new UsageError(`--steps ${steps}: ${folder} is a comparison; only a run of its own can be made longer`);
+    }
     const runs = new Map(Array.from(comparison.runs, ([name, settings]) => [name, withThreads(settings)]));
     const [settings] = runs.values();
     await inSession(settings!, folder, (session, signal) =>
@@ -41,10 +57,27 @@ export async function resume(folder: string, { threads }: { threads?: number }):
     );
     return;
   }
+  // What a kill left of a change of settings is brought to its end before they are read.
+  const run = await RunFolder.open(folder);
+  try {
+    const line = steps === undefined ? null : await lengthenRun(run, steps);
+    if (line !== null) console.error(line);
+  } finally {
+    await run.close();
+  }
   const settings = withThreads(await readSettings(folder));
-  await inSession(settings, folder, async (session, signal) =>
-    finishAndPrintRun(session, await RunFolder.open(folder), settings, signal),
+  await inSession(
+    settings,
+    folder,
+    async (session, signal) => finishAndPrintRun(session, await RunFolder.open(folder), settings, signal),
+    await ownTokenizer(folder, settings),
   );
+}
+
+/** The run's copy of the tokenizer of the model that it started from, so that it needs nothing of that model. */
+async function ownTokenizer(folder: string, { from }: Settings): Promise<Tokenizer | undefined> {
+  const path = join(folder, RUN_FILES.tokenizer);
+  return from !== undefined && existsSync(path) ? await loadTokenizer(path) : undefined;
 }
 
 async function finishAndPrintRun(

@@ -2,10 +2,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { resetDecoder } from '@lpr/model';
+import { importHuggingFace } from '@lpr/model/node';
 import {
   type EvaluationLine,
   finalEvaluation,
+  type HeldSettings,
   holdIdentity,
+  listCheckpoints,
   readEvaluations,
   RUN_FILES,
   type RunFolder,
@@ -14,6 +17,7 @@ import { evaluate, loadNewestWeights, trainRun } from '@lpr/train';
 import { withTodaysPaths } from '../settings/earlier.ts';
 import type { Settings } from '../settings/schema.ts';
 import { writeTokenizer } from './model-source.ts';
+import { findStart } from './start.ts';
 import {
   calibrationOf,
   heldOutText,
@@ -36,8 +40,14 @@ const FREE_SETTINGS = [
   // It may have stopped the run, which goes on under another limit.
   'training.lossSpike',
   'data.tokenizer.path',
+  'from',
   ...['data', 'evaluation'].flatMap((group) => [`${group}.sources.*.paths`, `${group}.sources.*.domain`]),
 ];
+
+/** Settings as a run is held to them. @param origin the file that they were read from */
+export function heldSettings(settings: Settings, origin: string): HeldSettings {
+  return { settings, free: FREE_SETTINGS, renamed: withTodaysPaths, origin };
+}
 
 export interface FinishOptions {
   /** Of the run, in progress and messages. */
@@ -63,8 +73,10 @@ export async function finishRun(
   { name, origin = join(run.path, RUN_FILES.config), wantsBlocks = false, signal }: FinishOptions,
 ): Promise<EvaluationLine | null> {
   const { device, progress, tokens } = session;
-  const held = { settings, free: FREE_SETTINGS, renamed: withTodaysPaths, origin };
-  await holdIdentity(run.path, held, tokens);
+  // Once there is a checkpoint the weights are in it.
+  const begins = (await listCheckpoints(run.checkpoints)).length === 0;
+  const start = begins && settings.from !== undefined ? await findStart(settings.from) : null;
+  await holdIdentity(run.path, heldSettings(settings, origin), tokens, start?.sha256);
   const known = finalEvaluation(await readEvaluations(run.path));
   if (known !== undefined) {
     if (wantsBlocks && !existsSync(join(run.path, RUN_FILES.blocks)))
@@ -74,7 +86,12 @@ export async function finishRun(
   await writeTokenizer(run.path, tokens.tokenizer, settings.data.sequenceLength);
   const decoder = makeDecoder(device, settings, vocabularyOf(settings, tokens.tokenizer));
   const trainer = makeTrainer(decoder, settings, tokens.training);
+  const resetModel = async (): Promise<void> => {
+    resetDecoder(decoder, settings.seed);
+    if (start !== null) await importHuggingFace(decoder, start.folder);
+  };
   try {
+    if (start !== null) await importHuggingFace(decoder, start.folder);
     const { training, evaluation } = settings;
     const { every, patience, traceTokens } = evaluation;
     const result = await trainRun({
@@ -82,6 +99,7 @@ export async function finishRun(
       trainer,
       loads: loadShape(decoder),
       steps: training.steps,
+      earlierEnds: (training.lengthened ?? []).filter(({ steps, until }) => until === steps).map(({ until }) => until),
       logEvery: training.logEvery,
       checkpointEvery: training.checkpointEvery,
       keepLast: training.keepCheckpoints,
@@ -89,7 +107,7 @@ export async function finishRun(
       lossSpike: training.lossSpike,
       ...(training.calibration === null ? {} : { calibration: calibrationOf(session, settings, training.calibration) }),
       evaluation: { every, patience, traceTokens, ...heldOutText(session, settings, name) },
-      resetModel: () => resetDecoder(decoder, settings.seed),
+      resetModel,
       onEvaluation: (line) => progress.evaluated(name, line),
       onStep: (step) => progress.step(name, training.steps, step),
       onWarning: (message) => progress.note(`warning: ${message}; using the one before`),

@@ -13,6 +13,7 @@ import type { Device } from '@lpr/tensor';
 import { UsageError } from '../cli/errors.ts';
 import { decoderConfig } from '../settings/decoder-config.ts';
 import { readSettings } from '../settings/check.ts';
+import { tokenizerBeside } from './tokenizer-place.ts';
 
 export interface ModelSource {
   /** The folder with `config.json` and the weights. */
@@ -36,13 +37,11 @@ export async function findModel(path: string, tokenizer?: string): Promise<Model
   const folder = holdsWeights ? path : await checkpointOf(path);
   if (tokenizer !== undefined && !existsSync(tokenizer))
     throw new UsageError(`--tokenizer ${tokenizer}: there is no such file`);
-  // A checkpoint's tokenizer lies in the folder of the run.
-  const places = [folder, dirname(dirname(folder))].map((place) => join(place, RUN_FILES.tokenizer));
   return {
     folder,
     config: await configOf(folder),
     step: stepsOf([basename(resolve(folder))])[0] ?? null,
-    tokenizerFile: tokenizer ?? places.find((place) => existsSync(place)) ?? null,
+    tokenizerFile: tokenizer ?? tokenizerBeside(folder),
   };
 }
 

@@ -35,13 +35,14 @@ export interface Session {
 /**
  * Starts the device, then reads and tokenizes the corpus (or takes it from the cache).
  *
+ * @param tokenizer in place of the one that the settings name
  * @throws UsageError when there is no such device, or a sequence is longer than one of the streams
  */
-export async function openSession(settings: Settings, progress: Progress): Promise<Session> {
+export async function openSession(settings: Settings, progress: Progress, tokenizer?: Tokenizer): Promise<Session> {
   // First, since reading may take hours.
   const device = await openDevice(settings);
   try {
-    const tokens = await loadTokens(settings, progress);
+    const tokens = await loadTokens(settings, progress, tokenizer);
     const { scarce } = evaluationText(tokens.heldOut, settings.data.sequenceLength, settings.evaluation);
     warnOfScarce(scarce, progress);
     return { device, tokens, progress };
@@ -163,6 +164,7 @@ export function makeTrainer(
   const {
     schedule: kind,
     steps,
+    lengthened = [],
     accumulation,
     accumulatedTerms,
     learningRate,
@@ -178,6 +180,7 @@ export function makeTrainer(
     seed,
     learningRate,
     schedule: makeSchedule({ ...training, kind }, steps),
+    earlier: lengthened.map(({ until, steps }) => ({ until, schedule: makeSchedule({ ...training, kind }, steps) })),
     optimizer: { weightDecay, weightDecayGroups, clipNorm },
   });
 }

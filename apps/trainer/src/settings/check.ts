@@ -82,7 +82,8 @@ function routerFaults(settings: Settings): Fault[] {
   }));
 }
 
-function sizeFaults({ size, data, training, evaluation }: Settings): Fault[] {
+function sizeFaults(settings: Settings): Fault[] {
+  const { size, data, training, evaluation } = settings;
   const faults: Fault[] = [];
   const check = (holds: boolean, path: string, problem: string): void => {
     if (!holds) faults.push({ path, problem });
@@ -102,6 +103,22 @@ function sizeFaults({ size, data, training, evaluation }: Settings): Fault[] {
     training.schedule !== 'warmupStableDecay' || training.warmup + training.stable <= 1,
     'training',
     `warmup (${training.warmup}) and stable (${training.stable}) are shares of the steps, together at most 1`,
+  );
+  const { from } = settings;
+  check(
+    from === undefined || data.tokenizer !== 'train',
+    'data.tokenizer',
+    `got train, but the weights in ${from} are of the tokens of a tokenizer that is there already, which does not lie with them; name it: {path: tokenizer.json}`,
+  );
+  const lengths = [...(training.lengthened ?? []), { steps: training.steps, until: training.steps }];
+  const disordered = lengths.findIndex(
+    ({ steps, until }, i) =>
+      until > steps || (i > 0 && (steps <= lengths[i - 1]!.steps || until < lengths[i - 1]!.until)),
+  );
+  check(
+    disordered < 0,
+    'training.lengthened',
+    `got ${shown(training.lengthened)} before ${training.steps} steps; each time there must be more steps than before, and no more done than it was to have`,
   );
   const weightless = data.sources.findIndex(({ weight }) => weight === undefined);
   check(

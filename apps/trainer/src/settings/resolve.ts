@@ -1,7 +1,9 @@
 /** From a preset, files and options to the settings of a run. */
+import { existsSync } from 'node:fs';
 import type { SourceSpec } from '@lpr/data';
 import { resolveRouter, routerTraits, topKFor } from '@lpr/moe';
-import { unknownName } from '../cli/errors.ts';
+import { UsageError, unknownName } from '../cli/errors.ts';
+import { tokenizerBeside } from '../run/tokenizer-place.ts';
 import { withoutIdleCalibration } from './calibration.ts';
 import { checkSettings } from './check.ts';
 import { ARCHITECTURE_TABLE, type Preset, PRESETS } from './decisions.ts';
@@ -27,6 +29,8 @@ export interface SettingOptions {
   readonly device?: string;
   readonly threads?: number;
   readonly steps?: number;
+  /** Model to start from. */
+  readonly from?: string;
 }
 
 /** Where neither options nor files nor the preset say otherwise. */
@@ -89,7 +93,7 @@ interface Asked {
 }
 
 function askedFor(options: SettingOptions): Asked {
-  const { config, text = [], seed, device, threads, steps } = options;
+  const { config, text = [], seed, device, threads, steps, from } = options;
   const files = config.map(readConfigFile).reduce<Partials>(merge, {});
   const { preset: named, ...ofFiles } = files;
   const given = options.preset ?? named ?? DEFAULT_PRESET;
@@ -101,7 +105,10 @@ function askedFor(options: SettingOptions): Asked {
     ...(steps === undefined ? {} : { training: { steps } }),
     ...(text.length === 0 ? {} : { data: { sources: textSources(text) } }),
   };
-  let written = [optionNames(options), defined({ seed, device, threads }), groups].reduce<Partials>(merge, ofFiles);
+  let written = [optionNames(options), defined({ seed, device, threads, from }), groups].reduce<Partials>(
+    merge,
+    ofFiles,
+  );
   const { size, data, training, evaluation } = preset;
   for (const assignment of options.set) {
     const before = merge({ size, data, training, evaluation }, written);
@@ -139,6 +146,7 @@ function layered(
     { ...DEFAULTS, model, size, data, training, evaluation },
     preset.withRouter[router] ?? {},
     demandsOf(router, merge({ size }, asked)['size']),
+    tokenizerOfSource(asked['from']),
     heard,
     { architecture, router },
   ].reduce<Partials>(merge, {});
@@ -153,6 +161,19 @@ function demandsOf(router: RouterName, size: unknown): Partials {
   if (router === 'latent-experts') return { model: { expert_latent_dim: size['expertWidth'] } };
   if (!isMethod(router)) return {};
   return { size: { topK: topKFor(routerTraits(resolveRouter(router)), size as Settings['size']) } };
+}
+
+/** A model reads the tokens that it was trained on, unless files or options name a tokenizer. */
+function tokenizerOfSource(from: unknown): Partials {
+  // What is no path is refused with all else that does not fit.
+  if (typeof from !== 'string') return {};
+  if (!existsSync(from)) {
+    throw new UsageError(
+      `from: there is no ${from}; name the folder of a run, one of its checkpoints, or a Hugging Face folder`,
+    );
+  }
+  const path = tokenizerBeside(from);
+  return path === null ? {} : { data: { tokenizer: { path } } };
 }
 
 /** Every setting of a router's group, where nothing else is said. */

@@ -15,6 +15,14 @@ type DeviceSetting = (typeof DEVICES)[number];
 /** 'train': byte-level BPE of `size.vocabulary` tokens, trained on the training text. */
 type TokenizerSetting = 'train' | Exclude<TokenizerSpec, { readonly vocabularySize: number }>;
 
+/** What a run was before it was lengthened. */
+export interface Lengthening {
+  /** Steps that it was to have. */
+  readonly steps: number;
+  /** Steps that it had done. */
+  readonly until: number;
+}
+
 /** Everything that decides a run; what `config.yaml` holds. The schema below says what each field means. */
 export interface Settings {
   readonly architecture: Architecture;
@@ -23,6 +31,7 @@ export interface Settings {
   readonly lpr?: LatentPrototypeOptions | undefined;
   readonly method?: Readonly<Record<string, unknown>> | undefined;
   readonly model: Readonly<Record<string, unknown>>;
+  readonly from?: string | undefined;
   readonly seed: number;
   readonly device: DeviceSetting;
   readonly threads: number | null;
@@ -46,6 +55,7 @@ export interface Settings {
   };
   readonly training: {
     readonly steps: number;
+    readonly lengthened?: readonly Lengthening[] | undefined;
     readonly accumulation: number;
     readonly accumulatedTerms: 'mean' | 'sum';
     readonly learningRate: number;
@@ -99,6 +109,13 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
     .describe(
       'Further keys of the Hugging Face config.json of the architecture; none that another setting decides, or that the router does not read',
     ),
+  from: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'A run (its newest checkpoint), a checkpoint or a Hugging Face folder whose weights training starts from; left out: random weights',
+    ),
   seed: z.int().min(0).describe('Decides initial weights, data order and noise'),
   device: z
     .enum(DEVICES)
@@ -136,6 +153,18 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
   }),
   training: z.strictObject({
     steps: positive('Optimiser steps'),
+    lengthened: z
+      .array(
+        z.strictObject({
+          steps: positive('That it was to have'),
+          until: positive('Steps done by then, after the schedule of so many'),
+        }),
+      )
+      .min(1)
+      .optional()
+      .describe(
+        'Of a run that was lengthened, as resume --steps writes it down: what it was before, each time; where it had ended it was calibrated and evaluated',
+      ),
     accumulation: positive('Batches whose gradients make up one step').default(1),
     accumulatedTerms: z
       .enum(['mean', 'sum'])
