@@ -108,8 +108,8 @@ export default class LoadedTests extends TestRunner {
       stryker.activeMutant = undefined;
       stryker.hitCount = undefined;
       if (failure === undefined && !endless) continue;
-      // What a mutant leaves behind, a device that has failed, say, must not be taken for what the next one does. To load
-      // the file again makes all of it anew.
+      // What a mutant leaves behind, a device that has failed, say, must not be taken for what the next one does. To
+      // load the file again makes all of it anew.
       let broken = (await failureOf(test)) !== undefined;
       if (broken) {
         vi.resetModules();
