@@ -30,9 +30,9 @@ afterAll(() => {
 
 const TIMEOUT = 120_000;
 
-describe('resume', () => {
-  const args = ['--preset', 'tiny', '--steps', '30', '--set', 'training.checkpointEvery=7'];
+const args = ['--preset', 'tiny', '--steps', '30', '--set', 'training.checkpointEvery=7'];
 
+describe('resume', () => {
   it(
     'gives the same bits after kill -9 at any moment, with another number of threads',
     async () => {
@@ -97,15 +97,7 @@ describe('resume', () => {
     'saves at %s',
     async (name, signals) => {
       const run = join(work, `stopped by ${name}`);
-      const { child, outcome } = startTrainer([
-        'train',
-        ...args,
-        '--set',
-        'training.checkpointEvery=1000',
-        '--out',
-        run,
-      ]);
-      while (child.exitCode === null && metricsBytes(run) === 0) await setTimeout(5);
+      const { child, outcome } = await startUnsaved(run);
       child.stdout!.destroy();
       for (const signal of signals) {
         child.kill(signal);
@@ -165,15 +157,7 @@ describe('resume', () => {
     'saves at Ctrl-C though what read its output has ended by that too, as tee does',
     async () => {
       const run = join(work, 'without-reader');
-      const { child, outcome } = startTrainer([
-        'train',
-        ...args,
-        '--set',
-        'training.checkpointEvery=1000',
-        '--out',
-        run,
-      ]);
-      while (child.exitCode === null && metricsBytes(run) === 0) await setTimeout(5);
+      const { child, outcome } = await startUnsaved(run);
       child.stdout!.destroy();
       child.stderr!.destroy();
       child.kill('SIGINT');
@@ -323,6 +307,13 @@ describe('resume', () => {
     TIMEOUT,
   );
 });
+
+/** A training that has made steps, and saves nothing until it is stopped. */
+async function startUnsaved(run: string): Promise<ReturnType<typeof startTrainer>> {
+  const started = startTrainer(['train', ...args, '--set', 'training.checkpointEvery=1000', '--out', run]);
+  while (started.child.exitCode === null && metricsBytes(run) === 0) await setTimeout(5);
+  return started;
+}
 
 function metricsBytes(run: string): number {
   const path = join(run, 'metrics.jsonl');

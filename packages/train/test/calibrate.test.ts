@@ -1,42 +1,31 @@
 /** Calibration of whole models, and of runs at their end. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Batch, evaluationBatches } from '@lpr/data';
 import { layersReport } from '@lpr/metrics';
 import { type Decoder, exportWeights } from '@lpr/model';
 import { listCheckpoints, readEvaluations } from '@lpr/runs';
-import { createWasmDevice, type WasmDevice } from '@lpr/tensor';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { calibrate } from '../src/calibrate.ts';
 import { evaluate } from '../src/evaluate.ts';
 import type { RunOptions } from '../src/run.ts';
 import { makeDecoder, tokens } from './models.ts';
-import { decidedIn, trainIn } from './runs.ts';
+import { decidedIn, placeOfTests, trainIn } from './runs.ts';
 
-let device: WasmDevice;
-let root: string;
-beforeAll(async () => {
-  device = await createWasmDevice({ threads: 1 });
-});
-afterAll(async () => await device.dispose());
-beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'lpr-calibrate-'));
-});
-afterEach(async () => await rm(root, { recursive: true }));
+const place = placeOfTests();
 
 const text = (): Iterable<Batch> => evaluationBatches(tokens, 4, 8, 640);
 const calibration = { batches: text, rounds: 3 };
 
 const train = (name: string, options: Partial<RunOptions> = {}) =>
-  trainIn({ device, root }, name, options, undefined, {}, 'corrected');
+  trainIn(place, name, options, undefined, {}, 'corrected');
 
 const ginisOf = async (decoder: Decoder): Promise<number> =>
   layersReport((await evaluate(decoder, text())).counts).mean.gini;
 
 describe('calibrate', () => {
   it('evens out the loads over the text, moves nothing but selection biases, and says what the loads were', async () => {
-    const decoder = makeDecoder(device, 'corrected');
+    const decoder = makeDecoder(place.device, 'corrected');
     const before = await exportWeights(decoder);
     const counts = (await evaluate(decoder, text())).counts;
     const rounds = await calibrate(decoder, text, { rounds: 6 });
@@ -53,10 +42,10 @@ describe('calibrate', () => {
   });
 
   it('refuses a model without a selection bias, and no text', async () => {
-    const plain = makeDecoder(device, 'plain');
+    const plain = makeDecoder(place.device, 'plain');
     await expect(calibrate(plain, text, { rounds: 1 })).rejects.toThrow('no router of this model has a selection bias');
     plain.dispose();
-    const decoder = makeDecoder(device, 'corrected');
+    const decoder = makeDecoder(place.device, 'corrected');
     await expect(calibrate(decoder, () => [], { rounds: 1 })).rejects.toThrow('got no batches');
     decoder.dispose();
   });
@@ -68,10 +57,10 @@ describe('a run that is calibrated', () => {
     await train('plain', { evaluation });
     await train('calibrated', { evaluation, calibration });
     const giniOf = async (name: string): Promise<number> =>
-      (await readEvaluations(join(root, name))).at(-1)!.balance!.mean.gini!;
+      (await readEvaluations(join(place.root, name))).at(-1)!.balance!.mean.gini!;
     expect(await giniOf('calibrated')).toBeLessThan(0.7 * (await giniOf('plain')));
     const models = ['plain', 'calibrated'].map(async (name) => {
-      const [newest] = await listCheckpoints(join(root, name, 'checkpoints'));
+      const [newest] = await listCheckpoints(join(place.root, name, 'checkpoints'));
       expect(newest).toMatch(/000012$/);
       return await readFile(join(newest!, 'model.safetensors'));
     });
@@ -82,7 +71,7 @@ describe('a run that is calibrated', () => {
   it('ends with the same bits when it is stopped before or while it is calibrated', async () => {
     const evaluation = { batches: text, every: 5 };
     await train('whole', { evaluation, calibration });
-    const whole = await decidedIn(root, 'whole');
+    const whole = await decidedIn(place.root, 'whole');
     const stops: Record<string, (controller: AbortController) => Partial<RunOptions>> = {
       'at a step': (controller) => ({ onStep: ({ report }) => report.step === 9 && controller.abort() }),
       'at the last step': (controller) => ({ onStep: ({ report }) => report.step === 12 && controller.abort() }),
@@ -101,7 +90,7 @@ describe('a run that is calibrated', () => {
       expect(controller.signal.aborted, name).toBe(true);
       expect(finished, name).toBe(false);
       expect((await train(name, { evaluation, calibration })).finished, name).toBe(true);
-      expect(await decidedIn(root, name), name).toEqual(whole);
+      expect(await decidedIn(place.root, name), name).toEqual(whole);
     }
   });
 });

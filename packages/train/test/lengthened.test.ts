@@ -1,30 +1,18 @@
 /** Runs that were made longer, after they had ended or before. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Batch, evaluationBatches } from '@lpr/data';
 import { readEvaluations, readMetrics, RunFolder } from '@lpr/runs';
-import { createWasmDevice, type WasmDevice } from '@lpr/tensor';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { RunOptions, RunResult } from '../src/run.ts';
 import { learningRateFactor, makeSchedule } from '../src/schedule.ts';
 import type { TrainerOptions } from '../src/trainer.ts';
 import { tokens } from './models.ts';
-import { decidedIn, trainIn } from './runs.ts';
+import { decidedIn, placeOfTests, trainIn } from './runs.ts';
 
 // Whole runs, on machines that may be busy.
 vi.setConfig({ testTimeout: 60_000 });
 
-let device: WasmDevice;
-let root: string;
-beforeAll(async () => {
-  device = await createWasmDevice({ threads: 1 });
-});
-afterAll(async () => await device.dispose());
-beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'lpr-lengthened-'));
-});
-afterEach(async () => await rm(root, { recursive: true }));
+const place = placeOfTests();
 
 const text = (): Iterable<Batch> => evaluationBatches(tokens, 4, 8, 160);
 const evaluation = { batches: text, every: null };
@@ -37,14 +25,7 @@ const SHORT = 7;
 
 async function train(name: string, options: Partial<RunOptions>, training: Partial<TrainerOptions>) {
   const calibration = { rounds: 2, batches: text };
-  return await trainIn(
-    { device, root },
-    name,
-    { evaluation, calibration, ...options },
-    undefined,
-    training,
-    'corrected',
-  );
+  return await trainIn(place, name, { evaluation, calibration, ...options }, undefined, training, 'corrected');
 }
 
 async function trainShort(name: string): Promise<RunResult> {
@@ -60,7 +41,7 @@ async function trainLong(name: string, until: number, options: Partial<RunOption
 }
 
 async function reopen(name: string): Promise<void> {
-  const run = await RunFolder.open(join(root, name));
+  const run = await RunFolder.open(join(place.root, name));
   await run.reopen();
   await run.close();
 }
@@ -77,18 +58,18 @@ function stoppedAt(step: number): Partial<RunOptions> {
 describe('a run that is made longer', () => {
   it('goes on from its end with the longer schedule, and keeps the evaluation there', async () => {
     await trainShort('run');
-    const [end] = await readEvaluations(join(root, 'run'));
+    const [end] = await readEvaluations(join(place.root, 'run'));
     expect(end).toMatchObject({ step: SHORT, final: true });
     await reopen('run');
-    expect(await readEvaluations(join(root, 'run'))).toEqual([]);
+    expect(await readEvaluations(join(place.root, 'run'))).toEqual([]);
     expect(await trainLong('run', SHORT)).toMatchObject({ step: 12, finished: true });
-    const evaluations = await readEvaluations(join(root, 'run'));
+    const evaluations = await readEvaluations(join(place.root, 'run'));
     expect(evaluations[0]).toEqual({ ...end, final: false });
     expect(evaluations.map(({ step, final }) => [step, final])).toEqual([
       [SHORT, false],
       [12, true],
     ]);
-    const rates = (await readMetrics(join(root, 'run'))).map(({ learningRate }) => learningRate);
+    const rates = (await readMetrics(join(place.root, 'run'))).map(({ learningRate }) => learningRate);
     const factors = Array.from({ length: 12 }, (_, i) => learningRateFactor(scheduleOf(i < SHORT ? SHORT : 12), i));
     expect(rates).toEqual(factors.map((factor) => 0.01 * factor));
   });
@@ -98,12 +79,12 @@ describe('a run that is made longer', () => {
     await reopen('run');
     await trainLong('run', SHORT);
     await trainLong('at once', SHORT);
-    expect(await decidedIn(root, 'at once')).toEqual(await decidedIn(root, 'run'));
+    expect(await decidedIn(place.root, 'at once')).toEqual(await decidedIn(place.root, 'run'));
     for (const step of [3, SHORT, 9]) {
       const name = `stopped-${step}`;
       expect((await trainLong(name, SHORT, stoppedAt(step))).finished).toBe(false);
       expect((await trainLong(name, SHORT)).finished).toBe(true);
-      expect(await decidedIn(root, name)).toEqual(await decidedIn(root, 'run'));
+      expect(await decidedIn(place.root, name)).toEqual(await decidedIn(place.root, 'run'));
     }
   });
 
@@ -122,16 +103,16 @@ describe('a run that is made longer', () => {
     });
     expect(stopped).toMatchObject({ step: SHORT, finished: false });
     expect((await trainLong('stopped', SHORT)).finished).toBe(true);
-    expect(await decidedIn(root, 'stopped')).toEqual(await decidedIn(root, 'whole'));
+    expect(await decidedIn(place.root, 'stopped')).toEqual(await decidedIn(place.root, 'whole'));
   });
 
   it('may be one that had not ended', async () => {
     await train('run', { steps: SHORT, ...stoppedAt(3) }, { schedule: scheduleOf(SHORT) });
-    const { length: until } = await readMetrics(join(root, 'run'));
+    const { length: until } = await readMetrics(join(place.root, 'run'));
     expect(until).toBeLessThan(SHORT);
     await trainLong('run', until);
     await trainLong('at once', until);
-    expect(await decidedIn(root, 'at once')).toEqual(await decidedIn(root, 'run'));
-    expect((await readEvaluations(join(root, 'run'))).map(({ step }) => step)).toEqual([12]);
+    expect(await decidedIn(place.root, 'at once')).toEqual(await decidedIn(place.root, 'run'));
+    expect((await readEvaluations(join(place.root, 'run'))).map(({ step }) => step)).toEqual([12]);
   });
 });

@@ -1,13 +1,12 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Batch, evaluationBatches } from '@lpr/data';
 import { BlockBootstrap, decodeLoads, decodeTrace, layersReport, normalMargin } from '@lpr/metrics';
 import { type Decoder, decodeSafetensors, exportWeights, resetDecoder } from '@lpr/model';
 import { loadHuggingFace } from '@lpr/model/node';
 import { listCheckpoints, readBlocks, readEvaluations, readMetrics } from '@lpr/runs';
-import { assign, createWasmDevice, type WasmDevice } from '@lpr/tensor';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { assign } from '@lpr/tensor';
+import { describe, expect, it, vi } from 'vitest';
 import { measureGradientNorms } from '../src/gradient-norms.ts';
 import { isOutOfPatience } from '../src/run-evaluation.ts';
 import { loadNewestWeights } from '../src/snapshot.ts';
@@ -15,21 +14,12 @@ import type { RunOptions, RunResult } from '../src/run.ts';
 import { LossSpikeError } from '../src/spikes.ts';
 import { DivergedError, dropGradients, type TrainerOptions } from '../src/trainer.ts';
 import { loads, makeDecoder, makeTrainer, tokens } from './models.ts';
-import { decidedIn, trainIn } from './runs.ts';
+import { decidedIn, placeOfTests, trainIn } from './runs.ts';
 
 // Whole runs, on machines that may be busy.
 vi.setConfig({ testTimeout: 60_000 });
 
-let device: WasmDevice;
-let root: string;
-beforeAll(async () => {
-  device = await createWasmDevice({ threads: 1 });
-});
-afterAll(async () => await device.dispose());
-beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'lpr-run-'));
-});
-afterEach(async () => await rm(root, { recursive: true }));
+const place = placeOfTests();
 
 type WithoutPlace = Parameters<typeof trainIn> extends [unknown, string, ...infer Rest] ? Rest : never;
 
@@ -45,8 +35,8 @@ const heldOut = (): Iterable<Batch> =>
     160,
   );
 
-const train = (name: string, ...rest: WithoutPlace): Promise<RunResult> => trainIn({ device, root }, name, ...rest);
-const decided = (name: string): Promise<unknown> => decidedIn(root, name);
+const train = (name: string, ...rest: WithoutPlace): Promise<RunResult> => trainIn(place, name, ...rest);
+const decided = (name: string): Promise<unknown> => decidedIn(place.root, name);
 
 describe('trainRun', () => {
   it('logs every step and every window, and keeps the last checkpoints', async () => {
@@ -54,14 +44,14 @@ describe('trainRun', () => {
     const result = await train('run', { onStep: ({ report }) => steps.push(report.step) });
     expect(result).toMatchObject({ step: 12, tokens: 12 * 24, finished: true });
     expect(steps).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
-    const metrics = await readMetrics(join(root, 'run'));
+    const metrics = await readMetrics(join(place.root, 'run'));
     expect(metrics.map(({ step, tokens }) => [step, tokens])).toEqual(steps.map((step) => [step, 24 * step]));
     expect(metrics.filter(({ balance }) => balance !== undefined).map(({ step }) => step)).toEqual([4, 8, 12]);
     expect(Object.keys(metrics[0]!.terms).length).toBeGreaterThan(1);
     for (const { raw } of Object.values(metrics[0]!.terms)) expect(raw).toHaveLength(loads.layers);
-    const { windows } = decodeLoads(await readFile(join(root, 'run', 'loads.bin')));
+    const { windows } = decodeLoads(await readFile(join(place.root, 'run', 'loads.bin')));
     expect(windows.map(({ step, tokens }) => [step, tokens])).toEqual([4, 8, 12].map((step) => [step, 96]));
-    const kept = await listCheckpoints(join(root, 'run', 'checkpoints'));
+    const kept = await listCheckpoints(join(place.root, 'run', 'checkpoints'));
     expect(kept.map((path) => path.slice(-6))).toEqual(['000012', '000010']);
   });
 
@@ -93,7 +83,7 @@ describe('trainRun', () => {
       onStep: ({ report }) => report.step === 6 && controller.abort(),
     });
     expect((await dense('stopped')).finished).toBe(true);
-    const [whole, stopped] = [join(root, 'whole'), join(root, 'stopped')];
+    const [whole, stopped] = [join(place.root, 'whole'), join(place.root, 'stopped')];
     const metrics = await readMetrics(whole);
     expect(metrics.map(({ step, balance }) => [step, balance])).toEqual(metrics.map(({ step }) => [step, undefined]));
     expect(metrics.map(({ loss }) => loss)).toEqual((await readMetrics(stopped)).map(({ loss }) => loss));
@@ -123,7 +113,7 @@ describe('trainRun', () => {
         onStep = poison(decoder);
       }),
     ).rejects.toThrow(/diverged at step [78]/);
-    const kept = await listCheckpoints(join(root, 'run', 'checkpoints'));
+    const kept = await listCheckpoints(join(place.root, 'run', 'checkpoints'));
     expect(kept.map((path) => path.slice(-6))).toEqual(['000005']);
     // And it goes on from there as if nothing had been.
     await train('run');
@@ -133,9 +123,9 @@ describe('trainRun', () => {
 
   it('leaves a model that loads under its Hugging Face names', async () => {
     await train('run');
-    const decoder = makeDecoder(device, 'lpr', 9);
-    expect(await loadNewestWeights(join(root, 'nowhere'), decoder)).toBeNull();
-    expect(await loadNewestWeights(join(root, 'run', 'checkpoints'), decoder)).toBe(12);
+    const decoder = makeDecoder(place.device, 'lpr', 9);
+    expect(await loadNewestWeights(join(place.root, 'nowhere'), decoder)).toBeNull();
+    expect(await loadNewestWeights(join(place.root, 'run', 'checkpoints'), decoder)).toBe(12);
     const names = [...(await exportWeights(decoder)).keys()];
     expect(names).toContain('model.layers.1.mlp.experts.5.up_proj.weight');
     expect(names).toContain('model.layers.0.mlp.gate.expert_keys');
@@ -163,17 +153,17 @@ describe('trainRun', () => {
     );
     await expect(failed).rejects.toThrow(DivergedError);
     await expect(train('blind', {}, () => {}, diverging(3))).rejects.toThrow(/no checkpoint before it/);
-    expect(await listCheckpoints(join(root, 'early', 'checkpoints'))).toEqual([]);
+    expect(await listCheckpoints(join(place.root, 'early', 'checkpoints'))).toEqual([]);
     await expect(train('late', { checkpointEvery: 1 }, () => {}, diverging(3))).rejects.toThrow(
       /It began in the activations of model\.layers\.0\.mlp\.gate/,
     );
-    expect((await listCheckpoints(join(root, 'late', 'checkpoints'))).map((path) => path.slice(-6))).toEqual([
+    expect((await listCheckpoints(join(place.root, 'late', 'checkpoints'))).map((path) => path.slice(-6))).toEqual([
       '000001',
     ]);
   });
 
   it('says which term of the loss a divergence began in, and of which layer', () => {
-    const decoder = makeDecoder(device, 'lpr');
+    const decoder = makeDecoder(place.device, 'lpr');
     const trainer = makeTrainer(decoder);
     const observed: string[] = [];
     trainer.inspectStep(0, (name) => observed.push(name));
@@ -191,7 +181,7 @@ describe('trainRun', () => {
     const failed = train('run', { lossSpike: { sigmas: -100, window: 6 } });
     await expect(failed).rejects.toThrow(LossSpikeError);
     await expect(failed).rejects.toThrow(/spiked at step 7: .* the 6 steps before/);
-    const kept = await listCheckpoints(join(root, 'run', 'checkpoints'));
+    const kept = await listCheckpoints(join(place.root, 'run', 'checkpoints'));
     expect(kept.map((path) => path.slice(-6))).toEqual(['000005']);
     expect((await train('run', { lossSpike: { sigmas: 100, window: 6 } })).finished).toBe(true);
   });
@@ -202,7 +192,7 @@ describe('evaluations of a run', () => {
 
   it('come at intervals and at the end, by domain, with traces of the same tokens and the latents at the end', async () => {
     const result = await train('run', { evaluation });
-    const path = join(root, 'run');
+    const path = join(place.root, 'run');
     const lines = await readEvaluations(path);
     expect(lines.map(({ step, final }) => [step, final])).toEqual([
       [3, false],
@@ -258,7 +248,7 @@ describe('evaluations of a run', () => {
 
   it('leave the blocks of the last of them, which add up to it', async () => {
     await train('run', { evaluation });
-    const path = join(root, 'run');
+    const path = join(place.root, 'run');
     const { step, loss, counts, balance } = (await readEvaluations(path)).at(-1)!;
     const { value: blocks } = await readBlocks(path, step);
     expect(blocks!.map(({ domain, tokens }) => [domain, tokens])).toEqual([
@@ -279,7 +269,7 @@ describe('evaluations of a run', () => {
     await train('plain');
     await train('evaluated', { evaluation, gradientNormsEvery: 1 });
     const weights = async (name: string): Promise<Buffer> =>
-      await readFile(join(root, name, 'checkpoints', 'step-000012', 'model.safetensors'));
+      await readFile(join(place.root, name, 'checkpoints', 'step-000012', 'model.safetensors'));
     expect(await weights('evaluated')).toEqual(await weights('plain'));
     for (const stopAt of [3, 8]) {
       const controller = new AbortController();
@@ -313,7 +303,7 @@ describe('evaluations of a run', () => {
         signal: controller.signal,
       });
       expect(stopped).toMatchObject({ step, finished: false, evaluation: null });
-      expect((await readEvaluations(join(root, name))).length).toBe(evaluations.length);
+      expect((await readEvaluations(join(place.root, name))).length).toBe(evaluations.length);
       expect((await train(name, { evaluation })).finished).toBe(true);
       expect(await decided(name)).toEqual(await decided('evaluated'));
     }
@@ -328,7 +318,7 @@ describe('evaluations of a run', () => {
       finished: true,
       outOfPatience: true,
     });
-    expect((await readEvaluations(join(root, 'run'))).map(({ step, final }) => [step, final])).toEqual([
+    expect((await readEvaluations(join(place.root, 'run'))).map(({ step, final }) => [step, final])).toEqual([
       [3, false],
       [6, false],
       [9, false],
@@ -354,7 +344,7 @@ describe('evaluations of a run', () => {
 describe('what a run logs of a window', () => {
   it('is balance, phases, memory, and the norms of each gradient by term and part', async () => {
     await train('run', { gradientNormsEvery: 2 });
-    const windows = (await readMetrics(join(root, 'run'))).filter(({ balance }) => balance !== undefined);
+    const windows = (await readMetrics(join(place.root, 'run'))).filter(({ balance }) => balance !== undefined);
     for (const { balance, phases, memory } of windows) {
       expect(balance!.mean.maxViolation).toBeGreaterThan(0);
       expect(balance!.worst.maxViolation).toBeGreaterThanOrEqual(balance!.mean.maxViolation!);
@@ -381,7 +371,7 @@ describe('what a run logs of a window', () => {
   });
 
   it('adds up to the norm of the whole gradient where there is one term', async () => {
-    const decoder = makeDecoder(device, 'plain');
+    const decoder = makeDecoder(place.device, 'plain');
     const trainer = makeTrainer(decoder);
     const { task } = await measureGradientNorms(decoder, trainer.batchesOf(0)[0]!, trainer.noiseOf(0));
     const { gradientNorm } = await trainer.recordStep();
@@ -394,17 +384,17 @@ describe('what a run logs of a window', () => {
 describe('a checkpoint of a run', () => {
   it('is a Hugging Face model folder', async () => {
     await train('run');
-    const folder = join(root, 'run', 'checkpoints', 'step-000012');
-    const decoder = await loadHuggingFace(device, folder);
-    const other = makeDecoder(device, 'lpr', 5);
-    await loadNewestWeights(join(root, 'run', 'checkpoints'), other);
+    const folder = join(place.root, 'run', 'checkpoints', 'step-000012');
+    const decoder = await loadHuggingFace(place.device, folder);
+    const other = makeDecoder(place.device, 'lpr', 5);
+    await loadNewestWeights(join(place.root, 'run', 'checkpoints'), other);
     expect(await exportWeights(decoder)).toEqual(await exportWeights(other));
     for (const each of [decoder, other]) each.dispose();
   });
 
   it('does not count when the log does not reach up to it', async () => {
     await train('run');
-    const path = join(root, 'run', 'metrics.jsonl');
+    const path = join(place.root, 'run', 'metrics.jsonl');
     const before = await decided('run');
     const lines = (await readFile(path, 'utf8')).split('\n');
     await writeFile(path, `${lines.slice(0, 11).join('\n')}\n{"step": 12, "lo`);

@@ -1,17 +1,33 @@
 /** Whole runs of the small decoder in a folder of their own, and what they left. */
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Decoder } from '@lpr/model';
 import { listCheckpoints, readEvaluations, readMetrics, RunFolder } from '@lpr/runs';
-import type { Device } from '@lpr/tensor';
+import { createWasmDevice, type WasmDevice } from '@lpr/tensor';
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { type RunOptions, type RunResult, trainRun } from '../src/run.ts';
 import type { TrainerOptions } from '../src/trainer.ts';
 import { loads, makeDecoder, makeTrainer } from './models.ts';
 
 /** Where runs are made, and what they compute on. */
 export interface Place {
-  readonly device: Device;
+  readonly device: WasmDevice;
   readonly root: string;
+}
+
+/** A device for all tests of a file and a folder for each, there while they run. */
+export function placeOfTests(): Place {
+  const place = {} as { device: WasmDevice; root: string };
+  beforeAll(async () => {
+    place.device = await createWasmDevice({ threads: 1 });
+  });
+  afterAll(async () => await place.device.dispose());
+  beforeEach(async () => {
+    place.root = await mkdtemp(join(tmpdir(), 'lpr-run-'));
+  });
+  afterEach(async () => await rm(place.root, { recursive: true }));
+  return place;
 }
 
 /** Opens or makes the run, trains, and gives the model back before it is freed. */
