@@ -2,21 +2,14 @@
  * The folder of a run: names, schemas, writers, readers that tolerate what is half written, locks, content identity.
  * For Node; what a page needs is @lpr/runs/browser.
  */
-export { type Balance, balanceOf, type Measures } from './balance.ts';
+export { balanceOf } from './balance.ts';
 export { type HeldOutBlocks, readBlocks } from './blocks.ts';
+export * from './browser.ts';
 export * from './checkpoint.ts';
 export * from './comparison.ts';
 export { readConfig } from './config.ts';
 export { type Commit, describeEnvironment, type Environment } from './environment.ts';
-export {
-  decisionsOverLayers,
-  type EvaluationLine,
-  finalEvaluation,
-  type MeanDecisions,
-  type Usage,
-  usageSchema,
-} from './evaluation-line.ts';
-export { factsOf, leavesOf, type RunFacts, settingTexts } from './facts.ts';
+export { factsOf, leavesOf } from './facts.ts';
 export { type FileContent, hasCode, sha256, sha256OfFile, writeWhole } from './files.ts';
 export { makeEmptyFolder, writeFolder } from './folders.ts';
 export {
@@ -27,18 +20,15 @@ export {
   type RunText,
   type TextStream,
 } from './identity.ts';
-export type { LoadsInfo, WindowRange } from './load-windows.ts';
+export type { WindowRange } from './load-windows.ts';
 export { lockFolder } from './lock.ts';
 export { loggedStep, RunLogs } from './logs.ts';
-export { type MetricsLine, overallTokensPerSecond, type PartNorms, seriesOf, timeShares } from './metrics-line.ts';
-export { MetricsSeries, type SeriesFile } from './metrics-series.ts';
 export * from './names.ts';
 export { measured } from './plain.ts';
-export { filesIn, messageOf, type Part, type RunFiles } from './run-files.ts';
+export { filesIn, messageOf, type RunFiles } from './run-files.ts';
 export { RunFolder } from './run-folder.ts';
 export { RunFollower } from './run-follower.ts';
 export { findRuns, type FindOptions, readEvaluations, readMetrics, readRun, readRuns, type Run } from './run.ts';
-export type { Series } from './series.ts';
 export * from './similarity.ts';
 export * from './traces.ts';
 export { parseYaml } from './yaml.ts';
