@@ -39,6 +39,27 @@ async function refusal(args: readonly string[]): Promise<string> {
 
 describe('resume --steps', () => {
   it(
+    'lengthens a lengthened run whose newest checkpoint is gone, and does the steps since the last one as they were',
+    async () => {
+      const run = copyOf('twice');
+      const { child, outcome } = startTrainer(['resume', run, '--steps', '40', '--threads', '1']);
+      const config = (): string => readFileSync(join(run, 'config.yaml'), 'utf8');
+      while (child.exitCode === null && !config().includes('lengthened')) await setTimeout(5);
+      child.kill('SIGKILL');
+      await outcome;
+      rmSync(join(run, 'checkpoints', 'step-000020'), { recursive: true });
+      const { code, stderr } = await runTrainer(['resume', run, '--steps', '44']);
+      expect([code, stderr]).toEqual([0, expect.stringContaining('40 steps become 44')]);
+      expect((await readMetrics(run)).slice(0, 20)).toEqual(
+        (await readMetrics(base)).map((line) =>
+          expect.objectContaining({ loss: line.loss, learningRate: line.learningRate }),
+        ),
+      );
+    },
+    TIMEOUT,
+  );
+
+  it(
     'trains a finished run longer, with the same bits after kill -9 at any moment',
     async () => {
       const whole = copyOf('whole');

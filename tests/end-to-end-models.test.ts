@@ -278,6 +278,29 @@ describe('smaller models', () => {
   );
 });
 
+describe('calibration', () => {
+  it(
+    'evens out the load over a text, by a model that other commands read, and refuses models without a bias',
+    async () => {
+      const args = ['calibrate', run, '--text', prose, '--tokens', '2048'];
+      const { before, after } = JSON.parse(await succeed([...args, '--out', 'even', '--json'])) as Record<
+        'before' | 'after',
+        { mean: { gini: number } }
+      >;
+      expect(after.mean.gini).toBeLessThan(0.5 * before.mean.gini);
+      const given = ['--text', prose, '--tokens', '2048'];
+      expect((await measures(['eval', 'even', ...given])).counts).not.toEqual(
+        (await measures(['eval', run, ...given])).counts,
+      );
+      await succeed(['train', '--preset', 'tiny', '--steps', '2', '--router', 'top-k', '--out', 'without-bias']);
+      const { code, stderr } = await runTrainer(['calibrate', 'without-bias', '--out', 'none'], work);
+      expect([code, stderr]).toEqual([1, expect.stringContaining('without-bias: no router of this model has')]);
+      expect(existsSync(join(work, 'none'))).toBe(false);
+    },
+    TIMEOUT,
+  );
+});
+
 describe('the machine', () => {
   it(
     'is looked at by doctor, and timed by bench',

@@ -69,6 +69,12 @@ describe('the report', () => {
     expect(scoreOf(countMutants(report, []).total)).toBe(100);
   });
 
+  it('takes a failure of the runner for no answer, and refuses what it does not know', () => {
+    const of = (status: string) => ({ files: { 'a.ts': { source, mutants: [mutant(1, status)] } } });
+    expect(countMutants(of('RuntimeError'), both).total).toMatchObject({ killed: 0, untested: 1 });
+    expect(() => countMutants(of('Vanished'), both)).toThrow('a.ts: no such status of a mutant is known: Vanished');
+  });
+
   it('is of the lines asked for', () => {
     expect(countMutants(report, [{ file: 'b.ts', first: 1, last: 2 }]).total).toMatchObject({
       killed: 1,

@@ -96,11 +96,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
     change: 'expert < counts.length -> expert <= counts.length',
     reason: PAST_THE_END,
   }),
-  ...inFile('metrics/src/placement.ts', {
-    line: 'expert < counts.length',
-    change: 'expert < counts.length -> expert <= counts.length',
-    reason: PAST_THE_END,
-  }),
   ...inFile('moe/src/balanced-prices.ts', {
     line: 'const values = subtract',
     change: '[experts] -> []',

@@ -42,6 +42,9 @@ const STATUSES: Readonly<Record<string, keyof Count>> = {
   Equivalent: 'equivalent',
   Ignored: 'leftOut',
   Pending: 'untested',
+  // Of the runner: they say nothing of the tests.
+  RuntimeError: 'untested',
+  CompileError: 'untested',
 };
 
 const NONE: Count = { killed: 0, survived: 0, unreached: 0, equivalent: 0, leftOut: 0, untested: 0 };
@@ -126,7 +129,11 @@ export function countMutants(
   const files = new Map(
     mutantsIn(report, scope).map(([file, mutants]) => {
       const count = { ...NONE };
-      for (const { status } of mutants) count[STATUSES[status] ?? 'killed'] += 1;
+      for (const { status } of mutants) {
+        const kind = STATUSES[status];
+        if (kind === undefined) throw new Error(`${file}: no such status of a mutant is known: ${status}`);
+        count[kind] += 1;
+      }
       return [file, count] as const;
     }),
   );

@@ -285,6 +285,40 @@ describe('collected results', () => {
     await expect(collectResults([first, clash])).rejects.toThrow('has other rows in table 6 of the paper');
   });
 
+  it('that stand beside a comparison of routers give way to those that runs are rows of, in any order', async () => {
+    const beside = join(root, 'beside');
+    const routers: Comparison['runs'] = new Map([['top-k', settings('top-k')]]);
+    await makeComparison(beside, { runs: routers, baseline: 'top-k', tables: new Map() }, {});
+    const rows = PAPER_TABLES[1].rows.map((_, i) => `row ${i}`);
+    const filled = join(root, 'filled');
+    await makeComparison(
+      filled,
+      {
+        runs: new Map(rows.map((name) => [name, settings('lpr')])),
+        baseline: null,
+        tables: new Map([[1, new Map([['corrected', rows]])]]),
+      },
+      {},
+    );
+    const [first, second] = [await collectResults([beside, filled]), await collectResults([filled, beside])];
+    expect(first.paper[0]!.rows).toHaveLength(rows.length);
+    expect(second.paper).toEqual(first.paper);
+  });
+
+  it('have the intervals of a run that only one of their folders knows', async () => {
+    const folder = join(root, 'intervals');
+    const runs: Comparison['runs'] = new Map([
+      ['top-k', settings('top-k')],
+      ['lpr', settings('lpr')],
+    ]);
+    await makeComparison(folder, { runs, baseline: 'top-k', tables: new Map() }, {});
+    for (const name of runs.keys()) await addBlocks(join(folder, name), 5, 0.5);
+    const whole = await collectResults([folder]);
+    expect(whole.runs.map(({ bootstrap }) => bootstrap === undefined)).toEqual([false, false]);
+    const byName = (result: typeof whole) => result.runs.toSorted((a, b) => a.name.localeCompare(b.name));
+    expect(byName(await collectResults([join(folder, 'lpr'), folder]))).toEqual(byName(whole));
+  });
+
   it('are read of a comparison of an earlier version', async () => {
     const folder = join(root, 'earlier');
     const runs = Object.fromEntries(['a', 'b', 'c'].map((name) => [name, settings('lpr-paper')]));

@@ -61,6 +61,26 @@ describe('resolveSettings', () => {
     }
   });
 
+  it('calibrates LPR with a bias alone, unless it is asked for what cannot be', () => {
+    const calibrationOf = (changes: Partial<SettingOptions>, compared: Parameters<typeof resolveSettings>[1] = []) =>
+      resolveSettings({ ...options, ...changes }, compared).training.calibration;
+    const own = { tokens: 65_536, rounds: 2 };
+    expect(calibrationOf({})).toEqual(own);
+    expect(calibrationOf({ arch: 'deepseek-v3' })).toEqual(own);
+    expect(calibrationOf({ set: ['lpr.selectionBiasRate=0'] })).toBeNull();
+    expect(calibrationOf({ set: ['size.topK=8'] })).toBeNull();
+    for (const router of ['lpr-paper', 'top-k'] as const) expect(calibrationOf({ router })).toBeNull();
+    const set = ['training.calibration={tokens: 64, rounds: 1}'];
+    expect(calibrationOf({ router: 'top-k', arch: 'deepseek-v3', set })).toEqual({ tokens: 64, rounds: 1 });
+    expect(() => calibrationOf({ router: 'top-k', set })).toThrow(
+      'training.calibration: got {"tokens":64,"rounds":1}, but no router of this model has a selection bias',
+    );
+    expect(() => calibrationOf({ set: [...set, 'lpr.selectionBiasRate=0'] })).toThrow('no router of this model');
+    // In a comparison it is for those that can.
+    expect(calibrationOf({ router: 'top-k', set }, ['top-k', 'lpr'])).toBeNull();
+    expect(calibrationOf({ router: 'lpr', set }, ['top-k', 'lpr'])).toEqual({ tokens: 64, rounds: 1 });
+  });
+
   it('puts options and --set over the preset, and leaves the preset alone', () => {
     const set = [
       'size.experts=16',

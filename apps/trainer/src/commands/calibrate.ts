@@ -1,12 +1,14 @@
 /** `pnpm trainer calibrate`: a trained model whose selection biases are set so that its load is even over a text. */
 import { layersReport } from '@lpr/metrics';
-import { exportWeights } from '@lpr/model';
+import { exportWeights, planDecoder } from '@lpr/model';
 import type { Device } from '@lpr/tensor';
 import { alignColumns, balanceText } from '@lpr/report/tables';
 import { calibrate, evaluate } from '@lpr/train';
+import { UsageError } from '../cli/errors.ts';
 import { createProgress } from '../cli/progress.ts';
 import { findModel, loadModel } from '../run/model-source.ts';
 import { evaluationText } from '../run/session.ts';
+import { hasSelectionBias } from '../settings/calibration.ts';
 import { writeCompressed } from './compressed.ts';
 import { type EvalOptions, textOf } from './eval.ts';
 import { shown } from './shared.ts';
@@ -22,6 +24,11 @@ export interface CalibrateCommandOptions
 export async function calibrateModel(path: string, options: CalibrateCommandOptions): Promise<void> {
   const { rounds, batchSize, out } = options;
   const source = await findModel(path, options.tokenizer);
+  if (!hasSelectionBias(planDecoder(source.config))) {
+    throw new UsageError(
+      `${path}: no router of this model has a selection bias to set; those of LPR (selectionBiasRate above 0), deepseek-v3 and quantile-balancing have one`,
+    );
+  }
   const progress = createProgress(process.stderr, process.env);
   try {
     // On the text that the model was trained on, so that the held-out text stays that.

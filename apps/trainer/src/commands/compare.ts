@@ -47,16 +47,22 @@ export async function compare({
 export async function startComparison(command: string, comparison: Comparison, out: string | undefined): Promise<void> {
   const { runs } = comparison;
   const [settings] = [...runs.values()] as [Settings];
-  for (const each of runs.values()) {
+  const names = Array.from(settingNames(comparison));
+  const seedsOf = (setting: string): string[] => names.filter(([, name]) => name === setting).map(([run]) => run);
+  // The seeds of a setting are alike in all that is checked.
+  const first = new Map(
+    Array.from(new Set(names.map(([, name]) => name)), (name) => [name, runs.get(seedsOf(name)[0]!)!]),
+  );
+  for (const each of first.values()) {
     checkFits(each);
     await checkStart(each, (sentence) => console.error(`note: ${sentence}`));
   }
   const folder = await outFolder(out, command);
-  const names = Array.from(settingNames(comparison));
-  for (const setting of new Set(names.map(([, name]) => name))) {
-    const own = names.filter(([, name]) => name === setting).map(([run]) => run);
-    const text = predictionText(predictRun(runs.get(own[0]!)!));
-    console.error(`${setting}: ${text}${own.length === 1 ? '' : `, for each of ${own.length} seeds`}`);
+  for (const [setting, each] of first) {
+    const { length } = seedsOf(setting);
+    console.error(
+      `${setting}: ${predictionText(predictRun(each))}${length === 1 ? '' : `, for each of ${length} seeds`}`,
+    );
   }
   await inSession(settings, folder, async (session, signal) => {
     await createComparison(folder, comparison);

@@ -4,7 +4,7 @@ import { encodeSafetensors } from '@lpr/model';
 import { formatNumber, type SimilarityRow, similarityTable, tableText } from '@lpr/report/tables';
 import { type LayerSimilarity, RunFolder, similarityFile, similarityTensors } from '@lpr/runs';
 import { measureSimilarity } from '@lpr/train';
-import { createProgress } from '../cli/progress.ts';
+import { createProgress, type Progress } from '../cli/progress.ts';
 import { loadModel, type ModelSource } from '../run/model-source.ts';
 import { evaluationText } from '../run/session.ts';
 import { type EvalOptions, textOf } from './eval.ts';
@@ -54,15 +54,25 @@ export async function similarityOf(
     return {
       what: `${formatNumber(layers[0]?.tokens ?? 0, 0)} ${read.text} tokens${step === null ? '' : ` after step ${formatNumber(step, 0)}`}`,
       layers,
-      file: isOwn && read.run !== null && step !== null ? await store(read.run, step, layers) : null,
+      file: isOwn && read.run !== null && step !== null ? await store(read.run, step, layers, progress) : null,
     };
   } finally {
     progress.end();
   }
 }
 
-async function store(folder: string, step: number, layers: readonly LayerSimilarity[]): Promise<string> {
-  const run = await RunFolder.open(folder);
+/** null, and a note, where the run cannot be written to, such as while it trains: what was measured is printed still. */
+async function store(
+  folder: string,
+  step: number,
+  layers: readonly LayerSimilarity[],
+  progress: Progress,
+): Promise<string | null> {
+  const run = await RunFolder.open(folder).catch((error: unknown) => {
+    progress.note(`warning: not kept in the run: ${error instanceof Error ? error.message : String(error)}`);
+    return null;
+  });
+  if (run === null) return null;
   try {
     await run.writeSimilarity(step, encodeSafetensors(similarityTensors(layers)));
   } finally {

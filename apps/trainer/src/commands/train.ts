@@ -51,9 +51,12 @@ export async function resume(folder: string, { threads, steps }: ResumeOptions):
       throw new UsageError(`--steps ${steps}: ${folder} is a comparison; only a run of its own can be made longer`);
     }
     const runs = new Map(Array.from(comparison.runs, ([name, settings]) => [name, withThreads(settings)]));
-    const [settings] = runs.values();
-    await inSession(settings!, folder, (session, signal) =>
-      finishAndPrintComparison(session, folder, { ...comparison, runs }, signal),
+    const [[name, settings]] = runs as unknown as readonly [readonly [string, Settings]];
+    await inSession(
+      settings,
+      folder,
+      (session, signal) => finishAndPrintComparison(session, folder, { ...comparison, runs }, signal),
+      await ownTokenizer(join(folder, name), settings),
     );
     return;
   }

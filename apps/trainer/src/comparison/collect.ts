@@ -65,10 +65,12 @@ export async function collectResults(folders: readonly [string, ...string[]]): P
 /** A table with the formulations of two comparisons. */
 function joined(known: PaperTableResult | undefined, table: PaperTableResult, folder: string): PaperTableResult {
   if (known === undefined) return table;
+  if (isUnfilled(known) !== isUnfilled(table)) return isUnfilled(known) ? table : known;
+  const hasOtherRows = known.rows.length !== table.rows.length;
   const rows = known.rows.map((row, i) => {
     const other = table.rows[i];
     const isOther = Object.entries(other?.runs ?? {}).some(([name, run]) => (row.runs[name] ?? run) !== run);
-    if (other !== undefined && other.title === row.title && !isOther) {
+    if (!hasOtherRows && other?.title === row.title && !isOther) {
       return { ...row, runs: { ...row.runs, ...other.runs } };
     }
     throw new UsageError(
@@ -78,9 +80,22 @@ function joined(known: PaperTableResult | undefined, table: PaperTableResult, fo
   return { ...known, rows };
 }
 
-/** Adds a run unless it is there. */
+/** Whether a table only stands beside runs, none of which is a row of it. */
+function isUnfilled({ rows }: PaperTableResult): boolean {
+  return rows.every((row) => Object.keys(row.runs).length === 0);
+}
+
+/** Of two results of one run, which intervals only one of them has. */
+function withBootstrapOf(known: RunResult, { bootstrap }: RunResult): RunResult {
+  if (bootstrap === undefined) return known;
+  const differences = { ...bootstrap.differences, ...known.bootstrap?.differences };
+  return { ...known, bootstrap: { ...bootstrap, differences } };
+}
+
+/** Adds a run, or to the same run what only this folder knows of it. */
 function addRun(runs: RunResult[], run: RunResult, folder: string): void {
-  const known = runs.find(({ name, seed }) => name === run.name && seed === run.seed);
+  const place = runs.findIndex(({ name, seed }) => name === run.name && seed === run.seed);
+  const known = runs[place];
   if (known === undefined) {
     runs.push(run);
     return;
@@ -89,7 +104,10 @@ function addRun(runs: RunResult[], run: RunResult, folder: string): void {
   const isSame = Object.entries({ parameters, steps, testLoss, evaluatedTokens }).every(
     ([key, value]) => known[key as 'steps'] === value,
   );
-  if (isSame) return;
+  if (isSame) {
+    runs[place] = withBootstrapOf(known, run);
+    return;
+  }
   throw new UsageError(
     `${folder}: ${run.name} of seed ${run.seed} has other results than the run of that name before it; ` +
       'rename one of the two, or collect it into a file of its own',

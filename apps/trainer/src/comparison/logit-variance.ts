@@ -5,7 +5,7 @@
  * Fresh routers of @lpr/moe route random tokens of mean square 1, as they leave an RMSNorm: even in all directions, or
  * with half of their square in one direction that all share, as hidden states of a language model have.
  */
-import { gini } from '@lpr/metrics';
+import { effectiveExperts, gini } from '@lpr/metrics';
 import {
   createRouter,
   resolveLatentPrototype,
@@ -105,7 +105,7 @@ async function measure(device: Device, router: Router, hidden: number, shared: n
       return {
         variance: varianceOf(await read(scores)),
         largestWeight: mean(shares.map((row) => Math.max(...row))),
-        effective: mean(shares.map(effectiveOf)),
+        effective: mean(shares.map(effectiveExperts)),
         kept: mean(kept),
         gini: gini(await read(counts)),
       };
@@ -125,9 +125,4 @@ function mean(values: readonly number[]): number {
 function varianceOf(values: readonly number[]): number {
   const middle = mean(values);
   return mean(values.map((value) => (value - middle) ** 2));
-}
-
-/** `exp` of the entropy of shares that sum to 1. */
-function effectiveOf(shares: readonly number[]): number {
-  return Math.exp(-shares.reduce((sum, share) => sum + (share > 0 ? share * Math.log(share) : 0), 0));
 }

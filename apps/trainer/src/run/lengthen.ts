@@ -21,7 +21,8 @@ import type { Settings } from '../settings/schema.ts';
 import { heldSettings } from './finish.ts';
 
 /**
- * Gives a run more steps. A process that is killed meanwhile leaves the run as it was, or longer.
+ * Gives a run more steps. A process that is killed meanwhile leaves the run longer, or as it was, perhaps without its
+ * final evaluation, which `resume` makes again.
  *
  * @param run locked
  * @param steps of the whole run; as many as it has change nothing
@@ -37,7 +38,8 @@ export async function lengthenRun(run: RunFolder, steps: number): Promise<string
   const checkpoint = await resumableCheckpoint(run.path, ({ message }) =>
     console.error(`warning: ${message}; using the one before`),
   );
-  const until = checkpoint?.state.step ?? 0;
+  // Steps that are done again, since a checkpoint was damaged, are done as they were.
+  const until = Math.max(checkpoint?.state.step ?? 0, training.lengthened?.at(-1)?.until ?? 0);
   if (steps < training.steps) {
     throw new UsageError(
       `--steps ${steps}: ${run.path} has ${training.steps} steps already, ${until} of them done; give more, to train it longer, ` +

@@ -6,7 +6,8 @@ import { type Fault, shown } from './faults.ts';
 import { isGroup, type Partials } from './merge.ts';
 import { type Settings, settingsSchema } from './schema.ts';
 
-function hasSelectionBias({ layers }: DecoderPlan): boolean {
+/** Whether some layer's router has a selection bias that decides which experts are chosen. */
+export function hasSelectionBias({ layers }: DecoderPlan): boolean {
   return layers.some(({ feedForward }) => {
     if (feedForward.kind !== 'moe' || feedForward.topK === feedForward.experts) return false;
     return routerTraits(feedForward.router).selectionBias !== undefined;
