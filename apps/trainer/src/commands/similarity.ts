@@ -61,7 +61,7 @@ export async function similarityOf(
   }
 }
 
-/** null, and a note, where the run cannot be written to, such as while it trains: what was measured is printed still. */
+/** null, and a note, where the run cannot be written to, as while it trains: what was measured is printed still. */
 async function store(
   folder: string,
   step: number,
