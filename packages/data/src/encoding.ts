@@ -9,6 +9,9 @@ import { type ShardCacheOptions, shardEntries } from './sources/shard-cache.ts';
 import type { Shard, Source, SourceFile } from './sources/source.ts';
 import type { Tokenizer } from './tokenizers/tokenizer.ts';
 
+/** To be raised when a tokenizer comes to give other ids: what is kept of the text itself stays as it is. */
+const ENCODING_FORMAT = 1;
+
 export interface EncodeOptions {
   readonly tokenizer: Tokenizer;
   /** Says of a document, by its id, whether it is held out. */
@@ -34,6 +37,7 @@ export async function encodeSource(
   const cache = {
     cacheDirectory,
     settings: {
+      ENCODING_FORMAT,
       tokenizer: createHash('sha256').update(tokenizer.toJson()).digest('hex'),
       // Not in every `tokenizer.json`: the configuration beside it may name it.
       endOfText: tokenizer.endOfText,

@@ -220,6 +220,23 @@ describe('the ids of the library, with other models', () => {
   });
 });
 
+describe('the ids of the library, of characters that are unknown', () => {
+  const vocab = { '<unk>': 0, a: 1, t: 2, h: 3, th: 4 };
+  const models = [
+    { type: 'BPE', unk_token: '<unk>', fuse_unk: true, vocab, merges: [['t', 'h']] },
+    { type: 'BPE', unk_token: '<unk>', fuse_unk: false, vocab, merges: [['t', 'h']] },
+    { type: 'Unigram', unk_id: 0, vocab: Object.keys(vocab).map((token, id) => [token, -1 - id]) },
+  ];
+  it.each([
+    { normalizer: { type: 'Replace', pattern: { String: ' ' }, content: '▁' } },
+    { pre_tokenizer: { type: 'WhitespaceSplit' } },
+    { pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'never', split: true } },
+    { pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: false } },
+  ])('with %j', async (changes) => {
+    for (const model of models) await expectIdsOfTheLibrary(fileOf({ ...changes, model, ...added({ id: 5 }) }), 200);
+  });
+});
+
 describe('refused by name is', () => {
   const partsOfWords = split({ Regex: '\\s+' }, 'MergedWithPrevious');
   it.each([
@@ -243,9 +260,20 @@ describe('refused by name is', () => {
         ...added({ normalized: true }),
       },
     ],
+    ['padding is {"strategy":"BatchLongest"', { padding: { strategy: 'BatchLongest', direction: 'Right' } }],
+    ['pre_tokenizer.pattern is {"Regex":"(?>a+)b"}', { pre_tokenizer: split({ Regex: '(?>a+)b' }, 'Isolated') }],
+    [
+      'normalizer.pattern is {"Regex":"\\\\\\\\(?>a+)"}',
+      { normalizer: { type: 'Replace', pattern: { Regex: String.raw`\\(?>a+)` }, content: '' } },
+    ],
     ['model.dropout is 0.1', { model: { ...MODEL, dropout: 0.1 } }],
     ['model.type is "WordLevel"', { model: { type: 'WordLevel', vocab: { a: 0 }, unk_token: 'a' } }],
   ])('%s', (message, changes) => expect(() => new HuggingFaceTokenizer(fileOf(changes))).toThrow(message));
+
+  it('no pattern that only looks like one of those, nor a length to cut texts to', () => {
+    const file = { pre_tokenizer: split({ Regex: String.raw`\(?>` }, 'Isolated'), truncation: { max_length: 1 } };
+    expect(new HuggingFaceTokenizer(fileOf(file)).encode('a(>')).toHaveLength(2);
+  });
 
   it('a text with white space that is not the same everywhere, beside a token that takes it', () => {
     const tokenizer = new HuggingFaceTokenizer(fileOf(added({ lstrip: true })));

@@ -2,6 +2,8 @@
  * What `@huggingface/tokenizers` computes otherwise than the Rust library, which makes every `tokenizer.json`: such
  * parts of a file are put in terms of parts that both compute alike, or refused by name. Never are other ids given
  * without a word. test/exact-parts.test.ts holds each part to the Rust library.
+ *
+ * `truncation` and `post_processor` are passed over: texts are encoded whole, and no tokens are put around them.
  */
 
 import { excerptOf } from '../excerpt.ts';
@@ -21,6 +23,8 @@ export class InexactTokenizer extends Error {
  */
 export function exactParts(file: unknown): unknown {
   if (!isPart(file)) return file;
+  const padding = file['padding'] ?? null;
+  if (padding !== null) throw inexact('padding', padding);
   const added = partsOf(file['added_tokens'], 'added_tokens');
   for (const [place, token] of added) {
     if (token['single_word'] === true) throw inexact(`${place}.single_word`, true);
@@ -34,6 +38,11 @@ export function exactParts(file: unknown): unknown {
     normalizer: normalizerOf(file['normalizer'] ?? null, 'normalizer'),
     pre_tokenizer: preTokenizerOf(file['pre_tokenizer'] ?? null, 'pre_tokenizer', isFirstKnown) ?? wordsOfPieces(model),
   };
+}
+
+/** Whether a file cuts texts into words before its model has them. */
+export function cutsWords(file: unknown): boolean {
+  return isPart(file) && isPart(file['pre_tokenizer']);
 }
 
 /** Tokens of a file that take the white space beside them. */
@@ -90,7 +99,7 @@ function normalizerOf(part: unknown, place: string): unknown {
       // Of nothing, nothing.
       return replaced(String.raw`\A[\s\S]`, `${literal(part['prepend'], `${place}.prepend`)}$&`);
     case 'Replace':
-      if (!isPattern(part['pattern'])) throw inexact(`${place}.pattern`, part['pattern']);
+      checkPattern(part['pattern'], `${place}.pattern`);
       return { ...part, content: literal(part['content'], `${place}.content`) };
     case 'BertNormalizer':
       return sequence('normalizers', bertNormalizers(part));
@@ -191,7 +200,7 @@ function metaspace(part: Part, place: string, isFirstKnown: boolean): unknown {
 
 function splitOf(part: Part, place: string): unknown {
   const { behavior, invert, pattern } = part;
-  if (!isPattern(pattern)) throw inexact(`${place}.pattern`, pattern);
+  checkPattern(pattern, `${place}.pattern`);
   const isWhole = behavior === 'Isolated' || behavior === 'Removed';
   if (invert === true ? behavior === 'Removed' : isWhole) return part;
   const delimiter = isPart(pattern) ? pattern['String'] : undefined;
@@ -232,8 +241,11 @@ function partsOf(list: unknown, place: string): [place: string, part: Part][] {
   );
 }
 
-function isPattern(value: unknown): boolean {
-  return isPart(value) && [value['String'], value['Regex']].filter((text) => typeof text === 'string').length === 1;
+function checkPattern(value: unknown, place: string): void {
+  const { String: text, Regex: regex } = isPart(value) ? value : {};
+  if ((typeof text === 'string') === (typeof regex === 'string')) throw inexact(place, value);
+  // Groups that are never entered again, which JavaScript has none of: the implementation makes them plain ones.
+  if (typeof regex === 'string' && /(?<!\\)(?:\\\\)*\(\?>/.test(regex)) throw inexact(place, value);
 }
 
 function isPart(value: unknown): value is Part {

@@ -4,7 +4,7 @@
 
 import { Tokenizer as Implementation } from '@huggingface/tokenizers';
 import { withinTime } from '@lpr/guard';
-import { exactParts, InexactTokenizer, strippingTokens } from './exact-parts.ts';
+import { cutsWords, exactParts, InexactTokenizer, strippingTokens } from './exact-parts.ts';
 import { findEndOfText, refuseSparseIds, type Tokenizer } from './tokenizer.ts';
 
 /** Milliseconds that a call may take, and further ones for each character or id of it. */
@@ -33,6 +33,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
       this.#strips = strippingTokens(file);
       const limit = LIMIT + json.length / 1000;
       this.#implementation = withinTime(limit, 'loading', () => new Implementation(exactParts(file) as never, {}));
+      if (cutsWords(file)) callByWord(this.#implementation);
     } catch (cause) {
       throw new Error(`tokenizer.json: cannot be read (${String(cause)}).`, { cause });
     }
@@ -73,6 +74,18 @@ export class HuggingFaceTokenizer implements Tokenizer {
   toJson(): string {
     return this.#json;
   }
+}
+
+/** What of the implementation makes tokens of words. */
+interface WithModel {
+  readonly model: { _call(words: string[]): string[] } | null;
+}
+
+/** Word by word: the implementation makes one token of the unknown characters of several, the Rust library does not. */
+function callByWord({ model }: WithModel): void {
+  if (model === null) return;
+  const call = model._call.bind(model);
+  model._call = (words) => words.flatMap((word) => call([word]));
 }
 
 /** All ids of a file, as far as it has what a file should have: the implementation says what is wrong with the rest. */
