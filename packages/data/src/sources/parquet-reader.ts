@@ -28,6 +28,15 @@ interface Message {
   readonly error?: string;
 }
 
+/** A request that took longer than it may. */
+export class ParquetTimeout extends Error {
+  override readonly name = 'ParquetTimeout';
+
+  constructor(seconds: number) {
+    super(`stopped after ${seconds} seconds: the file is damaged, or this machine too busy; try again`);
+  }
+}
+
 /** One file and one column of it; requests one after the other. Close it in the end. */
 export class ParquetReader {
   readonly #file: ByteFile;
@@ -37,6 +46,7 @@ export class ParquetReader {
   #slices = 0;
   #limit = START_LIMIT;
   #timer: NodeJS.Timeout | undefined;
+  #lastLook: NodeJS.Immediate | undefined;
 
   constructor(file: ByteFile, column: string) {
     this.#file = file;
@@ -58,7 +68,7 @@ export class ParquetReader {
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#stopTimer();
     await this.#worker.terminate();
   }
 
@@ -72,16 +82,22 @@ export class ParquetReader {
 
   #tell(message: object, transfer: ArrayBuffer[] = []): void {
     this.#worker.postMessage(message, transfer);
-    clearTimeout(this.#timer);
+    this.#stopTimer();
     if (this.#slices > 0) return;
-    this.#timer = setTimeout(
-      () => this.#end(new Error(`its decoder was stopped after ${Math.round(this.#limit / 1000)} seconds`)),
-      this.#limit,
-    );
+    const seconds = Math.round(this.#limit / 1000);
+    this.#timer = setTimeout(() => {
+      // Where this thread was busy, an answer may lie there already: timers run before messages, and those before this.
+      this.#lastLook = setImmediate(() => this.#end(new ParquetTimeout(seconds)));
+    }, this.#limit);
+  }
+
+  #stopTimer(): void {
+    clearTimeout(this.#timer);
+    clearImmediate(this.#lastLook);
   }
 
   async #hear({ slice, result, error }: Message): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#stopTimer();
     if (slice === undefined) {
       if (error === undefined) this.#settle?.resolve(result);
       else this.#settle?.reject(new Error(error));
@@ -103,7 +119,7 @@ export class ParquetReader {
   }
 
   #end(error: Error): void {
-    clearTimeout(this.#timer);
+    this.#stopTimer();
     this.#settle?.reject(error);
     void this.#worker.terminate();
   }

@@ -13,8 +13,8 @@ let asked = 0;
 const file = {
   byteLength,
   slice: (start, end = byteLength) =>
-    new Promise((resolve, reject) => {
-      waiting.set(++asked, { resolve, reject });
+    new Promise((resolve) => {
+      waiting.set(++asked, resolve);
       parentPort.postMessage({ slice: { number: asked, start, end } });
     }),
 };
@@ -33,12 +33,10 @@ async function answer(request) {
   return rows.map((row) => row[column]);
 }
 
-parentPort.on('message', async ({ request, number, bytes, error }) => {
+parentPort.on('message', async ({ request, number, bytes }) => {
   if (request === undefined) {
-    const slice = waiting.get(number);
+    waiting.get(number)(bytes);
     waiting.delete(number);
-    if (error === undefined) slice.resolve(bytes);
-    else slice.reject(error);
     return;
   }
   try {

@@ -4,7 +4,7 @@
 
 import type { ByteFile } from './bytes.ts';
 import { asText } from './jsonl.ts';
-import { type ParquetContent, ParquetReader } from './parquet-reader.ts';
+import { type ParquetContent, ParquetReader, ParquetTimeout } from './parquet-reader.ts';
 import { fileDocument, SHARD_DOCUMENTS, type Shard, type SourceFile } from './source.ts';
 
 /**
@@ -87,6 +87,7 @@ async function readable<T>(file: ByteFile, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (cause) {
+    if (cause instanceof ParquetTimeout) throw new Error(`parquet: ${file.name}: ${cause.message}.`, { cause });
     const message = cause instanceof Error ? cause.message : String(cause);
     // What the file itself says of a failed read names it already.
     throw message.includes(file.name)
