@@ -27,6 +27,26 @@ export async function textOf(file: FileHandle, most: number): Promise<string> {
   return await file.readFile('utf8');
 }
 
+/**
+ * Names the file in what is wrong with it, where that does not name it: the errors of the file system do.
+ *
+ * @param path of the file, or what it is called
+ * @param work that reads it
+ * @param Problem the kind of error to throw
+ */
+export async function named<Result>(
+  path: string,
+  work: Promise<Result>,
+  Problem: new (message: string, options: ErrorOptions) => Error = Error,
+): Promise<Result> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof Error) || 'code' in error) throw error;
+    throw new Problem(`${path}: ${error.message}`, { cause: error });
+  }
+}
+
 /** The text of a file. @throws Error as `openRegular` and `textOf` do */
 export async function readText(path: string, most: number): Promise<string> {
   const file = await openRegular(path);

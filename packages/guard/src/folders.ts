@@ -24,7 +24,8 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
-async function isFolder(path: string): Promise<boolean> {
+/** Whether there is a folder, or a link to one. */
+export async function isFolder(path: string): Promise<boolean> {
   return await stat(path).then(
     (entry) => entry.isDirectory(),
     () => false,

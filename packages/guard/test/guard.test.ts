@@ -4,7 +4,7 @@ import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { makeFolder, openRegular, readText, withinTime } from '../src/index.ts';
+import { makeFolder, named, openRegular, readText, withinTime } from '../src/index.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'lpr-guard-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -48,6 +48,18 @@ describe('readText', () => {
     for (const path of [join(root, 'pipe'), join(root, 'folder'), '/dev/zero'])
       await expect(openRegular(path)).rejects.toThrow('it is no regular file');
   });
+});
+
+it('a file is named once, by whoever finds fault with it', async () => {
+  class Problem extends Error {}
+  const path = join(root, 'named');
+  await writeFile(path, 'long');
+  expect(await named(path, readText(path, 4), Problem)).toBe('long');
+  const tooLong = await named(path, readText(path, 3), Problem).catch((error: unknown) => error);
+  expect(tooLong).toBeInstanceOf(Problem);
+  expect(String(tooLong)).toContain(`${path}: it has 4 bytes`);
+  const missing = await named('none', readText(join(root, 'none'), 1), Problem).catch((error: unknown) => error);
+  expect(missing).not.toBeInstanceOf(Problem);
 });
 
 describe('withinTime', () => {

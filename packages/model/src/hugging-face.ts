@@ -5,7 +5,7 @@
  */
 import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeFolder, readText } from '@lpr/guard';
+import { makeFolder, named, readText } from '@lpr/guard';
 import { assign, type Device, sizeOf } from '@lpr/tensor';
 import { ConfigError, parseDecoderConfig } from './config.ts';
 import { createDecoder, type Decoder } from './decoder.ts';
@@ -302,9 +302,7 @@ async function readJson(
   path: string,
   Problem: new (message: string, options: ErrorOptions) => Error,
 ): Promise<unknown> {
-  const text = await readText(path, MOST_JSON_BYTES).catch((error: Error) => {
-    throw 'code' in error ? error : new Problem(`${path}: ${error.message}`, { cause: error });
-  });
+  const text = await named(path, readText(path, MOST_JSON_BYTES), Problem);
   try {
     // Some editors put a byte order mark in front.
     return JSON.parse(text.replace(/^\uFEFF/, ''));

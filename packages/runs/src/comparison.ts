@@ -6,7 +6,7 @@
  * seed 2 is called as the setting with "-2" behind.
  */
 import { join } from 'node:path';
-import { readText } from '@lpr/guard';
+import { named, readText } from '@lpr/guard';
 import type { BalanceRanges } from '@lpr/metrics';
 import { stringify } from 'yaml';
 import { z } from 'zod';
@@ -211,7 +211,15 @@ export async function writeSummary(folder: string, summary: Summary): Promise<vo
 /** The summary of a comparison that is finished. @throws Error when there is none, or it is damaged */
 export async function readSummary(folder: string): Promise<Summary> {
   const path = join(folder, COMPARISON_FILES.summary);
-  const parsed = summarySchema.safeParse(JSON.parse(await readText(path, MAX_SMALL_FILE_BYTES)));
-  if (!parsed.success) throw new Error(`${path} is damaged: ${issueText(parsed.error)}`);
+  const fail = (what: string): Error => new Error(`${path} is damaged: ${what}`);
+  const text = await named(path, readText(path, MAX_SMALL_FILE_BYTES));
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw fail(String(error));
+  }
+  const parsed = summarySchema.safeParse(json);
+  if (!parsed.success) throw fail(issueText(parsed.error));
   return parsed.data;
 }

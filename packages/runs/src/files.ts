@@ -2,7 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { openRegular } from '@lpr/guard';
+import { named, openRegular } from '@lpr/guard';
 
 export function sha256(content: Uint8Array | string): string {
   return createHash('sha256').update(content).digest('hex');
@@ -42,7 +42,7 @@ export async function writeSynced(path: string, content: FileContent): Promise<s
 export async function sha256OfFile(path: string): Promise<{ readonly sum: string; readonly bytes: number }> {
   const hash = createHash('sha256');
   let bytes = 0;
-  const file = await openRegular(path);
+  const file = await named(path, openRegular(path));
   // The stream closes the file.
   for await (const piece of file.createReadStream({ highWaterMark: PIECE_BYTES }) as AsyncIterable<Buffer>) {
     hash.update(piece);

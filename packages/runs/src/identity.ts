@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { readText } from '@lpr/guard';
+import { named, readText } from '@lpr/guard';
 import { z } from 'zod';
 import { listCheckpoints } from './checkpoint.ts';
 import { encodeConfig } from './config.ts';
@@ -146,7 +146,7 @@ async function readIdentity(run: string): Promise<Identity | null> {
   const path = join(run, RUN_FILES.identity);
   let text: string;
   try {
-    text = await readText(path, MAX_SMALL_FILE_BYTES);
+    text = await named(path, readText(path, MAX_SMALL_FILE_BYTES));
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return null;
     throw error;

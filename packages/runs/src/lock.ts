@@ -3,10 +3,11 @@ import { open, readFile, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { readText } from '@lpr/guard';
 import { z } from 'zod';
 import { hasCode } from './files.ts';
 import { RUN_FILES } from './names.ts';
-import { type RunFiles, withFile } from './run-files.ts';
+import { MAX_SMALL_FILE_BYTES, messageOf, readSmall, type RunFiles, withFile } from './run-files.ts';
 
 const holderSchema = z.strictObject({
   /** Of a process: 0 and negative numbers mean groups of them. */
@@ -23,7 +24,7 @@ type Holder = Readonly<z.infer<typeof holderSchema>>;
  * that was never written whole, once it is clear that nobody is about to.
  *
  * @returns gives the lock back
- * @throws Error that names the process that holds it
+ * @throws Error that names the process that holds it, or says that what lies in its place is no lock
  */
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   const path = join(folder, RUN_FILES.lock);
@@ -88,7 +89,7 @@ async function ageOf(path: string): Promise<number> {
 
 /** Whether a process works on a run: its folder has a lock whose process runs. */
 export async function isLocked(files: RunFiles): Promise<boolean> {
-  const text = await withFile(files, RUN_FILES.lock, (file) => file.readFile('utf8')).catch(() => '');
+  const text = await withFile(files, RUN_FILES.lock, readSmall).catch(() => '');
   const holder = decodeHolder(text);
   return holder !== null && (await isHeldBy(holder));
 }
@@ -115,13 +116,15 @@ async function startOf(pid: number): Promise<string | null> {
   }
 }
 
-/** null when the lock is gone or was never written whole. */
+/** null when the lock is gone or was never written whole. @throws Error when what is there is no lock */
 async function readHolder(path: string): Promise<Holder | null> {
   try {
-    return decodeHolder(await readFile(path, 'utf8'));
+    return decodeHolder(await readText(path, MAX_SMALL_FILE_BYTES));
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return null;
-    throw error;
+    throw new Error(`${path} is no lock that can be read (${messageOf(error)}); delete it if no trainer works there`, {
+      cause: error,
+    });
   }
 }
 

@@ -1,7 +1,7 @@
 /** The append-only files of a run, and how each is cut back to a step when the run goes on from a checkpoint. */
 import { type FileHandle, open, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openRegular } from '@lpr/guard';
+import { named, openRegular } from '@lpr/guard';
 import { encodeLoadHeader, encodeLoadWindow, type LoadShape, type LoadWindow, loadsUntilStep } from '@lpr/metrics';
 import { z } from 'zod';
 import type { EvaluationLine } from './evaluation-line.ts';
@@ -225,7 +225,7 @@ async function openCutBack(
 
 async function openIfThere(path: string): Promise<FileHandle | null> {
   try {
-    return await openRegular(path);
+    return await named(path, openRegular(path));
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return null;
     throw error;

@@ -3,7 +3,7 @@
  * whole. Node only.
  */
 import { type FileHandle, open } from 'node:fs/promises';
-import { openRegular } from '@lpr/guard';
+import { named, openRegular } from '@lpr/guard';
 import { type Shape, sizeOf } from '@lpr/tensor';
 import { readData, type SafetensorsData } from './data.ts';
 import {
@@ -33,9 +33,7 @@ export class SafetensorsFile {
    * @throws SafetensorsError that names the file when it is malformed.
    */
   static async open(path: string): Promise<SafetensorsFile> {
-    const file = await openRegular(path).catch((error: Error) => {
-      throw 'code' in error ? error : new SafetensorsError(`${path}: ${error.message}`, { cause: error });
-    });
+    const file = await named(path, openRegular(path), SafetensorsError);
     try {
       const { size } = await file.stat();
       const length = headerLength(await readBytes(file, 0, Math.min(LENGTH_BYTES, size)), size);
