@@ -1,7 +1,8 @@
 /** Making folders so that a process killed at any moment leaves what was there before or all of what is new. */
-import { open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { makeFolder } from '@lpr/guard';
+import { isFolder, makeFolder } from '@lpr/guard';
 import { syncFolder } from './files.ts';
 import { lockFolder } from './lock.ts';
 import { RUN_FILES } from './names.ts';
@@ -25,7 +26,7 @@ export async function makeEmptyFolder(path: string): Promise<void> {
 
 /**
  * Makes a folder with what `write` puts into it, or none: all is written into a temporary folder beside it, synced, and
- * renamed. An empty folder that is there (a mounted one cannot be replaced) gets the files one by one, each whole.
+ * renamed, over an empty folder too. One that cannot be replaced gets the files one by one, each whole.
  *
  * @param write is given the temporary folder
  * @throws Error that says what is in the way, or that another process writes the same folder; what `write` throws
@@ -35,32 +36,76 @@ export async function writeFolder<Result>(path: string, write: (folder: string) 
   const isThere = await isFolder(target);
   if (isThere) refuseContent(path, await readdir(target));
   else if (await exists(target)) throw new Error(`${path} is there and is no folder; choose another name`);
-  const temporary = isThere ? join(target, '.new.tmp') : join(dirname(target), `.${basename(target)}.tmp`);
+  const isInside = isThere && !(await canReplace(target));
+  const temporary = isInside ? join(target, '.new.tmp') : join(dirname(target), `.${basename(target)}.tmp`);
   await makeFolder(temporary).catch((error: unknown) => {
     throw new Error(`cannot make the folder ${path} (${String(error)}); choose another`, { cause: error });
   });
   const unlock = await lockFolder(temporary);
+  let result: Result;
   try {
     // What a process that was killed has left.
     for (const name of await contentOf(temporary)) await rm(join(temporary, name), { recursive: true });
-    const result = await write(temporary);
+    result = await write(temporary);
     await syncFiles(temporary);
-    if (isThere) {
-      for (const name of await contentOf(temporary)) await rename(join(temporary, name), join(target, name));
-      await rm(temporary, { recursive: true });
-      await syncFolder(target);
-    } else {
-      await rename(temporary, target);
-      // Only now, so that no other process takes the folder for left by a killed one.
-      await rm(join(target, RUN_FILES.lock), { force: true });
-    }
-    await syncFolder(dirname(target));
-    return result;
+    await (isInside ? moveInto(target, temporary) : putInPlace(target, temporary));
   } catch (error) {
     await unlock();
     await rm(temporary, { recursive: true, force: true });
     throw error;
   }
+  // The lock came along; it goes only now, so that no other process takes the folder for left by a killed one.
+  if (!isInside) await rm(join(target, RUN_FILES.lock), { force: true });
+  await syncFolder(target);
+  await syncFolder(dirname(target));
+  return result;
+}
+
+/**
+ * Whether a folder can take the place of an empty one: not where that is mounted, holds what a killed process has left,
+ * or lies in a folder that may not be written to. The one that this process works in would be lost to its shell.
+ */
+async function canReplace(target: string): Promise<boolean> {
+  if (target === process.cwd()) return false;
+  const probe = join(dirname(target), `.${randomUUID()}.tmp`);
+  try {
+    await mkdir(probe);
+  } catch {
+    return false;
+  }
+  try {
+    await rename(probe, target);
+    return true;
+  } catch {
+    await rmdir(probe);
+    return false;
+  }
+}
+
+async function putInPlace(target: string, temporary: string): Promise<void> {
+  try {
+    await rename(temporary, target);
+  } catch (error) {
+    if (await exists(target)) throw takenMeanwhile(target, error);
+    throw error;
+  }
+}
+
+/** Moves what is in a temporary folder into the one around it. */
+async function moveInto(target: string, temporary: string): Promise<void> {
+  try {
+    refuseContent(target, await readdir(target));
+  } catch (error) {
+    throw takenMeanwhile(target, error);
+  }
+  for (const name of await contentOf(temporary)) await rename(join(temporary, name), join(target, name));
+  await rm(temporary, { recursive: true });
+}
+
+function takenMeanwhile(path: string, cause: unknown): Error {
+  return new Error(`another process has written ${path} meanwhile, which was left as it is; choose another name`, {
+    cause,
+  });
 }
 
 /** Names in a folder but for its lock. */
@@ -70,8 +115,10 @@ async function contentOf(folder: string): Promise<string[]> {
 
 async function syncFiles(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    if (entry.isDirectory()) await syncFolder(path);
     if (!entry.isFile()) continue;
-    const file = await open(join(entry.parentPath, entry.name), 'r+');
+    const file = await open(path, 'r+');
     try {
       await file.sync();
     } finally {
@@ -91,13 +138,6 @@ function refuseContent(path: string, content: readonly string[]): void {
 async function exists(path: string): Promise<boolean> {
   return await stat(path).then(
     () => true,
-    () => false,
-  );
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  return await stat(path).then(
-    (entry) => entry.isDirectory(),
     () => false,
   );
 }

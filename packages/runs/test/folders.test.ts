@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { makeEmptyFolder, writeFolder } from '../src/folders.ts';
 import { useFolder } from './lines.ts';
 
@@ -25,7 +25,8 @@ describe('writeFolder', () => {
       const path = join(folder(), name);
       await writeFolder(path, async (temporary) => {
         await write(temporary);
-        expect(existsSync(join(path, 'config.json'))).toBe(false);
+        // Beside it, so that one rename gives all at once.
+        expect(existsSync(path) ? await readdir(path) : []).toEqual([]);
       });
       expect((await readdir(path)).toSorted()).toEqual(['config.json', 'deep']);
       expect(await readFile(join(path, 'deep', 'weights'), 'utf8')).toBe('w');
@@ -51,6 +52,38 @@ describe('writeFolder', () => {
     await writeFolder(path, write);
     expect((await readdir(path)).toSorted()).toEqual(['config.json', 'deep']);
     expect(await readFile(join(path, 'config.json'), 'utf8')).toBe('{}');
+  });
+
+  it('leaves a folder that cannot be replaced where it is', async () => {
+    const path = join(folder(), 'here');
+    await mkdir(path);
+    const { ino } = await stat(path);
+    const cwd = vi.spyOn(process, 'cwd').mockReturnValue(path);
+    try {
+      await writeFolder('.', write);
+    } finally {
+      cwd.mockRestore();
+    }
+    expect((await stat(path)).ino).toBe(ino);
+    expect((await readdir(path)).toSorted()).toEqual(['config.json', 'deep']);
+    expect(await readdir(folder())).toEqual(['here']);
+  });
+
+  it('says that another process has written the folder meanwhile, and leaves what that wrote', async () => {
+    for (const before of [[], ['config.json.tmp'], null]) {
+      const path = join(folder(), 'out');
+      if (before !== null) await mkdir(path);
+      for (const name of before ?? []) await writeFile(join(path, name), '');
+      const late = writeFolder(path, async (temporary) => {
+        await write(temporary);
+        await mkdir(path, { recursive: true });
+        await writeFile(join(path, 'config.json'), 'theirs');
+      });
+      await expect(late).rejects.toThrow(/another process has written .*out meanwhile/);
+      expect(await readFile(join(path, 'config.json'), 'utf8')).toBe('theirs');
+      expect(await readdir(folder())).toEqual(['out']);
+      await rm(path, { recursive: true });
+    }
   });
 
   it('changes nothing that is there, and is left alone by another that writes the same', async () => {
