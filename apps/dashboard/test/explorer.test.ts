@@ -85,6 +85,21 @@ describe('the router explorer', () => {
     expect((await explorer.route('run', 'a')).tokens).toHaveLength(1);
   });
 
+  it('is stopped by no pattern that takes its time for each token', async () => {
+    await writeModel(join(path, 'run'), { step: 20, seed: 1 });
+    const file = join(path, 'run', 'tokenizer.json');
+    const tokenizer = JSON.parse(await readFile(file, 'utf8')) as { added_tokens: object[] };
+    const content = `${'a'.repeat(23)}!`;
+    const token = { id: 300, content, single_word: false, lstrip: false, rstrip: false, normalized: false };
+    const added_tokens = [...tokenizer.added_tokens, { ...token, special: false }];
+    const decoder = { type: 'Replace', pattern: { Regex: '(a+)+$' }, content: '' };
+    await writeFile(file, JSON.stringify({ ...tokenizer, added_tokens, decoder }));
+    await expect(explorer.route('run', content.repeat(60))).rejects.toThrow(
+      /^The text cannot be turned into tokens: .*decoding by its patterns was stopped after 2\.0 seconds/,
+    );
+    expect((await explorer.route('run', 'a')).tokens).toHaveLength(1);
+  });
+
   it('takes one text at a time and few that wait', async () => {
     await writeModel(join(path, 'run'), { step: 20, seed: 1 });
     const asked = await Promise.allSettled(Array.from({ length: 6 }, () => explorer.route('run', 'the union')));

@@ -20,6 +20,6 @@ export * from './tokenizers/bpe.ts';
 export * from './tokenizers/bpe-trainer.ts';
 export { ByteTokenizer } from './tokenizers/bytes.ts';
 export { HuggingFaceTokenizer } from './tokenizers/hugging-face.ts';
-export { loadQwenTokenizer, loadTokenizer, parseTokenizer } from './tokenizers/load.ts';
+export { loadQwenTokenizer, loadTokenizer, MAX_TOKENIZER_BYTES, parseTokenizer } from './tokenizers/load.ts';
 export { type CountOptions, countSourceWords, type TokenizerProgress } from './tokenizers/trained.ts';
 export { END_OF_TEXT, type Tokenizer } from './tokenizers/tokenizer.ts';

@@ -1,7 +1,8 @@
 /** Routes a text through a run's newest checkpoint: one text at a time, with the last model kept in memory. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path/posix';
-import { parseTokenizer, type Tokenizer } from '@lpr/data';
+import { MAX_TOKENIZER_BYTES, parseTokenizer, type Tokenizer } from '@lpr/data';
+import { named, textOf, withinTime } from '@lpr/guard';
 import type { Decoder } from '@lpr/model';
 import { loadHuggingFace } from '@lpr/model/node';
 import { messageOf } from '@lpr/runs';
@@ -12,7 +13,8 @@ import type { ServedFolder } from './paths.ts';
 
 /** More waiting texts than this are refused: each takes a forward pass. */
 const MAX_WAITING = 4;
-const MAX_TOKENIZER_BYTES = 2 ** 26;
+/** Milliseconds that it may take to write the tokens of a text out. */
+const DECODING_LIMIT = 2000;
 
 /** Too many texts at once. */
 export class BusyError extends Error {
@@ -74,15 +76,14 @@ export class RouterExplorer {
       throw new ExploreError(messageOf(error));
     });
     const { decoder, tokenizer } = await this.#load(checkpoint);
-    const all = encoded(tokenizer, text);
-    const ids = all.subarray(0, decoder.plan.positions);
+    const { all, tokens } = tokensOf(tokenizer, text, decoder.plan.positions);
+    const ids = all.subarray(0, tokens.length);
     const device = decoder.device;
     return await scope(
       device,
       async () => {
         const inputIds = tensor(device, ids, [1, ids.length], 'i32');
-        const { routings } = decoder.forward({ inputIds, labels: inputIds }, { training: false });
-        const read = routings.map(async ({ experts, weights }) => ({
+        const read = decoder.routings(inputIds).map(async ({ experts, weights }) => ({
           chosen: Array.from(await experts.data()),
           weights: Array.from(await weights.data()),
         }));
@@ -92,7 +93,7 @@ export class RouterExplorer {
           layers: decoder.moeLayers,
           experts: decoder.routers[0]?.experts ?? 0,
           slots: (layers[0]?.chosen.length ?? 0) / ids.length,
-          tokens: Array.from(ids, (id) => ({ id, text: tokenizer.decode([id]) })),
+          tokens,
           chosen: layers.map(({ chosen }) => chosen),
           weights: layers.map(({ weights }) => weights),
           cutTokens: all.length - ids.length,
@@ -124,9 +125,7 @@ export class RouterExplorer {
   async #readTokenizer(path: string): Promise<Tokenizer> {
     const file = await this.#served.open(this.#below(path));
     try {
-      const { size } = await file.stat();
-      if (size > MAX_TOKENIZER_BYTES) throw new Error(`tokenizer.json has ${size} bytes, more than any model's`);
-      return parseTokenizer(await file.readFile('utf8'));
+      return parseTokenizer(await named('tokenizer.json', textOf(file, MAX_TOKENIZER_BYTES)));
     } finally {
       await file.close();
     }
@@ -138,9 +137,18 @@ export class RouterExplorer {
   }
 }
 
-function encoded(tokenizer: Tokenizer, text: string): Int32Array {
+/** The ids of a text, and the first of them written out: all at once, since a pattern may take its time for each. */
+function tokensOf(
+  tokenizer: Tokenizer,
+  text: string,
+  most: number,
+): { readonly all: Int32Array; readonly tokens: RoutedText['tokens'] } {
   try {
-    return tokenizer.encode(text);
+    const all = tokenizer.encode(text);
+    const tokens = withinTime(DECODING_LIMIT, 'tokenizer.json: decoding by its patterns', () =>
+      Array.from(all.subarray(0, most), (id) => ({ id, text: tokenizer.decode([id]) })),
+    );
+    return { all, tokens };
   } catch (error) {
     throw new ExploreError(`The text cannot be turned into tokens: ${messageOf(error)}`);
   }

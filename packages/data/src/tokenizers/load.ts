@@ -11,8 +11,8 @@ import { HuggingFaceTokenizer } from './hugging-face.ts';
 import { findEndOfText, type Tokenizer } from './tokenizer.ts';
 import { parseTokenizerJson, UnsupportedTokenizer } from './tokenizer-json.ts';
 
-/** The largest files of public models have a fifth of it. */
-const MOST_BYTES = 2 ** 27;
+/** Bytes of a `tokenizer.json` at most; the largest of public models have a fifth of it. */
+export const MAX_TOKENIZER_BYTES: number = 2 ** 27;
 
 /**
  * Reads a Hugging Face `tokenizer.json`: byte-level BPE as GPT-2 and Qwen have it by our own code, every other kind by
@@ -23,13 +23,13 @@ const MOST_BYTES = 2 ** 27;
  */
 export async function loadTokenizer(path: string): Promise<Tokenizer> {
   const file = path.endsWith('.json') ? path : join(path, 'tokenizer.json');
-  const json = await readText(file, MOST_BYTES).catch((cause: unknown) => {
+  const json = await readText(file, MAX_TOKENIZER_BYTES).catch((cause: unknown) => {
     throw new Error(
       `loadTokenizer: cannot read ${file} (${String(cause)}). Give the path of a tokenizer.json or of a folder that has one.`,
       { cause },
     );
   });
-  const config = await readText(join(dirname(file), 'tokenizer_config.json'), MOST_BYTES).catch(() => null);
+  const config = await readText(join(dirname(file), 'tokenizer_config.json'), MAX_TOKENIZER_BYTES).catch(() => null);
   try {
     return parseTokenizer(json, config === null ? {} : parseConfig(config));
   } catch (cause) {
