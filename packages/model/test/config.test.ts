@@ -75,6 +75,12 @@ describe('parseDecoderConfig', () => {
     ['deepseek_v3', { n_group: 4 }, 'config: n_group: got 4, expected a divisor of n_routed_experts, 6'],
     ['deepseek_v3', { topk_group: 4 }, 'config: topk_group: got 4, expected at most n_group, 3, and so many that'],
     ['deepseek_v3', { num_experts_per_tok: 5 }, 'config: topk_group: got 2, expected at most n_group, 3, and so many'],
+    ['deepseek_v3', { n_shared_experts: 2 ** 31 }, 'got 2147483648, expected a whole number of at most 2147483647'],
+    [
+      'deepseek_v3',
+      { n_shared_experts: 2 ** 30, moe_intermediate_size: 4 },
+      'n_shared_experts: got 1073741824, expected so many that with moe_intermediate_size, 4, they are at most 2147483647',
+    ],
     ['deepseek_v3', { scoring_func: 'softmax' }, 'scoring_func: got "softmax", expected "sigmoid", the only value'],
     [
       'deepseek_v3',

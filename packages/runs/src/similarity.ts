@@ -5,7 +5,7 @@
  */
 import type { ExpertSimilarity } from '@lpr/metrics';
 import { RUN_FOLDERS, similarityFile, stepsOf } from './names.ts';
-import { namesIn, type Part, readPart, type RunFiles } from './run-files.ts';
+import { namesIn, type Part, readPart, type RunFiles, readWhole } from './run-files.ts';
 import type { DecodeTensors } from './traces.ts';
 
 /** Of one layer. */
@@ -45,7 +45,7 @@ export async function readSimilarity(files: RunFiles, decode: DecodeTensors): Pr
     };
   }
   return await readPart(files, similarityFile(newest), async (file) => {
-    const tensors = decode(await file.readFile());
+    const tensors = decode(await readWhole(file));
     const numbers = Array.from(tensors.keys())
       .flatMap((name) => /^layers\.(\d+)\.similarity$/.exec(name)?.[1] ?? [])
       .map(Number)

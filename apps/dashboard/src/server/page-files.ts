@@ -26,7 +26,12 @@ let files: Promise<ReadonlyMap<string, PageFile>> | undefined;
 
 /** All files by their name in the address, `index.html` among them; read or bundled once a process. */
 export function pageFiles(): Promise<ReadonlyMap<string, PageFile>> {
-  return (files ??= makePageFiles());
+  files ??= makePageFiles().catch((error: unknown) => {
+    // What failed once, for want of memory or a file, may succeed when asked again.
+    files = undefined;
+    throw error;
+  });
+  return files;
 }
 
 async function makePageFiles(): Promise<ReadonlyMap<string, PageFile>> {

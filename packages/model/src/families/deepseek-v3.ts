@@ -7,7 +7,7 @@ import type { RouterOptions } from '@lpr/moe';
 import { z } from 'zod';
 import type { DecoderPlan, LayerPlan } from '../plan.ts';
 import { commonFields, type CommonKeys, commonPlan, expertsChecks, mixture, rotaryTheta } from './common.ts';
-import { count, countOrZero, crossCheck, fixed, flag, notNegative, positive, remark } from './fields.ts';
+import { count, countOrZero, crossCheck, fixed, flag, MOST, notNegative, positive, remark } from './fields.ts';
 import { routerChecks, routerOf, type SwitchKeys } from './routing.ts';
 
 export interface DeepseekV3Config extends CommonKeys {
@@ -92,6 +92,12 @@ export const deepseekV3Schema: z.ZodObject = fields.superRefine(
       field: 'n_group',
       expected: ({ n_routed_experts: experts }) => `a divisor of n_routed_experts, ${experts}`,
       holds: (config) => config.n_routed_experts % config.n_group === 0,
+    },
+    {
+      field: 'n_shared_experts',
+      expected: ({ moe_intermediate_size: width }) =>
+        `so many that with moe_intermediate_size, ${width}, they are at most ${MOST} wide`,
+      holds: ({ n_shared_experts: experts, moe_intermediate_size: width }) => experts * width <= MOST,
     },
     {
       field: 'topk_group',

@@ -4,15 +4,17 @@
  */
 import { z } from 'zod';
 
-/** @param most beyond it is damage, or meant to exhaust whoever reads it: extents are 32-bit integers */
-export const count = (most: number = 2 ** 31 - 1): z.ZodInt => {
+/** Beyond it is damage, or meant to exhaust whoever reads it: extents are 32-bit integers. */
+export const MOST: number = 2 ** 31 - 1;
+
+export const count = (most: number = MOST): z.ZodInt => {
   const expected = 'a whole number of at least 1';
   return z.int(expected).min(1, expected).max(most, `a whole number of at most ${most}`);
 };
 
 export const countOrZero = (): z.ZodInt => {
   const expected = 'a whole number of at least 0';
-  return z.int(expected).min(0, expected);
+  return z.int(expected).min(0, expected).max(MOST, `a whole number of at most ${MOST}`);
 };
 
 export const positive = (): z.ZodNumber => z.number('a number above 0').gt(0, 'a number above 0');

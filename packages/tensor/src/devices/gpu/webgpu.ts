@@ -68,7 +68,9 @@ async function probeFindsAdapter(): Promise<boolean> {
   const { pathToFileURL } = process.getBuiltinModule('node:url');
   const address = pathToFileURL(createRequire(import.meta.url).resolve(NODE_PACKAGE)).href;
   return await new Promise((resolve) => {
-    execFile(process.execPath, ['--input-type=module', '--eval', PROBE, address], (error) => {
+    const command = ['--input-type=module', '--eval', PROBE, address];
+    // A driver that hangs counts as none.
+    execFile(process.execPath, command, { timeout: 30_000, killSignal: 'SIGKILL' }, (error) => {
       // A string: it was never started.
       resolve(error === null || typeof error.code === 'string');
     });
