@@ -86,7 +86,7 @@ function cellText(column: Column, row: Row): string {
   if (typeof value === 'object' && 'low' in value) return rangeText(value, (number) => numberText(column, number));
   const text = typeof value === 'number' ? numberText(column, value) : measuredText(column, value);
   const other = beside === undefined ? undefined : row[beside.key];
-  if (typeof other !== 'number') return text;
+  if (typeof other !== 'number' || Number.isNaN(other)) return text;
   const inBrackets = beside?.decimals === undefined ? numberText(column, other) : formatNumber(other, beside.decimals);
   return `${text} (${inBrackets})`;
 }
