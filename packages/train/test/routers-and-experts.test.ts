@@ -3,7 +3,7 @@ import { type Batch, evaluationBatches } from '@lpr/data';
 import { linearCka, normalMargin, selectionMargin } from '@lpr/metrics';
 import { createDecoder, type Decoder, parseDecoderConfig } from '@lpr/model';
 import { assign, createWasmDevice, embedding, scope, type Tensor, tensor, type WasmDevice } from '@lpr/tensor';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { decisionsOf } from '../src/decisions.ts';
 import { evaluate, type RoutedBatch } from '../src/evaluate.ts';
 import { measureSimilarity } from '../src/expert-outputs.ts';
@@ -190,7 +190,10 @@ describe('similarity of experts', () => {
     expect(layers[1]!.similarity[0]![4]).toBeCloseTo(linearCka(outputs[0]!, outputs[1]!), 4);
     expect(layers[1]!.similarity).toHaveLength(loads.experts);
     const { liveBuffers } = device.memory;
-    await measureSimilarity(decoder, all, 24);
+    const forward = vi.spyOn(decoder, 'forward');
+    expect(await measureSimilarity(decoder, all, 24)).toEqual(layers);
+    // Once for all layers.
+    expect(forward).toHaveBeenCalledTimes(all.length);
     expect(device.memory.liveBuffers).toBe(liveBuffers);
     decoder.dispose();
   });
