@@ -1,6 +1,6 @@
 /** What is measured of routers and experts on held-out text: how decided they are, how alike. */
 import { type Batch, evaluationBatches } from '@lpr/data';
-import { linearCka, normalMargin, selectionMargin } from '@lpr/metrics';
+import { expertSimilarity, normalMargin, selectionMargin } from '@lpr/metrics';
 import { createDecoder, type Decoder, parseDecoderConfig } from '@lpr/model';
 import { assign, createWasmDevice, embedding, scope, type Tensor, tensor, type WasmDevice } from '@lpr/tensor';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -187,7 +187,7 @@ describe('similarity of experts', () => {
     const outputs = await Promise.all(
       [0, 4].map(async (expert) => ({ rows: 24, columns: 16, values: await outputOf(decoder, 1, expert, input) })),
     );
-    expect(layers[1]!.similarity[0]![4]).toBeCloseTo(linearCka(outputs[0]!, outputs[1]!), 4);
+    expect(layers[1]!.similarity[0]![4]).toBeCloseTo(expertSimilarity(outputs).similarity[0]![1]!, 4);
     expect(layers[1]!.similarity).toHaveLength(loads.experts);
     const { liveBuffers } = device.memory;
     const forward = vi.spyOn(decoder, 'forward');
