@@ -1,8 +1,9 @@
 /** Measures of a router's health, and of what experts specialise in. */
 import {
   coActivation,
+  domainGroups,
   domainSpecialisation,
-  expertDomainCounts,
+  expertGroupCounts,
   expertTokenCounts,
   keyReport,
   latentReport,
@@ -83,7 +84,11 @@ it.for(casesOf('specialisation'))('%s', ([, fixture]) => {
   comparison.measures('domains', flat(domainSpecialisation(final, 0)), flat(expected.domains));
   const vocabulary = vocabularySpecialisation(final, 0, { minimumOccurrences });
   comparison.measures('vocabulary', flat([vocabulary]), flat([expected.vocabulary]));
-  comparison.measures('experts and domains', flat(expertDomainCounts(final, 0)), flat(expected.expert_domain));
+  comparison.measures(
+    'experts and domains',
+    flat(expertGroupCounts(final, 0, domainGroups(final))),
+    flat(expected.expert_domain),
+  );
   comparison.measures('experts and tokens', flat(expertTokenCounts(final, 0).joint), flat(expected.expert_token));
   comparison.measures('early', { saturation: saturation(early, final)[0]! }, { saturation: expected.saturation });
   expect(comparison.problems).toEqual([]);

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { layersReport } from '@lpr/metrics';
+import { predictFlops } from '@lpr/model';
 import { balanceOf, type EvaluationLine, RunFolder } from '@lpr/runs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { collectResults } from '../src/comparison/collect.ts';
@@ -11,6 +12,7 @@ import { drawComparison } from '../src/comparison/pictures.ts';
 import { PAPER_TABLES } from '../src/comparison/paper.ts';
 import { comparisonReport } from '../src/comparison/results.ts';
 import { readFinished, summaryOf } from '../src/comparison/summary.ts';
+import { decoderConfig } from '../src/settings/decoder-config.ts';
 import { resolveSettings } from '../src/settings/resolve.ts';
 import type { Settings } from '../src/settings/schema.ts';
 
@@ -224,6 +226,30 @@ describe('collected results', () => {
     expect(runs[0]!.trainingFlops).toBeCloseTo(3 * 4000 * (1e6 - less), 0);
     expect(runs[1]!.usage).toBeUndefined();
     expect(runs[1]!.trainingFlops).toBeNull();
+  });
+
+  it('count the calibration of runs that came to the end of their steps, and to ends before', async () => {
+    const usage = { activeParameters: 1000, flopsPerToken: 1e6, emptySlots: { dropped: 0, null: 0, inactive: 0 } };
+    const plain = settings('lpr');
+    const calibration = { tokens: 1000, rounds: 3 };
+    const flopsOf = async (name: string, training: Partial<Settings['training']>): Promise<number> => {
+      const config = { ...plain, training: { ...plain.training, steps: 40, ...training } };
+      await makeRun(join(root, name), config, { loss: 5, final: true, usage });
+      return (await collectResults([join(root, name)])).runs[0]!.trainingFlops!;
+    };
+    const steps = await flopsOf('not calibrated', { calibration: null });
+    const { withoutHead } = predictFlops(decoderConfig(plain, plain.size.vocabulary), {
+      sequence: plain.data.sequenceLength,
+    });
+    expect(await flopsOf('calibrated', { calibration })).toBeCloseTo(steps + 3000 * withoutHead, 0);
+    // It stopped before its last step.
+    expect(await flopsOf('stopped', { calibration, steps: 60 })).toBe(steps);
+    // Once where it was to end, once where it ended; where it was stopped before, not.
+    const lengthened = [
+      { steps: 20, until: 20 },
+      { steps: 30, until: 25 },
+    ];
+    expect(await flopsOf('lengthened', { calibration, lengthened })).toBeCloseTo(steps + 6000 * withoutHead, 0);
   });
 
   it('of a reproduction name the settings of each row in each formulation', async () => {

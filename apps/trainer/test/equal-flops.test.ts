@@ -52,6 +52,29 @@ describe('runs of equal cost', () => {
     expect(adamoe.training.steps).toBe(Math.round((5000 * a.training) / b.training));
   });
 
+  it('pay for their calibration in steps', () => {
+    const calibration = 'training.calibration={tokens: 65536, rounds: 2}';
+    const [plain, calibrated] = [
+      runsOf(['top-k', 'lpr'], ['training.calibration=null']),
+      runsOf(['top-k', 'lpr'], [calibration]),
+    ];
+    const budget = predictRun(plain.get('top-k')!).flops;
+    // The text of a round is read forwards alone and without the head.
+    const { data, size } = plain.get('lpr')!;
+    const { forward, head, training } = predictFlops(decoderConfig(plain.get('lpr')!, size.vocabulary), {
+      sequence: data.sequenceLength,
+    });
+    const cost = 2 * 65536 * (forward - head);
+    const perStep = training * data.batchSize * data.sequenceLength;
+    const lpr = withEqualFlops(calibrated).get('lpr')!;
+    expect(lpr.training.steps).toBe(Math.round((budget - cost) / perStep));
+    expect(lpr.training.steps).toBeLessThan(withEqualFlops(plain).get('lpr')!.training.steps);
+    expect(Math.abs(predictRun(lpr).flops / budget - 1)).toBeLessThan(2e-4);
+    // Where it is the first that is calibrated, the others get as much more.
+    const reversed = runsOf(['lpr', 'top-k'], [calibration]);
+    expect(withEqualFlops(reversed).get('lpr')).toEqual(reversed.get('lpr'));
+  });
+
   it('stretch the schedule over their steps', () => {
     const { training } = withEqualFlops(runsOf(['top-k', 'denseMixture'])).get('denseMixture')!;
     const { warmupSteps, stableSteps, decaySteps } = makeSchedule(

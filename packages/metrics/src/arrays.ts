@@ -1,6 +1,16 @@
 /**
- * Sums and extremes of arrays of any length: spread into arguments, as `Math.max(...values)` does, long ones overflow.
+ * Sums, extremes and percentiles of arrays of any length: spread into arguments, as `Math.max(...values)` does, long
+ * ones overflow.
  */
+
+/** How a number is spread. */
+export interface MeasureRange {
+  readonly mean: number;
+  /** 2.5 percentile. */
+  readonly low: number;
+  /** 97.5 percentile. */
+  readonly high: number;
+}
 
 export function sum(values: ArrayLike<number>): number {
   let total = 0;
@@ -31,4 +41,19 @@ export function norm(vector: ArrayLike<number>): number {
   let squares = 0;
   for (let d = 0; d < vector.length; d++) squares += vector[d]! ** 2;
   return Math.sqrt(squares);
+}
+
+/**
+ * Percentiles by the rule that a new value is below the i-th of n sorted ones with probability `i / (n + 1)`.
+ *
+ * @param values at least one
+ */
+export function rangeOf(values: Float64Array): MeasureRange {
+  const ascending = values.toSorted();
+  const percentile = (share: number): number => {
+    const at = Math.min(Math.max(share * (ascending.length + 1) - 1, 0), ascending.length - 1);
+    const below = ascending[Math.floor(at)]!;
+    return below + (at - Math.floor(at)) * (ascending[Math.ceil(at)]! - below);
+  };
+  return { mean: mean(values), low: percentile(0.025), high: percentile(0.975) };
 }

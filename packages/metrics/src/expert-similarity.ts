@@ -26,17 +26,12 @@ export interface ExpertSimilarity {
   readonly independent: Float64Array[];
 }
 
-/** Linear CKA of the rows of two matrices: as many rows each, the columns may differ. `NaN` where one is constant. */
-export function linearCka(a: Matrix, b: Matrix): number {
-  return expertSimilarity([a, b]).similarity[0]![1]!;
-}
-
 /**
  * Linear CKA of all pairs of experts, and its level under independence.
  *
  * Takes `M n^2 / 2` numbers of 4 bytes, and time in proportion to `M n^2 (D + M)`; a few hundred tokens do.
  *
- * @param outputs of each expert `[tokens, width]`, of the same tokens; at least two tokens
+ * @param outputs of each expert `[tokens, width]`, of the same tokens; at least two tokens, and widths may differ
  */
 export function expertSimilarity(outputs: readonly Matrix[]): ExpertSimilarity {
   const [first] = outputs;

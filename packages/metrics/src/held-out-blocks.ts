@@ -18,7 +18,7 @@ export interface HeldOutBlock {
 }
 
 /** Blocks of a domain at most: enough for an interval, few enough to be kept with every run. */
-export const MOST_BLOCKS = 32;
+const MOST_BLOCKS = 32;
 
 /**
  * Makes blocks of batches as they come, one domain after the other. Where a domain comes to more than 32 of them,

@@ -2,6 +2,7 @@
  * Whether two lists of numbers have one order: Spearman's rank correlation, how far the errors of the numbers decide
  * it, and how often chance agrees as well.
  */
+import { rangeOf } from './arrays.ts';
 import { Random } from './random.ts';
 import type { Estimate } from './statistics.ts';
 
@@ -78,9 +79,10 @@ function intervalOf(
       numbers,
     ),
   );
-  const ascending = drawn.filter((each) => each !== null).toSorted((a, b) => a - b);
-  const percentile = (share: number): number => ascending[Math.round(share * (ascending.length - 1))] ?? value;
-  return { low: Math.min(value, percentile(0.025)), high: Math.max(value, percentile(0.975)) };
+  // A draw that ties all values has no correlation.
+  const known = Float64Array.from(drawn.filter((each) => each !== null));
+  const { low, high } = known.length === 0 ? { low: value, high: value } : rangeOf(known);
+  return { low: Math.min(value, low), high: Math.max(value, high) };
 }
 
 /** With so many values all orders are gone through. */

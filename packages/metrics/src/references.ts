@@ -7,7 +7,7 @@
  * learnt: Gaussian latents, random unit keys, cosine top-k. It is close to balanced by symmetry alone, so a trained
  * latent router has to be read against it.
  */
-import { mean } from './arrays.ts';
+import { mean, type MeasureRange, rangeOf } from './arrays.ts';
 import {
   type BalanceKey,
   balanceMeasures,
@@ -39,15 +39,6 @@ export interface SamplingFloorSettings {
 export interface ReferenceSettings extends SamplingFloorSettings {
   /** Width of the latent space, D; the paper uses 16. */
   readonly latentDim: number;
-}
-
-/** How a measure is spread. */
-export interface MeasureRange {
-  readonly mean: number;
-  /** 2.5 percentile. */
-  readonly low: number;
-  /** 97.5 percentile. */
-  readonly high: number;
 }
 
 /** The spread of every measure of balance. */
@@ -173,17 +164,6 @@ export function isotropicNull(settings: ReferenceSettings): ReferenceLevel {
   checkPositiveInteger('latentDim', settings.latentDim);
   const random = new Random(seed);
   return new ReferenceLevel(isotropicLoads(random, settings, NULL_LAYERS), layers, random);
-}
-
-/** Percentiles by the rule that a new value is below the i-th of n sorted ones with probability `i / (n + 1)`. */
-function rangeOf(values: Float64Array): MeasureRange {
-  const ascending = values.toSorted();
-  const percentile = (share: number): number => {
-    const at = Math.min(Math.max(share * (ascending.length + 1) - 1, 0), ascending.length - 1);
-    const below = ascending[Math.floor(at)]!;
-    return below + (at - Math.floor(at)) * (ascending[Math.ceil(at)]! - below);
-  };
-  return { mean: mean(values), low: percentile(0.025), high: percentile(0.975) };
 }
 
 function checkSettings({ experts, topK, tokens, layers = 1 }: SamplingFloorSettings): void {

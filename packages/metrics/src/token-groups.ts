@@ -91,11 +91,6 @@ export function groupShares(trace: RoutingTrace, layer: number, groups: TokenGro
   return groups.names.map((_, group) => Float64Array.from(joint, (row) => row[group]! / tokens[group]!));
 }
 
-/** Joint counts of experts and domains, `[M][domains]`. */
-export function expertDomainCounts(trace: RoutingTrace, layer: number): Float64Array[] {
-  return expertGroupCounts(trace, layer, domainGroups(trace));
-}
-
 /**
  * Domain specialisation, `[domains][M]`: `count(i, D) / count(D)`, the share of domain D's tokens that go to expert i
  * (OLMoE, arXiv 2409.02060, section 5), as `groupShares`.

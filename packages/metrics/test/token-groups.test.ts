@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import {
   domainGroups,
   domainSpecialisation,
-  expertDomainCounts,
   expertGroupCounts,
   expertsOf,
   frequencyGroups,
@@ -86,7 +85,6 @@ describe('loads of groups', () => {
             expect(sum(parts)).toBeCloseTo(load, 9);
           });
         }
-        expect(expertDomainCounts(trace, 0)).toEqual(expertGroupCounts(trace, 0, domainGroups(trace)));
         expect(domainSpecialisation(trace, 0)).toEqual(groupShares(trace, 0, domainGroups(trace)));
       }),
     );

@@ -3,8 +3,9 @@ import { describe, expect, test } from 'vitest';
 import {
   coActivation,
   compareTraces,
+  domainGroups,
   domainSpecialisation,
-  expertDomainCounts,
+  expertGroupCounts,
   expertsOf,
   expertTokenCounts,
   mutualInformation,
@@ -41,7 +42,7 @@ describe('counts', () => {
           expect(sum(loads)).toBe(
             Array.from(trace.tokenIds, (_, t) => expertsOf(trace, layer, t).length).reduce((a, b) => a + b, 0),
           );
-          expect(expertDomainCounts(trace, layer).map(sum)).toEqual(loads);
+          expect(expertGroupCounts(trace, layer, domainGroups(trace)).map(sum)).toEqual(loads);
           const { joint, tokenIds, occurrences } = expertTokenCounts(trace, layer);
           expect(joint.map(sum)).toEqual(loads);
           expect(sum(occurrences)).toBe(trace.tokens);
@@ -70,7 +71,7 @@ describe('counts', () => {
 
   test('give the mutual information of experts and domains', () => {
     const apart = traceOf(2, [[1, 'a', [0]], [2, 'a', [0]], [1, 'b', [1]], [2, 'b', [1]]]); // biome-ignore format: a table
-    expect(mutualInformation(expertDomainCounts(apart, 0))).toBeCloseTo(Math.LN2, 12);
+    expect(mutualInformation(expertGroupCounts(apart, 0, domainGroups(apart)))).toBeCloseTo(Math.LN2, 12);
     expect(mutualInformation(expertTokenCounts(apart, 0).joint)).toBeCloseTo(0, 12);
   });
 });

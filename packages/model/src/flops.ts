@@ -19,6 +19,8 @@ export interface FlopsPerToken {
   readonly mlp: number;
   readonly head: number;
   readonly forward: number;
+  /** The forward pass without the head: what routing a token takes. */
+  readonly withoutHead: number;
   /** Three times the forward pass: the backward pass multiplies each matrix twice. */
   readonly training: number;
 }
@@ -55,7 +57,7 @@ export function predictFlops(
     flops.mlp += mlpFlops(sharedWidth, hidden);
   }
   const forward = Object.values(flops).reduce((sum, part) => sum + part, 0);
-  return { ...flops, forward, training: 3 * forward };
+  return { ...flops, forward, withoutHead: forward - flops.head, training: 3 * forward };
 }
 
 function matrixFlops(specs: readonly ParameterSpec[]): number {

@@ -41,6 +41,7 @@ describe('predictFlops', () => {
     const predicted = predictFlops(config, { sequence });
     expect(predicted.forward * batch * sequence).toBeCloseTo(flops, 3);
     expect(predicted.training).toBe(3 * predicted.forward);
+    expect(predicted.withoutHead + predicted.head).toBe(predicted.forward);
     decoder.dispose();
   });
 

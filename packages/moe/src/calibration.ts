@@ -13,11 +13,13 @@ import {
   affine,
   assign,
   cast,
+  concatenate,
   divide,
   greater,
   maximum,
   mean,
   multiply,
+  reshape,
   slice,
   sqrt,
   subtract,
@@ -65,7 +67,7 @@ export function surveyLoads(router: Pick<Router, 'topK' | 'selectionBias'>, rout
   });
 }
 
-/** One router's selection bias on its way to even loads: give it every batch of a text, then `step`, some rounds. */
+/** One router's selection bias on its way to even loads: `survey` and `add` every batch of a text, then `step`, some rounds. */
 export class BiasCalibration {
   readonly #router: Router;
   #loads: Float64Array;
@@ -91,19 +93,20 @@ export class BiasCalibration {
     this.#limits = new Float64Array(router.experts).fill(Number.POSITIVE_INFINITY);
   }
 
-  /** Records what a routed batch tells. Inside a scope; the survey is read when the device has computed it. */
-  async add(routing: Routing): Promise<void> {
-    const survey = surveyLoads(this.#router, routing);
-    const [loads, slopes, [window]] = (await Promise.all([
-      survey.loads.data(),
-      survey.slopes.data(),
-      survey.window.data(),
-    ])) as [Float32Array, Float32Array, Float32Array];
-    for (const [e, load] of loads.entries()) {
-      this.#loads[e]! += load;
-      this.#slopes[e]! += slopes[e]!;
+  /** What a routed batch tells, f32 `[2 M + 1]`, to be read and given to `add`. Inside a scope. */
+  survey(routing: Routing): Tensor {
+    const { loads, slopes, window } = surveyLoads(this.#router, routing);
+    return concatenate([loads, slopes, reshape(window, [1])], 0);
+  }
+
+  /** Records what a batch told. */
+  add(survey: Float32Array): void {
+    const { experts } = this.#router;
+    for (let e = 0; e < experts; e++) {
+      this.#loads[e]! += survey[e]!;
+      this.#slopes[e]! += survey[experts + e]!;
     }
-    this.#window += window!;
+    this.#window += survey[2 * experts]!;
     this.#batches++;
   }
 

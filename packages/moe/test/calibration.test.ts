@@ -23,7 +23,10 @@ async function calibrated(router: Router, batches: readonly Matrix[], rounds: nu
   const calibration = new BiasCalibration(router);
   const results: number[][] = [];
   for (let round = 0; round < rounds; round++) {
-    for (const batch of batches) await scope(device, async () => calibration.add(route(router, batch)));
+    for (const batch of batches) {
+      const survey = await scope(device, async () => await calibration.survey(route(router, batch)).data());
+      calibration.add(survey as Float32Array);
+    }
     results.push(Array.from(await calibration.step()));
   }
   return results;

@@ -182,7 +182,11 @@ describe('a comparison', () => {
         { ...run, ...seeds, name: 'top-k', information: -0.01, errors: { testLoss: 0.05, gini: 0.0001 } },
         {
           ...{ ...run, ...seeds, name: 'lpr', information: 1.5, errors: { information: 0.25 } },
-          differences: { testLoss: { mean: 0.25, error: 0.125 }, gini: { mean: -0.5, error: null } },
+          differences: {
+            testLoss: { mean: 0.25, error: 0.125 },
+            gini: { mean: -0.5, error: null },
+            minMax: { mean: 0.125, error: 0.125 },
+          },
         },
       ],
       published,
@@ -194,10 +198,11 @@ describe('a comparison', () => {
       ['top-k', '1', '5.0000 ± 0.0500', '0.250 ± <0.001 (0.500)', '0.500 (0.000)', '0.750 (1.000)', '-0.010 ‡'],
       ['lpr', '1', '5.0000', '0.250 (0.500)', '0.500 (0.000)', '0.750 (1.000)', '1.500 ± 0.250'],
     ]);
-    expect(lines.slice(-4).map((line) => line.trim().split(/ {2,}/))).toEqual([
+    expect(lines.slice(-5).map((line) => line.trim().split(/ {2,}/))).toEqual([
       ['Less top-k, in pairs of a seed'],
-      ['lpr', '+0.2500 ± 0.1250', '-0.500'],
+      ['lpr', '+0.2500 ± 0.1250 §', '-0.500', '+0.125 ± 0.125'],
       ["± is the 95 % interval of the mean over seeds (Student's t)."],
+      ['§ The difference is larger than its error, as one in twenty is between runs that do not differ.'],
       ['‡ Not above what independent samples would show.'],
     ]);
     const blocks = { ...run, ...seeds, name: 'a', seeds: [0], errorsOf: 'blocks' as const };

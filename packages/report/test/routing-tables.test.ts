@@ -45,6 +45,12 @@ it('routing of each layer and as mean, levels in brackets', () => {
   expect(table.notes.join('\n')).toContain('batches of 1,024 tokens');
 });
 
+it('a level that is not known has no brackets', () => {
+  const layers = [{ ...layer, decisions: { ...layer.decisions!, independentMargin: Number.NaN } }];
+  const table = routingTable({ what: 'held-out text', batchTokens: 1024, batchFloor: 0.125, layers });
+  expect(textTable(table).rows[0]!.slice(1, 4)).toEqual(['0.750', '0.500', '0.500 (0.250)']);
+});
+
 it('stability and similarity, with their levels', () => {
   const stable = { kept: 0.75, independent: 0.25, sameExperts: 0.5, movedWeight: 0.125 };
   const stability = stabilityTable('4,096 held-out tokens, step 40 against step 20', [

@@ -62,10 +62,13 @@ it('hides no measure behind its decimals', () => {
     '0.970',
     '-',
   ]);
-  expect([0, 820, 999.6, 644e6, 1.105e9, 2.5e20].map(formatShort)).toEqual([
+  expect([0, 820, 999.4, 999.6, 999_600, -999.6e6, 644e6, 1.105e9, 2.5e20].map(formatShort)).toEqual([
     '0',
     '820',
-    '1000',
+    '999',
+    '1k',
+    '1M',
+    '-1B',
     '644M',
     '1.1B',
     '250E',

@@ -2,8 +2,10 @@
  * What every figure says of itself: held-out text or training, never both in one, and which steps; and how figures of
  * many runs come out.
  */
+import { normalMargin } from '@lpr/metrics';
 import { describe, expect, it } from 'vitest';
 import { FIGURES, type FigureRecord, type RunParts, simulatedLevels } from '../src/index.ts';
+import { decisionsRecord } from '../src/figures/decisions.ts';
 import { picturesOf } from '../src/node.ts';
 import { wholeRun } from './whole-runs.ts';
 
@@ -51,6 +53,23 @@ describe.each(cases)('titles %s', (_, runs, steps) => {
     const all = records.map(({ title, of }) => JSON.stringify([title, of.runs]));
     expect(new Set(all).size).toBe(all.length);
   });
+});
+
+it('decisions of runs of several depths have the level of unrelated scores, up to rounding', () => {
+  const margin = normalMargin(8, 2);
+  const means = [3, 4, 6].map((layers) =>
+    Array.from({ length: layers }, () => margin / layers).reduce((a, b) => a + b),
+  );
+  expect(new Set(means).size).toBeGreaterThan(1);
+  const levelsOf = (margins: readonly number[]) =>
+    decisionsRecord(
+      margins.map((independentMargin, i) => ({
+        name: `run ${i}`,
+        evaluations: [{ step: 10, entropy: 0.5, margin: 0.5, independentMargin }],
+      })),
+    ).numbers.levels.map(({ name }) => name);
+  expect(levelsOf(means)).toEqual(['uniform router', 'unrelated scores']);
+  expect(levelsOf([margin, 2 * margin])).toEqual(['uniform router']);
 });
 
 it('records of whole runs are plain data, and the same each time', () => {

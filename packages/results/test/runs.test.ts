@@ -162,7 +162,7 @@ describe('the text of a comparison', () => {
     expect(lines[1]).toMatch(/^102,400 held-out tokens; .*; means over 2 seeds \(0, 1\); /);
     expect(lines[3]).toMatch(/^Qwen3-MoE-LPR 4 4\.9000 ± 1\.2706 0\.028 ± 0\.000 \(0\.036\) /);
     const difference = lines.indexOf('Less Qwen3-MoE, in pairs of a seed');
-    expect(lines[difference + 1]).toMatch(/^Qwen3-MoE-LPR -0\.2500 ± 0\.0000 0\.000 ± 0\.000 /);
+    expect(lines[difference + 1]).toMatch(/^Qwen3-MoE-LPR -0\.2500 ± 0\.0000 § 0\.000 ± 0\.000 /);
     const others = plain(renderView(sampleRuns(runs), view({ view: 'comparison', baseline: 'lpr' })));
     expect(others).toContain('Less Qwen3-MoE-LPR, in pairs of a seed');
   });

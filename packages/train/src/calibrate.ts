@@ -7,7 +7,7 @@ import type { Batch } from '@lpr/data';
 import type { Decoder } from '@lpr/model';
 import { BiasCalibration, isCalibrated } from '@lpr/moe';
 import { scope } from '@lpr/tensor';
-import { uploadBatch } from './trainer.ts';
+import { joined, uploadBatch } from './trainer.ts';
 
 export interface CalibrateOptions {
   /** Times that the text is read. */
@@ -35,24 +35,46 @@ export async function calibrate(
       'calibrate: no router of this model has a selection bias to set. LPR has one where selectionBiasRate is above 0; deepseek-v3 and quantile-balancing always have one',
     );
   }
-  const calibrations = calibrated.map(([layer, router]) => ({ layer, calibration: new BiasCalibration(router) }));
-  const results: (readonly Float64Array[])[] = [];
+  const calibrations = calibrated.map(([layer, router]) => ({
+    layer,
+    router,
+    calibration: new BiasCalibration(router),
+  }));
+  const record = (batch: Batch) => {
+    const { surveys } = scope(
+      decoder.device,
+      () => {
+        const routings = decoder.routings(uploadBatch(decoder, batch).inputIds);
+        return {
+          surveys: joined(calibrations.map(({ layer, calibration }) => calibration.survey(routings[layer]!))).data(),
+        };
+      },
+      { gradients: false },
+    );
+    // Its failure is reported when it is awaited.
+    surveys.catch(() => {});
+    return { tokens: batch.inputIds.length, surveys };
+  };
   let done = 0;
+  const collect = async ({ tokens, surveys }: ReturnType<typeof record>): Promise<void> => {
+    const all = (await surveys) as Float32Array;
+    let at = 0;
+    for (const { router, calibration } of calibrations)
+      calibration.add(all.subarray(at, (at += 2 * router.experts + 1)));
+    done += tokens;
+    onProgress?.(done);
+  };
+  const results: (readonly Float64Array[])[] = [];
   for (let round = 0; round < rounds; round++) {
+    // As in evaluation, the next batch is recorded before the survey of one is awaited.
+    let pending: ReturnType<typeof record> | null = null;
     for (const batch of batches()) {
-      const added = scope(
-        decoder.device,
-        () => {
-          const routings = decoder.routings(uploadBatch(decoder, batch).inputIds);
-          return { all: Promise.all(calibrations.map(({ layer, calibration }) => calibration.add(routings[layer]!))) };
-        },
-        { gradients: false },
-      );
-      await added.all;
-      done += batch.inputIds.length;
-      onProgress?.(done);
+      const next = record(batch);
+      if (pending !== null) await collect(pending);
+      pending = next;
     }
-    if (done === 0) throw new RangeError('calibrate: got no batches; give at least one');
+    if (pending === null) throw new RangeError('calibrate: got no batches; give at least one');
+    await collect(pending);
     const loads: Float64Array[] = [];
     for (const { calibration } of calibrations) loads.push(await calibration.step());
     results.push(loads);

@@ -10,7 +10,10 @@ export interface RouterDecisions {
   readonly entropy: number;
   /** `selectionMargin`: 0 for a uniform router; `NaN` where a token goes to all experts. */
   readonly margin: number;
-  /** What the margin is where scores are unrelated: `normalMargin`. */
+  /**
+   * What the margin is where scores are unrelated: `normalMargin`. `NaN` where a token goes to all experts, and where
+   * groups limit it: the best of the kept groups' experts are no sample of all.
+   */
   readonly independentMargin: number;
 }
 
@@ -19,11 +22,19 @@ const OUT_OF_REACH = -FAR / 2;
 
 export class DecisionReader {
   /** Of each layer with experts. */
-  readonly #layers: readonly { readonly router: Router; readonly options: RouterOptions }[];
+  readonly #layers: readonly {
+    readonly router: Router;
+    readonly options: RouterOptions;
+    readonly independentMargin: number;
+  }[];
 
   constructor({ routers, plan }: Decoder) {
     const options = plan.layers.flatMap(({ feedForward }) => (feedForward.kind === 'moe' ? [feedForward.router] : []));
-    this.#layers = routers.map((router, i) => ({ router, options: options[i]! }));
+    this.#layers = routers.map((router, i) => ({
+      router,
+      options: options[i]!,
+      independentMargin: limitsGroups(options[i]!) ? Number.NaN : normalMargin(router.experts, router.topK),
+    }));
   }
 
   /**
@@ -31,7 +42,7 @@ export class DecisionReader {
    * the largest scores do not say where a token goes.
    */
   async read(routing: Routing, layer: number): Promise<RouterDecisions | null> {
-    const { router, options } = this.#layers[layer]!;
+    const { router, options, independentMargin } = this.#layers[layer]!;
     if (!routerTraits(options).takesLargest) return null;
     const { topK } = router;
     const logits = routing.logits ?? routing.scores;
@@ -41,11 +52,10 @@ export class DecisionReader {
       matrixOf(logits),
       isOwn ? null : matrixOf(selectionOf(routing, router)),
     ]);
-    const chosenBy = selection ?? scores;
     return {
       entropy: scoreReport(scores, topK).tokenEntropy,
-      margin: selectionMargin(chosenBy, topK, OUT_OF_REACH),
-      independentMargin: normalMargin(chosenBy.columns, topK),
+      margin: selectionMargin(selection ?? scores, topK, OUT_OF_REACH),
+      independentMargin,
     };
   }
 }
@@ -59,17 +69,26 @@ async function matrixOf(tensor: Tensor): Promise<Matrix> {
   return { rows, columns, values: await tensor.data() };
 }
 
-/** The decisions of several batches of one layer as those of all their tokens; null where one has none. */
-export function meanDecisions(
-  batches: readonly { readonly tokens: number; readonly decisions: RouterDecisions | null }[],
-): RouterDecisions | null {
-  const all = batches.reduce((sum, { tokens }) => sum + tokens, 0);
-  const mean = { entropy: 0, margin: 0, independentMargin: 0 };
-  for (const { tokens, decisions } of batches) {
-    if (decisions === null) return null;
-    mean.entropy += (tokens / all) * decisions.entropy;
-    mean.margin += (tokens / all) * decisions.margin;
-    mean.independentMargin += (tokens / all) * decisions.independentMargin;
-  }
-  return batches.length === 0 ? null : mean;
+/** A batch of tokens whose routers' decisions were read. */
+interface DecidedBatch {
+  readonly tokenIds: ArrayLike<number>;
+  /** Of each layer; null where it has none. */
+  readonly layers: readonly { readonly decisions: RouterDecisions | null }[];
+}
+
+/** The decisions of several batches as those of all their tokens, a layer each; null where a batch has none. */
+export function decisionsOf(batches: readonly DecidedBatch[]): (RouterDecisions | null)[] {
+  const all = batches.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
+  const layers = batches[0]?.layers ?? [];
+  return layers.map(({ decisions: first }, layer) => {
+    if (first === null) return null;
+    const mean = { entropy: 0, margin: 0, independentMargin: first.independentMargin };
+    for (const { tokenIds, layers: own } of batches) {
+      const { decisions } = own[layer]!;
+      if (decisions === null) return null;
+      mean.entropy += (tokenIds.length / all) * decisions.entropy;
+      mean.margin += (tokenIds.length / all) * decisions.margin;
+    }
+    return mean;
+  });
 }

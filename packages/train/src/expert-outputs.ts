@@ -2,13 +2,18 @@
 import type { Batch } from '@lpr/data';
 import { expertSimilarity, type Matrix } from '@lpr/metrics';
 import type { Decoder } from '@lpr/model';
+import type { MoeLayer } from '@lpr/moe';
 import type { LayerSimilarity } from '@lpr/runs';
-import { embedding, scope, type Tensor, tensor } from '@lpr/tensor';
+import { concatenate, embedding, keep, scope, type Tensor, tensor } from '@lpr/tensor';
 import { uploadBatch } from './trainer.ts';
+
+/** Of a layer with experts, what they read. */
+const INPUT = /^model\.layers\.\d+\..*\.experts\.input$/;
 
 /**
  * Linear CKA of the outputs of all experts on some tokens, layer by layer, each expert run on every token as the layer
- * reads it. One layer's outputs are held at a time: 4 bytes x experts x tokens x hidden.
+ * reads it. The inputs of all layers are held, 4 bytes x layers x tokens x hidden, and the outputs of one at a time, 8
+ * bytes x experts x tokens x hidden on the device.
  *
  * @param batches whose tokens the chosen ones are spread evenly over
  * @param tokens to choose, at most; at least two
@@ -20,58 +25,65 @@ export async function measureSimilarity(
   tokens: number,
   onLayer?: (done: number) => void,
 ): Promise<LayerSimilarity[]> {
-  const layers: LayerSimilarity[] = [];
-  for (const [i, layer] of decoder.moeLayers.entries()) {
-    const outputs = await outputsOf(decoder, i, batches, tokens);
-    layers.push({ layer, tokens: outputs[0]!.rows, ...expertSimilarity(outputs) });
-    onLayer?.(i + 1);
+  const inputs: Tensor[][] = decoder.moeLayers.map(() => []);
+  try {
+    readInputs(decoder, batches, tokens, inputs);
+    const layers: LayerSimilarity[] = [];
+    for (const [i, mixture] of decoder.mixtures.entries()) {
+      const outputs = await outputsOf(mixture, inputs[i]!);
+      layers.push({ layer: decoder.moeLayers[i]!, tokens: outputs[0]!.rows, ...expertSimilarity(outputs) });
+      onLayer?.(i + 1);
+    }
+    return layers;
+  } finally {
+    for (const part of inputs.flat()) part.dispose();
   }
-  return layers;
 }
 
-/** Of every expert of a layer, `[tokens, hidden]`. @param index of the layer among those with experts */
-async function outputsOf(
-  decoder: Decoder,
-  index: number,
-  batches: readonly Batch[],
-  tokens: number,
-): Promise<Matrix[]> {
-  const { device, plan } = decoder;
-  const mixture = decoder.mixtures[index]!;
-  const input = new RegExp(String.raw`^model\.layers\.${decoder.moeLayers[index]!}\..*\.experts\.input$`);
+/** Adds to the inputs of each layer what its experts read of some tokens, `[tokens, hidden]` of each batch. */
+function readInputs(decoder: Decoder, batches: readonly Batch[], tokens: number, inputs: readonly Tensor[][]): void {
+  const { device } = decoder;
   const total = batches.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
   const count = Math.min(tokens, total);
   const chosen = Array.from({ length: count }, (_, i) => Math.floor(((i + 0.5) * total) / count));
-  const parts: Float32Array[][] = Array.from({ length: mixture.router.experts }, () => []);
   let before = 0;
   for (const batch of batches) {
     const end = before + batch.inputIds.length;
     const rows = chosen.filter((at) => at >= before && at < end).map((at) => at - before);
     before = end;
     if (rows.length === 0) continue;
-    const { reads } = scope(
+    scope(
       device,
       () => {
-        const reads: Promise<ArrayLike<number>>[] = [];
+        const at = tensor(device, Int32Array.from(rows), [rows.length]);
+        let layer = 0;
         const observe = (name: string, activation: Tensor): void => {
-          if (!input.test(name)) return;
-          const read = embedding(activation, tensor(device, Int32Array.from(rows), [rows.length]));
-          for (const expert of parts.keys()) reads.push(mixture.outputOf(expert, read).data());
+          if (INPUT.test(name)) inputs[layer++]!.push(keep(embedding(activation, at)));
         };
         decoder.forward(uploadBatch(decoder, batch), { training: false, observe });
-        return { reads };
       },
       { gradients: false },
     );
-    (await Promise.all(reads)).forEach((values, expert) => parts[expert]!.push(values as Float32Array));
   }
-  return parts.map((each) => {
-    const values = new Float32Array(count * plan.hidden);
-    let at = 0;
-    for (const part of each) {
-      values.set(part, at);
-      at += part.length;
-    }
-    return { rows: count, columns: plan.hidden, values };
-  });
+}
+
+/** What each expert of a layer makes of its inputs, `[tokens, hidden]`. @param inputs `[rows, hidden]` each */
+async function outputsOf(mixture: MoeLayer, inputs: readonly Tensor[]): Promise<Matrix[]> {
+  const { experts } = mixture.router;
+  const { rows, columns, read } = scope(
+    inputs[0]!.device,
+    () => {
+      const input = concatenate(inputs, 0);
+      const [rows = 0, columns = 0] = input.shape;
+      const outputs = Array.from({ length: experts }, (_, expert) => mixture.outputOf(expert, input));
+      return { rows, columns, read: concatenate(outputs, 0).data() };
+    },
+    { gradients: false },
+  );
+  const values = (await read) as Float32Array;
+  const size = rows * columns;
+  return Array.from({ length: experts }, (_, expert) => ({
+    ...{ rows, columns },
+    values: values.subarray(expert * size, (expert + 1) * size),
+  }));
 }

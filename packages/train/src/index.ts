@@ -1,6 +1,6 @@
 /** Schedule, training loop and evaluation. Node only; browsers import @lpr/train/browser. */
 export { calibrate, type CalibrateOptions } from './calibrate.ts';
-export { meanDecisions, type RouterDecisions } from './decisions.ts';
+export { decisionsOf, type RouterDecisions } from './decisions.ts';
 export * from './evaluate.ts';
 export { measureSimilarity } from './expert-outputs.ts';
 export { measureGradientNorms } from './gradient-norms.ts';

@@ -3,7 +3,7 @@ import type { Batch } from '@lpr/data';
 import { layersReport, mutualInformation, mutualInformationBias, TraceRecorder } from '@lpr/metrics';
 import { type Decoder, encodeSafetensors } from '@lpr/model';
 import { balanceOf, type EvaluationLine, latentName, type LatentPart, measured, type RunFolder } from '@lpr/runs';
-import { meanDecisions } from './decisions.ts';
+import { decisionsOf, type RouterDecisions } from './decisions.ts';
 import { type Evaluation, evaluate, type RoutedBatch } from './evaluate.ts';
 
 export interface EvaluationOptions {
@@ -54,7 +54,7 @@ export async function evaluateRun(
     }
   }
   if (at.final) await run.writeBlocks({ step: at.step, blocks: evaluation.blocks });
-  return { ...lineOf(evaluation, at), ...(routed.length > 0 && { decisions: decisionsOf(routed) }) };
+  return { ...lineOf(evaluation, at), ...(routed.length > 0 && { decisions: decisionsOf(routed).map(decisionsLine) }) };
 }
 
 /** Whether the last `patience` evaluations were all no better than the best before them. */
@@ -87,22 +87,10 @@ function lineOf(
   };
 }
 
-/** Of each layer. */
-function decisionsOf(routed: readonly RoutedBatch[]): EvaluationLine['decisions'] {
-  return routed[0]!.layers.map((_, layer) => {
-    const own = routed.map(({ tokenIds, layers }) => ({
-      tokens: tokenIds.length,
-      decisions: layers[layer]!.decisions,
-    }));
-    const mean = meanDecisions(own);
-    if (mean === null) return null;
-    const { entropy, margin, independentMargin } = mean;
-    return {
-      entropy: measured(entropy),
-      margin: measured(margin),
-      independentMargin: measured(independentMargin),
-    };
-  });
+function decisionsLine(decisions: RouterDecisions | null): NonNullable<EvaluationLine['decisions']>[number] {
+  if (decisions === null) return null;
+  const { entropy, margin, independentMargin } = decisions;
+  return { entropy: measured(entropy), margin: measured(margin), independentMargin: measured(independentMargin) };
 }
 
 /** The first tokens of each domain: the last batch of a domain is cut. */

@@ -297,7 +297,8 @@ export async function readCounts(counts: readonly Tensor[]): Promise<Int32Array[
   return counts.map((_, layer) => data.slice(layer * experts, (layer + 1) * experts));
 }
 
-function joined(tensors: readonly Tensor[]): Tensor {
+/** All elements of some tensors, one after the other. */
+export function joined(tensors: readonly Tensor[]): Tensor {
   return concatenate(
     tensors.map((x) => reshape(x, [x.size])),
     0,

@@ -1,10 +1,10 @@
 /** What is measured of routers and experts on held-out text: how decided they are, how alike. */
 import { type Batch, evaluationBatches } from '@lpr/data';
-import { linearCka, normalMargin, selectionMargin } from '@lpr/metrics';
+import { expertSimilarity, normalMargin, selectionMargin } from '@lpr/metrics';
 import { createDecoder, type Decoder, parseDecoderConfig } from '@lpr/model';
 import { assign, createWasmDevice, embedding, scope, type Tensor, tensor, type WasmDevice } from '@lpr/tensor';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { meanDecisions } from '../src/decisions.ts';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { decisionsOf } from '../src/decisions.ts';
 import { evaluate, type RoutedBatch } from '../src/evaluate.ts';
 import { measureSimilarity } from '../src/expert-outputs.ts';
 import { uploadBatch } from '../src/trainer.ts';
@@ -84,6 +84,8 @@ describe('decisions', () => {
     for (const { decisions } of layers) {
       expect(decisions!.margin).toBeGreaterThan(0.01);
       expect(decisions!.margin).toBeLessThanOrEqual(2);
+      // The margin of unrelated scores of four experts that are the best two groups' of three is not known.
+      expect(decisions!.independentMargin).toBeNaN();
     }
     decoder.dispose();
   });
@@ -116,13 +118,19 @@ describe('decisions', () => {
   });
 
   it('of several batches are weighted by their tokens, and none where one has none', () => {
-    const [few, many] = [
-      { tokens: 1, decisions: { entropy: 1, margin: 4, independentMargin: 2 } },
-      { tokens: 3, decisions: { entropy: 0, margin: 0, independentMargin: 2 } },
-    ];
-    expect(meanDecisions([few, many])).toEqual({ entropy: 0.25, margin: 1, independentMargin: 2 });
-    expect(meanDecisions([few, { tokens: 3, decisions: null }])).toBeNull();
-    expect(meanDecisions([])).toBeNull();
+    // No sum of thirds is exactly this, which is the same for all batches.
+    const independentMargin = normalMargin(6, 2);
+    const [first, second, third] = [4, 0, 2].map((margin, i) => ({
+      tokenIds: new Int32Array(i + 1),
+      layers: [{ decisions: { entropy: margin / 4, margin, independentMargin } }, { decisions: null }],
+    }));
+    expect(decisionsOf([first!, second!, third!])).toEqual([
+      { entropy: expect.closeTo(2.5 / 6, 12), margin: expect.closeTo(10 / 6, 12), independentMargin },
+      null,
+    ]);
+    const none = { tokenIds: new Int32Array(3), layers: [{ decisions: null }, { decisions: null }] };
+    expect(decisionsOf([first!, none])).toEqual([null, null]);
+    expect(decisionsOf([])).toEqual([]);
   });
 });
 
@@ -179,10 +187,13 @@ describe('similarity of experts', () => {
     const outputs = await Promise.all(
       [0, 4].map(async (expert) => ({ rows: 24, columns: 16, values: await outputOf(decoder, 1, expert, input) })),
     );
-    expect(layers[1]!.similarity[0]![4]).toBeCloseTo(linearCka(outputs[0]!, outputs[1]!), 4);
+    expect(layers[1]!.similarity[0]![4]).toBeCloseTo(expertSimilarity(outputs).similarity[0]![1]!, 4);
     expect(layers[1]!.similarity).toHaveLength(loads.experts);
     const { liveBuffers } = device.memory;
-    await measureSimilarity(decoder, all, 24);
+    const forward = vi.spyOn(decoder, 'forward');
+    expect(await measureSimilarity(decoder, all, 24)).toEqual(layers);
+    // Once for all layers.
+    expect(forward).toHaveBeenCalledTimes(all.length);
     expect(device.memory.liveBuffers).toBe(liveBuffers);
     decoder.dispose();
   });

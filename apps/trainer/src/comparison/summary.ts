@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { type Counts, expertsPerToken } from '@lpr/metrics';
-import { predictFlops } from '@lpr/model';
+import { type FlopsPerToken, predictFlops } from '@lpr/model';
 import { latentDims, levelSize, routedWindow, runNames, simulatedLevels, uniformPValue } from '@lpr/report/tables';
 import { differenceOf, errorsOf, estimateOf, groupRuns, mapQuantities, type RunResult } from '@lpr/results';
 import {
@@ -18,6 +18,7 @@ import {
   timeShares,
 } from '@lpr/runs';
 import { UsageError } from '../cli/errors.ts';
+import { calibratedTokens } from '../settings/calibration.ts';
 import { decoderConfig } from '../settings/decoder-config.ts';
 import type { Settings } from '../settings/schema.ts';
 import { baselinesOf, bootstrapsOf } from './baselines.ts';
@@ -127,8 +128,9 @@ export function summarize(runs: readonly Run[], settingsOf: ReadonlyMap<string, 
 }
 
 /**
- * Floating-point operations of all steps, by the experts that their tokens went to. Known from the loads of the
- * training and the operations of a held-out token, from which a training token differs by its experts alone.
+ * Floating-point operations of all steps, by the experts that their tokens went to, and of the calibration. Known from
+ * the loads of the training and the operations of a held-out token, from which a training token differs by its experts
+ * alone; calibration routes a token as evaluation does.
  *
  * @returns null where the loads of some steps are missing, or the run is of an earlier version
  */
@@ -138,13 +140,14 @@ function trainingFlops(run: Run, settings: Settings, evaluation: EvaluationLine)
   const counted = windows.reduce((sum, window) => sum + window.tokens, 0);
   if (usage === undefined || (counts.length > 0 && counted !== tokens)) return null;
   const config = decoderConfig(settings, settings.size.vocabulary);
-  const forward = (ran: readonly number[]): number =>
-    predictFlops(config, { sequence: settings.data.sequenceLength, expertsPerToken: ran }).forward;
+  const perToken = (ran: readonly number[]): FlopsPerToken =>
+    predictFlops(config, { sequence: settings.data.sequenceLength, expertsPerToken: ran });
   const inTraining = counts.map((_, layer) =>
     windows.reduce((sum, window) => sum + pairsOf(window.counts[layer]!) / tokens, 0),
   );
-  const heldOut = counts.map((loads) => pairsOf(loads) / evaluatedTokens);
-  return 3 * tokens * (usage.flopsPerToken + forward(inTraining) - forward(heldOut));
+  const heldOut = perToken(counts.map((loads) => pairsOf(loads) / evaluatedTokens));
+  const steps = 3 * tokens * (usage.flopsPerToken + perToken(inTraining).forward - heldOut.forward);
+  return steps + calibratedTokens(settings, evaluation.step) * heldOut.withoutHead;
 }
 
 /** Token-expert pairs of a layer. */

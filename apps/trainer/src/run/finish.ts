@@ -14,6 +14,7 @@ import {
   type RunFolder,
 } from '@lpr/runs';
 import { evaluate, loadNewestWeights, trainRun } from '@lpr/train';
+import { earlierEnds } from '../settings/calibration.ts';
 import { withTodaysPaths } from '../settings/earlier.ts';
 import type { Settings } from '../settings/schema.ts';
 import { writeTokenizer } from './model-source.ts';
@@ -99,7 +100,7 @@ export async function finishRun(
       trainer,
       loads: loadShape(decoder),
       steps: training.steps,
-      earlierEnds: (training.lengthened ?? []).filter(({ steps, until }) => until === steps).map(({ until }) => until),
+      earlierEnds: earlierEnds(training),
       logEvery: training.logEvery,
       checkpointEvery: training.checkpointEvery,
       keepLast: training.keepCheckpoints,

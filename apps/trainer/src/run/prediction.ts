@@ -3,6 +3,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { countParameters, type MemoryPrediction, predictFlops, predictMemory } from '@lpr/model';
 import { formatShort } from '@lpr/report/tables';
 import { UsageError } from '../cli/errors.ts';
+import { calibratedTokens } from '../settings/calibration.ts';
 import { decoderConfig } from '../settings/decoder-config.ts';
 import { formatSeconds } from '../cli/progress.ts';
 import type { Settings } from '../settings/schema.ts';
@@ -24,7 +25,7 @@ export interface Prediction {
   readonly memory: MemoryPrediction;
   readonly memoryOf: 'a training step' | 'an evaluation batch';
   readonly tokens: number;
-  /** Floating-point operations of the whole training. */
+  /** Floating-point operations of the whole training, with its calibration. */
   readonly flops: number;
   /** Of training on the CPU, roughly; null where a GPU computes, whose speed is not known before it is tried. */
   readonly seconds: number | null;
@@ -40,7 +41,8 @@ export function predictRun(settings: Settings): Prediction {
   const step = predictMemory(config, { batch: data.batchSize, sequence, training: true, accumulation });
   const held = predictMemory(config, { batch: evaluation.batchSize, sequence, training: false });
   const tokens = tokensOfRun(settings);
-  const flops = tokens * predictFlops(config, { sequence }).training;
+  const perToken = predictFlops(config, { sequence });
+  const flops = tokens * perToken.training + calibratedTokens(settings) * perToken.withoutHead;
   return {
     parameters: counts.total,
     activeParameters: counts.active,

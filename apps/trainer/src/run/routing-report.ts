@@ -21,7 +21,7 @@ import {
   simulateLevels,
 } from '@lpr/report/tables';
 import { filesIn, readTraces } from '@lpr/runs';
-import { meanDecisions, type RoutedBatch } from '@lpr/train';
+import { decisionsOf, type RoutedBatch } from '@lpr/train';
 
 /** Loads of single batches, all of one size. */
 export class BatchLoads {
@@ -62,10 +62,9 @@ export function layerRoutings(
   sequence: number,
 ): LayerRouting[] {
   const [positions, frequencies] = [positionGroups(trace, sequence), frequencyGroups(trace)];
+  const decisions = decisionsOf(routed);
   return Array.from({ length: trace.layers }, (_, layer) => ({
-    decisions: meanDecisions(
-      routed.map(({ tokenIds, layers }) => ({ tokens: tokenIds.length, decisions: layers[layer]!.decisions })),
-    ),
+    decisions: decisions[layer] ?? null,
     massGini: gini(traceGateMass(trace, layer)),
     loadGini: gini(traceLoads(trace, layer)),
     position: groupInformation(trace, layer, positions),

@@ -14,6 +14,24 @@ export function hasSelectionBias({ layers }: DecoderPlan): boolean {
   });
 }
 
+/**
+ * Tokens that a run is calibrated on, over all rounds: at the end of its steps, and wherever it had ended before it was
+ * lengthened. A training text that is shorter than a round is taken for as long as one.
+ *
+ * @param done steps: a run that stopped before its last one was not calibrated there
+ */
+export function calibratedTokens({ training }: Settings, done: number = training.steps): number {
+  const { calibration, steps } = training;
+  if (calibration === null) return 0;
+  const ends = earlierEnds(training).length + (done === steps ? 1 : 0);
+  return ends * calibration.rounds * calibration.tokens;
+}
+
+/** Steps at which a run had ended before it was lengthened. */
+export function earlierEnds({ lengthened = [] }: Settings['training']): number[] {
+  return lengthened.filter(({ steps, until }) => steps === until).map(({ until }) => until);
+}
+
 /** That there is nothing to calibrate. */
 export function calibrationFaults({ training }: Settings, plan: DecoderPlan): Fault[] {
   if (training.calibration === null || hasSelectionBias(plan)) return [];

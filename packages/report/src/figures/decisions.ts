@@ -20,8 +20,11 @@ const CAPTION =
 
 export function decisionsRecord(runs: readonly DecidedRun[]): FigureRecord<DecisionNumbers> {
   const steps = runs.flatMap(({ evaluations }) => evaluations.map(({ step }) => step));
+  // A mean over layers, so that models of other depths have it rounded otherwise.
   const margin = common(
-    runs.flatMap(({ evaluations }) => evaluations.map(({ independentMargin }) => independentMargin)),
+    runs.flatMap(({ evaluations }) =>
+      evaluations.map(({ independentMargin: each }) => (each === null ? null : Number(each.toPrecision(9)))),
+    ),
   );
   const points = (of: DecidedRun, key: 'entropy' | 'margin'): Point[] =>
     of.evaluations.flatMap(({ step, [key]: value }) => (value === null ? [] : [[step, value] as const]));

@@ -5,6 +5,7 @@ import type { Part } from '@lpr/runs/browser';
 import { routedWindow } from '../levels.ts';
 import type { RunParts } from '../parts.ts';
 import type { DataTable } from '../tables/csv.ts';
+import { tokensText } from '../tables/table.ts';
 import {
   collect,
   common,
@@ -58,10 +59,11 @@ export function ofText(
 ): { readonly what: string; readonly names: string[]; readonly tokens?: number; readonly step?: number } {
   const tokens = common(runs.map((run) => run.tokens));
   const step = common(runs.map((run) => run.step));
-  const kind = text === 'training' ? 'training' : 'held-out';
   const what =
-    (tokens === undefined ? `${kind} text` : `${whole(tokens)} ${kind} tokens`) +
-    ` ${text === 'training' ? 'until' : 'after'} ${stepsText(runs.map((run) => run.step))}`;
+    tokensText(
+      runs.map((run) => run.tokens),
+      text,
+    ) + ` ${text === 'training' ? 'until' : 'after'} ${stepsText(runs.map((run) => run.step))}`;
   const names = runs.map((run) =>
     [
       run.name,

@@ -6,8 +6,9 @@ import { lossTokens as lossTokensChart, type LossTokensInput, lossTokensSize } f
 import type { Measures, Part } from '@lpr/runs/browser';
 import type { RunParts } from '../parts.ts';
 import { leadMeasure } from '../tables/measures.ts';
-import { collect, defineFigure, type FigureRecord, type FigureWith, stepsText, whole } from './figure.ts';
-import { ofText, type Text } from './load.ts';
+import { tokensText } from '../tables/table.ts';
+import { collect, common, defineFigure, type FigureRecord, type FigureWith, stepsText } from './figure.ts';
+import type { Text } from './load.ts';
 
 export type LossTokensNumbers = Pick<LossTokensInput, 'title' | 'runs'>;
 
@@ -29,15 +30,13 @@ function recordOf(text: Text, runs: readonly Run[]): FigureRecord<LossTokensNumb
   const steps = runs.flatMap((run) => run.steps);
   const last = Math.max(...steps);
   const isHeldOut = text === 'held-out';
-  const { tokens } = ofText(
-    text,
-    runs.map(({ name, tokens: each }) => ({ name, tokens: each, step: last })),
-  );
+  const counts = runs.map((run) => run.tokens);
+  const tokens = common(counts);
   const once = runs.filter(({ points }) => points.length === 1).map(({ name }) => name);
   return {
     kind: nameOf(text),
     title: isHeldOut
-      ? `Loss on ${tokens === undefined ? 'held-out text' : `${whole(tokens)} held-out tokens`} against tokens trained on, ${stepsText(steps)}`
+      ? `Loss on ${tokensText(counts)} against tokens trained on, ${stepsText(steps)}`
       : `Training loss against tokens trained on, ${stepsText(steps)}`,
     caption: CAPTION,
     of: {

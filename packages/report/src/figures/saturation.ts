@@ -1,16 +1,8 @@
 /** How much routings of the same tokens at several steps have in common: with the last one, and with the one before. */
 import { routerSaturation, type SaturationInput, saturationSize } from '@lpr/charts';
 import { independentOverlap, type RoutingTrace, saturation as saturationOf } from '@lpr/metrics';
-import {
-  collect,
-  common,
-  defineFigure,
-  type FigureRecord,
-  type FigureWith,
-  finite,
-  stepsText,
-  whole,
-} from './figure.ts';
+import { collect, common, defineFigure, type FigureRecord, type FigureWith, finite, stepsText } from './figure.ts';
+import { tokensText } from '../tables/table.ts';
 import { type TraceAt, traceText } from './traces.ts';
 
 export type SaturationNumbers = Pick<SaturationInput, 'runs' | 'subtitles'>;
@@ -63,13 +55,14 @@ const STABILITY: Kind = {
 };
 
 function recordOf(kind: Kind, runs: readonly TracedRun[]): FigureRecord<SaturationNumbers> {
-  const tokens = common(runs.map(({ traces }) => traces.at(-1)!.trace.tokens));
+  const counts = runs.map(({ traces }) => traces.at(-1)!.trace.tokens);
+  const tokens = common(counts);
   const { name, caption, subtitles } = kind;
   const steps = runs.flatMap(({ traces }) => traces.map(({ step }) => step));
   const last = Math.max(...steps);
   return {
     kind: name,
-    title: `${kind.title} of ${tokens === undefined ? 'held-out text' : `${whole(tokens)} held-out tokens`}, ${stepsText(steps)}`,
+    title: `${kind.title} of ${tokensText(counts)}, ${stepsText(steps)}`,
     caption,
     of: {
       ...{ runs: runs.map((run) => run.name), text: 'held-out', step: last },

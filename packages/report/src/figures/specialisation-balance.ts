@@ -10,9 +10,11 @@ import {
 import type { Part } from '@lpr/runs/browser';
 import { routedWindow } from '../levels.ts';
 import type { RunParts } from '../parts.ts';
+import { tokensText } from '../tables/table.ts';
 import { chartLevels } from './curves.ts';
 import {
   collect,
+  common,
   defineFigure,
   type FigureContext,
   type FigureRecord,
@@ -21,7 +23,6 @@ import {
   levelsAndNotes,
   stepsText,
 } from './figure.ts';
-import { ofText } from './load.ts';
 import { onceEvaluated } from './loss-tokens.ts';
 
 export type SpecialisationBalanceNumbers = Pick<SpecialisationBalanceInput, 'runs'>;
@@ -34,17 +35,14 @@ type Run = SpecialisationBalanceInput['runs'][number] & Leveled & { readonly tok
 function recordOf(runs: readonly Run[], context: FigureContext): FigureRecord<SpecialisationBalanceNumbers> {
   const steps = runs.flatMap(({ points }) => points.map(({ step }) => step));
   const last = Math.max(...steps);
-  const { tokens } = ofText(
-    'held-out',
-    runs.map(({ name, tokens: each }) => ({ name, tokens: each, step: last })),
-  );
-  const what = tokens === undefined ? 'held-out text' : `${tokens.toLocaleString('en')} held-out tokens`;
+  const counts = runs.map((run) => run.tokens);
+  const tokens = common(counts);
   const once = runs.filter(({ points }) => points.length === 1).map(({ name }) => name);
   const below = runs.filter(({ points }) => points.at(-1)!.information < 0).map(({ name }) => name);
   const { levels, notes } = levelsAndNotes(runs, context, 'gini');
   return {
     kind: 'specialisation-balance',
-    title: `Specialisation against balance on ${what}, ${stepsText(steps)}`,
+    title: `Specialisation against balance on ${tokensText(counts)}, ${stepsText(steps)}`,
     caption: CAPTION,
     of: {
       ...{ runs: runs.map(({ name }) => name), text: 'held-out', step: last },

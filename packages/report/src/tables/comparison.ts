@@ -1,5 +1,5 @@
 /** Runs side by side on held-out text, beside the levels that they are to be read against and what a paper reports. */
-import type { BalanceKey, Estimate } from '@lpr/metrics';
+import { type BalanceKey, type Estimate, exceedsError } from '@lpr/metrics';
 import type { Usage } from '@lpr/runs/browser';
 import { type NamedLevels, levelsOf } from '../levels.ts';
 import { hasNoInformation, informationCell, NO_INFORMATION_NOTE } from './information.ts';
@@ -50,6 +50,9 @@ export interface PublishedRow {
   readonly testLoss: number | null;
   readonly measures: Measures;
 }
+
+/** Behind differences that are larger than their errors. */
+const LARGER = '§';
 
 /** A load with a smaller probability under uniform routers is marked. */
 export const SIGNIFICANCE = 0.01;
@@ -143,6 +146,9 @@ export function comparisonTable(
     ],
     notes: [
       ...errorNotes(runs),
+      ...(runs.some(({ differences: own }) => own !== null && Object.values(own).some(exceedsError))
+        ? [`${LARGER} The difference is larger than its error, as one in twenty is between runs that do not differ.`]
+        : []),
       ...(marked.includes(true)
         ? [
             `* The load differs from that of a uniform router: chi-square test over all layers, p < ${SIGNIFICANCE}. Tokens of a text resemble each other, so it may differ and yet be even enough.`,
@@ -181,10 +187,16 @@ function pairsText(runs: readonly ComparedRun[]): string {
   return runs.some(({ errorsOf }) => errorsOf === 'seeds') ? 'in pairs of a seed' : 'on the same text';
 }
 
-/** What the columns of a comparison show of differences. */
-export function differenceCells(differences: Differences): Row {
+/** What the columns of a comparison show of differences: those that are larger than their errors with a mark. */
+function differenceCells(differences: Differences): Row {
   return Object.fromEntries(
-    Object.entries(differences).map(([key, { mean, error }]) => [key, { value: mean, error, isDifference: true }]),
+    Object.entries(differences).map(([key, difference]) => [
+      key,
+      {
+        ...{ value: difference.mean, error: difference.error, isDifference: true },
+        ...(exceedsError(difference) && { mark: LARGER }),
+      },
+    ]),
   );
 }
 

@@ -3,7 +3,7 @@ import type { BalanceReport } from '@lpr/metrics';
 import { hasNoInformation, informationCell, NO_INFORMATION_NOTE } from './information.ts';
 import { balanceCells, balanceColumns, levelCells, type Measures } from './measures.ts';
 import type { RunLevels } from '../levels.ts';
-import { filledColumns, formatNumber, type Row, type TableRecord } from './table.ts';
+import { filledColumns, type Row, type TableRecord, tokensText } from './table.ts';
 
 interface Loss {
   readonly loss: number;
@@ -112,7 +112,6 @@ export function evaluationsTable(evaluations: readonly EvaluatedStep[]): TableRe
       ...Object.fromEntries(domains.map((name) => [`loss.${name}`, each[name]?.loss ?? null])),
     }),
   );
-  const [only, ...others] = new Set(evaluations.map(({ evaluatedTokens }) => evaluatedTokens));
   const columns = [
     { key: 'step', title: 'step' },
     { key: 'loss', title: 'loss', decimals: 4 },
@@ -123,7 +122,7 @@ export function evaluationsTable(evaluations: readonly EvaluatedStep[]): TableRe
     ...domains.map((name) => ({ key: `loss.${name}`, title: `loss, ${name}`, decimals: 4 })),
   ];
   return {
-    title: `Evaluations on ${only === undefined || others.length > 0 ? 'held-out text' : `${formatNumber(only, 0)} held-out tokens`}`,
+    title: `Evaluations on ${tokensText(evaluations.map(({ evaluatedTokens }) => evaluatedTokens))}`,
     columns: filledColumns(columns, ['information', 'entropy', 'margin'], rows),
     rows,
     notes: [

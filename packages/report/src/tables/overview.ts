@@ -4,7 +4,7 @@ import { type Level, type NamedLevels, levelsOf } from '../levels.ts';
 import { SIGNIFICANCE, shownExperts } from './comparison.ts';
 import { hasNoInformation, informationCell, NO_INFORMATION_NOTE } from './information.ts';
 import { balanceCells, balanceColumns, levelCells, type Measures } from './measures.ts';
-import { filledColumns, formatNumber, type Row, type TableRecord } from './table.ts';
+import { filledColumns, type Row, type TableRecord, tokensText } from './table.ts';
 import { USAGE_KEYS, usageCells, usageColumns } from './usage.ts';
 
 /** A run as an overview shows it; null for what is not known. */
@@ -88,10 +88,7 @@ function isMixed(runs: readonly OverviewRun[]): boolean {
 function titleOf(runs: readonly OverviewRun[]): string {
   if (runs.every(({ heldOut }) => heldOut === null)) return 'Runs in training';
   if (isMixed(runs)) return 'Runs, on held-out text or in training';
-  const [only, ...others] = new Set(runs.map(({ heldOut }) => heldOut!.tokens));
-  return only === undefined || others.length > 0
-    ? 'Runs on held-out text'
-    : `Runs on ${formatNumber(only, 0)} held-out tokens`;
+  return `Runs on ${tokensText(runs.map(({ heldOut }) => heldOut!.tokens))}`;
 }
 
 function notesOf(runs: readonly OverviewRun[], levels: readonly Level[]): string[] {

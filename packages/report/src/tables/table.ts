@@ -86,7 +86,7 @@ function cellText(column: Column, row: Row): string {
   if (typeof value === 'object' && 'low' in value) return rangeText(value, (number) => numberText(column, number));
   const text = typeof value === 'number' ? numberText(column, value) : measuredText(column, value);
   const other = beside === undefined ? undefined : row[beside.key];
-  if (typeof other !== 'number') return text;
+  if (typeof other !== 'number' || Number.isNaN(other)) return text;
   const inBrackets = beside?.decimals === undefined ? numberText(column, other) : formatNumber(other, beside.decimals);
   return `${text} (${inBrackets})`;
 }
@@ -121,6 +121,12 @@ export function rangeText({ mean, low, high }: MeasureRange, text: (value: numbe
   return low === high ? text(mean) : `${text(mean)} (${text(low)}-${text(high)})`;
 }
 
+/** "8,192 held-out tokens" where all have so many, else "held-out text". */
+export function tokensText(tokens: readonly number[], text: 'held-out' | 'training' = 'held-out'): string {
+  const [only, ...others] = new Set(tokens);
+  return only === undefined || others.length > 0 ? `${text} text` : `${formatNumber(only, 0)} ${text} tokens`;
+}
+
 /** `1,234.5` */
 export function formatNumber(value: number, decimals: number): string {
   return value.toLocaleString('en', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
@@ -130,8 +136,11 @@ const UNITS = ['', 'k', 'M', 'B', 'T', 'P', 'E'];
 
 /** Three digits and a unit: `644M`, `1.11B`, `820`. */
 export function formatShort(value: number): string {
-  const unit = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(Math.abs(value)) / 3)));
-  return `${Number((value / 1e3 ** unit).toPrecision(3))}${UNITS[unit]}`;
+  const last = UNITS.length - 1;
+  const unit = Math.min(last, Math.max(0, Math.floor(Math.log10(Math.abs(value)) / 3)));
+  const digits = Number((value / 1e3 ** unit).toPrecision(3));
+  // What is rounded up to a thousand has the next unit: 999,600 is 1M.
+  return Math.abs(digits) >= 1e3 && unit < last ? `${digits / 1e3}${UNITS[unit + 1]}` : `${digits}${UNITS[unit]}`;
 }
 
 /** A measure with its decimals, or powers of ten where these would hide it; a dash where there is none. */
