@@ -67,7 +67,10 @@ export function surveyLoads(router: Pick<Router, 'topK' | 'selectionBias'>, rout
   });
 }
 
-/** One router's selection bias on its way to even loads: `survey` and `add` every batch of a text, then `step`, some rounds. */
+/**
+ * One router's selection bias on its way to even loads: `survey` and `add` every batch of a text, then `step`, some
+ * rounds.
+ */
 export class BiasCalibration {
   readonly #router: Router;
   #loads: Float64Array;

@@ -2,11 +2,12 @@
  * Comparisons at equal cost: every run gets as many steps as the floating-point operations of the first one's training
  * allow, and its schedule is stretched over them.
  *
- * A run that is calibrated pays for that too, and trains for fewer steps. A training token is counted at three times its forward pass, with the experts that its method sends it to where it
- * works as it is meant to: k, all of a dense mixture, `k M / (M + m)` of AdaMoE with m null experts. ReMoE steers to k
- * on average and DSelect-k to at most k, but both begin with more: what a token took is not known before it ran, so
- * they go over the budget. Their steps stay those of k, so that a run is decided by its settings and resumes bit by
- * bit; the table says what each training really took.
+ * A run that is calibrated pays for that too, and trains for fewer steps. A training token is counted at three times
+ * its forward pass, with the experts that its method sends it to where it works as it is meant to: k, all of a dense
+ * mixture, `k M / (M + m)` of AdaMoE with m null experts. ReMoE steers to k on average and DSelect-k to at most k,
+ * but both begin with more: what a token took is not known before it ran, so they go over the budget. Their steps
+ * stay those of k, so that a run is decided by its settings and resumes bit by bit; the table says what each training
+ * really took.
  */
 import { planDecoder, predictFlops } from '@lpr/model';
 import { expectedExperts } from '@lpr/moe';
