@@ -1,10 +1,8 @@
 /**
- * Runs that are killed and damaged at random, again and again, until they end; each must end with the same bits as one
- * that nothing happened to.
- *
- * The trainer runs as a process of its own, as users run it, with everything that has state: moving averages, a
- * selection bias, noise, micro-batches, evaluations along the way.
+ * Errands that are killed and damaged at random, again and again, until they end; each must end with the same bits as
+ * one that nothing happened to. The trainer runs as a process of its own, as users run it.
  */
+import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,13 +10,7 @@ import { setTimeout } from 'node:timers/promises';
 import { type Running, startTrainer } from '../end-to-end-cli.ts';
 import { below, DAMAGES, pick, type Random } from './damage.ts';
 import { decided } from './decided.ts';
-
-const SETTINGS = [
-  ['--preset', 'tiny', '--router', 'lpr', '--steps', '120'],
-  ['training.checkpointEvery=6', 'training.logEvery=4', 'training.accumulation=2', 'data.batchSize=2'],
-  ['training.gradientNormsEvery=3', 'evaluation.every=24', 'evaluation.tokens=1024'],
-  ['lpr.scoreFrom=z', 'lpr.ema=hard', 'lpr.selectionBiasRate=0.001'],
-].flatMap((values, i) => (i === 0 ? values : values.flatMap((value) => ['--set', value])));
+import { type Errand, furtherErrands, TRAIN } from './errands.ts';
 
 /** Bytes that a file may have where the disk is to be full: less than a checkpoint takes, more than the logs do. */
 const FULL_DISK_BYTES = 300_000;
@@ -27,21 +19,29 @@ const FULL_DISK_BYTES = 300_000;
 const MOST_LOGGED_BYTES = 20_000;
 
 export interface Summary {
-  /** Runs that were brought to their end. */
+  /** Errands that were brought to their end. */
   lives: number;
-  kills: number;
+  /** By errand. */
+  readonly kills: Record<string, number>;
   /** Kills while a checkpoint was being written. */
   killsDuringWrites: number;
   /** Faults by kind. */
   readonly faults: Record<string, number>;
-  /** Runs that did not end as the undisturbed one; what differed. */
+  /** Errands that did not end as the undisturbed one; what differed. */
   readonly losses: string[];
 }
 
+/** Where an errand is done once with nothing in its way. */
+interface Undisturbed {
+  readonly errand: Errand;
+  readonly milliseconds: number;
+  readonly decided: Readonly<Record<string, string>>;
+}
+
 /**
- * Goes on for this long, then brings the run under way to its end.
+ * Goes on for this long, then brings the errand under way to its end.
  *
- * @param onLife told after each run
+ * @param onLife told after each
  */
 export async function runLives(
   milliseconds: number,
@@ -50,24 +50,28 @@ export async function runLives(
 ): Promise<Summary> {
   const work = mkdtempSync(join(tmpdir(), 'lpr-faults-'));
   const random = randomOf(seed);
-  const summary: Summary = { lives: 0, kills: 0, killsDuringWrites: 0, faults: {}, losses: [] };
+  const summary: Summary = { lives: 0, kills: {}, killsDuringWrites: 0, faults: {}, losses: [] };
   try {
-    const undisturbed = join(work, 'undisturbed');
-    const { code, stderr } = await startTrainer(['train', ...SETTINGS, '--out', undisturbed]).outcome;
-    if (code !== 0) throw new Error(`the undisturbed run failed: ${stderr}`);
-    const expected = decided(undisturbed);
+    const run = join(work, TRAIN.name);
+    const errands: Undisturbed[] = [];
+    for (const errand of [TRAIN, ...furtherErrands(run)]) {
+      errands.push(await undisturbed(errand, join(work, errand.name)));
+    }
     const end = Date.now() + milliseconds;
     do {
-      const run = join(work, 'run');
-      await live(run, () => Date.now() < end, random, summary);
-      const actual = decided(run);
+      // In turn, so that a short run comes to each.
+      const chosen = errands[(seed + summary.lives) % errands.length]!;
+      const folder = join(work, 'disturbed');
+      await live(chosen, folder, () => Date.now() < end, random, summary);
+      const { errand, decided: expected } = chosen;
+      const actual = decided(folder);
       const differing = [...new Set([...Object.keys(expected), ...Object.keys(actual)])].filter(
         (file) => actual[file] !== expected[file],
       );
-      if (differing.length > 0) summary.losses.push(`run ${summary.lives + 1}: ${differing.join(', ')}`);
+      if (differing.length > 0) summary.losses.push(`${errand.name} ${summary.lives + 1}: ${differing.join(', ')}`);
       summary.lives++;
       onLife(summary);
-      rmSync(run, { recursive: true });
+      rmSync(folder, { recursive: true });
     } while (Date.now() < end);
     return summary;
   } finally {
@@ -75,56 +79,95 @@ export async function runLives(
   }
 }
 
-/** One run from its start to its end, disturbed as long as `disturbed` says so. */
-async function live(run: string, disturbed: () => boolean, random: Random, summary: Summary): Promise<void> {
+async function undisturbed(errand: Errand, folder: string): Promise<Undisturbed> {
+  const start = performance.now();
+  const { code, stderr } = await startTrainer(errand.next(folder, 1)!).outcome;
+  if (code !== 0) throw new Error(`the undisturbed ${errand.name} failed: ${stderr}`);
+  return { errand, milliseconds: performance.now() - start, decided: decided(folder) };
+}
+
+/** One errand from its start to its end, disturbed as long as `disturbed` says so. */
+async function live(
+  { errand, milliseconds }: Undisturbed,
+  folder: string,
+  disturbed: () => boolean,
+  random: Random,
+  summary: Summary,
+): Promise<void> {
   for (;;) {
-    const isStarted = existsSync(join(run, 'config.yaml'));
-    const args = isStarted ? ['resume', run] : ['train', ...SETTINGS, '--out', run];
     // Any number of threads gives the same bits.
-    args.push('--threads', String(below(3, random)));
-    const isFull = disturbed() && isStarted && random() < 0.15;
+    const args = errand.next(folder, below(3, random));
+    if (args === null) return;
+    const isFull = isRunFolder(errand, folder) && disturbed() && random() < 0.15;
     const trainer = startTrainer(args, tmpdir(), isFull ? { fileBytes: FULL_DISK_BYTES } : {});
-    const isKilled = !isFull && disturbed() && (await killAtRandom(run, trainer, random, summary));
+    const moment = errand.isRun ? momentOfRun(folder, trainer, random) : untilMoment(milliseconds, random);
+    const isKilled = !isFull && disturbed() && (await killAt(moment, folder, trainer, summary));
+    if (isKilled) count(summary.kills, errand.name);
     const { code, stderr } = await trainer.outcome;
     if (code === 0) return;
-    if (isFull && stderr.includes('cannot write')) count(summary, 'disk full');
-    else if (!isKilled) throw new Error(`the trainer ended by itself with ${code}: ${stderr}`);
-    if (!existsSync(join(run, 'config.yaml')) || random() < 0.4) continue;
+    if (isFull && stderr.includes('cannot write')) count(summary.faults, 'disk full');
+    else if (!isKilled) throw new Error(`${errand.name} ended by itself with ${code}: ${stderr}`);
+    if (!isRunFolder(errand, folder) || random() < 0.4) continue;
     const kind = pick(Object.keys(DAMAGES), random);
-    if (await DAMAGES[kind]!(run, random)) count(summary, kind);
+    if (await DAMAGES[kind]!(folder, random)) count(summary.faults, kind);
   }
 }
 
-function count(summary: Summary, fault: string): void {
-  summary.faults[fault] = (summary.faults[fault] ?? 0) + 1;
+/** Whether a run lies there with files that can be damaged. */
+function isRunFolder({ isRun }: Errand, folder: string): boolean {
+  return isRun && existsSync(join(folder, 'config.yaml'));
 }
 
-/**
- * Kills the process at some moment: of its start, of its steps, or while it writes a checkpoint. Says whether it was
- * still running.
- */
-async function killAtRandom(run: string, { child }: Running, random: Random, summary: Summary): Promise<boolean> {
-  const leftovers = halfWritten(run);
-  const isWriting = (): boolean => halfWritten(run).some((changed) => !leftovers.includes(changed));
-  const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
-  const moment = pick(['start', 'steps', 'steps', 'write', 'write'], random);
-  if (moment === 'start') {
-    await setTimeout(random() * 1500);
-  } else {
-    // By what was logged, so that a slow machine gets as far as a fast one.
-    const until = logged(run) + 1 + random() * MOST_LOGGED_BYTES;
-    while (isRunning() && logged(run) < until) await setTimeout(2);
-    if (moment === 'steps') await setTimeout(random() * 50);
-    else {
-      while (isRunning() && !isWriting()) await setTimeout(0);
-      await setTimeout(random() * 5);
-    }
-  }
+function count(numbers: Record<string, number>, kind: string): void {
+  numbers[kind] = (numbers[kind] ?? 0) + 1;
+}
+
+/** Kills the process at that moment. Says whether it was still running. */
+async function killAt(
+  moment: () => Promise<void>,
+  run: string,
+  { child }: Running,
+  summary: Summary,
+): Promise<boolean> {
+  const isWriting = writing(run);
+  await moment();
   const during = isWriting();
-  if (!isRunning() || !child.kill('SIGKILL')) return false;
-  summary.kills++;
+  if (!isRunning(child) || !child.kill('SIGKILL')) return false;
   if (during) summary.killsDuringWrites++;
   return true;
+}
+
+/** Some time within what an errand takes. */
+function untilMoment(milliseconds: number, random: Random): () => Promise<void> {
+  return async () => await setTimeout(random() * milliseconds);
+}
+
+/** Some moment of a run's start, of its steps, or while it writes a checkpoint. */
+function momentOfRun(run: string, { child }: Running, random: Random): () => Promise<void> {
+  const moment = pick(['start', 'steps', 'steps', 'write', 'write'], random);
+  if (moment === 'start') return untilMoment(1500, random);
+  return async () => {
+    const isWriting = writing(run);
+    // By what was logged, so that a slow machine gets as far as a fast one.
+    const until = logged(run) + 1 + random() * MOST_LOGGED_BYTES;
+    while (isRunning(child) && logged(run) < until) await setTimeout(2);
+    if (moment === 'steps') {
+      await setTimeout(random() * 50);
+      return;
+    }
+    while (isRunning(child) && !isWriting()) await setTimeout(0);
+    await setTimeout(random() * 5);
+  };
+}
+
+function isRunning({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode === null && signalCode === null;
+}
+
+/** Tells from now on whether a checkpoint is being written. */
+function writing(run: string): () => boolean {
+  const leftovers = halfWritten(run);
+  return () => halfWritten(run).some((changed) => !leftovers.includes(changed));
 }
 
 function logged(run: string): number {
@@ -156,11 +199,24 @@ function randomOf(seed: number): Random {
 
 /** A summary as lines of text. */
 export function describe({ lives, kills, killsDuringWrites, faults, losses }: Readonly<Summary>): string {
-  const kinds = Object.entries(faults).map(([kind, number]) => `${kind} ${number}`);
   const lines = [
-    `runs ${lives}  kills ${kills} (${killsDuringWrites} while a checkpoint was written)  losses ${losses.length}`,
-    `faults: ${kinds.join(', ') || 'none'}`,
+    `brought to their end ${lives}  kills ${totalOf(kills)} (${killsDuringWrites} while a checkpoint was written)  losses ${losses.length}`,
+    `kills of ${listed(kills)}`,
+    `faults: ${listed(faults)}`,
     ...losses,
   ];
   return lines.join('\n');
+}
+
+/** Of all kinds together. */
+export function totalOf(numbers: Readonly<Record<string, number>>): number {
+  return Object.values(numbers).reduce((sum, number) => sum + number, 0);
+}
+
+function listed(numbers: Readonly<Record<string, number>>): string {
+  return (
+    Object.entries(numbers)
+      .map(([kind, number]) => `${kind} ${number}`)
+      .join(', ') || 'none'
+  );
 }

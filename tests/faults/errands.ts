@@ -1,0 +1,58 @@
+/** What the command line does that takes its time: how each begins, and how it goes on after it was killed. */
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface Errand {
+  readonly name: string;
+  /** The command line for what the folder holds; null where it holds all. */
+  next(folder: string, threads: number): readonly string[] | null;
+  /** It trains one run, whose files can be damaged meanwhile. */
+  readonly isRun: boolean;
+}
+
+const over = (...values: readonly string[]): string[] => values.flatMap((value) => ['--set', value]);
+
+// Everything that has state: moving averages, a selection bias and its calibration, noise, micro-batches, evaluations
+// along the way.
+const TRAINING = [
+  ...['--preset', 'tiny', '--router', 'lpr', '--steps', '120'],
+  ...over('training.checkpointEvery=6', 'training.logEvery=4', 'training.accumulation=2', 'data.batchSize=2'),
+  ...over('training.gradientNormsEvery=3', 'evaluation.every=24', 'evaluation.tokens=1024'),
+  ...over('lpr.scoreFrom=z', 'lpr.ema=hard', 'lpr.selectionBiasRate=0.001'),
+  ...over('training.calibration={tokens: 2048, rounds: 2}'),
+];
+const COMPARISON = [
+  ...['--preset', 'tiny', '--router', 'lpr', '--seeds', '2', '--steps', '12'],
+  ...over('training.checkpointEvery=4', 'training.logEvery=2', 'data.batchSize=2', 'evaluation.tokens=1024'),
+];
+
+/** Into a run's folder or a comparison's, which `resume` brings to its end. */
+function resumable(command: string, settings: readonly string[], settingsFile: string): Errand['next'] {
+  return (folder, threads) =>
+    existsSync(join(folder, settingsFile))
+      ? ['resume', folder, '--threads', String(threads)]
+      : // One of the settings that the folder keeps.
+        [command, ...settings, '--out', folder, '--threads', '1'];
+}
+
+/** Into a folder that is there once it is whole. */
+function atOnce(args: (folder: string, threads: number) => readonly string[]): Errand['next'] {
+  return (folder, threads) => (existsSync(folder) && readdirSync(folder).length > 0 ? null : args(folder, threads));
+}
+
+export const TRAIN: Errand = { name: 'train', next: resumable('train', TRAINING, 'config.yaml'), isRun: true };
+
+/** Of a finished run of `TRAIN`. */
+export function furtherErrands(run: string): readonly Errand[] {
+  return [
+    { name: 'compare', next: resumable('compare', COMPARISON, 'comparison.yaml'), isRun: false },
+    { name: 'export', next: atOnce((folder) => ['export', run, folder]), isRun: false },
+    {
+      name: 'calibrate',
+      next: atOnce((folder, threads) => [
+        ...['calibrate', run, '--tokens', '2048', '--out', folder, '--threads', String(threads)],
+      ]),
+      isRun: false,
+    },
+  ];
+}
