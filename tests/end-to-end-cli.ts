@@ -37,6 +37,10 @@ export interface ChildOptions {
   readonly app?: App;
   /** No file may grow beyond this, as on a full disk. */
   readonly fileBytes?: number;
+  /** What a shell does before it becomes the process: sets a limit. */
+  readonly under?: string;
+  /** Of Node. */
+  readonly flags?: readonly string[];
 }
 
 /** What `pnpm trainer`, or another app of that name, runs, as words of a command line and variables. */
@@ -54,13 +58,14 @@ export function trainerCommand(app: App = 'trainer'): {
 export function startTrainer(
   args: readonly string[],
   cwd: string = tmpdir(),
-  { fileBytes, environment, app }: ChildOptions = {},
+  { fileBytes, environment, app, under = limitOf(fileBytes), flags = [] }: ChildOptions = {},
 ): Running {
   const { words, env } = trainerCommand(app);
-  // The shell's unit is 512 bytes. The signal that goes with the limit would end the process before it sees the error.
-  const limited = `trap '' XFSZ; ulimit -f ${Math.ceil((fileBytes ?? 0) / 512)}; exec "$0" "$@"`;
-  const [command, ...parameters] = fileBytes === undefined ? words : (['/bin/sh', '-c', limited, ...words] as const);
-  const child = spawn(command, [...parameters, ...args], {
+  const [node, ...main] = words;
+  const started = [node, ...flags, ...main, ...args] as const;
+  const [command, ...parameters] =
+    under === undefined ? started : (['/bin/sh', '-c', `${under}; exec "$0" "$@"`, ...started] as const);
+  const child = spawn(command, parameters, {
     cwd,
     env: { ...env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -73,6 +78,12 @@ export function startTrainer(
     child.on('error', fail).on('close', (code) => settle({ code, stdout, stderr }));
   });
   return { child, outcome };
+}
+
+function limitOf(fileBytes: number | undefined): string | undefined {
+  if (fileBytes === undefined) return undefined;
+  // The shell's unit is 512 bytes. The signal that goes with the limit would end the process before it sees the error.
+  return `trap '' XFSZ; ulimit -f ${Math.ceil(fileBytes / 512)}`;
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Everything in the folder of a finished run, of a comparison or of a model that its settings decide, so that two can be
- * compared byte for byte.
+ * Everything in the folder of a finished run, of a comparison or of a model that its settings decide, so that two can
+ * be compared byte for byte.
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';

@@ -65,9 +65,8 @@ export async function openDevice({ device, threads }: Pick<Settings, 'device' | 
     });
   } catch (error) {
     const settings = `device ${device}${threads === null ? '' : `, threads ${threads}`}`;
-    const advice = device === 'wasm' ? 'Name fewer threads' : 'The device wasm runs on the CPU';
     throw new UsageError(
-      `${settings}: ${error instanceof Error ? error.message : String(error)}. ${advice}; doctor says what there is`,
+      `${settings}: ${error instanceof Error ? error.message : String(error)}; doctor says what there is`,
     );
   }
 }

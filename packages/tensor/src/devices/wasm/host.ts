@@ -149,8 +149,22 @@ async function loadBytes(url: URL): Promise<BufferSource> {
   return await response.arrayBuffer();
 }
 
+/**
+ * A memory that grows from `initialPages` to `maximumPages` of 64 KiB.
+ *
+ * @throws Error when the process may not have as many addresses as the host reserves for one
+ */
 export function createMemory(initialPages: number, maximumPages: number): WasmMemory {
-  return new WebAssembly.Memory({ initial: initialPages, maximum: maximumPages, shared: true });
+  try {
+    return new WebAssembly.Memory({ initial: initialPages, maximum: maximumPages, shared: true });
+  } catch (error) {
+    throw new Error(
+      `createWasmDevice: the host gives no memory (${String(error)}). It reserves addresses for all that one may ever ` +
+        'grow to, 10 GiB in V8, used or not: let the process have more of them (ulimit -v), or less of them suffice ' +
+        '(node --disable-wasm-trap-handler)',
+      { cause: error },
+    );
+  }
 }
 
 /** An instance for the calling thread, which needs no signal: what it records has run at once. */

@@ -71,7 +71,8 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
   const heapStart = scratchStart + Math.max(1, threads) * SCRATCH_BYTES;
   if (shared.extend(heapStart) < heapStart) {
     throw new RangeError(
-      `createWasmDevice: ${threads} threads need ${heapStart} bytes for themselves, memoryLimit is ${memoryLimit}`,
+      `createWasmDevice: ${threads} threads need ${heapStart} bytes for themselves, and there are ${Math.min(memoryLimit, shared.memory.buffer.byteLength)}; ` +
+        'name fewer threads, or a higher memoryLimit',
     );
   }
   kernels.attach(control, scratchStart);
