@@ -85,7 +85,8 @@ describe('the runs of a sweep', () => {
     expect(mean(draws({ uniform: [2, 4] }))).toBeCloseTo(3, 1);
     expect(mean(draws({ logUniform: [1e-4, 1] }).map(Math.log10))).toBeCloseTo(-2, 1);
     const integers = draws({ integer: [1, 3] });
-    for (const each of [1, 2, 3]) expect(integers.filter((drawn) => drawn === each).length / 4000).toBeCloseTo(1 / 3, 1);
+    for (const each of [1, 2, 3])
+      expect(integers.filter((drawn) => drawn === each).length / 4000).toBeCloseTo(1 / 3, 1);
   });
 
   it('are called by what differs, as a comparison calls its own, the seed behind where there are several', () => {
@@ -121,7 +122,8 @@ describe('the runs of a sweep', () => {
     writeFileSync(join(work, 'base.yaml'), 'training: {steps: 3, logEvery: 7}');
     const yaml = `preset: tiny\nconfig: [${join(work, 'base.yaml')}]\nsettings: {training: {steps: 4}, size: {topK: 1}}\ngrid: {router: [top-k, lpr]}`;
     const one = (options: SettingOptions) => [...runsOf(yaml, options).values()];
-    for (const { training, size } of one(none)) expect([training.steps, training.logEvery, size.topK]).toEqual([4, 7, 1]);
+    for (const { training, size } of one(none))
+      expect([training.steps, training.logEvery, size.topK]).toEqual([4, 7, 1]);
     // The router of a run is that of the run.
     const named = one({ ...none, steps: 5, router: 'switch', set: ['size.topK=2'] });
     expect(named.map(({ router, training, size }) => [router, training.steps, size.topK])).toEqual([
@@ -154,8 +156,14 @@ describe('a file of a sweep that does not fit', () => {
     ['list: [{seed: 1}, {seed: 1}]', 'expected entries that differ'],
     ['random: {runs: 0, settings: {a: {uniform: [0, 1]}}}', 'random.runs: got 0, expected a number of at least 1'],
     ['random: {runs: 2, settings: {a: {uniform: [1, 0]}}}', 'two numbers, the smaller one first'],
-    ['random: {runs: 2, settings: {a: {logUniform: [0, 1]}}}', 'random.settings.a.logUniform.0: got 0, expected a number above 0'],
-    ['random: {runs: 2, settings: {a: {normal: [0, 1]}}}', 'unknown setting "random.settings.a.normal". Known: random.settings.a.uniform'],
+    [
+      'random: {runs: 2, settings: {a: {logUniform: [0, 1]}}}',
+      'random.settings.a.logUniform.0: got 0, expected a number above 0',
+    ],
+    [
+      'random: {runs: 2, settings: {a: {normal: [0, 1]}}}',
+      'unknown setting "random.settings.a.normal". Did you mean random.settings.a.uniform?',
+    ],
     ['random: {runs: 2, settings: {a: {integer: [0, 1], choice: [2]}}}', 'expected one of {uniform: [0, 1]}'],
     ['random: {runs: 2, settings: {a: {integer: [0, 1.5]}}}', 'random.settings.a.integer.1: got 1.5, expected a whole'],
     ['gird: {seed: [0, 1]}', 'unknown setting "gird". Did you mean grid?'],
@@ -173,13 +181,25 @@ describe('a file of a sweep that does not fit', () => {
   });
 
   it.each([
-    ['grid: {size.expert: [8, 16]}', 'a.yaml: the run expert=8: settings: unknown setting "size.expert". Did you mean size.experts?'],
+    [
+      'grid: {size.expert: [8, 16]}',
+      'a.yaml: the run expert=8: settings: unknown setting "size.expert". Did you mean size.experts?',
+    ],
     ['grid: {size.experts: [8, many]}', 'a.yaml: the run experts=many: settings: size.experts: got "many", expected'],
     ['grid: {router: [top-k, lpar]}', 'a.yaml: the run lpar: unknown router "lpar". Did you mean lpr?'],
     ['grid: {preset: [tiny, tinny]}', 'a.yaml: the run tinny: unknown preset "tinny". Did you mean tiny?'],
-    ['grid: {router: [top-k, lpr], lpr.strength: [1, 2]}', 'the router top-k does not read lpr; give that to the runs that do'],
-    ['list: [{size.topK: 1}, {size.topK: 1, size.experts: 8}]', 'the runs base and experts=8 come to the same settings'],
-    ['grid: {size.experts: [8, 16]}\nbaseline: experts=9', 'baseline: unknown run "experts=9". Did you mean experts=8?'],
+    [
+      'grid: {router: [top-k, lpr], lpr.strength: [1, 2]}',
+      'the router top-k does not read lpr; give that to the runs that do',
+    ],
+    [
+      'list: [{size.topK: 1}, {size.topK: 1, size.experts: 8}]',
+      'the runs base and experts=8 come to the same settings',
+    ],
+    [
+      'grid: {size.experts: [8, 16]}\nbaseline: experts=9',
+      'baseline: unknown run "experts=9". Did you mean experts=8?',
+    ],
     ['runs: {a: {size: {topK: 0}}}', 'a.yaml: the run a: settings: size.topK: got 0, expected'],
   ])('names the run and the setting: %j', (yaml, message) => {
     expect(() => runsOf(yaml)).toThrow(message);
@@ -204,9 +224,17 @@ describe('a file of a sweep that does not fit', () => {
 
 it('the schema for editors knows every field, and settings as files of them have it', () => {
   const schema = JSON.parse(JSON.stringify(sweepJsonSchema())) as { properties: Record<string, unknown> };
-  expect(Object.keys(schema.properties).toSorted()).toEqual(
-    ['baseline', 'config', 'grid', 'list', 'preset', 'random', 'runs', 'seeds', 'settings'],
-  );
+  expect(Object.keys(schema.properties).toSorted()).toEqual([
+    'baseline',
+    'config',
+    'grid',
+    'list',
+    'preset',
+    'random',
+    'runs',
+    'seeds',
+    'settings',
+  ]);
   const { properties } = JSON.parse(JSON.stringify(configJsonSchema())) as { properties: unknown };
   expect(schema.properties['settings']).toMatchObject({ properties });
 });

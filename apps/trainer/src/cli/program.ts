@@ -4,14 +4,7 @@
 import { Command } from 'commander';
 import { addCompressionCommands } from './compression-commands.ts';
 import { addModelCommands } from './model-commands.ts';
-import {
-  addExamples,
-  addOutOption,
-  addParallelOption,
-  addRunOptions,
-  addSeedsOption,
-  atLeast,
-} from './options.ts';
+import { addExamples, addOutOption, addParallelOption, addRunOptions, addSeedsOption, atLeast } from './options.ts';
 import { addSweepCommands } from './sweep-commands.ts';
 import type { CompareOptions } from '../commands/compare.ts';
 import type { ReproduceOptions } from '../commands/reproduce.ts';
@@ -25,6 +18,8 @@ export function createProgram(): Command {
       'Trains mixture-of-experts language models and measures how their routers balance the load.\n' +
         'Without a command: compare.',
     )
+    // Options of `sweep status` and the like are not those of `sweep`.
+    .enablePositionalOptions()
     .showHelpAfterError('(--help shows all options)');
   const compare = addCompare(program);
   addTrain(program);
@@ -154,11 +149,10 @@ function addResume(program: Command): void {
     .argument('<folder>', 'folder of a run or a comparison')
     .option('--threads <n>', 'worker threads; 0 runs in place (default: as in the run)', atLeast(0))
     .option('--steps <n>', 'make the run longer: steps in all, more than it has (default: as in the run)', atLeast(1));
-  addParallelOption(command)
-    .action(async (folder: string, options: ResumeOptions) => {
-      const { resume } = await import('../commands/train.ts');
-      await resume(folder, options);
-    });
+  addParallelOption(command).action(async (folder: string, options: ResumeOptions) => {
+    const { resume } = await import('../commands/train.ts');
+    await resume(folder, options);
+  });
   addExamples(command, [
     ['resume runs/compare-1', 'after Ctrl-C, a crash or a kill'],
     ['resume runs/train-1 --steps 640', 'train a run longer than it was to be'],

@@ -4,7 +4,8 @@ import type { TableOptions } from '../commands/compare.ts';
 import type { SweepOptions } from '../commands/sweep.ts';
 import { addExamples, addOutOption, addParallelOption, addRunOptions } from './options.ts';
 
-const SORT = 'what the rows of the table go by: name, testLoss, information, gini, minMax or another measure of balance';
+const SORT =
+  'what the rows of the table go by: name, testLoss, information, gini, minMax or another measure of balance';
 
 export function addSweepCommands(program: Command): void {
   const command = program.command('sweep').enablePositionalOptions();
@@ -17,7 +18,10 @@ export function addSweepCommands(program: Command): void {
         'A run that fails does not stop the others. The same command, or resume, goes on after Ctrl-C, a crash or a kill: no finished run is\n' +
         'trained again, the others go on from their newest checkpoints.',
     )
-    .argument('<file>', 'YAML file: preset, config and settings of all runs; grid, list, random, runs and seeds of each')
+    .argument(
+      '<file>',
+      'YAML file: preset, config and settings of all runs; grid, list, random, runs and seeds of each',
+    )
     .action(async (file: string, options: SweepOptions) => {
       const { sweep } = await import('../commands/sweep.ts');
       await sweep(file, options);
@@ -61,7 +65,9 @@ function addStatus(sweep: Command): void {
   const command = sweep
     .command('status')
     .summary('how far the runs of a sweep are')
-    .description('Prints of each run whether it is done, running, failed and why, stopped or waiting; its step, speed and time left.')
+    .description(
+      'Prints of each run whether it is done, running, failed and why, stopped or waiting; its step, speed and time left.',
+    )
     .argument('<folder>', 'that the sweep was made in')
     .action(async (folder: string) => {
       const { printStatus } = await import('../commands/sweep.ts');

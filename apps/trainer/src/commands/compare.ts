@@ -89,9 +89,7 @@ async function checkComparison(comparison: Comparison): Promise<void> {
     await checkStart(first, (sentence) => console.error(`note: ${sentence}`));
   }
   for (const { name, seeds, first } of settings.slice(0, settings.length > MOST_TOLD ? 0 : undefined)) {
-    console.error(
-      `${name}: ${predictionText(predictRun(first))}${seeds === 1 ? '' : `, for each of ${seeds} seeds`}`,
-    );
+    console.error(`${name}: ${predictionText(predictRun(first))}${seeds === 1 ? '' : `, for each of ${seeds} seeds`}`);
   }
   if (settings.length > MOST_TOLD) {
     console.error(totalText([...comparison.runs.values()]));

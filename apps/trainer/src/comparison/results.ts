@@ -1,12 +1,5 @@
 /** What a comparison gave: its runs as results beside what the paper reports, and the tables that it prints of them. */
-import {
-  comparisonTable,
-  formatShort,
-  modelTitle,
-  shownExperts,
-  tableText,
-  varyingSettings,
-} from '@lpr/report/tables';
+import { comparisonTable, formatShort, modelTitle, shownExperts, tableText, varyingSettings } from '@lpr/report/tables';
 import {
   comparedRun,
   estimateOf,
@@ -119,9 +112,7 @@ export function comparisonReport(
   const groups = groupRuns(results);
   const baseline = groups.find(({ name }) => name === comparison.baseline) ?? null;
   const compared = sorted(groups, sort).map((group) => comparedRun(group, baseline));
-  const varied = varyingSettings(
-    Array.from(comparison.runs.values(), (settings) => new Map(settingTexts(settings))),
-  );
+  const varied = varyingSettings(Array.from(comparison.runs.values(), (settings) => new Map(settingTexts(settings))));
   const timed = groups.length > MOST_TIMED ? [] : groups;
   const times = timed.flatMap(({ name, runs }) => {
     const shares = meanShares(models.filter((_, i) => results[i]!.name === name).map((model) => model.stepTimeShares));

@@ -85,6 +85,13 @@ export function presetName(options: SettingOptions): string {
   return askedFor(options).name;
 }
 
+/** Whether options or files set a setting, by its path, over what the preset has. */
+export function isWritten(options: SettingOptions, path: string): boolean {
+  const { written } = askedFor(options);
+  const value = path.split('.').reduce<unknown>((at, key) => (isGroup(at) ? at[key] : undefined), written);
+  return value !== undefined;
+}
+
 interface Asked {
   readonly name: string;
   readonly preset: Preset;

@@ -84,7 +84,8 @@ export function countRuns(file: SweepFile): number {
   const grids = gridsOf(file);
   const ofGrids = grids.map((grid) => Object.values(grid).reduce((product, { length }) => product * length, 1));
   const combinations = grids.length === 0 ? 1 : ofGrids.reduce((sum, count) => sum + count, 0);
-  const settings = runs === undefined ? combinations * (list?.length ?? 1) * (random?.runs ?? 1) : Object.keys(runs).length;
+  const settings =
+    runs === undefined ? combinations * (list?.length ?? 1) * (random?.runs ?? 1) : Object.keys(runs).length;
   return settings * (typeof seeds === 'number' ? seeds : seeds.length);
 }
 
@@ -95,7 +96,10 @@ export function assignmentsOf(file: SweepFile): Assignments[] {
   const combinations = grids.length === 0 ? [{}] : grids.flatMap(combinationsOf);
   const draws = Array.from({ length: random?.runs ?? 1 }, (_, index) =>
     Object.fromEntries(
-      Object.entries(random?.settings ?? {}).map(([path, range]) => [path, drawValue(range, random!.seed, index, path)]),
+      Object.entries(random?.settings ?? {}).map(([path, range]) => [
+        path,
+        drawValue(range, random!.seed, index, path),
+      ]),
     ),
   );
   return list.flatMap((entry) =>
@@ -164,7 +168,7 @@ function ofAssignments(all: readonly Assignments[], base: SettingOptions): Plann
     const { router, arch, ...rest } = base;
     const options: SettingOptions = {
       ...rest,
-      ...(preset !== undefined && { preset: String(preset) }),
+      ...(preset !== undefined && { preset: typeof preset === 'string' ? preset : JSON.stringify(preset) }),
       // What a run sets goes over what the command line names.
       ...(router !== undefined && !('router' in others) && { router }),
       ...(arch !== undefined && !('architecture' in others) && { arch }),

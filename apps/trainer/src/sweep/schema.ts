@@ -64,7 +64,10 @@ function bounds(number: z.ZodType<number>): z.ZodType<[number, number]> {
   return z
     .array(number)
     .length(2)
-    .refine(([low, high]) => low! < high!, 'two numbers, the smaller one first') as unknown as z.ZodType<[number, number]>;
+    .refine(
+      ([low, high]) => low === undefined || high === undefined || low < high,
+      'two numbers, the smaller one first',
+    ) as unknown as z.ZodType<[number, number]>;
 }
 
 const range = z
@@ -101,7 +104,11 @@ const fields = {
   random: z
     .strictObject({
       runs: z.int().min(1).max(MOST_RUNS).describe('Draws; with a grid or a list each of theirs has so many'),
-      seed: z.int().min(0).default(0).describe('Of the draws: the same seed gives the same, more runs the first ones again'),
+      seed: z
+        .int()
+        .min(0)
+        .default(0)
+        .describe('Of the draws: the same seed gives the same, more runs the first ones again'),
       settings: byPath(range, 'How each setting is drawn'),
     })
     .optional()
@@ -112,10 +119,7 @@ const fields = {
     .optional()
     .describe('In place of grid, list and random: the settings of each run, as config.yaml has them, by its name'),
   seeds: z
-    .union([
-      z.int().min(1).max(100),
-      z.array(z.int().min(0)).min(1).refine(areDifferent, 'seeds that differ'),
-    ])
+    .union([z.int().min(1).max(100), z.array(z.int().min(0)).min(1).refine(areDifferent, 'seeds that differ')])
     .optional()
     .describe('Each run with so many seeds from 0 on, or with these'),
   baseline: z

@@ -10,8 +10,8 @@ import { otherCosts, SAME_COST, USAGE_KEYS, usageCells, usageColumns } from './u
 
 /** A run as a comparison shows it. */
 export interface ComparedRun extends NamedLevels {
-  /** Its settings by their paths. */
-  readonly settings: Readonly<Record<string, string | number | boolean | null>>;
+  /** Its settings by their paths, where some have a column. */
+  readonly settings?: Readonly<Record<string, string | number | boolean | null>>;
   /** That a held-out token really went to, a layer. */
   readonly expertsPerToken: number | null;
   /** What held-out tokens used of the model; null where it is not known. */
@@ -97,7 +97,7 @@ export function comparisonTable(
   const rows = runs.map(
     (run, i): Row => ({
       name: [run.name, ...(marked[i] ? ['*'] : []), ...(costly[i] ? ['†'] : [])].join(' '),
-      ...Object.fromEntries(settings.map((path) => [`setting ${path}`, settingCell(run.settings[path])])),
+      ...Object.fromEntries(settings.map((path) => [`setting ${path}`, settingCell(run.settings?.[path])])),
       topK: shownExperts(run.expertsPerToken),
       ...usageCells(run.usage),
       ...(ownSteps && { steps: run.steps, trainingFlops: run.trainingFlops }),
