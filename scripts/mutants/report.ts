@@ -103,7 +103,9 @@ export function staleEntries(list: readonly Equivalent[], read: (file: string) =
       const before = each.slice(0, each.lastIndexOf(' -> '));
       const begins = places.some((i) => {
         const rest = lines.slice(i).join('\n');
-        return Array.from(lines[i]!, (_, column) => column).some((column) => startsWithCode(rest.slice(column), before));
+        return Array.from(lines[i]!, (_, column) => column).some((column) =>
+          startsWithCode(rest.slice(column), before),
+        );
       });
       return begins ? [] : [`${file}: on the line with ${JSON.stringify(line)} there begins no ${before}`];
     });

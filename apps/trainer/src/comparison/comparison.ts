@@ -1,7 +1,7 @@
 /**
- * Several runs that are set side by side: those of a sweep, or of a command that makes their list, which differ in their
- * router or seed, or are rows of the paper's tables. Their folder holds `sweep.yaml` (the settings of each run), a run
- * folder for each, and in the end `summary.json` and pictures in `figures/`.
+ * Several runs that are set side by side: those of a sweep, or of a command that makes their list, which differ in
+ * their router or seed, or are rows of the paper's tables. Their folder holds `sweep.yaml` (the settings of each run),
+ * a run folder for each, and in the end `summary.json` and pictures in `figures/`.
  */
 import {
   createComparison as createComparisonFolder,
