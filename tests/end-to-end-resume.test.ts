@@ -88,6 +88,38 @@ describe('resume', () => {
     TIMEOUT,
   );
 
+  it(
+    'goes on with a comparison at equal cost after kill -9, in other processes too',
+    async () => {
+      const equal = ['compare', '--preset', 'tiny', '--steps', '12', '--router', 'denseMixture', '--equal-flops'];
+      const start = [...equal, '--seeds', '2', '--set', 'training.checkpointEvery=3'];
+      const whole = join(work, 'equal-whole');
+      const { code, stdout } = await runTrainer([...start, '--out', whole]);
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/means over 2 seeds \(0, 1\)/);
+      expect(stdout).toMatch(/(?:All trainings took as many FLOPs|FLOPs of the whole training, as it ran, differ)/);
+      const { models } = await readSummary(whole);
+      const [own, dense] = ['top-k-0', 'denseMixture-0'].map((run) => models.find(({ name }) => name === run)!);
+      expect(own!.steps).toBe(12);
+      expect(dense!.steps).toBeLessThan(12);
+      // A whole step is the nearest that it can come.
+      expect(Math.abs(dense!.trainingFlops! / own!.trainingFlops! - 1)).toBeLessThan(0.5 / dense!.steps + 1e-6);
+
+      const killed = join(work, 'equal-killed');
+      const { child, outcome } = startTrainer([...start, '--out', killed]);
+      while (child.exitCode === null && savedSteps(join(killed, 'denseMixture-0')) === 0) await setTimeout(5);
+      child.kill('SIGKILL');
+      await outcome;
+      expect(existsSync(join(killed, 'summary.json'))).toBe(false);
+      const finished = statSync(join(killed, 'top-k-0', 'metrics.jsonl')).mtimeMs;
+      expect((await startTrainer(['resume', killed, '--parallel', '2']).outcome).code).toBe(0);
+      expect(statSync(join(killed, 'top-k-0', 'metrics.jsonl')).mtimeMs).toBe(finished);
+      for (const { name } of models) expect(decided(join(killed, name))).toEqual(decided(join(whole, name)));
+      expect((await readSummary(killed)).settings).toEqual((await readSummary(whole)).settings);
+    },
+    TIMEOUT,
+  );
+
   it.each([
     ['a closed terminal', ['SIGHUP']],
     ['a request to end', ['SIGTERM', 'SIGTERM']],
@@ -142,8 +174,7 @@ describe('resume', () => {
 
       const adopting = join(work, 'seeds-adopting');
       mkdirSync(adopting);
-      for (const name of ['comparison.yaml', 'lpr-2'])
-        cpSync(join(whole, name), join(adopting, name), { recursive: true });
+      for (const name of ['sweep.yaml', 'lpr-2']) cpSync(join(whole, name), join(adopting, name), { recursive: true });
       const adopted = await runTrainer(['resume', adopting, '--threads', '1']);
       expect(adopted.code).toBe(0);
       expect(adopted.stderr).toContain('run=lpr-0 step');
@@ -268,12 +299,29 @@ describe('resume', () => {
       const text = join(work, 'large.txt');
       writeFileSync(text, Array.from({ length: 2e6 }, (_, i) => `${(i * 7919) % 99991} words`).join('\n'));
       const never = join(work, 'never');
-      const { child, outcome } = startTrainer(['train', '--preset', 'tiny', '--text', text, '--out', never]);
-      await once(child.stderr!, 'data');
-      child.kill('SIGINT');
-      const { code } = await outcome;
-      expect(code).not.toBe(0);
+      const numbered = join(work, 'numbered');
+      mkdirSync(numbered);
+      for (const out of [['--out', never], []]) {
+        const { child, outcome } = startTrainer(['train', '--preset', 'tiny', '--text', text, ...out], numbered);
+        await once(child.stderr!, 'data');
+        child.kill('SIGINT');
+        expect((await outcome).code).not.toBe(0);
+      }
       expect(existsSync(never)).toBe(false);
+      expect(readdirSync(numbered)).toEqual([]);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'leaves an empty folder of its user where nothing could be begun',
+    async () => {
+      const own = join(work, 'own');
+      mkdirSync(own);
+      const gone = ['--text', join(work, 'no such text.txt')];
+      const { code } = await runTrainer(['train', '--preset', 'tiny', ...gone, '--out', own]);
+      expect(code).toBe(1);
+      expect(readdirSync(own)).toEqual([]);
     },
     TIMEOUT,
   );

@@ -1,10 +1,15 @@
 /** What `pnpm mutants` reads and prints. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { EQUIVALENT } from '../scripts/mutants/equivalent.ts';
 import {
   countMutants,
   type Mutant,
   mutantsReport,
   scoreOf,
+  staleEntries,
+  unmatchedEntries,
   withEquivalents,
   withoutUntested,
 } from '../scripts/mutants/report.ts';
@@ -104,6 +109,31 @@ describe('the report', () => {
     for (const other of [{ file: 'a.ts' }, { line: 'const one' }, { change: ['a * b -> a + b'] }]) {
       expect(countMutants(withEquivalents(report, [{ ...entry, ...other }]), both).total.survived).toBe(1);
     }
+  });
+
+  it('says which entries of that list no fault can be any more', () => {
+    const read = (file: string): string | null => (file === 'b.ts' ? source : null);
+    const entry = { file: 'b.ts', line: 'const two', change: ['a * b -> a - b'], reason: 'for this test' };
+    expect(staleEntries([entry], read)).toEqual([]);
+    expect(unmatchedEntries(report, [entry], ['b.ts'])).toEqual([]);
+    expect(staleEntries([{ ...entry, file: 'a.ts' }], read)).toEqual(['a.ts is not there any more']);
+    expect(staleEntries([{ ...entry, line: 'const ten' }], read)).toEqual(['b.ts has no line with "const ten"']);
+    expect(staleEntries([{ ...entry, change: 'a + b -> a - b' }], read)).toEqual([
+      'b.ts: on the line with "const two" there begins no a + b',
+    ]);
+    expect(unmatchedEntries(report, [{ ...entry, change: 'a * b -> a / b' }], ['b.ts'])).toEqual([
+      'b.ts: no mutant on the line with "const two" is a * b -> a / b',
+    ]);
+    // Of a file whose mutants are not all tested, or only some of whose lines are looked at, nothing is known.
+    expect(unmatchedEntries(report, [{ ...entry, file: 'a.ts' }], ['a.ts'])).toEqual([]);
+    expect(unmatchedEntries(report, [{ ...entry, change: 'a * b -> a / b' }], [])).toEqual([]);
+  });
+
+  it('lists nothing as equivalent that is not in the sources', () => {
+    const root = join(import.meta.dirname, '..');
+    const read = (file: string): string | null =>
+      existsSync(join(root, file)) ? readFileSync(join(root, file), 'utf8') : null;
+    expect(staleEntries(EQUIVALENT, read)).toEqual([]);
   });
 
   it('forgets what there was no time for', () => {

@@ -9,6 +9,7 @@ import {
   type MutationReport,
   mutantsReport,
   scoreOf,
+  unmatchedEntries,
   withEquivalents,
   withoutUntested,
 } from './report.ts';
@@ -66,6 +67,12 @@ function judge(scope: readonly Lines[]): void {
   const files = PACKAGES.map(({ results }) => readKept(results).files);
   const kept = withEquivalents({ files: Object.assign({}, ...files) }, EQUIVALENT);
   console.log(mutantsReport(kept, scope));
+  const whole = scope.flatMap(({ file, last }) => (last === Number.MAX_SAFE_INTEGER ? [file] : []));
+  const unmatched = unmatchedEntries(kept, EQUIVALENT, whole);
+  if (unmatched.length > 0) {
+    console.error(`error: scripts/mutants/equivalent.ts lists what no fault is:\n${unmatched.join('\n')}`);
+    process.exitCode = 1;
+  }
   const { total } = countMutants(kept, scope);
   const score = scoreOf(total);
   if (score >= LEAST_SCORE) return;

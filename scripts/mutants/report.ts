@@ -81,6 +81,65 @@ const oneLine = (text: string): string => {
 const changeOf = (source: string, { location, replacement = '' }: Mutant): string =>
   `${oneLine(textAt(source, location))} -> ${oneLine(replacement)}`;
 
+/** Whether a mutant is one that an entry lists. */
+function isListed(entry: Equivalent, lines: readonly string[], mutant: Mutant, change: string): boolean {
+  return lines[mutant.location.start.line - 1]!.includes(entry.line) && [entry.change].flat().includes(change);
+}
+
+/**
+ * What no mutant can be any more of a list of equivalents, a sentence each: a source that is gone, a line that it does
+ * not have, code that does not begin on that line.
+ *
+ * @param read the text of a source; null where there is none
+ */
+export function staleEntries(list: readonly Equivalent[], read: (file: string) => string | null): string[] {
+  return list.flatMap(({ file, line, change }) => {
+    const source = read(file);
+    if (source === null) return [`${file} is not there any more`];
+    const lines = source.split('\n');
+    const places = [...lines.keys()].filter((i) => lines[i]!.includes(line));
+    if (places.length === 0) return [`${file} has no line with ${JSON.stringify(line)}`];
+    return [change].flat().flatMap((each) => {
+      const before = each.slice(0, each.lastIndexOf(' -> '));
+      const begins = places.some((i) => {
+        const rest = lines.slice(i).join('\n');
+        return Array.from(lines[i]!, (_, column) => column).some((column) =>
+          startsWithCode(rest.slice(column), before),
+        );
+      });
+      return begins ? [] : [`${file}: on the line with ${JSON.stringify(line)} there begins no ${before}`];
+    });
+  });
+}
+
+/** Whether a text begins with code as `oneLine` prints it, which cuts long code in its middle. */
+function startsWithCode(text: string, code: string): boolean {
+  const [start, end] = code.split(' ... ') as [string, string?];
+  const plain = text.slice(0, MOST_CODE).replaceAll(/\s+/g, ' ');
+  return plain.startsWith(start) && (end === undefined || plain.includes(end, start.length));
+}
+
+/** Characters that a mutant's code has at most. */
+const MOST_CODE = 4000;
+
+/** Entries of a list that no mutant of these files is, though all of theirs are known; a sentence each. */
+export function unmatchedEntries(
+  report: MutationReport,
+  list: readonly Equivalent[],
+  files: readonly string[],
+): string[] {
+  return list.flatMap((entry) => {
+    const file = files.includes(entry.file) ? report.files[entry.file] : undefined;
+    if (file === undefined || file.mutants.some(({ status }) => STATUSES[status] === 'untested')) return [];
+    const lines = file.source.split('\n');
+    return [entry.change].flat().flatMap((change) => {
+      const one = { ...entry, change };
+      const isThere = file.mutants.some((mutant) => isListed(one, lines, mutant, changeOf(file.source, mutant)));
+      return isThere ? [] : [`${entry.file}: no mutant on the line with ${JSON.stringify(entry.line)} is ${change}`];
+    });
+  });
+}
+
 /** A report in which survivors that are listed as equivalent have a status of their own. */
 export function withEquivalents(report: MutationReport, list: readonly Equivalent[]): MutationReport {
   const files = Object.entries(report.files).map(([name, file]) => {
@@ -88,8 +147,7 @@ export function withEquivalents(report: MutationReport, list: readonly Equivalen
     const lines = file.source.split('\n');
     const isKnown = (mutant: Mutant): boolean => {
       const change = changeOf(file.source, mutant);
-      const line = lines[mutant.location.start.line - 1]!;
-      return known.some((entry) => line.includes(entry.line) && [entry.change].flat().includes(change));
+      return known.some((entry) => isListed(entry, lines, mutant, change));
     };
     const mutants = file.mutants.map((mutant) =>
       mutant.status === 'Survived' && isKnown(mutant) ? { ...mutant, status: 'Equivalent' } : mutant,

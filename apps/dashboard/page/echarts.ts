@@ -1,11 +1,12 @@
 /** The parts of ECharts that the figures use. Loaded when the first figure is drawn. */
-import { BarChart, BoxplotChart, CustomChart, LineChart, ScatterChart } from 'echarts/charts';
+import { BarChart, BoxplotChart, CustomChart, LineChart, ParallelChart, ScatterChart } from 'echarts/charts';
 import {
   DatasetComponent,
   GraphicComponent,
   GridComponent,
   LegendComponent,
   MarkAreaComponent,
+  ParallelComponent,
   TitleComponent,
   TooltipComponent,
 } from 'echarts/components';
@@ -18,12 +19,14 @@ use([
   BoxplotChart,
   CustomChart,
   LineChart,
+  ParallelChart,
   ScatterChart,
   DatasetComponent,
   GraphicComponent,
   GridComponent,
   LegendComponent,
   MarkAreaComponent,
+  ParallelComponent,
   TitleComponent,
   TooltipComponent,
   LabelLayout,

@@ -6,11 +6,12 @@ const NOT_EVALUATED = { missing: 'it was not evaluated yet' };
 const ELSEWHERE = { missing: 'it is read when it is looked at' };
 
 /** @param name that tells it from the runs beside it */
-export function partsOf(name: string, { facts, loads, evaluations }: RunDetails, file: SeriesFile): RunParts {
+export function partsOf(name: string, { facts, settings, loads, evaluations }: RunDetails, file: SeriesFile): RunParts {
   const newest = evaluations.at(-1);
   const { experts = 0, layers = 0, windowTokens: tokens = 0, expertsPerToken = null } = loads ?? {};
   return {
     name,
+    settings: new Map(settings),
     facts,
     series: file.series['loss'] === undefined ? { missing: 'no step is written yet' } : { value: file },
     evaluation: newest?.counts ? { value: { ...newest, counts: newest.counts } } : NOT_EVALUATED,

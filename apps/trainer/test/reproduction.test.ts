@@ -111,6 +111,10 @@ describe('the runs of the tables', () => {
     for (const table of [2, 3, 4, 5, 6, 7, 8] as const) expect(stepsOf(table)).toEqual(new Set([362]));
     expect(stepsOf(2, { steps: 4_000 })).toEqual(new Set([4_000]));
     expect(stepsOf(2, { set: ['training.steps=4000'] })).toEqual(new Set([4_000]));
+    expect(stepsOf(2, { set: ['training={steps: 4000}'] })).toEqual(new Set([4_000]));
+    const file = join(work, 'steps.yaml');
+    writeFileSync(file, 'training: { steps: 4000 }');
+    expect(stepsOf(2, { config: [file] })).toEqual(new Set([4_000]));
     expect(stepsOf(2, { steps: 7 })).toEqual(new Set([7]));
     expect(stepsOf(2, { preset: 'paper-0.1b/mixtral-lpr' })).toEqual(new Set([362]));
     expect(stepsOf(2, { preset: 'quick' })).toEqual(new Set([320]));

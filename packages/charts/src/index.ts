@@ -11,6 +11,12 @@ export { lorenzCurves, type LorenzInput, lorenzSize } from './lorenz.ts';
 export { loadColour, type ThemeName } from './palette.ts';
 export { lossBalance, type LossBalanceInput, lossBalanceSize, paretoFront } from './pareto.ts';
 export { lossTokens, type LossTokensInput, lossTokensSize } from './loss-tokens.ts';
+export {
+  type ParallelAxis,
+  parallelCoordinates,
+  type ParallelCoordinatesInput,
+  parallelCoordinatesSize,
+} from './parallel-coordinates.ts';
 export type { FigureOption, Size } from './parts.ts';
 export { routingStrip, type RoutingStripInput, routingStripSize } from './routing-strip.ts';
 export {

@@ -12,6 +12,7 @@ import {
   loadHistorySize,
   lossBalance,
   lossTokens,
+  parallelCoordinates,
   paretoFront,
   routerSaturation,
   routingStrip,
@@ -52,6 +53,38 @@ test('twice the area between a Lorenz curve and the diagonal is the Gini coeffic
       expect(1 - 2 * area).toBeCloseTo(gini(loads), 9);
     }),
   );
+});
+
+describe('parallel coordinates', () => {
+  const axes = [
+    { title: 'router', kind: 'category' as const },
+    { title: 'rate', kind: 'log' as const },
+    { title: 'loss', kind: 'linear' as const },
+  ];
+  const run = (name: string, ...values: (number | string | null)[]) => ({ name, values });
+
+  test.each([1, 16, 40])('of %i runs have a line for each, with gaps where it has no value', (count) => {
+    const runs = Array.from({ length: count }, (_, i) =>
+      run(`${i}`, i % 2 === 0 ? 'lpr' : null, 10 ** -(1 + (i % 4)), 40 - i),
+    );
+    const series = parallelCoordinates({ axes, runs, colourAxis: 2 }).series as { name: string; data: unknown[][] }[];
+    expect(series.map(({ name }) => name).toSorted()).toEqual(runs.map(({ name }) => name).toSorted());
+    // The lowest is drawn last.
+    expect(series.at(-1)!.name).toBe(`${count - 1}`);
+    const crossings = new Map(series.map(({ name, data }) => [name, data[0]]));
+    expect(crossings.get('0')).toEqual([0, 0.1, 40]);
+    if (count > 1) expect(crossings.get('1')).toEqual(['-', 0.01, 39]);
+  });
+
+  test('refuse what their axes cannot show', () => {
+    const draw = (...values: (number | string | null)[]) =>
+      parallelCoordinates({ axes, runs: [run('a', ...values)], colourAxis: 2 });
+    expect(() => draw('lpr', 0, 1)).toThrow('run "a" has 0 on the log axis "rate"');
+    expect(() => draw('lpr', 1, 'low')).toThrow('run "a" has "low" on the linear axis "loss"');
+    expect(() => draw('lpr', 1, NaN)).toThrow('on the linear axis "loss"');
+    expect(() => draw('lpr', 1)).toThrow('run "a" has 2 values; there are 3 axes');
+    expect(() => parallelCoordinates({ axes: [], runs: [], colourAxis: 0 })).toThrow('at least one axis');
+  });
 });
 
 test('the Pareto front holds those that no other beats', () => {

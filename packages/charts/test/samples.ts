@@ -25,6 +25,8 @@ import {
   lossBalanceSize,
   lossTokens,
   lossTokensSize,
+  parallelCoordinates,
+  parallelCoordinatesSize,
   routerSaturation,
   routingStrip,
   routingStripSize,
@@ -394,6 +396,35 @@ export function samples({ layers, experts, name: prefix = '' }: SampleSettings):
       },
       stepTime,
       stepTimeSize,
+    ),
+    sample(
+      'parallel-coordinates',
+      {
+        axes: [
+          { title: `${prefix}router`, kind: 'category' as const },
+          { title: `${prefix}experts`, kind: 'linear' as const },
+          { title: `${prefix}learning rate`, kind: 'log' as const },
+          { title: `${prefix}latent width`, kind: 'linear' as const },
+          { title: 'test loss', kind: 'linear' as const },
+          { title: 'Gini', kind: 'linear' as const },
+          { title: 'min-max', kind: 'log' as const },
+        ],
+        colourAxis: 4,
+        runs: list(24, (i) => ({
+          name: `${prefix}run ${i}`,
+          values: [
+            `${prefix}${['top-k', 'lpr', 'switch'][i % 3]!}`,
+            experts / (1 + (i % 4)),
+            0.0001 * 3 ** (i % 5),
+            i % 3 === 1 ? 4 * (1 + (i % 6)) : null,
+            4 + random(),
+            random(),
+            10 ** (-3 * random()),
+          ],
+        })),
+      },
+      parallelCoordinates,
+      parallelCoordinatesSize,
     ),
   ];
 }

@@ -107,8 +107,24 @@ function distinguishing(runs: readonly NamedRun[]): string[] {
   return chosen;
 }
 
+/**
+ * Paths of the settings that runs of one router differ in, in the order of the first run that has them: what a sweep
+ * varies, without what follows from another router, the seed, and what decides no number.
+ */
+export function varyingSettings(runs: readonly ReadonlyMap<string, string>[]): string[] {
+  const paths = new Set(runs.flatMap((settings) => [...settings.keys()]));
+  const routers = new Set(runs.map((settings) => settings.get('router')));
+  return Array.from(paths).filter((path) => {
+    if (path === 'seed' || OF_NO_EFFECT.has(path)) return false;
+    return Array.from(routers).some((router) => {
+      const own = runs.filter((settings) => settings.get('router') === router);
+      return new Set(own.map((settings) => settings.get(path))).size > 1;
+    });
+  });
+}
+
 /** The last word of a path, unless another one ends with it too. */
-function shortPath(path: string, paths: readonly string[]): string {
+export function shortPath(path: string, paths: readonly string[]): string {
   const last = (each: string): string => each.slice(each.lastIndexOf('.') + 1);
   return paths.some((other) => other !== path && last(other) === last(path)) ? path : last(path);
 }

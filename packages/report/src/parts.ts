@@ -22,6 +22,8 @@ export interface RunParts {
   readonly name: string;
   /** Of all runs that differ from it in the seed alone, where they are to be shown together; else left out. */
   readonly setting?: string;
+  /** By their dotted paths; left out where they are not known. */
+  readonly settings?: ReadonlyMap<string, string>;
   readonly facts: Pick<RunFacts, 'router' | 'latentDim' | 'byAngle' | 'sequenceLength'>;
   readonly series: Part<SeriesFile>;
   /** Of the finished model, or the newest. */
@@ -53,6 +55,7 @@ export function partsOf(
   const first = loads.value?.windows[0];
   return {
     name,
+    settings: new Map(settingTexts(run.settings)),
     facts,
     series: metrics.value === undefined ? metrics : { value: seriesFile(metrics.value) },
     evaluation: evaluations.value === undefined ? evaluations : { value: evaluations.value.at(-1)! },

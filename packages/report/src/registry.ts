@@ -12,6 +12,7 @@ import { loadHeldOut, loadHeldOutSorted, loadTraining, loadTrainingSorted } from
 import { lorenz } from './figures/lorenz.ts';
 import { lossBalance } from './figures/loss-balance.ts';
 import { lossTokensHeldOut, lossTokensTraining } from './figures/loss-tokens.ts';
+import { parallelCoordinates } from './figures/parallel-coordinates.ts';
 import { routingStrip } from './figures/routing-strip.ts';
 import { saturation, stability } from './figures/saturation.ts';
 import { specialisationBalance } from './figures/specialisation-balance.ts';
@@ -27,6 +28,7 @@ export const FIGURES: readonly Figure[] = [
   lossTokensHeldOut,
   lossTokensTraining,
   specialisationBalance,
+  parallelCoordinates,
   loadTraining,
   loadTrainingSorted,
   loadHistory,

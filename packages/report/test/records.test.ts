@@ -15,6 +15,8 @@ import {
   loadTraining,
   lorenz,
   lossBalance,
+  parallelCoordinates,
+  parallelRecord,
   lossTokensHeldOut,
   lossTokensTraining,
   namedRun,
@@ -140,6 +142,34 @@ describe('a record', () => {
     ]);
   });
 
+  it('of settings against results has an axis for each setting in which runs of a router differ', () => {
+    const of = (router: string, settings: Record<string, string>, loss: number, gini: number) => ({
+      name: `${router} ${loss}`,
+      settings: new Map(Object.entries({ router, seed: String(loss), threads: String(loss), ...settings })),
+      ...{ loss, step: 10, tokens: 64, balance: { gini } },
+    });
+    const lpr = { 'lpr.strength': '1', 'training.learningRate': '0.01' };
+    const { numbers, title } = parallelRecord([
+      of('top-k', { 'training.learningRate': '0.0001' }, 3, 0.5),
+      of('lpr', { ...lpr, 'lpr.diversity': 'cosine' }, 2, 0.25),
+      of('lpr', { ...lpr, 'training.learningRate': '0.0001', 'lpr.diversity': 'orthogonal' }, 1, Number.NaN),
+    ]);
+    expect(title).toBe('Settings against results on 64 held-out tokens after step 10');
+    expect(numbers.axes).toEqual([
+      { title: 'router', kind: 'category' },
+      { title: 'learningRate', kind: 'log' },
+      { title: 'diversity', kind: 'category' },
+      { title: 'test loss', kind: 'linear' },
+      { title: 'Gini', kind: 'linear' },
+    ]);
+    expect(numbers.colourAxis).toBe(3);
+    expect(numbers.runs.map(({ values }) => values)).toEqual([
+      ['top-k', 0.0001, null, 3, 0.5],
+      ['lpr', 0.01, 'cosine', 2, 0.25],
+      ['lpr', 0.0001, 'orthogonal', 1, null],
+    ]);
+  });
+
   it('is the same of a run that a page was sent and of one that was read', () => {
     const [, lpr] = runs as [Run, Run];
     const sent = new MetricsSeries();
@@ -232,11 +262,14 @@ describe('pictures', () => {
       lossTokensHeldOut,
       lossTokensTraining,
       specialisationBalance,
+      parallelCoordinates,
       stepTime,
     ];
     const { pictures, missing } = picturesOf(figures, named(many), context);
     expect(missing).toEqual(
-      count > 1 ? [] : ['not in loss-balance: it compares runs: give at least two that were evaluated'],
+      ['loss-balance', 'parallel-coordinates'].flatMap((name) =>
+        count > 1 ? [] : [`not in ${name}: it compares runs: give at least two that were evaluated`],
+      ),
     );
     for (const { picture } of pictures) {
       expect(new Set(picture.record.of.runs).size).toBe(count);

@@ -88,6 +88,7 @@ export function comparedRun(group: RunGroup, baseline: RunGroup | null): Compare
   const { testLoss, information, ...mean } = mapQuantities((quantity) => estimates[quantity]?.mean ?? null);
   return {
     ...namedLevels(first),
+    settings: first.settings,
     expertsPerToken: meanOf(runs.map(({ topK }) => topK)),
     evaluatedTokens: first.evaluatedTokens,
     testLoss: testLoss!,

@@ -224,15 +224,15 @@ function notesOf(
   all: readonly OurRow[],
 ): string[] {
   const baselines = [...new Set(paperRows.flatMap(({ baseline }) => baseline ?? []))];
-  const own = new Set(all.map(({ group }) => group.name)).size > paperRows.length ? ' and formulation' : '';
+  const ofFormulations = ours.size > 1;
   return [
     ...errorNotes(all.map(({ group }) => ({ errorsOf: errorsOf(group) }))),
     ...(baselines.length === 0
       ? []
       : [
           baselines.length === 1
-            ? `Differences are to "${baselines[0]}"${own === '' ? '' : ' of the same formulation'}, in pairs of a seed or on the same text.`
-            : `Differences are to ${baselines.join(', ')}, of the same architecture${own}, in pairs of a seed or on the same text.`,
+            ? `Differences are to "${baselines[0]}"${ofFormulations ? ' of the same formulation' : ''}, in pairs of a seed or on the same text.`
+            : `Differences are to ${baselines.join(', ')}, of the same architecture${ofFormulations ? ' and formulation' : ''}, in pairs of a seed or on the same text.`,
           ...Array.from(ours, ([formulation, rows]) => largerText(formulation, rows)),
         ]),
     ...unevenText(ours),

@@ -81,6 +81,17 @@ describe('a table', () => {
     sampleRun({ name: 'b', mean: { gini: 0.2, minMax: 0 } }),
   ];
 
+  it('has differences of a formulation where there are several, however few runs its rows share', () => {
+    const noteOf = (of: PaperTableResult['rows']): string | undefined =>
+      paperTable({ ...table, rows: of }, runs).notes.find((note) => note.startsWith('Differences'));
+    const crossed = [
+      { ...rows[0]!, runs: { corrected: 'a', paper: 'b' } },
+      { ...rows[1]!, runs: { corrected: 'b', paper: 'a' } },
+    ];
+    expect(noteOf(crossed)).toContain('to "all" of the same formulation, in pairs');
+    expect(noteOf(rows)).toContain('to "all", in pairs');
+  });
+
   it('has the variance of the loads where the paper reports one', () => {
     const reported = { ...table, rows: rows.with(2, { ...rows[2]!, ...{ variance: 61_900 } }) };
     const cells = cellsOf(view(runs, reported));

@@ -1,10 +1,12 @@
 /**
- * The folder of a comparison: runs on the same text. `comparison.yaml` has the settings of each run by the name of its
- * folder, and the tables that their results are set into; `summary.json` is there once all runs are finished.
+ * The folder of several runs, of a sweep or a comparison: `sweep.yaml` (of earlier versions: `comparison.yaml`) has the
+ * settings of each run by the name of its folder, and the tables that their results are set into; `summary.json` is
+ * there once all runs are finished.
  *
  * Runs that differ in their seed alone are of one setting. A setting of one run has its name; of several, the run of
  * seed 2 is called as the setting with "-2" behind.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { named, readText } from '@lpr/guard';
 import type { BalanceRanges } from '@lpr/metrics';
@@ -17,7 +19,7 @@ import { makeEmptyFolder } from './folders.ts';
 import { MAX_SMALL_FILE_BYTES } from './run-files.ts';
 import { parseYaml } from './yaml.ts';
 import { lockFolder } from './lock.ts';
-import { COMPARISON_FILES, RUN_FILES } from './names.ts';
+import { RUN_FILES, SWEEP_FILES } from './names.ts';
 import { countSchema, issueText, measureSchema, type ReadonlyDeep } from './plain.ts';
 
 const comparisonSchema = z.strictObject({
@@ -37,7 +39,7 @@ const comparisonSchema = z.strictObject({
     .default({}),
 });
 
-/** What `comparison.yaml` holds. */
+/** What `sweep.yaml` holds. */
 export type StoredComparison = ReadonlyDeep<z.infer<typeof comparisonSchema>>;
 
 /** Of every measure, by its name. */
@@ -141,8 +143,14 @@ export async function createComparison(folder: string, { runs, baseline, tables 
     ...(Object.keys(tables).length > 0 && { tables }),
     runs,
   };
-  await writeWhole(join(folder, COMPARISON_FILES.comparison), stringify(content, { aliasDuplicateObjects: false }));
+  await writeWhole(join(folder, SWEEP_FILES.sweep), stringify(content, { aliasDuplicateObjects: false }));
   await unlock();
+}
+
+/** The file of a folder that names its runs, by today's name or that of earlier versions. */
+export function sweepFile(folder: string): string {
+  const [now, earlier] = [SWEEP_FILES.sweep, SWEEP_FILES.earlier].map((name) => join(folder, name)) as [string, string];
+  return !existsSync(now) && existsSync(earlier) ? earlier : now;
 }
 
 /**
@@ -151,7 +159,7 @@ export async function createComparison(folder: string, { runs, baseline, tables 
  * @throws Error when its file is damaged, names a run that could lie elsewhere, or has a table of other runs
  */
 export async function readComparison(folder: string): Promise<StoredComparison | null> {
-  const path = join(folder, COMPARISON_FILES.comparison);
+  const path = sweepFile(folder);
   let content: unknown;
   try {
     content = parseYaml(await readText(path, MAX_SMALL_FILE_BYTES));
@@ -193,24 +201,24 @@ export function settingName(run: string, seed: number): string {
 }
 
 /** The names of a comparison's own files, and of a run that would be in their way. */
-const TAKEN: readonly string[] = [...Object.values(COMPARISON_FILES), RUN_FILES.lock];
+const TAKEN: readonly string[] = [...Object.values(SWEEP_FILES), RUN_FILES.lock];
 
 function checkRunName(name: string, origin: string = ''): void {
   if (name !== '' && !name.startsWith('.') && !/[/\\\0]/.test(name) && !TAKEN.includes(name)) return;
   throw new Error(
-    `${origin}a run is called ${JSON.stringify(name)}, but its name is that of its folder beside ${COMPARISON_FILES.comparison}: ` +
+    `${origin}a run is called ${JSON.stringify(name)}, but its name is that of its folder beside ${SWEEP_FILES.sweep}: ` +
       'rename it to letters, digits and the like, without a slash and without a dot in front',
   );
 }
 
 /** Writes the summary: last of all, so that a folder with one is a finished comparison. */
 export async function writeSummary(folder: string, summary: Summary): Promise<void> {
-  await writeWhole(join(folder, COMPARISON_FILES.summary), `${JSON.stringify(summary, null, 2)}\n`);
+  await writeWhole(join(folder, SWEEP_FILES.summary), `${JSON.stringify(summary, null, 2)}\n`);
 }
 
 /** The summary of a comparison that is finished. @throws Error when there is none, or it is damaged */
 export async function readSummary(folder: string): Promise<Summary> {
-  const path = join(folder, COMPARISON_FILES.summary);
+  const path = join(folder, SWEEP_FILES.summary);
   const fail = (what: string): Error => new Error(`${path} is damaged: ${what}`);
   const text = await named(path, readText(path, MAX_SMALL_FILE_BYTES));
   let json: unknown;

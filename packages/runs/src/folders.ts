@@ -128,9 +128,13 @@ async function syncFiles(folder: string): Promise<void> {
   await syncFolder(folder);
 }
 
-/** A process that was killed before it wrote anything else may have left a lock and temporaries. */
+/** Names in a folder but for those that a process may have left which was killed before it wrote anything else. */
+export function besidesLeftovers(names: readonly string[]): string[] {
+  return names.filter((name) => !name.startsWith(RUN_FILES.lock) && !name.endsWith('.tmp'));
+}
+
 function refuseContent(path: string, content: readonly string[]): void {
-  if (content.some((name) => !name.startsWith(RUN_FILES.lock) && !name.endsWith('.tmp'))) {
+  if (besidesLeftovers(content).length > 0) {
     throw new Error(`${path} already exists and is not empty; nothing in it was changed`);
   }
 }

@@ -10,8 +10,9 @@ export * from './comparison.ts';
 export { readConfig } from './config.ts';
 export { type Commit, describeEnvironment, type Environment } from './environment.ts';
 export { factsOf, leavesOf } from './facts.ts';
+export { clearFailure, type Failure, readFailure, writeFailure } from './failure.ts';
 export { type FileContent, hasCode, sha256, sha256OfFile, writeWhole } from './files.ts';
-export { makeEmptyFolder, writeFolder } from './folders.ts';
+export { besidesLeftovers, makeEmptyFolder, writeFolder } from './folders.ts';
 export {
   changeSettings,
   checkText,
@@ -21,7 +22,7 @@ export {
   type TextStream,
 } from './identity.ts';
 export type { WindowRange } from './load-windows.ts';
-export { lockFolder } from './lock.ts';
+export { FolderInUseError, isLocked, lockFolder } from './lock.ts';
 export { loggedStep, RunLogs } from './logs.ts';
 export * from './names.ts';
 export { measured } from './plain.ts';

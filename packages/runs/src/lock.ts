@@ -19,12 +19,17 @@ const holderSchema = z.strictObject({
 
 type Holder = Readonly<z.infer<typeof holderSchema>>;
 
+/** That another process works on a folder. */
+export class FolderInUseError extends Error {
+  override readonly name = 'FolderInUseError';
+}
+
 /**
  * Takes the lock of a folder. A lock left by a process that no longer runs on this host is taken over, and so is one
  * that was never written whole, once it is clear that nobody is about to.
  *
  * @returns gives the lock back
- * @throws Error that names the process that holds it, or says that what lies in its place is no lock
+ * @throws FolderInUseError that names the process that holds it; Error that says that what lies in its place is no lock
  */
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   const path = join(folder, RUN_FILES.lock);
@@ -33,7 +38,7 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   const throwIfHeld = async (): Promise<Holder | null> => {
     const holder = await readHolder(path);
     if (holder === null || !(await isHeldBy(holder))) return holder;
-    throw new Error(
+    throw new FolderInUseError(
       `${folder} is in use by process ${holder.pid} on ${holder.host}. Wait for it or stop it; if no such trainer runs, delete ${path}`,
     );
   };

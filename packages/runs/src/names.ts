@@ -15,6 +15,8 @@ export const RUN_FILES = {
    */
   events: 'events.out.tfevents.run',
   tokenizer: 'tokenizer.json',
+  /** Of a run of several that failed: why. */
+  failure: 'failure.json',
   lock: 'lock',
 } as const;
 
@@ -26,8 +28,13 @@ export const RUN_FOLDERS = {
   similarity: 'similarity',
 } as const;
 
-/** The files of a comparison, beside the folders of its runs. */
-export const COMPARISON_FILES = { comparison: 'comparison.yaml', summary: 'summary.json' } as const;
+/** The files of several runs that belong together, beside their folders. */
+export const SWEEP_FILES = {
+  sweep: 'sweep.yaml',
+  /** What earlier versions called it. */
+  earlier: 'comparison.yaml',
+  summary: 'summary.json',
+} as const;
 
 /** A folder with one of these is that of a run. */
 const MARKS: readonly string[] = [RUN_FILES.config, RUN_FILES.metrics, RUN_FILES.loads];

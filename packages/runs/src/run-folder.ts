@@ -11,6 +11,7 @@
  * - `similarity/step-000123.safetensors`: how alike the experts are, where it was measured, see similarity.ts
  * - `checkpoints/step-000123/`: see checkpoint.ts
  * - `tokenizer.json`, `tokenizer_config.json`: for what reads the checkpoints, as Hugging Face names them
+ * - `failure.json`: of a run of several that failed, see failure.ts
  * - `lock`: while a process works on it
  */
 import { readdir, rm } from 'node:fs/promises';

@@ -27,7 +27,7 @@ describe('a comparison', () => {
     await createComparison(path, comparison);
     expect(await readComparison(path)).toEqual(comparison);
     await expect(createComparison(path, comparison)).rejects.toThrow('already exists and is not empty');
-    expect(await readFile(join(path, 'comparison.yaml'), 'utf8')).not.toContain('&');
+    expect(await readFile(join(path, 'sweep.yaml'), 'utf8')).not.toContain('&');
     const { runs } = comparison;
     await createComparison(join(folder(), 'plain'), { runs, tables: {} });
     expect(await readComparison(join(folder(), 'plain'))).toEqual({ runs, tables: {} });
@@ -46,6 +46,13 @@ describe('a comparison', () => {
     ]);
   });
 
+  it('of an earlier version lies under another name, and gives way to one of today', async () => {
+    await writeFile(join(folder(), 'comparison.yaml'), 'runs: {a: {}}');
+    expect(Object.keys((await readComparison(folder()))!.runs)).toEqual(['a']);
+    await writeFile(join(folder(), 'sweep.yaml'), 'runs: {b: {}}');
+    expect(Object.keys((await readComparison(folder()))!.runs)).toEqual(['b']);
+  });
+
   it('of an earlier version names no formulation', async () => {
     await writeFile(join(folder(), 'comparison.yaml'), 'runs: {a: {}, b: {}}\ntables: {"1": [a, b]}');
     expect((await readComparison(folder()))!.tables).toEqual({ '1': { '': ['a', 'b'] } });
@@ -53,7 +60,7 @@ describe('a comparison', () => {
     expect(await readSummary(folder())).toEqual({ settings: [], models: [] });
   });
 
-  it.each(['../../x', '..', '.', '', 'a/b', 'a\\b', '/etc', '.hidden', 'comparison.yaml', 'summary.json', 'lock'])(
+  it.each(['../../x', '..', '.', '', 'a/b', 'a\\b', '/etc', '.hidden', 'sweep.yaml', 'summary.json', 'lock'])(
     'has no run called %j, which could lie elsewhere or in the way',
     async (name) => {
       await expect(createComparison(join(folder(), 'new'), { runs: { [name]: {} }, tables: {} })).rejects.toThrow(

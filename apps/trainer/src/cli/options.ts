@@ -59,6 +59,15 @@ export function addSeedsOption(command: Command): Command {
   );
 }
 
+/** Of commands that may train several runs. */
+export function addParallelOption(command: Command): Command {
+  return command.option(
+    '--parallel <n>',
+    'runs that train at a time, each in a process of its own, which share the threads: the same bits as one after the other (default: 1)',
+    atLeast(1),
+  );
+}
+
 export function addOutOption(command: Command): Command {
   return command.option('--out <folder>', 'folder to make for the results (default: runs/<command>-<number>)');
 }

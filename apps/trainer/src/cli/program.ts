@@ -4,7 +4,8 @@
 import { Command } from 'commander';
 import { addCompressionCommands } from './compression-commands.ts';
 import { addModelCommands } from './model-commands.ts';
-import { addExamples, addOutOption, addRunOptions, addSeedsOption, atLeast } from './options.ts';
+import { addExamples, addOutOption, addParallelOption, addRunOptions, addSeedsOption, atLeast } from './options.ts';
+import { addSweepCommands } from './sweep-commands.ts';
 import type { CompareOptions } from '../commands/compare.ts';
 import type { ReproduceOptions } from '../commands/reproduce.ts';
 import type { ComparisonOptions } from '../commands/shared.ts';
@@ -17,10 +18,13 @@ export function createProgram(): Command {
       'Trains mixture-of-experts language models and measures how their routers balance the load.\n' +
         'Without a command: compare.',
     )
+    // Options of `sweep status` and the like are not those of `sweep`.
+    .enablePositionalOptions()
     .showHelpAfterError('(--help shows all options)');
   const compare = addCompare(program);
   addTrain(program);
   addReproduce(program);
+  addSweepCommands(program);
   addResume(program);
   addConfig(program);
   addModelCommands(program);
@@ -32,6 +36,7 @@ export function createProgram(): Command {
     ['train --preset small --router lpr', 'train one model'],
     ['train --config my.yaml --set size.experts=64', 'with settings of a file, and one of your own'],
     ['reproduce 2', 'a table of the paper, ours beside its numbers'],
+    ['sweep widths.yaml --parallel 2', 'grids, lists and random draws of any settings'],
     ['resume runs/compare-1', 'go on after Ctrl-C, a crash or a kill'],
     ['eval runs/train-1', 'test loss and balance of a trained model'],
     ['generate runs/train-1 --prompt "We must"', 'text of a trained model'],
@@ -44,7 +49,7 @@ export function createProgram(): Command {
 }
 
 function addCompare(program: Command): Command {
-  const command = addOutOption(addSeedsOption(addRunOptions(program.command('compare', { isDefault: true }))))
+  const command = addManyRuns(addRunOptions(program.command('compare', { isDefault: true })))
     .option('--baseline <router>', 'that the others are compared with, in pairs of a seed', 'top-k')
     .summary("train the architecture's own router and LPR alike, and set them side by side")
     .description(
@@ -77,7 +82,7 @@ function addCompare(program: Command): Command {
 }
 
 function addTrain(program: Command): void {
-  const command = addOutOption(addSeedsOption(addRunOptions(program.command('train'))))
+  const command = addManyRuns(addRunOptions(program.command('train')))
     .option(
       '--from <model>',
       'start from the weights of a run (its newest checkpoint), a checkpoint or a Hugging Face folder of the same architecture, sizes and router, with its tokenizer ' +
@@ -102,7 +107,7 @@ function addTrain(program: Command): void {
 }
 
 function addReproduce(program: Command): void {
-  const command = addOutOption(addSeedsOption(addRunOptions(program.command('reproduce'))))
+  const command = addManyRuns(addRunOptions(program.command('reproduce')))
     .option(
       '--formulations <list>',
       'of LPR, separated by commas: paper (its equations), official (its released code), corrected, no-bias (corrected without its selection bias, which the paper does not have) (default: all; --router names one of the first three)',
@@ -143,11 +148,11 @@ function addResume(program: Command): void {
     )
     .argument('<folder>', 'folder of a run or a comparison')
     .option('--threads <n>', 'worker threads; 0 runs in place (default: as in the run)', atLeast(0))
-    .option('--steps <n>', 'make the run longer: steps in all, more than it has (default: as in the run)', atLeast(1))
-    .action(async (folder: string, options: ResumeOptions) => {
-      const { resume } = await import('../commands/train.ts');
-      await resume(folder, options);
-    });
+    .option('--steps <n>', 'make the run longer: steps in all, more than it has (default: as in the run)', atLeast(1));
+  addParallelOption(command).action(async (folder: string, options: ResumeOptions) => {
+    const { resume } = await import('../commands/train.ts');
+    await resume(folder, options);
+  });
   addExamples(command, [
     ['resume runs/compare-1', 'after Ctrl-C, a crash or a kill'],
     ['resume runs/train-1 --steps 640', 'train a run longer than it was to be'],
@@ -179,12 +184,16 @@ function addConfig(program: Command): void {
     .command('schema')
     .summary('print the JSON schema of configuration files')
     .description('Prints the JSON schema of files for --config, with which editors complete and check them.')
+    .option('--sweep', 'that of files for sweep')
     .option('--out <file>', 'write it there instead')
-    .action(async (options: { out?: string }) => {
+    .action(async (options: { out?: string; sweep?: true }) => {
       const { writeConfigSchema } = await import('../commands/config.ts');
       await writeConfigSchema(options);
     });
-  addExamples(schema, [['config schema --out settings.schema.json', 'for editors']]);
+  addExamples(schema, [
+    ['config schema --out settings.schema.json', 'for editors'],
+    ['config schema --sweep --out sweep.schema.json', 'of the files that sweep takes'],
+  ]);
   const presets = config
     .command('presets')
     .summary('list the presets')
@@ -205,6 +214,11 @@ function addConfig(program: Command): void {
       printHyperparameters();
     });
   addExamples(paper, [['config paper', '']]);
+}
+
+/** What commands that train several runs take besides their settings. */
+function addManyRuns(command: Command): Command {
+  return addOutOption(addParallelOption(addSeedsOption(command)));
 }
 
 /** The options of the default command, for the help of the whole program. */

@@ -1,18 +1,19 @@
 /** `pnpm trainer compare`: several routers on one task. */
 import { join } from 'node:path';
-import { type Comparison, createComparison, settingNames } from '../comparison/comparison.ts';
+import { type Comparison, createComparison, runsOfSettings } from '../comparison/comparison.ts';
 import { withEqualFlops } from '../comparison/equal-flops.ts';
-import { finishComparison } from '../comparison/finish.ts';
+import { type FinishedComparison, finishComparison } from '../comparison/finish.ts';
 import { withSeeds } from '../comparison/seeds.ts';
 import { UsageError } from '../cli/errors.ts';
-import { checkFits, predictionText, predictRun } from '../run/prediction.ts';
-import type { Session } from '../run/session.ts';
+import { checkFits, checkFitTogether, predictionText, predictRun, totalText } from '../run/prediction.ts';
+import { loadTokens } from '../run/session.ts';
+import { ownTokenizer } from '../pool/sessions.ts';
 import { checkStart } from '../run/start.ts';
 import { resolveSettings, routerNames } from '../settings/resolve.ts';
 import { type RouterName, ROUTERS } from '../settings/routers.ts';
 import { comparisonReport } from '../comparison/results.ts';
 import type { Settings } from '../settings/schema.ts';
-import { type ComparisonOptions, inSession, outFolder, shown } from './shared.ts';
+import { type ComparisonOptions, interruptible, type ManyRunsOptions, outFolder, shown } from './shared.ts';
 
 export interface CompareOptions extends ComparisonOptions {
   /** The router that others are compared with. */
@@ -26,6 +27,7 @@ export async function compare({
   baseline = 'top-k',
   equalFlops,
   out,
+  parallel,
   ...options
 }: CompareOptions): Promise<void> {
   const named = routerNames(options);
@@ -40,47 +42,103 @@ export async function compare({
   }
   const one = new Map(routers.map((router) => [router, resolveSettings({ ...options, router }, routers)]));
   const runs = withSeeds(equalFlops ? withEqualFlops(one) : one, seeds, options);
-  await startComparison('compare', { runs, baseline, tables: new Map() }, out);
+  await startComparison('compare', { runs, baseline, tables: new Map() }, { out, parallel });
+}
+
+/** How results are shown. */
+export interface TableOptions {
+  /** What rows go by, as in `comparisonReport`. */
+  readonly sort?: string | undefined;
 }
 
 /** Says what each setting of a comparison will take, then makes its folder and trains its runs. */
-export async function startComparison(command: string, comparison: Comparison, out: string | undefined): Promise<void> {
-  const { runs } = comparison;
-  const [settings] = [...runs.values()] as [Settings];
-  const names = Array.from(settingNames(comparison));
-  const seedsOf = (setting: string): string[] => names.filter(([, name]) => name === setting).map(([run]) => run);
-  // The seeds of a setting are alike in all that is checked.
-  const first = new Map(
-    Array.from(new Set(names.map(([, name]) => name)), (name) => [name, runs.get(seedsOf(name)[0]!)!]),
-  );
-  for (const each of first.values()) {
-    checkFits(each);
-    await checkStart(each, (sentence) => console.error(`note: ${sentence}`));
-  }
-  const folder = await outFolder(out, command);
-  for (const [setting, each] of first) {
-    const { length } = seedsOf(setting);
-    console.error(
-      `${setting}: ${predictionText(predictRun(each))}${length === 1 ? '' : `, for each of ${length} seeds`}`,
-    );
-  }
-  await inSession(settings, folder, async (session, signal) => {
+export async function startComparison(
+  command: string,
+  comparison: Comparison,
+  { out, ...options }: ManyRunsOptions & TableOptions,
+): Promise<void> {
+  const claim = await outFolder(out, command);
+  await checkComparison(comparison);
+  await trainComparison(comparison, options, async () => {
+    const folder = await claim();
     await createComparison(folder, comparison);
-    return await finishAndPrintComparison(session, folder, comparison, signal);
+    return folder;
   });
 }
 
-/** Trains what is left of a comparison, then prints its table, or those of the paper beside ours. */
-export async function finishAndPrintComparison(
-  session: Session,
+/** Trains what is left of a comparison. */
+export async function goOnWithComparison(
   folder: string,
   comparison: Comparison,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const finished = await finishComparison(session, folder, comparison, signal);
-  session.progress.end();
-  if (finished === null) return false;
-  console.log(comparisonReport(comparison, finished.summary, finished.results));
-  console.log(`\n${finished.files.map((name) => shown(join(folder, name))).join('  ')}`);
-  return true;
+  options: Pick<ManyRunsOptions, 'parallel'> & TableOptions,
+): Promise<void> {
+  await trainComparison(comparison, options, async () => folder, folder);
+}
+
+/** Settings of which no more than these are told what they take, one by one. */
+const MOST_TOLD = 12;
+
+/** Checks and says what the settings of a comparison will take, before anything is made. */
+async function checkComparison(comparison: Comparison): Promise<void> {
+  const settings = Array.from(runsOfSettings(comparison), ([name, runs]) => {
+    // The seeds of a setting are alike in all that is checked.
+    return { name, seeds: runs.length, first: comparison.runs.get(runs[0]!)! };
+  });
+  for (const { first } of settings) {
+    checkFits(first);
+    await checkStart(first, (sentence) => console.error(`note: ${sentence}`));
+  }
+  for (const { name, seeds, first } of settings.slice(0, settings.length > MOST_TOLD ? 0 : undefined)) {
+    console.error(`${name}: ${predictionText(predictRun(first))}${seeds === 1 ? '' : `, for each of ${seeds} seeds`}`);
+  }
+  if (settings.length > MOST_TOLD) {
+    console.error(totalText([...comparison.runs.values()]));
+  }
+}
+
+/**
+ * Trains what is left of a comparison, then prints its table, or those of the paper beside ours.
+ *
+ * @param claim gives its folder, made where it is a new one
+ * @param begun the folder where there is one already
+ */
+async function trainComparison(
+  comparison: Comparison,
+  { parallel = 1, sort }: Pick<ManyRunsOptions, 'parallel'> & TableOptions,
+  claim: () => Promise<string>,
+  begun: string | null = null,
+): Promise<void> {
+  if (parallel > 1) checkFitTogether([...comparison.runs.values()], parallel);
+  const [[name, first]] = comparison.runs as unknown as readonly [readonly [string, Settings]];
+  await interruptible(
+    claim,
+    async (sessions) => {
+      // Faults of the text are told before anything is made, and a tokenizer is trained once: children find it in the
+      // cache.
+      const tokenizer = begun === null ? undefined : await ownTokenizer(join(begun, name), first);
+      if (parallel === 1) await sessions.of(first, tokenizer);
+      else await loadTokens(first, sessions.progress, tokenizer);
+      return parallel === 1 ? sessions : null;
+    },
+    async (sessions, { folder, progress, signal }) => {
+      const finished = await finishComparison(folder, comparison, { progress, signal, sessions, parallel });
+      progress.end();
+      if (finished === null) return false;
+      printComparison(folder, finished, sort);
+      return true;
+    },
+  );
+}
+
+/** Prints the table of what is finished, what was written, and what failed. */
+export function printComparison(folder: string, finished: FinishedComparison, sort?: string): void {
+  const { comparison, summary, results, files, failures } = finished;
+  if (results.length > 0) console.log(comparisonReport(comparison, summary, results, sort));
+  if (files.length > 0) console.log(`\n${files.map((name) => shown(join(folder, name))).join('  ')}`);
+  if (failures.size === 0) return;
+  const reasons = Array.from(failures, ([name, reason]) => `- ${name}: ${reason}`);
+  throw new Error(
+    `${failures.size} of ${failures.size + comparison.runs.size} runs failed; they are tried again with: ` +
+      `pnpm trainer resume ${shown(folder)}\n${reasons.join('\n')}`,
+  );
 }

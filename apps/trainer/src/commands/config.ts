@@ -5,7 +5,7 @@ import { stringify } from 'yaml';
 import { hyperparameterTable } from '../comparison/hyperparameters.ts';
 import { predictionText, predictRun } from '../run/prediction.ts';
 import { PRESETS } from '../settings/decisions.ts';
-import { configJsonSchema } from '../settings/json-schema.ts';
+import { configJsonSchema, sweepJsonSchema } from '../settings/json-schema.ts';
 import { resolveSettings, type SettingOptions } from '../settings/resolve.ts';
 import { checkOutFile } from './shared.ts';
 
@@ -15,9 +15,10 @@ export function showConfig(options: SettingOptions): void {
   console.log(`# ${predictionText(predictRun(settings))}\n${stringify(settings).trimEnd()}`);
 }
 
-/** Prints the JSON schema of configuration files, or writes it. */
-export async function writeConfigSchema({ out }: { readonly out?: string }): Promise<void> {
-  const text = JSON.stringify(configJsonSchema(), null, 2);
+/** Prints the JSON schema of configuration files, or of those of sweeps, or writes it. */
+export async function writeConfigSchema(options: { readonly out?: string; readonly sweep?: true }): Promise<void> {
+  const { out, sweep } = options;
+  const text = JSON.stringify(sweep ? sweepJsonSchema() : configJsonSchema(), null, 2);
   if (out === undefined) {
     console.log(text);
   } else {

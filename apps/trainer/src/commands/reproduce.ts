@@ -13,7 +13,7 @@ export interface ReproduceOptions extends ComparisonOptions {
 
 export async function reproduce(
   names: readonly string[],
-  { seeds, formulations, out, ...options }: ReproduceOptions,
+  { seeds, formulations, out, parallel, ...options }: ReproduceOptions,
 ): Promise<void> {
   const numbers = tableNumbers(names);
   const shown = formulationNames(options, formulations);
@@ -21,5 +21,5 @@ export async function reproduce(
   const comparison = { runs: withSeeds(runs, seeds, options), baseline: null, tables };
   // Known before anything is trained.
   if (numbers.includes(8)) console.log(`${tableText(hyperparameterTable())}\n`);
-  await startComparison('reproduce', comparison, out);
+  await startComparison('reproduce', comparison, { out, parallel });
 }

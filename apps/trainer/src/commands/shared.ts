@@ -2,16 +2,17 @@
  * What commands have in common: a device and data with Ctrl-C and clean ends, folders for results, paths as they are
  * shown.
  */
-import { access, constants, mkdir, readdir, rmdir, stat } from 'node:fs/promises';
+import { access, constants, mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve as resolvePath } from 'node:path';
 import type { Tokenizer } from '@lpr/data';
 import { makeFolder } from '@lpr/guard';
-import { hasCode } from '@lpr/runs';
+import { besidesLeftovers, hasCode } from '@lpr/runs';
 import type { Device } from '@lpr/tensor';
 import { UsageError, unknownName } from '../cli/errors.ts';
 import { INTERRUPTED, listenForInterrupt } from '../cli/interrupt.ts';
-import { createProgress } from '../cli/progress.ts';
-import { openDevice, openSession, type Session } from '../run/session.ts';
+import { createProgress, type Progress } from '../cli/progress.ts';
+import { Sessions } from '../pool/sessions.ts';
+import { openDevice, type Session } from '../run/session.ts';
 import type { SettingOptions } from '../settings/resolve.ts';
 import { DEVICES, type Settings } from '../settings/schema.ts';
 
@@ -19,68 +20,99 @@ export interface RunCommandOptions extends SettingOptions {
   readonly out?: string;
 }
 
+/** Of commands that may train several runs. */
+export interface ManyRunsOptions {
+  readonly out?: string | undefined;
+  /** Runs that train at a time, each in a process of its own; 1: one after the other in this one. */
+  readonly parallel?: number | undefined;
+}
+
 /** Of commands that may train several seeds. */
-export interface ComparisonOptions extends RunCommandOptions {
+export interface ComparisonOptions extends SettingOptions, ManyRunsOptions {
   /** How many, or which. */
   readonly seeds?: string;
 }
 
+/** What a command works with, and when it is to stop. */
+export interface Working {
+  readonly progress: Progress;
+  /** The folder of what is trained. */
+  readonly folder: string;
+  readonly signal: AbortSignal;
+}
+
 /**
- * Opens a session, listens for Ctrl-C, and cleans up. `body` says whether it finished.
+ * Prepares what `body` needs, then listens for Ctrl-C, and cleans up. `body` says whether it finished.
  *
- * Until the text is read Ctrl-C ends the process at once: there is nothing to save but what the cache has already.
+ * Until the text is read Ctrl-C ends the process at once: there is nothing to save but what the cache has already, and
+ * no folder is there yet.
  *
- * @param tokenizer in place of the one that the settings name
+ * @param claim gives the folder, made where it is a new one
  */
-export async function inSession(
-  settings: Settings,
-  folder: string,
-  body: (session: Session, signal: AbortSignal) => Promise<boolean>,
-  tokenizer?: Tokenizer,
+export async function interruptible<Prepared>(
+  claim: () => Promise<string>,
+  prepare: (sessions: Sessions) => Promise<Prepared>,
+  body: (prepared: Prepared, working: Working) => Promise<boolean>,
 ): Promise<void> {
   const progress = createProgress(process.stderr, process.env);
-  let session: Session | null = null;
+  const sessions = new Sessions(progress);
   let interrupt: ReturnType<typeof listenForInterrupt> | null = null;
   try {
-    session = await openSession(settings, progress, tokenizer);
+    const prepared = await prepare(sessions);
     interrupt = listenForInterrupt(() => progress.note('stopping after this step; Ctrl-C again to stop at once'));
-    if (!(await body(session, interrupt.signal))) {
+    const folder = await claim();
+    if (!(await body(prepared, { progress, folder, signal: interrupt.signal }))) {
       progress.note(`stopped and saved. Go on with: pnpm trainer resume ${shown(folder)}`);
       process.exitCode = INTERRUPTED;
     }
   } finally {
     progress.end();
     interrupt?.stop();
-    await session?.device.dispose();
-    // A folder that nothing was written to is given back.
-    await rmdir(folder).catch(() => {});
+    await sessions.close();
   }
 }
 
 /**
- * The folder for a new run: `--out`, or the first free `runs/<command>-<number>`, which is made.
+ * Opens the session of a run for `body`, as `interruptible` does.
  *
+ * @param tokenizer in place of the one that the settings name
+ */
+export async function inSession(
+  settings: Settings,
+  claim: () => Promise<string>,
+  body: (session: Session, working: Working) => Promise<boolean>,
+  tokenizer?: Tokenizer,
+): Promise<void> {
+  await interruptible(claim, (sessions) => sessions.of(settings, tokenizer), body);
+}
+
+/**
+ * The folder for new runs: `--out`, or the first free `runs/<command>-<number>`.
+ *
+ * @returns gives the folder; where its name is not given it is made then
  * @throws UsageError when `--out` exists and is not empty; Error when its parent cannot be written
  */
-export async function outFolder(out: string | undefined, command: string): Promise<string> {
+export async function outFolder(out: string | undefined, command: string): Promise<() => Promise<string>> {
   if (out === undefined) {
     await checkWritable('runs');
-    await makeFolder('runs');
-    for (let number = 1; ; number++) {
-      const folder = join('runs', `${command}-${number}`);
-      // Made here and now: of several that start at once each has a folder of its own.
-      if (await isClaimed(folder)) return folder;
-    }
+    return async () => {
+      await makeFolder('runs');
+      for (let number = 1; ; number++) {
+        const folder = join('runs', `${command}-${number}`);
+        // Made here and now: of several that start at once each has a folder of its own.
+        if (await isClaimed(folder)) return folder;
+      }
+    };
   }
   const content = await contentOf(out);
-  if (content !== null && content.length > 0) {
+  if (content !== null && besidesLeftovers(content).length > 0) {
     throw new UsageError(
       `${out} already exists and is not empty; nothing in it was changed. ` +
         `Go on with what is there: pnpm trainer resume ${out}. Start anew: choose another --out`,
     );
   }
   await checkWritable(out);
-  return out;
+  return async () => out;
 }
 
 /** Makes a folder; false when something is there already. */

@@ -1,36 +1,37 @@
 /** `pnpm trainer train` and `pnpm trainer resume`. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { loadTokenizer, type Tokenizer } from '@lpr/data';
 import { balanceText } from '@lpr/report/tables';
-import { RUN_FILES, RunFolder } from '@lpr/runs';
+import { RunFolder } from '@lpr/runs';
 import { UsageError } from '../cli/errors.ts';
 import { readComparison } from '../comparison/comparison.ts';
 import { withSeeds } from '../comparison/seeds.ts';
 import { checkFits, predictionText, predictRun } from '../run/prediction.ts';
 import { finishRun } from '../run/finish.ts';
+import { ownTokenizer } from '../pool/sessions.ts';
 import { lengthenRun } from '../run/lengthen.ts';
 import type { Session } from '../run/session.ts';
 import { checkStart } from '../run/start.ts';
 import { resolveSettings } from '../settings/resolve.ts';
 import { readSettings } from '../settings/check.ts';
 import type { Settings } from '../settings/schema.ts';
-import { finishAndPrintComparison, startComparison } from './compare.ts';
+import { goOnWithComparison, startComparison } from './compare.ts';
 import { type ComparisonOptions, inSession, outFolder, shown } from './shared.ts';
 
-export async function train({ seeds, ...options }: ComparisonOptions): Promise<void> {
+export async function train({ seeds, out, parallel, ...options }: ComparisonOptions): Promise<void> {
   const one = resolveSettings(options);
   const runs = withSeeds(new Map([[one.router, one]]), seeds, options);
   if (runs.size > 1) {
-    await startComparison('train', { runs, baseline: null, tables: new Map() }, options.out);
+    await startComparison('train', { runs, baseline: null, tables: new Map() }, { out, parallel });
     return;
   }
   const [settings] = [...runs.values()] as [Settings];
   checkFits(settings);
   await checkStart(settings, (sentence) => console.error(`note: ${sentence}`));
-  const folder = await outFolder(options.out, 'train');
+  if (parallel !== undefined && parallel > 1) {
+    throw new UsageError(`--parallel ${parallel}: there is one run; name several --seeds, or leave it out`);
+  }
+  const claim = await outFolder(out, 'train');
   console.error(predictionText(predictRun(settings)));
-  await inSession(settings, folder, async (session, signal) => {
+  await inSession(settings, claim, async (session, { folder, signal }) => {
     const run = await RunFolder.create(folder, settings);
     return await finishAndPrintRun(session, run, settings, signal);
   });
@@ -38,12 +39,14 @@ export async function train({ seeds, ...options }: ComparisonOptions): Promise<v
 
 export interface ResumeOptions {
   readonly threads?: number;
+  /** Of a comparison, as in `ManyRunsOptions`. */
+  readonly parallel?: number;
   /** Of the whole run, more than it has. */
   readonly steps?: number;
 }
 
 /** Goes on with a run or a comparison; a run may become longer. */
-export async function resume(folder: string, { threads, steps }: ResumeOptions): Promise<void> {
+export async function resume(folder: string, { threads, parallel, steps }: ResumeOptions): Promise<void> {
   const withThreads = (settings: Settings): Settings => (threads === undefined ? settings : { ...settings, threads });
   const comparison = await readComparison(folder);
   if (comparison !== null) {
@@ -51,14 +54,11 @@ export async function resume(folder: string, { threads, steps }: ResumeOptions):
       throw new UsageError(`--steps ${steps}: ${folder} is a comparison; only a run of its own can be made longer`);
     }
     const runs = new Map(Array.from(comparison.runs, ([name, settings]) => [name, withThreads(settings)]));
-    const [[name, settings]] = runs as unknown as readonly [readonly [string, Settings]];
-    await inSession(
-      settings,
-      folder,
-      (session, signal) => finishAndPrintComparison(session, folder, { ...comparison, runs }, signal),
-      await ownTokenizer(join(folder, name), settings),
-    );
+    await goOnWithComparison(folder, { ...comparison, runs }, { parallel });
     return;
+  }
+  if (parallel !== undefined && parallel > 1) {
+    throw new UsageError(`--parallel ${parallel}: ${folder} is a single run; leave it out`);
   }
   // What a kill left of a change of settings is brought to its end before they are read.
   const run = await RunFolder.open(folder);
@@ -71,16 +71,10 @@ export async function resume(folder: string, { threads, steps }: ResumeOptions):
   const settings = withThreads(await readSettings(folder));
   await inSession(
     settings,
-    folder,
-    async (session, signal) => finishAndPrintRun(session, await RunFolder.open(folder), settings, signal),
+    async () => folder,
+    async (session, { signal }) => finishAndPrintRun(session, await RunFolder.open(folder), settings, signal),
     await ownTokenizer(folder, settings),
   );
-}
-
-/** The run's copy of the tokenizer of the model that it started from, so that it needs nothing of that model. */
-async function ownTokenizer(folder: string, { from }: Settings): Promise<Tokenizer | undefined> {
-  const path = join(folder, RUN_FILES.tokenizer);
-  return from !== undefined && existsSync(path) ? await loadTokenizer(path) : undefined;
 }
 
 async function finishAndPrintRun(

@@ -2,7 +2,8 @@
 import { BlockBootstrap, type Estimate } from '@lpr/metrics';
 import { QUANTITIES, type RunBootstrap } from '@lpr/results';
 import { finalEvaluation, readBlocks, type Run } from '@lpr/runs';
-import { type Comparison, settingNames } from './comparison.ts';
+import { textKey } from '../pool/sessions.ts';
+import { type Comparison, runsOfSettings } from './comparison.ts';
 import { PAPER_TABLES, type PaperRow } from './paper.ts';
 
 /**
@@ -17,7 +18,7 @@ export function baselineRow(rows: readonly PaperRow[], row: PaperRow): PaperRow 
 
 /** Of each setting the names of those that it is compared with. */
 export function baselinesOf({ runs, baseline, tables }: Comparison): Map<string, ReadonlySet<string>> {
-  const baselines = new Map(Array.from(settingNames({ runs }).values(), (name) => [name, new Set<string>()]));
+  const baselines = new Map(Array.from(runsOfSettings({ runs }).keys(), (name) => [name, new Set<string>()]));
   const add = (name: string, other: string | null | undefined): void => {
     if (typeof other === 'string' && other !== name) baselines.get(name)!.add(other);
   };
@@ -35,26 +36,29 @@ export function baselinesOf({ runs, baseline, tables }: Comparison): Map<string,
 }
 
 /**
- * Bootstraps of those settings that have one run, and kept the blocks of its evaluation, by their names. Runs of a
- * comparison are evaluated on the same text.
+ * Bootstraps of those settings that have one run, and kept the blocks of its evaluation, by their names, with their
+ * differences to those that were evaluated on the same text.
  */
 export async function bootstrapsOf(comparison: Comparison, runs: readonly Run[]): Promise<Map<string, RunBootstrap>> {
-  const names = settingNames(comparison);
   const found = new Map<string, BlockBootstrap>();
-  for (const { name, folder, evaluations } of runs) {
-    const setting = names.get(name)!;
-    const isOfSeveral = runs.some((run) => run.name !== name && names.get(run.name) === setting);
-    const step = finalEvaluation(evaluations.value ?? [])?.step;
-    if (isOfSeveral || step === undefined) continue;
-    const { value: blocks } = await readBlocks(folder, step);
+  for (const [setting, [name, ...others]] of runsOfSettings(comparison)) {
+    const run = runs.find((each) => each.name === name);
+    const step = finalEvaluation(run?.evaluations.value ?? [])?.step;
+    if (others.length > 0 || run === undefined || step === undefined) continue;
+    const { value: blocks } = await readBlocks(run.folder, step);
     if (blocks !== undefined) found.set(setting, new BlockBootstrap(blocks));
   }
   const baselines = baselinesOf(comparison);
+  const texts = new Map(
+    Array.from(runsOfSettings(comparison), ([setting, [run]]) => [setting, textKey(comparison.runs.get(run!)!)]),
+  );
   return new Map(
     Array.from(found, ([name, bootstrap]) => {
       const others = Array.from(baselines.get(name)!).flatMap((other): [string, Record<string, Estimate>][] => {
         const known = found.get(other);
-        return known === undefined ? [] : [[other, differencesOf(bootstrap, known)]];
+        return known === undefined || texts.get(other) !== texts.get(name)
+          ? []
+          : [[other, differencesOf(bootstrap, known)]];
       });
       return [name, { errors: errorsOf(bootstrap), differences: Object.fromEntries(others) }];
     }),

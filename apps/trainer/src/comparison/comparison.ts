@@ -1,14 +1,13 @@
 /**
- * A comparison: runs on the same text, trained one after the other, then set side by side. They differ in their router,
- * their seed, or are rows of the paper's tables. Its folder holds `comparison.yaml` (the settings of each run), a run
- * folder for each, and in the end `summary.json` and pictures in `figures/`.
+ * Several runs that are set side by side: those of a sweep, or of a command that makes their list, which differ in
+ * their router or seed, or are rows of the paper's tables. Their folder holds `sweep.yaml` (the settings of each run),
+ * a run folder for each, and in the end `summary.json` and pictures in `figures/`.
  */
-import { join } from 'node:path';
 import {
-  COMPARISON_FILES,
   createComparison as createComparisonFolder,
   readComparison as readStoredComparison,
   settingName,
+  sweepFile,
 } from '@lpr/runs';
 import { UsageError } from '../cli/errors.ts';
 import { checkStoredSettings } from '../settings/check.ts';
@@ -33,6 +32,13 @@ export function settingNames({ runs }: Pick<Comparison, 'runs'>): Map<string, st
   return new Map(Array.from(runs, ([name, { seed }]) => [name, hasSeveral ? settingName(name, seed) : name]));
 }
 
+/** The runs of each setting, by its name, in the order of their first runs. */
+export function runsOfSettings(comparison: Pick<Comparison, 'runs'>): Map<string, readonly string[]> {
+  const settings = new Map<string, string[]>();
+  for (const [run, name] of settingNames(comparison)) settings.set(name, [...(settings.get(name) ?? []), run]);
+  return settings;
+}
+
 /**
  * Makes the folder of a comparison.
  *
@@ -55,7 +61,7 @@ export async function createComparison(folder: string, { runs, baseline, tables 
 export async function readComparison(folder: string): Promise<Comparison | null> {
   const stored = await readStoredComparison(folder);
   if (stored === null) return null;
-  const path = join(folder, COMPARISON_FILES.comparison);
+  const path = sweepFile(folder);
   const runs = new Map(
     Object.entries(stored.runs).map(
       ([name, settings]) => [name, checkStoredSettings(settings, `${path}, run ${name}`)] as const,

@@ -7,7 +7,7 @@ import { formatShort } from '@lpr/report/tables';
 import type { Table } from '@lpr/results';
 import { ADAMW_DEFAULTS } from '@lpr/tensor/nn';
 import { predictRun } from '../run/prediction.ts';
-import { decoderConfig } from '../settings/decoder-config.ts';
+import { configValue, decoderConfig } from '../settings/decoder-config.ts';
 import { ABLATION_STEPS, counterpartOf } from '../settings/decisions.ts';
 import { resolveSettings } from '../settings/resolve.ts';
 import type { RouterName } from '../settings/routers.ts';
@@ -41,7 +41,7 @@ interface Hyperparameter {
 
 function key(name: string): (model: Model) => Value {
   return ({ config }) => {
-    const value: unknown = Object.entries(config).find(([field]) => field === name)?.[1];
+    const value = configValue(config, name);
     return typeof value === 'number' || typeof value === 'string' ? value : NONE;
   };
 }

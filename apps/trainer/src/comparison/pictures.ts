@@ -11,6 +11,7 @@ import {
   loadHeldOut,
   lossTokensHeldOut,
   lossTokensTraining,
+  parallelCoordinates,
   partsOf,
   type RunParts,
   simulatedLevels,
@@ -22,8 +23,8 @@ import type { Run } from '@lpr/runs';
 import { type Comparison, settingNames } from './comparison.ts';
 import { PAPER_TABLES } from './paper.ts';
 
-/** Of all runs. The last three are figures 3 and 4 of the paper, measured. */
-const OF_ALL = [curves, lossTokensHeldOut, lossTokensTraining, specialisationBalance];
+/** Of all runs; among them figures 3 and 4 of the paper, measured. */
+const OF_ALL = [curves, lossTokensHeldOut, lossTokensTraining, specialisationBalance, parallelCoordinates];
 
 /** Settings that are drawn together. */
 interface Group {

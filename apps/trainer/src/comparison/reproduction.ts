@@ -2,10 +2,10 @@
 import type { LatentPrototypeOptions } from '@lpr/moe';
 import { settingTexts } from '@lpr/runs';
 import { UsageError, unknownName } from '../cli/errors.ts';
-import { ABLATION_STEPS, counterpartOf, PRESETS } from '../settings/decisions.ts';
+import { ABLATION_STEPS, counterpartOf } from '../settings/decisions.ts';
 import type { Comparison } from './comparison.ts';
 import { PAPER_TABLES, type PaperRow, type PaperTableNumber } from './paper.ts';
-import { namedRouter, presetName, resolveSettings, type SettingOptions } from '../settings/resolve.ts';
+import { isWritten, namedRouter, presetName, resolveSettings, type SettingOptions } from '../settings/resolve.ts';
 import { FORMULATIONS, type RouterName } from '../settings/routers.ts';
 import type { Architecture, Settings } from '../settings/schema.ts';
 
@@ -114,7 +114,7 @@ function runOf(
     resolveSettings({ ...options, preset, arch, router, set: [...options.set, ...set] }, [router, formulation.router]);
   const before = resolve([]);
   const { lpr, size } = changesOf(row, formulation, before);
-  const training = table === 1 ? {} : ablationTraining(preset, options, before);
+  const training = table === 1 ? {} : ablationTraining(preset, options);
   const changes = [
     ...changed('lpr', lpr, before.lpr),
     ...changed('size', size, before.size),
@@ -132,14 +132,9 @@ function runOf(
  * The paper trains 1B tokens for table 1, which is what presets of its models do, and 100M for a row of the others:
  * those get that many steps, unless somebody asked for a number of steps.
  */
-function ablationTraining(
-  preset: string,
-  { steps, set }: SettingOptions,
-  { training }: Settings,
-): Partial<Settings['training']> {
-  const isAsked = steps !== undefined || set.some((assignment) => assignment.startsWith('training.steps='));
-  const isPapers = preset.startsWith('paper/') && training.steps === PRESETS[preset]!.training.steps;
-  return isPapers && !isAsked ? { steps: ABLATION_STEPS } : {};
+function ablationTraining(preset: string, options: SettingOptions): Partial<Settings['training']> {
+  const isPapers = preset.startsWith('paper/');
+  return isPapers && !isWritten(options, 'training.steps') ? { steps: ABLATION_STEPS } : {};
 }
 
 function changesOf(

@@ -1,16 +1,21 @@
 /** What a comparison gave: its runs as results beside what the paper reports, and the tables that it prints of them. */
-import { comparisonTable, formatShort, modelTitle, shownExperts, tableText } from '@lpr/report/tables';
+import { comparisonTable, formatShort, modelTitle, shownExperts, tableText, varyingSettings } from '@lpr/report/tables';
 import {
   comparedRun,
+  estimateOf,
   flatSettings,
   groupRuns,
   PAPER_LEGEND,
   paperLines,
   type PaperTableResult,
   publishedRows,
+  QUANTITIES,
+  type RunGroup,
   type RunResult,
 } from '@lpr/results';
-import type { Summary } from '@lpr/runs';
+import { settingTexts, type Summary } from '@lpr/runs';
+import { unknownName } from '../cli/errors.ts';
+import { textKey } from '../pool/sessions.ts';
 import { predictRun } from '../run/prediction.ts';
 import type { Settings } from '../settings/schema.ts';
 import { baselineRow } from './baselines.ts';
@@ -84,11 +89,20 @@ export function paperResults({ runs, tables }: Comparison): PaperTableResult[] {
   ];
 }
 
-/** What a finished comparison prints. */
+/** Settings of which the parts of the training time are not told one by one. */
+const MOST_TIMED = 12;
+
+/**
+ * What a finished comparison prints.
+ *
+ * @param sort what its rows go by: `name`, `testLoss`, `information`, or a measure of balance; their order unless given
+ * @throws UsageError where there is no such column
+ */
 export function comparisonReport(
   comparison: Comparison,
   { models }: Pick<Summary, 'models'>,
   results: readonly RunResult[],
+  sort?: string,
 ): string {
   const paper = paperResults(comparison);
   if (comparison.tables.size > 0) {
@@ -97,15 +111,32 @@ export function comparisonReport(
   }
   const groups = groupRuns(results);
   const baseline = groups.find(({ name }) => name === comparison.baseline) ?? null;
-  const compared = groups.map((group) => comparedRun(group, baseline));
-  const times = groups.flatMap(({ name, runs }) => {
+  const compared = sorted(groups, sort).map((group) => comparedRun(group, baseline));
+  const varied = varyingSettings(Array.from(comparison.runs.values(), (settings) => new Map(settingTexts(settings))));
+  const timed = groups.length > MOST_TIMED ? [] : groups;
+  const times = timed.flatMap(({ name, runs }) => {
     const shares = meanShares(models.filter((_, i) => results[i]!.name === name).map((model) => model.stepTimeShares));
     return Object.keys(shares).length === 0 ? [] : [`Training time, ${runs[0].title}: ${timeShares(shares)}`];
   });
-  // One setting, of several seeds, is compared with nothing.
-  const published = publishedRows(groups.length > 1 ? paper[0]!.rows : []);
-  const table = comparisonTable(compared, published, baseline?.runs[0].title);
-  return [tableText(table), ...times].join('\n');
+  // Routers are compared with the paper's; one setting, of several seeds, is compared with nothing.
+  const published = publishedRows(groups.length > 1 && varied.length === 0 ? paper[0]!.rows : []);
+  const table = comparisonTable(compared, published, baseline?.runs[0].title, varied);
+  const texts = new Set(Array.from(comparison.runs.values(), textKey));
+  const warning =
+    texts.size > 1
+      ? ['The runs read other text or have other tokens (data, size.vocabulary): their losses are of other things.']
+      : [];
+  return [tableText(table), ...warning, ...times].join('\n');
+}
+
+function sorted(groups: readonly RunGroup[], sort: string | undefined): readonly RunGroup[] {
+  if (sort === undefined) return groups;
+  if (sort === 'name') return groups.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const quantity = QUANTITIES.find((each) => each === sort);
+  if (quantity === undefined) throw unknownName('column', sort, ['name', ...QUANTITIES]);
+  // Those that have none come last.
+  const valueOf = (group: RunGroup): number => estimateOf(group, quantity)?.mean ?? Infinity;
+  return groups.toSorted((a, b) => valueOf(a) - valueOf(b));
 }
 
 function reproductionHeading(results: readonly RunResult[]): string {

@@ -95,6 +95,35 @@ export function checkFits(settings: Settings): void {
   );
 }
 
+/**
+ * Throws when runs that train at once cannot fit into the memory of this machine.
+ *
+ * @throws UsageError that names what they take together
+ */
+export function checkFitTogether(runs: readonly Settings[], parallel: number): void {
+  const needs = runs.filter(({ device }) => device === 'wasm').map((settings) => predictRun(settings).memory.total);
+  const largest = needs.toSorted((a, b) => b - a).slice(0, parallel);
+  const total = largest.reduce((sum, bytes) => sum + bytes, 0);
+  if (total <= totalmem()) return;
+  throw new UsageError(
+    `--parallel ${parallel}: ${largest.length} runs at once would take up to ${gibibytes(total)}, but this machine has ` +
+      `${gibibytes(totalmem())}; lower it`,
+  );
+}
+
+/** "12 runs: 655k tokens, 8.1 TFLOP, roughly 3m05s on this CPU": all of them, one after the other. */
+export function totalText(runs: readonly Settings[]): string {
+  const all = runs.map(predictRun);
+  const sum = (of: (prediction: Prediction) => number): number =>
+    all.reduce((total, prediction) => total + of(prediction), 0);
+  const isTimed = all.every(({ seconds }) => seconds !== null);
+  return [
+    `${runs.length} runs: ${formatShort(sum(({ tokens }) => tokens))} tokens`,
+    `${(sum(({ flops }) => flops) / 1e12).toPrecision(3)} TFLOP`,
+    ...(isTimed ? [`roughly ${formatSeconds(sum(({ seconds }) => seconds!))} on this CPU`] : []),
+  ].join(', ');
+}
+
 function gibibytes(bytes: number): string {
   return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 }

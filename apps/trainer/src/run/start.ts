@@ -5,7 +5,7 @@ import { checkWeights, weightFiles } from '@lpr/model/node';
 import { sha256, sha256OfFile } from '@lpr/runs';
 import { UsageError } from '../cli/errors.ts';
 import { ARCHITECTURE_TABLE } from '../settings/decisions.ts';
-import { decoderConfig } from '../settings/decoder-config.ts';
+import { configValue, decoderConfig } from '../settings/decoder-config.ts';
 import type { Settings } from '../settings/schema.ts';
 import { findModel } from './model-source.ts';
 
@@ -61,7 +61,7 @@ function sizeFaults({ architecture }: Settings, own: DecoderConfig, source: Deco
   const { sizes } = ARCHITECTURE_TABLE[architecture];
   const paths = Object.entries({ ...sizes, vocab_size: 'vocabulary' }).filter(([, field]) => field !== 'topK');
   return paths
-    .filter(([key]) => valueOf(own, key) !== valueOf(source, key))
+    .filter(([key]) => configValue(own, key) !== configValue(source, key))
     .map(
       ([key, field]) => `size.${field}: got ${shownKey(own, key)}, but the model has ${key} ${shownKey(source, key)}`,
     );
@@ -74,14 +74,10 @@ function otherKeys(own: DecoderConfig, source: DecoderConfig): string[] {
     (key) =>
       !isOfRouting(key) &&
       key !== 'max_position_embeddings' &&
-      JSON.stringify(valueOf(own, key)) !== JSON.stringify(valueOf(source, key)),
+      JSON.stringify(configValue(own, key)) !== JSON.stringify(configValue(source, key)),
   );
 }
 
-function valueOf(config: DecoderConfig, key: string): unknown {
-  return Object.entries(config).find(([name]) => name === key)?.[1];
-}
-
 function shownKey(config: DecoderConfig, key: string): string {
-  return JSON.stringify(valueOf(config, key)) ?? 'nothing';
+  return JSON.stringify(configValue(config, key)) ?? 'nothing';
 }

@@ -25,6 +25,11 @@ export function decoderConfig(settings: Settings, vocabulary: number): DecoderCo
   });
 }
 
+/** The value of a key of `config.json`; undefined where it has none. */
+export function configValue(config: DecoderConfig, key: string): unknown {
+  return Object.entries(config).find(([name]) => name === key)?.[1];
+}
+
 function routingKeys({ router, balancing, lpr, method }: Settings): Keys {
   const formulation = FORMULATIONS[router];
   if (formulation !== undefined) {

@@ -59,8 +59,9 @@ function nodesAt(schema: z.ZodType, path: Path): JsonSchema[] {
   let nodes = [z.toJSONSchema(schema, { unrepresentable: 'any', io: 'input' }) as JsonSchema];
   for (const key of path) {
     nodes = nodes.flatMap(alternatives).flatMap((node) => {
-      const child = typeof key === 'number' ? node.items : node.properties?.[String(key)];
-      return child === undefined ? [] : [child];
+      const child =
+        typeof key === 'number' ? node.items : (node.properties?.[String(key)] ?? node.additionalProperties);
+      return typeof child === 'object' ? [child] : [];
     });
   }
   return nodes.flatMap(alternatives);
@@ -68,6 +69,8 @@ function nodesAt(schema: z.ZodType, path: Path): JsonSchema[] {
 
 interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
+  /** Of groups whose keys may be any. */
+  readonly additionalProperties?: JsonSchema | boolean;
   readonly items?: JsonSchema;
   readonly anyOf?: readonly JsonSchema[];
   readonly oneOf?: readonly JsonSchema[];

@@ -1,6 +1,7 @@
 /** The JSON schema of configuration files: editors complete and check with it. */
 import { z } from 'zod';
 import { PRESETS } from './decisions.ts';
+import { sweepSchema } from '../sweep/schema.ts';
 import { settingsSchema } from './schema.ts';
 
 interface Node {
@@ -15,6 +16,13 @@ export function configJsonSchema(): Node {
   ) as Node;
   const preset = { enum: Object.keys(PRESETS), description: 'Named settings that the file goes over' };
   return { $schema, title: 'Settings of a training run', ...rest, properties: { preset, ...properties } };
+}
+
+/** Of files for `sweep`. */
+export function sweepJsonSchema(): Node {
+  const { $schema, properties, ...rest } = z.toJSONSchema(sweepSchema, { unrepresentable: 'any', io: 'input' }) as Node;
+  const { $schema: _, title: _title, ...settings } = configJsonSchema();
+  return { $schema, title: 'Runs of a sweep', ...rest, properties: { ...properties, settings } };
 }
 
 /** Presets give what a file leaves out. Entries of lists stay whole: what they require, they require in a file too. */

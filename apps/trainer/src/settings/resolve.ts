@@ -16,8 +16,8 @@ import { type Architecture, ARCHITECTURES, DEVICES, type Settings, settingsSchem
 
 /** What the command line says; what it leaves out comes from the files, then the preset. */
 export interface SettingOptions {
-  /** Files of settings, each over those before it. */
-  readonly config: readonly string[];
+  /** Files of settings, or what such a file holds, each over those before it. */
+  readonly config: readonly (string | Partials)[];
   /** `path=value` each, such as `size.experts=64`; over everything else. */
   readonly set: readonly string[];
   /** Paths or globs of text, in place of what files and preset train on. */
@@ -85,6 +85,13 @@ export function presetName(options: SettingOptions): string {
   return askedFor(options).name;
 }
 
+/** Whether options or files set a setting, by its path, over what the preset has. */
+export function isWritten(options: SettingOptions, path: string): boolean {
+  const { written } = askedFor(options);
+  const value = path.split('.').reduce<unknown>((at, key) => (isGroup(at) ? at[key] : undefined), written);
+  return value !== undefined;
+}
+
 interface Asked {
   readonly name: string;
   readonly preset: Preset;
@@ -94,7 +101,9 @@ interface Asked {
 
 function askedFor(options: SettingOptions): Asked {
   const { config, text = [], seed, device, threads, steps, from } = options;
-  const files = config.map(readConfigFile).reduce<Partials>(merge, {});
+  const files = config
+    .map((file) => (typeof file === 'string' ? readConfigFile(file) : file))
+    .reduce<Partials>(merge, {});
   const { preset: named, ...ofFiles } = files;
   const given = options.preset ?? named ?? DEFAULT_PRESET;
   const found = Object.entries(PRESETS).find(([known]) => known === given);

@@ -3,12 +3,15 @@ import { type BalanceKey, type Estimate, exceedsError } from '@lpr/metrics';
 import type { Usage } from '@lpr/runs/browser';
 import { type NamedLevels, levelsOf } from '../levels.ts';
 import { hasNoInformation, informationCell, NO_INFORMATION_NOTE } from './information.ts';
+import { shortPath } from '../names.ts';
 import { balanceCells, balanceColumns, levelCells, measuredCell, type Measures, shownMeasures } from './measures.ts';
 import { filledColumns, formatMeasure, formatNumber, type Row, type TableRecord } from './table.ts';
 import { otherCosts, SAME_COST, USAGE_KEYS, usageCells, usageColumns } from './usage.ts';
 
 /** A run as a comparison shows it. */
 export interface ComparedRun extends NamedLevels {
+  /** Its settings by their paths, where some have a column. */
+  readonly settings?: Readonly<Record<string, string | number | boolean | null>>;
   /** That a held-out token really went to, a layer. */
   readonly expertsPerToken: number | null;
   /** What held-out tokens used of the model; null where it is not known. */
@@ -79,11 +82,13 @@ export function errorNotes(runs: readonly Pick<ComparedRun, 'errorsOf'>[]): stri
  *
  * @param published rows of a paper that correspond to the runs, below a line that says what they are
  * @param baseline what differences are to
+ * @param settings paths of those that have a column of their own
  */
 export function comparisonTable(
   runs: readonly ComparedRun[],
   published: { readonly heading: string; readonly rows: readonly PublishedRow[] },
   baseline: string | null = null,
+  settings: readonly string[] = [],
 ): TableRecord {
   const marked = runs.map(({ pValue }) => pValue !== null && pValue < SIGNIFICANCE);
   const tokens = new Set(runs.map(({ evaluatedTokens }) => evaluatedTokens));
@@ -92,6 +97,7 @@ export function comparisonTable(
   const rows = runs.map(
     (run, i): Row => ({
       name: [run.name, ...(marked[i] ? ['*'] : []), ...(costly[i] ? ['†'] : [])].join(' '),
+      ...Object.fromEntries(settings.map((path) => [`setting ${path}`, settingCell(run.settings?.[path])])),
       topK: shownExperts(run.expertsPerToken),
       ...usageCells(run.usage),
       ...(ownSteps && { steps: run.steps, trainingFlops: run.trainingFlops }),
@@ -116,6 +122,9 @@ export function comparisonTable(
   const [only] = tokens;
   const columns = [
     { key: 'name', title: '' },
+    ...settings.map((path) => {
+      return { key: `setting ${path}`, title: shortPath(path, settings), meaning: path, format: 'plain' as const };
+    }),
     { key: 'topK', title: 'k', format: 'plain' as const },
     ...usageColumns(),
     { key: 'steps', title: 'steps', decimals: 0 },
@@ -181,6 +190,10 @@ function costNotes(runs: readonly ComparedRun[], costly: readonly (string | null
     );
   }
   return notes;
+}
+
+function settingCell(value: string | number | boolean | null | undefined): string {
+  return value === undefined ? '' : String(value);
 }
 
 function pairsText(runs: readonly ComparedRun[]): string {

@@ -1,0 +1,106 @@
+/** How far the runs of a sweep are, read from their folders while others may train them. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TableRecord } from '@lpr/report/tables';
+import {
+  filesIn,
+  finalEvaluation,
+  isLocked,
+  overallTokensPerSecond,
+  readEvaluations,
+  readFailure,
+  readMetrics,
+  RUN_FILES,
+} from '@lpr/runs';
+import { formatSeconds } from '../cli/progress.ts';
+import type { Comparison } from '../comparison/comparison.ts';
+import type { Settings } from '../settings/schema.ts';
+
+export type RunState = 'done' | 'running' | 'failed' | 'stopped' | 'waiting';
+
+/** A run as it is now. */
+export interface RunStatus {
+  readonly name: string;
+  readonly state: RunState;
+  /** Steps done, and steps of the whole run. */
+  readonly step: number;
+  readonly steps: number;
+  /** Of the finished model. */
+  readonly testLoss: number | null;
+  /** Of the last window, while it runs. */
+  readonly tokensPerSecond: number | null;
+  /** Of training, while it runs. */
+  readonly secondsLeft: number | null;
+  /** Why it failed. */
+  readonly reason: string | null;
+}
+
+/** The state of each run, in their order. */
+export async function statusOf(folder: string, { runs }: Comparison): Promise<RunStatus[]> {
+  return await Promise.all(Array.from(runs, ([name, settings]) => runStatus(join(folder, name), name, settings)));
+}
+
+async function runStatus(path: string, name: string, settings: Settings): Promise<RunStatus> {
+  const { steps } = settings.training;
+  const begun = existsSync(join(path, RUN_FILES.metrics));
+  const metrics = begun ? await readMetrics(path) : [];
+  const evaluations = existsSync(join(path, RUN_FILES.evaluations)) ? await readEvaluations(path) : [];
+  const final = finalEvaluation(evaluations);
+  const last = metrics.at(-1);
+  const failure = await readFailure(path);
+  const isRunning = await isLocked(filesIn(path));
+  const state: RunState =
+    final !== undefined ? 'done' : isRunning ? 'running' : failure !== null ? 'failed' : begun ? 'stopped' : 'waiting';
+  const speed = state === 'running' ? overallTokensPerSecond(metrics.slice(-RECENT)) : null;
+  const left = (steps - (last?.step ?? 0)) * tokensPerStep(settings);
+  return {
+    name,
+    state,
+    step: last?.step ?? 0,
+    steps,
+    testLoss: final?.loss ?? null,
+    tokensPerSecond: speed,
+    secondsLeft: speed === null ? null : left / speed,
+    reason: state === 'failed' ? failure!.reason : null,
+  };
+}
+
+/** Steps at the end of a run that its speed is told by: a run may have begun on another machine. */
+const RECENT = 200;
+
+function tokensPerStep({ data, training }: Settings): number {
+  return training.accumulation * data.batchSize * data.sequenceLength;
+}
+
+/** The states as a table, with how many there are of each and the reasons of failures below. */
+export function statusTable(all: readonly RunStatus[]): TableRecord {
+  const count = (state: RunState): number => all.filter((run) => run.state === state).length;
+  const counts = (['done', 'running', 'failed', 'stopped', 'waiting'] as const)
+    .filter((state) => count(state) > 0)
+    .map((state) => `${count(state)} ${state}`);
+  const isTimed = all.some(({ tokensPerSecond }) => tokensPerSecond !== null);
+  return {
+    title: `${all.length} runs: ${counts.join(', ')}`,
+    columns: [
+      { key: 'name', title: '' },
+      { key: 'state', title: 'state' },
+      { key: 'step', title: 'step', format: 'plain' },
+      { key: 'testLoss', title: 'test loss', decimals: 4 },
+      ...(isTimed
+        ? [
+            { key: 'speed', title: 'tokens/s', decimals: 0 },
+            { key: 'left', title: 'time left', format: 'plain' as const },
+          ]
+        : []),
+    ],
+    rows: all.map(({ name, state, step, steps, testLoss, tokensPerSecond, secondsLeft }) => ({
+      name,
+      state,
+      step: `${step}/${steps}`,
+      ...(testLoss !== null && { testLoss }),
+      ...(tokensPerSecond !== null && { speed: tokensPerSecond }),
+      ...(secondsLeft !== null && { left: formatSeconds(secondsLeft) }),
+    })),
+    notes: all.flatMap(({ name, reason }) => (reason === null ? [] : [`${name}: ${reason}`])),
+  };
+}
