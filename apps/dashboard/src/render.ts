@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { loadTokenizer } from '@lpr/data';
 import { decodeSafetensors } from '@lpr/model/safetensors';
 import {
+  entriesOf,
   type Figure,
   FIGURES,
+  type LookChoice,
   namedRun,
   type Need,
   overviewRuns,
@@ -12,8 +14,10 @@ import {
   partsOf,
   type RunParts,
   runNames,
+  settingNames,
   simulatedLevels,
   STRIP_TOKENS,
+  withLooks,
 } from '@lpr/report';
 import { FIGURES_FOLDER, type NamedPicture, picturesOf, pngOf, writePicture } from '@lpr/report/node';
 import type { ThemeName } from '@lpr/charts';
@@ -41,6 +45,10 @@ export interface RenderOptions {
   readonly theme?: ThemeName;
   /** Names of the figures to draw, without a report. Default: all, with one. */
   readonly only?: readonly string[];
+  /** Path of the setting that colours stand for, such as "router". Default: what tells the runs apart. */
+  readonly colourBy?: string;
+  /** What is to have a colour: values of that setting, else names of settings or runs. Default: the first ones. */
+  readonly highlight?: readonly string[];
 }
 
 /** What was drawn, and what could not be. */
@@ -60,7 +68,8 @@ export async function renderRuns(runs: readonly Run[], options: RenderOptions): 
   const { out, only, theme = 'light', windows, latentDim } = options;
   const figures = chosenFigures(only);
   const names = runNames(runs.map(namedRun));
-  const parts = await readParts(runs, names, new Set(figures.flatMap(({ needs }) => needs)));
+  const needs = new Set(figures.flatMap((figure) => figure.needs));
+  const parts = withLooks(await readParts(runs, needs), looksOf(runs, options));
   const context = { levels: simulatedLevels(), windows, ...(latentDim !== undefined && { latentDim }) };
   const { pictures, missing } = picturesOf(figures, parts, context);
   const skipped = [
@@ -96,6 +105,29 @@ export async function renderRuns(runs: readonly Run[], options: RenderOptions): 
   return { written, skipped };
 }
 
+/** @throws RangeError for a setting that no run has, or a name to highlight that there is not */
+function looksOf(runs: readonly Run[], { colourBy, highlight: chosen }: RenderOptions): LookChoice {
+  const named = runs.map(namedRun);
+  const values = colourBy === undefined ? undefined : named.map(({ settings }) => settings.get(colourBy));
+  if (values?.every((value) => value === undefined) === true) {
+    const paths = Array.from(new Set(named.flatMap(({ settings }) => [...settings.keys()])));
+    throw new RangeError(`no run has a setting "${colourBy}" to colour by; there are ${paths.join(', ')}`);
+  }
+  const entries = values?.map((value) => `${colourBy} ${value ?? 'not set'}`);
+  const [names, settings] = [runNames(named), settingNames(named)];
+  const known = new Set(
+    entriesOf(
+      names.map((name, i) => ({ name, setting: settings[i] })),
+      entries,
+    ),
+  );
+  const unknown = chosen?.find((name) => !known.has(name));
+  if (unknown !== undefined) {
+    throw new RangeError(`there is nothing named "${unknown}" to highlight; there are ${[...known].join(' | ')}`);
+  }
+  return { ...(entries && { entries }), ...(chosen && { chosen }) };
+}
+
 function chosenFigures(only: readonly string[] | undefined): readonly Figure[] {
   if (only === undefined) return FIGURES;
   const names = FIGURES.map(({ name }) => name);
@@ -105,11 +137,9 @@ function chosenFigures(only: readonly string[] | undefined): readonly Figure[] {
 }
 
 /** The parts of runs, with what the figures need of traces, latents and similarity. */
-async function readParts(
-  runs: readonly Run[],
-  names: readonly string[],
-  needs: ReadonlySet<Need>,
-): Promise<RunParts[]> {
+async function readParts(runs: readonly Run[], needs: ReadonlySet<Need>): Promise<RunParts[]> {
+  const named = runs.map(namedRun);
+  const [names, settings] = [runNames(named), settingNames(named)];
   const parts: RunParts[] = [];
   for (const [i, run] of runs.entries()) {
     const traces = needs.has('traces') ? await readTraces(run.files) : undefined;
@@ -122,7 +152,8 @@ async function readParts(
       ...(latents && { latents }),
       ...(similarity && { similarity }),
     };
-    parts.push(partsOf(run, names[i]!, more));
+    const setting = settings[i];
+    parts.push({ ...partsOf(run, names[i]!, more), ...(setting !== undefined && { setting }) });
   }
   return parts;
 }

@@ -56,8 +56,8 @@ function figureOf({ layer, expert, windows, width = 900 }: ExpertLoadInput, them
       {
         title: `Layer ${layer}, expert ${expert}`,
         subtitles: ['load over the uniform share; 1 is an even load', '1 is an even load'],
-        x: { name: 'Step', min: 0, max: windows.at(-1)!.step },
-        y: { min: 0 },
+        x: { name: 'Step', min: 0, max: windows.at(-1)!.step, whole: true },
+        y: { name: 'Load over the uniform share', min: 0 },
         lines,
       },
     ],

@@ -8,6 +8,7 @@ export { latentSpace, type LatentsInput, latentsSize } from './latents.ts';
 export { latentGeometry, type LatentGeometryInput, latentGeometrySize } from './latent-geometry.ts';
 export { loadHistory, type LoadHistoryInput, loadHistorySize } from './load-history.ts';
 export { lorenzCurves, type LorenzInput, lorenzSize } from './lorenz.ts';
+export { colourOfLook, type Look, MOST_COLOURS } from './looks.ts';
 export { loadColour, type ThemeName } from './palette.ts';
 export { lossBalance, type LossBalanceInput, lossBalanceSize, paretoFront } from './pareto.ts';
 export { lossTokens, type LossTokensInput, lossTokensSize } from './loss-tokens.ts';

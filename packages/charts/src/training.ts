@@ -2,9 +2,9 @@
  * What happened in training besides loss and balance: saturation of the router, gradients by loss term, time by phase.
  */
 import type { EChartsOption } from 'echarts';
-import { namesOf, REFERENCE_DASHES, referenceStyle, runStyle } from './curves.ts';
 import { layerName, layerStyle, namedLayers } from './layers.ts';
 import { type Line, type LineFigure, type LinePanel, lineFigureOption, lineFigureSize } from './lines.ts';
+import { namesOf, REFERENCE_DASHES, referenceStyle, termStyle } from './looks.ts';
 import type { ThemeName } from './palette.ts';
 import type { Size } from './parts.ts';
 
@@ -60,8 +60,8 @@ function saturationFigure({ runs, subtitles = SATURATION, width }: SaturationInp
     return {
       title: name,
       subtitles,
-      x: { name: 'Step', min: 0, max: last },
-      y: { min: 0, max: 1, interval: 0.2 },
+      x: { name: 'Step', min: 0, max: last, whole: true },
+      y: { name: 'Share of experts', min: 0, max: 1, interval: 0.2 },
       lines: [
         ...lines,
         ...lines.map((line, layer) => ({
@@ -126,7 +126,7 @@ function gradientsFigure({ terms, width = 1200 }: GradientsInput, theme: ThemeNa
         const norm = point[part] ?? 0;
         return norm > 0 && norm < Infinity ? [[point.step, norm]] : [];
       });
-      return reached.length === 0 ? [] : [{ name: names[term]!, points: reached, ...runStyle(term, theme) }];
+      return reached.length === 0 ? [] : [{ name: names[term]!, points: reached, ...termStyle(term, theme) }];
     });
     if (lines.length === 0) return [];
     const range = decades(lines);
@@ -134,8 +134,13 @@ function gradientsFigure({ terms, width = 1200 }: GradientsInput, theme: ThemeNa
       {
         title: PART_TITLES[part],
         subtitles: ['norm of the gradient of each weighted term', 'gradient norm'],
-        x: { name: 'Step', min: 0, max: last },
-        y: { type: 'log', ...range, format: range.min < 0.01 || range.max > 1000 ? powerOfTen : String },
+        x: { name: 'Step', min: 0, max: last, whole: true },
+        y: {
+          name: 'Gradient norm',
+          type: 'log',
+          ...range,
+          format: range.min < 0.01 || range.max > 1000 ? powerOfTen : String,
+        },
         lines,
       },
     ];

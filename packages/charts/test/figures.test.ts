@@ -175,9 +175,9 @@ test('paths of specialisation go to the right as loads get more even, from hollo
   expect((option.yAxis as { min: number }[])[0]!.min).toBeLessThan(0);
 });
 
-test('paths of one group look alike and have one entry', () => {
+test('paths of one entry look alike and have one entry', () => {
   const points = [{ step: 1, gini: 0.5, information: 1 }];
-  const runs = ['seed 1', 'seed 2'].map((name) => ({ name, group: 'LPR', points }));
+  const runs = ['seed 1', 'seed 2'].map((name) => ({ name, entry: 'LPR', points }));
   const { legend, series } = specialisationBalance({ runs: [...runs, { name: 'top-k', points }] }) as unknown as {
     legend: { data: { name: string }[] };
     series: { name: string; color: string }[];

@@ -1,4 +1,5 @@
 /** What figures are made of: the parts of a run as plain data, read from its folder or sent by a server. */
+import type { Look } from '@lpr/charts';
 import type { LoadFile } from '@lpr/metrics';
 import {
   type EvaluationLine,
@@ -22,6 +23,8 @@ export interface RunParts {
   readonly name: string;
   /** Of all runs that differ from it in the seed alone, where they are to be shown together; else left out. */
   readonly setting?: string;
+  /** How it is told from the others: `withLooks`. */
+  readonly look?: Look;
   readonly facts: Pick<RunFacts, 'router' | 'latentDim' | 'byAngle' | 'sequenceLength'>;
   readonly series: Part<SeriesFile>;
   /** Of the finished model, or the newest. */
