@@ -2,6 +2,7 @@
 import {
   curves,
   decisions,
+  differencesTable,
   type Figure,
   loadHeldOut,
   lossBalance,
@@ -22,9 +23,9 @@ import { Key, useKey } from './key.tsx';
 import { useLevels } from './levels.ts';
 import { useRuns } from './live.ts';
 import { pageOf, useParameters } from './navigation.tsx';
-import { Head, Problems } from './parts.tsx';
+import { Problems } from './parts.tsx';
 import { RecordTable } from './record-table.tsx';
-import { differingSettings, namesOf, partsOf } from './run-parts.ts';
+import { namesOf, partsOf } from './run-parts.ts';
 
 const POINTS = 500;
 
@@ -125,6 +126,9 @@ function Chosen({ runs }: { runs: readonly RunSummary[] }): JSX.Element {
     return { ...row, step, trainingLoss: measures.loss, tokensPerSecond: measures.tokensPerSecond };
   });
   const table = overviewTable(rows);
+  const differences = differencesTable(
+    own.map(({ settings }, i) => ({ name: names[i]!, settings: new Map(settings) })),
+  );
   return (
     <>
       <Problems problems={[...new Set(errors)]} />
@@ -140,40 +144,12 @@ function Chosen({ runs }: { runs: readonly RunSummary[] }): JSX.Element {
       {SHOWN.map((figure) => (
         <RunFigure key={figure.name} figure={figure} runs={key.shown} levels={levels} />
       ))}
-      <Differences details={own} names={names} />
+      {differences !== null && (
+        <section class="panel">
+          <h2>{differences.title}</h2>
+          <RecordTable table={differences} label={differences.title} />
+        </section>
+      )}
     </>
-  );
-}
-
-/** Settings that are not the same in all runs. */
-function Differences({
-  details,
-  names,
-}: {
-  details: readonly RunDetails[];
-  names: readonly string[];
-}): JSX.Element | null {
-  const settings = details.map((run) => new Map(run.settings));
-  const paths = differingSettings(details);
-  if (paths.length === 0) return null;
-  return (
-    <section class="panel">
-      <h2>Settings that differ</h2>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Settings that differ">
-        <table class="settings">
-          <Head names={['Setting', ...names]} />
-          <tbody>
-            {paths.map((path) => (
-              <tr key={path}>
-                <th scope="row">{path}</th>
-                {settings.map((run, i) => (
-                  <td key={i}>{run.get(path) ?? '–'}</td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </section>
   );
 }

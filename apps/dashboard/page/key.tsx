@@ -1,12 +1,11 @@
 /** The legend of several runs: what has a colour in all figures, what is grey, what is left out. Kept in the address. */
 import { colourOfLook, MOST_COLOURS } from '@lpr/charts';
-import { entriesOf, type RunParts, settingNames, withLooks } from '@lpr/report';
+import { differingSettings, entriesOf, type RunParts, settingNames, withLooks } from '@lpr/report';
 import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import type { RunDetails } from '../src/api.ts';
 import { useTheme } from './figure.tsx';
 import { useParameter, useParameters } from './navigation.tsx';
-import { differingSettings } from './run-parts.ts';
 
 interface Entry {
   readonly name: string;
@@ -33,7 +32,7 @@ export function useKey(runs: readonly RunParts[], details: readonly RunDetails[]
   const [colourBy, setColourBy] = useParameter('colour', '');
   const [picked, pick] = useParameters('pick');
   const [only, setOnly] = useParameter('only', '');
-  const paths = differingSettings(details);
+  const paths = differingSettings(details.map(({ settings }) => new Map(settings)));
   const { looks, entries, chosen } = useMemo(() => {
     const settings = settingNames(
       details.map(({ summary: { id, name }, settings: own }) => ({ name, path: id, settings: new Map(own) })),

@@ -24,14 +24,6 @@ export function partsOf(name: string, { facts, loads, evaluations }: RunDetails,
   };
 }
 
-/** Paths of the settings that are not the same in all runs. */
-export function differingSettings(runs: readonly RunDetails[]): string[] {
-  const settings = runs.map((run) => new Map(run.settings));
-  return [...new Set(settings.flatMap((run) => [...run.keys()]))].filter(
-    (path) => new Set(settings.map((run) => run.get(path))).size > 1,
-  );
-}
-
 /** Names that tell runs apart, as in pictures of them. */
 export function namesOf(runs: readonly RunDetails[]): string[] {
   return runNames(

@@ -56,7 +56,11 @@ async function render(folders: string[], { dark, ...flags }: RenderFlags): Promi
   const runs = (await Promise.all(folders.map(readRuns))).flat();
   // Loaded only now, so that help and errors need not wait for the drawing libraries.
   const { renderRuns } = await import('./render.ts');
-  const { written, skipped } = await renderRuns(runs, { ...flags, out, theme: dark ? 'dark' : 'light' });
+  const isWatched = process.stderr.isTTY;
+  const onDrawn = (name: string, done: number, of: number): void => {
+    if (isWatched) process.stderr.write(`\r\u001b[K${done} of ${of} pictures: ${name}${done === of ? '\n' : ''}`);
+  };
+  const { written, skipped } = await renderRuns(runs, { ...flags, out, theme: dark ? 'dark' : 'light', onDrawn });
   for (const sentence of skipped) console.error(sentence);
   for (const path of written) console.log(path);
 }

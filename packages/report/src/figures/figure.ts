@@ -91,6 +91,8 @@ export interface Figure {
   readonly caption: string;
   readonly needs: readonly Need[];
   pictures(runs: readonly RunParts[], context: FigureContext): { pictures: Picture[]; missing: readonly string[] };
+  /** Of a record of its own kind that was kept. */
+  redraw(record: FigureRecord): Picture;
 }
 
 /** A figure whose records have these numbers. */
@@ -127,6 +129,7 @@ export function defineFigure<Numbers>(definition: Definition<Numbers>): FigureWi
     caption,
     needs,
     picture,
+    redraw: (record) => picture(record as FigureRecord<Numbers>),
     pictures(runs, context) {
       const { records, missing } = definition.records(runs, context);
       return { pictures: records.map(picture), missing };
