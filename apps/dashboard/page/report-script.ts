@@ -1,5 +1,7 @@
 /** The one script of a report: draws the records that the report keeps, each when its reader comes near it. */
 import { type Picture, storedPictures } from '@lpr/report';
+import type { EChartsOption } from 'echarts';
+import { followCells } from './cells.ts';
 import { init } from './echarts.ts';
 import { textTooltips } from './tooltips.ts';
 
@@ -14,12 +16,19 @@ async function keptText(): Promise<string> {
 }
 
 function show(place: HTMLElement, picture: Picture): void {
+  let shown: EChartsOption | undefined;
+  followCells(
+    place,
+    () => shown,
+    () => {},
+  );
   const chart = init(place, null, { width: 1, height: 1 });
   const draw = (): void => {
     const { option, size } = picture.draw({
       width: Math.floor(place.parentElement!.clientWidth),
       theme: dark.matches ? 'dark' : 'light',
     });
+    shown = option;
     place.style.width = `${size.width}px`;
     place.style.height = `${size.height}px`;
     chart.resize(size);

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { recordsText } from '@lpr/report';
 import type { NamedPicture } from '@lpr/report/node';
-import { escapeHtml, type TableRecord, tableHtml } from '@lpr/report/tables';
+import { escapeHtml, someRuns, type TableRecord, tableHtml } from '@lpr/report/tables';
 
 export interface Report {
   readonly title: string;
@@ -71,7 +71,7 @@ function figureOf({ picture }: NamedPicture, index: number): string {
   const { title, notes, of } = picture.record;
   const { height } = picture.draw({ theme: 'light', width: PAGE_WIDTH }).size;
   const label = of.label === undefined ? title : `${title}: ${of.label}`;
-  const text = `${title}: ${of.runs.join(', ')}`;
+  const text = `${title}: ${someRuns(of.runs)}`;
   return `<figure>
 <figcaption>${escapeHtml(label)}</figcaption>
 <div class="wide" tabindex="0" role="region" aria-label="${escapeHtml(label)}">
@@ -99,6 +99,8 @@ nav ol { columns: 18em; padding-left: 1.5em; }
 a { color: var(--link); }
 figure { margin: 0 0 20px; }
 .wide { overflow-x: auto; }
+.drawn { position: relative; }
+.tip { position: absolute; padding: 6px 10px; border: 1px solid var(--line); background: var(--page); font-size: 13px; white-space: pre; pointer-events: none; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
 th, td { padding: 5px 14px 5px 0; text-align: right; font-weight: 400; }
 th[scope=rowgroup] { text-align: left; color: var(--soft); }

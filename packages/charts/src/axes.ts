@@ -3,6 +3,7 @@ import type { LineSeriesOption } from 'echarts';
 import type { LinePanel } from './lines.ts';
 import type { Part } from './parts.ts';
 import { FONT, type ThemeName, themeOf } from './palette.ts';
+import { fourDigits } from './text.ts';
 
 /**
  * A range of round numbers around all values, and the interval of its ticks.
@@ -33,16 +34,25 @@ function roundStep(spread: number): number {
 
 /** An axis of numbers below a panel. */
 export function xAxis(
-  { name, min, max, interval }: { name: string; min?: number; max?: number; interval?: number },
+  {
+    name,
+    min,
+    max,
+    interval,
+    type = 'value',
+  }: { name: string; min?: number; max?: number; interval?: number; type?: 'value' | 'log' },
   gridIndex: number,
   theme: ThemeName,
 ): Part<'xAxis'> {
   const { ink, inkSoft, axis } = themeOf(theme);
-  const step = interval ?? (min !== undefined && max !== undefined && max > min ? roundStep(max - min) : undefined);
+  const step =
+    type === 'log'
+      ? undefined
+      : (interval ?? (min !== undefined && max !== undefined && max > min ? roundStep(max - min) : undefined));
   // The end of a range that is no multiple of the interval would be labelled beside the last tick.
   const round = step === undefined || Math.abs(max! / step - Math.round(max! / step)) < 1e-9;
   return {
-    type: 'value',
+    type,
     gridIndex,
     ...(min !== undefined && { min }),
     ...(max !== undefined && { max }),
@@ -61,6 +71,7 @@ export function xAxis(
       color: inkSoft,
       hideOverlap: true,
       ...(!round && { showMaxLabel: false }),
+      ...(type === 'log' && { formatter: fourDigits, showMinLabel: true }),
     },
   };
 }
@@ -93,7 +104,7 @@ export function yAxis(
       fontSize: 11,
       color: inkSoft,
       hideOverlap: true,
-      ...(format !== undefined && { formatter: format }),
+      ...(format === undefined ? type === 'log' && { formatter: fourDigits } : { formatter: format }),
     },
   };
 }

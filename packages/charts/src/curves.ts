@@ -2,6 +2,7 @@
 import type { MeasureRange } from '@lpr/metrics';
 import type { EChartsOption } from 'echarts';
 import { type Line, type LineFigure, type LinePanel, lineFigureOption, lineFigureSize } from './lines.ts';
+import { type LineView, movingAverage, valueAt, viewed, type XAxisKind } from './line-view.ts';
 import { type Look, looksOf, lookStyle, namesOf, referenceStyle, spreadOf } from './looks.ts';
 import type { ThemeName } from './palette.ts';
 import type { Size } from './parts.ts';
@@ -35,6 +36,8 @@ export interface CurvesInput {
     readonly series: CurveSeries;
     /** Single seeds, whose mean the series is: a band from the lowest to the highest. */
     readonly seeds?: readonly CurveSeries[];
+    /** Tokens trained on, and minutes, by the step. */
+    readonly clock?: Readonly<Partial<Record<'tokens' | 'minutes', readonly Point[]>>>;
   })[];
   /** Levels to compare with, such as the sampling floor and the isotropic null of `@lpr/metrics`, by panel. */
   readonly levels?: readonly {
@@ -45,6 +48,8 @@ export interface CurvesInput {
   readonly firstStep?: number;
   /** CSS pixels; default 1200. */
   readonly width?: number;
+  /** How it is looked at. */
+  readonly view?: LineView;
 }
 
 /** Of more points, some series are drawn smoothed. */
@@ -68,24 +73,30 @@ export function trainingCurves(input: CurvesInput, theme: ThemeName = 'light'): 
 }
 
 function figureOf(input: CurvesInput, theme: ThemeName): LineFigure {
-  const { runs, levels = [], firstStep = 0, width = 1200 } = input;
+  const { runs, levels = [], firstStep = 0, width = 1200, view = {} } = input;
   if (runs.length === 0) throw new RangeError('training curves need at least one run, got none');
   const { looks, legend } = looksOf(runs, theme);
   const levelNames = namesOf([...legend.map((name) => ({ name })), ...levels]).slice(legend.length);
   const shown = input.panels.filter(({ key }) => runs.some(({ series }) => (series[key]?.length ?? 0) > 0));
   if (shown.length === 0) throw new RangeError('training curves need at least one point, got none');
-  const last = Math.max(...runs.flatMap(({ series }) => shown.map(({ key }) => series[key]?.at(-1)?.[0] ?? 0)));
+  const { x: kind = 'step', smoothing } = view;
+  const across = runs.map((run) => placeOf(run, kind));
+  const ends = runs.flatMap(({ series }, run) => shown.map(({ key }) => across[run]!(series[key]?.at(-1)?.[0] ?? 0)));
+  const [first, last] = [Math.min(...across.map((at) => at(firstStep))), Math.max(...ends)];
   const panels = shown.map(({ key, title, subtitles, axis, free = false, bound, smooth = false }): LinePanel => {
     const lines = runs.flatMap(({ series, seeds = [] }, run): Line[] => {
-      const points = series[key] ?? [];
+      const moved = (raw: readonly Point[]): readonly Point[] =>
+        raw.map(([step, value]) => [across[run]!(step), value]);
+      const points = moved(series[key] ?? []);
       const line: Line = { points, ...lookStyle(looks[run]!) };
-      const isSmoothed = smooth && points.length > SMOOTHED_FROM;
-      const drawn = (raw: readonly Point[]): readonly Point[] => (isSmoothed ? movingAverage(raw) : raw);
+      const isSmoothed = smoothing === undefined && smooth && points.length > SMOOTHED_FROM;
+      const drawn = (raw: readonly Point[]): readonly Point[] =>
+        isSmoothed ? movingAverage(raw, Math.round(raw.length / 200)) : raw;
       const isBanded = seeds.length > 0 && !looks[run]!.isGrey;
       return [
         {
           ...{ ...line, points: drawn(points) },
-          ...(isBanded && { spread: spreadOf(seeds.map((seed) => drawn(seed[key] ?? []))) }),
+          ...(isBanded && { spread: spreadOf(seeds.map((seed) => drawn(moved(seed[key] ?? [])))) }),
         },
         // Behind many lines they would be a carpet.
         ...(isSmoothed && runs.length <= MOST_RAW ? [{ ...line, faint: true }] : []),
@@ -94,15 +105,30 @@ function figureOf(input: CurvesInput, theme: ThemeName): LineFigure {
     return {
       title,
       subtitles,
-      x: { name: 'Step', min: firstStep, max: last, whole: true },
+      x: { name: X_NAMES[kind], min: first, max: last, whole: kind !== 'minutes' },
       y: { name: axis, free, ...(bound !== undefined && { bound }) },
       lines: [
         ...lines,
-        ...levels.flatMap(({ ranges }, i) => levelLine(levelNames[i]!, i, ranges[key], [firstStep, last], theme)),
+        ...levels.flatMap(({ ranges }, i) => levelLine(levelNames[i]!, i, ranges[key], [first, last], theme)),
       ],
     };
   });
-  return { panels, perRow: panels.length, width, plotHeight: 200, legend: [...legend, ...levelNames] };
+  const figure = { panels, perRow: panels.length, width, plotHeight: 200, legend: [...legend, ...levelNames] };
+  return viewed(figure, view);
+}
+
+const X_NAMES: Readonly<Record<XAxisKind, string>> = {
+  step: 'Step',
+  tokens: 'Tokens trained on',
+  minutes: 'Time trained, minutes',
+};
+
+/** Where a step of a run lies on the axis: between the points of its clock, and before the first from 0 on. */
+function placeOf({ name, clock }: CurvesInput['runs'][number], kind: XAxisKind): (step: number) => number {
+  if (kind === 'step') return (step) => step;
+  const points = clock?.[kind];
+  if (points === undefined || points.length === 0) throw new RangeError(`run "${name}" does not say its ${kind}`);
+  return (step) => valueAt(points, step);
 }
 
 /** A level across a panel, in its range; nothing where it is not known. */
@@ -134,16 +160,4 @@ function referenceLine(
     [to, level],
   ] as const;
   return [{ name, points, ...referenceStyle(index, theme) }];
-}
-
-/** Each value averaged with its neighbours, over 1% of all points. */
-function movingAverage(points: readonly (readonly [number, number])[]): [number, number][] {
-  const reach = Math.round(points.length / 200);
-  // Sums up to each point, so that long runs take no longer a point than short ones.
-  const sums = [0];
-  for (const [, value] of points) sums.push(sums.at(-1)! + value);
-  return points.map(([step], i) => {
-    const [from, to] = [Math.max(0, i - reach), Math.min(points.length, i + reach + 1)];
-    return [step, (sums[to]! - sums[from]!) / (to - from)];
-  });
 }

@@ -2,11 +2,11 @@
 import type { LineSeriesOption } from 'echarts';
 import type { Line } from './lines.ts';
 import { FONT, type ThemeName, themeOf } from './palette.ts';
-import { textWidth, truncate } from './text.ts';
+import { shortened, textWidth } from './text.ts';
 
 const LABEL_FONT = 11;
 const LABEL_LINE = 13;
-export const MAX_LABEL = 150;
+export const MAX_LABEL = 180;
 /** From the end of a line to its name, with the dot before it. */
 export const LABEL_MARGIN = 22;
 /** Of more lines, names would not fit beside each other. */
@@ -33,13 +33,18 @@ export interface PlacedLabel {
 /** Names beside each other in the order of the ends of their lines, each as near to its own as the others let it. */
 export function placedLabels(
   lines: readonly Line[],
-  { min, max }: { readonly min: number; readonly max: number },
+  range: { readonly min: number; readonly max: number; readonly type?: 'value' | 'log' },
   height: number,
 ): (PlacedLabel | undefined)[] {
+  const along = (value: number): number => (range.type === 'log' ? Math.log(value) : value);
+  const [min, max] = [along(range.min), along(range.max)];
+  const texts = labelsOf(lines);
   const labels = lines.flatMap((line, at) => {
-    const text = labelsOf(lines)[at];
+    const text = texts[at];
     const end = line.points.at(-1)?.[1];
-    return text === undefined || end === undefined ? [] : [{ at, text, end: height * (1 - (end - min) / (max - min)) }];
+    return text === undefined || end === undefined
+      ? []
+      : [{ at, text, end: height * (1 - (along(end) - min) / (max - min)) }];
   });
   const ordered = labels.toSorted((a, b) => a.end - b.end);
   const places: number[] = [];
@@ -66,7 +71,7 @@ export function endLabel(
     show: true,
     offset: [0, shift],
     // Braces and bars would style it.
-    formatter: `{dot|●} ${truncate(text, MAX_LABEL, LABEL_FONT).replaceAll(/[{}|]/g, ' ')}`,
+    formatter: `{dot|●} ${shortened(text, MAX_LABEL, LABEL_FONT).replaceAll(/[{}|]/g, ' ')}`,
     color: themeOf(theme).ink,
     fontFamily: FONT,
     fontSize: LABEL_FONT,

@@ -13,7 +13,7 @@ import {
 import { legendHeight, legendOf, tooltipOf } from './legend.ts';
 import { baseOption, panelTitle, type Size } from './parts.ts';
 import type { ThemeName } from './palette.ts';
-import { escapeHtml } from './text.ts';
+import { escapeHtml, fourDigits } from './text.ts';
 
 export interface Line {
   /** As in the legend; lines of one name, in whatever panel, are one entry. */
@@ -45,6 +45,7 @@ export interface LinePanel {
     readonly name: string;
     readonly min: number;
     readonly max: number;
+    readonly type?: 'value' | 'log';
     /** Whether there is nothing between whole numbers, as with steps. */
     readonly whole?: boolean;
   };
@@ -163,7 +164,7 @@ export function lineFigureOption(figure: LineFigure, theme: ThemeName): EChartsO
     xAxis: panels.map(({ x }, panel) => xAxis(x, panel, theme)),
     yAxis: panels.map(({ y }, panel) => yAxis({ ...y, ...ranges[panel] }, panel, theme)),
     series: panels.flatMap(({ lines }, panel) => {
-      const labels = labelRoom > 0 ? placedLabels(lines, ranges[panel]!, plotHeight) : [];
+      const labels = labelRoom > 0 ? placedLabels(lines, { ...panels[panel]!.y, ...ranges[panel]! }, plotHeight) : [];
       return [
         ...lines.map((line, i) => series(line, `${panel}/${i}`, labels[i], theme)),
         ...lines.flatMap((line) => (line.spread ? [spreadSeries(line, line.spread, panel)] : [])),
@@ -238,15 +239,14 @@ const MOST_ROWS = 14;
 function tooltipText(panels: readonly LinePanel[], params: unknown): string {
   const pointed = (Array.isArray(params) ? params : [params]) as readonly {
     readonly seriesId?: string;
-    readonly marker?: string;
     readonly value?: unknown;
   }[];
-  const rows = pointed.flatMap(({ seriesId = '', marker = '', value }) => {
+  const rows = pointed.flatMap(({ seriesId = '', value }) => {
     const [panel, place] = seriesId.split('/').map(Number);
     const line = panels[panel ?? -1]?.lines[place ?? -1];
     if (line === undefined || !Array.isArray(value)) return [];
     const [x, y] = value.map(Number);
-    return [{ panel: panels[panel!]!, text: `${marker}${escapeHtml(line.label ?? line.name)}`, x: x!, y: y! }];
+    return [{ panel: panels[panel!]!, text: escapeHtml(line.label ?? line.name), x: x!, y: y! }];
   });
   const [first] = rows;
   if (first === undefined) return '';
@@ -257,10 +257,4 @@ function tooltipText(panels: readonly LinePanel[], params: unknown): string {
     ...shown.map(({ text, y }) => `${text}: ${fourDigits(y)}`),
     ...(rows.length > shown.length ? [`and ${rows.length - shown.length} more`] : []),
   ].join('<br>');
-}
-
-/** Four of them, whatever the size; whole thousands as they are. */
-export function fourDigits(value: number): string {
-  if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en');
-  return String(Number(value.toPrecision(4)));
 }

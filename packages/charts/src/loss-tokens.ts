@@ -1,6 +1,7 @@
 /** Loss against the tokens trained on, each run in the colour of its imbalance: whether even loads learn better. */
 import type { EChartsOption } from 'echarts';
 import { LEGEND_FONT, LEGEND_NAME } from './legend.ts';
+import { type LineView, viewed } from './line-view.ts';
 import { type Line, type LineFigure, lineFigureOption, lineFigureSize } from './lines.ts';
 import { type Look, looksOf, MOST_COLOURS, REPEAT_DASHES, spreadOf } from './looks.ts';
 import { mixColours, type ThemeName, themeOf } from './palette.ts';
@@ -21,6 +22,8 @@ export interface LossTokensInput {
   })[];
   /** CSS pixels. Default 760. */
   readonly width?: number;
+  /** How it is looked at. */
+  readonly view?: LineView;
 }
 
 type Point = readonly [tokens: number, loss: number];
@@ -39,7 +42,7 @@ export function lossTokens(input: LossTokensInput, theme: ThemeName = 'light'): 
   return lineFigureOption(figureOf(input, theme), theme);
 }
 
-function figureOf({ title, runs, width = 760 }: LossTokensInput, theme: ThemeName): LineFigure {
+function figureOf({ title, runs, width = 760, view = {} }: LossTokensInput, theme: ThemeName): LineFigure {
   if (runs.length === 0) throw new RangeError('loss against tokens needs at least one run, got none');
   const empty = runs.find(({ points }) => points.length === 0);
   if (empty !== undefined) throw new RangeError(`run "${empty.name}" has no loss at any number of tokens`);
@@ -68,7 +71,7 @@ function figureOf({ title, runs, width = 760 }: LossTokensInput, theme: ThemeNam
       ...(dash && { dash }),
     };
   });
-  return {
+  const figure: LineFigure = {
     panels: [
       {
         title,
@@ -88,4 +91,5 @@ function figureOf({ title, runs, width = 760 }: LossTokensInput, theme: ThemeNam
     plotHeight: 340,
     legend: isMany ? [] : names,
   };
+  return viewed(figure, view);
 }

@@ -3,6 +3,7 @@
  */
 import type { EChartsOption } from 'echarts';
 import { layerName, layerStyle, namedLayers } from './layers.ts';
+import { type LineView, viewed } from './line-view.ts';
 import { type Line, type LineFigure, type LinePanel, lineFigureOption, lineFigureSize } from './lines.ts';
 import { namesOf, REFERENCE_DASHES, referenceStyle, termStyle } from './looks.ts';
 import type { ThemeName } from './palette.ts';
@@ -98,6 +99,8 @@ export interface GradientsInput {
   }[];
   /** CSS pixels. Default 1200. */
   readonly width?: number;
+  /** How it is looked at. */
+  readonly view?: LineView;
 }
 
 export function gradientsSize(input: GradientsInput): Size {
@@ -116,7 +119,7 @@ export function gradientNorms(input: GradientsInput, theme: ThemeName = 'light')
 
 const PART_TITLES = { router: 'Router', prototypes: 'Prototypes', trunk: 'Everything else' } as const;
 
-function gradientsFigure({ terms, width = 1200 }: GradientsInput, theme: ThemeName): LineFigure {
+function gradientsFigure({ terms, width = 1200, view = {} }: GradientsInput, theme: ThemeName): LineFigure {
   const names = namesOf(terms);
   const last = terms.reduce((step, { points }) => Math.max(step, points.at(-1)?.step ?? 0), 0);
   const panels = GRADIENT_PARTS.flatMap((part): LinePanel[] => {
@@ -146,7 +149,7 @@ function gradientsFigure({ terms, width = 1200 }: GradientsInput, theme: ThemeNa
     ];
   });
   if (panels.length === 0) throw new RangeError('gradient norms need a term with a gradient above 0, got none');
-  return { panels, perRow: panels.length, width, plotHeight: 200, legend: names };
+  return viewed({ panels, perRow: panels.length, width, plotHeight: 200, legend: names }, view);
 }
 
 /** The powers of ten around all points. */

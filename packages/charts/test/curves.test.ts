@@ -109,7 +109,7 @@ test('a tooltip has whole steps, four digits, and a row for each line by its own
   const text = (option.tooltip as { formatter: (params: unknown) => string }).formatter(
     (option.series as (Series & { id: string })[])
       .filter(({ xAxisIndex }) => xAxisIndex === 1)
-      .map(({ id, data }) => ({ seriesId: id, marker: '', value: [10.5, data[0]![1]] })),
+      .map(({ id, data }) => ({ seriesId: id, value: [10.5, data[0]![1]] })),
   );
   expect(text).toBe('Step 11<br>run 1: 0.5<br>run 0: 0.1235');
 });

@@ -1,5 +1,5 @@
 /** Loss and balance over the steps of training, beside the levels that routers without structure reach. */
-import { type CurvesInput, curvesSize, type Look, trainingCurves } from '@lpr/charts';
+import { type CurvesInput, curvesSize, type Look, trainingCurves, valueAt } from '@lpr/charts';
 import type { BalanceMeasure, MeasureRange } from '@lpr/metrics';
 import type { Series, SeriesFile } from '@lpr/runs/browser';
 import type { RoutedWindow } from '../levels.ts';
@@ -57,7 +57,10 @@ export function curvesRecord(
 ): FigureRecord<CurveNumbers> {
   const drawn = bySetting(runs).map(({ runs: own, ...named }): CurveNumbers['runs'][number] => {
     const seeds = own.map(({ file }) => seriesOf(file));
-    return seeds.length === 1 ? { ...named, series: seeds[0]! } : { ...named, series: meanSeries(seeds), seeds };
+    const clock = clockOf(own[0]!.file);
+    return seeds.length === 1
+      ? { ...named, clock, series: seeds[0]! }
+      : { ...named, clock, series: meanSeries(seeds), seeds };
   });
   const seeds = common(drawn.flatMap(({ seeds: own }) => own?.length ?? []));
   const last = Math.max(0, ...runs.map(({ file }) => file.series['loss']?.steps.at(-1) ?? 0));
@@ -131,6 +134,19 @@ function pointsOf(series: Series | undefined): Point[] {
   return series === undefined ? [] : Array.from(series.steps, (step, i) => [step, series.values[i]!] as const);
 }
 
+/** Tokens, and minutes by the speed of each logging window, as far as they were recorded. */
+function clockOf({ series }: SeriesFile): NonNullable<CurveNumbers['runs'][number]['clock']> {
+  const tokens = pointsOf(series['tokens']);
+  let [minutes, before] = [0, 0];
+  const passed = pointsOf(series['tokensPerSecond']).flatMap(([step, speed]): Point[] => {
+    const now = valueAt(tokens, step);
+    if (speed > 0) minutes += (now - before) / speed / 60;
+    before = now;
+    return [[step, minutes]];
+  });
+  return { ...(tokens.length > 0 && { tokens }), ...(minutes > 0 && { minutes: passed }) };
+}
+
 /** Levels as charts take them: those measures that have a range. */
 export function chartLevels(
   record: Pick<FigureRecord, 'levels'>,
@@ -174,10 +190,14 @@ export const curves: FigureWith<CurveNumbers> = defineFigure<CurveNumbers>({
     }));
     return { records: [curvesRecord(shown, context)], missing };
   },
-  draw(numbers, { theme, width }, record) {
+  axes: ({ runs }) => [
+    'step',
+    ...(['tokens', 'minutes'] as const).filter((axis) => runs.every((run) => run.clock?.[axis])),
+  ],
+  draw(numbers, { theme, width, view }, record) {
     // A run may have the name of a level, and names tell lines apart.
     const levels = chartLevels(record).filter(({ name }) => numbers.runs.every((run) => run.name !== name));
-    const input = { ...numbers, levels, ...(width !== undefined && { width }) };
+    const input = { ...numbers, levels, ...(view && { view }), ...(width !== undefined && { width }) };
     return { option: trainingCurves(input, theme), size: curvesSize(input) };
   },
   table({ runs }): DataTable {

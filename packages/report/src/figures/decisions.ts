@@ -109,7 +109,8 @@ export const decisions: FigureWith<DecisionNumbers> = defineFigure<DecisionNumbe
       missing,
     };
   },
-  draw({ levels, ...numbers }, { theme, width }) {
+  axes: () => ['step'],
+  draw({ levels, ...numbers }, { theme, width, view }) {
     const shown = levels.filter(({ name }) => numbers.runs.every((run) => run.name !== name));
     const input = {
       ...numbers,
@@ -120,6 +121,7 @@ export const decisions: FigureWith<DecisionNumbers> = defineFigure<DecisionNumbe
         ),
       })),
       width: width ?? 900,
+      ...(view && { view }),
     };
     return { option: trainingCurves(input, theme), size: curvesSize(input) };
   },

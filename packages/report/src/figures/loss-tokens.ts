@@ -96,8 +96,9 @@ function lossTokensFigure(text: Text): FigureWith<LossTokensNumbers> {
       const values = found.map(({ value }) => value);
       return { records: values.length === 0 ? [] : [recordOf(text, values)], missing };
     },
-    draw(numbers, { theme, width }) {
-      const input = { ...numbers, ...(width !== undefined && { width: Math.min(width, 900) }) };
+    axes: () => ['tokens'],
+    draw(numbers, { theme, width, view }) {
+      const input = { ...numbers, ...(view && { view }), ...(width !== undefined && { width: Math.min(width, 900) }) };
       return { option: lossTokensChart(input, theme), size: lossTokensSize(input) };
     },
     table: ({ title, runs }) => ({
