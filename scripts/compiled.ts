@@ -22,4 +22,5 @@ export default function compile(): void {
   };
   node('.', join(root, 'node_modules/typescript/bin/tsc'), '-b', 'apps/trainer', 'apps/dashboard');
   node('packages/tensor', '--import', 'tsx', 'scripts/copy-kernels.ts');
+  node('apps/dashboard', '--import', 'tsx', 'scripts/build-page.ts');
 }

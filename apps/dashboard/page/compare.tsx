@@ -2,6 +2,7 @@
 import {
   curves,
   decisions,
+  differencesTable,
   type Figure,
   loadHeldOut,
   lossBalance,
@@ -19,15 +20,14 @@ import { useEffect, useMemo } from 'preact/hooks';
 import type { RunDetails, RunSummary, SeriesFile } from '../src/api.ts';
 import { api, useAll } from './fetching.ts';
 import { RunFigure } from './figure.tsx';
+import { Key, useKey } from './key.tsx';
 import { useLevels } from './levels.ts';
 import { useRuns } from './live.ts';
-import { navigate, pageOf } from './navigation.tsx';
-import { Head, Problems } from './parts.tsx';
+import { pageOf, useParameters } from './navigation.tsx';
+import { Problems } from './parts.tsx';
 import { RecordTable } from './record-table.tsx';
 import { namesOf, partsOf } from './run-parts.ts';
 
-/** More lines than this nobody tells apart. */
-const MOST_RUNS = 16;
 const POINTS = 500;
 
 const SHOWN: readonly Figure[] = [
@@ -60,22 +60,21 @@ export function Compare({ ids }: { ids: readonly string[] }): JSX.Element {
       {chosen.length === 0 ? (
         <p class="soft">Choose the runs to set beside each other.</p>
       ) : (
-        <Chosen key={ids.join('\n')} runs={chosen.slice(0, MOST_RUNS)} />
+        <Chosen key={ids.join('\n')} runs={chosen} />
       )}
     </>
   );
 }
 
 function Choice({ runs, ids }: { runs: readonly RunSummary[]; ids: readonly string[] }): JSX.Element {
+  const [, choose] = useParameters('run');
   const toggle = (id: string): void => {
-    const next = ids.includes(id) ? ids.filter((other) => other !== id) : [...ids, id];
-    navigate(pageOf('compare', next), { replace: true });
+    choose(ids.includes(id) ? ids.filter((other) => other !== id) : [...ids, id]);
   };
   return (
     <details class="panel choice" open={ids.length < 2}>
       <summary>
         {ids.length === 1 ? '1 run' : `${ids.length} runs`} of {runs.length} chosen
-        {ids.length > MOST_RUNS && `; the first ${MOST_RUNS} are shown`}
       </summary>
       <ul>
         {runs.map((run) => (
@@ -106,10 +105,14 @@ function Chosen({ runs }: { runs: readonly RunSummary[] }): JSX.Element {
     return file === undefined || own === undefined ? [] : [{ run, file, details: own }];
   });
   const names = namesOf(read.map((each) => each.details));
-  const parts = useMemo(
-    (): RunParts[] => read.map((each, i) => partsOf(names[i]!, each.details, each.file)),
+  const { parts, own } = useMemo(
+    (): { parts: RunParts[]; own: RunDetails[] } => ({
+      parts: read.map((each, i) => partsOf(names[i]!, each.details, each.file)),
+      own: read.map((each) => each.details),
+    }),
     [...series, ...details].map(({ data }) => data),
   );
+  const key = useKey(parts, own);
   const errors = [...series, ...details].flatMap(({ error }, i) =>
     error === undefined ? [] : [`${runs[i % runs.length]!.name}: ${error}`],
   );
@@ -125,6 +128,9 @@ function Chosen({ runs }: { runs: readonly RunSummary[] }): JSX.Element {
     return { ...row, step, trainingLoss: measures.loss, tokensPerSecond: measures.tokensPerSecond };
   });
   const table = overviewTable(rows);
+  const differences = differencesTable(
+    own.map(({ settings }, i) => ({ name: names[i]!, settings: new Map(settings) })),
+  );
   return (
     <>
       <Problems problems={[...new Set(errors)]} />
@@ -136,45 +142,16 @@ function Chosen({ runs }: { runs: readonly RunSummary[] }): JSX.Element {
           hrefOf={(row) => (read[row] === undefined ? undefined : pageOf('run', [read[row].run.id]))}
         />
       </section>
+      {parts.length > 1 && <Key state={key} />}
       {SHOWN.map((figure) => (
-        <RunFigure key={figure.name} figure={figure} runs={parts} levels={levels} />
+        <RunFigure key={figure.name} figure={figure} runs={key.shown} levels={levels} />
       ))}
-      <Differences details={read.map((each) => each.details)} names={names} />
+      {differences !== null && (
+        <section class="panel">
+          <h2>{differences.title}</h2>
+          <RecordTable table={differences} label={differences.title} />
+        </section>
+      )}
     </>
-  );
-}
-
-/** Settings that are not the same in all runs. */
-function Differences({
-  details,
-  names,
-}: {
-  details: readonly RunDetails[];
-  names: readonly string[];
-}): JSX.Element | null {
-  const settings = details.map((run) => new Map(run.settings));
-  const paths = [...new Set(settings.flatMap((run) => [...run.keys()]))].filter(
-    (path) => new Set(settings.map((run) => run.get(path))).size > 1,
-  );
-  if (paths.length === 0) return null;
-  return (
-    <section class="panel">
-      <h2>Settings that differ</h2>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Settings that differ">
-        <table class="settings">
-          <Head names={['Setting', ...names]} />
-          <tbody>
-            {paths.map((path) => (
-              <tr key={path}>
-                <th scope="row">{path}</th>
-                {settings.map((run, i) => (
-                  <td key={i}>{run.get(path) ?? '–'}</td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </section>
   );
 }

@@ -2,15 +2,18 @@
  * A figure of @lpr/report in the page: as wide as its place, in the page's theme, for mouse and keyboard, to take away
  * as PNG or CSV.
  */
-import type { Drawn, ThemeName } from '@lpr/charts';
-import { type Figure, type Picture, type RunParts, toCsv } from '@lpr/report';
+import type { Drawn, LineView, ThemeName } from '@lpr/charts';
+import { type Figure, type Picture, type RunParts, someRuns, toCsv } from '@lpr/report';
 import type { LevelSource } from '@lpr/report/tables';
-import type { ECharts } from 'echarts';
+import type { ECharts, EChartsOption } from 'echarts';
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { Axes, useView, wholeAxis } from './axes.tsx';
+import { followCells } from './cells.ts';
 import { download } from './download.ts';
 import { currentTheme, onTheme } from './theme.ts';
 import { textTooltips } from './tooltips.ts';
+import { useDragZoom } from './zoom.ts';
 
 interface Props {
   readonly make: () => Picture;
@@ -85,13 +88,16 @@ export function FigureView({ make, inputs, noteLines = 0, onPick }: Props): JSX.
   const theme = useTheme();
   const made = useMemo(() => attempt(make), inputs);
   const picture = made.value;
+  const axes = picture?.axes ?? [];
+  const [view, changeView] = useView(picture?.record.kind ?? '');
   const { value: drawn, problem } = useMemo(
     () =>
       picture === null || width === 0
         ? { value: null, problem: made.problem }
-        : attempt(() => picture.draw({ width, theme })),
-    [width, theme, picture],
+        : attempt(() => picture.draw({ width, theme, view })),
+    [width, theme, picture, view],
   );
+  const lookedAt = useRef<LineView | null>(null);
   const label = picture === null ? 'A figure' : labelOf(picture);
 
   useEffect(() => {
@@ -110,13 +116,27 @@ export function FigureView({ make, inputs, noteLines = 0, onPick }: Props): JSX.
   useEffect(() => {
     const instance = chart.current;
     // Under the pointer a figure that is fed live stands still, or its values could not be read.
-    if (instance === null || drawn === null || (pointed && shown)) return;
+    if (instance === null || drawn === null || (pointed && shown && lookedAt.current === view)) return;
+    lookedAt.current = view;
     const { width: across, height } = drawn.size;
     if (instance.getWidth() !== across || instance.getHeight() !== height) instance.resize({ width: across, height });
     // The panel around it is the background.
     instance.setOption({ ...textTooltips(drawn.option), backgroundColor: 'transparent' }, { notMerge: true });
     setShown(true);
   }, [drawn, ready, pointed]);
+  const option = useRef<EChartsOption | undefined>(undefined);
+  option.current = drawn?.option;
+  useEffect(
+    () =>
+      place.current === null
+        ? undefined
+        : followCells(
+            place.current,
+            () => option.current,
+            ({ panel, column, row }) => picked.current?.(panel, [column, row]),
+          ),
+    [],
+  );
   const picked = useRef(onPick);
   picked.current = onPick;
   useEffect(() => {
@@ -125,9 +145,13 @@ export function FigureView({ make, inputs, noteLines = 0, onPick }: Props): JSX.
     });
   }, [ready]);
 
+  useDragZoom(axes.length > 0 ? place : null, chart, (range) =>
+    changeView(range ? { ...view, range } : wholeAxis(view)),
+  );
+
   const png = async (): Promise<void> => {
     if (picture === null) return;
-    const blob = await pngOf(picture.drawWithNotes({ width: EXPORT_WIDTH, theme: 'light' }));
+    const blob = await pngOf(picture.drawWithNotes({ width: EXPORT_WIDTH, theme: 'light', view }));
     if (blob !== null) download(`${label}.png`, blob);
   };
   const csv = (): void => {
@@ -137,10 +161,11 @@ export function FigureView({ make, inputs, noteLines = 0, onPick }: Props): JSX.
     <figure class="figure" aria-busy={!shown}>
       {problem !== null && cannotDraw(problem)}
       <p class="title">{picture?.record.title ?? '\u00a0'}</p>
+      {axes.length > 0 && <Axes axes={axes} view={view} change={changeView} />}
       <div class="canvas-scroll">
         <div
           ref={place}
-          class="canvas"
+          class={axes.length > 0 ? 'canvas zooms' : 'canvas'}
           role="img"
           aria-label={label}
           onPointerEnter={({ pointerType }) => setPointed(pointerType === 'mouse')}
@@ -177,7 +202,7 @@ function attempt<T>(make: () => T): { value: T; problem: null } | { value: null;
 
 /** What a figure shows, for those who cannot see it, and as the name of its files. */
 function labelOf({ record: { title, of } }: Picture): string {
-  return `${title}: ${of.runs.join(', ')}`;
+  return `${title}: ${someRuns(of.runs)}`;
 }
 
 export function useTheme(): ThemeName {

@@ -27,6 +27,26 @@ export function navigate(url: string, { replace = false }: { replace?: boolean }
   requestAnimationFrame(() => document.querySelector<HTMLElement>('main')?.focus({ preventScroll: true }));
 }
 
+/** The values of a parameter of the address, and what gives it others in place. */
+export function useParameters(name: string): [readonly string[], (values: readonly string[]) => void] {
+  const values = useAddress().searchParams.getAll(name);
+  return [
+    values,
+    (next) => {
+      const url = new URL(location.href);
+      url.searchParams.delete(name);
+      for (const value of next) url.searchParams.append(name, value);
+      navigate(`${url.pathname}${url.search}`, { replace: true });
+    },
+  ];
+}
+
+/** A parameter of the address that has one value; what it is by itself is not written there. */
+export function useParameter(name: string, initial: string): [string, (value: string) => void] {
+  const [[value = initial], set] = useParameters(name);
+  return [value, (next) => set(next === initial ? [] : [next])];
+}
+
 export function Link({
   href,
   children,

@@ -6,6 +6,8 @@ interface RenderFlags {
   readonly out?: string;
   readonly dark?: true;
   readonly only?: string[];
+  readonly colourBy?: string;
+  readonly highlight?: string[];
   readonly windows: number;
   readonly latentDim?: number;
 }
@@ -24,6 +26,11 @@ export function addRender(program: Command): void {
     .option('-o, --out <DIR>', 'folder for figures/ and report.html (default: RUN, where there is only one)')
     .option('--dark', 'draw the pictures for a dark page; the report follows its reader anyway')
     .option('--only <NAME...>', 'draw these figures alone, and no report; a name that there is not lists all')
+    .option('--colour-by <SETTING>', 'let colours stand for a setting, such as router or size.experts')
+    .option(
+      '--highlight <NAME...>',
+      'what has a colour where there are more than seven: names as in the legend (default: the first seven)',
+    )
     .option('--windows <N>', 'windows at the end of each run that load-training adds up', positiveInteger, 1)
     .option(
       '--latent-dim <D>',
@@ -49,7 +56,11 @@ async function render(folders: string[], { dark, ...flags }: RenderFlags): Promi
   const runs = (await Promise.all(folders.map(readRuns))).flat();
   // Loaded only now, so that help and errors need not wait for the drawing libraries.
   const { renderRuns } = await import('./render.ts');
-  const { written, skipped } = await renderRuns(runs, { ...flags, out, theme: dark ? 'dark' : 'light' });
+  const isWatched = process.stderr.isTTY;
+  const onDrawn = (name: string, done: number, of: number): void => {
+    if (isWatched) process.stderr.write(`\r\u001b[K${done} of ${of} pictures: ${name}${done === of ? '\n' : ''}`);
+  };
+  const { written, skipped } = await renderRuns(runs, { ...flags, out, theme: dark ? 'dark' : 'light', onDrawn });
   for (const sentence of skipped) console.error(sentence);
   for (const path of written) console.log(path);
 }

@@ -3,8 +3,11 @@ import { join } from 'node:path';
 import { loadTokenizer } from '@lpr/data';
 import { decodeSafetensors } from '@lpr/model/safetensors';
 import {
+  differencesTable,
+  entriesOf,
   type Figure,
   FIGURES,
+  type LookChoice,
   namedRun,
   type Need,
   overviewRuns,
@@ -12,10 +15,12 @@ import {
   partsOf,
   type RunParts,
   runNames,
+  settingNames,
   simulatedLevels,
   STRIP_TOKENS,
+  withLooks,
 } from '@lpr/report';
-import { FIGURES_FOLDER, type NamedPicture, picturesOf, pngOf, writePicture } from '@lpr/report/node';
+import { FIGURES_FOLDER, picturesOf, pngOf, writePicture } from '@lpr/report/node';
 import type { ThemeName } from '@lpr/charts';
 import {
   messageOf,
@@ -28,7 +33,8 @@ import {
   type Traces,
   writeWhole,
 } from '@lpr/runs';
-import { type ReportFigure, reportPage } from './report.ts';
+import { reportPage } from './report.ts';
+import { reportScript } from './server/page-files.ts';
 
 export interface RenderOptions {
   /** Folder for `figures/` and `report.html`; made where it is missing. */
@@ -41,6 +47,12 @@ export interface RenderOptions {
   readonly theme?: ThemeName;
   /** Names of the figures to draw, without a report. Default: all, with one. */
   readonly only?: readonly string[];
+  /** Path of the setting that colours stand for, such as "router". Default: what tells the runs apart. */
+  readonly colourBy?: string;
+  /** What is to have a colour: values of that setting, else names of settings or runs. Default: the first ones. */
+  readonly highlight?: readonly string[];
+  /** Is told of every picture that is done. */
+  readonly onDrawn?: (name: string, done: number, of: number) => void;
 }
 
 /** What was drawn, and what could not be. */
@@ -60,40 +72,79 @@ export async function renderRuns(runs: readonly Run[], options: RenderOptions): 
   const { out, only, theme = 'light', windows, latentDim } = options;
   const figures = chosenFigures(only);
   const names = runNames(runs.map(namedRun));
-  const parts = await readParts(runs, names, new Set(figures.flatMap(({ needs }) => needs)));
+  const needs = new Set(figures.flatMap((figure) => figure.needs));
+  const parts = withLooks(await readParts(runs, needs), looksOf(runs, options));
   const context = { levels: simulatedLevels(), windows, ...(latentDim !== undefined && { latentDim }) };
   const { pictures, missing } = picturesOf(figures, parts, context);
   const skipped = [
     ...runs.flatMap(({ problems }, i) => problems.map((problem) => `${names[i]}: ${problem}`)),
     ...missing,
   ];
-  const written: string[] = [];
-  const drawn: ReportFigure[] = [];
-  for (const named of pictures) {
+  const written: (string | null)[] = pictures.map(() => null);
+  let done = 0;
+  await inParallel(pictures, async ({ figure, name, picture }, i) => {
     try {
-      const [png, light, dark] = await drawThemes(named, theme, only === undefined);
-      written.push(await writePicture(join(out, FIGURES_FOLDER), named.name, png));
-      if (light && dark) drawn.push({ ...named, light, dark });
+      const png = await pngOf(picture, theme);
+      written[i] = await writePicture(join(out, FIGURES_FOLDER), name, png);
     } catch (error) {
-      const { label } = named.picture.record.of;
-      skipped.push(`not in ${named.figure.name}: ${label === undefined ? '' : `${label}: `}${messageOf(error)}`);
+      const { label } = picture.record.of;
+      skipped.push(`not in ${figure.name}: ${label === undefined ? '' : `${label}: `}${messageOf(error)}`);
     }
-  }
-  if (written.length === 0) throw new Error(`nothing to draw:\n${skipped.join('\n')}`);
+    options.onDrawn?.(name, ++done, pictures.length);
+  });
+  const files = written.filter((path) => path !== null);
+  if (files.length === 0) throw new Error(`nothing to draw:\n${skipped.join('\n')}`);
   if (only === undefined) {
     const path = join(out, 'report.html');
-    const table = overviewTable(
-      overviewRuns(
-        parts,
-        runs.map(({ name }) => name),
-        context,
-      ),
-    );
-    const title = runs.length === 1 ? names[0]! : `${runs.length} runs`;
-    await writeWhole(path, reportPage({ title, table, figures: drawn, skipped }));
-    written.push(path);
+    const folders = runs.map(({ name }) => name);
+    const differences = differencesTable(runs.map((run, i) => ({ name: names[i]!, settings: namedRun(run).settings })));
+    const report = {
+      title: runs.length === 1 ? names[0]! : `${runs.length} runs`,
+      tables: [overviewTable(overviewRuns(parts, folders, context)), ...(differences === null ? [] : [differences])],
+      figures: pictures.filter((_, i) => written[i] !== null),
+      skipped,
+      script: await reportScript(),
+    };
+    await writeWhole(path, reportPage(report));
+    files.push(path);
   }
-  return { written, skipped };
+  return { written: files, skipped };
+}
+
+/** Pictures that are under way at one time: while one is compressed the next one is drawn. */
+const AT_ONCE = 4;
+
+async function inParallel<T>(all: readonly T[], each: (one: T, index: number) => Promise<void>): Promise<void> {
+  const waiting = all.entries();
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      // Each takes the next one that is left.
+      for (const [i, one] of waiting) await each(one, i);
+    }),
+  );
+}
+
+/** @throws RangeError for a setting that no run has, or a name to highlight that there is not */
+function looksOf(runs: readonly Run[], { colourBy, highlight: chosen }: RenderOptions): LookChoice {
+  const named = runs.map(namedRun);
+  const values = colourBy === undefined ? undefined : named.map(({ settings }) => settings.get(colourBy));
+  if (values?.every((value) => value === undefined) === true) {
+    const paths = Array.from(new Set(named.flatMap(({ settings }) => [...settings.keys()])));
+    throw new RangeError(`no run has a setting "${colourBy}" to colour by; there are ${paths.join(', ')}`);
+  }
+  const entries = values?.map((value) => `${colourBy} ${value ?? 'not set'}`);
+  const [names, settings] = [runNames(named), settingNames(named)];
+  const known = new Set(
+    entriesOf(
+      names.map((name, i) => ({ name, setting: settings[i] })),
+      entries,
+    ),
+  );
+  const unknown = chosen?.find((name) => !known.has(name));
+  if (unknown !== undefined) {
+    throw new RangeError(`there is nothing named "${unknown}" to highlight; there are ${[...known].join(' | ')}`);
+  }
+  return { ...(entries && { entries }), ...(chosen && { chosen }) };
 }
 
 function chosenFigures(only: readonly string[] | undefined): readonly Figure[] {
@@ -105,11 +156,9 @@ function chosenFigures(only: readonly string[] | undefined): readonly Figure[] {
 }
 
 /** The parts of runs, with what the figures need of traces, latents and similarity. */
-async function readParts(
-  runs: readonly Run[],
-  names: readonly string[],
-  needs: ReadonlySet<Need>,
-): Promise<RunParts[]> {
+async function readParts(runs: readonly Run[], needs: ReadonlySet<Need>): Promise<RunParts[]> {
+  const named = runs.map(namedRun);
+  const [names, settings] = [runNames(named), settingNames(named)];
   const parts: RunParts[] = [];
   for (const [i, run] of runs.entries()) {
     const traces = needs.has('traces') ? await readTraces(run.files) : undefined;
@@ -122,7 +171,8 @@ async function readParts(
       ...(latents && { latents }),
       ...(similarity && { similarity }),
     };
-    parts.push(partsOf(run, names[i]!, more));
+    const setting = settings[i];
+    parts.push({ ...partsOf(run, names[i]!, more), ...(setting !== undefined && { setting }) });
   }
   return parts;
 }
@@ -137,11 +187,4 @@ async function readTexts({ folder }: Run, traces: Part<Traces>): Promise<Part<re
   } catch (error) {
     return { missing: messageOf(error) };
   }
-}
-
-/** The picture for the file, and for the report, where there is one, that for either page. */
-async function drawThemes({ picture }: NamedPicture, theme: ThemeName, both: boolean) {
-  if (!both) return [await pngOf(picture, theme)] as const;
-  const [light, dark] = await Promise.all([pngOf(picture, 'light'), pngOf(picture, 'dark')]);
-  return [theme === 'dark' ? dark : light, light, dark] as const;
 }

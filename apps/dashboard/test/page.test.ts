@@ -11,7 +11,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { compiled } from '../../../scripts/compiled.ts';
 import { type Dashboard, serveDashboard } from '../src/server/server.ts';
-import { launchBrowser, noBrowser } from './browser.ts';
+import { launchBrowser, noBrowser, openPage } from './browser.ts';
 import { evaluationLine, metricsLine, temporaryFolder, traceFile, writeRun } from './folders.ts';
 import { writeModel } from './models.ts';
 
@@ -59,26 +59,8 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     if (written.length > 0) throw new Error(`the page wrote errors:\n${written.join('\n')}`);
   });
 
-  async function open(path: string, options: BrowserContextOptions = {}): Promise<Page> {
-    const context = await browser.newContext({
-      viewport: { width: 1280, height: 900 },
-      baseURL: dashboard.url,
-      ...options,
-    });
-    context.setDefaultTimeout(30_000);
-    const page = await context.newPage();
-    page.on('console', (message) => {
-      if (['error', 'warning'].includes(message.type())) errors.push(`${path}: ${message.text()}`);
-    });
-    page.on('pageerror', (error) => errors.push(`${path}: ${error.message}`));
-    page.on('dialog', (dialog) => {
-      errors.push(`${path}: a dialog says ${dialog.message()}`);
-      void dialog.dismiss();
-    });
-    await page.goto(path);
-    await page.locator('h1').waitFor();
-    return page;
-  }
+  const open = (path: string, options?: BrowserContextOptions): Promise<Page> =>
+    openPage(browser, dashboard.url, errors, path, options);
 
   /** Waits until figure number `index` is drawn. */
   async function drawn(page: Page, index = 0): Promise<void> {

@@ -1,22 +1,22 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { createCanvas, loadImage } from '@napi-rs/canvas';
 import { loadColour } from '@lpr/charts';
-import { encodeLoadHeader, encodeLoadWindow, LoadRecorder, layersReport } from '@lpr/metrics';
+import { encodeLoadHeader } from '@lpr/metrics';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { balanceOf, readRuns } from '@lpr/runs';
+import { readRuns } from '@lpr/runs';
 import { renderRuns } from '../src/index.ts';
 import { compiled } from '../../../scripts/compiled.ts';
 import { evaluationLine } from './folders.ts';
+import { balanced, collapsed, shape, writeRouted as writeRun } from './routed-runs.ts';
 
 // Programs are started and pictures drawn; on a busy machine that takes its time.
 vi.setConfig({ testTimeout: 120_000 });
 
-const shape = { layers: 2, experts: 8, topK: 2 };
 const options = { windows: 1, latentDim: 16 };
 let folder: string;
 
@@ -24,40 +24,6 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'dashboard-'));
 });
 afterEach(() => rm(folder, { recursive: true }));
-
-/** Writes a run as training does: windows of 4 steps of 100 tokens, routed to experts by the given rule. */
-async function writeRun(path: string, expertsOf: (token: number, layer: number) => readonly number[]): Promise<void> {
-  await mkdir(path, { recursive: true });
-  await writeFile(join(path, 'loads.bin'), encodeLoadHeader(shape));
-  await writeFile(join(path, 'metrics.jsonl'), '');
-  const recorder = new LoadRecorder(shape);
-  for (let step = 1; step <= 40; step++) {
-    for (let layer = 0; layer < shape.layers; layer++) {
-      const counts = new Int32Array(shape.experts);
-      for (let token = 0; token < 100; token++)
-        for (const expert of expertsOf(100 * step + token, layer)) counts[expert]!++;
-      recorder.add(layer, counts);
-    }
-    if (step % 4 > 0) continue;
-    const window = recorder.window();
-    await appendFile(join(path, 'loads.bin'), encodeLoadWindow(shape, { step, tokens: 400, counts: window }));
-    const line = {
-      step,
-      tokens: 100 * step,
-      loss: 3 + 1 / step,
-      totalLoss: 3 + 1 / step,
-      learningRate: 1e-3,
-      gradientNorm: 1,
-      terms: {},
-      balance: balanceOf(layersReport(window)),
-    };
-    await appendFile(join(path, 'metrics.jsonl'), `${JSON.stringify(line)}\n`);
-    recorder.reset();
-  }
-}
-
-const balanced = (token: number) => [token % 8, (token + 3) % 8];
-const collapsed = (_token: number, layer: number) => [layer, 7];
 
 /** How many pixels of a PNG have exactly this colour. */
 async function pixelsOf(path: string, colour: string): Promise<number> {
@@ -225,58 +191,5 @@ describe('run folders', () => {
     await expect(renderRuns(runs, { ...only, only: ['curve'] })).rejects.toThrow(
       /there is no figure "curve"; there are load-held-out, .*curves/,
     );
-  });
-});
-
-describe('the report', () => {
-  const evaluation = evaluationLine({
-    evaluatedTokens: 400,
-    loss: 2,
-    perplexity: Math.exp(2),
-    counts: [
-      [100, 100, 100, 100, 100, 100, 100, 100],
-      [0, 200, 0, 200, 0, 200, 0, 200],
-    ],
-  });
-  const write = async (run: string): Promise<void> => {
-    await writeFile(join(folder, run, 'evaluations.jsonl'), evaluation);
-    await writeFile(join(folder, run, 'config.yaml'), 'router: top-k<script>\n');
-  };
-
-  test('holds all figures for both pages, the final figures and their levels, and asks for nothing', async () => {
-    await writeRun(join(folder, 'a'), balanced);
-    await writeRun(join(folder, 'b'), collapsed);
-    for (const run of ['a', 'b']) await write(run);
-    const { written } = await renderRuns(await readRuns(folder), { ...options, out: folder });
-    const page = await readFile(join(folder, 'report.html'), 'utf8');
-    const images = Array.from(page.matchAll(/(?:src|srcset)="([^"]*)"/g), ([, source]) => source!);
-    expect(images).toHaveLength(2 * (written.length - 1));
-    for (const image of images) expect(image).toMatch(/^data:image\/png;base64,iVBOR/);
-    expect(page).toContain("default-src 'none'; img-src data:; style-src 'unsafe-inline'");
-    expect(page).not.toMatch(/<script|<link|https?:|@import|url\(/);
-    for (const text of [
-      '2.0000',
-      '7.39',
-      '0.250 (0.500)',
-      '0.500 (0.000)',
-      'sampling floor',
-      'isotropic null',
-      '95 %',
-    ]) {
-      expect(page).toContain(text);
-    }
-  });
-
-  test('names of runs are text, whatever they hold', async () => {
-    const hostile = `"><img src=x onerror=alert(1)><script>'&`;
-    await writeRun(join(folder, 'run'), balanced);
-    await write('run');
-    const [run] = await readRuns(folder);
-    const runs = [run!, { ...run!, name: `${hostile}/../../x` }].map((run, i) => (i ? run : { ...run, name: hostile }));
-    const { written } = await renderRuns(runs, { ...options, out: folder });
-    for (const path of written) expect(dirname(path)).toMatch(/figures$|dashboard-[^/]*$/);
-    const page = await readFile(join(folder, 'report.html'), 'utf8');
-    expect(page).toContain('&#60;script&#62;');
-    expect(page).not.toMatch(/<script|<img src=x/);
   });
 });

@@ -1,18 +1,11 @@
 /** What one or several runs recorded over their steps, beside the levels that routers without structure reach. */
 import type { MeasureRange } from '@lpr/metrics';
 import type { EChartsOption } from 'echarts';
-import {
-  LEGEND_FONT,
-  LEGEND_NAME,
-  type Line,
-  type LineFigure,
-  type LinePanel,
-  lineFigureOption,
-  lineFigureSize,
-} from './lines.ts';
-import { lineColour, type ThemeName, themeOf } from './palette.ts';
+import { type Line, type LineFigure, type LinePanel, lineFigureOption, lineFigureSize } from './lines.ts';
+import { type LineView, movingAverage, valueAt, viewed, type XAxisKind } from './line-view.ts';
+import { type Look, looksOf, lookStyle, namesOf, referenceStyle, spreadOf } from './looks.ts';
+import type { ThemeName } from './palette.ts';
 import type { Size } from './parts.ts';
-import { shortNames } from './text.ts';
 
 /** Something that runs recorded, in a panel of its own. */
 export interface CurvePanel {
@@ -21,24 +14,31 @@ export interface CurvePanel {
   readonly title: string;
   /** From long to short, for the room that there is. */
   readonly subtitles: readonly string[];
+  /** What its axis is of, with the unit: "loss, nats per token". */
+  readonly axis: string;
   /** Whether the axis may start elsewhere than at 0. */
   readonly free?: boolean;
+  /** The greatest value that there can be: the axis ends there. */
+  readonly bound?: number;
   /** Whether more than 200 points are drawn pale, with their moving average over 1% of them on top. */
   readonly smooth?: boolean;
 }
 
-type CurveSeries = Readonly<Record<string, readonly (readonly [step: number, value: number])[]>>;
+type Point = readonly [step: number, value: number];
+type CurveSeries = Readonly<Record<string, readonly Point[]>>;
 
 export interface CurvesInput {
   /** From left to right; one that no run has points for is left out. */
   readonly panels: readonly CurvePanel[];
   /** One line per panel each; names must differ. `series` has the points of each panel, steps ascending. */
-  readonly runs: readonly {
+  readonly runs: readonly (Look & {
     readonly name: string;
     readonly series: CurveSeries;
-    /** Single seeds, whose mean the series is: drawn pale behind it. */
+    /** Single seeds, whose mean the series is: a band from the lowest to the highest. */
     readonly seeds?: readonly CurveSeries[];
-  }[];
+    /** Tokens trained on, and minutes, by the step. */
+    readonly clock?: Readonly<Partial<Record<'tokens' | 'minutes', readonly Point[]>>>;
+  })[];
   /** Levels to compare with, such as the sampling floor and the isotropic null of `@lpr/metrics`, by panel. */
   readonly levels?: readonly {
     readonly name: string;
@@ -48,23 +48,14 @@ export interface CurvesInput {
   readonly firstStep?: number;
   /** CSS pixels; default 1200. */
   readonly width?: number;
+  /** How it is looked at. */
+  readonly view?: LineView;
 }
 
-export const REFERENCE_DASHES = [
-  [2, 3],
-  [7, 4],
-  [9, 3, 2, 3],
-] as const;
-
-/** Lines after the last colour start again with these. */
-export const REPEAT_DASHES = [
-  undefined,
-  [5, 2],
-  [1.5, 1.5],
-  [8, 2, 1.5, 2],
-  [12, 3],
-  [4, 1.5, 1.5, 1.5, 1.5, 1.5],
-] as const;
+/** Of more points, some series are drawn smoothed. */
+const SMOOTHED_FROM = 200;
+/** Of at most so many runs, what is smoothed is drawn raw behind it. */
+const MOST_RAW = 3;
 
 /** Width and height in CSS pixels that `trainingCurves(input)` is drawn for. */
 export function curvesSize(input: CurvesInput): Size {
@@ -82,53 +73,62 @@ export function trainingCurves(input: CurvesInput, theme: ThemeName = 'light'): 
 }
 
 function figureOf(input: CurvesInput, theme: ThemeName): LineFigure {
-  const { runs, levels = [], firstStep = 0, width = 1200 } = input;
+  const { runs, levels = [], firstStep = 0, width = 1200, view = {} } = input;
   if (runs.length === 0) throw new RangeError('training curves need at least one run, got none');
-  const names = namesOf([...runs, ...levels]);
+  const { looks, legend } = looksOf(runs, theme);
+  const levelNames = namesOf([...legend.map((name) => ({ name })), ...levels]).slice(legend.length);
   const shown = input.panels.filter(({ key }) => runs.some(({ series }) => (series[key]?.length ?? 0) > 0));
   if (shown.length === 0) throw new RangeError('training curves need at least one point, got none');
-  const last = Math.max(...runs.flatMap(({ series }) => shown.map(({ key }) => series[key]?.at(-1)?.[0] ?? 0)));
-  const panels = shown.map(({ key, title, subtitles, free = false, smooth = false }): LinePanel => {
+  const { x: kind = 'step', smoothing } = view;
+  const across = runs.map((run) => placeOf(run, kind));
+  const ends = runs.flatMap(({ series }, run) => shown.map(({ key }) => across[run]!(series[key]?.at(-1)?.[0] ?? 0)));
+  const [first, last] = [Math.min(...across.map((at) => at(firstStep))), Math.max(...ends)];
+  const panels = shown.map(({ key, title, subtitles, axis, free = false, bound, smooth = false }): LinePanel => {
     const lines = runs.flatMap(({ series, seeds = [] }, run): Line[] => {
-      const points = series[key] ?? [];
-      const line = { name: names[run]!, points, ...runStyle(run, theme) };
-      const isSmoothed = smooth && points.length > 200;
-      const behind = seeds.length > 0 ? seeds.map((seed) => seed[key] ?? []) : isSmoothed ? [points] : [];
-      // The first line of a name gives the legend its look.
+      const moved = (raw: readonly Point[]): readonly Point[] =>
+        raw.map(([step, value]) => [across[run]!(step), value]);
+      const points = moved(series[key] ?? []);
+      const line: Line = { points, ...lookStyle(looks[run]!) };
+      const isSmoothed = smoothing === undefined && smooth && points.length > SMOOTHED_FROM;
+      const drawn = (raw: readonly Point[]): readonly Point[] =>
+        isSmoothed ? movingAverage(raw, Math.round(raw.length / 200)) : raw;
+      const isBanded = seeds.length > 0 && !looks[run]!.isGrey;
       return [
-        isSmoothed ? { ...line, points: movingAverage(points) } : line,
-        ...behind.map((own): Line => ({ ...line, points: own, faint: true })),
+        {
+          ...{ ...line, points: drawn(points) },
+          ...(isBanded && { spread: spreadOf(seeds.map((seed) => drawn(moved(seed[key] ?? [])))) }),
+        },
+        // Behind many lines they would be a carpet.
+        ...(isSmoothed && runs.length <= MOST_RAW ? [{ ...line, faint: true }] : []),
       ];
     });
     return {
       title,
       subtitles,
-      x: { name: 'Step', min: firstStep, max: last },
-      y: { free },
+      x: { name: X_NAMES[kind], min: first, max: last, whole: kind !== 'minutes' },
+      y: { name: axis, free, ...(bound !== undefined && { bound }) },
       lines: [
         ...lines,
-        ...levels.flatMap(({ ranges }, i) =>
-          levelLine(names[runs.length + i]!, i, ranges[key], [firstStep, last], theme),
-        ),
+        ...levels.flatMap(({ ranges }, i) => levelLine(levelNames[i]!, i, ranges[key], [first, last], theme)),
       ],
     };
   });
-  return { panels, perRow: panels.length, width, plotHeight: 200, legend: names };
+  const figure = { panels, perRow: panels.length, width, plotHeight: 200, legend: [...legend, ...levelNames] };
+  return viewed(figure, view);
 }
 
-/** Names for the legend. @throws RangeError where two are the same */
-export function namesOf(lines: readonly { readonly name: string }[]): string[] {
-  const names = lines.map(({ name }) => name);
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined) throw new RangeError(`two lines are named "${twice}"; names tell them apart`);
-  return shortNames(names, LEGEND_NAME, LEGEND_FONT);
-}
+const X_NAMES: Readonly<Record<XAxisKind, string>> = {
+  step: 'Step',
+  tokens: 'Tokens trained on',
+  minutes: 'Time trained, minutes',
+};
 
-/** How the line of run number `run` looks in every figure. */
-export function runStyle(run: number, theme: ThemeName): Pick<Line, 'colour' | 'dash'> {
-  const { lines } = themeOf(theme);
-  const dash = REPEAT_DASHES[Math.floor(run / lines.length) % REPEAT_DASHES.length];
-  return { colour: lineColour(run, themeOf(theme)), ...(dash && { dash }) };
+/** Where a step of a run lies on the axis: between the points of its clock, and before the first from 0 on. */
+function placeOf({ name, clock }: CurvesInput['runs'][number], kind: XAxisKind): (step: number) => number {
+  if (kind === 'step') return (step) => step;
+  const points = clock?.[kind];
+  if (points === undefined || points.length === 0) throw new RangeError(`run "${name}" does not say its ${kind}`);
+  return (step) => valueAt(points, step);
 }
 
 /** A level across a panel, in its range; nothing where it is not known. */
@@ -160,22 +160,4 @@ function referenceLine(
     [to, level],
   ] as const;
   return [{ name, points, ...referenceStyle(index, theme) }];
-}
-
-/** How the line of level number `index` looks in every figure. */
-export function referenceStyle(index: number, theme: ThemeName): Pick<Line, 'colour' | 'width' | 'dash'> {
-  const dash = REFERENCE_DASHES[index % REFERENCE_DASHES.length]!;
-  return { colour: themeOf(theme).inkSoft, width: 1.25, dash };
-}
-
-/** Each value averaged with its neighbours, over 1% of all points. */
-function movingAverage(points: readonly (readonly [number, number])[]): [number, number][] {
-  const reach = Math.round(points.length / 200);
-  // Sums up to each point, so that long runs take no longer a point than short ones.
-  const sums = [0];
-  for (const [, value] of points) sums.push(sums.at(-1)! + value);
-  return points.map(([step], i) => {
-    const [from, to] = [Math.max(0, i - reach), Math.min(points.length, i + reach + 1)];
-    return [step, (sums[to]! - sums[from]!) / (to - from)];
-  });
 }

@@ -1,6 +1,7 @@
 /** One expert of one layer over the steps, beside the uniform share and the layer's busiest and idlest experts. */
 import { type Counts, checkCounts } from '@lpr/metrics';
 import type { EChartsOption } from 'echarts';
+import { type LineView, viewed } from './line-view.ts';
 import { type Line, type LineFigure, lineFigureOption, lineFigureSize } from './lines.ts';
 import { lineColour, type ThemeName, themeOf } from './palette.ts';
 import type { Size } from './parts.ts';
@@ -12,6 +13,8 @@ export interface ExpertLoadInput {
   readonly windows: readonly { readonly step: number; readonly counts: Counts }[];
   /** CSS pixels. Default 900. */
   readonly width?: number;
+  /** How it is looked at. */
+  readonly view?: LineView;
 }
 
 export function expertLoadSize(input: ExpertLoadInput): Size {
@@ -28,7 +31,7 @@ export function expertLoad(input: ExpertLoadInput, theme: ThemeName = 'light'): 
   return lineFigureOption(figureOf(input, theme), theme);
 }
 
-function figureOf({ layer, expert, windows, width = 900 }: ExpertLoadInput, theme: ThemeName): LineFigure {
+function figureOf({ layer, expert, windows, width = 900, view = {} }: ExpertLoadInput, theme: ThemeName): LineFigure {
   const experts = windows[0]?.counts.length ?? 0;
   if (windows.length === 0) throw new RangeError('the load of an expert needs at least one window, got none');
   if (!(Number.isInteger(expert) && expert >= 0 && expert < experts)) {
@@ -51,13 +54,13 @@ function figureOf({ layer, expert, windows, width = 900 }: ExpertLoadInput, them
     { ...line('busiest expert', ({ most }) => most), colour: inkSoft, width: 1.25, dash: [2, 3] },
     { ...line('idlest expert', ({ least }) => least), colour: inkSoft, width: 1.25, dash: [7, 4] },
   ];
-  return {
+  const figure: LineFigure = {
     panels: [
       {
         title: `Layer ${layer}, expert ${expert}`,
         subtitles: ['load over the uniform share; 1 is an even load', '1 is an even load'],
-        x: { name: 'Step', min: 0, max: windows.at(-1)!.step },
-        y: { min: 0 },
+        x: { name: 'Step', min: 0, max: windows.at(-1)!.step, whole: true },
+        y: { name: 'Load over the uniform share', min: 0 },
         lines,
       },
     ],
@@ -66,4 +69,5 @@ function figureOf({ layer, expert, windows, width = 900 }: ExpertLoadInput, them
     plotHeight: 200,
     legend: lines.map(({ name }) => name),
   };
+  return viewed(figure, view);
 }

@@ -4,10 +4,13 @@ export { expertGroups, type ExpertGroupsInput, expertGroupsSize } from './expert
 export { expertLoad, type ExpertLoadInput, expertLoadSize } from './expert-load.ts';
 export { type Drawn, withFootnotes } from './footnotes.ts';
 export { type HeatmapInput, type HeatmapModel, heatmapSize, loadHeatmap } from './heatmap.ts';
+export { type LineView, valueAt, type XAxisKind } from './line-view.ts';
 export { latentSpace, type LatentsInput, latentsSize } from './latents.ts';
 export { latentGeometry, type LatentGeometryInput, latentGeometrySize } from './latent-geometry.ts';
 export { loadHistory, type LoadHistoryInput, loadHistorySize } from './load-history.ts';
 export { lorenzCurves, type LorenzInput, lorenzSize } from './lorenz.ts';
+export { colourOfLook, type Look, MOST_COLOURS } from './looks.ts';
+export { cellFinder, type FoundCell } from './matrix.ts';
 export { loadColour, type ThemeName } from './palette.ts';
 export { lossBalance, type LossBalanceInput, lossBalanceSize, paretoFront } from './pareto.ts';
 export { lossTokens, type LossTokensInput, lossTokensSize } from './loss-tokens.ts';

@@ -1,8 +1,8 @@
 /** The geometry of a prototype router: how prototypes spread over directions, and how many directions latents use. */
 import type { EChartsOption } from 'echarts';
-import { REFERENCE_DASHES } from './curves.ts';
 import { layerName, layerStyle, namedLayers } from './layers.ts';
 import { type Line, type LineFigure, lineFigureOption, lineFigureSize } from './lines.ts';
+import { REFERENCE_DASHES } from './looks.ts';
 import { type ThemeName, themeOf } from './palette.ts';
 import type { Size } from './parts.ts';
 
@@ -66,7 +66,7 @@ function figureOf({ layers, welchFloor = 0, width = 900 }: LatentGeometryInput, 
         title: 'Prototypes',
         subtitles: ['cosines of all pairs, share of the pairs in each bin'],
         x: { name: 'Cosine', min: -1, max: 1 },
-        y: { min: 0 },
+        y: { name: 'Share of pairs', min: 0 },
         lines: [
           ...spread,
           ...(welchFloor > 0 ? [-welchFloor, welchFloor] : []).map((at) =>
@@ -80,8 +80,8 @@ function figureOf({ layers, welchFloor = 0, width = 900 }: LatentGeometryInput, 
       {
         title: 'Latents',
         subtitles: ['share of the variance in the first components'],
-        x: { name: 'Components', min: 0, max: dimensions },
-        y: { min: 0, max: 1, interval: 0.2 },
+        x: { name: 'Components', min: 0, max: dimensions, whole: true },
+        y: { name: 'Share of variance', min: 0, max: 1, interval: 0.2 },
         lines: [
           ...layers.map(({ eigenvalues }, at): Line => ({ ...style(at), points: cumulated(eigenvalues) })),
           reference(EVEN, 1, [

@@ -2,7 +2,8 @@
  * The latent space of a prototype router, by its two principal components: which tokens gather around which prototype.
  */
 import type { EChartsOption, ScatterSeriesOption } from 'echarts';
-import { niceRange, tooltipOf, xAxis, yAxis } from './lines.ts';
+import { niceRange, xAxis, yAxis } from './axes.ts';
+import { tooltipOf } from './legend.ts';
 import { FONT, lineColour, type ThemeName, themeOf } from './palette.ts';
 import { baseOption, panelTitle, type Size } from './parts.ts';
 
@@ -55,7 +56,7 @@ export function latentSpace(input: LatentsInput, theme: ThemeName = 'light'): EC
     x: LEFT + (panel % perRow) * (plot + GAP),
     y: Math.floor(panel / perRow) * (TOP + plot + AXIS_ROOM),
   });
-  const { ink, axis, grid } = themeOf(theme);
+  const { axis, grid } = themeOf(theme);
   const ranges = panels.map(rangeOf);
   return {
     ...baseOption(theme),
@@ -80,11 +81,8 @@ export function latentSpace(input: LatentsInput, theme: ThemeName = 'light'): EC
       splitLine: { show: true, lineStyle: { color: grid } },
     })),
     yAxis: panels.map(({ explained }, panel) => ({
-      ...yAxis(ranges[panel]!, panel, theme),
-      name: componentName(2, explained[1]),
-      nameLocation: 'middle',
+      ...yAxis({ name: componentName(2, explained[1]), ...ranges[panel]! }, panel, theme),
       nameGap: 36,
-      nameTextStyle: { fontFamily: FONT, fontSize: 12, color: ink },
     })),
     series: panels.flatMap((content, panel) => seriesOf(content, panel, theme)),
   };

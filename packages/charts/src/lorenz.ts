@@ -4,15 +4,15 @@
  */
 import { checkCounts, type Counts, layersReport } from '@lpr/metrics';
 import type { EChartsOption } from 'echarts';
-import { namesOf, runStyle } from './curves.ts';
 import { digits } from './heatmap.ts';
 import { type Line, type LineFigure, lineFigureOption, lineFigureSize } from './lines.ts';
+import { type Look, looksOf, lookStyle, MOST_COLOURS, namesOf } from './looks.ts';
 import { type ThemeName, themeOf } from './palette.ts';
 import type { Size } from './parts.ts';
 
 export interface LorenzInput {
   /** One line each; names must differ. `counts` is `[layers][experts]`, loads >= 0. */
-  readonly models: readonly { readonly name: string; readonly counts: readonly Counts[] }[];
+  readonly models: readonly (Look & { readonly name: string; readonly counts: readonly Counts[] })[];
   /** CSS pixels. Default 640. */
   readonly width?: number;
 }
@@ -34,8 +34,9 @@ export function lorenzCurves(input: LorenzInput, theme: ThemeName = 'light'): EC
 function figureOf({ models, width = 640 }: LorenzInput, theme: ThemeName): LineFigure {
   if (models.length === 0) throw new RangeError('Lorenz curves need at least one model, got none');
   namesOf(models);
-  const names = namesOf(
-    models.map(({ name, counts }) => ({ name: `${name} (Gini ${digits(layersReport(counts).mean.gini)})` })),
+  const { looks, legend } = looksOf(
+    models.map((model) => ({ ...model, name: `${model.name} (Gini ${digits(layersReport(model.counts).mean.gini)})` })),
+    theme,
   );
   const lines = models.flatMap(({ name, counts }, model): Line[] => {
     const layers = counts.map((loads, layer) => {
@@ -45,20 +46,21 @@ function figureOf({ models, width = 640 }: LorenzInput, theme: ThemeName): LineF
     const experts = layers[0]!.length - 1;
     const mean = layers[0]!.map((_, i) => layers.reduce((sum, curve) => sum + curve[i]!, 0) / layers.length);
     const line = (shares: readonly number[]): Line => ({
-      name: names[model]!,
+      ...lookStyle(looks[model]!),
       points: shares.map((share, i) => [i / experts, share]),
-      ...runStyle(model, theme),
     });
-    return [line(mean), ...(layers.length > 1 ? layers.map((curve) => ({ ...line(curve), faint: true })) : [])];
+    // Of many models the layers would be a carpet.
+    const isAlone = layers.length === 1 || models.length > MOST_COLOURS;
+    return [line(mean), ...(isAlone ? [] : layers.map((curve) => ({ ...line(curve), faint: true })))];
   });
   const even = 'perfect balance';
   return {
     panels: [
       {
         title: 'Lorenz curve of expert load',
-        subtitles: ['mean over layers, single layers pale'],
+        subtitles: [models.length > MOST_COLOURS ? 'mean over layers' : 'mean over layers, single layers pale'],
         x: { name: 'Share of experts, from the idlest', min: 0, max: 1 },
-        y: { min: 0, max: 1, interval: 0.2 },
+        y: { name: 'Share of the load', min: 0, max: 1, interval: 0.2 },
         lines: [
           ...lines,
           {
@@ -77,8 +79,9 @@ function figureOf({ models, width = 640 }: LorenzInput, theme: ThemeName): LineF
     perRow: 1,
     width,
     // Square, within the margins of a panel.
-    plotHeight: width - 82,
-    legend: [...names, even],
+    plotHeight: width - 92,
+    legend: [...legend, even],
+    endTogether: true,
   };
 }
 

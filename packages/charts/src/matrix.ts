@@ -4,16 +4,11 @@
  */
 import type { Counts } from '@lpr/metrics';
 import type { CustomSeriesOption, CustomSeriesRenderItem, EChartsOption } from 'echarts';
-import {
-  LEGEND_WIDTH,
-  layoutMatrices,
-  type MatrixLayout,
-  type MatrixPanelLayout,
-  type MatrixStyle,
-} from './matrix-layout.ts';
-import { baseOption, figureText, type GraphicPart, type Part, panelTitle, type Size } from './parts.ts';
+import { colourBar } from './colour-bar.ts';
+import { layoutMatrices, type MatrixLayout, type MatrixPanelLayout, type MatrixStyle } from './matrix-layout.ts';
+import { baseOption, type GraphicPart, type Part, panelTitle, type Size } from './parts.ts';
 import { FONT, loadColour, mixColours, type ThemeName, themeOf } from './palette.ts';
-import { escapeHtml, textWidth, truncate } from './text.ts';
+import { escapeHtml, truncate } from './text.ts';
 
 export interface MatrixPanel {
   readonly title: string;
@@ -60,7 +55,7 @@ export function matrixOption(figure: MatrixFigure, theme: ThemeName): EChartsOpt
   const { frame } = themeOf(theme);
   const paint = paintOf(scale, theme);
   const many = panels.reduce((sum, { rows, columns }) => sum + rows.length * columns.length, 0) > MANY_CELLS;
-  return {
+  const option: EChartsOption = {
     ...baseOption(theme),
     title: panels.map(({ title, subtitles }, i) => {
       const { x, y, titleWidth } = placed.panels[i]!;
@@ -107,6 +102,49 @@ export function matrixOption(figure: MatrixFigure, theme: ThemeName): EChartsOpt
       ...colourBar(placed, scale, isOpen(figure), theme),
     ],
   };
+  if (many) finders.set(option, (x, y) => cellAt(panels, placed, paint.unit, x, y));
+  return option;
+}
+
+/** A cell of a figure, as `onPick` and tooltips name it. */
+export interface FoundCell {
+  readonly panel: number;
+  readonly column: number;
+  readonly row: number;
+  /** What a tooltip says, a line each. */
+  readonly lines: readonly string[];
+}
+
+/** Of options with so many cells that these are no shapes of their own, and so have no tooltips of the chart's. */
+const finders = new WeakMap<EChartsOption, (x: number, y: number) => FoundCell | undefined>();
+
+/**
+ * Finds the cell at a place in CSS pixels of a figure whose cells are too many to be pointed at one by one; undefined
+ * for an option that has tooltips of its own.
+ */
+export function cellFinder(option: EChartsOption): ((x: number, y: number) => FoundCell | undefined) | undefined {
+  return finders.get(option);
+}
+
+function cellAt(
+  panels: readonly MatrixPanel[],
+  placed: MatrixLayout,
+  unit: string,
+  x: number,
+  y: number,
+): FoundCell | undefined {
+  for (const [panel, content] of panels.entries()) {
+    const place = placed.panels[panel]!;
+    const [across, down] = [(x - place.x) / place.width, (y - place.y) / place.height];
+    if (!(across >= 0 && across < 1 && down >= 0 && down < 1)) continue;
+    const [column, row] = [Math.floor(across * content.columns.length), Math.floor(down * content.rows.length)];
+    return { panel, column, row, lines: cellLines(content, row, column, content.values[row]![column]!, unit) };
+  }
+  return undefined;
+}
+
+function cellLines(panel: MatrixPanel, row: number, column: number, value: number, unit: string): string[] {
+  return [panel.title, `${panel.describe(row, column)}: ${Number.isNaN(value) ? '–' : `${value.toFixed(3)}${unit}`}`];
 }
 
 function layout({ panels, style }: MatrixFigure): MatrixLayout {
@@ -137,7 +175,7 @@ function axis(
 }
 
 /**
- * With more cells than this in a figure, those of one colour are one shape: many times faster, but nothing to point at.
+ * With more cells than this in a figure, those of one colour are one shape: many times faster. `cellFinder` finds them.
  */
 const MANY_CELLS = 6000;
 
@@ -183,8 +221,7 @@ function singleCells(panel: MatrixPanel, place: MatrixPanelLayout, { colourOf, u
     tooltip: {
       formatter: ({ value }: { value?: unknown }) => {
         const [column, row, shown] = Array.isArray(value) ? value.map(Number) : [];
-        const figure = Number.isNaN(shown) ? '–' : `${shown!.toFixed(3)}${unit}`;
-        return `${escapeHtml(panel.title)}<br>${escapeHtml(panel.describe(row!, column!))}: ${figure}`;
+        return cellLines(panel, row!, column!, shown!, unit).map(escapeHtml).join('<br>');
       },
     },
   };
@@ -229,83 +266,8 @@ function paintOf(scale: MatrixScale, theme: ThemeName): Paint {
   return { colourOf: known((value) => mixColours(value / scale.max, sequential)), unit: '' };
 }
 
-/** Stops `[position from 0 to 1, colour]` of a bar that runs linearly from 0 to the end of the scale. */
-function colourStops(scale: MatrixScale, theme: ThemeName): { offset: number; color: string }[] {
-  const { diverging, sequential } = themeOf(theme);
-  const steps = (scale.kind === 'relative' ? diverging : sequential).length - 1;
-  return Array.from({ length: steps + 1 }, (_, i) => {
-    if (scale.kind === 'share') return { offset: i / steps, color: mixColours(i / steps, sequential) };
-    const relative = i <= steps / 2 ? i / (steps / 2) : 1 + ((i - steps / 2) / (steps / 2)) * (scale.clip - 1);
-    // The lowest stop is the limit towards 0, not the colour of a dead expert.
-    return {
-      offset: relative / scale.clip,
-      color: loadColour(Math.max(relative, Number.MIN_VALUE), scale.clip, theme),
-    };
-  });
-}
-
-function colourBar(
-  { width, legendY }: MatrixLayout,
-  scale: MatrixScale,
-  open: boolean,
-  theme: ThemeName,
-): GraphicPart[] {
-  const { ink, inkSoft, dead, frame } = themeOf(theme);
-  // Where it is too wide, its name is a line of its own.
-  const narrow = width < LEGEND_WIDTH;
-  const barWidth = narrow ? 120 : 220;
-  const barHeight = 10;
-  const after = scale.kind === 'relative' ? 28 + barHeight + 7 + textWidth(scale.zero, 12) : 16;
-  const before = narrow ? 16 : textWidth(scale.name, 12) + 12;
-  const x = (width - barWidth + before - after) / 2;
-  const y = legendY + (narrow ? 24 : 4);
-  const end = scale.kind === 'relative' ? scale.clip : scale.max;
-  const text = (value: number): string =>
-    scale.kind === 'share' && scale.isPlain !== true ? percent(value) : String(value);
-  const label = (share: number, called: string): GraphicPart =>
-    figureText(called, x + share * barWidth, y + barHeight + 5, { size: 11, colour: inkSoft, align: 'center' });
-  const note = (called: string, at: number, align: 'left' | 'right'): GraphicPart =>
-    figureText(called, at, y + barHeight / 2, { size: 12, colour: ink, align, verticalAlign: 'middle' });
-  const box = (left: number, boxWidth: number) => ({
-    type: 'rect' as const,
-    silent: true,
-    shape: { x: left, y, width: boxWidth, height: barHeight },
-  });
-  return [
-    narrow
-      ? figureText(scale.name, width / 2, legendY, { size: 12, colour: ink, align: 'center' })
-      : note(scale.name, x - 12, 'right'),
-    {
-      ...box(x, barWidth),
-      style: {
-        fill: { type: 'linear', x: 0, y: 0, x2: 1, y2: 0, colorStops: colourStops(scale, theme) },
-        stroke: scale.kind === 'share' ? frame : 'none',
-      },
-    },
-    ...ticks(scale).map((at) => label(at / end, text(at))),
-    label(1, `${open ? '≥ ' : ''}${text(end)}`),
-    ...(scale.kind === 'relative'
-      ? [
-          { ...box(x + barWidth + 28, barHeight), style: { fill: dead } } satisfies GraphicPart,
-          note(scale.zero, x + barWidth + 28 + barHeight + 7, 'left'),
-        ]
-      : []),
-  ];
-}
-
 /** Whether the scale stands for more than its end: loads have no upper end. */
 function isOpen({ scale, panels }: MatrixFigure): boolean {
   if (scale.kind === 'relative') return true;
   return panels.some(({ values }) => values.some((row) => Array.from(row).some((value) => value > scale.max)));
-}
-
-/** Labelled values below the end of the scale. */
-function ticks(scale: MatrixScale): number[] {
-  if (scale.kind === 'share') return [0, scale.max / 2];
-  const tick = scale.clip <= 3 ? 0.5 : Math.ceil(scale.clip / 6);
-  return Array.from({ length: Math.ceil(scale.clip / tick) }, (_, i) => i * tick);
-}
-
-function percent(share: number): string {
-  return `${Number((100 * share).toPrecision(2))}%`;
 }

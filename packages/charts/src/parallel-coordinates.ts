@@ -1,6 +1,6 @@
 /** Settings of many runs against their results: an axis for each, a line for each run, coloured by its loss. */
 import type { EChartsOption, ParallelSeriesOption } from 'echarts';
-import { tooltipOf } from './lines.ts';
+import { tooltipOf } from './legend.ts';
 import { FONT, mixColours, type ThemeName, themeOf } from './palette.ts';
 import { baseOption, panelTitle, type Size } from './parts.ts';
 import { escapeHtml, shortNames } from './text.ts';

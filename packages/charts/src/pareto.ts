@@ -1,33 +1,23 @@
 /** Loss against balance of many runs: what balance costs, and which runs nobody beats in both. */
 import type { BalanceMeasure, MeasureRange } from '@lpr/metrics';
 import type { EChartsOption, LineSeriesOption, ScatterSeriesOption } from 'echarts';
-import { REFERENCE_DASHES } from './curves.ts';
-import {
-  bandOf,
-  DASH_ICONS,
-  LEGEND_FONT,
-  LEGEND_NAME,
-  legendHeight,
-  legendOf,
-  LINE_ICON,
-  niceRange,
-  tooltipOf,
-  xAxis,
-  yAxis,
-} from './lines.ts';
-import { FONT, lineColour, type ThemeName, themeOf } from './palette.ts';
+import { bandOf, niceRange, xAxis, yAxis } from './axes.ts';
+import { DASH_ICONS, legendHeight, legendOf, LINE_ICON, tooltipOf } from './legend.ts';
+import { type Look, looksOf, REFERENCE_DASHES } from './looks.ts';
+import { FONT, type ThemeName, themeOf } from './palette.ts';
 import { baseOption, panelTitle, type Size } from './parts.ts';
 import { escapeHtml, shortNames, textWidth } from './text.ts';
 
 export interface LossBalanceInput {
-  readonly runs: readonly {
+  /** Names must differ. */
+  readonly runs: readonly (Look & {
     readonly name: string;
-    /** Runs of one group, such as a router, have one colour. Default: no group. */
-    readonly group?: string;
     /** Cross entropy on held-out text, nats per token. */
     readonly loss: number;
     readonly balance: number;
-  }[];
+    /** Single seeds, whose means the numbers are: thin lines lead to them. */
+    readonly seeds?: readonly { readonly loss: number; readonly balance: number }[];
+  })[];
   /** What `balance` is. */
   readonly measure: Pick<BalanceMeasure, 'title' | 'decimals' | 'growsWithBalance'>;
   /** Levels of the same measure, such as the sampling floor. */
@@ -67,8 +57,7 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
   const { ink, inkSoft, axis, grid, background } = themeOf(theme);
   const name = measure.title;
   const better = measure.growsWithBalance ? 'higher' : 'lower';
-  const rawGroups = groupsOf(input);
-  const groups = shortNames(rawGroups, LEGEND_NAME, LEGEND_FONT);
+  const { looks, legend } = looksOf(runs, theme);
   const front = paretoFront(runs.map((run) => [better === 'lower' ? run.balance : -run.balance, run.loss]));
   const names = shortNames(
     runs.map((run) => run.name),
@@ -78,10 +67,10 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
   const stairs = front
     .toSorted((a, b) => runs[a]!.balance - runs[b]!.balance)
     .map((run) => [runs[run]!.balance, runs[run]!.loss]);
-  const all = [...runs.map((run) => run.balance), ...levels.map(({ range }) => range.mean)];
-  const balances = niceRange(all, true);
-  const least = runs.reduce((loss, run) => Math.min(loss, run.loss), Infinity);
-  const most = runs.reduce((loss, run) => Math.max(loss, run.loss), -Infinity);
+  const points = runs.flatMap((run) => [run, ...(run.seeds ?? [])]);
+  const balances = niceRange([...points.map(({ balance }) => balance), ...levels.map(({ range }) => range.mean)], true);
+  const least = points.reduce((loss, run) => Math.min(loss, run.loss), Infinity);
+  const most = points.reduce((loss, run) => Math.max(loss, run.loss), -Infinity);
   // Some room, so that no point lies on the frame.
   const losses = niceRange([least - 0.04 * (most - least), most + 0.04 * (most - least)], false);
   // Towards better balance from a run on the front there is none, so its name covers no other; unless it would leave
@@ -95,11 +84,11 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
   return {
     ...baseOption(theme),
     tooltip: tooltipOf('item', theme),
-    legend: legendOf(legendNames(input), size, theme, (entry) => iconOf(entry, groups, input)),
+    legend: legendOf(legendNames(input), size, theme, (entry) => iconOf(entry, legend, input)),
     title: [
       panelTitle(
         'Loss against balance',
-        [`each point is a run; ${better} ${name} and lower loss are better`],
+        [`each point is a run, or the mean of its seeds; ${better} ${name} and lower loss are better`],
         { x: LEFT, y: 12, width: size.width - LEFT - RIGHT },
         theme,
       ),
@@ -108,53 +97,47 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
     xAxis: [{ ...xAxis({ name, ...balances }, 0, theme), splitLine: { show: true, lineStyle: { color: grid } } }],
     yAxis: [
       {
-        ...yAxis(losses, 0, theme),
-        name: 'Held-out loss, nats per token',
-        nameLocation: 'middle',
-        nameGap: 44,
-        nameTextStyle: { fontFamily: FONT, fontSize: 12, color: ink },
+        ...yAxis({ name: 'Held-out loss, nats per token', ...losses }, 0, theme),
       },
     ],
     series: [
-      ...groups.map((group, i): ScatterSeriesOption => {
-        const colour = group === '' ? ink : lineColour(i, themeOf(theme));
-        return {
-          type: 'scatter',
-          name: group,
-          color: colour,
+      ...runs.flatMap((run, at): (LineSeriesOption | ScatterSeriesOption)[] => {
+        const { name: entry, colour, isGrey } = looks[at]!;
+        const isBest = front.includes(at);
+        const spokes = (run.seeds ?? []).map(
+          (seed): LineSeriesOption => ({
+            ...{ type: 'line', name: entry, color: colour, symbol: 'none', silent: true, z: 2 },
+            data: [run, seed].map(({ balance, loss }) => [balance, loss]),
+            lineStyle: { color: colour, width: 1, opacity: 0.5 },
+          }),
+        );
+        const point: ScatterSeriesOption = {
+          ...{ type: 'scatter', name: entry, color: colour, symbolSize: 8 },
+          z: isGrey && !isBest ? 3 : 4,
           itemStyle: { opacity: 1 },
-          symbolSize: 8,
-          z: 3,
           labelLayout: { hideOverlap: true },
-          data: runs.flatMap((run, at) =>
-            (run.group ?? '') !== rawGroups[i]
-              ? []
-              : [
-                  {
-                    value: [run.balance, run.loss],
-                    itemStyle: {
-                      color: front.includes(at) ? colour : background,
-                      borderColor: colour,
-                      borderWidth: 1.75,
-                    },
-                    label: {
-                      show: front.includes(at) || runs.length <= FEW,
-                      formatter: names[at]!,
-                      position: sideOf(at),
-                      color: front.includes(at) ? ink : inkSoft,
-                      fontFamily: FONT,
-                      fontSize: 11,
-                      textBorderColor: background,
-                      textBorderWidth: 3,
-                      fontWeight: front.includes(at) ? (600 as const) : (400 as const),
-                    },
-                    tooltip: {
-                      formatter: `${escapeHtml(run.name)}<br>loss ${run.loss.toFixed(4)}, ${name} ${run.balance.toFixed(measure.decimals)}`,
-                    },
-                  },
-                ],
-          ),
+          data: [
+            {
+              value: [run.balance, run.loss],
+              itemStyle: { color: isBest ? colour : background, borderColor: colour, borderWidth: 1.75 },
+              label: {
+                show: isBest || !isGrey || runs.length <= FEW,
+                formatter: names[at]!,
+                position: sideOf(at),
+                color: isBest ? ink : inkSoft,
+                fontFamily: FONT,
+                fontSize: 11,
+                textBorderColor: background,
+                textBorderWidth: 3,
+                fontWeight: isBest ? (600 as const) : (400 as const),
+              },
+            },
+          ],
+          tooltip: {
+            formatter: `${escapeHtml(run.name)}<br>loss ${run.loss.toFixed(4)}, ${name} ${run.balance.toFixed(measure.decimals)}`,
+          },
         };
+        return [...spokes, point];
       }),
       {
         type: 'line',
@@ -184,8 +167,8 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
   };
 }
 
-function iconOf(entry: string, groups: readonly string[], { levels = [] }: LossBalanceInput): string {
-  if (groups.includes(entry)) return 'circle';
+function iconOf(entry: string, runs: readonly string[], { levels = [] }: LossBalanceInput): string {
+  if (runs.includes(entry)) return 'circle';
   const level = levels.findIndex(({ name }) => name === entry);
   return level < 0 ? LINE_ICON : DASH_ICONS[level % DASH_ICONS.length]!;
 }
@@ -207,13 +190,7 @@ export function paretoFront(points: readonly (readonly [number, number])[]): num
   return front;
 }
 
-function groupsOf({ runs }: LossBalanceInput): string[] {
-  return Array.from(new Set(runs.map(({ group = '' }) => group)));
-}
-
-function legendNames(input: LossBalanceInput): string[] {
-  const { runs, levels = [] } = input;
+function legendNames({ runs, levels = [] }: LossBalanceInput): string[] {
   if (runs.length === 0) throw new RangeError('loss against balance needs at least one run, got none');
-  const groups = shortNames(groupsOf(input), LEGEND_NAME, LEGEND_FONT);
-  return [...groups.filter((group) => group !== ''), FRONT, ...levels.map(({ name }) => name)];
+  return [...looksOf(runs, 'light').legend, FRONT, ...levels.map(({ name }) => name)];
 }

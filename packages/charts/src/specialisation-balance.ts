@@ -1,18 +1,17 @@
 /** Specialisation against balance over training: a path for each run, from its first evaluation to its last. */
 import type { MeasureRange } from '@lpr/metrics';
 import type { EChartsOption, LineSeriesOption, ScatterSeriesOption } from 'echarts';
-import { namesOf, REFERENCE_DASHES, runStyle } from './curves.ts';
-import { bandOf, legendHeight, legendOf, niceRange, tooltipOf, xAxis, yAxis } from './lines.ts';
+import { bandOf, niceRange, xAxis, yAxis } from './axes.ts';
+import { legendHeight, legendOf, tooltipOf } from './legend.ts';
+import { type Look, looksOf, namesOf, REFERENCE_DASHES } from './looks.ts';
 import { FONT, type ThemeName, themeOf } from './palette.ts';
 import { baseOption, panelTitle, type Size } from './parts.ts';
-import { escapeHtml } from './text.ts';
+import { escapeHtml, truncate } from './text.ts';
 
 export interface SpecialisationBalanceInput {
   /** Names must differ. */
-  readonly runs: readonly {
+  readonly runs: readonly (Look & {
     readonly name: string;
-    /** Runs of one, such as seeds of a setting, look alike and are one entry of the legend. Default: the name. */
-    readonly group?: string;
     /** In the order of training; at least one. */
     readonly points: readonly {
       readonly step: number;
@@ -21,7 +20,7 @@ export interface SpecialisationBalanceInput {
       /** Mutual information of expert and token in nats, less its bias: below 0 where there is less than that. */
       readonly information: number;
     }[];
-  }[];
+  })[];
   /** Gini of routers without structure, such as the sampling floor. */
   readonly levels?: readonly { readonly name: string; readonly range: MeasureRange }[];
   /** CSS pixels. Default 760. */
@@ -33,6 +32,7 @@ const TOP = 58;
 const AXIS_ROOM = 46;
 const LEFT = 62;
 const RIGHT = 34;
+const MAX_LABEL = 180;
 /** Of the dots on a path, and of the circles at its ends. */
 const [DOT, END] = [4, 9];
 
@@ -51,7 +51,8 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
   const { runs, levels = [] } = input;
   const size = specialisationBalanceSize(input);
   const { ink, inkSoft, grid, background } = themeOf(theme);
-  const [groups, names] = [groupsOf(input), legendNames(input)];
+  const { looks, legend } = looksOf(runs, theme);
+  const names = legendNames(input);
   for (const { name, points } of runs) {
     if (points.length === 0) throw new RangeError(`run "${name}" has no evaluation`);
     const wrong = points.find(({ gini, information }) => !(Number.isFinite(gini) && Number.isFinite(information)));
@@ -65,6 +66,9 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
   const across = niceRange([...all.map(({ gini }) => 1 - gini), ...levels.map(({ range }) => 1 - range.mean)], false);
   const up = niceRange([0, ...all.map(({ information }) => information)], true);
   const balances = { ...across, max: Math.min(1, across.max) };
+  // A name stands where there is more room.
+  const sideOf = (balance: number): 'left' | 'right' =>
+    balance > (balances.min + balances.max) / 2 ? 'left' : 'right';
   return {
     ...baseOption(theme),
     tooltip: tooltipOf('item', theme),
@@ -89,17 +93,13 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
     ],
     yAxis: [
       {
-        ...yAxis(up, 0, theme),
-        name: 'I(expert; token) less its bias, nats',
-        nameLocation: 'middle',
-        nameGap: 44,
-        nameTextStyle: { fontFamily: FONT, fontSize: 12, color: ink },
+        ...yAxis({ name: 'I(expert; token) less its bias, nats', ...up }, 0, theme),
       },
     ],
     series: [
-      ...runs.flatMap(({ name, group = name, points }): (LineSeriesOption | ScatterSeriesOption)[] => {
-        const place = groups.indexOf(group);
-        const { colour, dash } = runStyle(place, theme);
+      ...runs.flatMap(({ name, points }, run): (LineSeriesOption | ScatterSeriesOption)[] => {
+        const { name: entry, colour, isGrey } = looks[run]!;
+        const isFirst = looks.findIndex((look) => look.name === entry) === run;
         const path = points.map(({ step, gini, information }, i) => ({
           value: [1 - gini, information],
           symbolSize: i === points.length - 1 || i === 0 ? END : DOT,
@@ -108,6 +108,18 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
             borderColor: colour,
             borderWidth: 1.75,
           },
+          // Where it ends, so that it need not be looked up in the legend.
+          label: {
+            show: i === points.length - 1 && isFirst && !isGrey && runs.length > 1,
+            ...{
+              formatter: truncate(entry, MAX_LABEL, 11),
+              position: sideOf(1 - gini),
+              color: ink,
+              fontFamily: FONT,
+              fontSize: 11,
+            },
+            ...{ textBorderColor: background, textBorderWidth: 3 },
+          },
           tooltip: {
             formatter: `${escapeHtml(name)}, step ${step.toLocaleString('en')}<br>Gini ${gini.toFixed(3)}, ${information.toFixed(3)} nats`,
           },
@@ -115,21 +127,28 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
         return [
           {
             type: 'line',
-            name: names[place]!,
+            name: entry,
             data: path.map(({ value }) => value),
             color: colour,
             symbol: 'none',
             silent: true,
-            lineStyle: { color: colour, width: 1.5, ...(dash && { type: [...dash] }) },
-            z: 2,
+            lineStyle: { color: colour, width: 1.5 },
+            z: isGrey ? 1 : 2,
           },
-          { type: 'scatter', name: names[place]!, color: colour, data: path, z: 3 },
+          {
+            type: 'scatter',
+            name: entry,
+            color: colour,
+            data: path,
+            labelLayout: { hideOverlap: true },
+            z: isGrey ? 2 : 3,
+          },
         ];
       }),
       ...levels.map(
         ({ range: { mean, low, high } }, i): LineSeriesOption => ({
           type: 'line',
-          name: names[groups.length + i]!,
+          name: names[legend.length + i]!,
           data: [up.min, up.max].map((value) => [1 - mean, value]),
           markArea: bandOf('xAxis', [1 - high, 1 - low], inkSoft),
           symbol: 'none',
@@ -143,13 +162,9 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
   };
 }
 
-function groupsOf({ runs }: SpecialisationBalanceInput): string[] {
-  return [...new Set(runs.map(({ name, group = name }) => group))];
-}
-
 function legendNames(input: SpecialisationBalanceInput): string[] {
   const { runs, levels = [] } = input;
   if (runs.length === 0) throw new RangeError('specialisation against balance needs at least one run, got none');
-  namesOf(runs);
-  return namesOf([...groupsOf(input).map((name) => ({ name })), ...levels]);
+  const { legend } = looksOf(runs, 'light');
+  return namesOf([...legend.map((name) => ({ name })), ...levels]);
 }

@@ -1,6 +1,7 @@
 /** Where the time of a training step goes, by part of the model. */
 import type { BarSeriesOption, EChartsOption } from 'echarts';
-import { legendHeight, legendOf, niceRange, tooltipOf, xAxis } from './lines.ts';
+import { niceRange, xAxis } from './axes.ts';
+import { legendHeight, legendOf, tooltipOf } from './legend.ts';
 import { FONT, inkOn, lineColour, type ThemeName, themeOf } from './palette.ts';
 import { baseOption, panelTitle, type Size } from './parts.ts';
 import { shortNames, textWidth } from './text.ts';
@@ -27,7 +28,7 @@ const TOP = 58;
 const BAR = 34;
 const AXIS_ROOM = 46;
 const RIGHT = 40;
-const MAX_NAME = 200;
+const MAX_NAME = 260;
 
 export function stepTimeSize(input: StepTimeInput): Size {
   const width = input.width ?? 900;

@@ -28,6 +28,19 @@ export function truncate(text: string, width: number, fontSize: number): string 
   return `${characters.join('').trimEnd()}…`;
 }
 
+/** As `truncate`, with the ellipsis in the middle: names that begin alike differ at their ends. */
+export function shortened(text: string, width: number, fontSize: number): string {
+  const line = oneLine(text);
+  if (textWidth(line, fontSize) <= width) return line;
+  const head = Array.from(line);
+  const tail = head.splice(Math.ceil(head.length / 2));
+  while (head.length + tail.length > 0 && textWidth(`${head.join('')}…${tail.join('')}`, fontSize) > width) {
+    if (head.length >= tail.length) head.pop();
+    else tail.shift();
+  }
+  return `${head.join('').trimEnd()}…${tail.join('').trimStart()}`;
+}
+
 /** On one line: control characters and those that turn the direction of writing become spaces. */
 export function oneLine(text: string): string {
   return text.replaceAll(/[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]+/gu, ' ').trim();
@@ -68,4 +81,10 @@ export function shortNames(names: readonly string[], width: number, fontSize: nu
 /** Text for the HTML of a tooltip. */
 export function escapeHtml(text: string): string {
   return text.replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+/** A number in four digits, whatever the size; whole thousands as they are. */
+export function fourDigits(value: number): string {
+  if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en');
+  return String(Number(value.toPrecision(4)));
 }

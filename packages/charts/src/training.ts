@@ -2,9 +2,10 @@
  * What happened in training besides loss and balance: saturation of the router, gradients by loss term, time by phase.
  */
 import type { EChartsOption } from 'echarts';
-import { namesOf, REFERENCE_DASHES, referenceStyle, runStyle } from './curves.ts';
 import { layerName, layerStyle, namedLayers } from './layers.ts';
+import { type LineView, viewed } from './line-view.ts';
 import { type Line, type LineFigure, type LinePanel, lineFigureOption, lineFigureSize } from './lines.ts';
+import { namesOf, REFERENCE_DASHES, referenceStyle, termStyle } from './looks.ts';
 import type { ThemeName } from './palette.ts';
 import type { Size } from './parts.ts';
 
@@ -60,8 +61,8 @@ function saturationFigure({ runs, subtitles = SATURATION, width }: SaturationInp
     return {
       title: name,
       subtitles,
-      x: { name: 'Step', min: 0, max: last },
-      y: { min: 0, max: 1, interval: 0.2 },
+      x: { name: 'Step', min: 0, max: last, whole: true },
+      y: { name: 'Share of experts', min: 0, max: 1, interval: 0.2 },
       lines: [
         ...lines,
         ...lines.map((line, layer) => ({
@@ -98,6 +99,8 @@ export interface GradientsInput {
   }[];
   /** CSS pixels. Default 1200. */
   readonly width?: number;
+  /** How it is looked at. */
+  readonly view?: LineView;
 }
 
 export function gradientsSize(input: GradientsInput): Size {
@@ -116,7 +119,7 @@ export function gradientNorms(input: GradientsInput, theme: ThemeName = 'light')
 
 const PART_TITLES = { router: 'Router', prototypes: 'Prototypes', trunk: 'Everything else' } as const;
 
-function gradientsFigure({ terms, width = 1200 }: GradientsInput, theme: ThemeName): LineFigure {
+function gradientsFigure({ terms, width = 1200, view = {} }: GradientsInput, theme: ThemeName): LineFigure {
   const names = namesOf(terms);
   const last = terms.reduce((step, { points }) => Math.max(step, points.at(-1)?.step ?? 0), 0);
   const panels = GRADIENT_PARTS.flatMap((part): LinePanel[] => {
@@ -126,7 +129,7 @@ function gradientsFigure({ terms, width = 1200 }: GradientsInput, theme: ThemeNa
         const norm = point[part] ?? 0;
         return norm > 0 && norm < Infinity ? [[point.step, norm]] : [];
       });
-      return reached.length === 0 ? [] : [{ name: names[term]!, points: reached, ...runStyle(term, theme) }];
+      return reached.length === 0 ? [] : [{ name: names[term]!, points: reached, ...termStyle(term, theme) }];
     });
     if (lines.length === 0) return [];
     const range = decades(lines);
@@ -134,14 +137,19 @@ function gradientsFigure({ terms, width = 1200 }: GradientsInput, theme: ThemeNa
       {
         title: PART_TITLES[part],
         subtitles: ['norm of the gradient of each weighted term', 'gradient norm'],
-        x: { name: 'Step', min: 0, max: last },
-        y: { type: 'log', ...range, format: range.min < 0.01 || range.max > 1000 ? powerOfTen : String },
+        x: { name: 'Step', min: 0, max: last, whole: true },
+        y: {
+          name: 'Gradient norm',
+          type: 'log',
+          ...range,
+          format: range.min < 0.01 || range.max > 1000 ? powerOfTen : String,
+        },
         lines,
       },
     ];
   });
   if (panels.length === 0) throw new RangeError('gradient norms need a term with a gradient above 0, got none');
-  return { panels, perRow: panels.length, width, plotHeight: 200, legend: names };
+  return viewed({ panels, perRow: panels.length, width, plotHeight: 200, legend: names }, view);
 }
 
 /** The powers of ten around all points. */

@@ -1,27 +1,28 @@
 /** How much experts keep to tokens of their own, layer by layer. */
 import type { BoxplotSeriesOption, EChartsOption, LineSeriesOption } from 'echarts';
-import { namesOf, REFERENCE_DASHES } from './curves.ts';
-import { DASH_ICONS, legendHeight, legendOf, tooltipOf, yAxis } from './lines.ts';
-import { FONT, lineColour, type ThemeName, themeOf } from './palette.ts';
+import { yAxis } from './axes.ts';
+import { DASH_ICONS, legendHeight, legendOf, tooltipOf } from './legend.ts';
+import { type Look, looksOf, REFERENCE_DASHES } from './looks.ts';
+import { FONT, type ThemeName, themeOf } from './palette.ts';
 import { baseOption, panelTitle, type Size } from './parts.ts';
 
 export interface VocabularyInput {
-  /** One colour each; names must differ. */
-  readonly runs: readonly {
+  /** A box each for those that are told apart by a colour; names must differ. */
+  readonly runs: readonly (Look & {
     readonly name: string;
     /**
      * `[layers][experts]`: the mean, over the token ids that an expert got, of the share of the id's occurrences that
      * went to it, from 0 to 1; NaN for an expert without tokens.
      */
     readonly layers: readonly ArrayLike<number>[];
-  }[];
+  })[];
   /** Specialisation of uniform routing, k / M. */
   readonly uniform?: number;
   /** CSS pixels. Default 760. */
   readonly width?: number;
 }
 
-const LEFT = 58;
+const LEFT = 68;
 const RIGHT = 24;
 const TOP = 58;
 const PLOT_HEIGHT = 260;
@@ -43,7 +44,7 @@ export function vocabularySize(input: VocabularyInput): Size {
 export function vocabularySpecialisation(input: VocabularyInput, theme: ThemeName = 'light'): EChartsOption {
   const { runs, uniform } = input;
   const size = vocabularySize(input);
-  const names = namesOf(runs);
+  const { looks } = looksOf(runs, theme);
   const layers = runs.reduce((most, run) => Math.max(most, run.layers.length), 0);
   if (layers === 0) throw new RangeError('vocabulary specialisation needs at least one layer, got none');
   const { ink, inkSoft, axis, background } = themeOf(theme);
@@ -78,18 +79,21 @@ export function vocabularySpecialisation(input: VocabularyInput, theme: ThemeNam
       // For the level, which goes from edge to edge.
       { type: 'value', min: 0, max: 1, show: false },
     ],
-    yAxis: [yAxis({ min: 0 }, 0, theme)],
+    yAxis: [yAxis({ name: 'Share of occurrences', min: 0, max: 1, interval: 0.2 }, 0, theme)],
     series: [
-      ...runs.map((run, i): BoxplotSeriesOption => {
-        const colour = lineColour(i, themeOf(theme));
-        return {
+      ...runs.flatMap((run, i): BoxplotSeriesOption[] => {
+        const { name, colour, isGrey } = looks[i]!;
+        // Boxes of one colour have no room for each other.
+        if (isGrey) return [];
+        const box: BoxplotSeriesOption = {
           type: 'boxplot',
-          name: names[i]!,
+          name,
           color: colour,
           itemStyle: { color: background, borderColor: colour, borderWidth: 1.25 },
           boxWidth: [2, 22],
           data: run.layers.map(fiveNumbers),
         };
+        return [box];
       }),
       ...(uniform === undefined
         ? []
@@ -109,9 +113,15 @@ export function vocabularySpecialisation(input: VocabularyInput, theme: ThemeNam
   };
 }
 
+/** Of the runs that have a colour, in the legend. */
+function drawnEntries(runs: VocabularyInput['runs']): string[] {
+  const { looks, legend } = looksOf(runs, 'light');
+  return legend.filter((entry) => looks.some(({ name, isGrey }) => name === entry && !isGrey));
+}
+
 function legendNames({ runs, uniform }: VocabularyInput): string[] {
   if (runs.length === 0) throw new RangeError('vocabulary specialisation needs at least one run, got none');
-  return [...namesOf(runs), ...(uniform === undefined ? [] : [UNIFORM])];
+  return [...drawnEntries(runs), ...(uniform === undefined ? [] : [UNIFORM])];
 }
 
 /** Least, first quartile, median, third quartile and most of the numbers among the values. */

@@ -21,10 +21,10 @@ function run(name: string, length: number, gini: number) {
 }
 
 const panels = [
-  { key: 'loss', title: 'Training loss', subtitles: ['nats'], free: true, smooth: true },
-  { key: 'gini', title: 'Gini', subtitles: ['0 is balance'] },
-  { key: 'minMax', title: 'min-max', subtitles: ['1 is balance'] },
-  { key: 'entropy', title: 'entropy', subtitles: [] },
+  { key: 'loss', title: 'Training loss', subtitles: ['nats'], axis: 'Loss, nats per token', free: true, smooth: true },
+  { key: 'gini', title: 'Gini', subtitles: ['0 is balance'], axis: 'Gini' },
+  { key: 'minMax', title: 'min-max', subtitles: ['1 is balance'], axis: 'min-max' },
+  { key: 'entropy', title: 'entropy', subtitles: [], axis: 'entropy' },
 ];
 
 const LINES = themeOf('light').lines;
@@ -46,26 +46,72 @@ interface Series {
   data: [number, number][];
 }
 
+function legendOf(option: ReturnType<typeof trainingCurves>): string[] {
+  return (option.legend as { data: { name: string }[] }).data.map(({ name }) => name);
+}
+
 function seriesOf(option: ReturnType<typeof trainingCurves>, name: string, panel: number): Series[] {
   return (option.series as Series[]).filter((series) => series.name === name && series.xAxisIndex === panel);
 }
 
-test('seeds are pale behind their mean, and one entry of the legend', () => {
+test('seeds are a band around their mean, and one entry of the legend', () => {
   const [mean, ...seeds] = [0.2, 0.1, 0.3].map((gini) => run('LPR', 300, gini));
   const option = trainingCurves({ ...input, runs: [{ ...mean!, seeds: seeds.map(({ series }) => series) }] });
-  for (const panel of [0, 1]) {
-    const drawn = seriesOf(option, 'LPR', panel) as (Series & { z: number; lineStyle: { opacity?: number } })[];
-    expect(drawn.map(({ z, lineStyle }) => [z, lineStyle.opacity])).toEqual([
-      [2, undefined],
-      [1, 0.25],
-      [1, 0.25],
-    ]);
-    if (panel === 1) expect(drawn.map(({ data }) => data[0]![1])).toEqual([0.2, 0.1, 0.3]);
+  const [line, band] = seriesOf(option, 'LPR', 1) as (Series & { type: string; silent?: boolean })[];
+  expect([line!.type, line!.data[0]![1]]).toEqual(['line', 0.2]);
+  expect([band!.type, band!.silent, band!.data[0]]).toEqual(['custom', true, [10, 0.1, 0.3]]);
+  expect(legendOf(option)).toEqual(['LPR', 'sampling floor']);
+});
+
+test('of many runs seven have a colour and a name at their end, the others are grey and one entry', () => {
+  const many = Array.from({ length: 40 }, (_, i) => run(`run ${i}`, 60, i / 40));
+  const option = trainingCurves({ ...input, levels: [], runs: many });
+  expect(legendOf(option)).toEqual([...many.slice(0, 7).map(({ name }) => name), '33 others']);
+  const { muted } = themeOf('light');
+  const lines = (option.series as (Series & { color: string; endLabel?: { formatter: string; offset: number[] } })[])
+    .filter(({ xAxisIndex }) => xAxisIndex === 1)
+    .toSorted((a, b) => a.data[0]![1] - b.data[0]![1]);
+  expect(lines.map(({ color }) => color)).toEqual([...LINES, ...Array<string>(33).fill(muted)]);
+  expect(lines.map(({ endLabel }) => endLabel?.formatter ?? null)).toEqual(
+    many.map(({ name }, i) => (i < 7 ? `{dot|●} ${name}` : null)),
+  );
+  // Chosen ones have the colours instead, wherever they stand.
+  const chosen = many.map((each, i) => ({ ...each, colour: i === 20 ? 0 : i === 30 ? 1 : null }));
+  expect(legendOf(trainingCurves({ ...input, levels: [], runs: chosen }))).toEqual(['run 20', 'run 30', '38 others']);
+});
+
+test('names at the ends of lines have a line of text each, within the panel and in the order of the ends', () => {
+  const close = Array.from({ length: 7 }, (_, i) => run(`run ${i}`, 60, i / 1000));
+  const option = trainingCurves({ ...input, levels: [], runs: close });
+  const ends = (option.series as (Series & { endLabel: { offset: [number, number] } })[])
+    .filter(({ xAxisIndex }) => xAxisIndex === 1)
+    .map(({ data, endLabel: { offset } }) => ({ value: data.at(-1)![1], shift: offset[1] }));
+  const { max } = (option.yAxis as { max: number }[])[1]!;
+  const places = ends.map(({ value, shift }) => 200 * (1 - value / max) + shift);
+  for (const [i, place] of places.entries()) {
+    expect(place >= 0 && place <= 200.001).toBe(true);
+    if (i > 0) expect(places[i - 1]! - place).toBeGreaterThan(12.9);
   }
-  expect((option.legend as { data: { name: string }[] }).data.map(({ name }) => name)).toEqual([
-    'LPR',
-    'sampling floor',
-  ]);
+});
+
+test('a measure that never exceeds 1 has an axis to 1, and every axis has a name', () => {
+  const bounded = panels.map((panel) => ({ ...panel, ...(panel.key === 'minMax' && { bound: 1 }) }));
+  const near = [run('near', 60, 0.001)];
+  const { yAxis, xAxis } = trainingCurves({ panels: bounded, runs: near });
+  expect((yAxis as { max: number; name: string }[]).map(({ name, max }) => [name, max]).at(-1)).toEqual(['min-max', 1]);
+  expect((yAxis as { name: string }[]).map(({ name }) => name)).toEqual(['Loss, nats per token', 'Gini', 'min-max']);
+  expect((xAxis as { name: string }[]).map(({ name }) => name)).toEqual(['Step', 'Step', 'Step']);
+});
+
+test('a tooltip has whole steps, four digits, and a row for each line by its own name, the highest first', () => {
+  const runs = [0.123456, 0.5].map((gini, i) => ({ ...run(`run ${i}`, 4, gini), entry: 'both' }));
+  const option = trainingCurves({ panels, runs });
+  const text = (option.tooltip as { formatter: (params: unknown) => string }).formatter(
+    (option.series as (Series & { id: string })[])
+      .filter(({ xAxisIndex }) => xAxisIndex === 1)
+      .map(({ id, data }) => ({ seriesId: id, value: [10.5, data[0]![1]] })),
+  );
+  expect(text).toBe('Step 11<br>run 1: 0.5<br>run 0: 0.1235');
 });
 
 test('each panel holds what was recorded, with the levels that it has, and there is none of what was not', () => {

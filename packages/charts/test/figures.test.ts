@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { type BalanceKey, type BalanceMeasure, balanceMeasures, gini } from '@lpr/metrics';
 import { describe, expect, test } from 'vitest';
 import {
+  cellFinder,
   coActivationMatrix,
   expertGroups,
   expertSimilarity,
@@ -160,6 +161,40 @@ describe('cells', () => {
     expect(few[0]!.data).toHaveLength(6000);
     expect(many[0]!.data.length).toBeLessThanOrEqual(7);
   });
+
+  test.each([
+    [48, 128],
+    [24, 512],
+  ])('each of %i x %i cells is found at its place, and none beside them', (layers, experts) => {
+    const counts = Array.from({ length: layers }, (_, layer) =>
+      Array.from({ length: experts }, (__, expert) => 1 + ((7 * layer + expert) % 5)),
+    );
+    const models = ['a', 'b'].map((name) => ({ name, counts }));
+    const option = loadHeatmap({ models });
+    const find = cellFinder(option)!;
+    const grids = option.grid as { left: number; top: number; width: number; height: number }[];
+    for (const [panel, { left, top, width, height }] of grids.entries()) {
+      for (const [row, column] of [
+        [0, 0],
+        [layers - 1, experts - 1],
+        [5, 77],
+      ] as const) {
+        const x = left + ((column + 0.4) / experts) * width;
+        const y = top + ((row + 0.4) / layers) * height;
+        const loads = counts[row]!;
+        const share = loads.reduce((sum, load) => sum + load, 0) / experts;
+        expect(find(x, y)).toEqual({
+          ...{ panel, row, column },
+          lines: [
+            models[panel]!.name,
+            `layer ${row}, expert ${column}: ${(loads[column]! / share).toFixed(3)} of the uniform share`,
+          ],
+        });
+      }
+      expect([find(left - 3, top + 1), find(left + 1, top + height + 3)]).toEqual([undefined, undefined]);
+    }
+    expect(cellFinder(loadHeatmap({ models: [{ name: 'few', counts: [[1, 2]] }] }))).toBeUndefined();
+  });
 });
 
 describe('loss against tokens', () => {
@@ -208,9 +243,9 @@ test('paths of specialisation go to the right as loads get more even, from hollo
   expect((option.yAxis as { min: number }[])[0]!.min).toBeLessThan(0);
 });
 
-test('paths of one group look alike and have one entry', () => {
+test('paths of one entry look alike and have one entry', () => {
   const points = [{ step: 1, gini: 0.5, information: 1 }];
-  const runs = ['seed 1', 'seed 2'].map((name) => ({ name, group: 'LPR', points }));
+  const runs = ['seed 1', 'seed 2'].map((name) => ({ name, entry: 'LPR', points }));
   const { legend, series } = specialisationBalance({ runs: [...runs, { name: 'top-k', points }] }) as unknown as {
     legend: { data: { name: string }[] };
     series: { name: string; color: string }[];

@@ -158,14 +158,18 @@ export function samples({ layers, experts, name: prefix = '' }: SampleSettings):
     },
   ];
   const panels = [
-    { key: 'loss', title: 'Training loss', subtitles: ['cross entropy, nats per token'], free: true, smooth: true },
+    {
+      ...{ key: 'loss', title: 'Training loss', subtitles: ['cross entropy of each step'] },
+      ...{ axis: 'Loss, nats per token', free: true, smooth: true },
+    },
     {
       key: 'gini',
       title: 'Gini',
       subtitles: ['how far the loads of pairs of experts are apart; 0 is balance', '0 is balance'],
+      axis: 'Gini',
     },
-    { key: 'minMax', title: 'min-max', subtitles: ['1 is balance'] },
-    { key: 'maxViolation', title: 'MaxVio', subtitles: ['0 is balance'] },
+    { key: 'minMax', title: 'min-max', subtitles: ['1 is balance'], axis: 'min-max', bound: 1 },
+    { key: 'maxViolation', title: 'MaxVio', subtitles: ['0 is balance'], axis: 'MaxVio' },
   ];
   const steps = experts > 100 ? 400 : 60;
   /** Values of every fourth step. */
@@ -222,12 +226,27 @@ export function samples({ layers, experts, name: prefix = '' }: SampleSettings):
       curvesSize,
     ),
     sample(
+      'curves-many',
+      {
+        panels,
+        runs: list(40, (i) => {
+          const [mean, ...seeds] = [0, -0.02, 0.02].map((shift) =>
+            run(`${prefix}Router ${i}`, 0.02 * i + 0.03 + shift),
+          );
+          return { ...mean!, seeds: seeds.map(({ series }) => series), colour: i % 6 === 0 ? i / 6 : null };
+        }),
+        levels,
+      },
+      trainingCurves,
+      curvesSize,
+    ),
+    sample(
       'loss-balance',
       {
         measure: { title: 'Gini', decimals: 3, growsWithBalance: false },
         runs: list(Math.min(40, experts), (i) => ({
           name: `${prefix}${['top-k', 'lpr', 'bias'][i % 3]}-seed-${i}`,
-          group: `${prefix}${['top-k', 'LPR', 'aux-loss-free bias'][i % 3]}`,
+          entry: `${prefix}${['top-k', 'LPR', 'aux-loss-free bias'][i % 3]}`,
           loss: 3.6 + 0.2 * random() + 0.1 * (i % 3),
           balance: [0.6, 0.1, 0.3][i % 3]! + 0.2 * random(),
         })),

@@ -158,14 +158,19 @@ export function levelsOf(runs: readonly NamedLevels[]): Level[] {
   });
 }
 
-/** Of more runs a level says only how many they are. */
+/** Of more runs a note says only how many they are. */
 const MOST_NAMED = 8;
+
+/** Their names, or of many how many they are. */
+export function someRuns(names: readonly string[]): string {
+  return names.length > MOST_NAMED ? `${names.length} runs` : names.join(', ');
+}
 
 /** A sentence for each level; for those that not all runs share, with the runs that it is of. */
 export function levelNotes(levels: readonly Level[]): string[] {
   return levels.map(({ name, ranges, runs, isCommon }) => {
     const { meaning } = KINDS.find((kind) => name.startsWith(kind.name))!;
-    const whose = runs.length > MOST_NAMED ? `${runs.length} runs` : runs.join(', ');
+    const whose = someRuns(runs);
     return `${name} (${meaning}${isCommon ? '' : `; of ${whose}`}): ${levelsText(ranges)}`;
   });
 }

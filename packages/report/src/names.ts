@@ -59,6 +59,33 @@ export function runNames(runs: readonly NamedRun[]): string[] {
   return numbered(withPath, (name, number) => `${name} (${number})`);
 }
 
+/**
+ * The setting of each run: the name that runs share which differ in their seed alone; undefined for one that is alone.
+ * Where two of them have one seed they are no seeds of a setting, but runs to be told apart.
+ */
+export function settingNames(runs: readonly NamedRun[]): (string | undefined)[] {
+  const keys = runs.map(({ settings }) =>
+    JSON.stringify(
+      Array.from(settings)
+        .filter(([path]) => path !== 'seed' && !OF_NO_EFFECT.has(path))
+        .toSorted(),
+    ),
+  );
+  const groups = new Map<string, NamedRun[]>();
+  for (const [i, run] of runs.entries()) groups.set(keys[i]!, [...(groups.get(keys[i]!) ?? []), run]);
+  const several = Array.from(groups).filter(
+    ([, own]) => own.length > 1 && new Set(own.map(({ settings }) => settings.get('seed'))).size === own.length,
+  );
+  const names = runNames(
+    several.map(([, [first]]) => ({
+      ...first!,
+      settings: new Map(Array.from(first!.settings).filter(([path]) => path !== 'seed')),
+    })),
+  );
+  const nameOf = new Map(several.map(([key], i) => [key, names[i]!]));
+  return keys.map((key) => nameOf.get(key));
+}
+
 function countOf(names: readonly string[], name: string): number {
   return names.filter((other) => other === name).length;
 }

@@ -1,4 +1,5 @@
 /** What figures are made of: the parts of a run as plain data, read from its folder or sent by a server. */
+import type { Look } from '@lpr/charts';
 import type { LoadFile } from '@lpr/metrics';
 import {
   type EvaluationLine,
@@ -24,6 +25,8 @@ export interface RunParts {
   readonly setting?: string;
   /** By their dotted paths; left out where they are not known. */
   readonly settings?: ReadonlyMap<string, string>;
+  /** How it is told from the others: `withLooks`. */
+  readonly look?: Look;
   readonly facts: Pick<RunFacts, 'router' | 'latentDim' | 'byAngle' | 'sequenceLength'>;
   readonly series: Part<SeriesFile>;
   /** Of the finished model, or the newest. */

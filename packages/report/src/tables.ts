@@ -3,6 +3,7 @@ export * from './levels.ts';
 export * from './names.ts';
 export * from './tables/comparison.ts';
 export * from './tables/csv.ts';
+export * from './tables/differences.ts';
 export * from './tables/evaluation.ts';
 export * from './tables/html.ts';
 export * from './tables/information.ts';

@@ -100,7 +100,7 @@ it('specialisation against balance is a path over the evaluations, information l
 it('specialisation against balance shows seeds of a setting as one', () => {
   const seeds = [first, second].map((run) => ({ ...run, setting: 'LPR' }));
   const { record } = specialisationBalance.pictures(seeds, context).pictures[0]!;
-  expect(record.numbers).toMatchObject({ runs: [{ name: 'a', group: 'LPR' }, { name: 'b', group: 'LPR' }] }); // biome-ignore format: runs
+  expect(record.numbers).toMatchObject({ runs: [{ name: 'a', entry: 'LPR' }, { name: 'b', entry: 'LPR' }] }); // biome-ignore format: runs
 });
 
 it('specialisation against balance says what a run lacks', () => {

@@ -182,7 +182,7 @@ describe('a record', () => {
 });
 
 describe('runs of one setting', () => {
-  it('are drawn as their mean, with each of them behind', async () => {
+  it('are drawn as their mean, in the band that they fill', async () => {
     const seeds = await Promise.all(
       [UNEVEN, UNEVEN, EVEN].map((counts, seed) =>
         writeRun(join(root, `seed-${seed}`), { settings: { ...LPR, seed }, training: [half(UNEVEN), half(counts)] }),
@@ -190,7 +190,7 @@ describe('runs of one setting', () => {
     );
     const settings = seeds.map((run, seed) => ({ ...partsOf(run, `LPR, seed ${seed}`), setting: 'LPR' }));
     const record = recordOf(curves, [parts[0]!, ...settings]);
-    expect(record.notes).toContain('Lines are means over 3 seeds, the pale ones behind are single seeds.');
+    expect(record.notes).toContain('Lines are means over 3 seeds, bands reach from the lowest seed to the highest.');
     const { runs: drawn } = record.numbers as CurveNumbers;
     expect(drawn.map(({ name, seeds: own }) => [name, own?.length])).toEqual([
       ['Qwen3-MoE', undefined],

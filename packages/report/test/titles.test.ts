@@ -4,7 +4,14 @@
  */
 import { normalMargin } from '@lpr/metrics';
 import { describe, expect, it } from 'vitest';
-import { FIGURES, type FigureRecord, type RunParts, simulatedLevels } from '../src/index.ts';
+import {
+  expertLoadRecord,
+  FIGURES,
+  type FigureRecord,
+  lorenzRecord,
+  type RunParts,
+  simulatedLevels,
+} from '../src/index.ts';
 import { decisionsRecord } from '../src/figures/decisions.ts';
 import { picturesOf } from '../src/node.ts';
 import { wholeRun } from './whole-runs.ts';
@@ -53,6 +60,20 @@ describe.each(cases)('titles %s', (_, runs, steps) => {
     const all = records.map(({ title, of }) => JSON.stringify([title, of.runs]));
     expect(new Set(all).size).toBe(all.length);
   });
+});
+
+it('titles of pictures that a page makes of a layer or an expert say the same', () => {
+  const windows = [10, 20].map((step) => ({ step, counts: [1, 2] }));
+  const loads = { name: 'a', counts: [[1, 2]], tokens: 3, step: 20, latentDim: null };
+  for (const { title, of } of [
+    expertLoadRecord('a', { layer: 0, expert: 1, windows }),
+    lorenzRecord('held-out', [loads], context, 0),
+    lorenzRecord('training', [loads], context, 0),
+  ]) {
+    expect([title, textsOf(title)]).toEqual([title, [of.text]]);
+    expect(title).toMatch(/step 20\b/);
+    expect(title).toMatch(/layer 0\b/);
+  }
 });
 
 it('decisions of runs of several depths have the level of unrelated scores, up to rounding', () => {

@@ -22,6 +22,15 @@ const TYPES: Readonly<Record<string, string>> = {
 const SOURCE = fileURLToPath(new URL('../../page/', import.meta.url));
 const BUILT = fileURLToPath(new URL('../page/', import.meta.url));
 
+const BUNDLED = {
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  minify: true,
+  define: { 'process.env.NODE_ENV': '"production"' },
+  write: false,
+} as const;
+
 let files: Promise<ReadonlyMap<string, PageFile>> | undefined;
 
 /** All files by their name in the address, `index.html` among them; read or bundled once a process. */
@@ -44,22 +53,38 @@ async function makePageFiles(): Promise<ReadonlyMap<string, PageFile>> {
   );
 }
 
+/** The script of reports: bundled by the build, or here and now. */
+export async function reportScript(): Promise<string> {
+  if (!import.meta.url.endsWith('.ts')) return await readFile(join(BUILT, REPORT_SCRIPT), 'utf8');
+  return new TextDecoder().decode(await bundleReportScript());
+}
+
+/** What the build calls the script of reports. */
+export const REPORT_SCRIPT = 'report-script.js';
+
+/** Bundles the script of reports into one module without imports. */
+export async function bundleReportScript(): Promise<Uint8Array> {
+  const { build } = await import('esbuild');
+  const { outputFiles } = await build({
+    entryPoints: [join(SOURCE, 'report-script.ts')],
+    ...BUNDLED,
+    // Inside of a page the end of a script is the first thing that looks like one.
+    supported: { 'inline-script': false },
+  });
+  return outputFiles[0]!.contents;
+}
+
 /** Bundles `page/` and adds what it needs beside: contents by file name. */
 export async function bundlePage(): Promise<Map<string, Uint8Array>> {
   const { build } = await import('esbuild');
   const { outputFiles } = await build({
     entryPoints: ['main.tsx', 'theme.ts', 'levels-worker.ts', 'style.css'].map((name) => join(SOURCE, name)),
+    ...BUNDLED,
     outdir: '/',
-    bundle: true,
     splitting: true,
-    format: 'esm',
-    target: 'es2022',
-    minify: true,
     jsx: 'automatic',
     jsxImportSource: 'preact',
     external: ['*.ttf'],
-    define: { 'process.env.NODE_ENV': '"production"' },
-    write: false,
   });
   const files = new Map(outputFiles.map(({ path, contents }) => [path.replace(/^.*[\\/]/, ''), contents]));
   for (const name of ['index.html', 'icon.svg']) files.set(name, await readFile(join(SOURCE, name)));

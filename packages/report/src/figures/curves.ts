@@ -1,8 +1,9 @@
 /** Loss and balance over the steps of training, beside the levels that routers without structure reach. */
-import { curvesSize, trainingCurves } from '@lpr/charts';
-import type { MeasureRange } from '@lpr/metrics';
+import { type CurvesInput, curvesSize, type Look, trainingCurves, valueAt } from '@lpr/charts';
+import type { BalanceMeasure, MeasureRange } from '@lpr/metrics';
 import type { Series, SeriesFile } from '@lpr/runs/browser';
 import type { RoutedWindow } from '../levels.ts';
+import { bySetting, mean } from '../looks.ts';
 import type { DataTable } from '../tables/csv.ts';
 import { balancedValue, type Levels, shownMeasures } from '../tables/measures.ts';
 import {
@@ -19,8 +20,9 @@ import {
 /** The curves of one run. */
 export interface RunCurves {
   readonly name: string;
-  /** Runs of one are drawn as their mean, with each of them behind. */
+  /** Runs of one are drawn as their mean, in the band that they fill. */
   readonly setting?: string | undefined;
+  readonly look?: Look | undefined;
   readonly file: SeriesFile;
   /** A logging window; null where there is none. */
   readonly window: RoutedWindow | null;
@@ -28,13 +30,9 @@ export interface RunCurves {
 }
 
 export interface CurveNumbers {
-  readonly panels: Parameters<typeof trainingCurves>[0]['panels'];
+  readonly panels: CurvesInput['panels'];
   /** Means over `seeds`, where there are several. */
-  readonly runs: readonly {
-    readonly name: string;
-    readonly series: CurveSeries;
-    readonly seeds?: readonly CurveSeries[];
-  }[];
+  readonly runs: CurvesInput['runs'];
   readonly firstStep: number;
 }
 
@@ -57,9 +55,12 @@ export function curvesRecord(
   context: FigureContext,
   from: number = 0,
 ): FigureRecord<CurveNumbers> {
-  const drawn = groupsOf(runs).map(({ name, files }) => {
-    const seeds = files.map(seriesOf);
-    return seeds.length === 1 ? { name, series: seeds[0]! } : { name, series: meanSeries(seeds), seeds };
+  const drawn = bySetting(runs).map(({ runs: own, ...named }): CurveNumbers['runs'][number] => {
+    const seeds = own.map(({ file }) => seriesOf(file));
+    const clock = clockOf(own[0]!.file);
+    return seeds.length === 1
+      ? { ...named, clock, series: seeds[0]! }
+      : { ...named, clock, series: meanSeries(seeds), seeds };
   });
   const seeds = common(drawn.flatMap(({ seeds: own }) => own?.length ?? []));
   const last = Math.max(0, ...runs.map(({ file }) => file.series['loss']?.steps.at(-1) ?? 0));
@@ -73,11 +74,16 @@ export function curvesRecord(
     of: { runs: runs.map(({ name }) => name), text: 'training', step: last, ...(tokens !== undefined && { tokens }) },
     numbers: {
       panels: [
-        { key: 'loss', title: 'Training loss', subtitles: ['cross entropy, nats per token'], free: true, smooth: true },
+        {
+          ...{ key: 'loss', title: 'Training loss', subtitles: ['cross entropy of each step'] },
+          ...{ axis: 'Loss, nats per token', free: true, smooth: true },
+        },
         ...shownMeasures('short').map((measure) => ({
           key: measure.key,
           title: measure.title,
           subtitles: [measure.meaning, balancedValue(measure)],
+          axis: measureAxis(measure),
+          ...(isShare(measure) && { bound: 1 }),
         })),
       ],
       runs: drawn,
@@ -92,21 +98,21 @@ export function curvesRecord(
         : []),
       ...notes,
       ...(drawn.some(({ seeds: own }) => own !== undefined)
-        ? [`Lines are means over ${seeds ?? 'several'} seeds, the pale ones behind are single seeds.`]
+        ? [`Lines are means over ${seeds ?? 'several'} seeds, bands reach from the lowest seed to the highest.`]
         : []),
       ...(averaged > 1 ? [`Each point is the mean of up to ${whole(averaged)} recorded values.`] : []),
     ],
   };
 }
 
-/** Runs of a setting together, in the order in which the settings first occur. */
-function groupsOf(runs: readonly RunCurves[]): { name: string; files: SeriesFile[] }[] {
-  const groups = new Map<string, RunCurves[]>();
-  for (const run of runs) groups.set(run.setting ?? run.name, [...(groups.get(run.setting ?? run.name) ?? []), run]);
-  return Array.from(groups, ([setting, own]) => ({
-    name: own.length === 1 ? own[0]!.name : setting,
-    files: own.map(({ file }) => file),
-  }));
+/** The measure with its unit. */
+function measureAxis({ title, unit }: BalanceMeasure): string {
+  return unit === '' ? title : `${title}, ${unit}`;
+}
+
+/** Whether it never exceeds 1, however many experts there are. */
+function isShare({ bounds }: BalanceMeasure): boolean {
+  return [2, 1000].every((experts) => bounds(experts)[1] <= 1);
 }
 
 function seriesOf({ series: recorded }: SeriesFile): CurveSeries {
@@ -124,12 +130,21 @@ function meanSeries(seeds: readonly CurveSeries[]): CurveSeries {
   );
 }
 
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
 function pointsOf(series: Series | undefined): Point[] {
   return series === undefined ? [] : Array.from(series.steps, (step, i) => [step, series.values[i]!] as const);
+}
+
+/** Tokens, and minutes by the speed of each logging window, as far as they were recorded. */
+function clockOf({ series }: SeriesFile): NonNullable<CurveNumbers['runs'][number]['clock']> {
+  const tokens = pointsOf(series['tokens']);
+  let [minutes, before] = [0, 0];
+  const passed = pointsOf(series['tokensPerSecond']).flatMap(([step, speed]): Point[] => {
+    const now = valueAt(tokens, step);
+    if (speed > 0) minutes += (now - before) / speed / 60;
+    before = now;
+    return [[step, minutes]];
+  });
+  return { ...(tokens.length > 0 && { tokens }), ...(minutes > 0 && { minutes: passed }) };
 }
 
 /** Levels as charts take them: those measures that have a range. */
@@ -167,19 +182,22 @@ export const curves: FigureWith<CurveNumbers> = defineFigure<CurveNumbers>({
   records(runs, context) {
     const { found, missing } = collect(runs, ({ series }) => series);
     if (found.length === 0) return { records: [], missing };
-    const shown = found.map(({ run: { name, setting, window, facts }, value: file }) => ({
-      name,
-      setting,
+    const shown = found.map(({ run: { name, setting, look, window, facts }, value: file }) => ({
+      ...{ name, setting, look },
       file,
       window,
       latentDim: facts.latentDim,
     }));
     return { records: [curvesRecord(shown, context)], missing };
   },
-  draw(numbers, { theme, width }, record) {
+  axes: ({ runs }) => [
+    'step',
+    ...(['tokens', 'minutes'] as const).filter((axis) => runs.every((run) => run.clock?.[axis])),
+  ],
+  draw(numbers, { theme, width, view }, record) {
     // A run may have the name of a level, and names tell lines apart.
     const levels = chartLevels(record).filter(({ name }) => numbers.runs.every((run) => run.name !== name));
-    const input = { ...numbers, levels, ...(width !== undefined && { width }) };
+    const input = { ...numbers, levels, ...(view && { view }), ...(width !== undefined && { width }) };
     return { option: trainingCurves(input, theme), size: curvesSize(input) };
   },
   table({ runs }): DataTable {

@@ -1,5 +1,5 @@
 /** How decided routers are about held-out tokens, evaluation by evaluation. */
-import { curvesSize, trainingCurves } from '@lpr/charts';
+import { curvesSize, type Look, trainingCurves } from '@lpr/charts';
 import { decisionsOverLayers, type MeanDecisions, type Part } from '@lpr/runs/browser';
 import { type CurveNumbers, joined, type Point } from './curves.ts';
 import { formatMeasure } from '../tables/table.ts';
@@ -12,6 +12,7 @@ export interface DecisionNumbers extends CurveNumbers {
 
 interface DecidedRun {
   readonly name: string;
+  readonly look?: Look | undefined;
   readonly evaluations: readonly ({ readonly step: number } & MeanDecisions)[];
 }
 
@@ -37,13 +38,14 @@ export function decisionsRecord(runs: readonly DecidedRun[]): FigureRecord<Decis
       panels: [
         {
           key: 'entropy',
-          free: true,
+          ...{ free: true, bound: 1, axis: 'Entropy over its maximum' },
           title: 'Router entropy',
           subtitles: ['of the scores over its maximum; 1 is a uniform router'],
         },
         {
           key: 'margin',
           title: 'Router margin',
+          axis: 'Margin, standard deviations',
           subtitles: [
             "between the k-th score and the next, in standard deviations; 0 is a uniform router's",
             'k-th score less the next, in deviations; 0 is a uniform router',
@@ -53,6 +55,7 @@ export function decisionsRecord(runs: readonly DecidedRun[]): FigureRecord<Decis
       ],
       runs: runs.map((run) => ({
         name: run.name,
+        ...run.look,
         series: { entropy: points(run, 'entropy'), margin: points(run, 'margin') },
       })),
       firstStep: 0,
@@ -102,11 +105,12 @@ export const decisions: FigureWith<DecisionNumbers> = defineFigure<DecisionNumbe
     });
     if (found.length === 0) return { records: [], missing };
     return {
-      records: [decisionsRecord(found.map(({ run: { name }, value }) => ({ name, evaluations: value })))],
+      records: [decisionsRecord(found.map(({ run: { name, look }, value }) => ({ name, look, evaluations: value })))],
       missing,
     };
   },
-  draw({ levels, ...numbers }, { theme, width }) {
+  axes: () => ['step'],
+  draw({ levels, ...numbers }, { theme, width, view }) {
     const shown = levels.filter(({ name }) => numbers.runs.every((run) => run.name !== name));
     const input = {
       ...numbers,
@@ -117,6 +121,7 @@ export const decisions: FigureWith<DecisionNumbers> = defineFigure<DecisionNumbe
         ),
       })),
       width: width ?? 900,
+      ...(view && { view }),
     };
     return { option: trainingCurves(input, theme), size: curvesSize(input) };
   },

@@ -25,8 +25,9 @@ export const expertLoad: FigureWith<ExpertLoadNumbers> = defineFigure<ExpertLoad
   heading: 'Load of an expert',
   caption: CAPTION,
   records: () => ({ records: [], missing: [] }),
-  draw(numbers, { theme, width }) {
-    const input = { ...numbers, ...(width !== undefined && { width }) };
+  axes: () => ['step'],
+  draw(numbers, { theme, width, view }) {
+    const input = { ...numbers, ...(view && { view }), ...(width !== undefined && { width }) };
     return { option: expertLoadChart(input, theme), size: expertLoadSize(input) };
   },
   table: ({ windows, expert }) => ({

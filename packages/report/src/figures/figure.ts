@@ -2,7 +2,7 @@
  * A figure as a record: plain data that say what it is of, its numbers, the levels to read them against and what must
  * be known of them. A record is made once; pictures, reports and the page draw the same one.
  */
-import { type Drawn, type ThemeName, withFootnotes } from '@lpr/charts';
+import { type Drawn, type LineView, type ThemeName, withFootnotes, type XAxisKind } from '@lpr/charts';
 import {
   latentDims,
   type Level,
@@ -51,11 +51,15 @@ export interface Style {
   readonly theme: ThemeName;
   /** CSS pixels at most; by itself a figure is as wide as its chart likes. */
   readonly width?: number;
+  /** How a figure of lines is looked at. */
+  readonly view?: LineView;
 }
 
 /** A record with what is to be made of it. */
 export interface Picture {
   readonly record: FigureRecord;
+  /** What its axis across can be, of a figure of lines that can be looked at in several ways; else none. */
+  readonly axes: readonly XAxisKind[];
   /** The figure alone. */
   draw(style: Style): Drawn;
   /** The figure with its title and notes below it: what is taken away as a file. */
@@ -91,6 +95,8 @@ export interface Figure {
   readonly caption: string;
   readonly needs: readonly Need[];
   pictures(runs: readonly RunParts[], context: FigureContext): { pictures: Picture[]; missing: readonly string[] };
+  /** Of a record of its own kind that was kept. */
+  redraw(record: FigureRecord): Picture;
 }
 
 /** A figure whose records have these numbers. */
@@ -107,6 +113,8 @@ interface Definition<Numbers> {
   records(runs: readonly RunParts[], context: FigureContext): Made<Numbers>;
   draw(numbers: Numbers, style: Style, record: FigureRecord<Numbers>): Drawn;
   table(numbers: Numbers): DataTable;
+  /** Of a figure of lines: what its axis across can be. */
+  axes?(numbers: Numbers): readonly XAxisKind[];
 }
 
 /** Puts a figure's records and its chart together. */
@@ -116,6 +124,7 @@ export function defineFigure<Numbers>(definition: Definition<Numbers>): FigureWi
     const draw = (style: Style): Drawn => definition.draw(record.numbers, style, record);
     return {
       record,
+      axes: definition.axes?.(record.numbers) ?? [],
       draw,
       drawWithNotes: (style) => withFootnotes(draw(style), [headlineOf(record), ...record.notes], style.theme),
       table: () => definition.table(record.numbers),
@@ -127,6 +136,7 @@ export function defineFigure<Numbers>(definition: Definition<Numbers>): FigureWi
     caption,
     needs,
     picture,
+    redraw: (record) => picture(record as FigureRecord<Numbers>),
     pictures(runs, context) {
       const { records, missing } = definition.records(runs, context);
       return { pictures: records.map(picture), missing };

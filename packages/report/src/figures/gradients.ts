@@ -59,8 +59,9 @@ export const gradients: FigureWith<GradientNumbers> = defineFigure<GradientNumbe
       },
       (record) => record,
     ),
-  draw(numbers, { theme, width }) {
-    const input = { ...numbers, ...(width !== undefined && { width }) };
+  axes: () => ['step'],
+  draw(numbers, { theme, width, view }) {
+    const input = { ...numbers, ...(view && { view }), ...(width !== undefined && { width }) };
     return { option: gradientNorms(input, theme), size: gradientsSize(input) };
   },
   table: ({ terms }) => ({

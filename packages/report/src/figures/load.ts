@@ -1,5 +1,5 @@
 /** Expert load: layers x experts, on held-out text or in windows of training, experts in order or sorted. */
-import { heatmapSize, loadHeatmap } from '@lpr/charts';
+import { heatmapSize, loadHeatmap, type Look } from '@lpr/charts';
 import type { Counts, LoadFile } from '@lpr/metrics';
 import type { Part } from '@lpr/runs/browser';
 import { routedWindow } from '../levels.ts';
@@ -23,6 +23,7 @@ import {
 /** The loads of one run. */
 export interface RunLoads {
   readonly name: string;
+  readonly look?: Look | undefined;
   /** `[layers][experts]` */
   readonly counts: readonly Counts[];
   readonly tokens: number;
@@ -106,17 +107,17 @@ export function loadTable({ models }: Pick<LoadNumbers, 'models'>): DataTable {
 }
 
 /** Exact loads of the finished model, or of the newest evaluation, on held-out text. */
-export function heldOutLoads({ name, evaluation, facts }: RunParts): Part<RunLoads> {
+export function heldOutLoads({ name, look, evaluation, facts }: RunParts): Part<RunLoads> {
   if (evaluation.value === undefined) return evaluation;
   const { counts, evaluatedTokens: tokens, step } = evaluation.value;
   if (counts.length === 0) return { missing: 'the model has no experts' };
-  return { value: { name, counts, tokens, step, latentDim: facts.latentDim } };
+  return { value: { name, look, counts, tokens, step, latentDim: facts.latentDim } };
 }
 
 /** Loads of the last windows of a run, added up. */
-export function recentLoads({ name, loads, facts }: RunParts, windows: number = 1): Part<RunLoads> {
+export function recentLoads({ name, look, loads, facts }: RunParts, windows: number = 1): Part<RunLoads> {
   if (loads.value === undefined) return loads;
-  return { value: { name, ...sumOfLast(loads.value, windows), latentDim: facts.latentDim } };
+  return { value: { name, look, ...sumOfLast(loads.value, windows), latentDim: facts.latentDim } };
 }
 
 function sumOfLast({ shape, windows }: LoadFile, last: number): Pick<RunLoads, 'counts' | 'tokens' | 'step'> {

@@ -1,5 +1,5 @@
 /** Lorenz curves: which share of the load the idlest experts carry. */
-import { lorenzCurves, lorenzSize } from '@lpr/charts';
+import { lorenzCurves, type LorenzInput, lorenzSize } from '@lpr/charts';
 import { routedWindow } from '../levels.ts';
 import {
   collect,
@@ -9,9 +9,9 @@ import {
   type FigureWith,
   levelsAndNotes,
 } from './figure.ts';
-import { heldOutLoads, type LoadNumbers, loadTable, ofText, recentLoads, type RunLoads, type Text } from './load.ts';
+import { heldOutLoads, loadTable, ofText, recentLoads, type RunLoads, type Text } from './load.ts';
 
-export type LorenzNumbers = Pick<LoadNumbers, 'models'>;
+export type LorenzNumbers = Pick<LorenzInput, 'models'>;
 
 const CAPTION =
   'Share of the load that the idlest experts carry; twice the area below the diagonal is the Gini coefficient.';
@@ -36,7 +36,7 @@ export function lorenzRecord(
     title: `Lorenz curve of expert load on ${what}${layer === undefined ? '' : `, layer ${layer}`}`,
     caption: CAPTION,
     of: { runs: runs.map(({ name }) => name), text, ...of, ...(layer !== undefined && { layers: [layer] }) },
-    numbers: { models: runs.map(({ counts }, i) => ({ name: names[i]!, counts })) },
+    numbers: { models: runs.map(({ counts, look }, i) => ({ name: names[i]!, ...look, counts })) },
     ...levelsAndNotes(leveled, context),
   };
 }

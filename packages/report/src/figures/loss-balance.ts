@@ -1,8 +1,9 @@
 /** Held-out loss against balance: what balance costs. A picture for each measure of short tables. */
-import { lossBalance as lossBalanceChart, type LossBalanceInput, lossBalanceSize } from '@lpr/charts';
+import { type Look, lossBalance as lossBalanceChart, type LossBalanceInput, lossBalanceSize } from '@lpr/charts';
 import type { BalanceMeasure } from '@lpr/metrics';
 import type { Part } from '@lpr/runs/browser';
 import { routedWindow } from '../levels.ts';
+import { bySetting, mean } from '../looks.ts';
 import { type Measures, shownMeasures } from '../tables/measures.ts';
 import {
   collect,
@@ -18,7 +19,8 @@ import { ofText } from './load.ts';
 
 /** An evaluated run. */
 export interface RunLoss extends Leveled {
-  /** Runs of one have one colour. */
+  readonly setting?: string | undefined;
+  readonly look?: Look | undefined;
   readonly router: string | null;
   readonly loss: number;
   /** At which it was evaluated, and on how many tokens. */
@@ -30,7 +32,8 @@ export interface RunLoss extends Leveled {
 
 export interface LossBalanceNumbers {
   readonly measure: Pick<BalanceMeasure, 'key' | 'title' | 'decimals' | 'growsWithBalance'>;
-  readonly runs: LossBalanceInput['runs'];
+  /** Means over `seeds`, where there are several. */
+  readonly runs: readonly (LossBalanceInput['runs'][number] & { readonly router: string })[];
 }
 
 const CAPTION =
@@ -45,6 +48,8 @@ export function lossBalanceRecord(
   const { key, title, decimals, growsWithBalance } = measure;
   const runs = evaluated.filter(({ balance }) => typeof balance[key] === 'number');
   if (runs.length < 2) return null;
+  const settings = bySetting(runs);
+  const levelled = levelsAndNotes(runs, context);
   const { what, names: _, ...of } = ofText('held-out', runs);
   return {
     kind: 'loss-balance',
@@ -58,14 +63,23 @@ export function lossBalanceRecord(
     },
     numbers: {
       measure: { key, title, decimals, growsWithBalance },
-      runs: runs.map(({ name, router, loss, balance }) => ({
-        name,
-        group: router ?? '',
-        loss,
-        balance: balance[key]!,
-      })),
+      runs: settings.map(({ runs: own, ...named }) => {
+        const seeds = own.map(({ loss, balance }) => ({ loss, balance: balance[key]! }));
+        return {
+          ...{ ...named, router: own[0]!.router ?? '' },
+          loss: mean(seeds.map(({ loss }) => loss)),
+          balance: mean(seeds.map(({ balance }) => balance)),
+          ...(seeds.length > 1 && { seeds }),
+        };
+      }),
     },
-    ...levelsAndNotes(runs, context),
+    levels: levelled.levels,
+    notes: [
+      ...(settings.some(({ runs: own }) => own.length > 1)
+        ? ['Points are means over the seeds of a setting; thin lines lead to its single seeds.']
+        : []),
+      ...levelled.notes,
+    ],
   };
 }
 
@@ -74,13 +88,15 @@ export const lossBalance: FigureWith<LossBalanceNumbers> = defineFigure<LossBala
   heading: 'Loss against balance',
   caption: CAPTION,
   records(runs, context) {
-    const { found, missing } = collect(runs, ({ name, evaluation, facts }): Part<RunLoss> => {
+    const { found, missing } = collect(runs, ({ name, setting, look, evaluation, facts }): Part<RunLoss> => {
       if (evaluation.value === undefined) return evaluation;
       const { loss, balance, counts, evaluatedTokens: tokens, step } = evaluation.value;
       if (balance === null) return { missing: 'the model has no experts' };
       const window = routedWindow(counts, tokens);
       const { router, latentDim } = facts;
-      return { value: { name, router, loss, step, tokens, balance: balance.mean, window, latentDim } };
+      return {
+        value: { ...{ name, setting, look }, router, loss, step, tokens, balance: balance.mean, window, latentDim },
+      };
     });
     const evaluated = found.map(({ value }) => value);
     const records = shownMeasures('short').flatMap((measure) => lossBalanceRecord(measure, evaluated, context) ?? []);
@@ -96,7 +112,9 @@ export const lossBalance: FigureWith<LossBalanceNumbers> = defineFigure<LossBala
     return { option: lossBalanceChart(input, theme), size: lossBalanceSize(input) };
   },
   table: ({ measure, runs }) => ({
-    header: ['run', 'router', 'held-out loss', measure.title],
-    rows: runs.map(({ name, group = '', loss, balance }) => [name, group, loss, balance]),
+    header: ['run', 'router', 'seeds', 'held-out loss', measure.title],
+    rows: runs.map(({ name, router, seeds = [], loss, balance }) => [
+      ...[name, router, Math.max(1, seeds.length), loss, balance],
+    ]),
   }),
 });

@@ -2,8 +2,10 @@
  * Loss against the tokens trained on, for runs of even and of uneven load (figure 3 of the LPR paper, arXiv 2506.21328,
  * measured): a figure of held-out text, and one of training.
  */
-import { lossTokens as lossTokensChart, type LossTokensInput, lossTokensSize } from '@lpr/charts';
+import { type Look, lossTokens as lossTokensChart, type LossTokensInput, lossTokensSize } from '@lpr/charts';
 import type { Measures, Part } from '@lpr/runs/browser';
+import { someRuns } from '../levels.ts';
+import { bySetting, mean } from '../looks.ts';
 import type { RunParts } from '../parts.ts';
 import { leadMeasure } from '../tables/measures.ts';
 import { tokensText } from '../tables/table.ts';
@@ -16,6 +18,8 @@ const CAPTION =
   'Loss against the tokens trained on, each run in the colour of the Gini of its loads on the same text at the end.';
 
 type Run = LossTokensInput['runs'][number] & {
+  readonly setting?: string | undefined;
+  readonly look?: Look | undefined;
   /** Steps of the first point and the last. */
   readonly steps: readonly number[];
   /** Held-out tokens; 0 in training. */
@@ -32,6 +36,7 @@ function recordOf(text: Text, runs: readonly Run[]): FigureRecord<LossTokensNumb
   const isHeldOut = text === 'held-out';
   const counts = runs.map((run) => run.tokens);
   const tokens = common(counts);
+  const settings = bySetting(runs).map(({ runs: own, ...named }) => ({ ...named, ...meanOf(own) }));
   const once = runs.filter(({ points }) => points.length === 1).map(({ name }) => name);
   return {
     kind: nameOf(text),
@@ -45,19 +50,40 @@ function recordOf(text: Text, runs: readonly Run[]): FigureRecord<LossTokensNumb
     },
     numbers: {
       title: isHeldOut ? 'Held-out loss' : 'Training loss',
-      runs: runs.map(({ name, gini, points }) => ({ name, gini, points })),
+      runs: settings,
     },
     levels: [],
     notes: [
       `The Gini of each run is that of ${isHeldOut ? 'its last evaluation' : 'its last logging window'}, mean over layers.`,
+      ...(settings.some(({ seeds }) => seeds !== undefined)
+        ? ['Lines are means over the seeds of a setting, where all of them have a point.']
+        : []),
       ...(once.length === 0 ? [] : [onceEvaluated(once)]),
     ],
   };
 }
 
+/** Of several seeds the mean at those tokens that all of them have. */
+function meanOf(runs: readonly Run[]): Omit<LossTokensInput['runs'][number], 'name'> {
+  const [first] = runs;
+  if (runs.length === 1) return { gini: first!.gini, points: first!.points };
+  const losses = runs.map(({ points }) => new Map(points));
+  const ginis = runs.flatMap(({ gini }) => (gini === null ? [] : [gini]));
+  const shared = first!.points.flatMap(([tokens]): [number, number][] => {
+    const values = losses.flatMap((own) => own.get(tokens) ?? []);
+    return values.length === runs.length ? [[tokens, mean(values)]] : [];
+  });
+  return {
+    gini: ginis.length === 0 ? null : mean(ginis),
+    // Seeds that ran on other tokens have no mean; the first stands for them.
+    points: shared.length === 0 ? first!.points : shared,
+    seeds: runs.map(({ points }) => points),
+  };
+}
+
 /** Of runs with a single evaluation. */
 export function onceEvaluated(runs: readonly string[]): string {
-  return `Evaluated once, so a point and no line: ${runs.join(', ')}. With evaluation.every (--set evaluation.every=20) a run is evaluated as it trains.`;
+  return `Evaluated once, so a point and no line: ${someRuns(runs)}. With evaluation.every (--set evaluation.every=20) a run is evaluated as it trains.`;
 }
 
 function lossTokensFigure(text: Text): FigureWith<LossTokensNumbers> {
@@ -70,8 +96,9 @@ function lossTokensFigure(text: Text): FigureWith<LossTokensNumbers> {
       const values = found.map(({ value }) => value);
       return { records: values.length === 0 ? [] : [recordOf(text, values)], missing };
     },
-    draw(numbers, { theme, width }) {
-      const input = { ...numbers, ...(width !== undefined && { width: Math.min(width, 900) }) };
+    axes: () => ['tokens'],
+    draw(numbers, { theme, width, view }) {
+      const input = { ...numbers, ...(view && { view }), ...(width !== undefined && { width: Math.min(width, 900) }) };
       return { option: lossTokensChart(input, theme), size: lossTokensSize(input) };
     },
     table: ({ title, runs }) => ({
@@ -84,12 +111,12 @@ function lossTokensFigure(text: Text): FigureWith<LossTokensNumbers> {
 export const lossTokensHeldOut: FigureWith<LossTokensNumbers> = lossTokensFigure('held-out');
 export const lossTokensTraining: FigureWith<LossTokensNumbers> = lossTokensFigure('training');
 
-function heldOutLosses({ name, evaluations }: RunParts): Part<Run> {
+function heldOutLosses({ name, setting, look, evaluations }: RunParts): Part<Run> {
   if (evaluations.value === undefined) return evaluations;
   const last = evaluations.value.at(-1)!;
   return {
     value: {
-      name,
+      ...{ name, setting, look },
       gini: giniOf(last.balance?.mean),
       points: evaluations.value.map(({ tokens, loss }) => [tokens, loss] as const),
       steps: evaluations.value.map(({ step }) => step),
@@ -98,7 +125,7 @@ function heldOutLosses({ name, evaluations }: RunParts): Part<Run> {
   };
 }
 
-function trainingLosses({ name, series }: RunParts): Part<Run> {
+function trainingLosses({ name, setting, look, series }: RunParts): Part<Run> {
   if (series.value === undefined) return series;
   const { loss, tokens, [`balance.${leadMeasure.key}`]: balance } = series.value.series;
   if (loss === undefined || tokens === undefined || loss.steps.length === 0) {
@@ -106,7 +133,7 @@ function trainingLosses({ name, series }: RunParts): Part<Run> {
   }
   return {
     value: {
-      name,
+      ...{ name, setting, look },
       gini: balance?.values.at(-1) ?? null,
       points: loss.values.map((value, i) => [tokens.values[i]!, value] as const),
       steps: [loss.steps[0]!, loss.steps.at(-1)!],

@@ -3,12 +3,13 @@
  * measured): both on the same held-out text, at each evaluation.
  */
 import {
+  type Look,
   specialisationBalance as specialisationBalanceChart,
   type SpecialisationBalanceInput,
   specialisationBalanceSize,
 } from '@lpr/charts';
 import type { Part } from '@lpr/runs/browser';
-import { routedWindow } from '../levels.ts';
+import { routedWindow, someRuns } from '../levels.ts';
 import type { RunParts } from '../parts.ts';
 import { tokensText } from '../tables/table.ts';
 import { chartLevels } from './curves.ts';
@@ -30,7 +31,8 @@ export type SpecialisationBalanceNumbers = Pick<SpecialisationBalanceInput, 'run
 const CAPTION =
   'Mutual information of expert and token less its bias, against 1 - Gini of the loads, mean over layers: a path for each run from its first evaluation to its last.';
 
-type Run = SpecialisationBalanceInput['runs'][number] & Leveled & { readonly tokens: number };
+type Run = Pick<SpecialisationBalanceInput['runs'][number], 'name' | 'points'> &
+  Leveled & { readonly tokens: number; readonly look: Look | undefined };
 
 function recordOf(runs: readonly Run[], context: FigureContext): FigureRecord<SpecialisationBalanceNumbers> {
   const steps = runs.flatMap(({ points }) => points.map(({ step }) => step));
@@ -48,14 +50,14 @@ function recordOf(runs: readonly Run[], context: FigureContext): FigureRecord<Sp
       ...{ runs: runs.map(({ name }) => name), text: 'held-out', step: last },
       ...(tokens !== undefined && { tokens }),
     },
-    numbers: { runs: runs.map(({ name, group, points }) => ({ name, ...(group !== undefined && { group }), points })) },
+    numbers: { runs: runs.map(({ name, look, points }) => ({ name, ...look, points })) },
     levels,
     notes: [
       'At 0 the choice of an expert says no more of the token than it would by chance.',
       ...(below.length === 0
         ? []
         : [
-            `In the end the information is below its own bias, so that no specialisation is shown, in ${below.join(', ')}.`,
+            `In the end the information is below its own bias, so that no specialisation is shown, in ${someRuns(below)}.`,
           ]),
       ...(once.length === 0 ? [] : [onceEvaluated(once)]),
       ...notes,
@@ -85,7 +87,7 @@ export const specialisationBalance: FigureWith<SpecialisationBalanceNumbers> =
       const levels = chartLevels(record).flatMap(({ name, ranges }) => {
         const range = ranges['gini'];
         // A run may have the name of a level, and names tell lines apart.
-        return range === undefined || runs.some((run) => (run.group ?? run.name) === name) ? [] : [{ name, range }];
+        return range === undefined || runs.some((run) => (run.entry ?? run.name) === name) ? [] : [{ name, range }];
       });
       const input = { runs, levels, ...(width !== undefined && { width: Math.min(width, 900) }) };
       return { option: specialisationBalanceChart(input, theme), size: specialisationBalanceSize(input) };
@@ -98,7 +100,7 @@ export const specialisationBalance: FigureWith<SpecialisationBalanceNumbers> =
     }),
   });
 
-function pathOf({ name, setting: group, evaluations, evaluation, facts }: RunParts): Part<Run> {
+function pathOf({ name, setting, look, evaluations, evaluation, facts }: RunParts): Part<Run> {
   if (evaluations.value === undefined) return evaluations;
   if (evaluation.value === undefined) return evaluation;
   const points = evaluations.value.flatMap(({ step, balance, mutualInformation, mutualInformationBias }) => {
@@ -112,7 +114,7 @@ function pathOf({ name, setting: group, evaluations, evaluation, facts }: RunPar
   return {
     value: {
       name,
-      ...(group !== undefined && { group }),
+      look: look ?? (setting === undefined ? undefined : { entry: setting }),
       points,
       tokens,
       window: routedWindow(counts, tokens),

@@ -1,5 +1,11 @@
 /** How much experts keep to tokens of their own. */
-import { type VocabularyInput, vocabularySize, vocabularySpecialisation as vocabularyChart } from '@lpr/charts';
+import {
+  type Look,
+  MOST_COLOURS,
+  type VocabularyInput,
+  vocabularySize,
+  vocabularySpecialisation as vocabularyChart,
+} from '@lpr/charts';
 import { vocabularySpecialisation } from '@lpr/metrics';
 import { collect, common, defineFigure, type FigureRecord, type FigureWith, finite, stepsText } from './figure.ts';
 import { commonShare, lastTrace, type TraceAt, traceText } from './traces.ts';
@@ -11,7 +17,7 @@ const CAPTION =
 
 /** @param runs at least one */
 export function vocabularyRecord(
-  runs: readonly ({ readonly name: string } & TraceAt)[],
+  runs: readonly ({ readonly name: string; readonly look?: Look | undefined } & TraceAt)[],
 ): FigureRecord<VocabularyNumbers> {
   const uniform = commonShare(runs.map(({ trace }) => trace));
   const text = common(runs.map(traceText));
@@ -21,14 +27,19 @@ export function vocabularyRecord(
     caption: CAPTION,
     of: { runs: runs.map(({ name }) => name), text: 'held-out' },
     numbers: {
-      runs: runs.map(({ name, trace }) => ({
-        name,
+      runs: runs.map(({ name, look, trace }) => ({
+        ...{ name, ...look },
         layers: Array.from({ length: trace.layers }, (_, layer) => vocabularySpecialisation(trace, layer)),
       })),
       ...(uniform !== undefined && { uniform }),
     },
     levels: [],
-    notes: text === undefined ? runs.map((run) => `${run.name}: ${traceText(run)}`) : [],
+    notes: [
+      ...(runs.length > MOST_COLOURS
+        ? ['Of many runs, those with a colour have boxes; the numbers of all are in the table.']
+        : []),
+      ...(text === undefined ? runs.map((run) => `${run.name}: ${traceText(run)}`) : []),
+    ],
   };
 }
 
@@ -40,7 +51,10 @@ export const vocabulary: FigureWith<VocabularyNumbers> = defineFigure<Vocabulary
   records(runs) {
     const { found, missing } = collect(runs, lastTrace);
     if (found.length === 0) return { records: [], missing };
-    return { records: [vocabularyRecord(found.map(({ run: { name }, value }) => ({ name, ...value })))], missing };
+    return {
+      records: [vocabularyRecord(found.map(({ run: { name, look }, value }) => ({ name, look, ...value })))],
+      missing,
+    };
   },
   draw(numbers, { theme, width }) {
     const input = { ...numbers, ...(width !== undefined && { width: Math.min(width, 760) }) };

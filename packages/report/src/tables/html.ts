@@ -19,7 +19,7 @@ export function tableHtml(table: TableRecord): string {
         : [`<tr><th scope="rowgroup" colspan="${head.length}">${escapeHtml(heading)}</th></tr>`];
     return [...above, `<tr>${cells(row, (column) => (column === 0 ? 'th scope="row"' : 'td'))}</tr>`];
   });
-  return `<div class="wide"><table>
+  return `<div class="wide" tabindex="0" role="region" aria-label="${escapeHtml(table.title)}"><table>
 <thead><tr>${cells(head, () => 'th scope="col"')}</tr></thead>
 <tbody>
 ${lines.join('\n')}

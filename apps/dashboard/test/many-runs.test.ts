@@ -1,0 +1,133 @@
+/** The page with more runs than colours can tell apart, in headless Chromium. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type Dashboard, serveDashboard } from '../src/server/server.ts';
+import { launchBrowser, noBrowser, openPage } from './browser.ts';
+import { evaluationLine, loadsFile, temporaryFolder, writeRun } from './folders.ts';
+
+const ROUTERS = ['lpr', 'top-k', 'switch', 'gshard', 'hash', 'base', 'xmoe', 'remoe', 'sinkhorn', 'noisyTopK'];
+const SEEDS = 2;
+const IDS = ROUTERS.flatMap((router) => Array.from({ length: SEEDS }, (_, seed) => `${router}-${seed}`));
+
+describe.skipIf(noBrowser !== null)('many runs', () => {
+  let root: string;
+  let remove: () => Promise<void>;
+  let dashboard: Dashboard;
+  let browser: Browser;
+  const errors: string[] = [];
+
+  beforeAll(async () => {
+    ({ path: root, remove } = await temporaryFolder());
+    for (const id of IDS) {
+      const [, router, seed] = /^(.*)-(\d)$/.exec(id)!;
+      await writeRun(join(root, id), 20);
+      await writeFile(join(root, id, 'config.yaml'), `architecture: mixtral\nrouter: ${router}\nseed: ${seed}\n`);
+      await writeFile(join(root, id, 'evaluations.jsonl'), evaluationLine());
+    }
+    await writeRun(join(root, 'large'), 20);
+    await writeFile(join(root, 'large', 'loads.bin'), loadsFile(2, { layers: 24, experts: 512, topK: 8 }));
+    dashboard = await serveDashboard(root, { host: '127.0.0.1', port: 0 });
+    browser = await launchBrowser();
+  });
+  afterAll(async () => {
+    await browser.close();
+    await dashboard.close();
+    await remove();
+  });
+  afterEach(async () => {
+    await Promise.all(browser.contexts().map((context) => context.close()));
+    const written = errors.splice(0);
+    if (written.length > 0) throw new Error(`the page wrote errors:\n${written.join('\n')}`);
+  });
+
+  const open = (query = '') =>
+    openPage(browser, dashboard.url, errors, `/compare?${IDS.map((id) => `run=${id}`).join('&')}${query}`);
+
+  it('are all compared; seeds are one entry of the legend, and seven have a colour until others are chosen', async () => {
+    const page = await open();
+    const rows = page.getByRole('region', { name: 'Measures of the runs' }).locator('tbody tr:not(.soft)');
+    await expect.poll(() => rows.count()).toBe(IDS.length);
+    const legend = page.getByRole('region', { name: 'Legend' });
+    const pressed = legend.locator('[aria-pressed=true]');
+    expect(await legend.getByRole('button').count()).toBe(ROUTERS.length);
+    expect(await legend.getByRole('button').allInnerTexts()).toContain('Mixtral-LPR 2 runs');
+    expect(await pressed.count()).toBe(7);
+    const other = legend.getByRole('button', { name: 'Mixtral, noisyTopK' });
+    expect(await other.isDisabled()).toBe(true);
+    const before = await pressed.first().innerText();
+    await pressed.nth(1).click();
+    await other.click();
+    expect(await pressed.count()).toBe(7);
+    expect(await pressed.first().innerText()).toBe(before);
+    expect(new URL(page.url()).searchParams.getAll('pick')).toContain('Mixtral, noisyTopK');
+    // The address opens the same view.
+    await page.reload();
+    await pressed.first().waitFor();
+    await expect.poll(() => other.getAttribute('aria-pressed')).toBe('true');
+  });
+
+  it('are zoomed by drag and back, and looked at otherwise, which the address keeps', async () => {
+    const page = await open();
+    const curves = page.locator('figure').first();
+    await curves.scrollIntoViewIfNeeded();
+    await curves.and(page.locator('[aria-busy=false]')).waitFor();
+    await curves.getByText('Axes').click();
+    const canvas = curves.locator('.canvas');
+    await canvas.scrollIntoViewIfNeeded();
+    const box = (await canvas.boundingBox())!;
+    const drag = async () => {
+      await page.mouse.move(box.x + 120, box.y + 120);
+      await page.mouse.down();
+      await page.mouse.move(box.x + 180, box.y + 130, { steps: 3 });
+      await page.mouse.up();
+    };
+    const view = () => new URL(page.url()).searchParams.get('view-curves');
+    await drag();
+    await expect.poll(view).toMatch(/^from-\d+(\.\d+)? to-\d+(\.\d+)?$/);
+    await page.mouse.dblclick(box.x + 150, box.y + 120);
+    await expect.poll(view).toBe(null);
+    await drag();
+    await curves.getByRole('button', { name: 'Whole axis' }).click();
+    await curves.getByLabel('log upwards').check();
+    await curves.getByRole('spinbutton', { name: 'To' }).fill('10');
+    await curves.getByRole('spinbutton', { name: 'To' }).press('Enter');
+    await curves.getByLabel('Smoothing').press('ArrowRight');
+    await curves.getByRole('combobox', { name: 'Across' }).selectOption('tokens');
+    await expect.poll(view).toBe('x-tokens log-y smooth-1');
+    await page.reload();
+    await expect.poll(() => curves.getByLabel('log upwards', { exact: true }).isChecked()).toBe(true);
+  });
+
+  it('of 24 layers and 512 experts have tooltips and clicks on their heatmaps', async () => {
+    const page = await openPage(browser, dashboard.url, errors, '/run?run=large');
+    const heatmap = page.locator('figure', { hasText: 'Expert load on' }).first();
+    await heatmap.scrollIntoViewIfNeeded();
+    await heatmap.and(page.locator('[aria-busy=false]')).waitFor();
+    const canvas = heatmap.locator('.canvas');
+    const box = (await canvas.boundingBox())!;
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+    await expect
+      .poll(() => heatmap.locator('.tip').innerText())
+      .toMatch(/^Mixtral-LPR\nlayer \d+, expert \d+: \d\.\d{3} of the uniform share$/);
+    const [, layer, expert] = /layer (\d+), expert (\d+)/.exec(await heatmap.locator('.tip').innerText())!;
+    await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+    expect(await page.getByLabel('Layer', { exact: true }).inputValue()).toBe(layer);
+    expect(await page.getByLabel('Expert', { exact: true }).inputValue()).toBe(expert);
+    expect(Number(expert)).toBeGreaterThan(100);
+  });
+
+  it('are coloured by any setting, and the rest is left out at a click', async () => {
+    const page = await open('&colour=seed');
+    const legend = page.getByRole('region', { name: 'Legend' });
+    await legend.getByRole('button').first().waitFor();
+    await expect.poll(() => legend.getByRole('button').allInnerTexts()).toEqual(['seed 0 10 runs', 'seed 1 10 runs']);
+    await legend.getByRole('button', { name: 'seed 1' }).click();
+    await legend.getByLabel('only those with a colour').check();
+    const curves = page.locator('figure').first();
+    await curves.scrollIntoViewIfNeeded();
+    const label = () => curves.getByRole('img').getAttribute('aria-label');
+    await expect.poll(label).toContain('steps 1 to 20: 10 runs');
+  });
+});
