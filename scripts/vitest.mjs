@@ -19,6 +19,8 @@ export const settings = {
     setupFiles: [join(import.meta.dirname, 'vitest-setup.mjs')],
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // A second, its default, is too short for a busy machine.
+    expect: { poll: { timeout: 30_000 } },
   },
 };
 

@@ -133,7 +133,7 @@ describe('a comparison of several seeds', () => {
     const { written, missing } = await drawComparison(folder, comparison, runs, results);
     const pictures = [
       ...['load-held-out', 'curves', 'loss-tokens-held-out', 'loss-tokens-training'],
-      'specialisation-balance',
+      ...['specialisation-balance', 'parallel-coordinates'],
     ];
     expect(written).toEqual(pictures.map((name) => `figures/${name}.png`));
     expect(missing).toEqual([]);
