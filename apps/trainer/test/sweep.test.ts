@@ -234,6 +234,7 @@ it('the schema for editors knows every field, and settings as files of them have
     'runs',
     'seeds',
     'settings',
+    'slurm',
   ]);
   const { properties } = JSON.parse(JSON.stringify(configJsonSchema())) as { properties: unknown };
   expect(schema.properties['settings']).toMatchObject({ properties });

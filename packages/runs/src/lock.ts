@@ -15,6 +15,8 @@ const holderSchema = z.strictObject({
   host: z.string().min(1),
   /** When it began, as `startOf` says it. Locks of earlier versions lack it. */
   started: z.string().nullable().default(null),
+  /** The job of Slurm that it is, where it is one: a job that is requeued has its number on another host too. */
+  job: z.string().optional(),
 });
 
 type Holder = Readonly<z.infer<typeof holderSchema>>;
@@ -33,7 +35,11 @@ export class FolderInUseError extends Error {
  */
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   const path = join(folder, RUN_FILES.lock);
-  const own: Holder = { pid: process.pid, host: hostname(), started: await startOf(process.pid) };
+  const job = ownJob();
+  const own: Holder = {
+    ...{ pid: process.pid, host: hostname(), started: await startOf(process.pid) },
+    ...(job !== undefined && { job }),
+  };
   /** Gives the holder that no longer runs; null when there is none. */
   const throwIfHeld = async (): Promise<Holder | null> => {
     const holder = await readHolder(path);
@@ -99,9 +105,16 @@ export async function isLocked(files: RunFiles): Promise<boolean> {
   return holder !== null && (await isHeldBy(holder));
 }
 
-/** Whether a lock counts. Of a process on another host nobody here can tell, so its lock does. */
-async function isHeldBy({ pid, host, started }: Holder): Promise<boolean> {
-  if (host !== hostname()) return true;
+function ownJob(): string | undefined {
+  return process.env['SLURM_JOB_ID'];
+}
+
+/**
+ * Whether a lock counts. Of a process on another host nobody here can tell, so its lock does, unless it was this very
+ * job, which runs in one place at a time.
+ */
+async function isHeldBy({ pid, host, started, job }: Holder): Promise<boolean> {
+  if (host !== hostname()) return job === undefined || job !== ownJob();
   if (!isRunning(pid)) return false;
   // A number is given again: that of the first process of a container is always 1.
   const now = await startOf(pid);

@@ -34,6 +34,8 @@ export const SWEEP_FILES = {
   /** What earlier versions called it. */
   earlier: 'comparison.yaml',
   summary: 'summary.json',
+  /** A folder: the script, numbers and logs of jobs of Slurm. */
+  slurm: 'slurm',
 } as const;
 
 /** A folder with one of these is that of a run. */

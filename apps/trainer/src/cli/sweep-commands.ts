@@ -1,8 +1,8 @@
 /** The commands that train the runs of a file. */
 import type { Command } from 'commander';
 import type { TableOptions } from '../commands/compare.ts';
-import type { SweepOptions } from '../commands/sweep.ts';
-import { addExamples, addOutOption, addParallelOption, addRunOptions } from './options.ts';
+import type { SubmitOptions, SweepOptions } from '../commands/sweep.ts';
+import { addExamples, addOutOption, addParallelOption, addRunOptions, atLeast } from './options.ts';
 
 const SORT =
   'what the rows of the table go by: name, testLoss, information, gini, minMax or another measure of balance';
@@ -30,10 +30,13 @@ export function addSweepCommands(program: Command): void {
     ['sweep widths.yaml', 'every run, in runs/widths'],
     ['sweep widths.yaml --parallel 4', 'four at a time'],
     ['sweep widths.yaml --preset tiny --steps 20', 'the same runs, small, to see that everything works'],
+    ['sweep submit widths.yaml --slurm --time 04:00:00', 'on a cluster, as one job array'],
     ['sweep status runs/widths', 'what is done, running, failed and why'],
     ['sweep collect runs/widths --sort gini', 'the table of what is finished, the evenest first'],
     ['config schema --sweep', 'the JSON schema of such files'],
   ]).addHelpText('after', FILE_EXAMPLE);
+  addSubmit(command);
+  addTask(command);
   addStatus(command);
   addCollect(command);
 }
@@ -59,6 +62,48 @@ or, in place of the grid or with it:
 
 function addSortOption(command: Command, initial: string): Command {
   return command.option('--sort <column>', `${SORT} (default: ${initial})`);
+}
+
+function addSubmit(sweep: Command): void {
+  const command = addOutOption(addRunOptions(sweep.command('submit')))
+    .option('--slurm', 'to Slurm, as one job array')
+    .option('--partition <name>', 'where it runs')
+    .option('--account <name>', 'who is charged')
+    .option('--time <limit>', 'of a run between two requeues, such as 04:00:00')
+    .option('--memory <size>', 'such as 8G')
+    .option('--cpus <n>', 'cores of a run, and its threads where threads is null', atLeast(1))
+    .option('--gpus <n>', 'GPUs of a run; --device says whether it uses one', atLeast(1))
+    .option('--parallel <n>', 'runs at a time (default: as many as the cluster gives)', atLeast(1))
+    .option('--notice <seconds>', 'before the limit at which a run saves (default: 120)', atLeast(1))
+    .summary('train the runs of a file on a cluster')
+    .description(
+      'Writes a job array with a task for each run that is not done or queued yet, and submits it. The settings of the jobs may stand in the\n' +
+        'file, as slurm: {partition: ..., time: ...}; options go over them. At SIGTERM and SIGUSR1 a run saves and ends: preempted, or at its\n' +
+        'limit, it is requeued and goes on from there, with the same bits. slurm/ in the folder has the script and a log of each task.',
+    )
+    .argument('<file>', 'as sweep takes it')
+    .action(async (file: string, options: SubmitOptions) => {
+      const { submit } = await import('../commands/sweep.ts');
+      await submit(file, options);
+    });
+  addExamples(command, [
+    ['sweep submit widths.yaml --slurm --partition short --time 04:00:00 --cpus 8', 'one array, a task a run'],
+    ['sweep status runs/widths', 'with what squeue and sacct say'],
+    ['sweep collect runs/widths', 'the table of what is finished'],
+  ]);
+}
+
+function addTask(sweep: Command): void {
+  const command = sweep
+    .command('task', { hidden: true })
+    .description('Trains one run of a sweep: what a job of an array runs.')
+    .argument('<folder>', 'that the sweep was made in')
+    .argument('<number>', 'of the run, from 0', atLeast(0))
+    .action(async (folder: string, number: number) => {
+      const { runTask } = await import('../commands/sweep.ts');
+      await runTask(folder, number);
+    });
+  addExamples(command, [['sweep task runs/widths 0', 'the first run']]);
 }
 
 function addStatus(sweep: Command): void {

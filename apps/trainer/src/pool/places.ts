@@ -1,8 +1,9 @@
 /** The places where runs are trained: this process, and children of it. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { extname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { nodeCommand } from './node-command.ts';
 import type { Outcome, PlannedRun } from './one-run.ts';
 import { trainOne } from './one-run.ts';
 import type { Place } from './queue.ts';
@@ -46,11 +47,9 @@ export async function sessionOf(
 export function inChildProcess(threads: number, signal: AbortSignal, onLine: (line: string) => void): Place {
   let child: ChildProcess | null = null;
   const start = (): ChildProcess => {
-    const extension = extname(import.meta.filename);
-    const main = join(import.meta.dirname, `worker${extension}`);
-    // Whatever compiles this process's TypeScript may have been put in from within.
-    const execArgv = [...process.execArgv, ...(extension === '.ts' ? ['--import', import.meta.resolve('tsx')] : [])];
-    const started = fork(main, [], { execArgv, stdio: ['ignore', 'pipe', 'pipe', 'ipc'], serialization: 'advanced' });
+    const { execArgv, file } = nodeCommand('pool/worker');
+    const stdio = ['ignore', 'pipe', 'pipe', 'ipc'] as const;
+    const started = fork(file, [], { execArgv: [...execArgv], stdio: [...stdio], serialization: 'advanced' });
     for (const stream of [started.stdout!, started.stderr!]) createInterface({ input: stream }).on('line', onLine);
     return started;
   };

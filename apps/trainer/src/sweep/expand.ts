@@ -10,7 +10,7 @@ import { groupOf, ROUTER_GROUPS, type RouterName, ROUTERS } from '../settings/ro
 import type { Settings } from '../settings/schema.ts';
 import { drawValue } from './draw.ts';
 import { type Assignments, settingNamesOf } from './names.ts';
-import { MOST_RUNS, type SweepFile, sweepSchemaFor } from './schema.ts';
+import { MOST_RUNS, type SlurmSettings, slurmSchema, type SweepFile, sweepSchemaFor } from './schema.ts';
 
 /**
  * Reads the file of a sweep.
@@ -38,6 +38,17 @@ export function checkSweep(content: unknown, origin: string): SweepFile {
   const faults = faultsBetween(parsed.data);
   if (faults.length > 0) throw new UsageError(faultsText(origin, faults));
   return parsed.data;
+}
+
+/** Settings of a job of Slurm. @param origin the file, for messages */
+export function checkSlurm(value: object, origin: string): SlurmSettings {
+  const parsed = slurmSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const faults = faultsOf(parsed.error, slurmSchema, value).map(({ path, problem }) => ({
+    path: `slurm.${path}`,
+    problem,
+  }));
+  throw new UsageError(faultsText(origin, faults));
 }
 
 /** What fits by itself and not together. */

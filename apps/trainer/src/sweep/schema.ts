@@ -31,6 +31,20 @@ export interface SweepFile {
   readonly runs?: Readonly<Record<string, Readonly<Record<string, unknown>>>> | undefined;
   readonly seeds?: number | readonly number[] | undefined;
   readonly baseline?: string | undefined;
+  readonly slurm?: SlurmSettings | undefined;
+}
+
+/** What a job of Slurm is given, for each run. */
+export interface SlurmSettings {
+  readonly partition?: string | undefined;
+  readonly account?: string | undefined;
+  readonly time?: string | undefined;
+  readonly memory?: string | undefined;
+  readonly cpus?: number | undefined;
+  readonly gpus?: number | undefined;
+  readonly parallel?: number | undefined;
+  readonly notice?: number | undefined;
+  readonly setup?: readonly string[] | undefined;
 }
 
 const PATH = /^[A-Za-z_]\w*(\.\w+)*$/;
@@ -82,6 +96,36 @@ const range = z
     'one of {uniform: [0, 1]}, {logUniform: [0.0001, 0.01]}, {integer: [4, 64]}, {choice: [a, b]}',
   ) as unknown as z.ZodType<Range>;
 
+const word = z.string().regex(/^[\w.,:@+-]+$/, 'a name as Slurm has it');
+
+export const slurmSchema: z.ZodType<SlurmSettings> = z.strictObject({
+  partition: word.optional().describe('Where it runs'),
+  account: word.optional().describe('Who is charged'),
+  time: z
+    .string()
+    .regex(/^(?:\d+-)?\d+(?::\d+){0,2}$/, 'a time as Slurm has it, such as 90 (minutes), 04:00:00 or 2-12:00:00')
+    .optional()
+    .describe('Limit of a run between two requeues'),
+  memory: z
+    .string()
+    .regex(/^\d+[KMGT]?$/, 'a size as Slurm has it, such as 8G')
+    .optional()
+    .describe('Of the node'),
+  cpus: z.int().min(1).optional().describe('Cores, and threads where threads is null'),
+  gpus: z.int().min(1).optional().describe('GPUs; the setting device says whether a run uses one'),
+  parallel: z.int().min(1).optional().describe('Runs at a time (default: as many as the cluster gives)'),
+  notice: z
+    .int()
+    .min(1)
+    .max(65_535)
+    .optional()
+    .describe('Seconds before the limit at which a run saves (default: 120)'),
+  setup: z
+    .array(z.string().regex(/^[^\n\r\0]*$/, 'a line'))
+    .optional()
+    .describe('Lines of shell before a run, such as "module load node"'),
+});
+
 const fields = {
   preset: z
     .enum(Object.keys(PRESETS) as [string])
@@ -126,6 +170,7 @@ const fields = {
     .string()
     .optional()
     .describe('The name of the run that the others are compared with, without its seed (default: the first one)'),
+  slurm: slurmSchema.optional().describe('What each run gets of a cluster, where the sweep is submitted to one'),
 };
 
 const grids = z.array(grid).min(1);

@@ -15,8 +15,9 @@ import {
 import { formatSeconds } from '../cli/progress.ts';
 import type { Comparison } from '../comparison/comparison.ts';
 import type { Settings } from '../settings/schema.ts';
+import { jobsOf, taskStates, type TaskState } from './slurm.ts';
 
-export type RunState = 'done' | 'running' | 'failed' | 'stopped' | 'waiting';
+export type RunState = 'done' | 'running' | 'queued' | 'failed' | 'stopped' | 'waiting';
 
 /** A run as it is now. */
 export interface RunStatus {
@@ -35,9 +36,29 @@ export interface RunStatus {
   readonly reason: string | null;
 }
 
-/** The state of each run, in their order. */
+/** The state of each run, in their order; of a sweep that was submitted with what the cluster says. */
 export async function statusOf(folder: string, { runs }: Comparison): Promise<RunStatus[]> {
-  return await Promise.all(Array.from(runs, ([name, settings]) => runStatus(join(folder, name), name, settings)));
+  const tasks = await taskStates(await jobsOf(folder));
+  return await Promise.all(
+    Array.from(runs).map(async ([name, settings], number) =>
+      withTask(await runStatus(join(folder, name), name, settings), tasks.get(number)),
+    ),
+  );
+}
+
+const QUEUED = ['PENDING', 'CONFIGURING', 'REQUEUED', 'REQUEUE_HOLD', 'SUSPENDED', 'PREEMPTED'];
+const RUNNING = ['RUNNING', 'COMPLETING', 'STAGE_OUT'];
+
+/** A task that has ended may have left a lock on another host, and a queue knows of runs that have no folder yet. */
+export function withTask(run: RunStatus, task: TaskState | undefined): RunStatus {
+  if (task === undefined || run.state === 'done') return run;
+  const none = { tokensPerSecond: null, secondsLeft: null };
+  if (QUEUED.includes(task.state)) return { ...run, ...none, state: 'queued', reason: null };
+  if (RUNNING.includes(task.state)) return { ...run, state: 'running', reason: null };
+  if (task.state === 'CANCELLED' || task.state === 'COMPLETED') {
+    return run.state === 'running' ? { ...run, ...none, state: 'stopped' } : run;
+  }
+  return { ...run, ...none, state: 'failed', reason: run.reason ?? task.reason };
 }
 
 async function runStatus(path: string, name: string, settings: Settings): Promise<RunStatus> {
@@ -75,7 +96,7 @@ function tokensPerStep({ data, training }: Settings): number {
 /** The states as a table, with how many there are of each and the reasons of failures below. */
 export function statusTable(all: readonly RunStatus[]): TableRecord {
   const count = (state: RunState): number => all.filter((run) => run.state === state).length;
-  const counts = (['done', 'running', 'failed', 'stopped', 'waiting'] as const)
+  const counts = (['done', 'running', 'queued', 'failed', 'stopped', 'waiting'] as const)
     .filter((state) => count(state) > 0)
     .map((state) => `${count(state)} ${state}`);
   const isTimed = all.some(({ tokensPerSecond }) => tokensPerSecond !== null);
