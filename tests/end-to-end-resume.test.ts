@@ -123,6 +123,7 @@ describe('resume', () => {
   it.each([
     ['a closed terminal', ['SIGHUP']],
     ['a request to end', ['SIGTERM', 'SIGTERM']],
+    ['the end of the time of a job', ['SIGUSR1', 'SIGCONT', 'SIGTERM']],
     // A program in between that ends first hands the key on, and closes the terminal.
     ['Ctrl-C below a program that leads the session', ['SIGINT', 'SIGINT', 'SIGHUP', 'SIGTERM']],
   ] as const)(

@@ -111,7 +111,7 @@ function write(name: string, text: string): string {
     path,
     `preset: tiny
 settings:
-  training: { steps: 240, checkpointEvery: 60, logEvery: 10, calibration: null }
+  training: { steps: 160, checkpointEvery: 40, logEvery: 10, calibration: null }
   evaluation: { tokens: 512, traceTokens: 0 }
 ${text}`,
   );
@@ -138,5 +138,5 @@ function logOf(folder: string, task: number): string {
 /** What the settings decide; the checkpoints of a stop may be among those that are kept. */
 function finalOf(run: string): Record<string, string> {
   const files = Object.entries(decided(run));
-  return Object.fromEntries(files.filter(([file]) => !file.startsWith('checkpoints') || file.includes('step-000240')));
+  return Object.fromEntries(files.filter(([file]) => !file.startsWith('checkpoints') || file.includes('step-000160')));
 }

@@ -4,8 +4,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:f
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate, setTimeout } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { isLocked, lockFolder } from '../src/lock.ts';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FolderInUseError, isLocked, lockFolder } from '../src/lock.ts';
 import { filesIn } from '../src/run-files.ts';
 
 let folder: string;
@@ -31,6 +31,30 @@ describe('the lock of a run folder', () => {
     await writeFile(join(folder, 'lock'), '{"pid":');
     await (await lockFolder(folder))();
     expect(existsSync(join(folder, 'lock'))).toBe(false);
+  });
+
+  it('of a job of Slurm is that job on another host too, and keeps all others out', async () => {
+    const elsewhere = async (job?: string): Promise<void> =>
+      await writeFile(
+        join(folder, 'lock'),
+        JSON.stringify({ pid: process.pid, host: 'elsewhere', ...(job && { job }) }),
+      );
+    try {
+      vi.stubEnv('SLURM_JOB_ID', '12');
+      const unlock = await lockFolder(folder);
+      expect(JSON.parse(await readFile(join(folder, 'lock'), 'utf8'))).toMatchObject({ pid: process.pid, job: '12' });
+      await unlock();
+      for (const job of ['13', undefined]) {
+        await elsewhere(job);
+        await expect(lockFolder(folder)).rejects.toThrow(FolderInUseError);
+      }
+      await elsewhere('12');
+      await (await lockFolder(folder))();
+    } finally {
+      vi.unstubAllEnvs();
+    }
+    await elsewhere('12');
+    await expect(lockFolder(folder)).rejects.toThrow('on elsewhere');
   });
 
   it('is taken over by one of many that want it at the same moment', async () => {
