@@ -1,6 +1,6 @@
 /**
- * Ctrl-C, a closed terminal and requests to end, such as of a scheduler: the first asks the run to save and stop, a second Ctrl-C ends the
- * process at once.
+ * Ctrl-C, a closed terminal and requests to end, such as of a scheduler: the first asks the run to save and stop, a
+ * second Ctrl-C ends the process at once.
  */
 
 /** The conventional exit code of a process that SIGINT ended. */

@@ -13,8 +13,8 @@ import type { SlurmSettings } from './schema.ts';
 const NOTICE = 120;
 
 /**
- * The script of a job array. A task is the run of its number in the order of the sweep; before its limit, and when it is
- * preempted, it saves, is requeued, and goes on.
+ * The script of a job array. A task is the run of its number in the order of the sweep; before its limit, and when it
+ * is preempted, it saves, is requeued, and goes on.
  *
  * @param folder of the sweep, absolute
  * @param tasks numbers of runs, ascending
@@ -132,8 +132,8 @@ export interface TaskState {
 }
 
 /**
- * What Slurm says of the tasks of jobs, by the numbers of their runs; of a run in several jobs the last one counts. What
- * is in the queue says `squeue`; what is not any more `sacct`, or, where no accounts are kept, `scontrol` for some
+ * What Slurm says of the tasks of jobs, by the numbers of their runs; of a run in several jobs the last one counts.
+ * What is in the queue says `squeue`; what is not any more `sacct`, or, where no accounts are kept, `scontrol` for some
  * minutes.
  */
 export async function taskStates(jobs: readonly string[]): Promise<Map<number, TaskState>> {
