@@ -1,6 +1,7 @@
-/** A table of @lpr/report in the page, with its notes. */
-import { type TableRecord, textTable } from '@lpr/report/tables';
+/** A table of @lpr/report in the page, with its notes. A click on the head of a column sorts it. */
+import { rowOrder, type TableRecord, textTable } from '@lpr/report/tables';
 import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
 import { Link } from './navigation.tsx';
 
 interface Props {
@@ -11,9 +12,21 @@ interface Props {
   readonly hrefOf?: (row: number) => string | undefined;
 }
 
+/** What the rows go by. */
+interface Sorted {
+  readonly key: string;
+  readonly order: 'ascending' | 'descending';
+}
+
 export function RecordTable({ table, label, hrefOf }: Props): JSX.Element {
   const { head, rows, numeric } = textTable(table);
   const classOf = (column: number): string => (column === 0 || numeric[column] ? '' : 'text');
+  const [sorted, setSorted] = useState<Sorted | null>(null);
+  const order = sorted === null ? [...table.rows.keys()] : rowOrder(table, sorted.key, sorted.order);
+  // Levels and the like stay below.
+  const shown = [...order, ...[...rows.keys()].slice(table.rows.length)];
+  const sort = (key: string): void =>
+    setSorted({ key, order: sorted?.key === key && sorted.order === 'ascending' ? 'descending' : 'ascending' });
   return (
     <>
       <div class="scroll" tabIndex={0} role="region" aria-label={label}>
@@ -21,14 +34,23 @@ export function RecordTable({ table, label, hrefOf }: Props): JSX.Element {
           <thead>
             <tr>
               {head.map((name, i) => (
-                <th key={i} scope="col" class={classOf(i)} title={table.columns[i]?.meaning}>
-                  {name}
+                <th
+                  key={i}
+                  scope="col"
+                  class={classOf(i)}
+                  title={table.columns[i]?.meaning}
+                  aria-sort={sorted?.key === table.columns[i]!.key ? sorted.order : 'none'}
+                >
+                  <button type="button" class="head" onClick={() => sort(table.columns[i]!.key)}>
+                    {name}
+                  </button>
                 </th>
               ))}
             </tr>
           </thead>
           <tbody>
-            {rows.map((cells, row) => {
+            {shown.map((row) => {
+              const cells = rows[row]!;
               const href = hrefOf?.(row);
               return (
                 <tr key={row} class={row < table.rows.length ? '' : 'soft'}>

@@ -1,6 +1,6 @@
 /** `dashboard render`: the figures of runs as files. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { readRuns } from '@lpr/runs';
+import { readRuns, readSummary } from '@lpr/runs';
 
 interface RenderFlags {
   readonly out?: string;
@@ -54,13 +54,22 @@ async function render(folders: string[], { dark, ...flags }: RenderFlags): Promi
   const out = flags.out ?? (folders.length === 1 ? folders[0] : undefined);
   if (out === undefined) throw new Error('several RUNs need a folder for their pictures: add --out DIR');
   const runs = (await Promise.all(folders.map(readRuns))).flat();
+  // Only finished sweeps and comparisons have one.
+  const summaries = await Promise.all(folders.map((folder) => readSummary(folder).catch(() => ({ settings: [] }))));
+  const settings = summaries.flatMap((summary) => summary.settings);
   // Loaded only now, so that help and errors need not wait for the drawing libraries.
   const { renderRuns } = await import('./render.ts');
   const isWatched = process.stderr.isTTY;
   const onDrawn = (name: string, done: number, of: number): void => {
     if (isWatched) process.stderr.write(`\r\u001b[K${done} of ${of} pictures: ${name}${done === of ? '\n' : ''}`);
   };
-  const { written, skipped } = await renderRuns(runs, { ...flags, out, theme: dark ? 'dark' : 'light', onDrawn });
+  const { written, skipped } = await renderRuns(runs, {
+    ...flags,
+    out,
+    settings,
+    theme: dark ? 'dark' : 'light',
+    onDrawn,
+  });
   for (const sentence of skipped) console.error(sentence);
   for (const path of written) console.log(path);
 }

@@ -16,6 +16,7 @@ import {
   type RunParts,
   runNames,
   settingNames,
+  settingsTable,
   simulatedLevels,
   STRIP_TOKENS,
   withLooks,
@@ -30,6 +31,7 @@ import {
   readTraces,
   type Run,
   RUN_FILES,
+  type Summary,
   type Traces,
   writeWhole,
 } from '@lpr/runs';
@@ -51,6 +53,8 @@ export interface RenderOptions {
   readonly colourBy?: string;
   /** What is to have a colour: values of that setting, else names of settings or runs. Default: the first ones. */
   readonly highlight?: readonly string[];
+  /** What the runs of each setting have come to together, where they are those of sweeps or comparisons. */
+  readonly settings?: Summary['settings'];
   /** Is told of every picture that is done. */
   readonly onDrawn?: (name: string, done: number, of: number) => void;
 }
@@ -98,9 +102,12 @@ export async function renderRuns(runs: readonly Run[], options: RenderOptions): 
     const path = join(out, 'report.html');
     const folders = runs.map(({ name }) => name);
     const differences = differencesTable(runs.map((run, i) => ({ name: names[i]!, settings: namedRun(run).settings })));
+    const settings = settingsTable({ settings: options.settings ?? [] });
     const report = {
       title: runs.length === 1 ? names[0]! : `${runs.length} runs`,
-      tables: [overviewTable(overviewRuns(parts, folders, context)), ...(differences === null ? [] : [differences])],
+      tables: [overviewTable(overviewRuns(parts, folders, context)), settings, differences].filter(
+        (table) => table !== null,
+      ),
       figures: pictures.filter((_, i) => written[i] !== null),
       skipped,
       script: await reportScript(),

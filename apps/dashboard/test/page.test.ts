@@ -138,7 +138,23 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     expect(await runs.locator('th').allInnerTexts()).toEqual(['Mixtral-LPR (good)', 'Mixtral-LPR (lpr)']);
     await table.getByText('sampling floor').waitFor();
     await drawn(page, 1);
-    await page.getByRole('button', { name: 'min-max' }).click();
+    const head = table.getByRole('button', { name: 'test loss' });
+    const losses = async (): Promise<number[]> => {
+      const cells = await runs.locator('td').evaluateAll((all) => all.map((cell) => cell.textContent));
+      const [column] = await head.evaluateAll((all) =>
+        all.map((each) => Array.from(each.closest('tr')!.children).indexOf(each.closest('th')!)),
+      );
+      const width = cells.length / 2;
+      return [0, 1].map((row) => Number(cells[row * width + column! - 1]));
+    };
+    const before = await losses();
+    for (const order of [before.toSorted((a, b) => a - b), before.toSorted((a, b) => b - a)]) {
+      await head.click();
+      await expect.poll(losses).toEqual(order);
+    }
+    expect(await table.locator('[aria-sort=descending]').innerText()).toContain('test loss');
+    // The head of a column, too, is called so.
+    await page.getByRole('button', { name: 'min-max' }).last().click();
     await page.getByText('chosen').click();
     await page.getByRole('checkbox', { name: 'compare-1/top-k' }).check();
     await expect.poll(() => runs.count()).toBe(3);

@@ -6,6 +6,8 @@ import {
   formatShort,
   formatTime,
   markdownLines,
+  rowOrder,
+  settingsTable,
   tableHtml,
   tableText,
   type TableRecord,
@@ -26,6 +28,49 @@ const sampleTable: TableRecord = {
   ],
   notes: [],
 };
+
+it('is sorted by the numbers of a column, or its words, what is missing last', () => {
+  const rows = [
+    { name: 'b', value: { value: 2, error: 1 } },
+    { name: 'a10', value: null },
+    { name: 'a9', value: { mean: -1, low: -2, high: 0 } },
+    { name: 'C', value: 10 },
+    { name: 'd' },
+  ];
+  expect(rowOrder({ rows }, 'value', 'ascending')).toEqual([2, 0, 3, 1, 4]);
+  expect(rowOrder({ rows }, 'value', 'descending')).toEqual([3, 0, 2, 1, 4]);
+  expect(rowOrder({ rows }, 'name', 'ascending')).toEqual([2, 1, 0, 3, 4]);
+  const settings = ['10', '9', '0.5', ''].map((value) => ({ value }));
+  expect(rowOrder({ rows: settings }, 'value', 'ascending')).toEqual([2, 1, 0, 3]);
+});
+
+it('of settings has means over seeds, and differences with a mark where they are larger than their errors', () => {
+  const setting = (name: string, testLoss: number, difference?: number) => ({
+    ...{ name, runs: [`${name}-0`, `${name}-1`], seeds: [0, 1], errorsOf: 'seeds' as const },
+    estimates: { testLoss: { mean: testLoss, error: 0.01 }, gini: { mean: 0.25, error: null } },
+    differences: difference === undefined ? {} : { a: { testLoss: { mean: difference, error: 0.1 } } },
+  });
+  const table = settingsTable({ settings: [setting('a', 3), setting('b', 2.5, -0.5), setting('c', 2.95, -0.05)] })!;
+  expect(
+    tableText(table)
+      .split('\n')
+      .map((line) => line.trimEnd().replaceAll(/ {2,}/g, ' | ')),
+  ).toEqual([
+    'Settings, as means over seeds',
+    'setting | seeds | test loss | Gini | min-max | MaxVio | I(expert; token)',
+    'a | 0, 1 | 3.0000 ± 0.0100 | 0.250',
+    'b | 0, 1 | 2.5000 ± 0.0100 | 0.250',
+    'c | 0, 1 | 2.9500 ± 0.0100 | 0.250',
+    'Less a, in pairs of a seed or on the same text',
+    'b | -0.5000 ± 0.1000 §',
+    'c | -0.0500 ± 0.1000',
+    "± is the 95 % interval of the mean over seeds (Student's t).",
+    '§ The difference is larger than its error, as one in twenty is between runs that do not differ.',
+  ]);
+  const { differences: _, ...one } = setting('a', 3);
+  expect(settingsTable({ settings: [{ ...one, seeds: [0], differences: {} }] })).toBeNull();
+  expect(settingsTable({ settings: [] })).toBeNull();
+});
 
 it('prints numbers as their columns say, and tells what is missing from what there is nothing to say of', () => {
   expect(textTable(sampleTable)).toEqual({

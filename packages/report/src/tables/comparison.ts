@@ -55,7 +55,9 @@ export interface PublishedRow {
 }
 
 /** Behind differences that are larger than their errors. */
-const LARGER = '§';
+export const LARGER: string = '§';
+
+export const LARGER_NOTE: string = `${LARGER} The difference is larger than its error, as one in twenty is between runs that do not differ.`;
 
 /** A load with a smaller probability under uniform routers is marked. */
 export const SIGNIFICANCE = 0.01;
@@ -156,7 +158,7 @@ export function comparisonTable(
     notes: [
       ...errorNotes(runs),
       ...(runs.some(({ differences: own }) => own !== null && Object.values(own).some(exceedsError))
-        ? [`${LARGER} The difference is larger than its error, as one in twenty is between runs that do not differ.`]
+        ? [LARGER_NOTE]
         : []),
       ...(marked.includes(true)
         ? [

@@ -61,6 +61,32 @@ export interface TextTable {
   readonly headings?: ReadonlyMap<number, string>;
 }
 
+/**
+ * The rows of a table by what a column holds, as their numbers: numbers by their size, other text by its letters, what
+ * is missing last in either order.
+ */
+export function rowOrder(
+  { rows }: Pick<TableRecord, 'rows'>,
+  key: string,
+  order: 'ascending' | 'descending',
+): readonly number[] {
+  const values = rows.map((row) => sortValue(row[key]));
+  const sign = order === 'ascending' ? 1 : -1;
+  return [...rows.keys()].toSorted((a, b) => {
+    const [one, other] = [values[a]!, values[b]!];
+    if (one === null || other === null) return Number(one === null) - Number(other === null);
+    if (typeof one === 'number' && typeof other === 'number') return sign * (one - other);
+    return sign * String(one).localeCompare(String(other), 'en', { numeric: true });
+  });
+}
+
+function sortValue(cell: Cell | undefined): number | string | null {
+  if (cell === undefined || cell === null || cell === '') return null;
+  if (typeof cell === 'string') return Number.isFinite(Number(cell)) ? Number(cell) : cell;
+  const value = typeof cell === 'number' ? cell : 'low' in cell ? cell.mean : cell.value;
+  return Number.isNaN(value) ? null : value;
+}
+
 /** Every cell as text. */
 export function textTable({ columns, rows, below = [] }: Omit<TableRecord, 'title' | 'notes'>): TextTable {
   const headings = new Map<number, string>();
