@@ -1,9 +1,9 @@
 /**
  * Colours and type of all figures, for a white and for a dark page. Colours are safe for the common kinds of colour
- * blindness: lines are the set of Okabe and Ito (lightened on a dark page; on a white one its orange and sky blue, which
- * are too pale there, are brown and a stronger blue), the diverging scale is ColorBrewer's RdBu
- * without its two darkest ends, the sequential one its Blues (Brewer, Harrower and the Pennsylvania State University),
- * the scale of depth is a part of matplotlib's plasma.
+ * blindness: lines are the set of Okabe and Ito (lightened on a dark page; on a white one its orange and sky blue,
+ * which are too pale there, are brown and a stronger blue), the diverging scale is ColorBrewer's RdBu without its
+ * two darkest ends, the sequential one its Blues (Brewer, Harrower and the Pennsylvania State University), the scale
+ * of depth is a part of matplotlib's plasma.
  */
 
 /** Sans serif with tabular figures; `@lpr/charts/node` bundles it, a page falls back where it lacks it. */
