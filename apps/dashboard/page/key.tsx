@@ -1,4 +1,6 @@
-/** The legend of several runs: what has a colour in all figures, what is grey, what is left out. Kept in the address. */
+/**
+ * The legend of several runs: what has a colour in all figures, what is grey, what is left out. Kept in the address.
+ */
 import { colourOfLook, MOST_COLOURS } from '@lpr/charts';
 import { differingSettings, entriesOf, type RunParts, settingNames, withLooks } from '@lpr/report';
 import type { JSX } from 'preact';

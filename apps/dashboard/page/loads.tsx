@@ -15,11 +15,12 @@ import {
 } from '@lpr/report';
 import type { LevelSource } from '@lpr/report/tables';
 import type { JSX } from 'preact';
-import { useMemo, useState } from 'preact/hooks';
+import { useMemo } from 'preact/hooks';
 import type { Evaluation, LoadsInfo, RunSummary } from '../src/api.ts';
 import { api, useLoads } from './fetching.ts';
 import { FigureView } from './figure.tsx';
 import { whole } from './format.ts';
+import { useParameter } from './navigation.tsx';
 import { Head, NumberChoice, Problems } from './parts.tsx';
 
 /** Columns of a layer's history: no more than there are pixels for, and no more cells than a page draws at once. */
@@ -43,11 +44,27 @@ type MomentLoads = Parameters<typeof loadRecord>[1][number] & { readonly text: '
 /** What the heatmap shows: the newest window, one that the reader chose, or the held-out evaluation. */
 type Moment = 'newest' | 'heldOut' | number;
 
+/** As the address says it; what it does not know is the newest one. */
+function momentOf(text: string): Moment {
+  if (text === 'heldOut') return text;
+  const index = Number(text);
+  return text !== '' && Number.isInteger(index) && index >= 0 ? index : 'newest';
+}
+
+/** A parameter of the address that is a number below `count`; by itself 0. */
+function useNumber(name: string, count: number): [number, (value: number) => void] {
+  const [text, set] = useParameter(name, '0');
+  const value = Number(text);
+  return [Number.isInteger(value) && value >= 0 && value < count ? value : 0, (next) => set(String(next))];
+}
+
 export function Loads({ run, name, loads, evaluation, latentDim, levels }: Props): JSX.Element {
   const heldOut = evaluation?.counts ?? undefined;
-  const [moment, setMoment] = useState<Moment>('newest');
-  const [layer, setLayer] = useState(0);
-  const [expert, setExpert] = useState(0);
+  const [written, write] = useParameter('moment', 'newest');
+  const moment = momentOf(written);
+  const setMoment = (next: Moment): void => write(String(next));
+  const [layer, setLayer] = useNumber('layer', loads.layers);
+  const [expert, setExpert] = useNumber('expert', loads.experts);
   const last = Math.max(0, loads.windows - 1);
   const index = typeof moment === 'number' ? Math.min(moment, last) : last;
   const { data, error } = useLoads(

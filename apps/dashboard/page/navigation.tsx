@@ -3,14 +3,25 @@ import type { AnchorHTMLAttributes, ComponentChildren, JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 
 const changed = new EventTarget();
-addEventListener('popstate', () => changed.dispatchEvent(new Event('change')));
+/** Where the page is; the browser's address follows it. */
+let current = location.href;
+let waiting: ReturnType<typeof setTimeout> | undefined;
+/** Browsers refuse more changes of the address than a hundred in ten seconds or so, which a slider makes. */
+const PAUSE_MS = 150;
+
+addEventListener('popstate', () => {
+  clearTimeout(waiting);
+  current = location.href;
+  changed.dispatchEvent(new Event('change'));
+});
 
 /** Where the page is, and again whenever it moves. */
 export function useAddress(): URL {
-  const [address, set] = useState(() => location.href);
+  const [address, set] = useState(current);
   useEffect(() => {
-    const update = (): void => set(location.href);
+    const update = (): void => set(current);
     changed.addEventListener('change', update);
+    update();
     return () => changed.removeEventListener('change', update);
   }, []);
   return new URL(address);
@@ -18,8 +29,10 @@ export function useAddress(): URL {
 
 /** Goes to an address. `replace` leaves no step in the history; the reader stays where he is on the page. */
 export function navigate(url: string, { replace = false }: { replace?: boolean } = {}): void {
-  if (replace) history.replaceState(null, '', url);
-  else history.pushState(null, '', url);
+  clearTimeout(waiting);
+  current = new URL(url, current).href;
+  if (replace) waiting = setTimeout(() => history.replaceState(null, '', current), PAUSE_MS);
+  else history.pushState(null, '', current);
   changed.dispatchEvent(new Event('change'));
   if (replace) return;
   scrollTo(0, 0);
@@ -33,7 +46,7 @@ export function useParameters(name: string): [readonly string[], (values: readon
   return [
     values,
     (next) => {
-      const url = new URL(location.href);
+      const url = new URL(current);
       url.searchParams.delete(name);
       for (const value of next) url.searchParams.append(name, value);
       navigate(`${url.pathname}${url.search}`, { replace: true });

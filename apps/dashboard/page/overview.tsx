@@ -1,12 +1,15 @@
 /** All runs at a glance. */
 import { formatMeasure, leadMeasure } from '@lpr/report/tables';
 import type { JSX } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
-import type { RunSummary } from '../src/api.ts';
+import { useEffect, useMemo } from 'preact/hooks';
+import type { AllSettings, RunSummary } from '../src/api.ts';
+import { useJson } from './fetching.ts';
 import { ago, whole } from './format.ts';
 import { useRuns } from './live.ts';
-import { Link, navigate, pageOf } from './navigation.tsx';
+import { Link, navigate, pageOf, useParameter, useParameters } from './navigation.tsx';
 import { Sparkline, Status } from './parts.tsx';
+import { RunTable } from './run-table.tsx';
+import { matches, withSettings } from './search.ts';
 
 const ORDERS: Readonly<Record<string, (a: RunSummary, b: RunSummary) => number>> = {
   newest: (a, b) => b.updatedAt - a.updatedAt,
@@ -25,20 +28,23 @@ function imbalanceOf({ measures }: RunSummary): number {
 
 export function Overview(): JSX.Element {
   const { runs, folder } = useRuns();
-  const [filter, setFilter] = useState('');
-  const [order, setOrder] = useState('newest');
-  const [chosen, setChosen] = useState<readonly string[]>([]);
+  const [filter, setFilter] = useParameter('filter', '');
+  const [order, setOrder] = useParameter('order', 'newest');
+  const [shape, setShape] = useParameter('as', 'cards');
+  const [chosen, setChosen] = useParameters('chosen');
+  // Settings of a run do not change while it lives.
+  const settings = useJson<AllSettings>('/api/settings', runs?.map(({ id, read }) => `${id} ${read}`).join('\n'));
+  const all = useMemo(() => withSettings(runs ?? [], settings.data), [runs, settings.data]);
   useEffect(() => {
     document.title = 'Runs · LPR dashboard';
   }, []);
   if (runs === undefined) return <p class="soft waiting">Reading the runs…</p>;
   if (runs.length === 0) return <Empty folder={folder} />;
-  const shown = runs.filter((run) =>
-    `${run.id} ${run.router} ${run.architecture}`.toLowerCase().includes(filter.toLowerCase()),
-  );
-  const groups = groupsOf(shown.toSorted(ORDERS[order]));
+  const found = all.filter((each) => matches(each, filter));
+  const isTable = shape === 'table';
+  const groups = groupsOf(found.map(({ run }) => run).toSorted(ORDERS[order] ?? ORDERS['newest']));
   const toggle = (id: string): void =>
-    setChosen((before) => (before.includes(id) ? before.filter((other) => other !== id) : [...before, id]));
+    setChosen(chosen.includes(id) ? chosen.filter((other) => other !== id) : [...chosen, id]);
   return (
     <>
       <div class="heading">
@@ -49,23 +55,31 @@ export function Overview(): JSX.Element {
             type="search"
             value={filter}
             onInput={({ currentTarget }) => setFilter(currentTarget.value)}
-            placeholder="name, router, architecture"
+            placeholder="seed 0, finished, gini < 0.1"
           />
         </label>
-        <label>
-          <span class="soft">Order</span>{' '}
-          <select value={order} onChange={({ currentTarget }) => setOrder(currentTarget.value)}>
-            {Object.keys(ORDERS).map((name) => (
-              <option key={name}>{name}</option>
-            ))}
-          </select>
-        </label>
+        {!isTable && (
+          <label>
+            <span class="soft">Order</span>{' '}
+            <select value={order} onChange={({ currentTarget }) => setOrder(currentTarget.value)}>
+              {Object.keys(ORDERS).map((name) => (
+                <option key={name}>{name}</option>
+              ))}
+            </select>
+          </label>
+        )}
+        <button type="button" aria-pressed={isTable} onClick={() => setShape(isTable ? 'cards' : 'table')}>
+          Table
+        </button>
         <button type="button" disabled={chosen.length < 2} onClick={() => navigate(pageOf('compare', chosen))}>
           Compare{chosen.length > 0 ? ` ${chosen.length}` : ''}
         </button>
       </div>
-      {groups.length === 0 && <p class="soft">No run matches “{filter}”.</p>}
-      {groups.map(([group, members]) => (
+      {found.length === 0 && <p class="soft">No run matches “{filter}”.</p>}
+      {isTable && found.length > 0 && (
+        <RunTable runs={found} order={order} setOrder={setOrder} chosen={chosen} toggle={toggle} />
+      )}
+      {(isTable ? [] : groups).map(([group, members]) => (
         <section key={group} aria-label={group === '' ? 'Runs' : `Runs of ${group}`}>
           {group !== '' && (
             <h2 class="group">

@@ -52,6 +52,13 @@ export interface RunList {
   readonly gone: readonly string[];
 }
 
+/** `/api/settings`: of every run, by its id; the path of each value has the same place in `paths`. */
+export interface AllSettings {
+  readonly paths: readonly string[];
+  /** null where a run does not have the setting. */
+  readonly runs: Readonly<Record<string, readonly (string | null)[]>>;
+}
+
 /** A line of `evaluations.jsonl`; the loads only of the newest. */
 export interface Evaluation extends Omit<EvaluationLine, 'counts'> {
   /** `[layers][experts]` */

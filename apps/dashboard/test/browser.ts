@@ -25,7 +25,7 @@ export function launchBrowser(): Promise<Browser> {
   });
 }
 
-/** A page in a context of its own. What it writes to the console as an error or a warning, or throws, goes to `errors`. */
+/** A page in a context of its own. Errors and warnings of its console, and what it throws, go to `errors`. */
 export async function openPage(
   browser: Browser,
   baseURL: string,

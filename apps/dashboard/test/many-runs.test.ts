@@ -100,6 +100,30 @@ describe.skipIf(noBrowser !== null)('many runs', () => {
     await expect.poll(() => curves.getByLabel('log upwards', { exact: true }).isChecked()).toBe(true);
   });
 
+  it('are found by seed, status and measure, and ordered in a table that the address keeps', async () => {
+    const page = await openPage(browser, dashboard.url, errors, '/');
+    await expect.poll(() => page.locator('.card').count()).toBe(IDS.length + 1);
+    const filter = page.getByLabel('Filter');
+    await filter.fill('seed 1, finished');
+    await expect.poll(() => page.locator('.card').count()).toBe(ROUTERS.length);
+    await page.getByRole('button', { name: 'Table' }).click();
+    const rows = page.getByRole('region', { name: 'Runs' }).locator('tbody th');
+    await page.getByRole('button', { name: 'router' }).click();
+    expect(await rows.first().innerText()).toContain('base-1');
+    await page.getByRole('button', { name: 'router' }).click();
+    expect(await rows.first().innerText()).toContain('xmoe-1');
+    expect(await page.getByRole('columnheader', { name: 'router' }).getAttribute('aria-sort')).toBe('descending');
+    for (const id of ['xmoe-1', 'lpr-1']) await page.getByLabel(`Choose ${id} for a comparison`).check();
+    await expect.poll(() => decodeURIComponent(page.url())).toContain('chosen=lpr-1');
+    await page.reload();
+    await expect.poll(() => rows.count()).toBe(ROUTERS.length);
+    expect(await rows.first().innerText()).toContain('xmoe-1');
+    await filter.fill('test loss < 1');
+    await expect.poll(() => rows.count()).toBe(0);
+    await page.getByRole('button', { name: 'Compare 2' }).click();
+    await page.waitForURL('**/compare?run=xmoe-1&run=lpr-1');
+  });
+
   it('of 24 layers and 512 experts have tooltips and clicks on their heatmaps', async () => {
     const page = await openPage(browser, dashboard.url, errors, '/run?run=large');
     const heatmap = page.locator('figure', { hasText: 'Expert load on' }).first();
@@ -116,6 +140,12 @@ describe.skipIf(noBrowser !== null)('many runs', () => {
     expect(await page.getByLabel('Layer', { exact: true }).inputValue()).toBe(layer);
     expect(await page.getByLabel('Expert', { exact: true }).inputValue()).toBe(expert);
     expect(Number(expert)).toBeGreaterThan(100);
+    await page.locator('.slider input').press('Home');
+    await expect
+      .poll(() => new URL(page.url()).searchParams.toString())
+      .toBe(new URLSearchParams({ run: 'large', layer: layer!, expert: expert!, moment: '0' }).toString());
+    await page.reload();
+    await expect.poll(() => page.getByLabel('Expert', { exact: true }).inputValue()).toBe(expert);
   });
 
   it('are coloured by any setting, and the rest is left out at a click', async () => {

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { decodeLoads } from '@lpr/metrics';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RunDetails, RunList, SeriesFile } from '../src/api.ts';
+import type { AllSettings, RunDetails, RunList, SeriesFile } from '../src/api.ts';
 import { PathError, ServedFolder } from '../src/server/paths.ts';
 import { type Dashboard, serveDashboard } from '../src/server/server.ts';
 import { loadsFile, metricsLine, temporaryFolder, traceFile, writeRun } from './folders.ts';
@@ -85,6 +85,9 @@ describe('the server', () => {
     expect(details.settings).toContainEqual(['training.steps', '100']);
     expect(details.files.map(({ name }) => name)).toEqual(['config.yaml', 'metrics.jsonl', 'loads.bin']);
     expect(details.explorer.unavailable).toMatch(/no checkpoint/);
+    const { paths, runs: settings } = await json<AllSettings>('/api/settings');
+    expect(settings['good']?.[paths.indexOf('training.steps')]).toBe('100');
+    expect(Object.keys(settings)).toEqual(runs.map(({ id }) => id));
     const { series, valuesPerPoint } = await json<SeriesFile>('/api/series?run=good&points=10&from=11');
     expect(series['loss']!.steps[0]).toBe(12);
     expect(valuesPerPoint).toBe(3);

@@ -8,7 +8,9 @@ import { shortNames } from './text.ts';
 export interface Look {
   /** The entry of the legend that it belongs to: those of one look alike. Default: its own name. */
   readonly entry?: string;
-  /** Which colour it has, from 0; null: grey, one of many. Default: the place of its entry, from `MOST_COLOURS` on grey. */
+  /**
+   * Which colour it has, from 0; null: grey, one of many. Default: the place of its entry, from `MOST_COLOURS` on grey.
+   */
   readonly colour?: number | null;
 }
 

@@ -1,8 +1,9 @@
 /**
  * Colours and type of all figures, for a white and for a dark page. Colours are safe for the common kinds of colour
- * blindness: lines are the set of Okabe and Ito (lightened on a dark page), the diverging scale is ColorBrewer's RdBu
- * without its two darkest ends, the sequential one its Blues (Brewer, Harrower and the Pennsylvania State University),
- * the scale of depth is a part of matplotlib's plasma.
+ * blindness: lines are the set of Okabe and Ito (lightened on a dark page; on a white one its orange and sky blue,
+ * which are too pale there, are brown and a stronger blue), the diverging scale is ColorBrewer's RdBu without its
+ * two darkest ends, the sequential one its Blues (Brewer, Harrower and the Pennsylvania State University), the scale
+ * of depth is a part of matplotlib's plasma.
  */
 
 /** Sans serif with tabular figures; `@lpr/charts/node` bundles it, a page falls back where it lacks it. */
@@ -45,7 +46,7 @@ const LIGHT: Theme = {
   grid: '#e8eaed',
   muted: '#c9ced4',
   dead: '#1f1f1f',
-  lines: ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000'],
+  lines: ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#96643c', '#2a96ff', '#000000'],
   diverging: [
     [33, 102, 172],
     [67, 147, 195],

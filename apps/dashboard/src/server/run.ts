@@ -89,13 +89,18 @@ export class FollowedRun {
     };
   }
 
+  /** By their paths. */
+  settings(): readonly (readonly [path: string, value: string])[] {
+    return settingTexts(this.#follower.settings).slice(0, MAX_SETTINGS);
+  }
+
   async details(): Promise<RunDetails> {
     const { settings, evaluations } = this.#follower;
     const newest = evaluations.at(-1);
     return {
       summary: this.summary(),
       facts: factsOf(settings),
-      settings: settingTexts(settings).slice(0, MAX_SETTINGS),
+      settings: this.settings(),
       loads: await this.#follower.loads(),
       evaluations: evaluations.map((line) => ({ ...line, counts: line === newest ? line.counts : null })),
       traces: await traceSteps(this.#files).catch(() => []),

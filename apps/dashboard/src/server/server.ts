@@ -133,6 +133,8 @@ class Handler {
     switch (pathname) {
       case '/api/runs':
         return sendJson(response, this.#parts.store.list());
+      case '/api/settings':
+        return sendJson(response, this.#parts.store.settings());
       case '/api/events':
         return this.#parts.events.add(request, response);
       case '/api/run':

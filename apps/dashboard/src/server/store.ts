@@ -1,12 +1,14 @@
 /** All runs below the served folder, found anew at each poll. */
 import { readdir } from 'node:fs/promises';
 import { findRuns } from '@lpr/runs';
-import type { RunList } from '../api.ts';
+import type { AllSettings, RunList } from '../api.ts';
 import type { ServedFolder } from './paths.ts';
 import { FollowedRun } from './run.ts';
 
 /** Runs lie directly in the folder, or in a comparison or series inside it. */
 const MAX_DEPTH = 3;
+/** Settings that are told of all runs at once. */
+const MAX_PATHS = 1000;
 
 export class RunStore {
   readonly #folder: ServedFolder;
@@ -32,6 +34,26 @@ export class RunStore {
 
   list(): RunList {
     return { folder: this.#name, runs: Array.from(this.#runs.values(), (run) => run.summary()), gone: [] };
+  }
+
+  /** The settings of all runs, as far as these are read. Each path is named once, whatever the number of runs. */
+  settings(): AllSettings {
+    const places = new Map<string, number>();
+    const runs = Array.from(this.#runs.values(), (run): [string, (string | null)[]] => {
+      const values: (string | null)[] = [];
+      for (const [path, value] of run.settings()) {
+        if (!places.has(path)) {
+          // Folders of strangers must not make a table of any size.
+          if (places.size >= MAX_PATHS) continue;
+          places.set(path, places.size);
+        }
+        values[places.get(path)!] = value;
+      }
+      return [run.id, values];
+    });
+    const paths = [...places.keys()];
+    const whole = runs.map(([id, values]) => [id, paths.map((_, i) => values[i] ?? null)] as const);
+    return { paths, runs: Object.fromEntries(whole) };
   }
 
   /** Looks for runs; @returns ids of those that are gone. Calls at one time share one pass. */

@@ -18,9 +18,14 @@ export function differencesTable(
   };
 }
 
-/** Paths of the settings that are not the same in all runs. */
+/**
+ * Paths of the settings that are not the same in all runs: first those that have several values, then those that some
+ * runs do not have, such as what another router is set by.
+ */
 export function differingSettings(runs: readonly ReadonlyMap<string, string>[]): string[] {
-  return [...new Set(runs.flatMap((settings) => [...settings.keys()]))].filter(
+  const paths = [...new Set(runs.flatMap((settings) => [...settings.keys()]))].filter(
     (path) => new Set(runs.map((settings) => settings.get(path))).size > 1,
   );
+  const isSet = (path: string): boolean => new Set(runs.flatMap((settings) => settings.get(path) ?? [])).size > 1;
+  return [...paths.filter(isSet), ...paths.filter((path) => !isSet(path))];
 }

@@ -1,0 +1,135 @@
+/** Every page by the rules of axe (WCAG 2, and its best practices): light and dark, on a desktop and on a phone. */
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { AxeResults } from 'axe-core';
+import { lockFolder, readRuns } from '@lpr/runs';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { renderRuns } from '../src/index.ts';
+import { type Dashboard, serveDashboard } from '../src/server/server.ts';
+import { launchBrowser, noBrowser, openPage } from './browser.ts';
+import { evaluationLine, temporaryFolder, traceFile, writeRun } from './folders.ts';
+import { writeModel } from './models.ts';
+
+// Pages are drawn whole; on a busy machine that takes its time.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+const ROUTERS = ['lpr', 'top-k', 'switch', 'gshard', 'hash', 'base', 'xmoe', 'remoe', 'sinkhorn', 'noisyTopK'];
+const COMPARED = ROUTERS.map((router) => `run=${encodeURIComponent(`compare-1/${router}`)}`).join('&');
+const openAll = async (page: Page): Promise<void> => {
+  for (const summary of await page.locator('summary').all()) await summary.click();
+};
+
+interface TestedPage {
+  readonly name: string;
+  readonly path: string;
+  readonly prepare?: (page: Page) => Promise<void>;
+}
+
+const PAGES: readonly TestedPage[] = [
+  { name: 'the overview', path: '/' },
+  { name: 'the overview as a table', path: '/?as=table&order=router' },
+  { name: 'a run', path: '/run?run=good', prepare: openAll },
+  { name: 'a comparison', path: `/compare?${COMPARED}`, prepare: openAll },
+  {
+    name: 'the explorer',
+    path: '/explore?run=good',
+    async prepare(page) {
+      await page.getByLabel('Text').fill('Even loads.');
+      await page.keyboard.press('Control+Enter');
+      await page.locator('.token').first().click();
+    },
+  },
+];
+
+describe.skipIf(noBrowser !== null)('by the rules of axe', () => {
+  let root: string;
+  let remove: () => Promise<void>;
+  let dashboard: Dashboard;
+  let browser: Browser;
+  let axe: string;
+  let unlock: () => Promise<void>;
+  const errors: string[] = [];
+
+  beforeAll(async () => {
+    axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+    ({ path: root, remove } = await temporaryFolder());
+    for (const name of ['good', 'stopped', ...ROUTERS.map((router) => `compare-1/${router}`)]) {
+      await writeRun(join(root, name));
+      if (name === 'stopped') continue;
+      await writeFile(join(root, name, 'evaluations.jsonl'), evaluationLine());
+      const router = name.slice(name.indexOf('/') + 1);
+      if (name !== 'good')
+        await writeFile(join(root, name, 'config.yaml'), `architecture: mixtral\nrouter: ${router}\n`);
+    }
+    await writeFile(join(root, 'stopped', 'metrics.jsonl'), '{"step":\n');
+    // One that is being trained.
+    await writeRun(join(root, 'running'));
+    unlock = await lockFolder(join(root, 'running'));
+    await mkdir(join(root, 'good', 'traces'));
+    await writeFile(join(root, 'good', 'traces', 'step-000040.trace'), traceFile(2));
+    await writeModel(join(root, 'good'), { step: 40, seed: 1 });
+    dashboard = await serveDashboard(root, { host: '127.0.0.1', port: 0 });
+    browser = await launchBrowser();
+  });
+  afterAll(async () => {
+    await browser.close();
+    await dashboard.close();
+    await unlock();
+    await remove();
+  });
+  afterEach(async () => {
+    await Promise.all(browser.contexts().map((context) => context.close()));
+    errors.length = 0;
+  });
+
+  /** What breaks a rule: the rule, and where. */
+  async function violations(page: Page): Promise<string[]> {
+    // A page's own policy lets no script be added to it; what its debugger evaluates is none.
+    await page.evaluate(axe);
+    const { violations: found } = await page.evaluate<AxeResults>('axe.run(document, { resultTypes: ["violations"] })');
+    return found.flatMap(({ id, nodes }) =>
+      nodes.map(({ html, failureSummary }) => `${id}: ${html}\n${failureSummary}`),
+    );
+  }
+
+  it('are kept by a page that could break them, and broken where it does', async () => {
+    const page = await openPage(browser, dashboard.url, errors, '/');
+    await page.locator('.is-running').first().waitFor();
+    await page.evaluate(`
+      document.querySelector('h1').style.color = '#dddddd';
+      document.querySelector('main').append(document.createElement('button'));
+    `);
+    const rules = (await violations(page)).map((text) => text.split(':')[0]);
+    expect(rules.toSorted()).toEqual(['button-name', 'color-contrast']);
+  });
+
+  for (const colorScheme of ['light', 'dark'] as const) {
+    for (const [device, viewport] of [
+      ['a desktop', { width: 1280, height: 900 }],
+      ['a phone', { width: 390, height: 800 }],
+    ] as const) {
+      it.each(PAGES)(`$name breaks none, in ${colorScheme} on ${device}`, async ({ path, prepare }) => {
+        const page = await openPage(browser, dashboard.url, errors, path, { colorScheme, viewport });
+        await expect.poll(() => page.locator('.waiting').count(), { timeout: 30_000 }).toBe(0);
+        await prepare?.(page);
+        for (const figure of await page.locator('figure').all()) await figure.scrollIntoViewIfNeeded();
+        expect(await violations(page)).toEqual([]);
+      });
+    }
+
+    it(`a report breaks none, in ${colorScheme}`, async () => {
+      const out = join(root, '..', `report-${colorScheme}-${process.pid}`);
+      try {
+        await renderRuns(await readRuns(join(root, 'compare-1')), { out, windows: 1 });
+        const page = await browser.newPage({ colorScheme });
+        await page.goto(pathToFileURL(join(out, 'report.html')).href);
+        expect(await violations(page)).toEqual([]);
+      } finally {
+        await rm(out, { recursive: true, force: true });
+      }
+    });
+  }
+});
