@@ -20,7 +20,7 @@ import {
   STRIP_TOKENS,
   withLooks,
 } from '@lpr/report';
-import { FIGURES_FOLDER, picturesOf, pngOf, writePicture } from '@lpr/report/node';
+import { FIGURES_FOLDER, picturesOf, pngOf, svgOf, writePicture } from '@lpr/report/node';
 import type { ThemeName } from '@lpr/charts';
 import {
   messageOf,
@@ -51,6 +51,8 @@ export interface RenderOptions {
   readonly colourBy?: string;
   /** What is to have a colour: values of that setting, else names of settings or runs. Default: the first ones. */
   readonly highlight?: readonly string[];
+  /** Whether there is an SVG beside each PNG. */
+  readonly svg?: boolean;
   /** Is told of every picture that is done. */
   readonly onDrawn?: (name: string, done: number, of: number) => void;
 }
@@ -86,6 +88,7 @@ export async function renderRuns(runs: readonly Run[], options: RenderOptions): 
     try {
       const png = await pngOf(picture, theme);
       written[i] = await writePicture(join(out, FIGURES_FOLDER), name, png);
+      if (options.svg === true) await writePicture(join(out, FIGURES_FOLDER), name, svgOf(picture, theme));
     } catch (error) {
       const { label } = picture.record.of;
       skipped.push(`not in ${figure.name}: ${label === undefined ? '' : `${label}: `}${messageOf(error)}`);
