@@ -18,7 +18,7 @@ import {
 import type { JSX } from 'preact';
 import { useEffect, useMemo } from 'preact/hooks';
 import type { RunDetails, RunSummary, SeriesFile } from '../src/api.ts';
-import { api, useAll } from './fetching.ts';
+import { api, exactSeries, useAll } from './fetching.ts';
 import { RunFigure } from './figure.tsx';
 import { Key, useKey } from './key.tsx';
 import { useLevels } from './levels.ts';
@@ -113,6 +113,13 @@ function Chosen({ runs }: { runs: readonly RunSummary[] }): JSX.Element {
     [...series, ...details].map(({ data }) => data),
   );
   const key = useKey(parts, own);
+  const exact = async (wanted: readonly string[]): Promise<RunParts[]> =>
+    await Promise.all(
+      key.shown.map(async (part) => ({
+        ...part,
+        series: { value: await exactSeries(read[names.indexOf(part.name)]!.run.id, wanted) },
+      })),
+    );
   const errors = [...series, ...details].flatMap(({ error }, i) =>
     error === undefined ? [] : [`${runs[i % runs.length]!.name}: ${error}`],
   );
@@ -144,7 +151,7 @@ function Chosen({ runs }: { runs: readonly RunSummary[] }): JSX.Element {
       </section>
       {parts.length > 1 && <Key state={key} />}
       {SHOWN.map((figure) => (
-        <RunFigure key={figure.name} figure={figure} runs={key.shown} levels={levels} />
+        <RunFigure key={figure.name} figure={figure} runs={key.shown} levels={levels} exact={exact} />
       ))}
       {differences !== null && (
         <section class="panel">

@@ -1,7 +1,7 @@
 /** Asks the server, and keeps showing the last answer while the next one comes. */
 import { decodeLoads, decodeTrace, type LoadFile, type RoutingTrace } from '@lpr/metrics';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { ApiError } from '../src/api.ts';
+import type { ApiError, SeriesFile } from '../src/api.ts';
 
 export interface Fetched<T> {
   readonly data: T | undefined;
@@ -38,6 +38,11 @@ export function useTraces(urls: readonly string[]): Fetched<readonly RoutingTrac
   return useAnswer(urls.length === 0 ? null : urls.join(' '), undefined, async () =>
     Promise.all(urls.map(async (url) => decodeTrace(await bytesAt(url)))),
   );
+}
+
+/** Every value of some series of a run, for tables to take away. */
+export async function exactSeries(run: string, names: readonly string[], from: number = 0): Promise<SeriesFile> {
+  return (await (await get(api('exact-series', { run, names: names.join(','), from }))).json()) as SeriesFile;
 }
 
 /** Sends JSON, and gives the JSON that comes back. @throws Error with what the server says is wrong */

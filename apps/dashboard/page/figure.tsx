@@ -2,8 +2,8 @@
  * A figure of @lpr/report in the page: as wide as its place, in the page's theme, for mouse and keyboard, to take away
  * as PNG or CSV.
  */
-import type { Drawn, LineView, ThemeName } from '@lpr/charts';
-import { type Figure, type Picture, type RunParts, someRuns, toCsv } from '@lpr/report';
+import type { LineView, ThemeName } from '@lpr/charts';
+import { type Figure, type Picture, type RunParts, someRuns } from '@lpr/report';
 import type { LevelSource } from '@lpr/report/tables';
 import type { ECharts, EChartsOption } from 'echarts';
 import type { ComponentChildren, JSX } from 'preact';
@@ -11,6 +11,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { Axes, useView, wholeAxis } from './axes.tsx';
 import { followCells } from './cells.ts';
 import { download } from './download.ts';
+import { FORMATS, prepare } from './export.ts';
 import { currentTheme, onTheme } from './theme.ts';
 import { textTooltips } from './tooltips.ts';
 import { useDragZoom } from './zoom.ts';
@@ -21,12 +22,11 @@ interface Props {
   readonly inputs: readonly unknown[];
   /** Lines of notes that there is room for before they are known, so that nothing below moves when levels come. */
   readonly noteLines?: number;
+  /** The picture of every value, where `make` gives means: what its tables are taken from. */
+  readonly exact?: (() => Promise<Picture | undefined>) | undefined;
   /** Values of the point that was clicked. */
   readonly onPick?: (series: number, value: readonly number[]) => void;
 }
-
-/** What a PNG is wide, whatever the page is. */
-const EXPORT_WIDTH = 1200;
 
 /**
  * A figure of whole runs with its heading; nothing where the runs have nothing for it. Of several pictures one at a
@@ -36,10 +36,13 @@ export function RunFigure({
   figure,
   runs,
   levels,
+  exact,
 }: {
   figure: Figure;
   runs: readonly RunParts[];
   levels: LevelSource;
+  /** The runs with every value of some series. */
+  exact?: (names: readonly string[]) => Promise<readonly RunParts[]>;
 }): JSX.Element | null {
   const [chosen, choose] = useState(0);
   const { value: pictures, problem } = useMemo(
@@ -60,7 +63,15 @@ export function RunFigure({
           ))}
         </div>
       )}
-      <FigureView make={() => shown} inputs={[shown]} />
+      <FigureView
+        make={() => shown}
+        inputs={[shown]}
+        exact={
+          exact === undefined || figure.series.length === 0
+            ? undefined
+            : async () => figure.pictures(await exact(figure.series), { levels }).pictures[pictures.indexOf(shown)]
+        }
+      />
     </Panel>
   );
 }
@@ -78,7 +89,7 @@ function cannotDraw(problem: string): JSX.Element {
   return <p class="problem">This figure cannot be drawn: {problem}</p>;
 }
 
-export function FigureView({ make, inputs, noteLines = 0, onPick }: Props): JSX.Element {
+export function FigureView({ make, inputs, noteLines = 0, exact, onPick }: Props): JSX.Element {
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<ECharts | null>(null);
   const [ready, setReady] = useState(false);
@@ -149,13 +160,14 @@ export function FigureView({ make, inputs, noteLines = 0, onPick }: Props): JSX.
     changeView(range ? { ...view, range } : wholeAxis(view)),
   );
 
-  const png = async (): Promise<void> => {
+  const [failure, fail] = useState<string | null>(null);
+  const save = (kind: keyof typeof FORMATS): void => {
     if (picture === null) return;
-    const blob = await pngOf(picture.drawWithNotes({ width: EXPORT_WIDTH, theme: 'light', view }));
-    if (blob !== null) download(`${label}.png`, blob);
-  };
-  const csv = (): void => {
-    if (picture !== null) download(`${label}.csv`, new Blob([toCsv(picture.table())], { type: 'text/csv' }));
+    fail(null);
+    FORMATS[kind](picture, view, exact).then(
+      (content) => download(`${label}.${kind.toLowerCase()}`, content),
+      (error: unknown) => fail(error instanceof Error ? error.message : String(error)),
+    );
   };
   return (
     <figure class="figure" aria-busy={!shown}>
@@ -180,12 +192,18 @@ export function FigureView({ make, inputs, noteLines = 0, onPick }: Props): JSX.
         ))}
       </ul>
       <figcaption>
-        <button type="button" class="quiet" onClick={() => void png()} aria-label={`${label}: save as PNG`}>
-          PNG
-        </button>
-        <button type="button" class="quiet" onClick={csv} aria-label={`${label}: save as CSV`}>
-          CSV
-        </button>
+        {failure !== null && <span class="problem">It cannot be saved: {failure}</span>}
+        {(Object.keys(FORMATS) as (keyof typeof FORMATS)[]).map((kind) => (
+          <button
+            key={kind}
+            type="button"
+            class="quiet"
+            onClick={() => save(kind)}
+            aria-label={`${label}: save as ${kind}`}
+          >
+            {kind}
+          </button>
+        ))}
       </figcaption>
     </figure>
   );
@@ -233,26 +251,4 @@ function useWidthOnceNear(place: { readonly current: HTMLElement | null }): numb
     };
   }, []);
   return width;
-}
-
-/** ECharts, once the fonts that it measures and draws with are there. */
-async function prepare(): Promise<typeof import('./echarts.ts')> {
-  const [echarts] = await Promise.all([
-    import('./echarts.ts'),
-    document.fonts.load('400 12px Inter'),
-    document.fonts.load('600 14px Inter'),
-  ]);
-  return echarts;
-}
-
-async function pngOf({ option, size }: Drawn): Promise<Blob | null> {
-  const { init } = await prepare();
-  const chart = init(document.createElement('div'), null, { ...size, devicePixelRatio: 2 });
-  try {
-    chart.setOption({ ...option, animation: false });
-    const canvas = chart.renderToCanvas({ pixelRatio: 2 });
-    return await new Promise((resolve) => canvas.toBlob(resolve, 'image/png'));
-  } finally {
-    chart.dispose();
-  }
 }

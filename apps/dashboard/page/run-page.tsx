@@ -7,6 +7,7 @@ import {
   evaluationsTable,
   formatMeasure,
   gradients,
+  type Picture,
   shownExperts,
   shownMeasures,
   specialisationBalance,
@@ -16,7 +17,7 @@ import { decisionsOverLayers } from '@lpr/runs/browser';
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { Evaluation, RunDetails, RunSummary, SeriesFile } from '../src/api.ts';
-import { api, useJson } from './fetching.ts';
+import { api, exactSeries, useJson } from './fetching.ts';
 import { FigureView, RunFigure } from './figure.tsx';
 import { ago, bytes, whole } from './format.ts';
 import { useLevels } from './levels.ts';
@@ -73,6 +74,9 @@ export function RunPage({ id }: { id: string }): JSX.Element {
   const { name, window } = parts;
   const { latentDim } = details.facts;
   const curves = (share === 1 ? file : part) ?? file;
+  const first = share === 1 ? 0 : from;
+  const curvesOf = (own: SeriesFile): Picture =>
+    curvesFigure.picture(curvesRecord([{ name, file: own, window, latentDim }], { levels }, first));
   return (
     <>
       <div class="heading">
@@ -100,11 +104,8 @@ export function RunPage({ id }: { id: string }): JSX.Element {
               ))}
             </div>
             <FigureView
-              make={() =>
-                curvesFigure.picture(
-                  curvesRecord([{ name, file: curves, window, latentDim }], { levels }, share === 1 ? 0 : from),
-                )
-              }
+              make={() => curvesOf(curves)}
+              exact={async () => curvesOf(await exactSeries(id, curvesFigure.series, first))}
               inputs={[parts, curves, levels, share, from]}
               noteLines={3}
             />

@@ -5,6 +5,7 @@ import { readRuns, readSummary } from '@lpr/runs';
 interface RenderFlags {
   readonly out?: string;
   readonly dark?: true;
+  readonly svg?: true;
   readonly only?: string[];
   readonly colourBy?: string;
   readonly highlight?: string[];
@@ -25,6 +26,7 @@ export function addRender(program: Command): void {
     .argument('<RUN...>', 'folders that training wrote')
     .option('-o, --out <DIR>', 'folder for figures/ and report.html (default: RUN, where there is only one)')
     .option('--dark', 'draw the pictures for a dark page; the report follows its reader anyway')
+    .option('--svg', 'write an SVG beside each PNG')
     .option('--only <NAME...>', 'draw these figures alone, and no report; a name that there is not lists all')
     .option('--colour-by <SETTING>', 'let colours stand for a setting, such as router or size.experts')
     .option(

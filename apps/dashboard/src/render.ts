@@ -21,7 +21,7 @@ import {
   STRIP_TOKENS,
   withLooks,
 } from '@lpr/report';
-import { FIGURES_FOLDER, picturesOf, pngOf, writePicture } from '@lpr/report/node';
+import { FIGURES_FOLDER, picturesOf, pngOf, svgOf, writePicture } from '@lpr/report/node';
 import type { ThemeName } from '@lpr/charts';
 import {
   messageOf,
@@ -55,6 +55,8 @@ export interface RenderOptions {
   readonly highlight?: readonly string[];
   /** What the runs of each setting have come to together, where they are those of sweeps or comparisons. */
   readonly settings?: Summary['settings'];
+  /** Whether there is an SVG beside each PNG. */
+  readonly svg?: boolean;
   /** Is told of every picture that is done. */
   readonly onDrawn?: (name: string, done: number, of: number) => void;
 }
@@ -90,6 +92,7 @@ export async function renderRuns(runs: readonly Run[], options: RenderOptions): 
     try {
       const png = await pngOf(picture, theme);
       written[i] = await writePicture(join(out, FIGURES_FOLDER), name, png);
+      if (options.svg === true) await writePicture(join(out, FIGURES_FOLDER), name, svgOf(picture, theme));
     } catch (error) {
       const { label } = picture.record.of;
       skipped.push(`not in ${figure.name}: ${label === undefined ? '' : `${label}: `}${messageOf(error)}`);

@@ -185,8 +185,12 @@ describe('run folders', () => {
   test('only some figures, for a dark page, without a report', async () => {
     await writeRun(folder, balanced);
     const runs = await readRuns(folder);
-    const only = { ...options, out: folder, only: ['curves'], theme: 'dark' as const };
-    expect((await renderRuns(runs, only)).written).toEqual([join(folder, 'figures/curves.png')]);
+    const only = { ...options, out: folder, only: ['curves'], theme: 'dark' as const, svg: true };
+    const done: unknown[] = [];
+    const onDrawn = (...words: unknown[]): number => done.push(words);
+    expect((await renderRuns(runs, { ...only, onDrawn })).written).toEqual([join(folder, 'figures/curves.png')]);
+    expect(done).toEqual([['curves', 1, 1]]);
+    expect(await readFile(join(folder, 'figures/curves.svg'), 'utf8')).toMatch(/^<svg /);
     expect(await pixelsOf(join(folder, 'figures/curves.png'), '#0d1117')).toBeGreaterThan(100_000);
     await expect(renderRuns(runs, { ...only, only: ['curve'] })).rejects.toThrow(
       /there is no figure "curve"; there are load-held-out, .*curves/,

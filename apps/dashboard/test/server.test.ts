@@ -91,6 +91,13 @@ describe('the server', () => {
     const { series, valuesPerPoint } = await json<SeriesFile>('/api/series?run=good&points=10&from=11');
     expect(series['loss']!.steps[0]).toBe(12);
     expect(valuesPerPoint).toBe(3);
+    const exact = await json<SeriesFile>('/api/exact-series?run=good&names=loss,tokens&from=11');
+    expect([Object.keys(exact.series), exact.series['loss']!.steps[0], exact.valuesPerPoint]).toEqual([
+      ...[['tokens', 'loss'], 11, 1],
+    ]);
+    for (const names of ['', 'loss,'.repeat(20)]) {
+      expect((await ask(`/api/exact-series?run=good&names=${names}`)).status).toBe(400);
+    }
     const loads = await ask('/api/loads?run=good&from=1&to=1');
     expect(decodeLoads(loads.body).windows).toEqual([decodeLoads(loadsFile(4)).windows[1]]);
     const file = await ask('/api/file?run=good&name=loads.bin');

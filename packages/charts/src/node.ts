@@ -1,4 +1,4 @@
-/** Draws an ECharts option to a PNG file in Node, through @napi-rs/canvas, with the font that comes along. */
+/** Draws an ECharts option to a PNG or SVG file in Node, through @napi-rs/canvas, with the font that comes along. */
 import { createRequire } from 'node:module';
 import { createCanvas, GlobalFonts } from '@napi-rs/canvas';
 import { type EChartsOption, init, setPlatformAPI } from 'echarts';
@@ -18,9 +18,7 @@ export interface PngSize {
  */
 export async function renderPng(option: EChartsOption, size: PngSize): Promise<Uint8Array> {
   const { width, height, pixelRatio = 2 } = size;
-  for (const [name, value] of Object.entries({ width, height, pixelRatio })) {
-    if (!(value > 0 && value < Infinity)) throw new RangeError(`${name} is ${value}; it must be a positive number`);
-  }
+  checkSize({ width, height, pixelRatio });
   prepare();
   const canvas = createCanvas(Math.round(width * pixelRatio), Math.round(height * pixelRatio));
   const chart = init(canvas, null, { width, height, devicePixelRatio: pixelRatio });
@@ -30,6 +28,29 @@ export async function renderPng(option: EChartsOption, size: PngSize): Promise<U
     return await canvas.encode('png');
   } finally {
     chart.dispose();
+  }
+}
+
+/**
+ * An SVG of the option, drawn once; its text is that of a reader's fonts.
+ *
+ * @throws RangeError for a size that is no positive number.
+ */
+export function renderSvg(option: EChartsOption, { width, height }: Omit<PngSize, 'pixelRatio'>): string {
+  checkSize({ width, height });
+  prepare();
+  const chart = init(null, null, { renderer: 'svg', ssr: true, width, height });
+  try {
+    chart.setOption({ ...option, animation: false });
+    return chart.renderToSVGString();
+  } finally {
+    chart.dispose();
+  }
+}
+
+function checkSize(size: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(size)) {
+    if (!(value > 0 && value < Infinity)) throw new RangeError(`${name} is ${value}; it must be a positive number`);
   }
 }
 

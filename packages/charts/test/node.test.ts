@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import { renderPng } from '../src/node.ts';
+import { heatmapSize, loadHeatmap } from '../src/index.ts';
+import { renderPng, renderSvg } from '../src/node.ts';
 import { decode, isDark } from './pixels.ts';
 
 // Drawing takes its time on a busy machine.
@@ -53,4 +54,13 @@ test('all but the node entry can run in a page', () => {
   expect(imports.length).toBeGreaterThan(5);
   const values = imports.filter((line) => !line.startsWith('import type'));
   expect(values.filter((line) => !/from '(\.\/(?!node)|@lpr\/metrics)/.test(line))).toEqual([]);
+});
+
+test('an SVG has the text of the figure as text, and no script', () => {
+  const input = { models: [{ name: 'Top-k <b>', counts: [[1, 2, 3, 4]] }] };
+  const svg = renderSvg(loadHeatmap(input), heatmapSize(input));
+  expect(svg).toMatch(/^<svg /);
+  expect(svg).toContain('Top-k &lt;b&gt;');
+  expect(svg).not.toContain('<script');
+  expect(() => renderSvg({}, { width: 0, height: 1 })).toThrow('width is 0');
 });

@@ -43,5 +43,5 @@ export { entriesOf, type LookChoice, withLooks } from './looks.ts';
 export { overviewRuns } from './overview-runs.ts';
 export * from './parts.ts';
 export { FIGURES } from './registry.ts';
-export { recordsText, storedPictures } from './stored.ts';
+export { recordJson, recordsText, storedPictures } from './stored.ts';
 export * from './tables.ts';

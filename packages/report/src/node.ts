@@ -1,7 +1,7 @@
 /** @lpr/report/node: pictures as PNG files. */
 import { join } from 'node:path';
 import type { ThemeName } from '@lpr/charts';
-import { renderPng } from '@lpr/charts/node';
+import { renderPng, renderSvg } from '@lpr/charts/node';
 import { makeFolder } from '@lpr/guard';
 import { messageOf, writeWhole } from '@lpr/runs';
 import type { Figure, FigureContext, Picture } from './figures/figure.ts';
@@ -47,11 +47,17 @@ export async function pngOf(picture: Picture, theme: ThemeName): Promise<Uint8Ar
   return await renderPng(option, size);
 }
 
-/** Writes a picture into a folder, which is made where it is missing. @returns the path */
-export async function writePicture(folder: string, name: string, png: Uint8Array): Promise<string> {
+/** The text of an SVG of a picture with its title and notes. @throws Error where its chart refuses the data */
+export function svgOf(picture: Picture, theme: ThemeName): string {
+  const { option, size } = picture.drawWithNotes({ theme });
+  return renderSvg(option, size);
+}
+
+/** Writes a picture into a folder, which is made where it is missing: bytes of a PNG, or the text of an SVG. @returns the path */
+export async function writePicture(folder: string, name: string, content: Uint8Array | string): Promise<string> {
   await makeFolder(folder);
-  const path = join(folder, `${name}.png`);
-  await writeWhole(path, png);
+  const path = join(folder, `${name}.${typeof content === 'string' ? 'svg' : 'png'}`);
+  await writeWhole(path, content);
   return path;
 }
 

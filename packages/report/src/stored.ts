@@ -19,6 +19,13 @@ export function recordsText(records: readonly FigureRecord[]): string {
   });
 }
 
+/** A record as JSON for other programs, with all digits; what is no number is null. */
+export function recordJson(record: FigureRecord): string {
+  const plain = (_: string, value: unknown): unknown =>
+    ArrayBuffer.isView(value) ? Array.from(value as Float64Array) : value;
+  return `${JSON.stringify(record, plain, 1)}\n`;
+}
+
 /** The pictures of records that were kept, in their order. @throws RangeError for a kind that there is not */
 export function storedPictures(text: string): Picture[] {
   const records = JSON.parse(text, (_, value: unknown) =>

@@ -51,11 +51,12 @@ export class MetricsSeries {
     return this.#series.get(name)?.points(points).values ?? [];
   }
 
-  /** Every series from a step on, at most `points` points each. */
-  file(points: number, from: number = -Infinity): SeriesFile {
+  /** Every series from a step on, at most `points` points each. @param only names of those that are wanted */
+  file(points: number, from: number = -Infinity, only?: ReadonlySet<string>): SeriesFile {
     let most = 0;
     const series: Record<string, Series> = {};
     for (const [name, recorded] of this.#series) {
+      if (only?.has(name) === false) continue;
       most = Math.max(most, recorded.count(from));
       series[name] = recorded.points(points, from);
     }

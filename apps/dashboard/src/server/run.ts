@@ -116,6 +116,11 @@ export class FollowedRun {
     return this.#follower.metrics.file(points, from);
   }
 
+  /** Every value of some series. */
+  exactSeries(names: readonly string[], from: number): SeriesFile {
+    return this.#follower.metrics.file(Infinity, from, new Set(names));
+  }
+
   windows(range: WindowRange): Promise<Uint8Array> {
     return this.#follower.windows(range);
   }

@@ -50,6 +50,8 @@ const HEADERS = {
 const PAGES = ['/', '/run', '/compare', '/explore'];
 const MAX_BODY_BYTES = 2 ** 16;
 const MAX_POINTS = 2000;
+/** Series that are asked for in full at once. */
+const MAX_NAMES = 16;
 
 /**
  * Serves the runs below a folder.
@@ -147,6 +149,8 @@ class Handler {
             numberIn(query, 'from', -Infinity),
           ),
         );
+      case '/api/exact-series':
+        return sendJson(response, (await this.#run(query)).exactSeries(namesIn(query), numberIn(query, 'from', 0)));
       case '/api/loads':
         return sendBytes(response, 'application/octet-stream', await this.#loads(query));
       case '/api/trace':
@@ -261,6 +265,15 @@ function integer(query: URLSearchParams, name: string, minimum: number, maximum:
   const value = numberIn(query, name, otherwise);
   if (Number.isInteger(value) && value >= minimum && value <= maximum) return value;
   throw new HttpError(400, `${name} is ${query.get(name)}; it must be a whole number from ${minimum} to ${maximum}`);
+}
+
+/** Names of series, separated by commas. @throws HttpError for none, or more than anybody draws */
+function namesIn(query: URLSearchParams): readonly string[] {
+  const names = (query.get('names') ?? '').split(',').filter((name) => name !== '');
+  if (names.length === 0 || names.length > MAX_NAMES) {
+    throw new HttpError(400, `names must be 1 to ${MAX_NAMES} series, separated by commas; it has ${names.length}`);
+  }
+  return names;
 }
 
 function numberIn(query: URLSearchParams, name: string, otherwise: number): number {

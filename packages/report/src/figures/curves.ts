@@ -179,6 +179,7 @@ export const curves: FigureWith<CurveNumbers> = defineFigure<CurveNumbers>({
   name: 'curves',
   heading: 'Loss and balance over training',
   caption: CAPTION,
+  series: [...Object.values(SERIES), 'tokens', 'tokensPerSecond'],
   records(runs, context) {
     const { found, missing } = collect(runs, ({ series }) => series);
     if (found.length === 0) return { records: [], missing };

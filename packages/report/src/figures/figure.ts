@@ -94,6 +94,8 @@ export interface Figure {
   readonly heading: string;
   readonly caption: string;
   readonly needs: readonly Need[];
+  /** Series that it draws means of where there are many values: its table is to have each of them. */
+  readonly series: readonly string[];
   pictures(runs: readonly RunParts[], context: FigureContext): { pictures: Picture[]; missing: readonly string[] };
   /** Of a record of its own kind that was kept. */
   redraw(record: FigureRecord): Picture;
@@ -110,6 +112,7 @@ interface Definition<Numbers> {
   readonly heading: string;
   readonly caption: string;
   readonly needs?: readonly Need[];
+  readonly series?: readonly string[];
   records(runs: readonly RunParts[], context: FigureContext): Made<Numbers>;
   draw(numbers: Numbers, style: Style, record: FigureRecord<Numbers>): Drawn;
   table(numbers: Numbers): DataTable;
@@ -119,7 +122,7 @@ interface Definition<Numbers> {
 
 /** Puts a figure's records and its chart together. */
 export function defineFigure<Numbers>(definition: Definition<Numbers>): FigureWith<Numbers> {
-  const { name, heading, caption, needs = [] } = definition;
+  const { name, heading, caption, needs = [], series = [] } = definition;
   const picture = (record: FigureRecord<Numbers>): Picture => {
     const draw = (style: Style): Drawn => definition.draw(record.numbers, style, record);
     return {
@@ -135,6 +138,7 @@ export function defineFigure<Numbers>(definition: Definition<Numbers>): FigureWi
     heading,
     caption,
     needs,
+    series,
     picture,
     redraw: (record) => picture(record as FigureRecord<Numbers>),
     pictures(runs, context) {

@@ -91,6 +91,7 @@ function lossTokensFigure(text: Text): FigureWith<LossTokensNumbers> {
     name: nameOf(text),
     heading: `${text === 'training' ? 'Training' : 'Held-out'} loss against tokens`,
     caption: CAPTION,
+    series: text === 'training' ? ['loss', 'tokens', `balance.${leadMeasure.key}`] : [],
     records(runs) {
       const { found, missing } = collect(runs, text === 'training' ? trainingLosses : heldOutLosses);
       const values = found.map(({ value }) => value);
