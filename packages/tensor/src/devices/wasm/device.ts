@@ -130,6 +130,10 @@ export class SharedMemoryDevice implements WasmDevice {
     }
   }
 
+  view(buffer: DeviceBuffer): Float32Array {
+    return new Float32Array(this.#shared.memory.buffer, this.#addressOf('view', buffer), buffer.elements);
+  }
+
   async synchronize(): Promise<void> {
     await this.#queue.finished();
   }
