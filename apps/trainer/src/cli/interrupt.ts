@@ -35,3 +35,8 @@ export function listenForInterrupt(onFirst: () => void): { signal: AbortSignal; 
     stop: () => SIGNALS.forEach((signal) => process.off(signal, listener)),
   };
 }
+
+/** Leaves it to another process, which gets the same signals, to end this one. */
+export function ignoreInterrupts(): void {
+  for (const signal of SIGNALS) process.on(signal, () => {});
+}
