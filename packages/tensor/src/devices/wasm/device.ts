@@ -19,6 +19,7 @@ export interface WasmDevice extends Device {
   label: string;
   /** Times of the queue by label and by kernel. */
   readonly profile: Profile;
+  view(buffer: DeviceBuffer): Float32Array;
 }
 
 class WasmBuffer implements DeviceBuffer {
