@@ -35,6 +35,8 @@ export interface ChildOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** In place of the trainer. */
   readonly app?: App;
+  /** Words before it, of a program that starts it. */
+  readonly launcher?: readonly string[];
   /** No file may grow beyond this, as on a full disk. */
   readonly fileBytes?: number;
   /** What a shell does before it becomes the process: sets a limit. */
@@ -58,11 +60,11 @@ export function trainerCommand(app: App = 'trainer'): {
 export function startTrainer(
   args: readonly string[],
   cwd: string = tmpdir(),
-  { fileBytes, environment, app, under = limitOf(fileBytes), flags = [] }: ChildOptions = {},
+  { fileBytes, environment, app, under = limitOf(fileBytes), flags = [], launcher = [] }: ChildOptions = {},
 ): Running {
   const { words, env } = trainerCommand(app);
   const [node, ...main] = words;
-  const started = [node, ...flags, ...main, ...args] as const;
+  const started = [...launcher, node, ...flags, ...main, ...args] as unknown as readonly [string, ...string[]];
   const [command, ...parameters] =
     under === undefined ? started : (['/bin/sh', '-c', `${under}; exec "$0" "$@"`, ...started] as const);
   const child = spawn(command, parameters, {

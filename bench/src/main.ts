@@ -11,10 +11,11 @@ import { gpu } from './gpu.ts';
 import { matmul } from './matmul.ts';
 import { mlp } from './mlp.ts';
 import { ops } from './ops.ts';
+import { ranks } from './ranks.ts';
 import { PYTHON_VARIABLE } from './peers/torch.ts';
 import { step } from './step.ts';
 
-const benches: Readonly<Record<string, Bench>> = { matmul, ops, mlp, step, gpu };
+const benches: Readonly<Record<string, Bench>> = { matmul, ops, mlp, step, ranks, gpu };
 
 const { values, positionals } = parseArgs({
   // pnpm hands "--" on.
@@ -63,7 +64,8 @@ if (values.help) {
   if (values.json !== undefined) {
     await writeResult(values.json, {
       kind: 'tables',
-      about: 'Speed of tensors and training steps beside other libraries, ways of doing the same work in turns.',
+      about:
+        'Speed of tensors and training steps, beside other libraries or on several ranks, ways of doing the same work in turns.',
       commands: [command()],
       when: new Date().toISOString().slice(0, 10),
       machine,

@@ -46,8 +46,8 @@ export interface Runner {
   close(): Promise<void>;
 }
 
-/** Steps on random tokens by the trainer that runs use; the device goes with it. */
-export async function ours(name: string, device: Device, size: Size): Promise<Runner> {
+/** The trainer that runs use, on random tokens. @param accumulation batches that make up a step */
+export async function trainerOf(device: Device, size: Size, accumulation = 1): Promise<Trainer> {
   const config = parseDecoderConfig({
     model_type: 'qwen3_moe',
     hidden_size: size.hidden,
@@ -65,11 +65,11 @@ export async function ours(name: string, device: Device, size: Size): Promise<Ru
     lpr_formulation: 'official',
   });
   const decoder = createDecoder(device, config, { seed: 0 });
-  const { batch, sequence, steps } = size;
+  const { batch, sequence } = size;
   const key = RandomKey.fromSeed(1);
   const drawn = await scope(device, () => randomUniform(device, [8, batch * sequence + 1], key).data());
   const ids = Int32Array.from(drawn, (value) => value * size.vocabulary);
-  const trainer = new Trainer({
+  return new Trainer({
     decoder,
     stream: {
       batchAt(index) {
@@ -85,10 +85,17 @@ export async function ours(name: string, device: Device, size: Size): Promise<Ru
         };
       },
     },
+    accumulation,
     seed: 0,
     learningRate: 1e-3,
     schedule: makeSchedule({ kind: 'constant', warmup: 0, minRatio: 0 }, 1000),
   });
+}
+
+/** Steps on random tokens; the device goes with it. */
+export async function ours(name: string, device: Device, size: Size): Promise<Runner> {
+  const { batch, sequence, steps } = size;
+  const trainer = await trainerOf(device, size);
   const { totalLoss: firstLoss } = await trainer.recordStep();
   return {
     name,

@@ -1,12 +1,25 @@
 /** Entry point of `pnpm trainer`. */
+import type { Communicator } from '@lpr/mpi';
 import { type Command, CommanderError } from 'commander';
 import { createProgram } from './cli/program.ts';
 import { unknownName } from './cli/errors.ts';
 import { outliveReaders } from './cli/progress.ts';
+import { endOtherRanks, joinRanks } from './cli/ranks.ts';
 
 outliveReaders(process.stdout, process.stderr);
 
 try {
+  const communicator = await joinRanks();
+  if (communicator.rank === 0) await runProgram();
+  else await (await import('./pool/follow.ts')).followRuns(communicator);
+  await leave(communicator);
+} catch (error) {
+  console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+  await endOtherRanks(1);
+}
+
+async function runProgram(): Promise<void> {
   const program = createProgram();
   const [first] = process.argv.slice(2);
   const commands = [...program.commands.map((command) => command.name()), 'help'];
@@ -15,15 +28,20 @@ try {
     throw unknownName('command', first, commands);
   }
   throwInsteadOfExit(program);
-  await program.parseAsync();
-} catch (error) {
-  if (error instanceof CommanderError) {
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
     // Commander has printed its message; asking for help is no error.
     process.exitCode = error.exitCode === 0 ? 0 : 1;
-  } else {
-    console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
-    process.exitCode = 1;
   }
+}
+
+/** Lets the other ranks go, where there are some. */
+async function leave(communicator: Communicator): Promise<void> {
+  if (communicator.size === 1) return;
+  if (communicator.rank === 0) await (await import('./run/team.ts')).announceEnd(communicator);
+  communicator.finalize();
 }
 
 function throwInsteadOfExit(command: Command): void {

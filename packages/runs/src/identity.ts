@@ -246,6 +246,13 @@ function checkStream(run: string, what: string, was: StreamIdentity | undefined,
   );
 }
 
+/** SHA-256 of all text of a run, with its domains. */
+export function textSum(text: RunText): string {
+  return createHash('sha256')
+    .update(JSON.stringify(streamsOf(text)))
+    .digest('hex');
+}
+
 function streamsOf({ training, heldOut }: RunText): Pick<Identity, 'training' | 'heldOut'> {
   return { training: training.map(identityOf), heldOut: heldOut.map(identityOf) };
 }

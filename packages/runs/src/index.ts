@@ -20,6 +20,7 @@ export {
   type HeldSettings,
   type RunText,
   type TextStream,
+  textSum,
 } from './identity.ts';
 export type { WindowRange } from './load-windows.ts';
 export { FolderInUseError, isLocked, lockFolder } from './lock.ts';

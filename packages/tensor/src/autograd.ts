@@ -68,11 +68,19 @@ export function needsGradient(inputs: readonly Tensor[]): boolean {
 }
 
 /**
+ * Gets what a use of a leaf adds to its gradient: d loss / d leaf is the sum of all that it gets for that leaf, in that
+ * order. It owns `contribution`, and disposes of it.
+ */
+export type GradientReceiver = (leaf: Tensor, contribution: Tensor) => void;
+
+/**
  * Adds d loss / d leaf to `grad` of every leaf with `requiresGrad` that the loss depends on. `loss` is a scalar, or
  * `gradient` (of its shape) is given. The graph is consumed: a second call on it throws, as does one after values that
  * a gradient needs were changed in place.
+ *
+ * @param receive in place of adding to `grad`; it is called while the pass is recorded, as soon as the contribution is
  */
-export function backward(loss: Tensor, gradient?: Tensor): void {
+export function backward(loss: Tensor, gradient?: Tensor, receive: GradientReceiver = accumulateLeaf): void {
   if (gradient === undefined ? loss.size !== 1 : !sameShape(loss.shape, gradient.shape)) {
     throw new RangeError(
       `backward: got a loss of shape ${formatShape(loss.shape)}${
@@ -95,7 +103,7 @@ export function backward(loss: Tensor, gradient?: Tensor): void {
       () => {
         const seed = gradient ?? new Tensor(device, loss.shape);
         if (gradient === undefined) device.kernels.fill({ out: seed.buffer, value: 1, count: 1, integer: false });
-        propagate(loss, seed);
+        propagate(loss, seed, (leaf, contribution) => receive(leaf, handleOf(contribution)));
       },
       { gradients: false },
     );
@@ -104,7 +112,7 @@ export function backward(loss: Tensor, gradient?: Tensor): void {
   }
 }
 
-function propagate(loss: Tensor, seed: Tensor): void {
+function propagate(loss: Tensor, seed: Tensor, receive: GradientReceiver): void {
   const { device } = loss;
   const gradients = new Map<Tensor, Tensor>([[loss, seed]]);
   // One tensor may be the gradient of several inputs (both terms of a sum): it is freed with its last use.
@@ -118,7 +126,7 @@ function propagate(loss: Tensor, seed: Tensor): void {
     if (node?.released) throw new Error(`backward: the graph below ${node.op} was already consumed or freed`);
     if (gradient !== undefined) {
       if (node === null) {
-        accumulateLeaf(tensor, gradient);
+        receive(tensor, gradient);
       } else {
         device.label = node.label;
         // A scope a node: what the VJP computed on the way is freed at once, its results pass to the scope of
@@ -131,7 +139,7 @@ function propagate(loss: Tensor, seed: Tensor): void {
           if (!contribution || !input.tracked) return;
           if (input.node === null) {
             // At once, so that gradients of earlier calls do not wait beside all new ones.
-            accumulateLeaf(input, contribution);
+            receive(input, contribution);
             summed.push(contribution);
             return;
           }
@@ -176,13 +184,15 @@ function addGradients(a: Tensor, b: Tensor): Tensor {
   return out;
 }
 
-function accumulateLeaf(leaf: Tensor, gradient: Tensor): void {
+/** A handle of its own, since the same tensor may be the gradient of several leaves. */
+function handleOf(gradient: Tensor): Tensor {
+  return new Tensor(gradient.device, gradient.shape, 'f32', { sharing: gradient, persistent: true });
+}
+
+function accumulateLeaf(leaf: Tensor, contribution: Tensor): void {
   const before = leaf.grad;
-  // A handle of its own, since the same tensor may be the gradient of several leaves.
-  const after =
-    before === null
-      ? new Tensor(leaf.device, leaf.shape, 'f32', { sharing: gradient, persistent: true })
-      : keep(addGradients(before, gradient));
-  before?.dispose();
-  leaf.grad = after;
+  leaf.grad = before === null ? contribution : keep(addGradients(before, contribution));
+  if (before === null) return;
+  before.dispose();
+  contribution.dispose();
 }

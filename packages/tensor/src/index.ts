@@ -1,5 +1,5 @@
 /** @lpr/tensor: eager tensors with automatic differentiation on a WebAssembly or GPU device. */
-export { backward } from './autograd.ts';
+export { backward, type GradientReceiver } from './autograd.ts';
 export type { Device, DeviceBuffer, DeviceMemory } from './devices/device.ts';
 export type { Kernels } from './devices/kernels/index.ts';
 export { type DeviceName, type DeviceOptions, createDevice } from './devices/index.ts';

@@ -57,6 +57,21 @@ describe.each([0, 1, 2, 3])('with %i threads', (threads) => {
     expect(plain.description).toBe(`wasm, ${names[threads]}, SIMD`);
   });
 
+  it('shows the memory of a buffer itself, also after it has grown', async () => {
+    const device = await open({ threads });
+    const x = put(device, [1, 2]);
+    const view = device.view(x);
+    const large = device.allocate(2 ** 23);
+    addOne(device, x);
+    await device.synchronize();
+    expect([...view]).toEqual([2, 3]);
+    view.set([7, 8]);
+    expect(await get(device, x)).toEqual([7, 8]);
+    device.free(large);
+    device.free(x);
+    expect(() => device.view(x)).toThrow('view: the buffer of 2 elements has been freed');
+  });
+
   it('runs far more commands than the ring holds, recorded without waiting', async () => {
     const device = await open({ threads });
     const x = put(device, [0]);

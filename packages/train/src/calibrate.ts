@@ -7,7 +7,7 @@ import type { Batch } from '@lpr/data';
 import type { Decoder } from '@lpr/model';
 import { BiasCalibration, isCalibrated } from '@lpr/moe';
 import { scope } from '@lpr/tensor';
-import { joined, uploadBatch } from './trainer.ts';
+import { joined, uploadBatch } from './micro-batches.ts';
 
 export interface CalibrateOptions {
   /** Times that the text is read. */

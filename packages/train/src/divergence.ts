@@ -1,6 +1,7 @@
 /** Where a step that went wrong first had a number that is not finite: in which weight, activation or gradient. */
 import { multiply, scope, sum, type Tensor } from '@lpr/tensor';
-import { dropGradients, type Trainer } from './trainer.ts';
+import { dropGradients } from './micro-batches.ts';
+import type { Trainer } from './trainer.ts';
 
 /**
  * Repeats the forward and backward pass of a step, counted from 0, before which the trainer stands, and checks what it

@@ -5,7 +5,8 @@ import { countParameters, type Decoder, type DecoderOutput, predictFlops } from 
 import type { Usage } from '@lpr/runs';
 import { scope } from '@lpr/tensor';
 import { DecisionReader, type RouterDecisions } from './decisions.ts';
-import { countLabels, readCounts, uploadBatch } from './trainer.ts';
+import { countLabels, uploadBatch } from './micro-batches.ts';
+import { readCounts } from './trainer.ts';
 
 /** Mean cross entropy of some tokens. */
 export interface HeldOutLoss {

@@ -5,7 +5,7 @@ import type { Decoder } from '@lpr/model';
 import type { MoeLayer } from '@lpr/moe';
 import type { LayerSimilarity } from '@lpr/runs';
 import { concatenate, embedding, keep, scope, type Tensor, tensor } from '@lpr/tensor';
-import { uploadBatch } from './trainer.ts';
+import { uploadBatch } from './micro-batches.ts';
 
 /** Of a layer with experts, what they read. */
 const INPUT = /^model\.layers\.\d+\..*\.experts\.input$/;

@@ -7,7 +7,7 @@ import type { Decoder, DecoderOutput } from '@lpr/model';
 import type { PartNorms } from '@lpr/runs';
 import { routerTraits } from '@lpr/moe';
 import { add, affine, backward, globalNorm, type RandomKey, scope, type Tensor } from '@lpr/tensor';
-import { dropGradients, uploadBatch } from './trainer.ts';
+import { dropGradients, uploadBatch } from './micro-batches.ts';
 
 const PARTS = ['router', 'prototypes', 'trunk'] as const;
 

@@ -4,6 +4,8 @@ export { decisionsOf, type RouterDecisions } from './decisions.ts';
 export * from './evaluate.ts';
 export { measureSimilarity } from './expert-outputs.ts';
 export { measureGradientNorms } from './gradient-norms.ts';
+export type { Team } from './parallel/accumulate.ts';
+export { followLeader } from './parallel/team.ts';
 export { type EvaluationOptions } from './run-evaluation.ts';
 export * from './run.ts';
 export * from './schedule.ts';

@@ -21,6 +21,8 @@ import { locateDivergence } from './divergence.ts';
 import { measureGradientNorms } from './gradient-norms.ts';
 import { type EvaluationOptions, evaluateRun, isOutOfPatience } from './run-evaluation.ts';
 import { CheckpointWriter, restoreTrainer, snapshot } from './snapshot.ts';
+import type { Team } from './parallel/accumulate.ts';
+import { Leader } from './parallel/team.ts';
 import { checkSpike, LossSpikeError, type LossSpikeOptions } from './spikes.ts';
 import { DivergedError, type LossTermValue, type StepReport, type Trainer } from './trainer.ts';
 import { packageVersions, programCommit } from './versions.ts';
@@ -29,6 +31,8 @@ import { LoggingWindow, type OpenWindow } from './window.ts';
 export interface RunOptions {
   readonly run: RunFolder;
   readonly trainer: Trainer;
+  /** The ranks that share the steps out, of which this is rank 0 and the others follow; null, the default: alone. */
+  readonly team?: Team | null;
   /** Shape of the load records; null for a model without experts. */
   readonly loads: LoadShape | null;
   /** Steps of the whole run. */
@@ -106,14 +110,21 @@ export interface RunResult {
  *   no checkpoint can be used, or one cannot be written
  */
 export async function trainRun(options: RunOptions): Promise<RunResult> {
-  const { run, trainer } = options;
-  await run.recordEnvironment(describeEnvironment(trainer.decoder.device, packageVersions(), await programCommit()));
-  const { tokens, window } = await restore(options);
-  const logs = await run.openLogs(trainer.step, options.loads);
+  const { run, trainer, team = null } = options;
+  const leader = team === null ? null : new Leader(team);
+  const { description, threads } = trainer.decoder.device;
+  const device = { description: leader === null ? description : `${description}; ${leader.description}`, threads };
   try {
-    return await new Training(options, logs, tokens, window).run();
+    await run.recordEnvironment(describeEnvironment(device, packageVersions(), await programCommit()));
+    const { tokens, window } = await restore(options);
+    const logs = await run.openLogs(trainer.step, options.loads);
+    try {
+      return await new Training(options, leader, logs, tokens, window).run();
+    } finally {
+      await logs.close();
+    }
   } finally {
-    await logs.close();
+    await leader?.end();
   }
 }
 
@@ -135,6 +146,7 @@ async function restore({
 /** One process's part of a run. */
 class Training {
   readonly #options: RunOptions;
+  readonly #leader: Leader | null;
   readonly #logs: RunLogs;
   readonly #window: LoggingWindow;
   readonly #writer: CheckpointWriter;
@@ -148,8 +160,9 @@ class Training {
   /** Held-out losses of the evaluations at intervals. */
   #evaluations: number[] = [];
 
-  constructor(options: RunOptions, logs: RunLogs, tokens: number, window: OpenWindow) {
+  constructor(options: RunOptions, leader: Leader | null, logs: RunLogs, tokens: number, window: OpenWindow) {
     this.#options = options;
+    this.#leader = leader;
     this.#logs = logs;
     this.#tokens = tokens;
     this.#saved = options.trainer.step;
@@ -201,8 +214,9 @@ class Training {
       } else {
         return 'There is no checkpoint before it from which to find out where it began';
       }
+      this.#leader?.stateChanged();
       const from = trainer.step;
-      while (trainer.step < error.step - 1) await trainer.recordStep();
+      while (trainer.step < error.step - 1) await (await this.#record()).report;
       const found = await locateDivergence(trainer, trainer.step);
       return found === null
         ? `Repeated from step ${from} on, all weights, activations and gradients of that step are finite`
@@ -220,7 +234,7 @@ class Training {
     let pending: Promise<StepReport> | null = null;
     while (trainer.step < steps && !this.#isAborted) {
       this.#writer.check();
-      const next = trainer.recordStep();
+      const { report: next } = await this.#record();
       // Its failure is reported when it is awaited.
       next.catch(() => {});
       // While the device runs this step, the one before is logged.
@@ -236,6 +250,12 @@ class Training {
       if (await this.#evaluateIfDue()) return true;
     }
     return false;
+  }
+
+  /** The next step, by whoever shares it; there when it is recorded. */
+  async #record(): Promise<{ readonly report: Promise<StepReport> }> {
+    const { trainer } = this.#options;
+    return this.#leader === null ? { report: trainer.recordStep() } : await this.#leader.recordStep(trainer);
   }
 
   /** Whether the device must come to rest after a step. */
@@ -275,6 +295,7 @@ class Training {
     try {
       const batches = (): Iterable<Batch> => untilAborted(calibration.batches(), signal);
       await this.#window.pause(() => calibrate(trainer.decoder, batches, calibration));
+      this.#leader?.stateChanged();
       return true;
     } catch (error) {
       if (this.#isAborted && error === signal?.reason) return false;
@@ -317,6 +338,7 @@ class Training {
 
   async #save(): Promise<void> {
     const { trainer } = this.#options;
+    await this.#leader?.confirm(trainer);
     this.#saved = trainer.step;
     const state = {
       format: 'lpr-checkpoint/1',

@@ -6,10 +6,22 @@
  * of a step comes from the seed and the step's number, so a trainer that was set back to a step repeats it bit for bit.
  */
 import type { Batch, BatchStream } from '@lpr/data';
-import type { Decoder, DecoderOutput, DecoderPart, LayerLoss, Observer } from '@lpr/model';
-import { mergeStatistics, type RoutingStatistics } from '@lpr/moe';
-import { add, affine, backward, cast, concatenate, RandomKey, reshape, scope, type Tensor, tensor } from '@lpr/tensor';
+import type { Decoder, Observer } from '@lpr/model';
+import { mergeStatistics } from '@lpr/moe';
+import { RandomKey, scope, type Tensor } from '@lpr/tensor';
 import { AdamW, type AdamWOptions, labelled } from '@lpr/tensor/nn';
+import {
+  addUp,
+  differentiate,
+  joined,
+  type MicroBatch,
+  microBatchesOf,
+  needSurvey,
+  type StepSums,
+  surveyOf,
+  withStatistics,
+} from './micro-batches.ts';
+import { accumulateShared, type Team } from './parallel/accumulate.ts';
 import { type EarlierSchedule, learningRateFactor, type Schedule } from './schedule.ts';
 
 /** One term of the objective besides the cross entropy, as a number. */
@@ -105,18 +117,22 @@ export class Trainer {
    */
   recordStep(): Promise<StepReport> {
     const index = this.step;
-    const batches = this.batchesOf(index);
-    const learningRate = this.learningRateAt(index);
-    const { device } = this.decoder;
-    const reads = scope(device, () => {
-      const { values, counts, terms, statistics } = this.#accumulate(index, batches);
-      const gradientNorm = labelled(device, 'optimizer', () => this.optimizer.step(learningRate));
-      labelled(device, 'router', () => this.decoder.afterStep(statistics));
-      return { terms, values: joined([gradientNorm, values]).data(), counts: readCounts(counts) };
-    });
-    this.#checkLeaks();
-    const tokens = batches.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
-    return report(index + 1, tokens, learningRate, reads);
+    const parts = this.#microBatches(index);
+    const reads = scope(this.decoder.device, () => this.#update(index, this.#accumulate(parts)));
+    return this.#reported(index, parts, reads);
+  }
+
+  /**
+   * The same with other ranks, whose trainers call it too, each for some of the micro-batches: all ranks end with the
+   * bits that `recordStep` gives one alone. Resolves when the step is recorded.
+   */
+  async recordSharedStep(team: Team): Promise<{ readonly report: Promise<StepReport> }> {
+    const index = this.step;
+    const parts = this.#microBatches(index);
+    const reads = await scope(this.decoder.device, async () =>
+      this.#update(index, await accumulateShared(this.decoder, parts, team)),
+    );
+    return { report: this.#reported(index, parts, reads) };
   }
 
   /** The micro-batches of a step, counted from 0. */
@@ -145,75 +161,35 @@ export class Trainer {
    */
   inspectStep(index: number, observe: Observer): void {
     scope(this.decoder.device, () => {
-      this.#accumulate(index, this.batchesOf(index), observe);
+      this.#accumulate(this.#microBatches(index), observe);
     });
+  }
+
+  #microBatches(index: number): readonly MicroBatch[] {
+    return microBatchesOf(this.batchesOf(index), this.noiseOf(index), this.#options.accumulatedTerms ?? 'mean');
   }
 
   /** Leaves the gradients of all micro-batches in the parameters. */
-  #accumulate(index: number, batches: readonly Batch[], observe?: Observer): StepSums {
+  #accumulate(parts: readonly MicroBatch[], observe?: Observer): StepSums {
     const { decoder } = this;
-    const { device } = decoder;
-    const shares = labelShares(batches);
-    const parts = this.#partsOf(index, batches);
-    const all = batches.map((batch, place) =>
-      // A scope each, so that no more than one micro-batch is in memory.
-      scope(device, (): StepSums => {
-        const part = parts?.[place];
-        const noise = this.noiseOf(index);
-        // A micro-batch that stands for itself has noise of its own.
-        const context = {
-          training: true,
-          ...(part ? { noise, part } : { noise: place === 0 ? noise : noise.fold(place) }),
-          ...(observe && { observe }),
-        };
-        const output = decoder.forward(uploadBatch(decoder, batch), context);
-        const ofTokens = part === undefined ? 1 : batch.inputIds.length / part.tokens;
-        const objective = shareOfObjective(output, shares[place]!, ofTokens);
-        for (const { name, layer, value } of output.losses) {
-          observe?.(`the loss term ${name}${layer === null ? '' : ` of layer ${layer}`}`, value);
-        }
-        observe?.('the loss', objective);
-        backward(objective);
-        const scalars = [
-          objective,
-          affine(output.taskLoss, shares[place]!),
-          ...output.losses.map(({ value }) => affine(value, ofTokens)),
-        ];
-        const terms = output.losses.map(({ name, layer, weight }) => ({ name, layer, weight }));
-        return { terms, values: joined(scalars), counts: output.counts, statistics: output.statistics };
-      }),
-    );
-    return {
-      terms: all[0]!.terms,
-      values: all.map(({ values }) => values).reduce((a, b) => add(a, b)),
-      counts: all.map(({ counts }) => counts).reduce((a, b) => a.map((count, layer) => addCounts(count, b[layer]!))),
-      statistics: mergeStatistics(all.map(({ statistics }) => statistics)),
-    };
+    const surveyed = needSurvey(decoder, parts)
+      ? withStatistics(parts, mergeStatistics(parts.map((part) => surveyOf(decoder, part))))
+      : parts;
+    return addUp(surveyed.map((part) => differentiate(decoder, part, { ...(observe && { observe }) })));
   }
 
-  /**
-   * Where each micro-batch lies in its step, with what its losses read of the others; null where each stands for
-   * itself.
-   */
-  #partsOf(index: number, batches: readonly Batch[]): DecoderPart[] | null {
-    if (batches.length === 1 || this.#options.accumulatedTerms === 'sum') return null;
-    const { decoder } = this;
-    const tokens = batches.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
-    let first = 0;
-    const parts = batches.map(({ inputIds }): DecoderPart => {
-      const part = { first, tokens };
-      first += inputIds.length;
-      return part;
-    });
-    if (!decoder.poolsLosses) return parts;
-    const noise = this.noiseOf(index);
-    const surveys = batches.map((batch, place) =>
-      scope(decoder.device, () =>
-        decoder.survey(uploadBatch(decoder, batch).inputIds, { training: true, noise, part: parts[place]! }),
-      ),
-    );
-    const statistics = mergeStatistics(surveys);
-    return parts.map((part) => ({ ...part, statistics }));
+  /** Updates parameters and routers by the gradients that were left in the parameters. */
+  #update(index: number, { terms, values, counts, statistics }: StepSums): StepReads {
+    const { device } = this.decoder;
+    const gradientNorm = labelled(device, 'optimizer', () => this.optimizer.step(this.learningRateAt(index)));
+    labelled(device, 'router', () => this.decoder.afterStep(statistics));
+    return { terms, values: joined([gradientNorm, values]).data(), counts: readCounts(counts) };
+  }
+
+  #reported(index: number, parts: readonly MicroBatch[], reads: StepReads): Promise<StepReport> {
+    this.#checkLeaks();
+    const tokens = parts.reduce((sum, { batch }) => sum + batch.inputIds.length, 0);
+    return report(index + 1, tokens, this.learningRateAt(index), reads);
   }
 
   /** Frees the optimiser's state; the decoder stays. */
@@ -232,63 +208,6 @@ export class Trainer {
   }
 }
 
-/** Frees the gradients that `backward` left in the parameters. */
-export function dropGradients({ parameters }: Decoder): void {
-  for (const parameter of parameters.values()) {
-    parameter.grad?.dispose();
-    parameter.grad = null;
-  }
-}
-
-/** A batch as tensors of the decoder's device. */
-export function uploadBatch(decoder: Decoder, batch: Batch): { inputIds: Tensor; labels: Tensor } {
-  const shape = [batch.batch, batch.sequenceLength];
-  return {
-    inputIds: tensor(decoder.device, batch.inputIds, shape),
-    labels: tensor(decoder.device, batch.labels, shape),
-  };
-}
-
-/** What the micro-batches of a step add up to. */
-interface StepSums {
-  readonly terms: readonly Omit<LayerLoss, 'value'>[];
-  /** f32: objective, cross entropy, the raw terms. */
-  readonly values: Tensor;
-  /** i32 `[M]` of each layer. */
-  readonly counts: readonly Tensor[];
-  /** What the routers' updates read, a layer each. */
-  readonly statistics: readonly RoutingStatistics[];
-}
-
-/**
- * The share of each micro-batch in the labels of a step: what its mean cross entropy weighs in the mean over the step.
- */
-function labelShares(batches: readonly Batch[]): number[] {
-  const counts = batches.map(countLabels);
-  const total = counts.reduce((a, b) => a + b, 0);
-  if (counts.includes(0)) throw new RangeError('Trainer: a batch has no label to learn from; each needs at least one');
-  return counts.map((count) => count / total);
-}
-
-/** Labels of a batch that enter its loss: all but -100, as in `linearCrossEntropy`. */
-export function countLabels({ labels }: Batch): number {
-  return labels.reduce((sum, label) => sum + (label === -100 ? 0 : 1), 0);
-}
-
-/**
- * What a micro-batch adds to the objective of its step: cross entropy by its share of the labels, every other term by
- * `part`.
- */
-function shareOfObjective({ taskLoss, totalLoss }: DecoderOutput, share: number, part: number): Tensor {
-  const scaled = part === 1 ? totalLoss : affine(totalLoss, part);
-  return share === part ? scaled : add(scaled, affine(taskLoss, share - part));
-}
-
-function addCounts(a: Tensor, b: Tensor): Tensor {
-  // f32 is exact here: a step has fewer than 2^24 choices of one expert.
-  return cast(add(cast(a, 'f32'), cast(b, 'f32')), 'i32');
-}
-
 /** Reads the load counts of all layers at once; to be called inside of a scope. */
 export async function readCounts(counts: readonly Tensor[]): Promise<Int32Array[]> {
   if (counts.length === 0) return [];
@@ -297,24 +216,14 @@ export async function readCounts(counts: readonly Tensor[]): Promise<Int32Array[
   return counts.map((_, layer) => data.slice(layer * experts, (layer + 1) * experts));
 }
 
-/** All elements of some tensors, one after the other. */
-export function joined(tensors: readonly Tensor[]): Tensor {
-  return concatenate(
-    tensors.map((x) => reshape(x, [x.size])),
-    0,
-  );
+/** What is read back of a step. */
+interface StepReads {
+  readonly terms: StepSums['terms'];
+  readonly values: Promise<ArrayLike<number>>;
+  readonly counts: Promise<Int32Array[]>;
 }
 
-async function report(
-  step: number,
-  tokens: number,
-  learningRate: number,
-  reads: {
-    terms: StepSums['terms'];
-    values: Promise<ArrayLike<number>>;
-    counts: Promise<Int32Array[]>;
-  },
-): Promise<StepReport> {
+async function report(step: number, tokens: number, learningRate: number, reads: StepReads): Promise<StepReport> {
   const [values, counts] = await Promise.all([reads.values, reads.counts]);
   const [gradientNorm, totalLoss, loss, ...raw] = Array.from(values) as [number, number, number, ...number[]];
   const terms = reads.terms.map(({ name, layer, weight }, i) => ({

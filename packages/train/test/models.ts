@@ -9,11 +9,11 @@ export const loads = { layers: 2, experts: 6, topK: 2 };
 
 /**
  * Two layers, hidden width 16; `router` as in the model's config; 'plain' is vanilla without a balancing loss, 'lpr' as
- * released, 'corrected' has a selection bias.
+ * released, 'corrected' has a selection bias; 'tied' is vanilla with the embedding as its head.
  */
 export function makeDecoder(
   device: Device,
-  router: 'plain' | 'vanilla' | 'lpr' | 'corrected' | 'adamoe' | 'dense',
+  router: 'plain' | 'vanilla' | 'lpr' | 'corrected' | 'adamoe' | 'dense' | 'tied',
   seed = 0,
 ): Decoder {
   const config = parseDecoderConfig({
@@ -30,8 +30,9 @@ export function makeDecoder(
     intermediate_size: 8,
     norm_topk_prob: true,
     max_position_embeddings: 16,
-    router_type: router === 'plain' ? 'vanilla' : router === 'corrected' ? 'lpr' : router,
-    output_router_logits: router === 'vanilla',
+    router_type: router === 'plain' || router === 'tied' ? 'vanilla' : router === 'corrected' ? 'lpr' : router,
+    tie_word_embeddings: router === 'tied',
+    output_router_logits: router === 'vanilla' || router === 'tied',
     ...(router === 'lpr' ? { lpr_formulation: 'official', router_latent_dim: 4 } : {}),
     ...(router === 'corrected' ? { lpr_formulation: 'corrected', router_latent_dim: 4 } : {}),
   });

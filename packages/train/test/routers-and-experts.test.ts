@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { decisionsOf } from '../src/decisions.ts';
 import { evaluate, type RoutedBatch } from '../src/evaluate.ts';
 import { measureSimilarity } from '../src/expert-outputs.ts';
-import { uploadBatch } from '../src/trainer.ts';
+import { uploadBatch } from '../src/micro-batches.ts';
 import { loads, makeDecoder, tokens } from './models.ts';
 
 let device: WasmDevice;

@@ -12,7 +12,8 @@ import { isOutOfPatience } from '../src/run-evaluation.ts';
 import { loadNewestWeights } from '../src/snapshot.ts';
 import type { RunOptions, RunResult } from '../src/run.ts';
 import { LossSpikeError } from '../src/spikes.ts';
-import { DivergedError, dropGradients, type TrainerOptions } from '../src/trainer.ts';
+import { dropGradients } from '../src/micro-batches.ts';
+import { DivergedError, type TrainerOptions } from '../src/trainer.ts';
 import { loads, makeDecoder, makeTrainer, tokens } from './models.ts';
 import { decidedIn, placeOfTests, trainIn } from './runs.ts';
 

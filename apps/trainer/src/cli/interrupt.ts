@@ -41,3 +41,8 @@ export function listenForInterrupt(onFirst: (signal: NodeJS.Signals) => void): {
     stop: () => SIGNALS.forEach((signal) => process.off(signal, listener)),
   };
 }
+
+/** Leaves it to another process, which gets the same signals, to end this one. */
+export function ignoreInterrupts(): void {
+  for (const signal of SIGNALS) process.on(signal, () => {});
+}

@@ -91,7 +91,8 @@ function addTrain(program: Command): void {
     .summary('train one model and evaluate it')
     .description(
       'Trains one model with --router, evaluates it on held-out text and prints its measures. With several seeds it makes a folder with a run\n' +
-        'for each, and prints their mean.',
+        'for each, and prints their mean. Started by mpirun, as one of several processes, it shares the batches of each step\n' +
+        '(training.accumulation, a multiple of the processes) out among them, and ends with the same bits (docs/scaling.md).',
     )
     .action(async (options: ComparisonOptions) => {
       const { train } = await import('../commands/train.ts');

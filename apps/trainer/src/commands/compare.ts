@@ -9,6 +9,7 @@ import { checkFits, checkFitTogether, predictionText, predictRun, totalText } fr
 import { loadTokens } from '../run/session.ts';
 import { ownTokenizer } from '../pool/sessions.ts';
 import { checkStart } from '../run/start.ts';
+import { checkParallel } from '../run/team.ts';
 import { resolveSettings, routerNames } from '../settings/resolve.ts';
 import { type RouterName, ROUTERS } from '../settings/routers.ts';
 import { comparisonReport } from '../comparison/results.ts';
@@ -108,6 +109,7 @@ async function trainComparison(
   claim: () => Promise<string>,
   begun: string | null = null,
 ): Promise<void> {
+  await checkParallel(parallel);
   if (parallel > 1) checkFitTogether([...comparison.runs.values()], parallel);
   const [[name, first]] = comparison.runs as unknown as readonly [readonly [string, Settings]];
   await interruptible(

@@ -11,6 +11,7 @@ import type { Device } from '@lpr/tensor';
 import { UsageError, unknownName } from '../cli/errors.ts';
 import { INTERRUPTED, listenForInterrupt } from '../cli/interrupt.ts';
 import { createProgress, type Progress } from '../cli/progress.ts';
+import { joinRanks } from '../cli/ranks.ts';
 import { Sessions } from '../pool/sessions.ts';
 import { openDevice, type Session } from '../run/session.ts';
 import type { SettingOptions } from '../settings/resolve.ts';
@@ -55,7 +56,7 @@ export async function interruptible<Prepared>(
   body: (prepared: Prepared, working: Working) => Promise<boolean>,
 ): Promise<void> {
   const progress = createProgress(process.stderr, process.env);
-  const sessions = new Sessions(progress);
+  const sessions = new Sessions(progress, await joinRanks());
   let interrupt: ReturnType<typeof listenForInterrupt> | null = null;
   try {
     const prepared = await prepare(sessions);

@@ -5,29 +5,35 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadTokenizer, type Tokenizer } from '@lpr/data';
 import { RUN_FILES } from '@lpr/runs';
+import type { Communicator } from '@lpr/mpi';
 import type { Progress } from '../cli/progress.ts';
 import { openSession, type Session } from '../run/session.ts';
+import { checkShares } from '../run/team.ts';
 import type { Settings } from '../settings/schema.ts';
 
 export class Sessions {
   readonly progress: Progress;
+  readonly #communicator: Communicator;
   #open: { readonly key: string; readonly session: Session } | null = null;
 
-  constructor(progress: Progress) {
+  /** @param communicator of the ranks that train the runs together; of this process where it does alone */
+  constructor(progress: Progress, communicator: Communicator) {
     this.progress = progress;
+    this.#communicator = communicator;
   }
 
   /**
    * The session of a run; that of the run before it where both read the same text on the same device.
    *
    * @param tokenizer in place of the one that the settings name
-   * @throws UsageError as openSession
+   * @throws UsageError as openSession, and where the ranks cannot share its steps out
    */
   async of(settings: Settings, tokenizer?: Tokenizer): Promise<Session> {
+    checkShares(settings, this.#communicator);
     const key = keyOf(settings);
     if (this.#open?.key === key) return this.#open.session;
     await this.close();
-    const session = await openSession(settings, this.progress, tokenizer);
+    const session = await openSession(settings, this.progress, tokenizer, this.#communicator);
     this.#open = { key, session };
     return session;
   }

@@ -2,6 +2,7 @@
  * A child process that trains runs, one at a time, as the process that started it says. When that is gone, or asks it
  * to stop, it saves and ends.
  */
+import { inProcess } from '@lpr/mpi';
 import { INTERRUPTED, listenForInterrupt } from '../cli/interrupt.ts';
 import { createProgress, outliveReaders } from '../cli/progress.ts';
 import { type Outcome, trainOne } from './one-run.ts';
@@ -11,7 +12,8 @@ import { Sessions } from './sessions.ts';
 outliveReaders(process.stdout, process.stderr);
 
 const progress = createProgress(process.stderr, process.env);
-const sessions = new Sessions(progress);
+// Whatever started the process that started this one: it trains alone.
+const sessions = new Sessions(progress, inProcess(1)[0]!);
 const stopping = new AbortController();
 const interrupt = listenForInterrupt(() => stop());
 /** Whether a run is under way. */

@@ -19,6 +19,7 @@ import { withTodaysPaths } from '../settings/earlier.ts';
 import type { Settings } from '../settings/schema.ts';
 import { writeTokenizer } from './model-source.ts';
 import { findStart } from './start.ts';
+import { announceRun } from './team.ts';
 import {
   calibrationOf,
   heldOutText,
@@ -95,9 +96,11 @@ export async function finishRun(
     if (start !== null) await importHuggingFace(decoder, start.folder);
     const { training, evaluation } = settings;
     const { every, patience, traceTokens } = evaluation;
+    const team = await announceRun(session, settings, run.path);
     const result = await trainRun({
       run,
       trainer,
+      team,
       loads: loadShape(decoder),
       steps: training.steps,
       earlierEnds: earlierEnds(training),

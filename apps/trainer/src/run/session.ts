@@ -2,7 +2,7 @@
  * What training and evaluation need besides settings: token streams and a device, made once and shared by the runs of a
  * comparison.
  */
-import { homedir } from 'node:os';
+import { availableParallelism, cpus, homedir } from 'node:os';
 import { join } from 'node:path';
 import {
   type Batch,
@@ -19,6 +19,7 @@ import {
 } from '@lpr/data';
 import type { LoadShape } from '@lpr/metrics';
 import { createDecoder, type Decoder } from '@lpr/model';
+import type { Communicator } from '@lpr/mpi';
 import { createDevice, type Device } from '@lpr/tensor';
 import { type CalibrateOptions, type EvaluationOptions, makeSchedule, Trainer } from '@lpr/train';
 import { UsageError } from '../cli/errors.ts';
@@ -30,6 +31,8 @@ export interface Session {
   readonly device: Device;
   readonly tokens: PreparedTokens;
   readonly progress: Progress;
+  /** The ranks of which this process is one. */
+  readonly communicator: Communicator;
 }
 
 /**
@@ -38,18 +41,31 @@ export interface Session {
  * @param tokenizer in place of the one that the settings name
  * @throws UsageError when there is no such device, or a sequence is longer than one of the streams
  */
-export async function openSession(settings: Settings, progress: Progress, tokenizer?: Tokenizer): Promise<Session> {
+export async function openSession(
+  settings: Settings,
+  progress: Progress,
+  tokenizer: Tokenizer | undefined,
+  communicator: Communicator,
+): Promise<Session> {
   // First, since reading may take hours.
-  const device = await openDevice(settings);
+  const device = await openDevice({ ...settings, threads: settings.threads ?? threadsOfRank(communicator) });
   try {
     const tokens = await loadTokens(settings, progress, tokenizer);
     const { scarce } = evaluationText(tokens.heldOut, settings.data.sequenceLength, settings.evaluation);
     warnOfScarce(scarce, progress);
-    return { device, tokens, progress };
+    return { device, tokens, progress, communicator };
   } catch (error) {
     await device.dispose();
     throw error;
   }
+}
+
+/**
+ * Worker threads of a rank where the settings do not say: its share of this machine's cores; null where it is alone.
+ */
+function threadsOfRank({ size, local }: Communicator): number | null {
+  // A launcher may have bound it to some of them.
+  return size === 1 ? null : Math.max(1, Math.min(availableParallelism(), Math.floor(cpus().length / local)));
 }
 
 /**

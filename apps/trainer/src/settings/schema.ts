@@ -58,6 +58,7 @@ export interface Settings {
     readonly lengthened?: readonly Lengthening[] | undefined;
     readonly accumulation: number;
     readonly accumulatedTerms: 'mean' | 'sum';
+    readonly reduction?: 'ordered' | 'allReduce' | undefined;
     readonly learningRate: number;
     readonly schedule: ScheduleOptions['kind'];
     readonly warmup: number;
@@ -171,6 +172,12 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
       .default('mean')
       .describe(
         "Of the loss terms besides cross entropy: those of the whole step, or the sum over its batches, as LPR's released code has it",
+      ),
+    reduction: z
+      .enum(['ordered', 'allReduce'])
+      .optional()
+      .describe(
+        'How several ranks add their gradients up. ordered (left out): in the order of the batches of a step, with the same bits for any number of ranks. allReduce: by MPI_Allreduce, whose last bits depend on the number of ranks; fewer bytes where a rank has several batches a step',
       ),
     learningRate: z.number().gt(0).describe('At its peak'),
     schedule: z

@@ -43,6 +43,11 @@ export interface Device {
   write(buffer: DeviceBuffer, data: Float32Array | Int32Array): void;
   /** The buffer's content as of this call (later kernels do not change what the promise gives). */
   read(buffer: DeviceBuffer): Promise<ArrayBuffer>;
+  /**
+   * The memory of a buffer itself, where the caller can reach it; null elsewhere. It holds what kernels wrote once they
+   * have run (`synchronize`); whoever writes into it does so while no kernel that uses it is recorded.
+   */
+  view(buffer: DeviceBuffer): Float32Array | null;
   /** Resolves when everything recorded so far has run; rejects with the error of a kernel that failed. */
   synchronize(): Promise<void>;
   /** Stops the workers and releases the memory. Nothing may be called afterwards. */

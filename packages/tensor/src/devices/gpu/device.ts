@@ -127,6 +127,10 @@ export class LauncherDevice implements GpuDevice {
     return integer ? Int32Array.from(numbers).buffer : numbers.buffer;
   }
 
+  view(): null {
+    return null;
+  }
+
   async synchronize(): Promise<void> {
     await this.#launcher.finish();
   }

@@ -19,6 +19,7 @@ export interface WasmDevice extends Device {
   label: string;
   /** Times of the queue by label and by kernel. */
   readonly profile: Profile;
+  view(buffer: DeviceBuffer): Float32Array;
 }
 
 class WasmBuffer implements DeviceBuffer {
@@ -128,6 +129,10 @@ export class SharedMemoryDevice implements WasmDevice {
     } finally {
       this.#allocator.free(snapshot);
     }
+  }
+
+  view(buffer: DeviceBuffer): Float32Array {
+    return new Float32Array(this.#shared.memory.buffer, this.#addressOf('view', buffer), buffer.elements);
   }
 
   async synchronize(): Promise<void> {

@@ -1,0 +1,43 @@
+/**
+ * A communicator: processes ("ranks") that compute together and exchange arrays of numbers. Every rank calls the same
+ * methods in the same order, with arrays of the same length; a promise resolves when this rank's part is done. The
+ * event loop stays alive meanwhile. Arrays given to a call belong to it until its promise resolves: they are read and
+ * written where they lie, also in the shared memory of WebAssembly.
+ */
+
+/** Numbers of four bytes, or bytes. */
+export type Numbers = Float32Array | Int32Array | Uint8Array;
+
+export interface Communicator {
+  /** Which of the ranks this is, from 0. */
+  readonly rank: number;
+  /** How many there are. */
+  readonly size: number;
+  /** How many of them run on this machine. */
+  readonly local: number;
+  /** What carries the messages: "Open MPI v4.1.4". */
+  readonly description: string;
+  /** Bytes that this rank has sent to others so far, as the fewest that each call needs. */
+  readonly bytesSent: number;
+
+  /** Resolves when every rank has called it. */
+  barrier(): Promise<void>;
+  /** Gives all ranks the numbers of one. */
+  broadcast(data: Numbers, root: number): Promise<void>;
+  /**
+   * `send` is a part for each rank, one after the other, all of one length; `received` gets the part that each rank has
+   * for this one, in the order of the ranks.
+   */
+  allToAll(send: Float32Array, received: Float32Array): Promise<void>;
+  /** `all` gets the numbers of each rank, in the order of the ranks. */
+  allGather(own: Numbers, all: Numbers): Promise<void>;
+  /**
+   * Adds up the numbers of all ranks, in place. The order of the sum is the library's own, and may be another one for
+   * another number of ranks.
+   */
+  allReduce(data: Float32Array): Promise<void>;
+  /** Ends all ranks at once, this one too, with an exit code. */
+  abort(code: number): never;
+  /** To be called once by all ranks, last. */
+  finalize(): void;
+}

@@ -1,0 +1,113 @@
+/**
+ * Ranks within one process: the communicator of a program that runs alone, and of tests that need several ranks but no
+ * MPI. Numbers are copied between the arrays of those who call.
+ */
+import type { Communicator, Numbers } from './communicator.ts';
+
+/** What a rank brings to a call that all make together. */
+interface Call {
+  readonly name: string;
+  readonly send: Numbers;
+  readonly receive: Numbers;
+}
+
+type Exchange = (calls: readonly Call[]) => void;
+
+/** A call that some ranks have made, and others not yet. */
+interface Meeting {
+  readonly calls: Map<number, Call>;
+  readonly done: Promise<void>;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function openMeeting(): Meeting {
+  let [resolve, reject]: [() => void, (error: unknown) => void] = [() => {}, () => {}];
+  const done = new Promise<void>((fulfil, fail) => {
+    [resolve, reject] = [fulfil, fail];
+  });
+  // Whoever has called it is told.
+  done.catch(() => {});
+  return { calls: new Map(), done, resolve, reject };
+}
+
+/** @returns a communicator for each of `size` ranks */
+export function inProcess(size: number): readonly Communicator[] {
+  const meetings = new Map<number, Meeting>();
+  const made = Array.from({ length: size }, () => 0);
+
+  const meet = async (rank: number, call: Call, exchange: Exchange): Promise<void> => {
+    const number = made[rank]!++;
+    const meeting = meetings.get(number) ?? openMeeting();
+    meetings.set(number, meeting);
+    const { calls, done, resolve, reject } = meeting;
+    const other = [...calls.values()].find(({ name }) => name !== call.name);
+    if (other !== undefined)
+      reject(new Error(`ranks disagree: rank ${rank} calls ${call.name}, another ${other.name}`));
+    calls.set(rank, call);
+    if (calls.size === size) {
+      meetings.delete(number);
+      try {
+        exchange(Array.from({ length: size }, (_, each) => calls.get(each)!));
+        resolve();
+      } catch (error) {
+        reject(error);
+      }
+    }
+    await done;
+  };
+
+  return Array.from({ length: size }, (_, rank): Communicator => {
+    let bytesSent = 0;
+    const together = async (
+      name: string,
+      send: Numbers,
+      receive: Numbers,
+      sent: number,
+      exchange: Exchange,
+    ): Promise<void> => {
+      bytesSent += sent;
+      await meet(rank, { name, send, receive }, exchange);
+    };
+    const nothing = new Uint8Array(0);
+    return {
+      rank,
+      size,
+      local: size,
+      description: 'one process',
+      get bytesSent() {
+        return bytesSent;
+      },
+      barrier: () => together('barrier', nothing, nothing, 0, () => {}),
+      broadcast: (data, root) =>
+        together('broadcast', data, data, rank === root ? data.byteLength * (size - 1) : 0, (calls) => {
+          for (const { receive } of calls) if (receive !== calls[root]!.send) receive.set(calls[root]!.send);
+        }),
+      allToAll: (send, received) =>
+        together('allToAll', send, received, (send.byteLength / size) * (size - 1), (calls) => {
+          const length = send.length / size;
+          for (const [to, { receive }] of calls.entries()) {
+            calls.forEach((from, place) => {
+              receive.set(from.send.subarray(to * length, (to + 1) * length), place * length);
+            });
+          }
+        }),
+      allGather: (own, all) =>
+        together('allGather', own, all, own.byteLength * (size - 1), (calls) => {
+          for (const { receive } of calls) {
+            calls.forEach(({ send }, place) => receive.set(send, place * send.length));
+          }
+        }),
+      allReduce: (data) =>
+        together('allReduce', data, data, (2 * data.byteLength * (size - 1)) / size, (calls) => {
+          const sum = calls[0]!.send.slice();
+          for (const { send } of calls.slice(1)) for (let i = 0; i < sum.length; i++) sum[i]! += send[i]!;
+          for (const { receive } of calls) receive.set(sum);
+        }),
+      abort: (code) => {
+        throw new Error(`rank ${rank} ends all ranks with the exit code ${code}`);
+      },
+      finalize: () => {},
+    };
+  });
+}

@@ -1,0 +1,7 @@
+/** @lpr/mpi: processes that compute together, over MPI or within one process. Node only. */
+export type { Communicator, Numbers } from './communicator.ts';
+export { inProcess } from './in-process.ts';
+export { isLaunchedByMpi } from './launch.ts';
+export { openCommunicator } from './open.ts';
+export { MpiError } from './errors.ts';
+export { broadcastText } from './text.ts';

@@ -1,0 +1,146 @@
+/** The communicator of this process: over MPI where `mpirun` started it, alone otherwise. */
+import type { Communicator, Numbers } from './communicator.ts';
+import { MpiError } from './errors.ts';
+import { inProcess } from './in-process.ts';
+import { checkLauncherReachable, type Environment, isLaunchedByMpi } from './launch.ts';
+import { type Handle, loadLibrary, type MpiConstants, type MpiFunctions, type MpiLibrary } from './library.ts';
+import { Poller } from './poller.ts';
+
+/** Only one thread of the process calls MPI. */
+const THREAD_FUNNELED = 1;
+
+/** Numbers of one message: a count in MPI is an `int`, and libraries have had trouble near its end. */
+const LONGEST_MESSAGE = 2 ** 28;
+
+/**
+ * Joins the ranks that `mpirun` started this process with; a process that was started alone is the only rank.
+ *
+ * @throws MpiError where it was started by `mpirun` and MPI cannot be used
+ */
+export async function openCommunicator(environment: Environment = process.env): Promise<Communicator> {
+  if (!isLaunchedByMpi(environment)) return inProcess(1)[0]!;
+  checkLauncherReachable(environment);
+  const library = await loadLibrary(environment);
+  const given = words(1);
+  library.functions.initThread(null, null, THREAD_FUNNELED, given);
+  if (given[0]! < THREAD_FUNNELED) {
+    throw new MpiError(
+      `${library.description} was built without threads (MPI_THREAD_FUNNELED); use another build of it`,
+    );
+  }
+  return new MpiCommunicator(library);
+}
+
+class MpiCommunicator implements Communicator {
+  readonly rank: number;
+  readonly size: number;
+  readonly local: number;
+  readonly description: string;
+  readonly #constants: MpiConstants;
+  readonly #functions: MpiFunctions;
+  readonly #poller = new Poller();
+  #bytesSent = 0;
+
+  constructor({ description, constants, functions }: MpiLibrary) {
+    this.description = description;
+    this.#constants = constants;
+    this.#functions = functions;
+    const out = words(1);
+    functions.rank(constants.world, out);
+    this.rank = out[0]!;
+    functions.size(constants.world, out);
+    this.size = out[0]!;
+    const shared = words(2);
+    functions.splitType(constants.world, constants.sharedMemory, 0, constants.noInfo, shared);
+    const isNumber = typeof constants.world === 'number';
+    functions.size(isNumber ? shared[0]! : new BigUint64Array(shared.buffer)[0]!, out);
+    this.local = out[0]!;
+  }
+
+  get bytesSent(): number {
+    return this.#bytesSent;
+  }
+
+  async barrier(): Promise<void> {
+    await this.#run([], (request) => this.#functions.ibarrier(this.#constants.world, request));
+  }
+
+  async broadcast(data: Numbers, root: number): Promise<void> {
+    if (this.rank === root) this.#bytesSent += data.byteLength * (this.size - 1);
+    const { world } = this.#constants;
+    for (let from = 0; from < data.length; from += LONGEST_MESSAGE) {
+      const piece = data.subarray(from, from + LONGEST_MESSAGE);
+      await this.#run([piece], (request) =>
+        this.#functions.ibcast(piece, piece.length, this.#typeOf(piece), root, world, request),
+      );
+    }
+  }
+
+  async allToAll(send: Float32Array, received: Float32Array): Promise<void> {
+    this.#bytesSent += (send.byteLength / this.size) * (this.size - 1);
+    const { world, float } = this.#constants;
+    const count = this.#checkedCount(send.length / this.size);
+    await this.#run([send, received], (request) =>
+      this.#functions.ialltoall(send, count, float, received, count, float, world, request),
+    );
+  }
+
+  async allGather(own: Numbers, all: Numbers): Promise<void> {
+    this.#bytesSent += own.byteLength * (this.size - 1);
+    const { world } = this.#constants;
+    const [count, type] = [this.#checkedCount(own.length), this.#typeOf(own)];
+    await this.#run([own, all], (request) =>
+      this.#functions.iallgather(own, count, type, all, count, type, world, request),
+    );
+  }
+
+  async allReduce(data: Float32Array): Promise<void> {
+    this.#bytesSent += (2 * data.byteLength * (this.size - 1)) / this.size;
+    const { world, float, sum, inPlace } = this.#constants;
+    for (let from = 0; from < data.length; from += LONGEST_MESSAGE) {
+      const piece = data.subarray(from, from + LONGEST_MESSAGE);
+      await this.#run([piece], (request) =>
+        this.#functions.iallreduce(inPlace, piece, piece.length, float, sum, world, request),
+      );
+    }
+  }
+
+  abort(code: number): never {
+    this.#functions.abort(this.#constants.world, code);
+    // The library has ended the process.
+    process.exit(code);
+  }
+
+  finalize(): void {
+    this.#functions.finalize();
+  }
+
+  /** Starts something on some arrays and waits until it is done. */
+  async #run(arrays: readonly Numbers[], start: (request: Uint8Array) => number): Promise<void> {
+    // Outside of the heap that the garbage collector moves: the library writes there while this waits.
+    const request = new Uint8Array(new ArrayBuffer(8));
+    const flag = words(1);
+    const status = new Uint8Array(new ArrayBuffer(64));
+    start(request);
+    await this.#poller.until(() => {
+      this.#functions.test(request, flag, status);
+      return flag[0] !== 0;
+    }, arrays);
+  }
+
+  #typeOf(data: Numbers): Handle {
+    const { byte, int, float } = this.#constants;
+    if (data instanceof Uint8Array) return byte;
+    return data instanceof Int32Array ? int : float;
+  }
+
+  #checkedCount(count: number): number {
+    if (Number.isInteger(count) && count <= LONGEST_MESSAGE) return count;
+    throw new RangeError(`MPI: a message must have a whole number of at most ${LONGEST_MESSAGE} numbers, got ${count}`);
+  }
+}
+
+/** Memory of its own, which is not moved. */
+function words(count: number): Int32Array<ArrayBuffer> {
+  return new Int32Array(new ArrayBuffer(4 * count));
+}

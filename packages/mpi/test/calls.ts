@@ -1,0 +1,65 @@
+/** Every call of a communicator, with what must come of it. */
+import type { Communicator } from '../src/index.ts';
+
+// Its types come with those of browsers alone.
+declare const WebAssembly: {
+  Memory: new (size: { initial: number; maximum: number; shared: true }) => { readonly buffer: SharedArrayBuffer };
+};
+
+/** Throws where a call gives anything else than it should. */
+export async function tryAllCalls(communicator: Communicator): Promise<void> {
+  const { rank, size } = communicator;
+  const ranks = Array.from({ length: size }, (_, each) => each);
+
+  for (const root of ranks) {
+    const data = rank === root ? Float32Array.of(root + 0.5, -root) : new Float32Array(2);
+    await communicator.broadcast(data, root);
+    expectSame('broadcast', data, [root + 0.5, -root]);
+  }
+
+  const all = new Int32Array(2 * size);
+  await communicator.allGather(Int32Array.of(rank, 100 * rank), all);
+  expectSame(
+    'allGather',
+    all,
+    ranks.flatMap((each) => [each, 100 * each]),
+  );
+
+  // From and into the shared memory of WebAssembly, where the engine's tensors lie. Large, so that it takes a while.
+  const { buffer } = new WebAssembly.Memory({ initial: 256, maximum: 256, shared: true });
+  const part = 60_000;
+  const send = new Float32Array(buffer, 1024, size * part);
+  for (const to of ranks) send.fill(100 * rank + to, to * part, (to + 1) * part);
+  const received = new Float32Array(buffer, 8 * 2 ** 20, size * part);
+  await communicator.allToAll(send, received);
+  for (const from of ranks) {
+    const piece = received.subarray(from * part, (from + 1) * part);
+    if (!piece.every((value) => value === 100 * from + rank)) throw new Error(`allToAll: got ${piece[0]} from ${from}`);
+  }
+
+  const sum = Float32Array.of(rank, 1, 0.5);
+  await communicator.allReduce(sum);
+  expectSame('allReduce', sum, [(size * (size - 1)) / 2, size, size / 2]);
+
+  // Two at once, which end in whatever order.
+  const [first, second] = [new Float32Array(size), new Int32Array(size)];
+  await Promise.all([
+    communicator.allGather(Float32Array.of(rank + 0.25), first),
+    communicator.allGather(Int32Array.of(-rank), second),
+  ]);
+  expectSame(
+    'allGather of two',
+    first,
+    ranks.map((each) => each + 0.25),
+  );
+  expectSame(
+    'allGather of two',
+    second,
+    ranks.map((each) => -each),
+  );
+}
+
+function expectSame(call: string, got: Float32Array | Int32Array, expected: readonly number[]): void {
+  if (got.length === expected.length && got.every((value, i) => value === expected[i]! + 0)) return;
+  throw new Error(`${call}: got ${Array.from(got).join(', ')}, expected ${expected.join(', ')}`);
+}

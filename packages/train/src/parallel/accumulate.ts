@@ -1,0 +1,133 @@
+/**
+ * The gradients of a step whose micro-batches several ranks share out. Micro-batch i is rank `i mod size`'s; all ranks
+ * end with the same gradients and statistics, and with the bits of one rank that computes all micro-batches itself:
+ * what is added up is added up in the order of the micro-batches, whoever computed them.
+ */
+import type { Communicator } from '@lpr/mpi';
+import type { Decoder } from '@lpr/model';
+import { mergeStatistics, type RoutingStatistics } from '@lpr/moe';
+import type { Tensor } from '@lpr/tensor';
+import {
+  addUp,
+  differentiate,
+  type MicroBatch,
+  needSurvey,
+  type StepSums,
+  surveyOf,
+  withStatistics,
+} from '../micro-batches.ts';
+import { allReduceGradients } from './all-reduce.ts';
+import { gatherTensors } from './gather.ts';
+import { OrderedReduction } from './ordered-reduction.ts';
+
+/** Ranks that train one model together. */
+export interface Team {
+  readonly communicator: Communicator;
+  /**
+   * How gradients are added up. 'ordered': in the order of the micro-batches, so that the bits do not depend on the
+   * number of ranks. 'allReduce': as the MPI library does it, with fewer bytes where a rank has several micro-batches.
+   */
+  readonly reduction: 'ordered' | 'allReduce';
+  /**
+   * Numbers of gradients that are sent together, at least, while the backward pass goes on; 2^20 (4 MiB) unless given.
+   */
+  readonly bucket?: number;
+  /**
+   * Told of an error in the midst of a step, where the other ranks wait for this one and only an abort reaches them.
+   */
+  readonly onFailure?: (error: unknown) => void;
+}
+
+/**
+ * Leaves the gradients of all micro-batches in the parameters of each rank, and gives the sums of all of them.
+ *
+ * @param parts of the whole step, a multiple of the number of ranks
+ */
+export async function accumulateShared(
+  decoder: Decoder,
+  parts: readonly MicroBatch[],
+  { communicator, reduction, bucket = 2 ** 20 }: Team,
+): Promise<StepSums> {
+  const { rank, size } = communicator;
+  if (parts.length % size !== 0) {
+    throw new RangeError(
+      `Trainer: ${size} ranks cannot share ${parts.length} micro-batches out evenly; make them a multiple`,
+    );
+  }
+  const isOwn = (_: MicroBatch, place: number): boolean => place % size === rank;
+  const statistics = needSurvey(decoder, parts)
+    ? mergeStatistics(
+        await gatherStatistics(
+          communicator,
+          parts.filter(isOwn).map((part) => surveyOf(decoder, part)),
+        ),
+      )
+    : null;
+  const own = (statistics === null ? parts : withStatistics(parts, statistics)).filter(isOwn);
+  if (reduction === 'allReduce') {
+    const sums = own.map((part) => differentiate(decoder, part, {}));
+    await allReduceGradients(communicator, decoder);
+    return addUp(await gatherSums(communicator, sums));
+  }
+  const gradients = new OrderedReduction(communicator, decoder.device, bucket);
+  const sums: StepSums[] = [];
+  let before = Promise.resolve();
+  for (const part of own) {
+    sums.push(differentiate(decoder, part, { receive: gradients.receive }));
+    const exchanged = gradients.endMicroBatch();
+    // What is recorded already runs meanwhile; one micro-batch ahead keeps device and network busy.
+    await before;
+    before = exchanged;
+  }
+  await before;
+  await gradients.finish();
+  return addUp(await gatherSums(communicator, sums));
+}
+
+/** Those of all micro-batches in their order, from this rank's. */
+async function gatherSums(communicator: Communicator, own: readonly StepSums[]): Promise<StepSums[]> {
+  const all = await gatherTensors(
+    communicator,
+    own.map(({ values, counts, statistics }) => [values, ...counts, ...statistics.flatMap(tensorsOf)]),
+  );
+  const { terms, counts, statistics } = own[0]!;
+  return all.map((tensors) => {
+    const next = takeFrom(tensors);
+    return {
+      terms,
+      values: next(),
+      counts: counts.map(next),
+      statistics: statistics.map((layer) => withTensors(layer, next)),
+    };
+  });
+}
+
+async function gatherStatistics(
+  communicator: Communicator,
+  own: readonly (readonly RoutingStatistics[])[],
+): Promise<RoutingStatistics[][]> {
+  const all = await gatherTensors(
+    communicator,
+    own.map((layers) => layers.flatMap(tensorsOf)),
+  );
+  return all.map((tensors) => {
+    const next = takeFrom(tensors);
+    return own[0]!.map((layer) => withTensors(layer, next));
+  });
+}
+
+function tensorsOf({ sums, rows }: RoutingStatistics): Tensor[] {
+  return [...Object.values(sums), ...Object.values(rows)];
+}
+
+/** The same statistics of other tokens: every micro-batch of a step has as many. */
+function withTensors({ tokens, sums, rows }: RoutingStatistics, next: () => Tensor): RoutingStatistics {
+  const filled = (named: Readonly<Record<string, Tensor>>): Record<string, Tensor> =>
+    Object.fromEntries(Object.keys(named).map((name) => [name, next()]));
+  return { tokens, sums: filled(sums), rows: filled(rows) };
+}
+
+function takeFrom(tensors: readonly Tensor[]): () => Tensor {
+  const values = tensors.values();
+  return () => values.next().value!;
+}

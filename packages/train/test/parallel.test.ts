@@ -1,0 +1,149 @@
+import { inProcess } from '@lpr/mpi';
+import { BatchStream } from '@lpr/data';
+import { exportWeights } from '@lpr/model';
+import { createGpuDevice, createWasmDevice } from '@lpr/tensor';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { addInOrder } from '../src/parallel/add-in-order.ts';
+import type { Team } from '../src/parallel/accumulate.ts';
+import type { StepReport } from '../src/trainer.ts';
+import { makeDecoder, makeTrainer, tokens } from './models.ts';
+
+const MICRO_BATCHES = 4;
+const STEPS = 3;
+
+type Router = Parameters<typeof makeDecoder>[1];
+
+interface Trained {
+  readonly reports: readonly StepReport[];
+  readonly state: Readonly<Record<string, Float32Array>>;
+}
+
+/** A rank's part of some steps; alone without a team. */
+async function trainAs(
+  team: Team | null,
+  router: Router,
+  accumulatedTerms: 'mean' | 'sum',
+  threads: number,
+): Promise<Trained> {
+  const device = await createWasmDevice({ threads });
+  try {
+    const trainer = makeTrainer(makeDecoder(device, router), {
+      stream: new BatchStream({ tokens, batchSize: 2, sequenceLength: 8, seed: 1 }),
+      accumulation: MICRO_BATCHES,
+      accumulatedTerms,
+    });
+    const reports: StepReport[] = [];
+    for (let step = 0; step < STEPS; step++) {
+      const { report } = team === null ? { report: trainer.recordStep() } : await trainer.recordSharedStep(team);
+      reports.push(await report);
+    }
+    const weights = await exportWeights(trainer.decoder);
+    const moments = await trainer.optimizer.exportState();
+    return { reports, state: Object.fromEntries([...weights, ...moments].map(([name, { data }]) => [name, data])) };
+  } finally {
+    await device.dispose();
+  }
+}
+
+async function trainOn(
+  ranks: number,
+  router: Router,
+  reduction: Team['reduction'],
+  terms: 'mean' | 'sum' = 'mean',
+): Promise<Trained[]> {
+  return await Promise.all(
+    // Several buckets a pass.
+    inProcess(ranks).map((communicator) =>
+      trainAs({ communicator, reduction, bucket: 1000 }, router, terms, communicator.rank % 2),
+    ),
+  );
+}
+
+describe('a step that ranks share out', () => {
+  it.each(['corrected', 'lpr', 'vanilla', 'adamoe', 'dense', 'tied'] as const)(
+    'has the bits of one rank alone on each of 1, 2 and 4, for any number of threads, with the router %s',
+    async (router) => {
+      const alone = await trainAs(null, router, 'mean', 0);
+      for (const ranks of [1, 2, 4]) {
+        for (const trained of await trainOn(ranks, router, 'ordered')) expect(trained).toEqual(alone);
+      }
+    },
+  );
+
+  it('has them too where loss terms are added up over micro-batches', async () => {
+    const alone = await trainAs(null, 'corrected', 'sum', 0);
+    for (const trained of await trainOn(2, 'corrected', 'ordered', 'sum')) expect(trained).toEqual(alone);
+  });
+
+  it('comes near them where the library adds up, with all ranks alike', async () => {
+    const alone = await trainAs(null, 'corrected', 'mean', 0);
+    const [first, second] = await trainOn(2, 'corrected', 'allReduce');
+    expect(second).toEqual(first);
+    for (const [name, values] of Object.entries(alone.state)) {
+      values.forEach((value, i) => expect(first!.state[name]![i]).toBeCloseTo(value, 4));
+    }
+  });
+
+  it('has the same gradients on a device whose memory is out of reach', async () => {
+    const trainOne = async (team: Team | null): Promise<StepReport> => {
+      const device = await createGpuDevice({ mode: 'cpu' });
+      try {
+        const trainer = makeTrainer(makeDecoder(device, 'plain'), {
+          stream: new BatchStream({ tokens, batchSize: 1, sequenceLength: 8, seed: 1 }),
+          accumulation: 2,
+        });
+        const recorded = team === null ? { report: trainer.recordStep() } : await trainer.recordSharedStep(team);
+        return await recorded.report;
+      } finally {
+        await device.dispose();
+      }
+    };
+    const alone = await trainOne(null);
+    const teams = inProcess(2).map((communicator) => ({ communicator, reduction: 'ordered' as const, bucket: 1000 }));
+    for (const report of await Promise.all(teams.map(trainOne))) expect(report).toEqual(alone);
+  });
+
+  it('is refused where the micro-batches cannot be shared out evenly', async () => {
+    await expect(trainOn(3, 'plain', 'ordered')).rejects.toThrow(/3 ranks cannot share 4 micro-batches out evenly/);
+  });
+});
+
+describe('addInOrder', () => {
+  it('adds as one rank that goes through all micro-batches and uses, whatever the buckets', () => {
+    const number = fc.float({ noNaN: true, min: -1e6, max: 1e6 });
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 5 }),
+        // The leaf of each use, in buckets.
+        fc.array(fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 1, maxLength: 4 }), {
+          minLength: 1,
+          maxLength: 3,
+        }),
+        fc.infiniteStream(number),
+        (ranks, uses, numbers) => {
+          const draw = (): number => Math.fround(numbers.next().value);
+          const LENGTH = 3;
+          const buckets = uses.map((leaves) => ({
+            parts: leaves.map((leaf, i) => ({ leaf, at: i * LENGTH, length: LENGTH })),
+            received: Float32Array.from({ length: ranks * leaves.length * LENGTH }, draw),
+          }));
+          const sums = new Map<number, Float32Array>();
+          addInOrder(sums, buckets, ranks);
+          for (const [leaf, sum] of sums) {
+            for (let i = 0; i < LENGTH; i++) {
+              const added = Array.from({ length: ranks }, (_, rank) =>
+                buckets.flatMap(({ parts, received }) =>
+                  parts.flatMap((part) =>
+                    part.leaf === leaf ? [received[rank * parts.length * LENGTH + part.at + i]!] : [],
+                  ),
+                ),
+              ).flat();
+              expect(sum[i]).toBe(added.reduce((a, b) => Math.fround(a + b)));
+            }
+          }
+        },
+      ),
+    );
+  });
+});
