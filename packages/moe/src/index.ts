@@ -4,6 +4,7 @@ export * from './calibration.ts';
 export * from './experts.ts';
 export { LATENT_MATRICES } from './latent-experts.ts';
 export * from './losses/load-balancing.ts';
+export { totalLoss } from './losses/total-loss.ts';
 export * from './losses/z-loss.ts';
 export * from './losses/squared-variation.ts';
 export * from './moe-layer.ts';
