@@ -91,11 +91,15 @@ export function registerRouter<Settings extends object>(router: CustomRouter<Set
   const { kind } = router.defaults;
   const method = router as unknown as RouterMethod<CustomOptions>;
   const before = registered.get(kind);
-  if (before !== undefined && before !== method) {
+  // Who registered it first decides how long it is known.
+  if (before === method) return () => {};
+  if (before !== undefined) {
     throw new Error(`registerRouter: there is another router ${kind} already; give one of them another name`);
   }
   registered.set(kind, method);
-  return () => registered.delete(kind);
+  return () => {
+    registered.delete(kind);
+  };
 }
 
 /** The router from outside that is known by a kind. */

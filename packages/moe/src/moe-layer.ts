@@ -27,7 +27,9 @@ export class MoeLayer implements Module {
   readonly #runExperts: RunExperts;
   /** What was routed in training since the last step, as long as its scope is open. */
   #routed: readonly Routing[] = [];
-  /** How often parameters had been changed when tokens were last routed in training; null after a step. */
+  /** What only an optimiser changes. */
+  readonly #experts: readonly Tensor[];
+  /** How often the experts had been changed when tokens were last routed in training; null after a step. */
   #changesSeen: number | null = null;
   #hasWarned = false;
 
@@ -36,6 +38,7 @@ export class MoeLayer implements Module {
     this.router = router;
     this.parameters = new Map([...named('gate', router.parameters), ...named('experts', experts)]);
     this.buffers = new Map(named('gate', router.buffers));
+    this.#experts = [...experts.values()];
     this.#runExperts = expertsOver(experts);
   }
 
@@ -87,7 +90,7 @@ export class MoeLayer implements Module {
   /** Keeps a routing for the next `afterStep`, and says so once where the one before it was left out. */
   #remember(routing: Routing): void {
     const { kind, selectionBias } = this.router;
-    const changes = Array.from(this.parameters.values()).reduce((sum, { version }) => sum + version, 0);
+    const changes = this.#experts.reduce((sum, { version }) => sum + version, 0);
     const wasLeftOut = this.#changesSeen !== null && this.#changesSeen !== changes;
     if (wasLeftOut && selectionBias !== null && !this.#hasWarned) {
       this.#hasWarned = true;
