@@ -123,7 +123,7 @@ describe('checkRouter', { timeout: 60_000 }, () => {
       'there are loss terms in evaluation',
     ],
   ])('says what is untrue: %s', async (_, wrong, message) => {
-    const problems = await checkRouter(defineRouter({ ...definition, ...wrong } as RouterDefinition<Settings>), {
+    const problems = await checkRouter(defineRouter({ ...definition, ...wrong }), {
       seed: 1,
     });
     expect(problems.join('\n')).toContain(message);

@@ -104,8 +104,8 @@ async function bundled(path: string): Promise<{ code: string; sha256: string }> 
 /** Packages stay outside: those of this project are found from here, others from the file that imports them. */
 const packages: Plugin = {
   name: 'packages',
-  setup({ onResolve }) {
-    onResolve({ filter: /^[^./]/ }, ({ path, importer }) => {
+  setup(build) {
+    build.onResolve({ filter: /^[^./]/ }, ({ path, importer }) => {
       if (path.startsWith('node:') || importer === '') return undefined;
       const origin = path.startsWith('@lpr/') ? import.meta.url : importer;
       return { path: pathToFileURL(createRequire(origin).resolve(path)).href, external: true };
@@ -121,7 +121,7 @@ async function imported(path: string, code: string): Promise<CustomRouter> {
     throw new UsageError(`--router ${path}: ${(error as Error).message}`);
   }
   const router = module.default as CustomRouter | undefined;
-  if (router?.defaults === undefined || !isCustomKind(String(router.defaults.kind))) {
+  if (router?.defaults === undefined || !isCustomKind(router.defaults.kind)) {
     throw new UsageError(`--router ${path}: ${basename(path)} must have what defineRouter gives as its default export`);
   }
   return router;
