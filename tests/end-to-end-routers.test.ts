@@ -1,4 +1,6 @@
-/** A router from outside on the command line: written, trained, gone on with, compared, and refused where it should be. */
+/**
+ * A router from outside on the command line: written, trained, gone on with, compared, and refused where it should be.
+ */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -46,6 +46,7 @@ import type { KeyValueCache } from './layers/key-value-cache.ts';
 import { decoderParameters, type ModelParameter } from './parameters.ts';
 import type { DecoderPlan } from './plan.ts';
 
+/** A model on a device: what its plan says, computed by its tensors. */
 export class Decoder {
   readonly config: DecoderConfig;
   readonly plan: DecoderPlan;

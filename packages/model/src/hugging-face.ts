@@ -172,7 +172,8 @@ export interface SaveOptions {
 
 /**
  * Writes a decoder as a checkpoint folder that transformers opens where the router is the family's own
- * (`saveForTransformers`: with LPR too), float32, each expert's matrices by themselves. Weights of an earlier save are replaced; each file appears whole or not at all.
+ * (`saveForTransformers`: with LPR too), float32, each expert's matrices by themselves. Weights of an earlier save are
+ * replaced; each file appears whole or not at all.
  */
 export async function saveHuggingFace(decoder: Decoder, folder: string, options: SaveOptions = {}): Promise<void> {
   const { maxShardBytes = 5e9 } = options;

@@ -30,8 +30,8 @@ export function foreignToTransformers({
 }
 
 /**
- * As `saveHuggingFace`; a model with LPR gets the code that transformers 5 computes it with, and a config that names it:
- * `model_type` is then `lpr_...`, so that nothing takes it for the family's own.
+ * As `saveHuggingFace`; a model with LPR gets the code that transformers 5 computes it with, and a config that names
+ * it: `model_type` is then `lpr_...`, so that nothing takes it for the family's own.
  */
 export async function saveForTransformers(decoder: Decoder, folder: string, options: SaveOptions = {}): Promise<void> {
   await saveHuggingFace(decoder, folder, options);

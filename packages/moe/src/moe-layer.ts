@@ -62,8 +62,8 @@ export class MoeLayer implements Module {
   }
 
   /**
-   * The router's update outside of the gradient, after an optimiser step. Nothing happens where no tokens were routed in
-   * training since the last one.
+   * The router's update outside of the gradient, after an optimiser step. Nothing happens where no tokens were routed
+   * in training since the last one.
    *
    * @param statistics of all tokens of the step; those that went through this layer since the last one unless given
    * @throws Error when the scope in which they were routed has ended

@@ -160,6 +160,7 @@ export class Tensor {
     this.grad = null;
   }
 
+  /** Type and shape, and whether it was freed: `Tensor(f32 [2, 3])`. */
   toString(): string {
     return `Tensor(${this.dtype} ${formatShape(this.shape)}${this.#disposed ? ', freed' : ''})`;
   }

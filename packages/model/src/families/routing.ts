@@ -55,8 +55,8 @@ interface ReleasedKeys {
 export interface RouterKeys extends ReleasedKeys {
   /**
    * 'vanilla': the family's own router. 'lpr': Latent Prototype Routing. 'dense': no experts and nothing to route, a
-   * plain MLP as wide as all that a token would pass through. Others: the methods of @lpr/moe, and `custom-...`, routers
-   * from outside that are registered there.
+   * plain MLP as wide as all that a token would pass through. Others: the methods of @lpr/moe, and `custom-...`,
+   * routers from outside that are registered there.
    */
   readonly router_type: 'vanilla' | 'lpr' | 'dense' | RivalKind | CustomKind;
   /** Settings of such a method by their own names, where they are not its defaults. */
