@@ -99,7 +99,12 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
   router: z
     .union([
       z.enum(ROUTERS as [RouterName]),
-      z.string().regex(/^custom-/, 'custom-..., a router from outside') as unknown as z.ZodType<CustomKind>,
+      z
+        .string()
+        .regex(
+          /^custom-/,
+          `one of ${ROUTERS.join(', ')}, or custom-..., a router from outside`,
+        ) as unknown as z.ZodType<CustomKind>,
     ])
     .describe(
       "The routing method; top-k is the architecture's own, custom-... one from outside, in the file that --router names",

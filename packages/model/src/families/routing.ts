@@ -101,7 +101,7 @@ export const releasedKeys: SwitchKeys<keyof ReleasedKeys> = {
 
 /** One of ours, or the kind of a router from outside; whether that is known is said where it is looked for. */
 const routerType = (...ours: readonly string[]): z.ZodType =>
-  z.union([oneOf(...ours), z.string().refine(isCustomKind)], oneOfText(ours));
+  z.union([oneOf(...ours), z.string(oneOfText(ours)).refine(isCustomKind, oneOfText(ours))], oneOfText(ours));
 
 /** Their checks. */
 export const routerFields: Readonly<Record<string, z.ZodType>> = {
