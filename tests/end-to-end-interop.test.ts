@@ -46,7 +46,7 @@ async function ourLogits(folder: string): Promise<Float32Array> {
   const device = await createWasmDevice({ threads: 1 });
   try {
     const decoder = await loadHuggingFace(device, folder);
-    return (await scope(device, () => decoder.logits(tensor(device, IDS, [1, IDS.length])).data())) as Float32Array;
+    return await scope(device, () => decoder.logits(tensor(device, IDS, [1, IDS.length])).dataF32());
   } finally {
     await device.dispose();
   }

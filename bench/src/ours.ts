@@ -45,7 +45,7 @@ export function ours(device: WasmDevice): Peer {
         async result() {
           return await scope(device, async () => {
             const results = Array.from({ length: steps }, () => reshape(once(), [-1]));
-            return (await (steps === 1 ? results[0]! : concatenate(results, 0)).data()) as Float32Array;
+            return await (steps === 1 ? results[0]! : concatenate(results, 0)).dataF32();
           });
         },
       };

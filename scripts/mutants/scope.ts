@@ -10,10 +10,10 @@ export interface Lines {
   readonly last: number;
 }
 
-/** All TypeScript sources of a package, as paths from the root of the repository. */
+/** All TypeScript sources of a package but those that test, as paths from the root of the repository. */
 export function sourcesOf(folder: string): string[] {
   return readdirSync(join(folder, 'src'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
+    .filter((name) => name.endsWith('.ts') && !name.startsWith('testing/'))
     .map((name) => join(folder, 'src', name))
     .sort();
 }

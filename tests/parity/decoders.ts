@@ -30,7 +30,7 @@ export async function pieces(decoder: Decoder, of: (parameter: Tensor) => Tensor
   const parts = new Map<string, Float32Array>();
   for (const { name, trained, pieces } of decoder.layout) {
     if (!trained) continue;
-    const data = (await of(decoder.parameters.get(name)!).data()) as Float32Array;
+    const data = await of(decoder.parameters.get(name)!).dataF32();
     for (const { name: piece, shape, start } of pieces) parts.set(piece, data.subarray(start, start + sizeOf(shape)));
   }
   return parts;

@@ -3,6 +3,7 @@
  * weights, losses, gradients and updates.
  */
 import { expertParameters, MoeLayer, statisticsOf } from '@lpr/moe';
+import { contextOf, disposeRouter, makeRouter } from '@lpr/moe/testing';
 import {
   add,
   affine,
@@ -18,7 +19,7 @@ import {
 } from '@lpr/tensor';
 import { createParameters } from '@lpr/tensor/nn';
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { contextOf, disposeRouter, makeRouter, type RouterCase, routerCases } from './routers.ts';
+import { type RouterCase, routerCases } from './routers.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 

@@ -3,6 +3,7 @@
  * gradient. And how a term's gradient depends on the size of the batch.
  */
 import { latentPrototypePresets, type RouteContext, type RouterOptions, routerTraits, type Routing } from '@lpr/moe';
+import { disposeRouter, makeRouter } from '@lpr/moe/testing';
 import {
   backward,
   createWasmDevice,
@@ -17,7 +18,7 @@ import {
   tensor,
 } from '@lpr/tensor';
 import { afterAll, describe, expect, it } from 'vitest';
-import { disposeRouter, makeRouter, type RouterCase, routerCases } from './routers.ts';
+import { type RouterCase, routerCases } from './routers.ts';
 
 const device = await createWasmDevice({ threads: 1 });
 afterAll(() => device.dispose());

@@ -3,6 +3,7 @@
  * method, and it trains.
  */
 import { expertParameters, MoeLayer, statisticsOf } from '@lpr/moe';
+import { contextOf, disposeRouter, makeRouter } from '@lpr/moe/testing';
 import {
   add,
   affine,
@@ -18,7 +19,7 @@ import {
 } from '@lpr/tensor';
 import { createParameters } from '@lpr/tensor/nn';
 import { afterAll, describe, expect, it } from 'vitest';
-import { contextOf, disposeRouter, makeRouter, routerCases } from './routers.ts';
+import { routerCases } from './routers.ts';
 
 const device = await createWasmDevice({ threads: 1 });
 afterAll(() => device.dispose());

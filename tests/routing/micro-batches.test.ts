@@ -17,6 +17,7 @@ import {
   type RoutingStatistics,
   statisticsOf,
 } from '@lpr/moe';
+import { disposeRouter, makeRouter } from '@lpr/moe/testing';
 import {
   backward,
   createWasmDevice,
@@ -31,7 +32,7 @@ import {
   tensor,
 } from '@lpr/tensor';
 import { afterAll, describe, expect, it } from 'vitest';
-import { disposeRouter, makeRouter, type RouterCase, routerCases } from './routers.ts';
+import { type RouterCase, routerCases } from './routers.ts';
 
 const device = await createWasmDevice({ threads: 1 });
 afterAll(() => device.dispose());

@@ -2,10 +2,11 @@
 import { decodeTrace, encodeTrace, compareTraces, replayTrace, type RoutingTrace, TraceRecorder } from '@lpr/metrics';
 import { createDecoder, type Decoder, parseDecoderConfig } from '@lpr/model';
 import { expertParameters, MoeLayer, type RecordedRouting, routerMethods, type Routing, routerTraits } from '@lpr/moe';
+import { contextOf, disposeRouter, makeRouter } from '@lpr/moe/testing';
 import { createWasmDevice, RandomKey, scope, tensor } from '@lpr/tensor';
 import { createParameters } from '@lpr/tensor/nn';
 import { afterAll, describe, expect, it } from 'vitest';
-import { contextOf, disposeRouter, makeRouter, routerCases } from './routers.ts';
+import { routerCases } from './routers.ts';
 
 const device = await createWasmDevice({ threads: 1 });
 afterAll(() => device.dispose());

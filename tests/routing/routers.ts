@@ -3,20 +3,13 @@
  * from the library's own list.
  */
 import {
-  createRouter,
   latentPrototypePresets,
-  type RouteContext,
-  type Router,
+  type RouterKind,
   routerMethods,
   type RouterOptions,
-  routerParameters,
-  type RouterShape,
   routerTraits,
   type RouterTraits,
-  topKFor,
 } from '@lpr/moe';
-import { assign, type Device, RandomKey, randomNormal, scope, tensor } from '@lpr/tensor';
-import { createParameters } from '@lpr/tensor/nn';
 
 export interface RouterCase {
   readonly name: string;
@@ -53,7 +46,7 @@ const named = (name: string, options: RouterOptions): RouterCase => ({ name, opt
 
 /** Settings that tell a case apart from the defaults of its method. */
 function changes(options: RouterOptions): string {
-  const { defaults } = routerMethods[options.kind];
+  const { defaults } = routerMethods[options.kind as RouterKind];
   return Object.entries(options)
     .filter(([field, value]) => (defaults as unknown as Record<string, unknown>)[field] !== value)
     .map(([field, value]) => `${field} ${String(value)}`)
@@ -64,31 +57,3 @@ export const routerCases: readonly RouterCase[] = [
   ...Object.values(routerMethods).map(({ defaults }) => named(defaults.kind, defaults)),
   ...furtherSettings.map((options) => named(`${options.kind} (${changes(options)})`, options)),
 ];
-
-/** Token ids are the tokens' own first number, so that equal tokens have equal ids wherever they stand. */
-export function contextOf(device: Device, rows: readonly (readonly number[])[], training: boolean): RouteContext {
-  const ids = Int32Array.from(rows, ([first = 0]) => Math.abs(Math.round(first * 1000)) % 256);
-  return { training, noise: RandomKey.fromSeed(11), tokenIds: tensor(device, ids, [rows.length]) };
-}
-
-/**
- * A router with fresh weights; the shape's k gives way to that of methods with one of their own. Matrices that start at
- * 0 get random numbers, since tokens would be routed alike.
- */
-export function makeRouter(device: Device, options: RouterOptions, shape: RouterShape, seed: number): Router {
-  const fitting = { ...shape, topK: topKFor(routerTraits(options), shape) };
-  const specs = routerParameters(options, fitting);
-  const key = RandomKey.fromSeed(seed);
-  return scope(device, () => {
-    const tensors = createParameters(device, specs, key);
-    for (const { name, initial, shape: extents, trained } of specs) {
-      if (!trained || extents.length < 2 || initial.kind !== 'constant' || initial.value !== 0) continue;
-      assign(tensors.get(name)!, randomNormal(device, extents, key.fold('not zero').fold(name)));
-    }
-    return createRouter(options, fitting, tensors);
-  });
-}
-
-export function disposeRouter(router: Router): void {
-  for (const each of [...router.parameters.values(), ...router.buffers.values()]) each.dispose();
-}

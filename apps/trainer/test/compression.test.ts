@@ -55,7 +55,7 @@ async function logitsOf({ config, weights }: Model): Promise<Float32Array> {
   importWeights(decoder, weights);
   const ids = Int32Array.from({ length: 20 }, (_, t) => (7 * t) % 40);
   const logits = decoder.logits(tensor(device, ids, [1, 20]));
-  const values = (await logits.data()) as Float32Array;
+  const values = await logits.dataF32();
   logits.dispose();
   decoder.dispose();
   return values;

@@ -41,6 +41,7 @@ export class BlockRecorder {
     }
   }
 
+  /** All of them, in their order. */
   blocks(): HeldOutBlock[] {
     return Array.from(this.#domains.values()).flatMap(({ blocks }) => blocks);
   }

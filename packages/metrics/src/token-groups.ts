@@ -20,6 +20,7 @@ export interface TokenGroups {
 /** Parts that places and frequencies are divided into. */
 const PARTS = 8;
 
+/** Tokens by the domain of their text. */
 export function domainGroups({ domains, domainOf }: RoutingTrace): TokenGroups {
   return { names: domains, of: domainOf };
 }

@@ -8,6 +8,9 @@ import { type DecoderConfig, familyOf, modelTypes, planDecoder } from './familie
 /** Characters of a value in a message. */
 const MOST_SHOWN = 200;
 
+/** Before the model type where code for transformers lies beside the weights (transformers.ts). */
+export const CODED_PREFIX = 'lpr_';
+
 /** All problems of a config, one a line. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
@@ -18,7 +21,8 @@ export class ConfigError extends Error {
  *
  * @throws ConfigError that names every field that is wrong, missing or unknown.
  */
-export function parseDecoderConfig(json: unknown): DecoderConfig {
+export function parseDecoderConfig(given: unknown): DecoderConfig {
+  const json = withoutCode(given);
   const family =
     typeof json === 'object' && json !== null ? (json as Record<string, unknown>)['model_type'] : undefined;
   if (typeof family !== 'string' || !modelTypes.includes(family)) {
@@ -55,6 +59,15 @@ export function withExperts(config: DecoderConfig, experts: number): DecoderConf
     [expertsKey]: experts,
     num_experts_per_tok: all ? experts : config.num_experts_per_tok,
   });
+}
+
+/** The config of a folder with code for transformers, as it is without. */
+function withoutCode(json: unknown): unknown {
+  if (typeof json !== 'object' || json === null || !('model_type' in json)) return json;
+  const { model_type: type } = json;
+  if (typeof type !== 'string' || !type.startsWith(CODED_PREFIX)) return json;
+  const { auto_map: _, ...config } = json as Readonly<Record<string, unknown>>;
+  return { ...config, model_type: type.slice(CODED_PREFIX.length) };
 }
 
 function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {

@@ -12,11 +12,10 @@ import {
   type Routing,
   type RoutingStatistics,
   statisticsOf,
+  totalLoss,
   zLoss,
 } from '@lpr/moe';
 import {
-  add,
-  affine,
   assign,
   type Device,
   embedding,
@@ -47,6 +46,7 @@ import type { KeyValueCache } from './layers/key-value-cache.ts';
 import { decoderParameters, type ModelParameter } from './parameters.ts';
 import type { DecoderPlan } from './plan.ts';
 
+/** A model on a device: what its plan says, computed by its tensors. */
 export class Decoder {
   readonly config: DecoderConfig;
   readonly plan: DecoderPlan;
@@ -110,7 +110,7 @@ export class Decoder {
     const losses = context.training ? this.#losses(routings, inputIds.shape[1]!, context.part) : [];
     return {
       taskLoss,
-      totalLoss: labelled(this.device, 'router', () => weightedTotal(taskLoss, losses)),
+      totalLoss: labelled(this.device, 'router', () => totalLoss(taskLoss, losses)),
       losses,
       counts: routings.map(({ counts }) => counts),
       routings,
@@ -180,13 +180,13 @@ export class Decoder {
    * each.
    */
   afterStep(statistics: readonly RoutingStatistics[]): void {
-    const { routers } = this;
-    if (statistics.length !== routers.length) {
+    const { mixtures } = this;
+    if (statistics.length !== mixtures.length) {
       throw new RangeError(
-        `Decoder.afterStep: got the statistics of ${statistics.length} layers, expected ${routers.length}`,
+        `Decoder.afterStep: got the statistics of ${statistics.length} layers, expected ${mixtures.length}`,
       );
     }
-    routers.forEach((router, i) => router.afterStep(statistics[i]!));
+    mixtures.forEach((mixture, i) => mixture.afterStep(statistics[i]));
   }
 
   /** Frees all parameters and buffers. */
@@ -321,15 +321,4 @@ export function resetDecoder({ device, layout, parameters, buffers }: Decoder, s
 
 function freshTensors(device: Device, layout: readonly ModelParameter[], seed: number): ReadonlyMap<string, Tensor> {
   return createParameters(device, layout, RandomKey.fromSeed(seed).fold('parameters'));
-}
-
-/** Terms of one weight are added up first, so that a weight costs one kernel however many layers there are. */
-function weightedTotal(taskLoss: Tensor, losses: readonly LayerLoss[]): Tensor {
-  const byWeight = new Map<number, Tensor>();
-  for (const { value, weight } of losses) {
-    if (weight === 0) continue;
-    const sum = byWeight.get(weight);
-    byWeight.set(weight, sum === undefined ? value : add(sum, value));
-  }
-  return [...byWeight].reduce((total, [weight, sum]) => add(total, affine(sum, weight)), taskLoss);
 }

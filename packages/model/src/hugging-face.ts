@@ -171,8 +171,9 @@ export interface SaveOptions {
 }
 
 /**
- * Writes a decoder as a checkpoint folder that transformers opens (with its own router; it has no LPR), float32, each
- * expert's matrices by themselves. Weights of an earlier save are replaced; each file appears whole or not at all.
+ * Writes a decoder as a checkpoint folder that transformers opens where the router is the family's own
+ * (`saveForTransformers`: with LPR too), float32, each expert's matrices by themselves. Weights of an earlier save are
+ * replaced; each file appears whole or not at all.
  */
 export async function saveHuggingFace(decoder: Decoder, folder: string, options: SaveOptions = {}): Promise<void> {
   const { maxShardBytes = 5e9 } = options;
@@ -199,9 +200,19 @@ export async function saveHuggingFace(decoder: Decoder, folder: string, options:
   }
 }
 
-/** The text of `config.json` for a decoder of float32 weights. */
-export function configJson(config: DecoderConfig): string {
-  return json({ ...config, architectures: [ARCHITECTURES[config.model_type]], torch_dtype: 'float32' });
+/** Keys that transformers 5 takes no whole numbers for: in JSON they need a point. */
+const FLOATS =
+  /^( *"(?:rms_norm_eps|rope_theta|initializer_range|router_aux_loss_coef|router_jitter_noise|routed_scaling_factor)": -?\d+)(,?)$/gm;
+
+/** The text of `config.json` for a decoder of float32 weights, with keys that say otherwise what they say. */
+export function configJson(config: DecoderConfig, others: object = {}): string {
+  const text = json({
+    ...config,
+    architectures: [ARCHITECTURES[config.model_type]],
+    torch_dtype: 'float32',
+    ...others,
+  });
+  return text.replaceAll(FLOATS, '$1.0$2');
 }
 
 interface PlacedEntry extends SafetensorsEntry {

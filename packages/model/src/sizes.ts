@@ -23,7 +23,11 @@ export interface ParameterCounts {
   readonly buffers: number;
 }
 
-/** @param expertsPerToken experts that a token goes to, of each layer with experts; k unless given */
+/**
+ * How many numbers a model holds, and how many of them a token passes.
+ *
+ * @param expertsPerToken experts that a token goes to, of each layer with experts; k unless given
+ */
 export function countParameters(config: DecoderConfig, expertsPerToken?: readonly number[]): ParameterCounts {
   const plan = planDecoder(config);
   const seen = expertsSeen(plan, expertsPerToken);

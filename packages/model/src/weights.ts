@@ -33,7 +33,7 @@ export async function* eachWeight(decoder: Decoder): AsyncGenerator<NamedWeight>
 }
 
 async function piecesOf(decoder: Decoder, { name, pieces }: ModelParameter): Promise<NamedWeight[]> {
-  const data = (await tensorOf(decoder, name).data()) as Float32Array;
+  const data = await tensorOf(decoder, name).dataF32();
   return pieces.map((piece) => ({
     name: piece.name,
     shape: piece.shape,

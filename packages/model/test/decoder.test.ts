@@ -24,7 +24,7 @@ async function lossAndGradients(decoder: Decoder): Promise<{ loss: number; gradi
     const gradients = new Map<string, Float32Array>();
     for (const [name, parameter] of decoder.parameters) {
       if (parameter.grad === null) continue;
-      gradients.set(name, (await parameter.grad.data()) as Float32Array);
+      gradients.set(name, await parameter.grad.dataF32());
       parameter.grad.dispose();
       parameter.grad = null;
     }
@@ -103,7 +103,7 @@ describe('Decoder', () => {
   ] as const)('%s %j starts as in transformers: matrices N(0, 0.02), norms 1, biases 0', async (family, changes) => {
     const decoder = createDecoder(device, familyConfig(family, changes), { seed: 11 });
     for (const [name, weight] of decoder.parameters) {
-      const values = (await weight.data()) as Float32Array;
+      const values = await weight.dataF32();
       const mean = values.reduce((sum, x) => sum + x, 0) / values.length;
       const std = Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / values.length);
       if (weight.shape.length === 1) {
@@ -184,7 +184,7 @@ describe('Decoder', () => {
       const batch = randomBatch(device, plain.config, 2, 9);
       const logitsOf = async (decoder: Decoder, training: boolean): Promise<Float32Array> => {
         const noise = RandomKey.fromSeed(1);
-        return (await decoder.forward(batch, { training, noise }).routings[0]!.scores.data()) as Float32Array;
+        return await decoder.forward(batch, { training, noise }).routings[0]!.scores.dataF32();
       };
       const expected = await logitsOf(plain, true);
       expect(await logitsOf(changed, false)).toEqual(expected);
@@ -275,7 +275,7 @@ describe('weights', () => {
     const target = createDecoder(device, config, { seed: 2 });
     const stacked = new Map<string, { shape: readonly number[]; data: Float32Array }>();
     for (const [name, x] of [...source.parameters, ...source.buffers]) {
-      stacked.set(name, { shape: x.shape, data: (await x.data()) as Float32Array });
+      stacked.set(name, { shape: x.shape, data: await x.dataF32() });
     }
     importWeights(target, stacked);
     expect(await exportWeights(target)).toEqual(await exportWeights(source));

@@ -122,7 +122,7 @@ export class BiasCalibration {
     const { selectionBias, experts } = this.#router;
     if (this.#batches === 0) throw new Error('BiasCalibration: step() after no batch; add some first');
     const { values, sign } = selectionBias!;
-    const bias = Float64Array.from((await values.data()) as Float32Array);
+    const bias = Float64Array.from(await values.dataF32());
     const loads = this.#loads;
     const even = loads.reduce((total, load) => total + load, 0) / experts;
     const window = this.#window / this.#batches;

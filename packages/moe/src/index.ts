@@ -1,16 +1,21 @@
 /** @lpr/moe: Mixture-of-Experts routing methods, their losses, dispatch and experts. */
 export * from './balanced-prices.ts';
 export * from './calibration.ts';
+export { fullChoices, partialChoices } from './choices.ts';
+export * from './define-router.ts';
 export * from './experts.ts';
 export { LATENT_MATRICES } from './latent-experts.ts';
 export * from './losses/load-balancing.ts';
+export { totalLoss } from './losses/total-loss.ts';
 export * from './losses/z-loss.ts';
 export * from './losses/squared-variation.ts';
 export * from './moe-layer.ts';
 export * from './normal-distribution.ts';
 export {
   type OptionRule,
+  type OptionRules,
   resolveOptions,
+  type RouterCore,
   type RouterMethod,
   type RouterTraits,
   type RoutingReads,
@@ -36,6 +41,7 @@ export {
   createRouter,
   expectedExperts,
   resolveRouter,
+  routerMethod,
   type RouterKind,
   routerMethods,
   type RouterOptions,

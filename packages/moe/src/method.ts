@@ -68,13 +68,17 @@ export interface RouterMethod<Options extends { readonly kind: string }> {
   readonly defaults: Options;
   /** Allowed values of settings, where the type of the default does not say it all. */
   readonly rules?: OptionRules<Options>;
+  /** What is true of a router of these settings. */
   readonly traits: (options: Options) => RouterTraits;
+  /** The tensors that it needs. */
   readonly parameters: (options: Options, shape: RouterShape) => ParameterSpec[];
   /** Experts a token where the method works as it is meant to; k unless given. */
   readonly expectedExperts?: (options: Options, shape: Pick<RouterShape, 'experts' | 'topK'>) => number;
   /** Throws where the settings do not fit the shape. */
   readonly check?: (options: Options, shape: RouterShape) => void;
+  /** Routes x `[tokens, hidden]`; changes nothing. */
   readonly route: (core: RouterCore<Options>, x: Tensor, context: RouteContext) => Routing;
+  /** Changes its tensors after an optimiser step, from the statistics of all its tokens. */
   readonly afterStep?: (core: RouterCore<Options>, statistics: RoutingStatistics) => void;
 }
 

@@ -1,27 +1,51 @@
 /** The Mixture-of-Experts layer: a router and its experts. */
-import { add, cast, full, multiply, ones, type Tensor } from '@lpr/tensor';
-import { labelled } from '@lpr/tensor/nn';
+import { add, cast, type Device, full, multiply, ones, type RandomKey, type Tensor } from '@lpr/tensor';
+import { createParameters, labelled, type Module } from '@lpr/tensor/nn';
 import { fullChoices, partialChoices } from './choices.ts';
-import { expertsOver, type RunExperts } from './experts.ts';
-import type { RouteContext, Router, Routing } from './router.ts';
+import { expertParameters, type ExpertsShape, expertsOver, type RunExperts } from './experts.ts';
+import type { RouteContext, Router, RouterShape, Routing } from './router.ts';
+import { createRouter, type RouterOptions, routerParameters } from './routers/index.ts';
+import { mergeStatistics, type RoutingStatistics, statisticsOf } from './statistics.ts';
 
+/** What one pass of tokens through a layer gives. */
 export interface MoeResult {
   /** `[tokens, hidden]`. */
   readonly output: Tensor;
   readonly routing: Routing;
 }
 
-export class MoeLayer {
+/**
+ * A router and its experts, a module: `Training` of @lpr/tensor/nn trains it, and calls `afterStep`, without which the
+ * selection bias of a router that has one stays as it is.
+ */
+export class MoeLayer implements Module {
   readonly router: Router;
+  /** Trained tensors: the router's below `gate.`, those of the experts below `experts.`. */
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  /** The router's state, below `gate.`. */
+  readonly buffers: ReadonlyMap<string, Tensor>;
   readonly #runExperts: RunExperts;
+  /** What was routed in training since the last step, as long as its scope is open. */
+  #routed: readonly Routing[] = [];
+  /** What only an optimiser changes. */
+  readonly #experts: readonly Tensor[];
+  /** How often the experts had been changed when tokens were last routed in training; null after a step. */
+  #changesSeen: number | null = null;
+  #hasWarned = false;
 
   /** `experts` holds the tensors that `expertParameters` names. */
   constructor(router: Router, experts: ReadonlyMap<string, Tensor>) {
     this.router = router;
+    this.parameters = new Map([...named('gate', router.parameters), ...named('experts', experts)]);
+    this.buffers = new Map(named('gate', router.buffers));
+    this.#experts = [...experts.values()];
     this.#runExperts = expertsOver(experts);
   }
 
-  /** x `[tokens, hidden]`. */
+  /**
+   * x `[tokens, hidden]`. In training, `routing.losses` belong into the loss (`totalLoss`), and `afterStep` is to be
+   * called after the optimiser's step, within the scope of this pass.
+   */
   forward(x: Tensor, context: RouteContext): MoeResult {
     const { device } = x;
     const routing = labelled(device, 'router', () => {
@@ -33,7 +57,50 @@ export class MoeLayer {
       const mixed = this.#runExperts(expertInput, weights, plan);
       return passThrough === undefined ? mixed : add(mixed, multiply(x, passThrough));
     });
+    if (context.training && output.tracked) this.#remember(routing);
     return { output, routing };
+  }
+
+  /**
+   * The router's update outside of the gradient, after an optimiser step. Nothing happens where no tokens were routed
+   * in training since the last one.
+   *
+   * @param statistics of all tokens of the step; those that went through this layer since the last one unless given
+   * @throws Error when the scope in which they were routed has ended
+   */
+  afterStep(statistics?: RoutingStatistics): void {
+    if (this.#changesSeen === null && statistics === undefined) return;
+    const own = this.#routed.filter(({ counts }) => !counts.disposed);
+    if (statistics === undefined && own.length === 0) {
+      throw new Error(
+        `${this.router.kind} router: MoeLayer.afterStep was called after the scope of the forward pass had ended; call it ` +
+          'within that scope, or give it the statistics of the step (statisticsOf)',
+      );
+    }
+    this.router.afterStep(statistics ?? mergeStatistics(own.map((routing) => [statisticsOf(routing)]))[0]!);
+    this.#routed = [];
+    this.#changesSeen = null;
+  }
+
+  /** Frees all parameters and buffers. */
+  dispose(): void {
+    for (const each of [...this.parameters.values(), ...this.buffers.values()]) each.dispose();
+  }
+
+  /** Keeps a routing for the next `afterStep`, and says so once where the one before it was left out. */
+  #remember(routing: Routing): void {
+    const { kind, selectionBias } = this.router;
+    const changes = this.#experts.reduce((sum, { version }) => sum + version, 0);
+    const wasLeftOut = this.#changesSeen !== null && this.#changesSeen !== changes;
+    if (wasLeftOut && selectionBias !== null && !this.#hasWarned) {
+      this.#hasWarned = true;
+      console.warn(
+        `${kind} router: the optimiser took a step, but MoeLayer.afterStep was not called, so the selection bias stays as it ` +
+          'is and does not balance the load. Train with Training of @lpr/tensor/nn, or call afterStep after each step.',
+      );
+    }
+    this.#routed = [...this.#routed.filter(({ counts }) => !counts.disposed), routing];
+    this.#changesSeen = changes;
   }
 
   /** What one expert makes of tokens `[tokens, hidden]`, as experts read them, whichever they chose; unweighted. */
@@ -60,4 +127,18 @@ export class MoeLayer {
     }
     return { ...own, ...partialChoices(experts, count), weights, unused: [] };
   }
+}
+
+/** What a layer needs to know. */
+export type MoeLayerShape = RouterShape & ExpertsShape;
+
+/** A layer with fresh weights, from streams of `key`; it lives until it is disposed. */
+export function createMoeLayer(device: Device, options: RouterOptions, shape: MoeLayerShape, key: RandomKey): MoeLayer {
+  const gate = createParameters(device, routerParameters(options, shape), key.fold('gate'));
+  const experts = createParameters(device, expertParameters(shape), key.fold('experts'));
+  return new MoeLayer(createRouter(options, shape, gate), experts);
+}
+
+function named(prefix: string, tensors: ReadonlyMap<string, Tensor>): [string, Tensor][] {
+  return Array.from(tensors, ([name, tensor]) => [`${prefix}.${name}`, tensor]);
 }

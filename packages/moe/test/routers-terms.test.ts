@@ -6,6 +6,7 @@ import {
   type RouteContext,
   type Router,
   routerMethods,
+  type RouterKind,
   type RouterOptions,
   routerTraits,
   type Routing,
@@ -14,8 +15,8 @@ import {
 import { descending, dispose, normal } from './routed.ts';
 import { device, makeRouter, type Matrix, softmax, toMatrix, toTensor } from './support.ts';
 
-const kinds = Object.keys(routerMethods) as RouterOptions['kind'][];
-const defaultsOf = (kind: RouterOptions['kind']): RouterOptions => routerMethods[kind].defaults;
+const kinds = Object.keys(routerMethods) as RouterKind[];
+const defaultsOf = (kind: RouterKind): RouterOptions => routerMethods[kind].defaults;
 
 function routerOf(options: RouterOptions): Router {
   const shape = { hidden: 8, experts: 8, topK: 2 };
@@ -45,7 +46,7 @@ async function termsOf(options: RouterOptions, training: boolean): Promise<reado
 }
 
 /** The default settings with all weights of loss terms set to a number. */
-const weighted = (kind: RouterOptions['kind'], weight: number): RouterOptions =>
+const weighted = (kind: RouterKind, weight: number): RouterOptions =>
   Object.fromEntries(
     Object.entries(defaultsOf(kind)).map(([field, value]) => [field, field.endsWith('Weight') ? weight : value]),
   ) as unknown as RouterOptions;
@@ -56,7 +57,7 @@ describe('loss terms', () => {
   });
 
   // The others have terms of their own accord (a penalty that adapts, terms that are recorded raw).
-  const byWeight: Partial<Record<RouterOptions['kind'], readonly string[]>> = {
+  const byWeight: Partial<Record<RouterKind, readonly string[]>> = {
     adamoe: ['loadBalancing'],
     deepSeekV3: ['sequenceBalance'],
     dselectK: ['entropy'],
@@ -66,10 +67,8 @@ describe('loss terms', () => {
   };
 
   it.each(Object.entries(byWeight))('of %s: those that have a weight, with that weight', async (kind, names) => {
-    expect(await termsOf(weighted(kind as RouterOptions['kind'], 0.25), true)).toEqual(
-      names.map((name) => [name, 0.25]),
-    );
-    expect(await termsOf(weighted(kind as RouterOptions['kind'], 0), true)).toEqual([]);
+    expect(await termsOf(weighted(kind as RouterKind, 0.25), true)).toEqual(names.map((name) => [name, 0.25]));
+    expect(await termsOf(weighted(kind as RouterKind, 0), true)).toEqual([]);
   });
 });
 

@@ -30,7 +30,11 @@ export interface RunFacts {
   readonly byAngle: boolean;
 }
 
-/** @param settings what `config.yaml` holds, whatever that is */
+/**
+ * The facts of some settings.
+ *
+ * @param settings what `config.yaml` holds, whatever that is
+ */
 export function factsOf(settings: unknown): RunFacts {
   const parsed = factsSchema.safeParse(settings);
   if (!parsed.success) return { ...NOTHING };

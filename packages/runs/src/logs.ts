@@ -78,6 +78,7 @@ export class RunLogs {
     await Promise.all(this.#handles.map((handle) => handle.sync()));
   }
 
+  /** Closes all files. */
   async close(): Promise<void> {
     await Promise.all(this.#handles.map((handle) => handle.close()));
   }

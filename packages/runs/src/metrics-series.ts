@@ -13,6 +13,7 @@ export interface SeriesFile {
   readonly series: Readonly<Record<string, Series>>;
 }
 
+/** The measures of a run while it grows, as series over steps. */
 export class MetricsSeries {
   readonly #series: Map<string, RecordedSeries> = new Map();
   #step = 0;
@@ -22,11 +23,13 @@ export class MetricsSeries {
     return this.#step;
   }
 
+  /** Forgets all lines. */
   reset(): void {
     this.#series.clear();
     this.#step = 0;
   }
 
+  /** Takes the next line. */
   line(line: MetricsLine): void {
     this.#step = line.step;
     for (const [name, value] of seriesOf(line)) this.#push(name, line.step, value);

@@ -30,6 +30,7 @@ import { cutEvaluations, RunLogs } from './logs.ts';
 import { latentsFile, RUN_FILES, RUN_FOLDERS, similarityFile, traceFile } from './names.ts';
 import { readEvaluations } from './run.ts';
 
+/** A run's folder while this process writes it, locked against others. */
 export class RunFolder {
   readonly path: string;
   readonly #unlock: () => Promise<void>;

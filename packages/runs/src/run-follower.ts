@@ -12,6 +12,7 @@ import { messageOf, readSmall, type RunFiles, withFile } from './run-files.ts';
 
 type FollowedLog = Pick<FollowedLines<unknown>, 'poll' | 'problems'>;
 
+/** Reads a run while another process writes it. */
 export class RunFollower {
   readonly #files: RunFiles;
   readonly #metrics = new MetricsSeries();

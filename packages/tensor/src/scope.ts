@@ -9,6 +9,7 @@ import type { Device } from './devices/device.ts';
 export interface Owned {
   readonly device: Device;
   dispose(): void;
+  toString(): string;
 }
 
 /** What the outermost scope lets go: nodes of the graph. */
@@ -57,6 +58,32 @@ const scopes = new WeakMap<Device, Scope[]>();
 /** The innermost open scope of a device. */
 export function currentScope(device: Device): Scope | undefined {
   return scopes.get(device)?.at(-1);
+}
+
+/** Devices on which a tensor was made outside of a scope, and that was said. */
+const reported = new WeakSet<Device>();
+
+/**
+ * Gives a new tensor to the innermost open scope of its device. Where there is none, nothing will free it: in
+ * development (NODE_ENV is neither 'production' nor 'test') the first on each device is reported.
+ */
+export function claim(tensor: Owned): void {
+  const open = currentScope(tensor.device);
+  if (open !== undefined) open.own(tensor);
+  else if (!reported.has(tensor.device) && inDevelopment()) {
+    reported.add(tensor.device);
+    console.warn(
+      `${tensor.toString()} was made outside of a scope, so nothing frees its memory, nor that of tensors made like it. ` +
+        'Put the work into scope(device, () => ...), which frees what it made but does not return; what is to live on ' +
+        'is made by parameter() or state(), or taken out by keep(). Said once, and not where NODE_ENV is production.',
+    );
+  }
+}
+
+/** Whether the program is being written: pages have no NODE_ENV unless their bundler gives them one. */
+export function inDevelopment(): boolean {
+  const { process } = globalThis as { process?: { env?: { NODE_ENV?: string } } };
+  return !['production', 'test'].includes(process?.env?.NODE_ENV ?? '');
 }
 
 /** Ties a graph node to the outermost scope: inner scopes may end before `backward` needs it. */

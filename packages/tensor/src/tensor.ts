@@ -8,7 +8,7 @@
  */
 import type { GraphNode } from './autograd.ts';
 import type { Device, DeviceBuffer } from './devices/device.ts';
-import { currentScope } from './scope.ts';
+import { claim } from './scope.ts';
 import { formatBounds, formatShape, type Shape, sizeOf } from './shape.ts';
 
 /** f32 for values, i32 for indices and counts. */
@@ -80,7 +80,7 @@ export class Tensor {
     this.#storage = options.sharing === undefined ? new Storage(device, this.size) : options.sharing.#current();
     this.#storage.retain();
     if (options.savedFor !== undefined) this.#saved = { op: options.savedFor, version: this.#storage.version };
-    if (!options.persistent) currentScope(device)?.own(this);
+    if (!options.persistent) claim(this);
   }
 
   get device(): Device {
@@ -95,6 +95,11 @@ export class Tensor {
   /** To be called when the elements were changed in place: gradients that would read the old ones then throw. */
   markChanged(): void {
     this.#live().version++;
+  }
+
+  /** How often the elements were changed in place: by `assign` or an optimiser step. */
+  get version(): number {
+    return this.#live().version;
   }
 
   /** The range of i32 elements that came from the host, so that ops can check them; null where a kernel wrote them. */
@@ -124,6 +129,18 @@ export class Tensor {
     return this.dtype === 'f32' ? new Float32Array(bytes, 0, this.size) : new Int32Array(bytes, 0, this.size);
   }
 
+  /** As `data`, of a tensor of f32. Throws a TypeError for one of i32. */
+  async dataF32(): Promise<Float32Array<ArrayBuffer>> {
+    checkDType('dataF32', 'the tensor', this, 'f32');
+    return (await this.data()) as Float32Array<ArrayBuffer>;
+  }
+
+  /** As `data`, of a tensor of i32. Throws a TypeError for one of f32. */
+  async dataI32(): Promise<Int32Array<ArrayBuffer>> {
+    checkDType('dataI32', 'the tensor', this, 'i32');
+    return (await this.data()) as Int32Array<ArrayBuffer>;
+  }
+
   /** The only element of a tensor of size 1. */
   async item(): Promise<number> {
     if (this.size !== 1) {
@@ -143,6 +160,7 @@ export class Tensor {
     this.grad = null;
   }
 
+  /** Type and shape, and whether it was freed: `Tensor(f32 [2, 3])`. */
   toString(): string {
     return `Tensor(${this.dtype} ${formatShape(this.shape)}${this.#disposed ? ', freed' : ''})`;
   }

@@ -7,6 +7,7 @@ import { ones, tensor } from '../src/creation.ts';
 import type { Device } from '../src/devices/device.ts';
 import { createCpuBackend } from '../src/devices/gpu/backend-cpu.ts';
 import { LauncherDevice } from '../src/devices/gpu/device.ts';
+import { loadGpuJs } from '../src/devices/gpu/gpujs.ts';
 import { Launcher } from '../src/devices/gpu/launcher.ts';
 import { createWasmDevice } from '../src/devices/wasm/index.ts';
 import { adamWStep } from '../src/ops/optimizer.ts';
@@ -15,8 +16,9 @@ import { suites } from './conformance/index.ts';
 import { noise } from './support/array.ts';
 import { checkOp, expectClose } from './support/check.ts';
 
+const gpuJs = (await loadGpuJs())!;
 const open = (largestBlock: number): Device =>
-  new LauncherDevice(new Launcher({ ...createCpuBackend(), largestBlock }));
+  new LauncherDevice(new Launcher({ ...createCpuBackend(gpuJs), largestBlock }));
 
 it('attention over a batch that does not fit', async () => {
   const gpu = open(512);

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCpuBackend } from '../src/devices/gpu/backend-cpu.ts';
 import type { Backend, Program } from '../src/devices/gpu/backend.ts';
 import { LauncherDevice } from '../src/devices/gpu/device.ts';
-import { WebGPUContext } from '../src/devices/gpu/gpujs.ts';
+import { loadGpuJs } from '../src/devices/gpu/gpujs.ts';
 import { type GpuDevice, createGpuDevice } from '../src/devices/gpu/index.ts';
 import { Launcher } from '../src/devices/gpu/launcher.ts';
 import { describeAdapter, findAdapter, isSoftware, type WebGpuDevice } from '../src/devices/gpu/webgpu.ts';
@@ -12,6 +12,7 @@ import { createWasmDevice } from '../src/devices/wasm/index.ts';
 import { hasWebGpu, webGpuNote } from './support/conformance.ts';
 
 const adapter = await findAdapter();
+const gpuJs = (await loadGpuJs())!;
 
 let device: GpuDevice;
 beforeEach(async () => {
@@ -116,7 +117,7 @@ describe('buffers', () => {
 });
 
 describe('launches', () => {
-  const launcher = (): Launcher => new Launcher(createCpuBackend());
+  const launcher = (): Launcher => new Launcher(createCpuBackend(gpuJs));
 
   it('are compiled once for each kernel', () => {
     const buffer = device.allocate(4);
@@ -219,7 +220,7 @@ function slowBackend(): {
   finishBuilding: () => void;
   failBuilding: (error: Error) => void;
 } {
-  const backend = createCpuBackend();
+  const backend = createCpuBackend(gpuJs);
   let finishBuilding = (): void => {};
   let failBuilding: (error: Error) => void = () => {};
   let built = false;
@@ -301,7 +302,7 @@ describe.skipIf(!hasWebGpu)(`webgpu${webGpuNote}`, () => {
 
   it('reports what WebGPU finds out later', async () => {
     const gpu = await createGpuDevice({ mode: 'webgpu' });
-    const { device: shared } = (await WebGPUContext.acquire()) as { device: WebGpuDevice };
+    const { device: shared } = (await gpuJs.WebGPUContext.acquire()) as { device: WebGpuDevice };
     shared.createBuffer({ size: 2 ** 40, usage: 128 });
     await expect(gpu.synchronize()).rejects.toThrow('gpu device: WebGPU reports:');
     expect(() => gpu.write(gpu.allocate(1), new Float32Array(1))).toThrow('WebGPU reports');

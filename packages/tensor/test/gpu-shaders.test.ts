@@ -5,7 +5,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it, type MockInstance, vi } from 'vitest';
 import { create } from 'webgpu';
-import { WebGPUContext } from '../src/devices/gpu/gpujs.ts';
+import { loadGpuJs } from '../src/devices/gpu/gpujs.ts';
 import { type GpuDevice, createGpuDevice } from '../src/devices/gpu/index.ts';
 import { concatenate, multiply, ones, scope, square, sum, tensor, transpose } from '../src/index.ts';
 import { opNames, suites } from './conformance/index.ts';
@@ -16,7 +16,7 @@ let compiled: MockInstance<(descriptor: { code: string }) => unknown>;
 beforeAll(async () => {
   Object.defineProperty(globalThis, 'navigator', { value: { gpu: create(['backend=null']) }, configurable: true });
   device = await createGpuDevice({ mode: 'webgpu' });
-  const context = (await WebGPUContext.acquire()) as {
+  const context = (await (await loadGpuJs())!.WebGPUContext.acquire()) as {
     device: { createShaderModule(descriptor: { code: string }): unknown };
   };
   compiled = vi.spyOn(context.device, 'createShaderModule');

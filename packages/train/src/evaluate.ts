@@ -55,6 +55,7 @@ export interface EvaluateOptions {
     readonly tokens: number;
     /** Whether to measure how decided routers are, which reads all scores. Default: no. */
     readonly decisions?: boolean;
+    /** Told of each such batch. */
     readonly onBatch: (batch: RoutedBatch) => void;
   };
   /** Told the loads `[layers][experts]` of each batch that counts, and of how many tokens they are. */

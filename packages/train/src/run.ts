@@ -60,10 +60,15 @@ export interface RunOptions {
    * After the last step, before the last checkpoint; without it selection biases stay as training left them, as they do
    * when a run stops because evaluations no longer get better.
    */
-  readonly calibration?: CalibrateOptions & { readonly batches: () => Iterable<Batch> };
+  readonly calibration?: CalibrateOptions & {
+    /** The text, anew each time. */
+    readonly batches: () => Iterable<Batch>;
+  };
   /** Puts the model back to how it began: needed to say where a divergence before the first checkpoint started. */
   readonly resetModel?: () => Promise<void> | void;
+  /** Told of each step that the device has run. */
   readonly onStep?: (progress: StepProgress) => void;
+  /** Told of each evaluation. */
   readonly onEvaluation?: (evaluation: EvaluationLine) => void;
   /** Told about checkpoints that were passed over. */
   readonly onWarning?: (message: string) => void;

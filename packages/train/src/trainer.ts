@@ -91,6 +91,7 @@ export class DivergedError extends Error {
   }
 }
 
+/** Takes the training steps of a decoder, each from the batches of its number alone. */
 export class Trainer {
   readonly decoder: Decoder;
   readonly optimizer: AdamW;

@@ -203,7 +203,7 @@ describe('similarity of experts', () => {
     const done: number[] = [];
     for (const [name, weights] of decoder.parameters) {
       if (!name.includes('.experts.')) continue;
-      const values = (await weights.data()).slice() as Float32Array;
+      const values = (await weights.dataF32()).slice();
       const each = values.length / loads.experts;
       values.copyWithin(2 * each, 0, each);
       assign(weights, tensor(device, values, weights.shape));

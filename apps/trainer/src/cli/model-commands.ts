@@ -125,7 +125,9 @@ function addExport(program: Command): void {
     .command('export')
     .summary("write a model as a folder that Hugging Face's libraries open")
     .description(
-      'Writes config.json, model.safetensors (float32, Hugging Face names) and the tokenizer into a new folder.',
+      'Writes config.json, model.safetensors (float32, Hugging Face names) and the tokenizer into a new folder. Transformers opens models with the\n' +
+        "architecture's own router; with LPR too, in version 5 and with trust_remote_code, by the Python that is written beside them. Other\n" +
+        'routers it does not have: such a folder is for this program, and export says so.',
     )
     .argument('<model>', MODEL)
     .argument('<folder>', 'to make; must not hold anything yet')

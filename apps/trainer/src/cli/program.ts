@@ -3,6 +3,7 @@
  */
 import { Command } from 'commander';
 import { addCompressionCommands } from './compression-commands.ts';
+import { addCustomRouters } from './custom-routers.ts';
 import { addModelCommands } from './model-commands.ts';
 import { addExamples, addOutOption, addParallelOption, addRunOptions, addSeedsOption, atLeast } from './options.ts';
 import { addSweepCommands } from './sweep-commands.ts';
@@ -29,6 +30,7 @@ export function createProgram(): Command {
   addConfig(program);
   addModelCommands(program);
   addCompressionCommands(program);
+  addCustomRouters(program);
   program.addHelpText('after', () => optionsOf(compare));
   addExamples(program, [
     ['', 'compare top-k with LPR: loss, balance, pictures (about 3 minutes)'],

@@ -1,5 +1,5 @@
 /** `pnpm trainer export`: a trained model as a folder that Hugging Face's libraries open. */
-import { saveHuggingFace } from '@lpr/model/node';
+import { foreignToTransformers, saveForTransformers } from '@lpr/model/node';
 import { writeFolder } from '@lpr/runs';
 import { findModel, loadModel, tokenizerOf, writeTokenizer } from '../run/model-source.ts';
 import { shown, withDevice } from './shared.ts';
@@ -15,15 +15,16 @@ export async function exportModel(
   await writeFolder(folder, async (temporary) => {
     await withDevice({}, async (device) => {
       const decoder = await loadModel(device, source);
-      await saveHuggingFace(decoder, temporary);
+      await saveForTransformers(decoder, temporary);
       decoder.dispose();
     });
     if (tokenizer !== null) await writeTokenizer(temporary, tokenizer, source.config.max_position_embeddings);
   });
-  if (source.config.router_type !== 'vanilla') {
-    console.error(
-      `note: transformers has no router "${source.config.router_type}", so it does not compute this model; @lpr/model does`,
-    );
+  const lacking = foreignToTransformers(source.config);
+  if (lacking !== null) {
+    console.error(`note: transformers has ${lacking}, so it does not compute this model; @lpr/model does`);
+  } else if (source.config.router_type === 'lpr') {
+    console.error('note: transformers 5 opens it with trust_remote_code=True, by the code beside the weights');
   }
   console.log(shown(folder));
 }

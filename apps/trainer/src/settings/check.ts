@@ -7,12 +7,13 @@ import { readConfig, RUN_FILES } from '@lpr/runs';
 import { weightDecays } from '@lpr/tensor/nn';
 import { UsageError } from '../cli/errors.ts';
 import { calibrationFaults } from './calibration.ts';
+import { routerFileFaults } from './custom-routers.ts';
 import { decoderConfig } from './decoder-config.ts';
 import { withTodaysNames } from './earlier.ts';
 import { type Fault, faultsOf, faultsText, shown } from './faults.ts';
 import { isGroup } from './merge.ts';
 import { decidedFaults, decidedKeys, idleFaults, withoutIdlePresetKeys } from './model-keys.ts';
-import { groupOf, isMethod, methodSchema, ROUTER_GROUPS, ROUTERS } from './routers.ts';
+import { groupOf, isCustomName, isMethod, methodSchema, ROUTER_GROUPS, ROUTERS } from './routers.ts';
 import { type Settings, settingsSchema } from './schema.ts';
 
 /**
@@ -27,6 +28,8 @@ export function checkSettings(value: unknown, origin: string): Settings {
   const parsed = settingsSchema.safeParse(value);
   if (!parsed.success) throw new UsageError(faultsText(origin, faultsOf(parsed.error, settingsSchema, value)));
   const settings = parsed.data;
+  const ofFile = routerFileFaults(settings);
+  if (ofFile.length > 0) throw new UsageError(faultsText(origin, ofFile));
   const faults = [...routerFaults(settings), ...sizeFaults(settings)];
   if (faults.length === 0) faults.push(...modelFaults(settings));
   if (faults.length > 0) throw new UsageError(faultsText(origin, faults));
@@ -57,7 +60,8 @@ export function checkStoredSettings(stored: unknown, origin: string): Settings {
 /** A group that the router does not read is most likely half of what was meant, so nothing else is said then. */
 function foreignGroupFaults(value: unknown): Fault[] {
   if (!isGroup(value)) return [];
-  const router = ROUTERS.find((name) => name === value['router']);
+  const name = value['router'];
+  const router = ROUTERS.find((known) => known === name) ?? (isCustomName(name) ? name : undefined);
   if (router === undefined) return [];
   const foreign = ROUTER_GROUPS.filter((group) => group !== groupOf(router) && value[group] !== undefined);
   return foreign.map((group) => ({

@@ -11,7 +11,8 @@ import { ownSwitches } from './decoder-config.ts';
 import { withTodaysNames } from './earlier.ts';
 import { isGroup, merge, type Partials, readAssignment, readConfigFile } from './merge.ts';
 import { idleKeys } from './model-keys.ts';
-import { FORMULATIONS, groupOf, isMethod, type RouterName, ROUTERS } from './routers.ts';
+import { routerFileOf } from './custom-routers.ts';
+import { FORMULATIONS, groupOf, isCustomName, isMethod, type RouterName, ROUTERS } from './routers.ts';
 import { type Architecture, ARCHITECTURES, DEVICES, type Settings, settingsSchema } from './schema.ts';
 
 /** What the command line says; what it leaves out comes from the files, then the preset. */
@@ -49,7 +50,8 @@ export function resolveSettings(options: SettingOptions, compared: readonly Rout
   // A comparison names the router of each run, whatever --set says.
   const asked = compared.length === 0 ? written : merge(written, optionNames(options));
   const architecture = known('architecture', asked['architecture'] ?? preset.architecture, ARCHITECTURES);
-  const router = known('router', asked['router'] ?? preset.router, ROUTERS);
+  const name = asked['router'] ?? preset.router;
+  const router = isCustomName(name) ? name : known('router', name, ROUTERS);
   known('device', asked['device'] ?? DEFAULTS.device, DEVICES);
   const settingsWith = (router: RouterName): Partials => layered(preset, architecture, router, asked, compared);
 
@@ -157,7 +159,7 @@ function layered(
     demandsOf(router, merge({ size }, asked)['size']),
     tokenizerOfSource(asked['from']),
     heard,
-    { architecture, router },
+    { architecture, router, ...defined({ routerFile: routerFileOf(router) }) },
   ].reduce<Partials>(merge, {});
   return own === null ? settings : merge({ [own]: routerDefaults(router, architecture, settings) }, settings);
 }

@@ -1,10 +1,13 @@
 /** The names of routing methods on the command line, and which group of settings each reads. */
 import {
+  type CustomKind,
+  isCustomKind,
   type LatentPrototypePreset,
   latentPrototypePresets,
   latentPrototypeRules,
   type OptionRule,
   type RouterKind,
+  routerMethod,
   routerMethods,
 } from '@lpr/moe';
 import { z } from 'zod';
@@ -16,17 +19,31 @@ export type MethodName = Exclude<RouterKind, 'latentPrototype' | 'topKSoftmax'>;
  * What routes, and two systems that differ from a plain mixture in something else: 'latent-experts', the architecture's
  * own router before experts that share projections, and 'dense', no experts at all.
  */
-export type RouterName = 'top-k' | 'lpr' | 'lpr-paper' | 'lpr-official' | MethodName | 'latent-experts' | 'dense';
+export type RouterName =
+  | 'top-k'
+  | 'lpr'
+  | 'lpr-paper'
+  | 'lpr-official'
+  | MethodName
+  | 'latent-experts'
+  | 'dense'
+  | CustomKind;
 
 const METHODS = Object.keys(routerMethods).filter(
   (kind): kind is MethodName => kind !== 'latentPrototype' && kind !== 'topKSoftmax',
 );
 
+/** The names of all routers but those from outside. */
 export const ROUTERS: readonly RouterName[] = [
   ...(['top-k', 'lpr', 'lpr-paper', 'lpr-official'] as const),
   ...METHODS,
   ...(['latent-experts', 'dense'] as const),
 ];
+
+/** Whether a setting is the name of a router from outside. */
+export function isCustomName(name: unknown): name is CustomKind {
+  return typeof name === 'string' && isCustomKind(name);
+}
 
 /** Which formulation of Latent Prototype Routing a router's name stands for. */
 export const FORMULATIONS: Readonly<Partial<Record<RouterName, LatentPrototypePreset>>> = {
@@ -46,16 +63,17 @@ export function groupOf(router: RouterName): RouterGroup | null {
   return isMethod(router) ? 'method' : 'balancing';
 }
 
-export function isMethod(router: RouterName): router is MethodName {
-  return (METHODS as readonly string[]).includes(router);
+/** Whether it is a method with settings of its own: of @lpr/moe, or from outside. */
+export function isMethod(router: RouterName): router is MethodName | CustomKind {
+  return (METHODS as readonly string[]).includes(router) || isCustomKind(router);
 }
 
 /** Every switch of Latent Prototype Routing. */
 export const lprSchema: z.ZodObject = optionsSchema(latentPrototypePresets.corrected, latentPrototypeRules);
 
-/** The settings of a method of @lpr/moe. */
-export function methodSchema(method: MethodName): z.ZodObject {
-  const { defaults, rules = {} } = routerMethods[method];
+/** The settings of a method. */
+export function methodSchema(method: MethodName | CustomKind): z.ZodObject {
+  const { defaults, rules = {} } = routerMethod(method);
   const { kind: _, ...settings } = defaults;
   return optionsSchema(settings, rules);
 }

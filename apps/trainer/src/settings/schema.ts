@@ -1,6 +1,6 @@
 /** The settings of a run: their shape, and what each field takes and means. */
 import { type SourceSpec, sourceSpecSchema, type TokenizerSpec } from '@lpr/data';
-import type { LatentPrototypeOptions } from '@lpr/moe';
+import type { CustomKind, LatentPrototypeOptions } from '@lpr/moe';
 import type { WeightDecayGroup } from '@lpr/tensor/nn';
 import { DECAY_SHAPES, type DecayShape, type LossSpikeOptions, type ScheduleOptions } from '@lpr/train';
 import { z } from 'zod';
@@ -15,6 +15,12 @@ type DeviceSetting = (typeof DEVICES)[number];
 /** 'train': byte-level BPE of `size.vocabulary` tokens, trained on the training text. */
 type TokenizerSetting = 'train' | Exclude<TokenizerSpec, { readonly vocabularySize: number }>;
 
+/** The file of a router from outside, and what was in it. */
+export interface RouterFile {
+  readonly path: string;
+  readonly sha256: string;
+}
+
 /** What a run was before it was lengthened. */
 export interface Lengthening {
   /** Steps that it was to have. */
@@ -27,6 +33,7 @@ export interface Lengthening {
 export interface Settings {
   readonly architecture: Architecture;
   readonly router: RouterName;
+  readonly routerFile?: RouterFile | undefined;
   readonly balancing?: { readonly auxiliaryLoss: number } | undefined;
   readonly lpr?: LatentPrototypeOptions | undefined;
   readonly method?: Readonly<Record<string, unknown>> | undefined;
@@ -90,7 +97,26 @@ const share = (meaning: string): z.ZodType<number> => z.number().min(0).max(1).d
 
 export const settingsSchema: z.ZodType<Settings> = z.strictObject({
   architecture: z.enum(ARCHITECTURES).describe('The decoder, as Hugging Face transformers computes it'),
-  router: z.enum(ROUTERS as [RouterName]).describe("The routing method; top-k is the architecture's own"),
+  router: z
+    .union([
+      z.enum(ROUTERS as [RouterName]),
+      z
+        .string()
+        .regex(
+          /^custom-/,
+          `one of ${ROUTERS.join(', ')}, or custom-..., a router from outside`,
+        ) as unknown as z.ZodType<CustomKind>,
+    ])
+    .describe(
+      "The routing method; top-k is the architecture's own, custom-... one from outside, in the file that --router names",
+    ),
+  routerFile: z
+    .strictObject({
+      path: z.string().min(1).describe('As the command line named it'),
+      sha256: z.string().describe('Of the router with what it imports beside it; a run goes on with the same alone'),
+    })
+    .optional()
+    .describe('Of a router from outside, as --router writes it down'),
   balancing: z
     .strictObject({
       auxiliaryLoss: z

@@ -19,6 +19,7 @@ export interface BpeTrainingOptions {
   readonly specialTokens?: readonly string[];
   /** A pair seen less often than this is never merged. Default 2. */
   readonly minFrequency?: number;
+  /** Told how far it is. */
   readonly onProgress?: (progress: BpeTrainingProgress) => void;
 }
 

@@ -64,6 +64,7 @@ export interface CountOptions {
   readonly characters?: number;
   /** Says which documents to pass over. None by default. */
   readonly isHeldOut?: Split;
+  /** Told how far it is. */
   readonly onProgress?: (progress: Extract<TokenizerProgress, { phase: 'counting' }>) => void;
 }
 

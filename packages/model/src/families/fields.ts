@@ -39,8 +39,11 @@ export const remark = (): z.ZodOptional<z.ZodUnknown> => z.unknown().optional();
 /** One of some words. */
 export const oneOf = <const Values extends readonly string[]>(
   ...values: Values
-): z.ZodEnum<{ [V in Values[number]]: V }> =>
-  z.enum(values, `one of ${values.map((value) => JSON.stringify(value)).join(', ')}`) as never;
+): z.ZodEnum<{ [V in Values[number]]: V }> => z.enum(values, oneOfText(values)) as never;
+
+/** What is said where none of some words is there. */
+export const oneOfText = (values: readonly string[]): string =>
+  `one of ${values.map((value) => JSON.stringify(value)).join(', ')}`;
 
 /** Adds a check of several fields together; `expected` is reported for `field` when `holds` is false. */
 export interface CrossCheck<Config> {

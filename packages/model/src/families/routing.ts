@@ -1,5 +1,8 @@
 /** The keys of a config that say how tokens are routed, and the router that they ask for. */
 import {
+  type CustomKind,
+  type CustomOptions,
+  isCustomKind,
   type LatentPrototypeOptions,
   type LatentPrototypePreset,
   latentPrototypePresets,
@@ -13,7 +16,7 @@ import {
   todaysSwitches,
 } from '@lpr/moe';
 import { z } from 'zod';
-import { count, type CrossCheck, flag, notNegative, oneOf } from './fields.ts';
+import { count, type CrossCheck, flag, notNegative, oneOf, oneOfText } from './fields.ts';
 
 /** The released code's names of the measures. */
 const measures = {
@@ -52,9 +55,10 @@ interface ReleasedKeys {
 export interface RouterKeys extends ReleasedKeys {
   /**
    * 'vanilla': the family's own router. 'lpr': Latent Prototype Routing. 'dense': no experts and nothing to route, a
-   * plain MLP as wide as all that a token would pass through. Others: the methods of @lpr/moe.
+   * plain MLP as wide as all that a token would pass through. Others: the methods of @lpr/moe, and `custom-...`,
+   * routers from outside that are registered there.
    */
-  readonly router_type: 'vanilla' | 'lpr' | 'dense' | RivalKind;
+  readonly router_type: 'vanilla' | 'lpr' | 'dense' | RivalKind | CustomKind;
   /** Settings of such a method by their own names, where they are not its defaults. */
   readonly router_options?: Readonly<Record<string, unknown>> | undefined;
   /** 'reference' is another name for 'official'. */
@@ -95,9 +99,13 @@ export const releasedKeys: SwitchKeys<keyof ReleasedKeys> = {
   paper_div_target: 'diversityTarget',
 };
 
+/** One of ours, or the kind of a router from outside; whether that is known is said where it is looked for. */
+const routerType = (...ours: readonly string[]): z.ZodType =>
+  z.union([oneOf(...ours), z.string(oneOfText(ours)).refine(isCustomKind, oneOfText(ours))], oneOfText(ours));
+
 /** Their checks. */
 export const routerFields: Readonly<Record<string, z.ZodType>> = {
-  router_type: oneOf('vanilla', 'lpr', 'dense', ...rivals).default('vanilla'),
+  router_type: routerType('vanilla', 'lpr', 'dense', ...rivals).default('vanilla'),
   router_options: z.record(z.string(), z.unknown(), 'an object of settings of the routing method').optional(),
   lpr_formulation: oneOf('corrected', 'official', 'reference', 'paper').default('corrected'),
   router_latent_dim: count().optional(),
@@ -160,6 +168,7 @@ export function routerOf(
     return { kind: 'latentPrototype', ...resolveLatentPrototype(formulation, given) };
   }
   const settings = config.router_options ?? {};
+  if (isCustomKind(type)) return resolveRouter(type, settings as Partial<CustomOptions>);
   if (type !== 'hash') return resolveRouter(type, settings);
   const router = resolveRouter(type, { vocabulary: config.vocab_size, ...settings });
   if (router.vocabulary >= config.vocab_size) return router;

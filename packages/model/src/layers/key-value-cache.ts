@@ -33,6 +33,7 @@ export class KeyValueCache {
     return all;
   }
 
+  /** Frees what it remembers. */
   dispose(): void {
     for (const { keys, values } of this.#layers.splice(0)) {
       keys.dispose();

@@ -16,6 +16,7 @@ import {
   type SafetensorsHeader,
 } from './header.ts';
 
+/** An open file of tensors, of which only the header is in memory. */
 export class SafetensorsFile {
   readonly header: SafetensorsHeader;
   readonly #file: FileHandle;
@@ -53,6 +54,7 @@ export class SafetensorsFile {
     return readData(dtype, bytes.buffer);
   }
 
+  /** Gives the file back to the system. */
   close(): Promise<void> {
     return this.#file.close();
   }

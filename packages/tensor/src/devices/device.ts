@@ -38,6 +38,7 @@ export interface Device {
 
   /** Throws a RangeError that names the sizes when memory is exhausted. */
   allocate(elements: number): DeviceBuffer;
+  /** Gives the memory back; nothing may use the buffer afterwards. */
   free(buffer: DeviceBuffer): void;
   /** Copies `data` into the buffer; ordered with the kernels. `data` may be changed as soon as this returns. */
   write(buffer: DeviceBuffer, data: Float32Array | Int32Array): void;

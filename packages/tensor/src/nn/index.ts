@@ -3,6 +3,7 @@
  * recording.
  */
 export * from './graph.ts';
+export * from './module.ts';
 export * from './optimizer.ts';
 export * from './parameters.ts';
 export * from './unit-rows.ts';

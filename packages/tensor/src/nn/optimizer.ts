@@ -139,8 +139,8 @@ export class AdamW {
   async exportState(): Promise<OptimizerState> {
     const entries = [...this.#slots].flatMap(([name, slot]) =>
       MOMENTS.map(async (moment) => {
-        const data = await slot[moment].data();
-        return [`${name}.${moment}`, { shape: slot.parameter.shape, data: data as Float32Array }] as const;
+        const data = await slot[moment].dataF32();
+        return [`${name}.${moment}`, { shape: slot.parameter.shape, data }] as const;
       }),
     );
     return new Map(await Promise.all(entries));

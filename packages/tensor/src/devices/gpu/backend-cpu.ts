@@ -11,12 +11,12 @@ import {
   type KernelSource,
   type Program,
 } from './backend.ts';
-import { GPU } from './gpujs.ts';
+import type { GpuJs } from './gpujs.ts';
 
 /** What gpu.js gives: rows of rows of numbers, or of four numbers. */
 type Nested = ArrayLike<number> | ArrayLike<Nested>;
 
-export function createCpuBackend(): Backend<Float32Array> {
+export function createCpuBackend({ GPU }: GpuJs): Backend<Float32Array> {
   const gpu = new GPU({ mode: 'cpu' });
 
   function compile(source: KernelSource): Program<Float32Array> {

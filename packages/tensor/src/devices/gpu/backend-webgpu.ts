@@ -12,7 +12,7 @@ import {
   type Program,
 } from './backend.ts';
 import { BufferPool } from './buffer-pool.ts';
-import { GPU, WebGPUBufferResult, WebGPUContext } from './gpujs.ts';
+import type { GpuJs } from './gpujs.ts';
 import { type AdapterInfo, describeAdapter, isSoftware, type WebGpuBuffer, type WebGpuDevice } from './webgpu.ts';
 
 /** Flags that the WebGPU specification fixes; their names are globals in browsers alone. */
@@ -26,7 +26,8 @@ interface Block {
   readonly handle: unknown;
 }
 
-export async function createWebGpuBackend(adapter: AdapterInfo): Promise<Backend<Block>> {
+export async function createWebGpuBackend(gpuJs: GpuJs, adapter: AdapterInfo): Promise<Backend<Block>> {
+  const { GPU, WebGPUBufferResult, WebGPUContext } = gpuJs;
   const gpu = new GPU({ mode: 'webgpu' });
   const context = (await WebGPUContext.acquire()) as { readonly device: WebGpuDevice };
   const { device } = context;

@@ -1,5 +1,4 @@
-/** What is used of gpu.js, with the types that it leaves out. */
-import * as gpujs from 'gpu.js';
+/** What is used of gpu.js, with the types that it leaves out; an optional peer, loaded when a GPU is opened. */
 
 /** A kernel behind the function that `createKernel` gives. */
 export interface GpuJsKernel {
@@ -19,7 +18,7 @@ export interface GpuJsKernel {
   run(...args: readonly unknown[]): unknown;
 }
 
-interface GpuJs {
+export interface GpuJs {
   readonly GPU: new (settings: {
     readonly mode: string;
   }) => {
@@ -38,7 +37,16 @@ interface GpuJs {
   }) => object;
 }
 
-const all = gpujs as unknown as GpuJs;
-export const GPU: GpuJs['GPU'] = all.GPU;
-export const WebGPUContext: GpuJs['WebGPUContext'] = all.WebGPUContext;
-export const WebGPUBufferResult: GpuJs['WebGPUBufferResult'] = all.WebGPUBufferResult;
+/** What to do where gpu.js is not installed. */
+export const HOW_TO_ADD_GPU_JS =
+  'the package gpu.js is not installed; install it with "pnpm add gpu.js@2.24.1" or "npm install gpu.js@2.24.1"';
+
+/** The library; null where it is not installed. */
+export async function loadGpuJs(): Promise<GpuJs | null> {
+  try {
+    // Within `try`, bundlers take it for what may be missing.
+    return (await import('gpu.js')) as unknown as GpuJs;
+  } catch {
+    return null;
+  }
+}

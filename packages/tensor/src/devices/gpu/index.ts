@@ -1,6 +1,7 @@
 /** The gpu device: kernels of gpu.js on WebGPU, or on the CPU as the oracle of tests. */
 import type { Backend, GpuMode } from './backend.ts';
 import { type GpuDevice, LauncherDevice } from './device.ts';
+import { HOW_TO_ADD_GPU_JS, loadGpuJs } from './gpujs.ts';
 import { Launcher } from './launcher.ts';
 
 export type { GpuMode } from './backend.ts';
@@ -43,16 +44,19 @@ export async function findGpuDevice(options: GpuDeviceOptions = {}): Promise<Gpu
 /** The backend of a mode, or why there is none. */
 async function open(mode: GpuMode, allowSoftware: boolean): Promise<Backend<unknown> | string> {
   if (mode === 'cpu') {
-    const { createCpuBackend } = await import('./backend-cpu.ts');
-    return createCpuBackend();
+    const [gpuJs, { createCpuBackend }] = await Promise.all([loadGpuJs(), import('./backend-cpu.ts')]);
+    return gpuJs === null ? HOW_TO_ADD_GPU_JS : createCpuBackend(gpuJs);
   }
   const { describeAdapter, findAdapter, isSoftware } = await import('./webgpu.ts');
   const adapter = await findAdapter();
   if (adapter === null)
-    return 'no adapter; in Node this needs the optional package webgpu and a Vulkan, Metal or D3D12 driver';
+    return (
+      'no adapter; in Node this needs a Vulkan, Metal or D3D12 driver and two optional packages, which ' +
+      '"pnpm add webgpu@0.6.2 gpu.js@2.24.1" or "npm install webgpu@0.6.2 gpu.js@2.24.1" adds'
+    );
   if (isSoftware(adapter) && !allowSoftware) {
     return `${describeAdapter(adapter)} runs on the CPU; name the mode or set allowSoftware to use it`;
   }
-  const { createWebGpuBackend } = await import('./backend-webgpu.ts');
-  return await createWebGpuBackend(adapter);
+  const [gpuJs, { createWebGpuBackend }] = await Promise.all([loadGpuJs(), import('./backend-webgpu.ts')]);
+  return gpuJs === null ? HOW_TO_ADD_GPU_JS : await createWebGpuBackend(gpuJs, adapter);
 }

@@ -88,7 +88,7 @@ async function installWebGpu(): Promise<WebGpu | null> {
     const { create } = (await import(NODE_PACKAGE)) as { create: (flags: readonly string[]) => WebGpu };
     gpu = create([]);
   } catch {
-    // An optional dependency, with binaries for common platforms only.
+    // An optional peer, with binaries for common platforms only.
     return null;
   }
   const scope = globalThis as WithWebGpu;

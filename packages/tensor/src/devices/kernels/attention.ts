@@ -24,6 +24,7 @@ export interface AttentionKernels {
    * scaled scores. Query head h reads key head `floor(h * keyHeads / heads)`.
    */
   attention(a: AttentionArguments): void;
+  /** Its vector-Jacobian product, for what `attention` was given and gave. */
   attentionBackward(
     a: AttentionArguments & {
       gradient: DeviceBuffer;

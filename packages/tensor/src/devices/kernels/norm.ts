@@ -12,6 +12,7 @@ export interface NormKernels {
     columns: number;
     epsilon: number;
   }): void;
+  /** Its vector-Jacobian product. */
   rmsNormBackward(a: {
     x: DeviceBuffer;
     weight: DeviceBuffer;
@@ -34,6 +35,7 @@ export interface NormKernels {
     columns: number;
     epsilon: number;
   }): void;
+  /** Its vector-Jacobian product. */
   layerNormBackward(a: {
     x: DeviceBuffer;
     weight: DeviceBuffer;

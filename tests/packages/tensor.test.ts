@@ -1,16 +1,15 @@
 /**
- * The published package: packed, installed into an empty project, and used by plain Node and by a page that Vite has
- * built.
+ * @lpr/tensor alone, as it is published: packed, installed into an empty project, and used by plain Node and by a page
+ * that Vite has built.
  */
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 import { build, preview } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { packAll, Project, publishedManifests, run } from './project.ts';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((file) =>
   existsSync(file),
@@ -58,7 +57,6 @@ export const reports = async () => [await train('auto'), await train(false)];
 `;
 
 const FILES = {
-  'package.json': JSON.stringify({ name: 'empty-project', private: true, type: 'module' }),
   'training.js': TRAINING,
   'main.js': "import { reports } from './training.js';\nconsole.log(JSON.stringify(await reports()));\n",
   'page.js': "import { reports } from './training.js';\nglobalThis.finished = reports();\n",
@@ -66,37 +64,24 @@ const FILES = {
     '<!doctype html><title>training</title><link rel="icon" href="data:," /><script type="module" src="./page.js"></script>',
 };
 
+let folder: string;
+let installed: Project;
 let project: string;
 let inNode: Report[];
 
-/** Runs a program; what it printed is part of the error when it fails. */
-async function run(cwd: string, command: string, ...words: string[]): Promise<string> {
-  const options = { cwd, shell: process.platform === 'win32', env: { ...process.env, NODE_OPTIONS: '' } };
-  try {
-    return (await promisify(execFile)(command, words, options)).stdout;
-  } catch (error) {
-    const { stdout, stderr } = error as { stdout?: string; stderr?: string };
-    throw new Error(`${command} ${words.join(' ')} failed:\n${stdout}\n${stderr}`, { cause: error });
-  }
-}
-
 beforeAll(async () => {
-  const source = join(import.meta.dirname, '..');
-  project = await mkdtemp(join(tmpdir(), 'lpr-package-'));
-  for (const [name, text] of Object.entries(FILES)) await writeFile(join(project, name), text);
-  const tarballs = join(project, 'tarballs');
-  await mkdir(tarballs);
-  // Packing by hand would compile the kernels too, which whoever runs the tests has done.
-  await run(source, 'pnpm', 'run', 'build');
-  await run(source, 'pnpm', 'pack', '--pack-destination', tarballs, '--config.ignore-scripts=true');
-  const [tarball] = await readdir(tarballs);
-  const quiet = ['--no-audit', '--no-fund', '--omit=optional', '--prefer-offline'];
-  await run(project, 'npm', 'install', ...quiet, join(tarballs, tarball!));
+  folder = await mkdtemp(join(tmpdir(), 'lpr-tensor-'));
+  const manifests = (await publishedManifests()).filter(({ name }) => name === '@lpr/tensor');
+  // Nothing is left out where there is no registry: the package depends on no other.
+  installed = (await Project.install(await packAll(folder, manifests)))!;
+  project = installed.folder;
+  for (const [name, text] of Object.entries(FILES)) await installed.write(name, text);
   inNode = JSON.parse(await run(project, process.execPath, 'main.js')) as Report[];
 }, 5 * MINUTE);
 
 afterAll(async () => {
-  await rm(project, { recursive: true });
+  await installed?.remove();
+  await rm(folder, { recursive: true });
 });
 
 describe('the packed package', { timeout: MINUTE }, () => {
@@ -117,10 +102,7 @@ describe('the packed package', { timeout: MINUTE }, () => {
       "import { type ParameterSpec, weightSpec } from '@lpr/tensor/nn';\n" +
       'export const made: Tensor = tensor(await createWasmDevice(), [1, 2]);\n' +
       "export const spec: ParameterSpec = weightSpec('weight', [2, 3]);\n";
-    await writeFile(join(project, 'typed.ts'), program);
-    const compiler = join(import.meta.dirname, '../../../node_modules/typescript/bin/tsc');
-    const options = '--noEmit --strict --module nodenext --target es2023 --types --lib es2023,dom'.split(' ');
-    await expect(run(project, process.execPath, compiler, ...options, 'typed.ts')).resolves.toBe('');
+    expect(await installed.typeErrors('typed.ts', program, '--types', '', '--lib', 'es2023,dom')).toBe('');
   });
 
   it.each([
