@@ -142,7 +142,7 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     const losses = async (): Promise<number[]> => {
       const cells = await runs.locator('td').evaluateAll((all) => all.map((cell) => cell.textContent));
       const [column] = await head.evaluateAll((all) =>
-        all.map((each) => Array.from(each.closest('tr')!.children).indexOf(each.closest('th')!)),
+        all.map((each) => Array.from(each.closest('tr')!.children).indexOf(each.closest('th'))),
       );
       const width = cells.length / 2;
       return [0, 1].map((row) => Number(cells[row * width + column! - 1]));

@@ -5,6 +5,7 @@ import { leavesOf } from '@lpr/runs';
 import { UsageError } from '../cli/errors.ts';
 import { INTERRUPTED, listenForInterrupt } from '../cli/interrupt.ts';
 import { createProgress } from '../cli/progress.ts';
+import { joinRanks } from '../cli/ranks.ts';
 import { type Comparison, createComparison, readComparison } from '../comparison/comparison.ts';
 import { plannedRuns, setSideBySide } from '../comparison/finish.ts';
 import { trainOne } from '../pool/one-run.ts';
@@ -114,7 +115,7 @@ export async function runTask(folder: string, number: number): Promise<void> {
   if (run === undefined) throw new UsageError(`${folder} has ${comparison.runs.size} runs; there is no run ${number}`);
   const { SLURM_JOB_ID: job, SLURM_CPUS_PER_TASK: ofTask, SLURM_CPUS_ON_NODE: ofNode } = process.env;
   const progress = createProgress(process.stderr, process.env);
-  const sessions = new Sessions(progress);
+  const sessions = new Sessions(progress, await joinRanks());
   let isOutOfTime = false;
   const interrupt = listenForInterrupt((signal) => {
     isOutOfTime = signal === 'SIGUSR1';
