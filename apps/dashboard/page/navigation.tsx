@@ -9,6 +9,8 @@ let waiting: ReturnType<typeof setTimeout> | undefined;
 /** Browsers refuse more changes of the address than a hundred in ten seconds or so, which a slider makes. */
 const PAUSE_MS = 150;
 
+// What was chosen last must not be lost where the page is loaded anew at once.
+addEventListener('pagehide', () => history.replaceState(null, '', current));
 addEventListener('popstate', () => {
   clearTimeout(waiting);
   current = location.href;

@@ -1,7 +1,7 @@
 /**
  * The pictures of a comparison: load on held-out text, training curves, loss against tokens, specialisation against
  * balance, for one seed the same files as `dashboard render` makes of its folder; for tables of the paper those of each
- * table and formulation, under the names of its rows. Curves are means over seeds, with each seed behind; the load is
+ * table and formulation, under the names of its rows. Curves are means over seeds, in their bands; the load is
  * that of the first seed; the other figures have every run.
  */
 import { join } from 'node:path';
