@@ -61,7 +61,9 @@ describe('a model trained on two text files with a tokenizer of their own', () =
       await succeed(['export', run, exported]);
       expect(readdirSync(exported).toSorted()).toEqual([
         'config.json',
+        'lpr_experts.py',
         'model.safetensors',
+        'modeling_lpr.py',
         'tokenizer.json',
         'tokenizer_config.json',
       ]);
