@@ -53,7 +53,7 @@ export function svgOf(picture: Picture, theme: ThemeName): string {
   return renderSvg(option, size);
 }
 
-/** Writes a picture into a folder, which is made where it is missing: bytes of a PNG, or the text of an SVG. @returns the path */
+/** Writes the bytes of a PNG, or the text of an SVG, into a folder, made where it is missing. @returns the path */
 export async function writePicture(folder: string, name: string, content: Uint8Array | string): Promise<string> {
   await makeFolder(folder);
   const path = join(folder, `${name}.${typeof content === 'string' ? 'svg' : 'png'}`);
