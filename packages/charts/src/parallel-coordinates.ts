@@ -10,7 +10,7 @@ export interface ParallelCoordinatesInput {
   readonly axes: readonly ParallelAxis[];
   readonly runs: readonly {
     readonly name: string;
-    /** Of each axis; null where the run has none: its line has a gap there. */
+    /** Of each axis; null where the run has none: its line goes through a place of its own below the others. */
     readonly values: readonly (number | string | null)[];
   }[];
   /** The axis whose numbers colour the lines, such as the loss. */
@@ -33,6 +33,8 @@ const RIGHT = 70;
 /** Between axes. */
 const SPACING = 112;
 const LEAST_WIDTH = 560;
+/** What a run without a value has. */
+const NONE = 'none';
 
 export function parallelCoordinatesSize({ axes, width }: ParallelCoordinatesInput): Size {
   const needed = LEFT + RIGHT + SPACING * Math.max(1, axes.length - 1);
@@ -60,6 +62,12 @@ export function parallelCoordinates(input: ParallelCoordinatesInput, theme: Them
   const [least, most] = [Math.min(...numbers), Math.max(...numbers)];
   const strengthOf = (value: number | string | null | undefined): number =>
     typeof value !== 'number' ? 0 : most === least ? 1 : (most - value) / (most - least);
+  const lowest = axes.map(({ kind }, i) =>
+    kind === 'category' || !isMissing(input, i) ? null : rangeOf(input, i, kind).min!,
+  );
+  // Its axis may have computed it from a logarithm.
+  const isNone = (value: number, axis: number): boolean =>
+    lowest[axis] != null && Math.abs(value - lowest[axis]) <= 1e-9 * Math.abs(lowest[axis]);
   const ordered = runs.toSorted((a, b) => strengthOf(a.values[colourAxis]) - strengthOf(b.values[colourAxis]));
   return {
     ...baseOption(theme),
@@ -99,7 +107,10 @@ export function parallelCoordinates(input: ParallelCoordinatesInput, theme: Them
           textBorderWidth: 3,
           hideOverlap: true,
           showMinLabel: true,
-          formatter: (value: number | string) => (typeof value === 'number' ? numberText(value) : value),
+          formatter: (value: number | string) => {
+            if (typeof value === 'string') return value;
+            return isNone(value, dim) ? NONE : numberText(value);
+          },
         },
         ...(kind === 'category'
           ? { type: 'category' as const, data: shortNames(categories, room, 11), boundaryGap: true }
@@ -125,7 +136,7 @@ export function parallelCoordinates(input: ParallelCoordinatesInput, theme: Them
             .map(escapeHtml)
             .join('<br>'),
         },
-        data: [values.map((value, i) => pointOf(input, i, value)) as number[]],
+        data: [values.map((value, i) => pointOf(input, i, value))],
       }),
     ),
   };
@@ -146,29 +157,42 @@ function check({ axes, runs }: ParallelCoordinatesInput): void {
   }
 }
 
-function categoriesOf({ runs }: ParallelCoordinatesInput, axis: number): string[] {
-  return [...new Set(runs.flatMap(({ values }) => (values[axis] === null ? [] : [String(values[axis])])))];
+function isMissing({ runs }: ParallelCoordinatesInput, axis: number): boolean {
+  return runs.some(({ values }) => values[axis] === null);
 }
 
-/** Where a line crosses an axis: a number, or the place of a word; what is no number is a gap. */
-function pointOf(input: ParallelCoordinatesInput, axis: number, value: number | string | null): number | string {
-  if (value === null) return '-';
-  return input.axes[axis]!.kind === 'category' ? categoriesOf(input, axis).indexOf(String(value)) : value;
+/** From below; where some run has none, that comes first. */
+function categoriesOf(input: ParallelCoordinatesInput, axis: number): string[] {
+  const words = input.runs.flatMap(({ values }) => (values[axis] === null ? [] : [String(values[axis])]));
+  return [...(isMissing(input, axis) ? [NONE] : []), ...new Set(words)];
 }
 
-/** From the least to the largest value, with some room where all are one. */
+/** Where a line crosses an axis: a number, or the place of a word. */
+function pointOf(input: ParallelCoordinatesInput, axis: number, value: number | string | null): number {
+  const { kind } = input.axes[axis]!;
+  if (kind === 'category') return categoriesOf(input, axis).indexOf(value === null ? NONE : String(value));
+  return typeof value === 'number' ? value : rangeOf(input, axis, kind).min!;
+}
+
+/** Room below the least value for runs that have none, as a share of the range. */
+const BELOW = 0.15;
+
+/** From the least to the largest value, with some room where all are one; `min` where it is not for the chart to say. */
 function rangeOf(
-  { runs }: ParallelCoordinatesInput,
+  input: ParallelCoordinatesInput,
   axis: number,
   kind: 'linear' | 'log',
 ): { min?: number; max?: number; scale?: true } {
-  const numbers = runs.map(({ values }) => values[axis]).filter((value) => typeof value === 'number');
-  const [least, most] = [Math.min(...numbers), Math.max(...numbers)];
+  const numbers = input.runs.map(({ values }) => values[axis]).filter((value) => typeof value === 'number');
   if (numbers.length === 0) return kind === 'log' ? { min: 0.1, max: 10 } : { min: 0, max: 1 };
-  if (least !== most) return kind === 'log' ? {} : { scale: true };
-  // Of one value it is the middle.
-  const room = least === 0 ? 1 : 10 ** Math.floor(Math.log10(Math.abs(least)));
-  return kind === 'log' ? { min: least / 10, max: least * 10 } : { min: least - room, max: least + room };
+  const [least, most] = [Math.min(...numbers), Math.max(...numbers)];
+  if (least === most) {
+    // Of one value it is the middle.
+    const room = least === 0 ? 1 : 10 ** Math.floor(Math.log10(Math.abs(least)));
+    return kind === 'log' ? { min: least / 10, max: least * 10 } : { min: least - room, max: least + room };
+  }
+  if (!isMissing(input, axis)) return kind === 'log' ? {} : { scale: true };
+  return { min: kind === 'log' ? least * (least / most) ** BELOW : least - BELOW * (most - least) };
 }
 
 /** At most four digits; powers of ten where these are shorter. */

@@ -64,18 +64,31 @@ describe('parallel coordinates', () => {
   ];
   const run = (name: string, ...values: (number | string | null)[]) => ({ name, values });
 
-  test.each([1, 16, 40])('of %i runs have a line for each, with gaps where it has no value', (count) => {
-    const runs = Array.from({ length: count }, (_, i) =>
-      run(`${i}`, i % 2 === 0 ? 'lpr' : null, 10 ** -(1 + (i % 4)), 40 - i),
-    );
-    const series = parallelCoordinates({ axes, runs, colourAxis: 2 }).series as { name: string; data: unknown[][] }[];
-    expect(series.map(({ name }) => name).toSorted()).toEqual(runs.map(({ name }) => name).toSorted());
-    // The lowest is drawn last.
-    expect(series.at(-1)!.name).toBe(`${count - 1}`);
-    const crossings = new Map(series.map(({ name, data }) => [name, data[0]]));
-    expect(crossings.get('0')).toEqual([0, 0.1, 40]);
-    if (count > 1) expect(crossings.get('1')).toEqual(['-', 0.01, 39]);
-  });
+  test.each([1, 16, 40])(
+    'of %i runs have a line for each, which goes through a place below where it has no value',
+    (count) => {
+      const runs = Array.from({ length: count }, (_, i) =>
+        run(`${i}`, i % 2 === 0 ? 'lpr' : null, i % 5 === 2 ? null : 10 ** -(1 + (i % 4)), 40 - i),
+      );
+      const option = parallelCoordinates({ axes, runs, colourAxis: 2 });
+      const series = option.series as { name: string; data: number[][] }[];
+      expect(series.map(({ name }) => name).toSorted()).toEqual(runs.map(({ name }) => name).toSorted());
+      // The lowest is drawn last.
+      expect(series.at(-1)!.name).toBe(`${count - 1}`);
+      const crossings = new Map(series.map(({ name, data }) => [name, data[0]]));
+      if (count === 1) {
+        expect(crossings.get('0')).toEqual([0, 0.1, 40]);
+        return;
+      }
+      // Words from below: none, lpr.
+      expect(crossings.get('0')).toEqual([1, 0.1, 40]);
+      expect(crossings.get('1')).toEqual([0, 0.01, 39]);
+      const [, rates] = option.parallelAxis as { min: number; axisLabel: { formatter: (value: number) => string } }[];
+      expect(crossings.get('2')).toEqual([1, rates!.min, 38]);
+      expect(rates!.min).toBeLessThan(1e-4);
+      expect([rates!.min, 0.01].map(rates!.axisLabel.formatter)).toEqual(['none', '0.01']);
+    },
+  );
 
   test('refuse what their axes cannot show', () => {
     const draw = (...values: (number | string | null)[]) =>

@@ -16,7 +16,7 @@ import type { SettingOptions } from '../settings/resolve.ts';
 import type { Settings } from '../settings/schema.ts';
 import { checkSlurm, expandSweep, readSweepFile } from '../sweep/expand.ts';
 import type { SlurmSettings, SweepFile } from '../sweep/schema.ts';
-import { requeueJob, submitJob } from '../sweep/slurm.ts';
+import { requeueTask, submitJob } from '../sweep/slurm.ts';
 import { statusOf, statusTable } from '../sweep/status.ts';
 import { goOnWithComparison, printComparison, startComparison, type TableOptions } from './compare.ts';
 import { type ManyRunsOptions, shown } from './shared.ts';
@@ -113,7 +113,7 @@ export async function runTask(folder: string, number: number): Promise<void> {
   const comparison = await comparisonIn(folder);
   const run = plannedRuns(folder, comparison)[number];
   if (run === undefined) throw new UsageError(`${folder} has ${comparison.runs.size} runs; there is no run ${number}`);
-  const { SLURM_JOB_ID: job, SLURM_CPUS_PER_TASK: ofTask, SLURM_CPUS_ON_NODE: ofNode } = process.env;
+  const { SLURM_CPUS_PER_TASK: ofTask, SLURM_CPUS_ON_NODE: ofNode } = process.env;
   const progress = createProgress(process.stderr, process.env);
   const sessions = new Sessions(progress, await joinRanks());
   let isOutOfTime = false;
@@ -131,7 +131,7 @@ export async function runTask(folder: string, number: number): Promise<void> {
     progress.note(`stopped and saved ${run.name}`);
     process.exitCode = INTERRUPTED;
     // Preempted jobs are requeued by Slurm itself, those at their limit are not.
-    if (isOutOfTime && job !== undefined) await requeueJob(job);
+    if (isOutOfTime) await requeueTask(process.env);
   } finally {
     interrupt.stop();
     await sessions.close();

@@ -102,9 +102,15 @@ export async function submitJob(
   return job;
 }
 
-/** Puts this process's own job back into the queue. @throws UsageError where Slurm refuses */
-export async function requeueJob(job: string): Promise<void> {
-  await slurm('scontrol', ['requeue', job]);
+/**
+ * Puts the task that a process is back into the queue. By the number of its job alone it could be all of the array.
+ *
+ * @param environment of the process, as Slurm sets it; without a task there is nothing to put back
+ * @throws UsageError where Slurm refuses
+ */
+export async function requeueTask(environment: NodeJS.ProcessEnv): Promise<void> {
+  const { SLURM_ARRAY_JOB_ID: job, SLURM_ARRAY_TASK_ID: task } = environment;
+  if (job !== undefined && task !== undefined) await slurm('scontrol', ['requeue', `${job}_${task}`]);
 }
 
 const run = promisify(execFile);
@@ -135,14 +141,14 @@ export interface TaskState {
  * What Slurm says of the tasks of jobs, by the numbers of their runs; of a run in several jobs the last one counts.
  * What is in the queue says `squeue`; what is not any more `sacct`, or, where no accounts are kept, `scontrol` for some
  * minutes.
+ *
+ * @throws UsageError where Slurm does not answer
  */
 export async function taskStates(jobs: readonly string[]): Promise<Map<number, TaskState>> {
   const states = new Map<number, TaskState>();
   for (const job of jobs) {
     const ended = await endedTasks(job);
-    const queued = await slurm('squeue', ['--noheader', '--array', `--jobs=${job}`, '--format=%K|%T|%r']).catch(
-      () => '',
-    );
+    const queued = await ofJob('squeue', ['--noheader', '--array', `--jobs=${job}`, '--format=%K|%T|%r']);
     for (const [task, state] of [...ended, ...parseTasks(queued)]) states.set(task, state);
   }
   return states;
@@ -153,8 +159,16 @@ async function endedTasks(job: string): Promise<Map<number, TaskState>> {
   try {
     return parseAccounts(await slurm('sacct', [...accounts, '--format=JobID,State,ExitCode']));
   } catch {
-    return parseRecords(await slurm('scontrol', ['show', 'job', job, '--oneliner']).catch(() => ''));
+    return parseRecords(await ofJob('scontrol', ['show', 'job', job, '--oneliner']));
   }
+}
+
+/** What a program says of a job; nothing of one that it does not know any more. */
+async function ofJob(command: string, parameters: readonly string[]): Promise<string> {
+  return await slurm(command, parameters).catch((error: unknown) => {
+    if (/invalid job id/i.test(String(error))) return '';
+    throw error;
+  });
 }
 
 /** Lines of `squeue`: "3|PENDING|Resources". */
