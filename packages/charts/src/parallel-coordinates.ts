@@ -177,7 +177,7 @@ function pointOf(input: ParallelCoordinatesInput, axis: number, value: number | 
 /** Room below the least value for runs that have none, as a share of the range. */
 const BELOW = 0.15;
 
-/** From the least to the largest value, with some room where all are one; `min` where it is not for the chart to say. */
+/** From the least to the largest value, with room where all are one, and below for runs that have none. */
 function rangeOf(
   input: ParallelCoordinatesInput,
   axis: number,
