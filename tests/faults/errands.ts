@@ -1,6 +1,7 @@
 /** What the command line does that takes its time: how each begins, and how it goes on after it was killed. */
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { RUN_FILES, SWEEP_FILES } from '@lpr/runs';
 
 export interface Errand {
   readonly name: string;
@@ -26,6 +27,12 @@ const COMPARISON = [
   ...over('training.checkpointEvery=4', 'training.logEvery=2', 'data.batchSize=2', 'evaluation.tokens=1024'),
 ];
 
+const SWEEP = `preset: tiny
+settings: { training: { steps: 12, checkpointEvery: 4, logEvery: 2 }, data: { batchSize: 2 }, evaluation: { tokens: 1024 } }
+grid: { router: [top-k, lpr] }
+seeds: 2
+`;
+
 /** Into a run's folder or a comparison's, which `resume` brings to its end. */
 function resumable(command: string, settings: readonly string[], settingsFile: string): Errand['next'] {
   return (folder, threads) =>
@@ -40,12 +47,16 @@ function atOnce(args: (folder: string, threads: number) => readonly string[]): E
   return (folder, threads) => (existsSync(folder) && readdirSync(folder).length > 0 ? null : args(folder, threads));
 }
 
-export const TRAIN: Errand = { name: 'train', next: resumable('train', TRAINING, 'config.yaml'), isRun: true };
+export const TRAIN: Errand = { name: 'train', next: resumable('train', TRAINING, RUN_FILES.config), isRun: true };
 
-/** Of a finished run of `TRAIN`. */
+/** Of a finished run of `TRAIN`; beside it they put what they read. */
 export function furtherErrands(run: string): readonly Errand[] {
+  const file = join(dirname(run), 'sweep.yaml');
+  writeFileSync(file, SWEEP);
   return [
-    { name: 'compare', next: resumable('compare', COMPARISON, 'comparison.yaml'), isRun: false },
+    { name: 'compare', next: resumable('compare', COMPARISON, SWEEP_FILES.sweep), isRun: false },
+    // Its children are not killed with it: they save and end by themselves, and the next one waits for them.
+    { name: 'sweep', next: (folder) => ['sweep', file, '--parallel', '2', '--out', folder], isRun: false },
     { name: 'export', next: atOnce((folder) => ['export', run, folder]), isRun: false },
     {
       name: 'calibrate',
