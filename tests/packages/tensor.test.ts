@@ -32,10 +32,10 @@ import { AdamW } from '@lpr/tensor/nn';
 export async function train(relaxedSimd) {
   const device = await createWasmDevice({ threads: 2, relaxedSimd });
   const key = RandomKey.fromSeed(3);
-  const [first, second] = [
+  const [first, second] = scope(device, () => [
     parameter(randomNormal(device, [64, 48], key.fold('first'), 0.2)),
     parameter(randomNormal(device, [10, 64], key.fold('second'), 0.2)),
-  ];
+  ]);
   const optimizer = new AdamW(device, new Map([['first', first], ['second', second]]));
   const losses = [];
   for (let step = 1; step <= 3; step++) {

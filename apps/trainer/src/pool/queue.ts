@@ -44,7 +44,7 @@ export async function trainAll(
     told.add(run.name);
     onOutcome(run, { kind: 'busy' });
   };
-  const take = async (): Promise<PlannedRun | undefined> => {
+  const next = async (): Promise<PlannedRun | undefined> => {
     for (let looked = waiting.length; looked > 0; looked--) {
       const run = waiting.shift();
       if (run === undefined) return undefined;
@@ -54,6 +54,13 @@ export async function trainAll(
       elsewhere(run);
     }
     return undefined;
+  };
+  // One place after the other, or whoever has looked at its lock first would go first.
+  let turn: Promise<unknown> = Promise.resolve();
+  const take = async (): Promise<PlannedRun | undefined> => {
+    const taken = turn.then(next);
+    turn = taken.catch(() => {});
+    return await taken;
   };
   const settle = async (run: PlannedRun, outcome: Outcome): Promise<void> => {
     if (outcome.kind === 'busy') {
