@@ -1,5 +1,5 @@
 /** What happens to a run must not change how it ends: a full disk, two processes at once. Kills: faults.soak.ts. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -49,6 +49,9 @@ it('one process at a time works on a run', { timeout: 3 * MINUTE }, async () => 
   expect(loser.code).toBe(1);
   expect(loser.stderr).toContain('in use by process');
   const winner = rivals.find(({ child }) => child.exitCode === null)!;
+  // Until it trains there is nothing to save, and a signal ends it at once.
+  const since = Date.now();
+  while (winner.child.exitCode === null && statSync(join(run, 'metrics.jsonl')).mtimeMs <= since) await setTimeout(5);
   winner.child.kill('SIGINT');
   expect((await winner.outcome).code).toBe(130);
   expect(existsSync(join(run, 'lock'))).toBe(false);
