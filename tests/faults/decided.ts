@@ -7,7 +7,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 /** Measures of the machine and of the moment, in logs and in the summary of a comparison. */
-const OF_THE_MACHINE: ReadonlySet<string> = new Set(['tokensPerSecond', 'phases', 'memory', 'stepTimeShares']);
+const OF_THE_MACHINE: ReadonlySet<string> = new Set([
+  ...['tokensPerSecond', 'phases', 'memory', 'stepTimeShares', 'device', 'threads'],
+]);
 const TIMED_TAG = /(?:speed|phases|memory)\/\w+/;
 /** Bytes of a record before its data, and of the data's first field, the time. */
 const RECORD_HEADER = 12;

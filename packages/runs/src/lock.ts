@@ -13,7 +13,7 @@ const holderSchema = z.strictObject({
   /** Of a process: 0 and negative numbers mean groups of them. */
   pid: z.int().min(1),
   host: z.string().min(1),
-  /** When it began, as `startOf` says it. Locks of earlier versions lack it. */
+  /** When it began, as `statOf` says it. Locks of earlier versions lack it. */
   started: z.string().nullable().default(null),
   /** The job of Slurm that it is, where it is one: a job that is requeued has its number on another host too. */
   job: z.string().optional(),
@@ -37,7 +37,7 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   const path = join(folder, RUN_FILES.lock);
   const job = ownJob();
   const own: Holder = {
-    ...{ pid: process.pid, host: hostname(), started: await startOf(process.pid) },
+    ...{ pid: process.pid, host: hostname(), started: (await statOf(process.pid))?.start ?? null },
     ...(job !== undefined && { job }),
   };
   /** Gives the holder that no longer runs; null when there is none. */
@@ -116,19 +116,27 @@ function ownJob(): string | undefined {
 async function isHeldBy({ pid, host, started, job }: Holder): Promise<boolean> {
   if (host !== hostname()) return job === undefined || job !== ownJob();
   if (!isRunning(pid)) return false;
+  const stat = await statOf(pid);
+  // Of one that has ended the number is kept until its parent asks for it, and some never do.
+  if (stat?.hasEnded) return false;
   // A number is given again: that of the first process of a container is always 1.
-  const now = await startOf(pid);
-  return started === null || now === null || now === started;
+  return started === null || stat === null || stat.start === started;
 }
 
-/** When a process began, as text that no two processes of one number share; null where the system does not say. */
-async function startOf(pid: number): Promise<string | null> {
+/** What the system says of a process; null where it does not say. */
+async function statOf(pid: number): Promise<{
+  /** When it began, as text that no two processes of one number share. */
+  readonly start: string;
+  readonly hasEnded: boolean;
+} | null> {
   try {
     const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-    // The second field, the program's name in parentheses, may hold anything; the 22nd counts ticks since the boot.
-    const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-    return ticks === undefined ? null : `${boot.trim()} ${ticks}`;
+    // The second field, the program's name in parentheses, may hold anything; after it come the state, Z or X of one
+    // that has ended, and, 22nd, the ticks since the boot.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const [state, ticks] = [fields[0], fields[19]];
+    return ticks === undefined ? null : { start: `${boot.trim()} ${ticks}`, hasEnded: state === 'Z' || state === 'X' };
   } catch {
     return null;
   }

@@ -1,4 +1,5 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
@@ -136,6 +137,25 @@ describe('the lock of a run folder', () => {
       await expect(lockFolder(folder)).rejects.toThrow('in use by process');
     }
   });
+
+  it.runIf(existsSync('/proc/self/stat'))(
+    'is stale where its process has ended and nobody has asked for it',
+    async () => {
+      // The shell becomes a program that knows of no child, so that the child's number is kept.
+      const parent = spawn('/bin/sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      try {
+        const [pid] = (await once(parent.stdout.setEncoding('utf8'), 'data')) as [string];
+        await expect.poll(() => readFile(`/proc/${pid.trim()}/stat`, 'utf8')).toMatch(/\) Z /);
+        await writeFile(join(folder, 'lock'), JSON.stringify({ pid: Number(pid), host: hostname() }));
+        expect(await isLocked(filesIn(folder))).toBe(false);
+        await (await lockFolder(folder))();
+      } finally {
+        parent.kill('SIGKILL');
+      }
+    },
+  );
 
   it.skipIf(process.platform === 'win32')('is no pipe, which never ends, and nothing larger than a lock', async () => {
     const path = join(folder, 'lock');
