@@ -137,15 +137,15 @@ async function killAt(
   return true;
 }
 
-/** Some time within what an errand takes. */
+/** Some time within what an errand takes, or beyond, so that one in three comes to its end. */
 function untilMoment(milliseconds: number, random: Random): () => Promise<void> {
-  return async () => await setTimeout(random() * milliseconds);
+  return async () => await setTimeout(1.5 * random() * milliseconds);
 }
 
 /** Some moment of a run's start, of its steps, or while it writes a checkpoint. */
 function momentOfRun(run: string, { child }: Running, random: Random): () => Promise<void> {
   const moment = pick(['start', 'steps', 'steps', 'write', 'write'], random);
-  if (moment === 'start') return untilMoment(1500, random);
+  if (moment === 'start') return untilMoment(1000, random);
   return async () => {
     const isWriting = writing(run);
     // By what was logged, so that a slow machine gets as far as a fast one.
