@@ -1,8 +1,6 @@
 /** A process that may not have what it asks for says so by name, loses nothing, and goes on where it can. */
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -52,33 +50,6 @@ describe.skipIf(process.platform !== 'linux')('a process short of', () => {
     const { code, stderr } = await outcome;
     expect(code, stderr).toBe(0);
     expect(decided(few)).toEqual(decided(join(work, 'many')));
-  });
-
-  it('open files serves again once there are some', { timeout: 3 * MINUTE }, async () => {
-    // From its sources: the page is built with those.
-    const main = join(import.meta.dirname, '../apps/dashboard/src/main.ts');
-    const words = ['--import', 'tsx', main, 'serve', work, '--port', '0'];
-    const server = spawn(process.execPath, words, { cwd: import.meta.dirname, stdio: ['ignore', 'pipe', 'inherit'] });
-    const sockets: Socket[] = [];
-    try {
-      const [line] = (await once(server.stdout.setEncoding('utf8'), 'data')) as [string];
-      const url = new URL(/http:\S+/.exec(line)![0]);
-      expect((await fetch(url)).status).toBe(200);
-      limitFiles(server.pid!);
-      for (let i = 0; i < 200; i++) {
-        const socket = connect(Number(url.port), '127.0.0.1').on('error', () => {});
-        socket.write('GET /api/runs HTTP/1.1\r\n');
-        sockets.push(socket);
-      }
-      await setTimeout(500);
-      for (const socket of sockets) socket.destroy();
-      await setTimeout(500);
-      expect(server.exitCode).toBe(null);
-      expect((await fetch(new URL('/api/runs', url))).status).toBe(200);
-    } finally {
-      for (const socket of sockets) socket.destroy();
-      server.kill('SIGKILL');
-    }
   });
 });
 

@@ -158,7 +158,7 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     await page.getByText('chosen').click();
     await page.getByRole('checkbox', { name: 'compare-1/top-k' }).check();
     await expect.poll(() => runs.count()).toBe(3);
-    expect(page.url()).toContain('run=compare-1%2Ftop-k');
+    await expect.poll(() => page.url()).toContain('run=compare-1%2Ftop-k');
   });
 
   it('routes a text and walks over its tokens by keyboard', async () => {
