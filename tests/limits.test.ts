@@ -1,11 +1,15 @@
 /** A process that may not have what it asks for says so by name, loses nothing, and goes on where it can. */
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
-import { cleanUp, runTrainer, startTrainer } from './end-to-end-cli.ts';
+import { cleanUp, runTrainer, startTrainer, trainerCommand } from './end-to-end-cli.ts';
 import { decided } from './faults/decided.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'lpr-limits-'));
@@ -50,6 +54,49 @@ describe.skipIf(process.platform !== 'linux')('a process short of', () => {
     const { code, stderr } = await outcome;
     expect(code, stderr).toBe(0);
     expect(decided(few)).toEqual(decided(join(work, 'many')));
+  });
+
+  it('open files for the clock of a time limit is told so, and lives on', async () => {
+    const guard = pathToFileURL(join(import.meta.dirname, '../packages/guard/dist/index.js')).href;
+    const program = `
+      import { openSync } from 'node:fs';
+      import { withinTime } from '${guard}';
+      try { for (;;) openSync('/dev/null'); } catch {}
+      try { withinTime(1000, 'reading it', () => {}); } catch (error) { console.log(error.message); }`;
+    const words = ['-c', 'ulimit -n 256; exec "$0" --input-type=module -e "$1"', process.execPath, program];
+    const { stdout } = await promisify(execFile)('/bin/sh', words);
+    expect(stdout).toContain('reading it needs a few more open files than this process may have');
+  });
+
+  it('open files serves again once there are some', { timeout: 3 * MINUTE }, async () => {
+    const run = join(work, 'served', 'one');
+    expect((await runTrainer(['train', '--preset', 'tiny', '--steps', '1', '--out', run])).code).toBe(0);
+    const { words, env } = trainerCommand('dashboard');
+    const [node, ...main] = words;
+    const server = spawn(node, [...main, 'serve', dirname(run), '--port', '0'], {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const sockets: Socket[] = [];
+    try {
+      const [line] = (await once(server.stdout.setEncoding('utf8'), 'data')) as [string];
+      const url = new URL(/http:\S+/.exec(line)![0]);
+      expect((await fetch(url)).status).toBe(200);
+      limitFiles(server.pid!);
+      for (let i = 0; i < 200; i++) {
+        const socket = connect(Number(url.port), '127.0.0.1').on('error', () => {});
+        socket.write('GET /api/runs HTTP/1.1\r\n');
+        sockets.push(socket);
+      }
+      await setTimeout(500);
+      for (const socket of sockets) socket.destroy();
+      await setTimeout(500);
+      expect([server.exitCode, server.signalCode]).toEqual([null, null]);
+      expect(await (await fetch(new URL('/api/runs', url))).text()).toContain('"one"');
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      server.kill('SIGKILL');
+    }
   });
 });
 

@@ -53,6 +53,9 @@ const MAX_POINTS = 2000;
 /** Series that are asked for in full at once. */
 const MAX_NAMES = 16;
 
+/** Of those 1,024 files that a process often may open at once; a page has about six. Further ones are closed at once. */
+const MOST_CONNECTIONS = 512;
+
 /**
  * Serves the runs below a folder.
  *
@@ -65,6 +68,7 @@ export async function serveDashboard(folder: string, options: ServeOptions): Pro
   const events = new RunEvents(store);
   const handler = new Handler({ served, store, explorer, events, files: await pageFiles(), host: options.host });
   const server = createServer((request, response) => void handler.handle(request, response));
+  server.maxConnections = MOST_CONNECTIONS;
   await listen(server, options);
   await store.discover();
   // What a page will ask for first is read by the time that it is opened.
