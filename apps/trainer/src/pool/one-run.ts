@@ -45,17 +45,14 @@ export async function trainOne(
   const { name, folder, settings, origin, wantsBlocks } = planned;
   const path = join(folder, name);
   let run: RunFolder | null = null;
-  let session: Session | null = null;
   try {
     await clearFailure(path);
     run = await openOrCreate(path, settings);
-    session = await openSession();
+    const session = await openSession();
     const evaluation = await finishRun(session, run, settings, { name, origin, wantsBlocks, signal });
     return { kind: evaluation === null ? 'stopped' : 'finished' };
   } catch (error) {
     if (error instanceof FolderInUseError) return { kind: 'busy' };
-    // The other ranks are in the midst of it and cannot be called back: this ends them all.
-    if (session !== null && session.communicator.size > 1) throw error;
     return await failed(planned, error instanceof Error ? error.message : String(error));
   } finally {
     await run?.close();
