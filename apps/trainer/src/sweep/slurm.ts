@@ -130,7 +130,7 @@ async function slurm(command: string, parameters: readonly string[]): Promise<st
   } catch (error) {
     if (hasCode(error, 'ENOENT')) {
       throw new UsageError(
-        `--slurm: there is no Slurm here (${command} is not found); "trainer sweep FILE" trains on this machine`,
+        `there is no Slurm here (${command} is not found); "trainer sweep FILE" trains on this machine`,
       );
     }
     const { stderr = '' } = error as { stderr?: string };
