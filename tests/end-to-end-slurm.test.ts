@@ -46,7 +46,7 @@ it('where Slurm does not answer a folder says what it knows, and a submission fa
   expect(status.stdout).toContain('2 runs: 1 done, 1 stopped');
   const collected = await ask('collect', folder);
   expect(collected.stderr).toMatch(note);
-  expect(collected.stderr).toContain('1 of 2 runs failed');
+  expect(collected.stderr).toMatch(/1 of 2 runs are not finished; .*resume .*silent\n- base-1: stopped/);
   expect(collected.stdout).toContain('test loss');
   // It would queue what is queued already.
   const submitted = await ask('submit', file, '--steps', '2', '--slurm', '--out', folder);

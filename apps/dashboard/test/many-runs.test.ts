@@ -45,6 +45,20 @@ describe.skipIf(noBrowser !== null)('many runs', () => {
     await page.reload();
     await pressed.first().waitFor();
     await expect.poll(() => other.getAttribute('aria-pressed')).toBe('true');
+    // Names that were picked are none where colours stand for something else.
+    await legend.getByRole('combobox', { name: 'Colours stand for' }).selectOption('seed');
+    await expect.poll(() => legend.locator('.chip[aria-pressed=true]').allInnerTexts()).toHaveLength(SEEDS);
+    await expect.poll(() => new URL(page.url()).searchParams.getAll('pick')).toEqual([]);
+  });
+
+  it('keep the colours of what was picked, and give those of runs that are not here to others', async () => {
+    const gone = Array.from({ length: 6 }, (_, i) => `gone ${i}`);
+    const page = await open(`&colour=router&${['router lpr', ...gone].map((name) => `pick=${name}`).join('&')}`);
+    const legend = page.getByRole('region', { name: 'Legend' });
+    const pressed = legend.locator('[aria-pressed=true]');
+    await expect.poll(() => pressed.allInnerTexts()).toEqual(['router lpr 2 runs']);
+    await legend.getByRole('button', { name: 'router hash' }).click();
+    await expect.poll(() => pressed.allInnerTexts()).toEqual(['router lpr 2 runs', 'router hash 2 runs']);
   });
 
   it('are zoomed by drag and back, and looked at otherwise, which the address keeps', async () => {

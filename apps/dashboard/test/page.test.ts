@@ -65,6 +65,19 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     expect(await page.locator('h1').innerText()).toBe('Compare');
   });
 
+  it('keeps what was chosen just before it is left', async () => {
+    const page = await open('/');
+    await page.locator('.card').first().waitFor();
+    await page.evaluate(`
+      document.querySelector('button[aria-pressed]').click();
+      document.querySelector('a[href="/explore"]').click();
+    `);
+    await page.waitForURL('**/explore');
+    await page.goBack();
+    await page.getByRole('region', { name: 'Runs' }).waitFor();
+    expect(new URL(page.url()).search).toBe('?as=table');
+  });
+
   it('shows a run, and its loads at any moment by keyboard', async () => {
     const page = await open('/run?run=good');
     await drawn(page);

@@ -155,7 +155,7 @@ export async function collect(folder: string, { sort }: TableOptions): Promise<v
   const unfinished = (await statusOf(folder, comparison, noteSilence)).filter(({ state }) => state !== 'done');
   const left = new Map(unfinished.map(({ name, state, reason }) => [name, reason ?? state]));
   const finished = await setSideBySide(folder, comparison, left, (sentence) => console.error(sentence));
-  printComparison(folder, finished, sort);
+  printComparison(folder, finished, sort, 'are not finished; on this machine they go on with');
 }
 
 /** @throws UsageError where there is none */
