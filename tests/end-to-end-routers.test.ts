@@ -1,7 +1,7 @@
 /**
  * A router from outside on the command line: written, trained, gone on with, compared, and refused where it should be.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConfig, RUN_FILES } from '@lpr/runs';
@@ -50,7 +50,8 @@ describe('a router from outside', { timeout: 300_000 }, () => {
     );
     const changed = await trainer('resume', 'run', '--steps', '6', '--router', './changed.ts');
     expect(changed.code).toBe(1);
-    expect(changed.stderr).toContain('./changed.ts is no longer the router that these settings were written with');
+    expect(changed.stderr).toContain('./changed.ts is no longer the router custom-my-router that was trained');
+    expect(changed.stderr).toContain('put it back, or start a new run');
     expect(readFileSync(join(work, 'run', RUN_FILES.config), 'utf8')).toBe(config);
 
     const resumed = await trainer('resume', 'run', '--steps', '6', '--router', './my-router.ts');
@@ -60,13 +61,52 @@ describe('a router from outside', { timeout: 300_000 }, () => {
     expect((await trainer('eval', 'run')).stderr).toContain('the router custom-my-router is none of this library');
   });
 
-  it('stands beside others in a comparison', async () => {
-    const names = ['--router', 'switch,./my-router.ts', '--out', 'compared'];
+  it.each([
+    ['evaluated on other text', (model) => ['eval', model, '--text', 'my-router.ts', '--tokens', '128']],
+    ['read on its own', (model) => ['generate', model, '--tokens', '1', '--prompt', 'a']],
+    ['looked at', (model) => ['inspect', model]],
+    ['written anew', (model) => ['export', model, 'again']],
+    ['gone on from', (model) => ['train', ...TINY, '--steps', '1', '--set', `from=${model}`, '--out', 'from']],
+  ] as [string, (model: string) => string[]][])(
+    'is what a model was trained with, wherever that lies, where it is %s',
+    async (_, words) => {
+      if (!existsSync(join(work, 'exported'))) {
+        expect((await trainer('export', 'run', 'exported', '--router', './my-router.ts')).code).toBe(0);
+      }
+      for (const model of ['run', 'exported']) {
+        const { code, stderr } = await trainer(...words(model), '--router', './changed.ts');
+        expect(stderr).toMatch(
+          /changed\.ts is no longer the router custom-my-router that was trained .*; name that one with --router/,
+        );
+        expect(code).toBe(1);
+      }
+      expect(existsSync(join(work, 'again'))).toBe(false);
+    },
+  );
+
+  it('stands beside others in a comparison, in processes of their own too, and goes on there', async () => {
+    const names = ['--router', 'switch,./my-router.ts', '--out', 'compared', '--parallel', '2'];
     const compared = await trainer('compare', ...TINY, '--steps', '2', ...names);
-    expect(compared.stderr).not.toContain('error');
+    expect(compared.stderr).not.toContain('failed');
+    expect(compared.code).toBe(0);
     expect(compared.stdout).toContain('custom-my-router');
     const summary = JSON.parse(readFileSync(join(work, 'compared', 'summary.json'), 'utf8')) as { runs: object };
     expect(JSON.stringify(summary)).toContain('custom-my-router');
+    expect((await trainer('resume', 'compared', '--router', './my-router.ts')).code).toBe(0);
+  });
+
+  it('is one of the runs of a sweep, whose commands take its file', async () => {
+    const file = 'preset: tiny\nsettings: {threads: 1, training: {steps: 2}}\nlist: [{router: custom-my-router}]\n';
+    writeFileSync(join(work, 'sweep.yaml'), file);
+    const own = ['--router', './my-router.ts'];
+    expect((await trainer('sweep', 'sweep.yaml', '--out', 'swept', ...own)).code).toBe(0);
+    expect((await trainer('sweep', 'status', 'swept')).stderr).toContain('add --router ./my-router.ts');
+    for (const words of [['status'], ['collect'], ['task', '--router', join(work, 'my-router.ts')]]) {
+      const end = words[0] === 'task' ? ['0'] : own;
+      const { code, stderr } = await trainer('sweep', ...words, 'swept', ...end);
+      expect(stderr).not.toContain('error');
+      expect(code).toBe(0);
+    }
   });
 
   it.each([

@@ -1,5 +1,5 @@
 /** A sweep on a cluster: a job array whose tasks are preempted, reach their limit and are killed. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -25,9 +25,32 @@ it('without Slurm a submission says so, before anything is queued', async () => 
   const { code, stderr } = await runTrainer(['sweep', 'submit', file, '--slurm', '--out', folder], work, {
     PATH: join(work, 'no programs'),
   });
-  expect(stderr).toContain('--slurm: there is no Slurm here (sbatch is not found)');
+  expect(stderr).toContain('error: there is no Slurm here (sbatch is not found)');
   expect(code).toBe(1);
   expect((await runTrainer(['sweep', 'submit', file, '--out', folder])).stderr).toContain('--slurm');
+});
+
+it('where Slurm does not answer a folder says what it knows, and a submission fails', {
+  timeout: TIMEOUT,
+}, async () => {
+  const [file, folder] = [write('silent.yaml', 'seeds: 2\n'), join(work, 'silent')];
+  expect((await runTrainer(['sweep', file, '--steps', '2', '--out', folder])).code).toBe(0);
+  rmSync(join(folder, 'base-1', 'evaluations.jsonl'));
+  mkdirSync(join(folder, 'slurm'));
+  writeFileSync(join(folder, 'slurm', 'jobs.json'), '{"jobs":["12"]}\n');
+  const ask = async (...args: readonly string[]): Promise<Outcome> =>
+    await runTrainer(['sweep', ...args], work, { PATH: join(work, 'no programs') });
+  const note = /^note: Slurm does not answer \(there is no Slurm here .*\); states are those that the folder knows$/m;
+  const status = await ask('status', folder);
+  expect([status.code, status.stderr]).toEqual([0, expect.stringMatching(note)]);
+  expect(status.stdout).toContain('2 runs: 1 done, 1 stopped');
+  const collected = await ask('collect', folder);
+  expect(collected.stderr).toMatch(note);
+  expect(collected.stderr).toMatch(/1 of 2 runs are not finished; .*resume .*silent\n- base-1: stopped/);
+  expect(collected.stdout).toContain('test loss');
+  // It would queue what is queued already.
+  const submitted = await ask('submit', file, '--steps', '2', '--slurm', '--out', folder);
+  expect([submitted.code, submitted.stdout]).toEqual([1, '']);
 });
 
 describe.skipIf(!hasSlurm)('on a cluster', () => {

@@ -2,7 +2,7 @@
  * The legend of several runs: what has a colour in all figures, what is grey, what is left out. Kept in the address.
  */
 import { colourOfLook, MOST_COLOURS } from '@lpr/charts';
-import { differingSettings, entriesOf, type RunParts, settingNames, withLooks } from '@lpr/report';
+import { differingSettings, entriesOf, type RunParts, settingEntries, settingNames, withLooks } from '@lpr/report';
 import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import type { RunDetails } from '../src/api.ts';
@@ -46,10 +46,16 @@ export function useKey(runs: readonly RunParts[], details: readonly RunDetails[]
     const values =
       colourBy === ''
         ? undefined
-        : details.map((each) => `${colourBy} ${new Map(each.settings).get(colourBy) ?? 'not set'}`);
+        : settingEntries(
+            details.map((each) => new Map(each.settings)),
+            colourBy,
+          );
     const names = entriesOf(grouped, values);
     const all = [...new Set(names)];
-    const colours = picked.length === 0 ? all.slice(0, MOST_COLOURS) : picked.slice(0, MOST_COLOURS);
+    // Names that were picked of other runs have no colour to keep.
+    const kept = picked.slice(0, MOST_COLOURS).map((name) => (all.includes(name) ? name : ''));
+    const isPicked = picked.some((name) => name === '' || all.includes(name));
+    const colours = isPicked ? kept : all.slice(0, MOST_COLOURS);
     const place = (name: string): number | null => (colours.includes(name) ? colours.indexOf(name) : null);
     return {
       looks: withLooks(grouped, { ...(values && { entries: values }), chosen: colours }),
@@ -66,7 +72,11 @@ export function useKey(runs: readonly RunParts[], details: readonly RunDetails[]
     paths,
     shown: useMemo(() => (only !== '' && coloured.length > 0 ? coloured : looks), [looks, only]),
     colourBy,
-    setColourBy,
+    setColourBy(path) {
+      // What was picked are names of something else.
+      pick([]);
+      setColourBy(path);
+    },
     isOnly: only !== '',
     setOnly: (is) => setOnly(is ? '1' : ''),
     toggle(name) {

@@ -9,8 +9,12 @@ let waiting: ReturnType<typeof setTimeout> | undefined;
 /** Browsers refuse more changes of the address than a hundred in ten seconds or so, which a slider makes. */
 const PAUSE_MS = 150;
 
-// What was chosen last must not be lost where the page is loaded anew at once.
-addEventListener('pagehide', () => history.replaceState(null, '', current));
+/** What was chosen last must not be lost where the page is loaded anew at once, or left for another one. */
+function keepAddress(): void {
+  clearTimeout(waiting);
+  history.replaceState(null, '', current);
+}
+addEventListener('pagehide', keepAddress);
 addEventListener('popstate', () => {
   clearTimeout(waiting);
   current = location.href;
@@ -31,9 +35,10 @@ export function useAddress(): URL {
 
 /** Goes to an address. `replace` leaves no step in the history; the reader stays where he is on the page. */
 export function navigate(url: string, { replace = false }: { replace?: boolean } = {}): void {
+  if (!replace) keepAddress();
   clearTimeout(waiting);
   current = new URL(url, current).href;
-  if (replace) waiting = setTimeout(() => history.replaceState(null, '', current), PAUSE_MS);
+  if (replace) waiting = setTimeout(keepAddress, PAUSE_MS);
   else history.pushState(null, '', current);
   changed.dispatchEvent(new Event('change'));
   if (replace) return;

@@ -1,6 +1,6 @@
 /** `dashboard render`: the figures of runs as files. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { readRuns, readSummary } from '@lpr/runs';
+import { hasCode, messageOf, readRuns, readSummary, type Summary } from '@lpr/runs';
 
 interface RenderFlags {
   readonly out?: string;
@@ -56,9 +56,8 @@ async function render(folders: string[], { dark, ...flags }: RenderFlags): Promi
   const out = flags.out ?? (folders.length === 1 ? folders[0] : undefined);
   if (out === undefined) throw new Error('several RUNs need a folder for their pictures: add --out DIR');
   const runs = (await Promise.all(folders.map(readRuns))).flat();
-  // Only finished sweeps and comparisons have one.
-  const summaries = await Promise.all(folders.map((folder) => readSummary(folder).catch(() => ({ settings: [] }))));
-  const settings = summaries.flatMap((summary) => summary.settings);
+  const problems: string[] = [];
+  const settings = (await Promise.all(folders.map((folder) => settingsOf(folder, problems)))).flat();
   // Loaded only now, so that help and errors need not wait for the drawing libraries.
   const { renderRuns } = await import('./render.ts');
   const isWatched = process.stderr.isTTY;
@@ -72,8 +71,18 @@ async function render(folders: string[], { dark, ...flags }: RenderFlags): Promi
     theme: dark ? 'dark' : 'light',
     onDrawn,
   });
-  for (const sentence of skipped) console.error(sentence);
+  for (const sentence of [...problems, ...skipped]) console.error(sentence);
   for (const path of written) console.log(path);
+}
+
+/** What the settings of a sweep or a comparison came to; only a finished one has a summary that says so. */
+async function settingsOf(folder: string, problems: string[]): Promise<Summary['settings']> {
+  try {
+    return (await readSummary(folder)).settings;
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) problems.push(`no table of settings: ${messageOf(error)}`);
+    return [];
+  }
 }
 
 function positiveInteger(text: string): number {

@@ -15,6 +15,7 @@ import {
   partsOf,
   type RunParts,
   runNames,
+  settingEntries,
   settingNames,
   settingsTable,
   simulatedLevels,
@@ -77,9 +78,12 @@ export interface Rendered {
 export async function renderRuns(runs: readonly Run[], options: RenderOptions): Promise<Rendered> {
   const { out, only, theme = 'light', windows, latentDim } = options;
   const figures = chosenFigures(only);
-  const names = runNames(runs.map(namedRun));
+  const told = toldApart(runs);
+  const names = told.map(({ name }) => name);
+  // Before anything is read, which takes its time.
+  const looks = looksOf(told, options);
   const needs = new Set(figures.flatMap((figure) => figure.needs));
-  const parts = withLooks(await readParts(runs, needs), looksOf(runs, options));
+  const parts = withLooks(await readParts(runs, told, needs), looks);
   const context = { levels: simulatedLevels(), windows, ...(latentDim !== undefined && { latentDim }) };
   const { pictures, missing } = picturesOf(figures, parts, context);
   const skipped = [
@@ -104,7 +108,7 @@ export async function renderRuns(runs: readonly Run[], options: RenderOptions): 
   if (only === undefined) {
     const path = join(out, 'report.html');
     const folders = runs.map(({ name }) => name);
-    const differences = differencesTable(runs.map((run, i) => ({ name: names[i]!, settings: namedRun(run).settings })));
+    const differences = differencesTable(told);
     const settings = settingsTable({ settings: options.settings ?? [] });
     const report = {
       title: runs.length === 1 ? names[0]! : `${runs.length} runs`,
@@ -134,22 +138,29 @@ async function inParallel<T>(all: readonly T[], each: (one: T, index: number) =>
   );
 }
 
-/** @throws RangeError for a setting that no run has, or a name to highlight that there is not */
-function looksOf(runs: readonly Run[], { colourBy, highlight: chosen }: RenderOptions): LookChoice {
+/** What a run is told from the others by. */
+interface ToldRun {
+  readonly name: string;
+  /** That it shares with its seeds; undefined where it is alone. */
+  readonly setting: string | undefined;
+  readonly settings: ReadonlyMap<string, string>;
+}
+
+function toldApart(runs: readonly Run[]): ToldRun[] {
   const named = runs.map(namedRun);
-  const values = colourBy === undefined ? undefined : named.map(({ settings }) => settings.get(colourBy));
-  if (values?.every((value) => value === undefined) === true) {
-    const paths = Array.from(new Set(named.flatMap(({ settings }) => [...settings.keys()])));
+  const [names, shared] = [runNames(named), settingNames(named)];
+  return named.map(({ settings }, i) => ({ name: names[i]!, setting: shared[i], settings }));
+}
+
+/** @throws RangeError for a setting that no run has, or a name to highlight that there is not */
+function looksOf(runs: readonly ToldRun[], { colourBy, highlight: chosen }: RenderOptions): LookChoice {
+  const settings = runs.map((run) => run.settings);
+  if (colourBy !== undefined && !settings.some((own) => own.has(colourBy))) {
+    const paths = Array.from(new Set(settings.flatMap((own) => [...own.keys()])));
     throw new RangeError(`no run has a setting "${colourBy}" to colour by; there are ${paths.join(', ')}`);
   }
-  const entries = values?.map((value) => `${colourBy} ${value ?? 'not set'}`);
-  const [names, settings] = [runNames(named), settingNames(named)];
-  const known = new Set(
-    entriesOf(
-      names.map((name, i) => ({ name, setting: settings[i] })),
-      entries,
-    ),
-  );
+  const entries = colourBy === undefined ? undefined : settingEntries(settings, colourBy);
+  const known = new Set(entriesOf(runs, entries));
   const unknown = chosen?.find((name) => !known.has(name));
   if (unknown !== undefined) {
     throw new RangeError(`there is nothing named "${unknown}" to highlight; there are ${[...known].join(' | ')}`);
@@ -166,9 +177,11 @@ function chosenFigures(only: readonly string[] | undefined): readonly Figure[] {
 }
 
 /** The parts of runs, with what the figures need of traces, latents and similarity. */
-async function readParts(runs: readonly Run[], needs: ReadonlySet<Need>): Promise<RunParts[]> {
-  const named = runs.map(namedRun);
-  const [names, settings] = [runNames(named), settingNames(named)];
+async function readParts(
+  runs: readonly Run[],
+  told: readonly ToldRun[],
+  needs: ReadonlySet<Need>,
+): Promise<RunParts[]> {
   const parts: RunParts[] = [];
   for (const [i, run] of runs.entries()) {
     const traces = needs.has('traces') ? await readTraces(run.files) : undefined;
@@ -181,8 +194,8 @@ async function readParts(runs: readonly Run[], needs: ReadonlySet<Need>): Promis
       ...(latents && { latents }),
       ...(similarity && { similarity }),
     };
-    const setting = settings[i];
-    parts.push({ ...partsOf(run, names[i]!, more), ...(setting !== undefined && { setting }) });
+    const { name, setting } = told[i]!;
+    parts.push({ ...partsOf(run, name, more), ...(setting !== undefined && { setting }) });
   }
   return parts;
 }

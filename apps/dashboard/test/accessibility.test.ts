@@ -1,17 +1,17 @@
 /** Every page by the rules of axe (WCAG 2, and its best practices): light and dark, on a desktop and on a phone. */
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { AxeResults } from 'axe-core';
 import { lockFolder, readRuns } from '@lpr/runs';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { renderRuns } from '../src/index.ts';
-import { type Dashboard, serveDashboard } from '../src/server/server.ts';
-import { launchBrowser, noBrowser, openPage } from './browser.ts';
-import { evaluationLine, temporaryFolder, traceFile, writeRun } from './folders.ts';
+import { noBrowser } from './browser.ts';
+import { evaluationLine, traceFile, writeRun } from './folders.ts';
 import { writeModel } from './models.ts';
+import { servedPages } from './served-pages.ts';
 
 // Pages are drawn whole; on a busy machine that takes its time.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -45,17 +45,10 @@ const PAGES: readonly TestedPage[] = [
 ];
 
 describe.skipIf(noBrowser !== null)('by the rules of axe', () => {
-  let root: string;
-  let remove: () => Promise<void>;
-  let dashboard: Dashboard;
-  let browser: Browser;
   let axe: string;
   let unlock: () => Promise<void>;
-  const errors: string[] = [];
 
-  beforeAll(async () => {
-    axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-    ({ path: root, remove } = await temporaryFolder());
+  const pages = servedPages(async (root) => {
     for (const name of ['good', 'stopped', ...ROUTERS.map((router) => `compare-1/${router}`)]) {
       await writeRun(join(root, name));
       if (name === 'stopped') continue;
@@ -71,19 +64,11 @@ describe.skipIf(noBrowser !== null)('by the rules of axe', () => {
     await mkdir(join(root, 'good', 'traces'));
     await writeFile(join(root, 'good', 'traces', 'step-000040.trace'), traceFile(2));
     await writeModel(join(root, 'good'), { step: 40, seed: 1 });
-    dashboard = await serveDashboard(root, { host: '127.0.0.1', port: 0 });
-    browser = await launchBrowser();
   });
-  afterAll(async () => {
-    await browser.close();
-    await dashboard.close();
-    await unlock();
-    await remove();
+  beforeAll(async () => {
+    axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
   });
-  afterEach(async () => {
-    await Promise.all(browser.contexts().map((context) => context.close()));
-    errors.length = 0;
-  });
+  afterAll(() => unlock());
 
   /** What breaks a rule: the rule, and where. */
   async function violations(page: Page): Promise<string[]> {
@@ -96,7 +81,7 @@ describe.skipIf(noBrowser !== null)('by the rules of axe', () => {
   }
 
   it('are kept by a page that could break them, and broken where it does', async () => {
-    const page = await openPage(browser, dashboard.url, errors, '/');
+    const page = await pages.open('/');
     await page.locator('.is-running').first().waitFor();
     await page.evaluate(`
       document.querySelector('h1').style.color = '#dddddd';
@@ -112,7 +97,7 @@ describe.skipIf(noBrowser !== null)('by the rules of axe', () => {
       ['a phone', { width: 390, height: 800 }],
     ] as const) {
       it.each(PAGES)(`$name breaks none, in ${colorScheme} on ${device}`, async ({ path, prepare }) => {
-        const page = await openPage(browser, dashboard.url, errors, path, { colorScheme, viewport });
+        const page = await pages.open(path, { colorScheme, viewport });
         await expect.poll(() => page.locator('.waiting').count(), { timeout: 30_000 }).toBe(0);
         await prepare?.(page);
         for (const figure of await page.locator('figure').all()) await figure.scrollIntoViewIfNeeded();
@@ -121,15 +106,15 @@ describe.skipIf(noBrowser !== null)('by the rules of axe', () => {
     }
 
     it(`a report breaks none, in ${colorScheme}`, async () => {
-      const out = join(root, '..', `report-${colorScheme}-${process.pid}`);
-      try {
-        await renderRuns(await readRuns(join(root, 'compare-1')), { out, windows: 1 });
-        const page = await browser.newPage({ colorScheme });
-        await page.goto(pathToFileURL(join(out, 'report.html')).href);
-        expect(await violations(page)).toEqual([]);
-      } finally {
-        await rm(out, { recursive: true, force: true });
-      }
+      const { root, browser } = pages.served;
+      const out = join(root, `report-${colorScheme}`);
+      await renderRuns(await readRuns(join(root, 'compare-1')), { out, windows: 1 });
+      const page = await browser.newPage({ colorScheme });
+      await page.goto(pathToFileURL(join(out, 'report.html')).href);
+      const first = page.locator('[data-record]').first();
+      await first.scrollIntoViewIfNeeded();
+      await first.locator('canvas').waitFor();
+      expect(await violations(page)).toEqual([]);
     });
   }
 });

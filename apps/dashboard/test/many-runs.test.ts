@@ -1,25 +1,17 @@
 /** The page with more runs than colours can tell apart, in headless Chromium. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Dashboard, serveDashboard } from '../src/server/server.ts';
-import { launchBrowser, noBrowser, openPage } from './browser.ts';
-import { evaluationLine, loadsFile, metricsLine, temporaryFolder, writeRun } from './folders.ts';
+import { describe, expect, it } from 'vitest';
+import { noBrowser } from './browser.ts';
+import { evaluationLine, loadsFile, metricsLine, writeRun } from './folders.ts';
+import { servedPages } from './served-pages.ts';
 
 const ROUTERS = ['lpr', 'top-k', 'switch', 'gshard', 'hash', 'base', 'xmoe', 'remoe', 'sinkhorn', 'noisyTopK'];
 const SEEDS = 2;
 const IDS = ROUTERS.flatMap((router) => Array.from({ length: SEEDS }, (_, seed) => `${router}-${seed}`));
 
 describe.skipIf(noBrowser !== null)('many runs', () => {
-  let root: string;
-  let remove: () => Promise<void>;
-  let dashboard: Dashboard;
-  let browser: Browser;
-  const errors: string[] = [];
-
-  beforeAll(async () => {
-    ({ path: root, remove } = await temporaryFolder());
+  const pages = servedPages(async (root) => {
     for (const id of IDS) {
       const [, router, seed] = /^(.*)-(\d)$/.exec(id)!;
       await writeRun(join(root, id), 20);
@@ -28,22 +20,9 @@ describe.skipIf(noBrowser !== null)('many runs', () => {
     }
     await writeRun(join(root, 'large'), 20);
     await writeFile(join(root, 'large', 'loads.bin'), loadsFile(2, { layers: 24, experts: 512, topK: 8 }));
-    dashboard = await serveDashboard(root, { host: '127.0.0.1', port: 0 });
-    browser = await launchBrowser();
-  });
-  afterAll(async () => {
-    await browser.close();
-    await dashboard.close();
-    await remove();
-  });
-  afterEach(async () => {
-    await Promise.all(browser.contexts().map((context) => context.close()));
-    const written = errors.splice(0);
-    if (written.length > 0) throw new Error(`the page wrote errors:\n${written.join('\n')}`);
   });
 
-  const open = (query = '') =>
-    openPage(browser, dashboard.url, errors, `/compare?${IDS.map((id) => `run=${id}`).join('&')}${query}`);
+  const open = (query = '') => pages.open(`/compare?${IDS.map((id) => `run=${id}`).join('&')}${query}`);
 
   it('are all compared; seeds are one entry of the legend, and seven have a colour until others are chosen', async () => {
     const page = await open();
@@ -66,6 +45,20 @@ describe.skipIf(noBrowser !== null)('many runs', () => {
     await page.reload();
     await pressed.first().waitFor();
     await expect.poll(() => other.getAttribute('aria-pressed')).toBe('true');
+    // Names that were picked are none where colours stand for something else.
+    await legend.getByRole('combobox', { name: 'Colours stand for' }).selectOption('seed');
+    await expect.poll(() => legend.locator('.chip[aria-pressed=true]').allInnerTexts()).toHaveLength(SEEDS);
+    await expect.poll(() => new URL(page.url()).searchParams.getAll('pick')).toEqual([]);
+  });
+
+  it('keep the colours of what was picked, and give those of runs that are not here to others', async () => {
+    const gone = Array.from({ length: 6 }, (_, i) => `gone ${i}`);
+    const page = await open(`&colour=router&${['router lpr', ...gone].map((name) => `pick=${name}`).join('&')}`);
+    const legend = page.getByRole('region', { name: 'Legend' });
+    const pressed = legend.locator('[aria-pressed=true]');
+    await expect.poll(() => pressed.allInnerTexts()).toEqual(['router lpr 2 runs']);
+    await legend.getByRole('button', { name: 'router hash' }).click();
+    await expect.poll(() => pressed.allInnerTexts()).toEqual(['router lpr 2 runs', 'router hash 2 runs']);
   });
 
   it('are zoomed by drag and back, and looked at otherwise, which the address keeps', async () => {
@@ -101,7 +94,7 @@ describe.skipIf(noBrowser !== null)('many runs', () => {
   });
 
   it('are found by seed, status and measure, and ordered in a table that the address keeps', async () => {
-    const page = await openPage(browser, dashboard.url, errors, '/');
+    const page = await pages.open('/');
     await expect.poll(() => page.locator('.card').count()).toBe(IDS.length + 1);
     const filter = page.getByLabel('Filter');
     await filter.fill('seed 1, finished');
@@ -127,8 +120,8 @@ describe.skipIf(noBrowser !== null)('many runs', () => {
   it('are taken away as PNG, SVG, JSON, and CSV of every step', async () => {
     // More steps than a page draws points of.
     const long = Array.from({ length: 1300 }, (_, i) => metricsLine(i + 1)).join('');
-    await writeFile(join(root, 'lpr-0', 'metrics.jsonl'), long);
-    const page = await openPage(browser, dashboard.url, errors, '/compare?run=lpr-0&run=top-k-1');
+    await writeFile(join(pages.served.root, 'lpr-0', 'metrics.jsonl'), long);
+    const page = await pages.open('/compare?run=lpr-0&run=top-k-1');
     const curves = page.locator('figure').first();
     await curves.scrollIntoViewIfNeeded();
     await curves.and(page.locator('[aria-busy=false]')).waitFor();
@@ -154,7 +147,7 @@ describe.skipIf(noBrowser !== null)('many runs', () => {
   });
 
   it('of 24 layers and 512 experts have tooltips and clicks on their heatmaps', async () => {
-    const page = await openPage(browser, dashboard.url, errors, '/run?run=large');
+    const page = await pages.open('/run?run=large');
     const heatmap = page.locator('figure', { hasText: 'Expert load on' }).first();
     await heatmap.scrollIntoViewIfNeeded();
     await heatmap.and(page.locator('[aria-busy=false]')).waitFor();

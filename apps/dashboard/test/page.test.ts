@@ -7,13 +7,14 @@ import { once } from 'node:events';
 import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadImage } from '@napi-rs/canvas';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
 import { compiled } from '../../../scripts/compiled.ts';
-import { type Dashboard, serveDashboard } from '../src/server/server.ts';
-import { launchBrowser, noBrowser, openPage } from './browser.ts';
+import { serveDashboard } from '../src/server/server.ts';
+import { noBrowser } from './browser.ts';
 import { evaluationLine, metricsLine, temporaryFolder, traceFile, writeRun } from './folders.ts';
 import { writeModel } from './models.ts';
+import { servedPages } from './served-pages.ts';
 
 const HOSTILE = `"><img src=x onerror=alert(1)><script>alert(2)</script>{a|b}`;
 const PAGES = ['/', '/run?run=good', '/compare?run=good&run=compare-1%2Flpr', '/explore?run=good'];
@@ -21,15 +22,9 @@ const PAGES = ['/', '/run?run=good', '/compare?run=good&run=compare-1%2Flpr', '/
 if (noBrowser !== null) console.warn(`The page is not tested: ${noBrowser}.`);
 
 describe.skipIf(noBrowser !== null)('the page', () => {
-  let root: string;
-  let remove: () => Promise<void>;
-  let dashboard: Dashboard;
-  let browser: Browser;
   let routed: Awaited<ReturnType<typeof writeModel>>;
-  const errors: string[] = [];
 
-  beforeAll(async () => {
-    ({ path: root, remove } = await temporaryFolder());
+  const pages = servedPages(async (root) => {
     const measures = { gini: 0.1, minMax: 0.5 };
     const evaluation = evaluationLine({ balance: { mean: measures, worst: measures } });
     for (const name of ['good', 'compare-1/lpr', 'compare-1/top-k']) {
@@ -45,22 +40,8 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     await writeRun(join(root, 'broken'), 20);
     await writeFile(join(root, 'broken', 'loads.bin'), 'nonsense '.repeat(9));
     await appendFile(join(root, 'broken', 'metrics.jsonl'), '{"step":21,\n');
-    dashboard = await serveDashboard(root, { host: '127.0.0.1', port: 0 });
-    browser = await launchBrowser();
   });
-  afterAll(async () => {
-    await browser.close();
-    await dashboard.close();
-    await remove();
-  });
-  afterEach(async () => {
-    await Promise.all(browser.contexts().map((context) => context.close()));
-    const written = errors.splice(0);
-    if (written.length > 0) throw new Error(`the page wrote errors:\n${written.join('\n')}`);
-  });
-
-  const open = (path: string, options?: BrowserContextOptions): Promise<Page> =>
-    openPage(browser, dashboard.url, errors, path, options);
+  const { open } = pages;
 
   /** Waits until figure number `index` is drawn. */
   async function drawn(page: Page, index = 0): Promise<void> {
@@ -82,6 +63,19 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     await page.getByRole('button', { name: 'Compare 2' }).click();
     await page.waitForURL('**/compare?**');
     expect(await page.locator('h1').innerText()).toBe('Compare');
+  });
+
+  it('keeps what was chosen just before it is left', async () => {
+    const page = await open('/');
+    await page.locator('.card').first().waitFor();
+    await page.evaluate(`
+      document.querySelector('button[aria-pressed]').click();
+      document.querySelector('a[href="/explore"]').click();
+    `);
+    await page.waitForURL('**/explore');
+    await page.goBack();
+    await page.getByRole('region', { name: 'Runs' }).waitFor();
+    expect(new URL(page.url()).search).toBe('?as=table');
   });
 
   it('shows a run, and its loads at any moment by keyboard', async () => {
@@ -220,7 +214,7 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     ]);
     await page.goto('/run?run=%3Cscript%3E');
     await expect.poll(() => page.locator('.problem').innerText()).toContain('there is no run "<script>"');
-    errors.splice(0, errors.length, ...errors.filter((error) => !error.includes('404 (Not Found)')));
+    pages.forgive('404 (Not Found)');
   });
 
   it('explains how to make a run where there is none', async () => {
@@ -280,6 +274,7 @@ describe.skipIf(noBrowser !== null)('the page', () => {
   });
 
   it('follows a run while it trains, and nothing moves meanwhile', async () => {
+    const { root } = pages.served;
     const page = await open('/');
     const card = page.locator('.card', { hasText: 'live' });
     const args = ['train', '--preset', 'tiny', '--steps', '200', '--threads', '1', '--out', join(root, 'live')];
@@ -331,7 +326,7 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     other = await serveDashboard(own.path, { host: '127.0.0.1', port: Number(port) });
     await page.getByText('step 2').waitFor();
     await expect.poll(() => page.getByText('Not connected').count()).toBe(0);
-    errors.splice(0, errors.length, ...errors.filter((error) => !error.includes('ERR_')));
+    pages.forgive('ERR_');
     await page.context().close();
     await other.close();
     await own.remove();

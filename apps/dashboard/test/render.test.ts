@@ -80,6 +80,14 @@ describe('the command line', () => {
     expect((await readdir(folder)).toSorted()).toEqual(['balanced', 'collapsed', 'figures', 'report.html']);
   });
 
+  test('says that a summary is damaged, which costs its table alone', async () => {
+    await writeRun(join(folder, 'run'), balanced);
+    await writeFile(join(folder, 'summary.json'), '{');
+    const { stdout, stderr } = await dashboard('render', folder, '--only', 'curves');
+    expect(stdout.trimEnd()).toBe(join(folder, 'figures/curves.png'));
+    expect(stderr).toMatch(/^no table of settings: .*summary\.json is damaged: /m);
+  });
+
   test('says in one line what is wrong', async () => {
     expect(await failing('render', join(folder, 'none'))).toMatchObject({
       code: 1,
@@ -117,6 +125,27 @@ describe('run folders', () => {
     const red = loadColour(4, 2);
     expect(await pixelsOf(one.written[0]!, red)).toBeLessThan(5 * cellPixels);
     expect(await pixelsOf(two.written[0]!, red)).toBeGreaterThanOrEqual(8 * cellPixels);
+  });
+
+  test('what is highlighted has a colour, the rest is grey; names and settings that there are not are listed', async () => {
+    for (const [run, router] of [
+      ['a', 'lpr'],
+      ['b', 'top-k'],
+    ] as const) {
+      await writeRun(join(folder, run), balanced);
+      await writeFile(join(folder, run, 'config.yaml'), `architecture: mixtral\nrouter: ${router}\n`);
+    }
+    const runs = await readRuns(folder);
+    const draw = (more: object) => renderRuns(runs, { ...options, only: ['curves'], out: folder, ...more });
+    const [path] = (await draw({ colourBy: 'router', highlight: ['router top-k'] })).written;
+    expect(await pixelsOf(path!, '#0072b2')).toBeGreaterThan(500);
+    expect(await pixelsOf(path!, '#d55e00')).toBe(0);
+    await expect(draw({ highlight: ['router top-k'] })).rejects.toThrow(
+      'there is nothing named "router top-k" to highlight; there are Mixtral-LPR | Mixtral',
+    );
+    await expect(draw({ colourBy: 'route' })).rejects.toThrow(
+      'no run has a setting "route" to colour by; there are architecture, router',
+    );
   });
 
   test('a missing file costs its picture alone', async () => {

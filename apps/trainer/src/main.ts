@@ -10,9 +10,13 @@ outliveReaders(process.stdout, process.stderr);
 
 try {
   const communicator = await joinRanks();
-  if (communicator.rank === 0) await runProgram();
-  else await (await import('./pool/follow.ts')).followRuns(communicator);
-  await leave(communicator);
+  if (communicator.rank === 0) {
+    await runProgram();
+    await endTogether(communicator);
+  } else {
+    process.exitCode = await (await import('./pool/follow.ts')).followRuns(communicator);
+  }
+  communicator.finalize();
 } catch (error) {
   console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
@@ -37,11 +41,10 @@ async function runProgram(): Promise<void> {
   }
 }
 
-/** Lets the other ranks go, where there are some. */
-async function leave(communicator: Communicator): Promise<void> {
+/** Lets the other ranks go, where there are some, with this one's exit code. */
+async function endTogether(communicator: Communicator): Promise<void> {
   if (communicator.size === 1) return;
-  if (communicator.rank === 0) await (await import('./run/team.ts')).announceEnd(communicator);
-  communicator.finalize();
+  await (await import('./run/team.ts')).announceEnd(communicator, Number(process.exitCode ?? 0));
 }
 
 function throwInsteadOfExit(command: Command): void {

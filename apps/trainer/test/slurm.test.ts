@@ -60,6 +60,9 @@ describe('a job array', () => {
     expect(lines.at(-3)).toBe('module load node');
     expect(lines.at(-2)).toMatch(/^exec .* sweep task '\/home\/it'\\''s 50%\/runs' "\$SLURM_ARRAY_TASK_ID"$/);
     expect(jobScript('a', '/b', [1], {})).toContain('#SBATCH --array=1\n');
+    expect(jobScript('a', '/b', [1], {}, ['/my own.ts', '/r.ts'])).toContain(
+      "sweep task --router '/my own.ts,/r.ts' /b ",
+    );
   });
 
   it.each([

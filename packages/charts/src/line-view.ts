@@ -57,7 +57,7 @@ function viewedPanel(panel: LinePanel, { range, logX = false, logY = false, smoo
 /** A logarithmic axis begins above 0: at the first point there is. */
 function rangeOf({ x, lines }: LinePanel, range: LineView['range'], logX: boolean): [number, number] {
   const all = lines.flatMap(({ points }) => points.flatMap(([at]) => (at > 0 ? [at] : [])));
-  const least = logX ? Math.min(x.max, ...all) : x.min;
+  const least = logX ? all.reduce((a, b) => Math.min(a, b), x.max) : x.min;
   if (range === undefined) return [Math.max(least, x.min), x.max];
   const [from, to] = [Math.max(range[0], least), Math.min(range[1], x.max)];
   // What lies outside of the axis shows nothing.

@@ -62,12 +62,12 @@ export function parallelCoordinates(input: ParallelCoordinatesInput, theme: Them
   const [least, most] = [Math.min(...numbers), Math.max(...numbers)];
   const strengthOf = (value: number | string | null | undefined): number =>
     typeof value !== 'number' ? 0 : most === least ? 1 : (most - value) / (most - least);
-  const lowest = axes.map(({ kind }, i) =>
-    kind === 'category' || !isMissing(input, i) ? null : rangeOf(input, i, kind).min!,
+  const scales = axes.map(({ kind }, i) =>
+    scaleOf(
+      kind,
+      runs.map(({ values }) => values[i]!),
+    ),
   );
-  // Its axis may have computed it from a logarithm.
-  const isNone = (value: number, axis: number): boolean =>
-    lowest[axis] != null && Math.abs(value - lowest[axis]) <= 1e-9 * Math.abs(lowest[axis]);
   const ordered = runs.toSorted((a, b) => strengthOf(a.values[colourAxis]) - strengthOf(b.values[colourAxis]));
   return {
     ...baseOption(theme),
@@ -84,9 +84,8 @@ export function parallelCoordinates(input: ParallelCoordinatesInput, theme: Them
       ),
     ],
     parallel: { left: LEFT, right: RIGHT, top: TOP, height: PLOT_HEIGHT },
-    parallelAxis: axes.map(({ kind }, dim) => {
+    parallelAxis: scales.map((scale, dim) => {
       const last = dim === axes.length - 1;
-      const categories = kind === 'category' ? categoriesOf(input, dim) : [];
       // Inside of the figure a label has the room up to the next axis.
       const room = (last && axes.length > 1 ? RIGHT : spacing) - 16;
       return {
@@ -109,12 +108,12 @@ export function parallelCoordinates(input: ParallelCoordinatesInput, theme: Them
           showMinLabel: true,
           formatter: (value: number | string) => {
             if (typeof value === 'string') return value;
-            return isNone(value, dim) ? NONE : numberText(value);
+            return isNone(value, scale) ? NONE : numberText(value);
           },
         },
-        ...(kind === 'category'
-          ? { type: 'category' as const, data: shortNames(categories, room, 11), boundaryGap: true }
-          : { type: kind === 'log' ? ('log' as const) : ('value' as const), ...rangeOf(input, dim, kind) }),
+        ...(scale.kind === 'category'
+          ? { type: 'category' as const, data: shortNames(scale.words, room, 11), boundaryGap: true }
+          : { type: scale.kind === 'log' ? ('log' as const) : ('value' as const), ...scale.range }),
       };
     }),
     series: ordered.map(
@@ -136,7 +135,7 @@ export function parallelCoordinates(input: ParallelCoordinatesInput, theme: Them
             .map(escapeHtml)
             .join('<br>'),
         },
-        data: [values.map((value, i) => pointOf(input, i, value))],
+        data: [values.map((value, i) => pointOf(scales[i]!, value))],
       }),
     ),
   };
@@ -157,33 +156,46 @@ function check({ axes, runs }: ParallelCoordinatesInput): void {
   }
 }
 
-function isMissing({ runs }: ParallelCoordinatesInput, axis: number): boolean {
-  return runs.some(({ values }) => values[axis] === null);
+type Value = number | string | null;
+
+/** What an axis goes over. */
+type Scale =
+  | { readonly kind: 'category'; readonly words: readonly string[] }
+  | { readonly kind: 'linear' | 'log'; readonly range: Range; readonly isMissing: boolean };
+
+interface Range {
+  readonly min?: number;
+  readonly max?: number;
+  readonly scale?: true;
 }
 
-/** From below; where some run has none, that comes first. */
-function categoriesOf(input: ParallelCoordinatesInput, axis: number): string[] {
-  const words = input.runs.flatMap(({ values }) => (values[axis] === null ? [] : [String(values[axis])]));
-  return [...(isMissing(input, axis) ? [NONE] : []), ...new Set(words)];
+function scaleOf(kind: ParallelAxis['kind'], values: readonly Value[]): Scale {
+  const isMissing = values.includes(null);
+  if (kind !== 'category') return { kind, isMissing, range: rangeOf(kind, values, isMissing) };
+  // From below; where some run has none, that comes first.
+  const words = [...(isMissing ? [NONE] : []), ...values.flatMap((value) => (value === null ? [] : [String(value)]))];
+  return { kind, words: [...new Set(words)] };
 }
 
 /** Where a line crosses an axis: a number, or the place of a word. */
-function pointOf(input: ParallelCoordinatesInput, axis: number, value: number | string | null): number {
-  const { kind } = input.axes[axis]!;
-  if (kind === 'category') return categoriesOf(input, axis).indexOf(value === null ? NONE : String(value));
-  return typeof value === 'number' ? value : rangeOf(input, axis, kind).min!;
+function pointOf(scale: Scale, value: Value): number {
+  if (scale.kind === 'category') return scale.words.indexOf(value === null ? NONE : String(value));
+  return typeof value === 'number' ? value : scale.range.min!;
+}
+
+/** Whether a label is that of the place of runs without a value; an axis may have computed it from a logarithm. */
+function isNone(value: number, scale: Scale): boolean {
+  if (scale.kind === 'category' || !scale.isMissing) return false;
+  const place = scale.range.min!;
+  return Math.abs(value - place) <= 1e-9 * Math.abs(place);
 }
 
 /** Room below the least value for runs that have none, as a share of the range. */
 const BELOW = 0.15;
 
 /** From the least to the largest value, with room where all are one, and below for runs that have none. */
-function rangeOf(
-  input: ParallelCoordinatesInput,
-  axis: number,
-  kind: 'linear' | 'log',
-): { min?: number; max?: number; scale?: true } {
-  const numbers = input.runs.map(({ values }) => values[axis]).filter((value) => typeof value === 'number');
+function rangeOf(kind: 'linear' | 'log', values: readonly Value[], isMissing: boolean): Range {
+  const numbers = values.filter((value) => typeof value === 'number');
   if (numbers.length === 0) return kind === 'log' ? { min: 0.1, max: 10 } : { min: 0, max: 1 };
   const [least, most] = [Math.min(...numbers), Math.max(...numbers)];
   if (least === most) {
@@ -191,7 +203,7 @@ function rangeOf(
     const room = least === 0 ? 1 : 10 ** Math.floor(Math.log10(Math.abs(least)));
     return kind === 'log' ? { min: least / 10, max: least * 10 } : { min: least - room, max: least + room };
   }
-  if (!isMissing(input, axis)) return kind === 'log' ? {} : { scale: true };
+  if (!isMissing) return kind === 'log' ? {} : { scale: true };
   return { min: kind === 'log' ? least * (least / most) ** BELOW : least - BELOW * (most - least) };
 }
 

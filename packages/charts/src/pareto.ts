@@ -95,11 +95,7 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
     ],
     grid: { left: LEFT, top: TOP, width: size.width - LEFT - RIGHT, height: PLOT_HEIGHT, outerBoundsMode: 'none' },
     xAxis: [{ ...xAxis({ name, ...balances }, 0, theme), splitLine: { show: true, lineStyle: { color: grid } } }],
-    yAxis: [
-      {
-        ...yAxis({ name: 'Held-out loss, nats per token', ...losses }, 0, theme),
-      },
-    ],
+    yAxis: [yAxis({ name: 'Held-out loss, nats per token', ...losses }, 0, theme)],
     series: [
       ...runs.flatMap((run, at): (LineSeriesOption | ScatterSeriesOption)[] => {
         const { name: entry, colour, isGrey } = looks[at]!;

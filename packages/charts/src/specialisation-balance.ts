@@ -91,11 +91,7 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
         splitLine: { show: true, lineStyle: { color: grid } },
       },
     ],
-    yAxis: [
-      {
-        ...yAxis({ name: 'I(expert; token) less its bias, nats', ...up }, 0, theme),
-      },
-    ],
+    yAxis: [yAxis({ name: 'I(expert; token) less its bias, nats', ...up }, 0, theme)],
     series: [
       ...runs.flatMap(({ name, points }, run): (LineSeriesOption | ScatterSeriesOption)[] => {
         const { name: entry, colour, isGrey } = looks[run]!;

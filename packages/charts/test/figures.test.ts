@@ -90,6 +90,16 @@ describe('parallel coordinates', () => {
     },
   );
 
+  test('have one place for the word none and for no word', () => {
+    const runs = [run('a', null, 1, 1), run('b', 'none', 1, 2), run('c', 'lpr', 1, 3)];
+    const { parallelAxis, series } = parallelCoordinates({ axes, runs, colourAxis: 2 }) as unknown as {
+      parallelAxis: { data: string[] }[];
+      series: { data: number[][] }[];
+    };
+    expect(parallelAxis[0]!.data).toEqual(['none', 'lpr']);
+    expect(series.map(({ data }) => data[0]![0])).toEqual([1, 0, 0]);
+  });
+
   test('refuse what their axes cannot show', () => {
     const draw = (...values: (number | string | null)[]) =>
       parallelCoordinates({ axes, runs: [run('a', ...values)], colourAxis: 2 });

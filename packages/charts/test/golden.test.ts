@@ -10,7 +10,8 @@ import pixelmatch from 'pixelmatch';
 import { describe, expect, test, vi } from 'vitest';
 import type { ThemeName } from '../src/index.ts';
 import { renderPng } from '../src/node.ts';
-import { type Sample, samples } from './samples.ts';
+import { samples } from './samples.ts';
+import type { Sample } from './samples/sample.ts';
 
 // Drawing takes its time on a busy machine.
 vi.setConfig({ testTimeout: 60_000 });

@@ -5,7 +5,7 @@ import { LAYERS_BY_EXPERTS, layoutMatrices } from '../src/matrix-layout.ts';
 import { themeOf } from '../src/palette.ts';
 import { renderPng } from '../src/node.ts';
 import { decode, isDark, isNotWhite } from './pixels.ts';
-import { MEASURES } from './samples.ts';
+import { MEASURES } from './samples/loads.ts';
 
 // Drawing takes its time on a busy machine.
 vi.setConfig({ testTimeout: 60_000 });

@@ -57,6 +57,13 @@ describe('a figure of lines', () => {
     expect(series.flatMap(({ markArea }) => markArea?.data ?? [])).toEqual([[{ yAxis: 1 }, { yAxis: 3 }]]);
   });
 
+  test('has logarithmic axes of any number of points', () => {
+    const loss = Array.from({ length: 1000 }, (_, i) => [i, 1 + i] as const);
+    const runs = Array.from({ length: 300 }, (_, i) => ({ name: `run ${i}`, series: { loss } }));
+    const { xAxis } = trainingCurves({ panels: input.panels, runs, view: { logX: true } });
+    expect(xAxis).toMatchObject([{ type: 'log', min: 1, max: 999 }]);
+  });
+
   test('is smoothed as far as its reader likes, levels not', () => {
     const rough = ({ line }: ReturnType<typeof looked>): number =>
       line.slice(60).reduce((sum, [, value], i, all) => sum + (i === 0 ? 0 : Math.abs(value - all[i - 1]![1])), 0);

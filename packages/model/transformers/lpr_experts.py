@@ -14,6 +14,15 @@ from torch.nn import functional as F
 SMALLEST_VARIANCE = 1e-6
 DISTANCES = ("wasserstein", "kl", "js", "hellinger")
 
+# Of each family: what a layer calls its experts with their router, the keys of config.json that say how many experts
+# there are and how wide, and the names of an expert's matrices.
+USUAL_MATRICES = ("gate_proj", "up_proj", "down_proj")
+FAMILIES = {
+    "lpr_qwen3_moe": ("mlp", "num_experts", "moe_intermediate_size", USUAL_MATRICES),
+    "lpr_mixtral": ("block_sparse_moe", "num_local_experts", "intermediate_size", ("w1", "w3", "w2")),
+    "lpr_deepseek_v3": ("mlp", "n_routed_experts", "moe_intermediate_size", USUAL_MATRICES),
+}
+
 
 def unit_rows(x):
     return x / torch.sqrt(x.square().sum(-1, keepdim=True) + 1e-12)
@@ -186,3 +195,22 @@ class LprBlock(nn.Module):
         if hasattr(self, "shared_experts"):
             output = output + self.shared_experts(x)
         return output.view_as(hidden_states)
+
+
+def block_name(config):
+    return FAMILIES[config.model_type][0]
+
+
+def lpr_block(config):
+    """The block of a layer with experts, by the keys of config.json."""
+    _, experts, width, matrices = FAMILIES[config.model_type]
+    width = getattr(config, width)
+    return LprBlock(
+        config.hidden_size,
+        width,
+        getattr(config, experts),
+        config.num_experts_per_tok,
+        config.lpr_options,
+        matrices,
+        shared_width=width * getattr(config, "n_shared_experts", 0),
+    )

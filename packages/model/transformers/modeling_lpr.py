@@ -16,7 +16,7 @@ from transformers import (
     Qwen3MoeForCausalLM,
 )
 
-from .lpr_experts import LprBlock
+from .lpr_experts import block_name, lpr_block
 
 
 class LprQwen3MoeConfig(Qwen3MoeConfig):
@@ -34,20 +34,19 @@ class LprDeepseekV3Config(DeepseekV3Config):
 class WithLpr:
     """Puts the blocks of LPR in the place of the family's own, once it has built its layers."""
 
-    block_name = "mlp"
-
     def __init__(self, config):
         super().__init__(config)
+        name = block_name(config)
         for layer in self.model.layers:
             if not hasattr(layer.mlp, "experts"):
                 continue
-            block = self.lpr_block(config)
-            if self.block_name == "mlp":
+            block = lpr_block(config)
+            if name == "mlp":
                 layer.mlp = block
             else:
                 # The layer calls it mlp, its weights have another name.
                 del layer.mlp
-                setattr(layer, self.block_name, block)
+                setattr(layer, name, block)
                 object.__setattr__(layer, "mlp", block)
         self.post_init()
 
@@ -55,42 +54,10 @@ class WithLpr:
 class LprQwen3MoeForCausalLM(WithLpr, Qwen3MoeForCausalLM):
     config_class = LprQwen3MoeConfig
 
-    def lpr_block(self, config):
-        return LprBlock(
-            config.hidden_size,
-            config.moe_intermediate_size,
-            config.num_experts,
-            config.num_experts_per_tok,
-            config.lpr_options,
-            ("gate_proj", "up_proj", "down_proj"),
-        )
-
 
 class LprMixtralForCausalLM(WithLpr, MixtralForCausalLM):
     config_class = LprMixtralConfig
-    block_name = "block_sparse_moe"
-
-    def lpr_block(self, config):
-        return LprBlock(
-            config.hidden_size,
-            config.intermediate_size,
-            config.num_local_experts,
-            config.num_experts_per_tok,
-            config.lpr_options,
-            ("w1", "w3", "w2"),
-        )
 
 
 class LprDeepseekV3ForCausalLM(WithLpr, DeepseekV3ForCausalLM):
     config_class = LprDeepseekV3Config
-
-    def lpr_block(self, config):
-        return LprBlock(
-            config.hidden_size,
-            config.moe_intermediate_size,
-            config.n_routed_experts,
-            config.num_experts_per_tok,
-            config.lpr_options,
-            ("gate_proj", "up_proj", "down_proj"),
-            config.moe_intermediate_size * config.n_shared_experts,
-        )

@@ -39,7 +39,7 @@ export { saturation, saturationRecord, stability, stabilityRecord } from './figu
 export { specialisationBalance } from './figures/specialisation-balance.ts';
 export { stepTime, stepTimeRecord } from './figures/step-time.ts';
 export { vocabulary, vocabularyRecord } from './figures/vocabulary.ts';
-export { entriesOf, type LookChoice, withLooks } from './looks.ts';
+export { entriesOf, type LookChoice, settingEntries, withLooks } from './looks.ts';
 export { overviewRuns } from './overview-runs.ts';
 export * from './parts.ts';
 export { FIGURES } from './registry.ts';

@@ -17,6 +17,11 @@ export function entriesOf(
   return runs.map(({ name, setting }, i) => entries[i] ?? setting ?? name);
 }
 
+/** What the colour of each run stands for where that is a setting. @param settings of each run, by their paths */
+export function settingEntries(settings: readonly ReadonlyMap<string, string>[], path: string): string[] {
+  return settings.map((own) => `${path} ${own.get(path) ?? 'not set'}`);
+}
+
 /** The runs with their looks. Seeds of a setting that colours tell apart are not drawn as one. */
 export function withLooks(runs: readonly RunParts[], { entries, chosen }: LookChoice = {}): RunParts[] {
   const own = entriesOf(runs, entries);

@@ -168,6 +168,17 @@ describe('a record', () => {
       ['lpr', 0.01, 'cosine', 2, 0.25],
       ['lpr', 0.0001, 'orthogonal', 1, null],
     ]);
+    // The router is one of them; what no run has shows nothing, and what one lacks makes no axis linear.
+    const sweep = ['top-k', 'lpr', 'lpr'].map((router, i) => ({
+      ...of(router, Object.fromEntries(Array.from({ length: 8 }, (_, at) => [`lpr.at${at}`, `${i}`])), i, Number.NaN),
+      balance: { gini: Number.NaN, minMax: [0.001, 0.1, Number.NaN][i]! },
+    }));
+    const many = parallelRecord(sweep);
+    expect(many.notes).toEqual(['Of 9 settings that differ the first 8 are shown.']);
+    expect(many.numbers.axes.slice(8)).toEqual([
+      { title: 'test loss', kind: 'linear' },
+      { title: 'min-max', kind: 'log' },
+    ]);
   });
 
   it('is the same of a run that a page was sent and of one that was read', () => {

@@ -3,20 +3,24 @@ import { type Command, Option } from 'commander';
 import { addExamples } from './options.ts';
 import { loadRouters } from '../settings/custom-routers.ts';
 
-/** Gives every command that uses a trained model the option, and loads what it names before any command runs. */
+/** Gives every command that uses what was trained the option, and loads what it names before any command runs. */
 export function addCustomRouters(program: Command): void {
   addNewRouter(program);
-  for (const command of program.commands) {
+  for (const command of commandsOf(program)) {
     const [first] = command.registeredArguments;
     if (first?.name() !== 'model' && first?.name() !== 'folder') continue;
     command.addOption(
-      new Option('--router <file>', 'of a model with a router from outside: its file, which no command runs unasked'),
+      new Option('--router <file>', 'where a router is one from outside: its file, which no command runs unasked'),
     );
   }
   program.hook('preAction', async (_, command) => {
     const { router } = command.opts<{ router?: unknown }>();
     if (typeof router === 'string') command.setOptionValue('router', await loadRouters(router));
   });
+}
+
+function commandsOf({ commands }: Command): Command[] {
+  return commands.flatMap((command) => [command, ...commandsOf(command)]);
 }
 
 function addNewRouter(program: Command): void {

@@ -132,15 +132,24 @@ async function trainComparison(
   );
 }
 
-/** Prints the table of what is finished, what was written, and what failed. */
-export function printComparison(folder: string, finished: FinishedComparison, sort?: string): void {
+/**
+ * Prints the table of what is finished, and what was written.
+ *
+ * @param left what the others have done, and what becomes of them with `resume`
+ * @throws Error that names the others, where there are some
+ */
+export function printComparison(
+  folder: string,
+  finished: FinishedComparison,
+  sort?: string,
+  left = 'failed; they are tried again with',
+): void {
   const { comparison, summary, results, files, failures } = finished;
   if (results.length > 0) console.log(comparisonReport(comparison, summary, results, sort));
   if (files.length > 0) console.log(`\n${files.map((name) => shown(join(folder, name))).join('  ')}`);
   if (failures.size === 0) return;
   const reasons = Array.from(failures, ([name, reason]) => `- ${name}: ${reason}`);
   throw new Error(
-    `${failures.size} of ${failures.size + comparison.runs.size} runs failed; they are tried again with: ` +
-      `pnpm trainer resume ${shown(folder)}\n${reasons.join('\n')}`,
+    `${failures.size} of ${failures.size + comparison.runs.size} runs ${left}: pnpm trainer resume ${shown(folder)}\n${reasons.join('\n')}`,
   );
 }

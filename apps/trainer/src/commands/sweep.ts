@@ -140,16 +140,22 @@ export async function runTask(folder: string, number: number): Promise<void> {
 
 /** Prints how far the runs of a folder are. */
 export async function printStatus(folder: string): Promise<void> {
-  console.log(tableText(statusTable(await statusOf(folder, await comparisonIn(folder)))));
+  console.log(tableText(statusTable(await statusOf(folder, await comparisonIn(folder), noteSilence))));
+}
+
+function noteSilence(reason: string): void {
+  console.error(
+    `note: Slurm does not answer (${reason.replaceAll('\n', '; ')}); states are those that the folder knows`,
+  );
 }
 
 /** Sets the finished runs of a folder side by side. */
 export async function collect(folder: string, { sort }: TableOptions): Promise<void> {
   const comparison = await comparisonIn(folder);
-  const unfinished = (await statusOf(folder, comparison)).filter(({ state }) => state !== 'done');
+  const unfinished = (await statusOf(folder, comparison, noteSilence)).filter(({ state }) => state !== 'done');
   const left = new Map(unfinished.map(({ name, state, reason }) => [name, reason ?? state]));
   const finished = await setSideBySide(folder, comparison, left, (sentence) => console.error(sentence));
-  printComparison(folder, finished, sort);
+  printComparison(folder, finished, sort, 'are not finished; on this machine they go on with');
 }
 
 /** @throws UsageError where there is none */

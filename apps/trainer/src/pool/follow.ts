@@ -1,25 +1,24 @@
 /** What every rank but 0 does: its share of the runs that rank 0 trains. */
-import { broadcastText, type Communicator } from '@lpr/mpi';
+import type { Communicator } from '@lpr/mpi';
 import { textSum } from '@lpr/runs';
 import { followLeader } from '@lpr/train';
 import { ignoreInterrupts } from '../cli/interrupt.ts';
 import type { Progress } from '../cli/progress.ts';
 import { makeDecoder, makeTrainer, type Session, vocabularyOf } from '../run/session.ts';
-import { type Announcement, teamOf } from '../run/team.ts';
+import { type Announcement, nextAnnouncement, teamOf } from '../run/team.ts';
 import { checkSettings } from '../settings/check.ts';
 import type { Settings } from '../settings/schema.ts';
 import { ownTokenizer, Sessions } from './sessions.ts';
 
-/** Follows rank 0 from run to run, until nothing more comes. */
-export async function followRuns(communicator: Communicator): Promise<void> {
+/** Follows rank 0 from run to run, until nothing more comes. Gives the exit code of rank 0. */
+export async function followRuns(communicator: Communicator): Promise<number> {
   // Rank 0, which gets them too, decides when to stop.
   ignoreInterrupts();
   const sessions = new Sessions(SILENT, communicator);
   try {
     for (;;) {
-      const text = await broadcastText(communicator, '');
-      if (text === '') return;
-      const announcement = JSON.parse(text) as Announcement;
+      const announcement = await nextAnnouncement(communicator);
+      if ('exitCode' in announcement) return announcement.exitCode;
       const settings = checkSettings(announcement.settings, `the settings of ${announcement.folder}`);
       const tokenizer = await ownTokenizer(announcement.folder, settings);
       await follow(await sessions.of(settings, tokenizer), settings, announcement);

@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { type LoadedRouter, loadedRouter } from '../settings/custom-routers.ts';
 import { nodeCommand } from './node-command.ts';
 import type { Outcome, PlannedRun } from './one-run.ts';
 import { trainOne } from './one-run.ts';
@@ -10,7 +11,14 @@ import type { Place } from './queue.ts';
 import { ownTokenizer, type Sessions } from './sessions.ts';
 
 /** What a child is told. */
-export type Order = { readonly train: PlannedRun; readonly threads: number } | 'stop';
+export type Order =
+  | {
+      readonly train: PlannedRun;
+      readonly threads: number;
+      /** That of the run where it is one from outside: a child loads what was loaded here, and nothing else. */
+      readonly router: LoadedRouter | undefined;
+    }
+  | 'stop';
 
 /** Trains in this process, on sessions that somebody else closes. */
 export function inThisProcess(sessions: Sessions, signal: AbortSignal): Place {
@@ -75,7 +83,8 @@ export function inChildProcess(threads: number, signal: AbortSignal, onLine: (li
           done({ kind: 'lost', reason: error.message });
         };
         own.on('message', answered).on('exit', ended).on('error', broken);
-        own.send({ train: run, threads } satisfies Order, (error) => {
+        const router = loadedRouter(run.settings.router);
+        own.send({ train: run, threads, router } satisfies Order, (error) => {
           // Its end says the same, and how it came.
           if (error !== null && own.exitCode === null && own.signalCode === null) own.kill();
         });

@@ -5,6 +5,7 @@
 import { inProcess } from '@lpr/mpi';
 import { INTERRUPTED, listenForInterrupt } from '../cli/interrupt.ts';
 import { createProgress, outliveReaders } from '../cli/progress.ts';
+import { takeRouter } from '../settings/custom-routers.ts';
 import { type Outcome, trainOne } from './one-run.ts';
 import { type Order, sessionOf } from './places.ts';
 import { Sessions } from './sessions.ts';
@@ -37,11 +38,12 @@ process.on('message', async (order: Order) => {
     stop();
     return;
   }
-  const { train: run, threads } = order;
+  const { train: run, threads, router } = order;
   isBusy = true;
   const openSession = async (): ReturnType<typeof sessionOf> => {
     isOpening = true;
     try {
+      if (router !== undefined) await takeRouter(router);
       return await sessionOf(sessions, run, threads);
     } finally {
       isOpening = false;

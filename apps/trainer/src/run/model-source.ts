@@ -13,6 +13,7 @@ import type { Device } from '@lpr/tensor';
 import { UsageError } from '../cli/errors.ts';
 import { decoderConfig } from '../settings/decoder-config.ts';
 import { readSettings } from '../settings/check.ts';
+import { checkRouterFile } from '../settings/custom-routers.ts';
 import { tokenizerBeside } from './tokenizer-place.ts';
 
 export interface ModelSource {
@@ -30,16 +31,19 @@ export interface ModelSource {
  *
  * @param path of a run, a checkpoint or a Hugging Face folder
  * @param tokenizer a `tokenizer.json` in place of the one that lies with the model
- * @throws UsageError when the folder is none of these, or a run without a checkpoint
+ * @throws UsageError when the folder is none of these, a run without a checkpoint, or a model with a router from outside
+ *   whose file is no longer what it was
  */
 export async function findModel(path: string, tokenizer?: string): Promise<ModelSource> {
   const holdsWeights = existsSync(join(path, 'config.json')) || existsSync(join(path, 'model.safetensors'));
   const folder = holdsWeights ? path : await checkpointOf(path);
   if (tokenizer !== undefined && !existsSync(tokenizer))
     throw new UsageError(`--tokenizer ${tokenizer}: there is no such file`);
+  const config = await configOf(folder);
+  checkRouterFile(folder, config);
   return {
     folder,
-    config: await configOf(folder),
+    config,
     step: stepsOf([basename(resolve(folder))])[0] ?? null,
     tokenizerFile: tokenizer ?? tokenizerBeside(folder),
   };

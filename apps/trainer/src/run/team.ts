@@ -15,6 +15,11 @@ export interface Announcement {
   readonly text: string;
 }
 
+/** That no run comes any more. */
+export interface End {
+  readonly exitCode: number;
+}
+
 /** @throws UsageError where the ranks cannot share the micro-batches of a step out evenly */
 export function checkShares({ training, data }: Settings, { size }: Communicator): void {
   const { accumulation } = training;
@@ -50,9 +55,17 @@ export async function announceRun(
   return teamOf(communicator, settings);
 }
 
-/** Tells the other ranks that nothing more comes. */
-export async function announceEnd(communicator: Communicator): Promise<void> {
-  if (communicator.size > 1) await broadcastText(communicator, '');
+/**
+ * Tells the other ranks that nothing more comes, and what they end with: a launcher may hand on the exit code of any
+ * rank.
+ */
+export async function announceEnd(communicator: Communicator, exitCode: number): Promise<void> {
+  await broadcastText(communicator, JSON.stringify({ exitCode } satisfies End));
+}
+
+/** What rank 0 says next, on the side of the others. */
+export async function nextAnnouncement(communicator: Communicator): Promise<Announcement | End> {
+  return JSON.parse(await broadcastText(communicator, '')) as Announcement | End;
 }
 
 /** The ranks of a communicator, as the settings of a run have them add up gradients. */

@@ -7,13 +7,21 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { DecoderConfig } from '@lpr/model';
 import { type CustomRouter, isCustomKind, registerRouter } from '@lpr/moe';
 import type { Plugin } from 'esbuild';
 import { UsageError } from '../cli/errors.ts';
 import type { Fault } from './faults.ts';
 import type { RouterFile, Settings } from './schema.ts';
 
-const files = new Map<string, RouterFile>();
+/** A router from outside as it was loaded: plain data, for other processes of this program. */
+export interface LoadedRouter extends RouterFile {
+  /** One module, with what lies beside it in it. */
+  readonly code: string;
+}
+
+/** By kind. */
+const loaded = new Map<string, LoadedRouter>();
 
 /** Whether `--router` names a file rather than a router. */
 export function isRouterFile(name: string): boolean {
@@ -32,9 +40,20 @@ export async function loadRouters(list: string): Promise<string> {
   return names.join(',');
 }
 
+/** What was loaded of a router from outside; undefined for all others, and where nothing was. */
+export function loadedRouter(router: string): LoadedRouter | undefined {
+  return loaded.get(router);
+}
+
 /** The file of a router from outside; undefined for all others, and where it was not loaded. */
 export function routerFileOf(router: string): RouterFile | undefined {
-  return files.get(router);
+  const own = loaded.get(router);
+  return own && { path: own.path, sha256: own.sha256 };
+}
+
+/** Paths of all files that were loaded, from anywhere. */
+export function loadedFiles(): string[] {
+  return Array.from(loaded.values(), ({ path }) => resolve(path));
 }
 
 /** What is wrong with the router of settings where it is one from outside. */
@@ -43,15 +62,36 @@ export function routerFileFaults({ router, routerFile }: Settings): Fault[] {
     const problem = `the router ${router} is none from outside; leave it out`;
     return routerFile === undefined ? [] : [{ path: 'routerFile', problem }];
   }
-  const loaded = files.get(router);
-  if (loaded === undefined) {
+  if (!loaded.has(router)) {
     const path = routerFile?.path ?? 'its file';
     const problem = `${router} is a router from outside, and code is loaded only where the command line names it; add --router ${path}`;
     return [{ path: 'router', problem }];
   }
-  if (routerFile === undefined || routerFile.sha256 === loaded.sha256) return [];
-  const problem = `${loaded.path} is no longer the router that these settings were written with (sha256 ${loaded.sha256} in place of ${routerFile.sha256}); put it back, or start a new run`;
-  return [{ path: 'routerFile.sha256', problem }];
+  const changed = changedFile(router, routerFile?.sha256);
+  return changed === null
+    ? []
+    : [{ path: 'routerFile.sha256', problem: `${changed}; put it back, or start a new run` }];
+}
+
+/**
+ * That the router of a model is what it was trained with, where that was in a file.
+ *
+ * @param folder of the model
+ * @throws UsageError that names the file which is another
+ */
+export function checkRouterFile(
+  folder: string,
+  { router_type: router, router_file_sha256: sum }: Pick<DecoderConfig, 'router_type' | 'router_file_sha256'>,
+): void {
+  const changed = changedFile(router, sum);
+  if (changed !== null) throw new UsageError(`${folder}: ${changed}; name that one with --router`);
+}
+
+/** That a router was loaded from a file of another sum than it was written down with; null where it was not. */
+function changedFile(router: string, sum: string | undefined): string | null {
+  const own = loaded.get(router);
+  if (own === undefined || sum === undefined || own.sha256 === sum) return null;
+  return `${own.path} is no longer the router ${router} that was trained (sha256 ${own.sha256} in place of ${sum})`;
 }
 
 async function loadRouter(path: string): Promise<string> {
@@ -60,7 +100,16 @@ async function loadRouter(path: string): Promise<string> {
       `--router ${path}: there is no such file; pnpm trainer new-router NAME writes one to begin with`,
     );
   }
-  const { code, sha256 } = await bundled(path);
+  return await takeRouter({ path, ...(await bundled(path)) });
+}
+
+/**
+ * Makes a router known that was loaded, here or in another process of this program; gives its name.
+ *
+ * @throws UsageError that names its file
+ */
+export async function takeRouter(own: LoadedRouter): Promise<string> {
+  const { path, code } = own;
   const router = await imported(path, code);
   const { kind } = router.defaults;
   try {
@@ -68,7 +117,7 @@ async function loadRouter(path: string): Promise<string> {
   } catch (error) {
     throw new UsageError(`--router ${path}: ${(error as Error).message}`);
   }
-  files.set(kind, { path, sha256 });
+  loaded.set(kind, own);
   return kind;
 }
 

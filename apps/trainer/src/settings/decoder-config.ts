@@ -30,13 +30,15 @@ export function configValue(config: DecoderConfig, key: string): unknown {
   return Object.entries(config).find(([name]) => name === key)?.[1];
 }
 
-function routingKeys({ router, balancing, lpr, method }: Settings): Keys {
+function routingKeys({ router, routerFile, balancing, lpr, method }: Settings): Keys {
   const formulation = FORMULATIONS[router];
   if (formulation !== undefined) {
     // Every switch, although the formulation says most: its values may change one day, those of a model do not.
     return { router_type: 'lpr', lpr_formulation: formulation, lpr_options: lpr };
   }
-  if (method !== undefined) return { router_type: router, router_options: method };
+  if (method !== undefined) {
+    return { router_type: router, router_options: method, router_file_sha256: routerFile?.sha256 };
+  }
   if (router === 'dense') return { router_type: router };
   const auxiliaryLoss = balancing?.auxiliaryLoss ?? 0;
   return {

@@ -7,6 +7,7 @@ import { hasCode, SWEEP_FILES, writeWhole } from '@lpr/runs';
 import { z } from 'zod';
 import { UsageError } from '../cli/errors.ts';
 import { nodeCommand } from '../pool/node-command.ts';
+import { loadedFiles } from '../settings/custom-routers.ts';
 import type { SlurmSettings } from './schema.ts';
 
 /** Seconds before the limit at which a run is told to save, unless the settings say. */
@@ -18,8 +19,15 @@ const NOTICE = 120;
  *
  * @param folder of the sweep, absolute
  * @param tasks numbers of runs, ascending
+ * @param routers files of routers from outside, absolute
  */
-export function jobScript(name: string, folder: string, tasks: readonly number[], settings: SlurmSettings): string {
+export function jobScript(
+  name: string,
+  folder: string,
+  tasks: readonly number[],
+  settings: SlurmSettings,
+  routers: readonly string[] = [],
+): string {
   const { partition, account, time, memory, cpus, gpus, parallel, notice = NOTICE, setup = [] } = settings;
   const options = Object.entries({
     'job-name': name,
@@ -30,7 +38,8 @@ export function jobScript(name: string, folder: string, tasks: readonly number[]
     signal: `B:USR1@${notice}`,
   }).flatMap(([option, value]) => (value === undefined ? [] : [`#SBATCH --${option}=${optionText(String(value))}`]));
   const { execArgv, file } = nodeCommand('main');
-  const words = [process.execPath, ...execArgv, file, 'sweep', 'task', folder].map(shellText);
+  const named = routers.length === 0 ? [] : ['--router', routers.join(',')];
+  const words = [process.execPath, ...execArgv, file, 'sweep', 'task', ...named, folder].map(shellText);
   return [
     '#!/bin/sh',
     ...options,
@@ -94,7 +103,7 @@ export async function submitJob(
 ): Promise<string> {
   const script = join(folder, SWEEP_FILES.slurm, 'job.sh');
   await makeFolder(join(folder, SWEEP_FILES.slurm));
-  await writeWhole(script, jobScript(name, resolve(folder), tasks, settings));
+  await writeWhole(script, jobScript(name, resolve(folder), tasks, settings, loadedFiles()));
   const printed = await slurm('sbatch', ['--parsable', script]);
   // A cluster may follow behind a semicolon.
   const job = printed.trim().split(';')[0]!;
@@ -121,7 +130,7 @@ async function slurm(command: string, parameters: readonly string[]): Promise<st
   } catch (error) {
     if (hasCode(error, 'ENOENT')) {
       throw new UsageError(
-        `--slurm: there is no Slurm here (${command} is not found); "trainer sweep FILE" trains on this machine`,
+        `there is no Slurm here (${command} is not found); "trainer sweep FILE" trains on this machine`,
       );
     }
     const { stderr = '' } = error as { stderr?: string };

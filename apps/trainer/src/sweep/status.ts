@@ -12,6 +12,7 @@ import {
   readMetrics,
   RUN_FILES,
 } from '@lpr/runs';
+import { UsageError } from '../cli/errors.ts';
 import { formatSeconds } from '../cli/progress.ts';
 import type { Comparison } from '../comparison/comparison.ts';
 import type { Settings } from '../settings/schema.ts';
@@ -36,9 +37,22 @@ export interface RunStatus {
   readonly reason: string | null;
 }
 
-/** The state of each run, in their order; of a sweep that was submitted with what the cluster says. */
-export async function statusOf(folder: string, { runs }: Comparison): Promise<RunStatus[]> {
-  const tasks = await taskStates(await jobsOf(folder));
+/**
+ * The state of each run, in their order; of a sweep that was submitted with what the cluster says.
+ *
+ * @param onSilence told why the cluster does not answer, where what the folder knows is enough
+ * @throws UsageError where it does not answer, and nobody is told
+ */
+export async function statusOf(
+  folder: string,
+  { runs }: Comparison,
+  onSilence?: (reason: string) => void,
+): Promise<RunStatus[]> {
+  const tasks = await taskStates(await jobsOf(folder)).catch((error: unknown) => {
+    if (onSilence === undefined || !(error instanceof UsageError)) throw error;
+    onSilence(error.message);
+    return new Map<number, TaskState>();
+  });
   return await Promise.all(
     Array.from(runs).map(async ([name, settings], number) =>
       withTask(await runStatus(join(folder, name), name, settings), tasks.get(number)),

@@ -61,6 +61,8 @@ export interface RouterKeys extends ReleasedKeys {
   readonly router_type: 'vanilla' | 'lpr' | 'dense' | RivalKind | CustomKind;
   /** Settings of such a method by their own names, where they are not its defaults. */
   readonly router_options?: Readonly<Record<string, unknown>> | undefined;
+  /** Of a router from outside that was in a file: the sum of what it was trained with, for whoever loads that file. */
+  readonly router_file_sha256?: string | undefined;
   /** 'reference' is another name for 'official'. */
   readonly lpr_formulation: 'corrected' | 'official' | 'reference' | 'paper';
   /** Any switch of LPR by its own name. A released key that says something else is refused. */
@@ -107,6 +109,7 @@ const routerType = (...ours: readonly string[]): z.ZodType =>
 export const routerFields: Readonly<Record<string, z.ZodType>> = {
   router_type: routerType('vanilla', 'lpr', 'dense', ...rivals).default('vanilla'),
   router_options: z.record(z.string(), z.unknown(), 'an object of settings of the routing method').optional(),
+  router_file_sha256: z.string('a sum').optional(),
   lpr_formulation: oneOf('corrected', 'official', 'reference', 'paper').default('corrected'),
   router_latent_dim: count().optional(),
   router_kl_loss_coef: notNegative().optional(),

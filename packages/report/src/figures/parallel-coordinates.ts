@@ -27,26 +27,29 @@ const CAPTION =
 const MOST_SETTINGS = 8;
 /** Numbers that span more than this have a logarithmic axis. */
 const WIDE = 10;
+const LOSS = 'test loss';
 const MODEL = ['architecture', 'router'];
 
 /** Of evaluated runs. */
 export function parallelRecord(runs: readonly RunResults[]): FigureRecord<ParallelNumbers> {
   const settings = runs.map((run) => run.settings);
   const differs = (path: string): boolean => new Set(settings.map((each) => each.get(path))).size > 1;
-  const varying = varyingSettings(settings).filter((path) => !MODEL.includes(path));
-  const paths = [...MODEL.filter(differs), ...varying].slice(0, MOST_SETTINGS);
+  const varying = [...MODEL.filter(differs), ...varyingSettings(settings).filter((path) => !MODEL.includes(path))];
+  const paths = varying.slice(0, MOST_SETTINGS);
   const columns = [
     ...paths.map((path) => ({
       title: shortPath(path, paths),
       values: settings.map((each) => valueOf(each.get(path))),
     })),
-    { title: 'test loss', values: runs.map(({ loss }) => loss) },
+    { title: LOSS, values: runs.map(({ loss }) => loss) },
     ...shownMeasures('short').map(({ key, title }) => ({
       title,
       values: runs.map(({ balance }) => balance[key] ?? null),
     })),
-  ].filter(({ values }) => values.some((value) => value !== null));
-  const axes = columns.map(({ title, values }) => ({ title, kind: kindOf(values, title === 'test loss') }));
+  ]
+    .map(({ title, values }) => ({ title, values: values.map(known) }))
+    .filter(({ title, values }) => title === LOSS || values.some((value) => value !== null));
+  const axes = columns.map(({ title, values }) => ({ title, kind: kindOf(values, title === LOSS) }));
   const { what, names: _, ...of } = ofText('held-out', runs);
   return {
     kind: 'parallel-coordinates',
@@ -55,15 +58,19 @@ export function parallelRecord(runs: readonly RunResults[]): FigureRecord<Parall
     of: { runs: runs.map(({ name }) => name), text: 'held-out', ...of },
     numbers: {
       axes,
-      runs: runs.map(({ name }, i) => ({ name, values: columns.map(({ values }) => asOn(values[i]!)) })),
-      colourAxis: columns.findIndex(({ title }) => title === 'test loss'),
+      runs: runs.map(({ name }, i) => ({ name, values: columns.map(({ values }) => values[i]!) })),
+      colourAxis: columns.findIndex(({ title }) => title === LOSS),
     },
     levels: [],
-    notes: varying.length > MOST_SETTINGS ? [`Of ${varying.length} settings that differ the first are shown.`] : [],
+    notes:
+      varying.length > MOST_SETTINGS
+        ? [`Of ${varying.length} settings that differ the first ${MOST_SETTINGS} are shown.`]
+        : [],
   };
 }
 
-function asOn(value: number | string | null): number | string | null {
+/** What an axis can show; null for what is no number. */
+function known(value: number | string | null): number | string | null {
   return typeof value === 'number' && !Number.isFinite(value) ? null : value;
 }
 

@@ -5,7 +5,7 @@ import { type NamedLevels, levelsOf } from '../levels.ts';
 import { hasNoInformation, informationCell, NO_INFORMATION_NOTE } from './information.ts';
 import { shortPath } from '../names.ts';
 import { balanceCells, balanceColumns, levelCells, measuredCell, type Measures, shownMeasures } from './measures.ts';
-import { filledColumns, formatMeasure, formatNumber, type Row, type TableRecord } from './table.ts';
+import { type Cell, filledColumns, formatMeasure, formatNumber, type Row, type TableRecord } from './table.ts';
 import { otherCosts, SAME_COST, USAGE_KEYS, usageCells, usageColumns } from './usage.ts';
 
 /** A run as a comparison shows it. */
@@ -55,7 +55,7 @@ export interface PublishedRow {
 }
 
 /** Behind differences that are larger than their errors. */
-export const LARGER: string = '§';
+const LARGER = '§';
 
 export const LARGER_NOTE: string = `${LARGER} The difference is larger than its error, as one in twenty is between runs that do not differ.`;
 
@@ -202,17 +202,15 @@ function pairsText(runs: readonly ComparedRun[]): string {
   return runs.some(({ errorsOf }) => errorsOf === 'seeds') ? 'in pairs of a seed' : 'on the same text';
 }
 
-/** What the columns of a comparison show of differences: those that are larger than their errors with a mark. */
+/** What the columns of a comparison show of differences. */
 function differenceCells(differences: Differences): Row {
-  return Object.fromEntries(
-    Object.entries(differences).map(([key, difference]) => [
-      key,
-      {
-        ...{ value: difference.mean, error: difference.error, isDifference: true },
-        ...(exceedsError(difference) && { mark: LARGER }),
-      },
-    ]),
-  );
+  return Object.fromEntries(Object.entries(differences).map(([key, difference]) => [key, differenceCell(difference)]));
+}
+
+/** A difference, with a mark where it is larger than its error. */
+export function differenceCell(difference: Estimate): Cell {
+  const { mean: value, error } = difference;
+  return { value, error, isDifference: true, ...(exceedsError(difference) && { mark: LARGER }) };
 }
 
 /** "3 seeds (0, 1, 2)", where all runs have those. */

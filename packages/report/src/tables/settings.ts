@@ -1,7 +1,7 @@
 /** What the runs of each setting of a sweep or a comparison have come to together. */
-import { type Estimate, exceedsError } from '@lpr/metrics';
+import { exceedsError } from '@lpr/metrics';
 import type { Summary } from '@lpr/runs';
-import { errorNotes, LARGER, LARGER_NOTE } from './comparison.ts';
+import { differenceCell, errorNotes, LARGER_NOTE } from './comparison.ts';
 import { measuredCell, shownMeasures } from './measures.ts';
 import type { Cell, Row, TableRecord } from './table.ts';
 
@@ -43,7 +43,7 @@ export function settingsTable({ settings }: Pick<Summary, 'settings'>): TableRec
       heading: `Less ${baseline}, in pairs of a seed or on the same text`,
       rows: settings.flatMap(({ name, differences: all }): Row[] => {
         const own = all[baseline];
-        return own === undefined ? [] : [{ name, ...cellsOf((key) => differenceCell(own[key])) }];
+        return own === undefined ? [] : [{ name, ...cellsOf((key) => own[key] && differenceCell(own[key])) }];
       }),
     })),
     notes: [
@@ -56,10 +56,4 @@ export function settingsTable({ settings }: Pick<Summary, 'settings'>): TableRec
 function estimateCell({ estimates }: Setting, key: string): Cell | undefined {
   const estimate = estimates[key];
   return estimate === undefined ? undefined : measuredCell(estimate.mean, estimate.error);
-}
-
-function differenceCell(difference: Estimate | undefined): Cell | undefined {
-  if (difference === undefined) return undefined;
-  const { mean: value, error } = difference;
-  return { value, error, isDifference: true, ...(exceedsError(difference) && { mark: LARGER }) };
 }
