@@ -53,7 +53,7 @@ const MAX_POINTS = 2000;
 /** Series that are asked for in full at once. */
 const MAX_NAMES = 16;
 
-/** Of those 1,024 files that a process often may open at once; a page has about six. Further ones are closed at once. */
+/** Half of the 1,024 files that a process may often open; a page takes about six, and further ones are closed at once. */
 const MOST_CONNECTIONS = 512;
 
 /**
