@@ -53,7 +53,7 @@ const MAX_POINTS = 2000;
 /** Series that are asked for in full at once. */
 const MAX_NAMES = 16;
 
-/** Half of the 1,024 files that a process may often open; a page takes about six, and further ones are closed at once. */
+/** Half of the files that a process may often open; a page takes about six connections. Further ones are closed. */
 const MOST_CONNECTIONS = 512;
 
 /**

@@ -31,8 +31,8 @@ export interface ModelSource {
  *
  * @param path of a run, a checkpoint or a Hugging Face folder
  * @param tokenizer a `tokenizer.json` in place of the one that lies with the model
- * @throws UsageError when the folder is none of these, a run without a checkpoint, or a model with a router from outside
- *   whose file is no longer what it was
+ * @throws UsageError when the folder is none of these, a run without a checkpoint, or a model whose router comes from a
+ *   file that is no longer what it was
  */
 export async function findModel(path: string, tokenizer?: string): Promise<ModelSource> {
   const holdsWeights = existsSync(join(path, 'config.json')) || existsSync(join(path, 'model.safetensors'));
