@@ -1,4 +1,4 @@
-/** Settings of the tests that take as long as they are given (scripts/soak.mjs). */
+/** Settings of the tests that take as long as they are given (tests/soak). */
 import { settings } from './scripts/vitest.mjs';
 
 const MINUTE = 60_000;
@@ -6,7 +6,7 @@ const MINUTE = 60_000;
 export default {
   test: {
     ...settings.test,
-    include: ['packages/*/test/**/*.soak.ts', 'tests/**/*.soak.ts'],
+    include: ['tests/*.soak.ts'],
     globalSetup: ['scripts/compiled.ts'],
     // What is under way when the time is over comes to its end.
     testTimeout: (Number(process.env.LPR_SOAK_MINUTES) + 10) * MINUTE,

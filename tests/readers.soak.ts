@@ -3,10 +3,11 @@ import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { randomOf } from './readers/mutate.ts';
+import { randomOf } from './random.ts';
 import { faultOf, READERS } from './readers/readers.ts';
+import { recordSoak, soakOf } from './soak/record.ts';
 
-const [minutes, seed] = [Number(process.env['LPR_SOAK_MINUTES']), Number(process.env['LPR_SOAK_SEED'])];
+const { minutes, seed } = soakOf();
 
 it.each(READERS.map((reader) => [reader.name, reader] as const))('%s', async (name, reader) => {
   const random = randomOf(seed);
@@ -28,6 +29,7 @@ it.each(READERS.map((reader) => [reader.name, reader] as const))('%s', async (na
     }
   }
   console.log(`${name}: ${inputs} inputs, ${faults.size} kinds of faults`);
+  recordSoak([{ what: 'inputs to readers', count: inputs, minutes: minutes / READERS.length, lost: faults.size }]);
   expect([...faults.values()], `seed ${seed}`).toEqual([]);
   expect(inputs).toBeGreaterThan(0);
 });

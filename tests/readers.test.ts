@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { randomOf } from './readers/mutate.ts';
+import { randomOf } from './random.ts';
 import { faultOf, READERS } from './readers/readers.ts';
 
 const corpus = join(import.meta.dirname, 'readers/corpus');

@@ -20,8 +20,7 @@ import {
 import { join } from 'node:path';
 import { listCheckpoints, readCheckpoint } from '@lpr/runs';
 import { cache } from '../end-to-end-cli.ts';
-
-export type Random = () => number;
+import { below, pick, type Random } from '../random.ts';
 
 export type Damage = (run: string, random: Random) => Promise<boolean>;
 
@@ -113,12 +112,4 @@ function flipBit(path: string, random: Random): void {
   byte[0]! ^= 1 << below(8, random);
   writeSync(file, byte, 0, 1, at);
   closeSync(file);
-}
-
-export function below(limit: number, random: Random): number {
-  return Math.floor(random() * limit);
-}
-
-export function pick<Value>(values: readonly Value[], random: Random): Value {
-  return values[below(values.length, random)]!;
 }

@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { type Running, startTrainer } from '../end-to-end-cli.ts';
-import { below, DAMAGES, pick, type Random } from './damage.ts';
+import { below, pick, type Random, randomOf } from '../random.ts';
+import { DAMAGES } from './damage.ts';
 import { decided } from './decided.ts';
 import { type Errand, furtherErrands, TRAIN } from './errands.ts';
 
@@ -184,17 +185,6 @@ function halfWritten(run: string): bigint[] {
   return readdirSync(path)
     .filter((name) => name.endsWith('.tmp'))
     .flatMap((name) => statSync(join(path, name), { bigint: true, throwIfNoEntry: false })?.ctimeNs ?? []);
-}
-
-/** Mulberry32: numbers in [0, 1) that a seed decides. */
-function randomOf(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** A summary as lines of text. */

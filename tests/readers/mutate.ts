@@ -1,26 +1,6 @@
 /** Damage that knows what it damages: values of JSON and YAML by their place, numbers of binary headers, bytes. */
 
-/** Numbers in [0, 1). */
-export type Random = () => number;
-
-/** Mulberry32: numbers that a seed decides. */
-export function randomOf(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-export function below(n: number, random: Random): number {
-  return Math.floor(n * random());
-}
-
-export function pick<T>(from: readonly T[], random: Random): T {
-  return from[below(from.length, random)]!;
-}
+import { below, pick, type Random } from '../random.ts';
 
 function nested(depth: number, inner: unknown): unknown {
   let value = inner;

@@ -16,7 +16,8 @@ import {
   saveCheckpoint,
 } from '@lpr/runs';
 import { readFileSync } from 'node:fs';
-import { mutateBytes, mutateData, type Random } from './mutate.ts';
+import type { Random } from '../random.ts';
+import { mutateBytes, mutateData } from './mutate.ts';
 
 export interface Reader {
   readonly name: string;

@@ -42,7 +42,7 @@ describe.each(['vanilla', 'lpr'] as const)('training with the router %s', (route
     expect(device.memory.liveBuffers).toBe(0);
   });
 
-  // In thousands of steps: memory.soak.ts.
+  // In thousands of steps: tests/memory.soak.ts.
   it('needs no more memory in 100 steps than in ten', async () => {
     const decoder = makeDecoder(device, router);
     const trainer = makeTrainer(decoder);
