@@ -109,6 +109,7 @@ interface Measures {
       maxViolations: { batch: number; worstBatch: number; global: number };
     }[];
   };
+  readonly tokenTypeFloor: { balance: { gini: number }; frequent: number; share: number };
   readonly stability: { from: number; to: number; layers: { kept: number; independent: number }[] } | null;
   readonly counts: number[][];
 }
@@ -138,6 +139,8 @@ describe('eval', () => {
       expect(information.reduce((sum, value) => sum + value / 2, 0)).toBeCloseTo(evaluation.mutualInformation!, 9);
       for (const { domainInformation } of heldOut.specialisation) expect(domainInformation).toBeGreaterThan(0);
       expect(heldOut.step).toBe(40);
+      const { tokenTypeFloor: byId } = heldOut;
+      expect(byId.frequent > 0).toBe(byId.share > 0);
       const { routing, stability } = heldOut;
       expect(routing.batchTokens).toBe(8 * 64);
       expect(routing.batchFloor).toBeGreaterThan(0);

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { COMPUTED } from '../src/comparison/computed.ts';
 import { hyperparameterTable } from '../src/comparison/hyperparameters.ts';
 import { logitVarianceTable } from '../src/comparison/logit-variance.ts';
+import { tokenTypeTable } from '../src/comparison/token-types.ts';
 
 let device: WasmDevice;
 beforeAll(async () => {
@@ -25,6 +26,10 @@ describe('stored computed results', () => {
       expect(await stored(name)).toMatchObject({ about, commands: ['pnpm tables compute'] });
     }
     expect((await stored('hyperparameters')).tables).toEqual({ hyperparameters: hyperparameterTable() });
+  });
+
+  it('hold what token types allow on the text of the default job (mend with `pnpm tables compute`)', async () => {
+    expect((await stored('token-types')).tables).toEqual({ types: await tokenTypeTable() });
   });
 
   it('hold what fresh routers do at growing width (mend with `pnpm tables compute`)', async () => {

@@ -1,5 +1,5 @@
 /** Tables of evaluations: each value beside what there would be without structure, and what is not known as a dash. */
-import { layersReport } from '@lpr/metrics';
+import { balanceReport, layersReport } from '@lpr/metrics';
 import { expect, it } from 'vitest';
 import {
   balanceTable,
@@ -77,8 +77,19 @@ it('stability and similarity, with their levels', () => {
 it('balance and its cost say what text they are of', () => {
   const { layers, mean, worst } = layersReport([[1, 3]]);
   const balance = { layers, mean, worst, pValues: { layers: [0.5], all: 0.5 }, levels: null };
-  expect(balanceTable('training text after step 3', balance).title).toBe('Balance on training text after step 3');
+  const { title } = balanceTable('training text after step 3', { ...balance, tokenTypes: null });
+  expect(title).toBe('Balance on training text after step 3');
   expect(placementTable('given text', [[1, 3]]).title).toBe('Cost of the load on given text');
+});
+
+it('balance stands beside what a router by id alone could reach', () => {
+  const { layers, mean, worst } = layersReport([[1, 3]]);
+  const balance = { layers, mean, worst, pValues: { layers: [0.5], all: 0.5 }, levels: null };
+  const table = (frequent: number) =>
+    balanceTable('text', { ...balance, tokenTypes: { balance: balanceReport([2, 1]), frequent, share: 0.25 } });
+  expect(textTable(table(1)).rows.at(-1)!.slice(0, 3)).toEqual(['by id alone', '0.167', '0.500']);
+  expect(table(1).notes.at(-1)).toContain('1 token id is more than the fair share of an expert, 25.0 % of the tokens');
+  expect(table(0).notes.at(-1)).toContain('no token id is more than the fair share');
 });
 
 it('evaluations have decisions where they are known', () => {

@@ -3,6 +3,7 @@ import type { TablesResult } from '@lpr/results';
 import type { Device } from '@lpr/tensor';
 import { hyperparameterTable } from './hyperparameters.ts';
 import { logitVarianceTable } from './logit-variance.ts';
+import { tokenTypeTable } from './token-types.ts';
 
 interface Computed {
   /** What it is. */
@@ -21,5 +22,10 @@ export const COMPUTED: Readonly<Record<string, Computed>> = {
     about:
       'Fresh routers over random tokens of mean square 1 at growing width d: how the variance of scores grows (equation 8 of the LPR paper), and what that does to weights and choices. The last column is of tokens with half of their square in one direction that all share.',
     tables: async (device) => ({ routers: await logitVarianceTable(device, [16, 64, 256, 1024, 4096]) }),
+  },
+  'token-types': {
+    about:
+      'How even the loads of a layer could be at best if the experts of a token depended on its id alone: of the held-out text of the default job, with its tokenizer. Types are those above the fair share of an expert, k / M of the tokens, or of what more frequent ones leave.',
+    tables: async () => ({ types: await tokenTypeTable() }),
   },
 };

@@ -3,6 +3,7 @@ import type { Batch } from '@lpr/data';
 import {
   type BalanceRanges,
   type BalanceReport,
+  balanceReport,
   domainGroups,
   domainSpecialisation,
   expertTokenCounts,
@@ -11,6 +12,7 @@ import {
   mutualInformation,
   mutualInformationBias,
   type RoutingTrace,
+  tokenTypeFloor,
   TraceRecorder,
   vocabularySpecialisation,
 } from '@lpr/metrics';
@@ -22,6 +24,7 @@ import {
   informationCell,
   LATENT_DIM,
   type LayerRouting,
+  type LevelSize,
   levelSize,
   lossTable,
   NO_INFORMATION_NOTE,
@@ -61,6 +64,14 @@ interface Specialisation {
   readonly domain: number | null;
 }
 
+/** The floor that frequent token types set. */
+interface TokenTypes {
+  readonly balance: BalanceReport;
+  /** Types above the fair share of an expert, and their share of the tokens. */
+  readonly frequent: number;
+  readonly share: number;
+}
+
 export interface ModelEvaluation {
   readonly model: string;
   /** Training steps of the checkpoint; null where it does not say. */
@@ -87,6 +98,8 @@ export interface ModelEvaluation {
   /** What routers without any structure reach on as many tokens, as the mean over as many layers. */
   readonly samplingFloor: BalanceRanges | null;
   readonly isotropicNull: BalanceRanges | null;
+  /** What no router is more even than that goes by the token's id alone, over the same tokens as specialisation. */
+  readonly tokenTypeFloor: TokenTypes | null;
   /** Of every layer, over the first tokens of each domain. */
   readonly specialisation: readonly Specialisation[];
   /** Of every layer: decisions and groups over the same tokens, the loads of single batches over all. */
@@ -145,6 +158,7 @@ export async function evaluateInFull(
     },
     samplingFloor: levels?.samplingFloor ?? null,
     isotropicNull: levels?.isotropicNull ?? null,
+    tokenTypeFloor: trace === null || size === null ? null : tokenTypesOf(trace, size),
     specialisation: trace === null ? [] : specialisationOf(trace),
     routing: {
       batchTokens: loads.tokens,
@@ -168,6 +182,13 @@ function traceOf(routed: readonly RoutedBatch[], { experts }: RoutedWindow): Rou
   const recorder = new TraceRecorder({ experts, limit });
   for (const batch of routed) recorder.add(batch);
   return recorder.trace();
+}
+
+function tokenTypesOf({ tokenIds }: RoutingTrace, size: Pick<LevelSize, 'experts' | 'topK'>): TokenTypes {
+  const counts = new Map<number, number>();
+  for (const id of tokenIds) counts.set(id, (counts.get(id) ?? 0) + 1);
+  const { loads, frequent, share } = tokenTypeFloor([...counts.values()], size);
+  return { balance: balanceReport(loads), frequent: frequent.length, share };
 }
 
 /** Of every layer. */
@@ -206,7 +227,7 @@ export function evaluationTables(evaluation: ModelEvaluation): TableRecord[] {
   const levels = samplingFloor === null || isotropicNull === null ? null : { samplingFloor, isotropicNull };
   return [
     losses,
-    balanceTable(what, { layers, mean, worst, pValues, levels }),
+    balanceTable(what, { layers, mean, worst, pValues, levels, tokenTypes: evaluation.tokenTypeFloor }),
     placementTable(what, evaluation.counts),
     specialisationTable(what, evaluation),
     routingTable({ what, ...routing }),

@@ -3,7 +3,7 @@ import type { BalanceReport } from '@lpr/metrics';
 import { hasNoInformation, informationCell, NO_INFORMATION_NOTE } from './information.ts';
 import { balanceCells, balanceColumns, levelCells, type Measures } from './measures.ts';
 import type { RunLevels } from '../levels.ts';
-import { filledColumns, type Row, type TableRecord, tokensText } from './table.ts';
+import { filledColumns, formatNumber, type Row, type TableRecord, tokensText } from './table.ts';
 
 interface Loss {
   readonly loss: number;
@@ -41,10 +41,15 @@ export interface LayerBalance {
   readonly pValues: { readonly layers: readonly (number | null)[]; readonly all: number | null };
   /** null where no token reached an expert. */
   readonly levels: Pick<RunLevels, 'samplingFloor' | 'isotropicNull'> | null;
+  /** The floor of routers that go by the token's id; which types set it. null where it is not known. */
+  readonly tokenTypes: { readonly balance: BalanceReport; readonly frequent: number; readonly share: number } | null;
 }
 
 /** Every measure that is worth a column, of every layer. @param what it is of: "held-out text after step 40" */
-export function balanceTable(what: string, { layers, mean, worst, pValues, levels }: LayerBalance): TableRecord {
+export function balanceTable(
+  what: string,
+  { layers, mean, worst, pValues, levels, tokenTypes }: LayerBalance,
+): TableRecord {
   const rows: Row[] = [
     ...layers.map((report, layer) => ({ name: `layer ${layer}`, ...only(report), p: pValues.layers[layer]! })),
     { name: 'mean', ...only(mean), p: pValues.all },
@@ -65,12 +70,27 @@ export function balanceTable(what: string, { layers, mean, worst, pValues, level
       { key: 'p', title: 'p', format: 'probability' },
     ],
     rows,
-    below: [{ rows: levelRows }],
+    below: [{ rows: [...levelRows, ...(tokenTypes === null ? [] : [typesRow(tokenTypes)])] }],
     notes: [
       "p is the probability that uniform routers make loads at least as uneven (chi-square test), of the mean: of all layers together. Small, the load differs from a uniform router's.",
       ...(levels === null ? [] : ['Levels are means over as many layers, with their 95 % ranges.']),
+      ...(tokenTypes === null ? [] : [typesNote(tokenTypes)]),
     ],
   };
+}
+
+type TokenTypes = NonNullable<LayerBalance['tokenTypes']>;
+
+function typesRow({ balance }: TokenTypes): Row {
+  return { name: 'by id alone', ...only(balance) };
+}
+
+function typesNote({ frequent, share }: TokenTypes): string {
+  const cause =
+    frequent === 0
+      ? 'no token id is more than the fair share of an expert'
+      : `${frequent} token id${frequent === 1 ? ' is' : 's are'} more than the fair share of an expert, ${formatNumber(100 * share, 1)} % of the tokens together`;
+  return `By id alone: no router is more even that sends all tokens of an id to the same experts; ${cause}.`;
 }
 
 function only(report: BalanceReport): Row {
