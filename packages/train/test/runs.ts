@@ -38,6 +38,7 @@ export async function trainIn(
   inspect: (decoder: Decoder) => Promise<void> | void = () => {},
   training: Partial<TrainerOptions> = {},
   router: Parameters<typeof makeDecoder>[1] = 'lpr',
+  shared: Parameters<typeof makeDecoder>[3] = {},
 ): Promise<RunResult> {
   const path = join(root, name);
   const exists = await readFile(join(path, 'config.yaml')).then(
@@ -45,7 +46,7 @@ export async function trainIn(
     () => false,
   );
   const run = exists ? await RunFolder.open(path) : await RunFolder.create(path, {});
-  const decoder = makeDecoder(device, router);
+  const decoder = makeDecoder(device, router, 0, shared);
   const trainer = makeTrainer(decoder, training);
   try {
     await inspect(decoder);

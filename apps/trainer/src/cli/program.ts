@@ -145,9 +145,10 @@ function addResume(program: Command): void {
     .description(
       'Goes on from the newest whole checkpoint. The result is the same, bit for bit, as if it had never stopped\n' +
         '(on the same kind of processor). Settings that decide results, and the text, must be those it began with; the device,\n' +
-        'threads, checkpoints and where the text lies may be changed in its config.yaml. With --steps a run, finished or not, trains\n' +
-        'longer: nothing is taken back, and from its newest checkpoint on the learning rate is what a run of so many steps has there\n' +
-        '(a line says which), so that after a decay it goes up again. At its new end it is calibrated and evaluated anew.',
+        'threads, checkpoints, whether ranks share experts out and where the text lies may be changed in its config.yaml.\n' +
+        'With --steps a run, finished or not, trains longer: nothing is taken back, and from its newest checkpoint on the\n' +
+        'learning rate is what a run of so many steps has there (a line says which), so that after a decay it goes up again.\n' +
+        'At its new end it is calibrated and evaluated anew.',
     )
     .argument('<folder>', 'folder of a run or a comparison')
     .option('--threads <n>', 'worker threads; 0 runs in place (default: as in the run)', atLeast(0))
