@@ -6,7 +6,7 @@
 import type { Batch } from '@lpr/data';
 import type { Decoder } from '@lpr/model';
 import { BiasCalibration, isCalibrated } from '@lpr/moe';
-import { awaited, scope } from '@lpr/tensor';
+import { awaited, pausingScope } from '@lpr/tensor';
 import { joined, uploadBatch } from './micro-batches.ts';
 
 export interface CalibrateOptions {
@@ -41,16 +41,17 @@ export async function calibrate(
     calibration: new BiasCalibration(router),
   }));
   const record = async (batch: Batch) => {
-    const { surveys } = await scope(
+    const computation = pausingScope(
       decoder.device,
-      async () => {
-        const routings = await awaited(decoder.routingsPausing(uploadBatch(decoder, batch).inputIds));
+      function* () {
+        const routings = yield* decoder.routingsPausing(uploadBatch(decoder, batch).inputIds);
         return {
           surveys: joined(calibrations.map(({ layer, calibration }) => calibration.survey(routings[layer]!))).data(),
         };
       },
       { gradients: false },
     );
+    const { surveys } = await awaited(computation);
     // Its failure is reported when it is awaited.
     surveys.catch(() => {});
     return { tokens: batch.inputIds.length, surveys };

@@ -3,7 +3,7 @@ import type { Batch } from '@lpr/data';
 import { BlockRecorder, expertsPerToken, type HeldOutBlock } from '@lpr/metrics';
 import { countParameters, type Decoder, type DecoderOutput, predictFlops } from '@lpr/model';
 import type { Usage } from '@lpr/runs';
-import { awaited, scope } from '@lpr/tensor';
+import { awaited, pausingScope } from '@lpr/tensor';
 import { DecisionReader, type RouterDecisions } from './decisions.ts';
 import { countLabels, uploadBatch } from './micro-batches.ts';
 import { readCounts } from './trainer.ts';
@@ -85,10 +85,11 @@ export async function evaluate(
     const before = routedTokens.get(domain) ?? 0;
     const isRouted = routed !== undefined && before < routed.tokens;
     if (isRouted) routedTokens.set(domain, before + batch.inputIds.length);
-    const reads = await scope(
+    // At once where no other rank is waited for, so that evaluations may go on beside each other.
+    const computation = pausingScope(
       decoder.device,
-      async () => {
-        const output = await awaited(decoder.forwardPausing(uploadBatch(decoder, batch), { training: false }));
+      function* () {
+        const output = yield* decoder.forwardPausing(uploadBatch(decoder, batch), { training: false });
         const wantsExperts = isRouted || options.tokenCounts === true;
         return {
           results: Promise.all([
@@ -102,6 +103,7 @@ export async function evaluate(
       },
       { gradients: false },
     );
+    const reads = await awaited(computation);
     // Its failure is reported when it is awaited.
     reads.results.catch(() => {});
     return { batch, ...reads };

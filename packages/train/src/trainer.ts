@@ -22,6 +22,7 @@ import {
   withStatistics,
 } from './micro-batches.ts';
 import { accumulateShared, type Team } from './parallel/accumulate.ts';
+import { type RanksReport, ranksReport } from './parallel/ranks-report.ts';
 import { normOverRanks } from './parallel/shared-experts.ts';
 import { type EarlierSchedule, learningRateFactor, type Schedule } from './schedule.ts';
 
@@ -53,6 +54,8 @@ export interface StepReport {
   readonly learningRate: number;
   /** Exact loads `[layers][experts]`: token-expert pairs that each expert got. */
   readonly counts: readonly Int32Array[];
+  /** Where several ranks took the step together: what they sent, and how they waited for each other. */
+  readonly ranks?: RanksReport;
 }
 
 export interface TrainerOptions {
@@ -132,12 +135,16 @@ export class Trainer {
   async recordSharedStep(team: Team): Promise<{ readonly report: Promise<StepReport> }> {
     const index = this.step;
     const parts = this.#microBatches(index);
+    const { communicator, experts = null } = team;
+    const sentBefore = communicator.bytesSent;
+    experts?.startStep();
     const reads = await scope(this.decoder.device, async () => {
       const sums = await accumulateShared(this.decoder, parts, team);
-      const norm = this.decoder.experts === null ? undefined : await normOverRanks(this.decoder, team.communicator);
+      const norm = this.decoder.experts === null ? undefined : await normOverRanks(this.decoder, communicator);
       return this.#update(index, sums, norm);
     });
-    return { report: this.#reported(index, parts, reads) };
+    const ranks = await ranksReport(communicator, communicator.bytesSent - sentBefore, experts?.seen ?? null);
+    return { report: this.#reported(index, parts, reads).then((step) => ({ ...step, ranks })) };
   }
 
   /** The micro-batches of a step, counted from 0. */

@@ -72,7 +72,13 @@ export async function decidedIn(root: string, name: string): Promise<unknown> {
   const path = join(root, name);
   const [newest] = await listCheckpoints(join(path, 'checkpoints'));
   return {
-    metrics: (await readMetrics(path)).map((line) => ({ ...line, tokensPerSecond: null, phases: null, memory: null })),
+    metrics: (await readMetrics(path)).map((line) => ({
+      ...line,
+      tokensPerSecond: null,
+      phases: null,
+      memory: null,
+      ranks: null,
+    })),
     evaluations: await readEvaluations(path),
     loads: await readFile(join(path, 'loads.bin')),
     model: await readFile(join(newest!, 'model.safetensors')),
