@@ -65,8 +65,8 @@ export type MetricsLine = ReadonlyDeep<z.infer<typeof metricsLineSchema>>;
 
 /**
  * Every number of a line by the name of its series: fields by their own (`loss`, `tokensPerSecond`, ...),
- * `balance.MEASURE` and `worst.MEASURE`, `phase.PART` in milliseconds, `memory.PLACE` in bytes, `ranks.NAME`, `term.NAME`
- * (weighted, summed over layers), `norm.TERM.PART`. What does not exist is left out.
+ * `balance.MEASURE` and `worst.MEASURE`, `phase.PART` in milliseconds, `memory.PLACE` in bytes, `ranks.NAME`,
+ * `term.NAME` (weighted, summed over layers), `norm.TERM.PART`. What does not exist is left out.
  */
 export function* seriesOf(line: MetricsLine): Generator<readonly [name: string, value: number]> {
   for (const [name, value] of Object.entries(line)) {
