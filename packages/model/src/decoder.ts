@@ -9,7 +9,6 @@ import {
   loadBalancingLosses,
   MoeLayer,
   type Router,
-  routerTraits,
   type Routing,
   type RoutingStatistics,
   statisticsOf,
@@ -48,7 +47,7 @@ import {
 import { DecoderLayer } from './layers/decoder-layer.ts';
 import type { KeyValueCache } from './layers/key-value-cache.ts';
 import { decoderParameters, type ModelParameter } from './parameters.ts';
-import type { DecoderPlan } from './plan.ts';
+import { type DecoderPlan, poolsLosses } from './plan.ts';
 
 /** A model on a device: what its plan says, computed by its tensors. */
 export class Decoder {
@@ -142,11 +141,7 @@ export class Decoder {
    * cost of one more forward pass.
    */
   get poolsLosses(): boolean {
-    const { loadBalancing, layers } = this.plan;
-    return (
-      (loadBalancing !== null && loadBalancing.scope !== 'sequence') ||
-      layers.some(({ feedForward }) => feedForward.kind === 'moe' && routerTraits(feedForward.router).pooledLosses)
-    );
+    return poolsLosses(this.plan);
   }
 
   /**

@@ -1,7 +1,7 @@
 /** Steps of ranks that own some of the experts each. */
 import { BatchStream } from '@lpr/data';
 import { inProcess } from '@lpr/mpi';
-import { asPieces, type Decoder, tensorOf } from '@lpr/model';
+import { asPieces, type Decoder, rankCost, tensorOf } from '@lpr/model';
 import { createGpuDevice, createWasmDevice, type Device } from '@lpr/tensor';
 import { describe, expect, it } from 'vitest';
 import type { Team } from '../src/parallel/accumulate.ts';
@@ -136,7 +136,23 @@ describe('a step of ranks that own some experts each', () => {
     }
   });
 
-  it('leaves no memory behind, and says so where ranks are more than experts', async () => {
+  it('sends about as many bytes as the cost model says', async () => {
+    const [{ reports }] = (await trainOn(4, { router: 'vanilla' })) as [Trained];
+    const { config } = await withDevice(async (device) => makeDecoder(device, 'vanilla'));
+    const predicted = rankCost(config, {
+      ...{ ranks: 4, expertParallel: true, microBatches: MICRO_BATCHES / 4, batch: 2, sequence: 8 },
+    });
+    const sent = reports.map(({ ranks }) => ranks!.sentTokens);
+    const mean = sent.reduce((a, b) => a + b, 0) / sent.length;
+    expect(mean / predicted.sentTokens).toBeGreaterThan(0.85);
+    expect(mean / predicted.sentTokens).toBeLessThan(1.15);
+    // Statistics and the ends of parts go besides.
+    const gradients = reports[0]!.ranks!.sentGradients;
+    expect(gradients / predicted.sentGradients).toBeGreaterThan(1);
+    expect(gradients / predicted.sentGradients).toBeLessThan(1.2);
+  });
+
+  it('says so where ranks are more than experts', async () => {
     const [own] = inProcess(7);
     const experts = new ExpertExchange(own!.beside);
     await withDevice(async (device) => {

@@ -15,7 +15,7 @@ const WASM_BYTES = 2 ** 32;
  * Floating-point operations of a whole training step a second and thread: two threads of an AMD EPYC do 76e9 to 81e9
  * (`trainer bench`, small and medium).
  */
-const FLOPS_A_THREAD = 35e9;
+export const FLOPS_A_THREAD = 35e9;
 
 export interface Prediction {
   readonly parameters: number;
