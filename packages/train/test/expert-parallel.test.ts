@@ -6,7 +6,7 @@ import { createGpuDevice, createWasmDevice, type Device } from '@lpr/tensor';
 import { describe, expect, it } from 'vitest';
 import type { Team } from '../src/parallel/accumulate.ts';
 import { ExpertExchange } from '../src/parallel/expert-exchange.ts';
-import { collect } from '../src/parallel/shared-experts.ts';
+import { collect, spread } from '../src/parallel/shared-experts.ts';
 import type { StepReport, TrainerOptions } from '../src/trainer.ts';
 import { makeDecoder, makeTrainer, tokens } from './models.ts';
 
@@ -150,6 +150,25 @@ describe('a step of ranks that own some experts each', () => {
     const gradients = reports[0]!.ranks!.sentGradients;
     expect(gradients / predicted.sentGradients).toBeGreaterThan(1);
     expect(gradients / predicted.sentGradients).toBeLessThan(1.2);
+  });
+
+  it('sends whole tensors to their owners and back, in however many messages', async () => {
+    const experts = new ExpertExchange(inProcess(4)[1]!.beside);
+    const { layout } = await withDevice(async (device) => makeDecoder(device, 'plain', 0, { experts }));
+    const parameter = layout.find(({ rows }) => rows !== undefined)!;
+    const whole = Float32Array.from({ length: parameter.shape.reduce((a, b) => a * b, 1) }, (_, i) => i);
+    for (const most of [7, 1000, 2 ** 26]) {
+      const parts = await Promise.all(
+        inProcess(4).map(async (channel) => {
+          const own = await spread(channel, parameter, channel.rank === 0 ? whole : null, most);
+          return { own, back: await collect(channel, parameter, own, most) };
+        }),
+      );
+      // Six experts: 1, 2, 1 and 2.
+      expect(parts.map(({ own }) => own.length / (whole.length / 6))).toEqual([1, 2, 1, 2]);
+      expect(parts.flatMap(({ own }) => [...own])).toEqual([...whole]);
+      expect(parts.map(({ back }) => back)).toEqual([whole, ...parts.slice(1).map(() => new Float32Array(0))]);
+    }
   });
 
   it('says so where ranks are more than experts', async () => {
