@@ -132,23 +132,28 @@ function scalingTable(all: readonly Timed[], what: string): Table {
 }
 
 /**
- * The cost model beside what was measured. Its operations a second are those of one rank, shared out over the ranks of
- * this machine; its network is what exchanges between the ranks show.
+ * The cost model beside what was measured. Its operations a second are those of the faster case of one rank, shared
+ * out over the ranks of this machine; its network is what exchanges between the ranks show.
  */
 function costTable(all: readonly Timed[]): Table {
   const config = configOf(RANK_SIZE);
   const { batch, sequence } = RANK_SIZE;
+  const flopsOfMachine = Math.max(
+    ...all
+      .filter(({ ranks }) => ranks === 1)
+      .map(({ microBatches, speed }) => {
+        const step = { ranks: 1, expertParallel: false, microBatches, batch, sequence };
+        return (rankCost(config, step).flops * speed) / (microBatches * batch * sequence);
+      }),
+  );
   const rows = all.map(({ scaling, ranks, mode, microBatches, speed, report }) => {
     const stepOf = (count: number, own: number): RankedStep => ({
       ...{ ranks: count, expertParallel: mode === 'own', microBatches: own, batch, sequence },
       reduction: mode === 'allReduce' ? 'allReduce' : 'ordered',
       ...(report.load !== null && { load: report.load }),
     });
-    const one = all.find((other) => other.scaling === scaling && other.ranks === 1)!;
-    const secondsOfOne = (one.microBatches * batch * sequence) / one.speed;
-    const flopsOfOne = rankCost(config, { ...stepOf(1, one.microBatches), expertParallel: false }).flops;
     const machine = {
-      flops: flopsOfOne / secondsOfOne / ranks,
+      flops: flopsOfMachine / ranks,
       ...(ranks === 1 ? { bandwidth: Infinity, latency: 0 } : { bandwidth: report.bandwidth, latency: report.latency }),
     };
     const step = stepOf(ranks, microBatches / ranks);
@@ -182,7 +187,7 @@ function costTable(all: readonly Timed[]): Table {
     ],
     rows,
     notes: [
-      'Load and what is lost to imbalance are measured; the load is given to the model. Operations a second are those of one rank, shared out over the ranks of the machine.',
+      'Load and what is lost to imbalance are measured; the load is given to the model. Operations a second are those of the faster case of one rank, shared out over the ranks of the machine.',
     ],
   };
 }

@@ -43,7 +43,7 @@ export function ranksRecord(runs: readonly RunOfRanks[]): FigureRecord<CurveNumb
     caption: CAPTION,
     of: { runs: runs.map(({ name }) => name), text: 'training', step: last },
     numbers: {
-      panels: PANELS.map(({ unit: _, ...panel }) => panel),
+      panels: PANELS.map(({ key, title, subtitles, axis, free }) => ({ key, title, subtitles, axis, free })),
       runs: runs.map(({ name, look, file }) => ({
         ...{ name, ...look },
         series: Object.fromEntries(PANELS.map(({ key, unit }) => [key, pointsOf(file, key, unit)])),
