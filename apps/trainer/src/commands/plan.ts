@@ -1,11 +1,12 @@
 /** `pnpm trainer plan`: memory and time of a run on several ranks, before there are any. */
 import { join } from 'node:path';
 import { overloadFactor } from '@lpr/metrics';
-import { type DecoderConfig, numbersOfRank, predictMemory, type RankMachine, rankCost, stepTime } from '@lpr/model';
+import { type DecoderConfig, numbersOfRank, predictMemory, type RankMachine } from '@lpr/model';
 import { alignColumns, formatShort } from '@lpr/report/tables';
 import { finalEvaluation, readEvaluations, RUN_FILES } from '@lpr/runs';
 import { UsageError } from '../cli/errors.ts';
 import { FLOPS_A_THREAD } from '../run/prediction.ts';
+import { batchesOfRank, plannedStep } from '../run/ranks-plan.ts';
 import { decoderConfig } from '../settings/decoder-config.ts';
 import { resolveSettings, type SettingOptions } from '../settings/resolve.ts';
 import type { Settings } from '../settings/schema.ts';
@@ -49,10 +50,10 @@ export function planText(
   balances: readonly Balance[],
 ): string[] {
   const { ranks, network, latency, flops = FLOPS_A_THREAD } = options;
-  const { data, size, router, training } = settings;
+  const { data, size, router } = settings;
   const { batchSize: batch, sequenceLength: sequence } = data;
   const machine = { flops, bandwidth: network, latency };
-  const microBatches = Math.max(1, Math.ceil(training.accumulation / ranks));
+  const microBatches = batchesOfRank(settings, ranks);
   const each = `${microBatches === 1 ? 'a batch' : `${microBatches} batches`} of ${batch} x ${sequence} tokens`;
   return [
     `${ranks} ranks train ${router} with ${size.experts} experts; a step of each is ${each}`,
@@ -108,35 +109,19 @@ function timeRows(
   machine: RankMachine,
   balances: readonly Balance[],
 ): string[][] {
-  const { data, training, size } = settings;
+  const { size } = settings;
   const counts = new Set([ranks]);
   for (let count = 1; count <= MOST_RANKS; count *= 2) counts.add(count);
-  const tokens = data.batchSize * data.sequenceLength;
-  const speedOfOne = tokens / timeOf(config, settings, 1, false, 1, machine).total;
   const row = (count: number, name: string, expertParallel: boolean, load: number): string[] => {
-    const { compute, imbalance, allToAll, allReduce, total } = timeOf(
-      config,
-      settings,
-      count,
-      expertParallel,
-      load,
-      machine,
-    );
-    const { sentGradients, sentTokens } = rankCost(config, stepOf(settings, count, expertParallel, load));
-    const microBatches = Math.max(1, Math.ceil(training.accumulation / count));
+    const step = plannedStep(config, settings, machine, { ranks: count, expertParallel, load });
+    const { compute, imbalance, allToAll, allReduce, total, sentGradients, sentTokens, efficiency } = step;
     const milliseconds = [compute, imbalance, allToAll, allReduce, total].map((time) =>
       formatMilliseconds(1000 * time),
     );
-    const speed = (count * microBatches * tokens) / total;
     return [
-      String(count),
-      name,
-      load.toFixed(2),
-      ...milliseconds,
-      formatShort(sentGradients),
-      formatShort(sentTokens),
-      formatShort(speed),
-      (speed / count / speedOfOne).toFixed(2),
+      ...[String(count), name, load.toFixed(2), ...milliseconds],
+      ...[formatShort(sentGradients), formatShort(sentTokens), formatShort(step.tokensPerSecond)],
+      efficiency.toFixed(2),
     ];
   };
   return [
@@ -156,34 +141,6 @@ function timeRows(
             })),
       ]),
   ];
-}
-
-function timeOf(
-  config: DecoderConfig,
-  settings: Settings,
-  ranks: number,
-  expertParallel: boolean,
-  load: number,
-  machine: RankMachine,
-): ReturnType<typeof stepTime> {
-  return stepTime(config, stepOf(settings, ranks, expertParallel, load), machine);
-}
-
-function stepOf(
-  { data, training }: Settings,
-  ranks: number,
-  expertParallel: boolean,
-  load: number,
-): Parameters<typeof rankCost>[1] {
-  return {
-    ranks,
-    expertParallel,
-    load,
-    reduction: training.reduction ?? 'ordered',
-    microBatches: Math.max(1, Math.ceil(training.accumulation / ranks)),
-    batch: data.batchSize,
-    sequence: data.sequenceLength,
-  };
 }
 
 function formatMilliseconds(value: number): string {
