@@ -53,6 +53,16 @@ function hasSaved(folder: string): boolean {
   }
 }
 
+/** Of all steps and evaluations. */
+function lossesOf(folder: string): number[] {
+  return ['metrics.jsonl', 'evaluations.jsonl'].flatMap((file) =>
+    readFileSync(join(folder, file), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { loss: number }).loss),
+  );
+}
+
 const args = [
   ...['--preset', 'tiny', '--steps', '24', '--threads', '1'],
   ...['--set', 'training.checkpointEvery=6', '--set', 'training.accumulation=4', '--set', 'data.batchSize=2'],
@@ -89,6 +99,34 @@ describe.skipIf(launchers.length === 0)(`ranks under mpirun${note}`, () => {
     TIMEOUT,
   );
 
+  it.each(Object.entries(ROUTERS))(
+    'own some experts each, with the losses of one process, after a kill -9 too, then with other numbers of ranks: %s',
+    async (name, router) => {
+      const folder = (kind: string): string => join(work, `${name.replaceAll(/\W+/g, '-')}-${kind}`);
+      const [alone, shared] = [folder('all-experts'), folder('own-experts')];
+      const few = [...args, ...router, '--steps', '12'];
+      expect((await runTrainer(['train', ...few, '--out', alone])).code).toBe(0);
+
+      const { child, outcome } = startRanks(second, 4, [
+        ...['train', ...few, '--set', 'training.expertParallel=true', '--out', shared],
+      ]);
+      while (child.exitCode === null && !hasSaved(shared)) await setTimeout(5);
+      const ranks = ranksOf(shared);
+      if (child.exitCode === null) process.kill(ranks[Math.floor(Math.random() * ranks.length)]!, 'SIGKILL');
+      const ended = await outcome;
+      expect(ended.code, ended.stderr).not.toBe(0);
+      expect(ranksOf(shared)).toEqual([]);
+
+      const resumed = await startRanks(first, 2, ['resume', shared]).outcome;
+      expect(resumed.code, resumed.stderr).toBe(0);
+      const expected = lossesOf(alone);
+      const got = lossesOf(shared);
+      expect(got).toHaveLength(expected.length);
+      for (const [i, loss] of got.entries()) expect(Math.abs(loss - expected[i]!)).toBeLessThan(1e-6);
+    },
+    TIMEOUT,
+  );
+
   it.each(launchers)(
     'save and stop at Ctrl-C, with %s',
     async (...launcher) => {
@@ -112,6 +150,13 @@ describe.skipIf(launchers.length === 0)(`ranks under mpirun${note}`, () => {
       const folder = join(work, 'uneven');
       const { code, stderr } = await startRanks(first, 2, ['train', '--preset', 'tiny', '--out', folder]).outcome;
       expect(code).not.toBe(0);
+      const toomany = await startRanks(first, 4, [
+        ...['train', '--preset', 'tiny', '--set', 'training.accumulation=4', '--set', 'size.experts=2'],
+        ...['--set', 'size.topK=1', '--set', 'training.expertParallel=true', '--out', join(work, 'few-experts')],
+      ]).outcome;
+      expect(toomany.stderr).toContain(
+        'error: training.expertParallel: 4 ranks cannot share size.experts=2 experts out; start at most 2 ranks, or leave it out',
+      );
       expect(stderr.match(/^error: .*/gm)).toEqual([
         'error: training.accumulation: got 1, expected a multiple of 2: the 2 ranks share the batches of a step out evenly; ' +
           '--set training.accumulation=2 --set data.batchSize=2 has as many sequences a step (4)',

@@ -4,10 +4,10 @@
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { createDecoder, parseDecoderConfig } from '@lpr/model';
+import { createDecoder, type DecoderConfig, parseDecoderConfig } from '@lpr/model';
 import type { Table } from '@lpr/results';
 import { createWasmDevice, type Device, RandomKey, randomUniform, scope } from '@lpr/tensor';
-import { makeSchedule, Trainer } from '@lpr/train';
+import { type ExpertExchange, makeSchedule, Trainer } from '@lpr/train';
 import type { Bench, BenchOptions } from './bench.ts';
 
 const ROUNDS = 2;
@@ -46,9 +46,9 @@ export interface Runner {
   close(): Promise<void>;
 }
 
-/** The trainer that runs use, on random tokens. @param accumulation batches that make up a step */
-export async function trainerOf(device: Device, size: Size, accumulation = 1): Promise<Trainer> {
-  const config = parseDecoderConfig({
+/** The model of a size. */
+export function configOf(size: Size): DecoderConfig {
+  return parseDecoderConfig({
     model_type: 'qwen3_moe',
     hidden_size: size.hidden,
     num_hidden_layers: size.layers,
@@ -64,7 +64,21 @@ export async function trainerOf(device: Device, size: Size, accumulation = 1): P
     router_type: 'lpr',
     lpr_formulation: 'official',
   });
-  const decoder = createDecoder(device, config, { seed: 0 });
+}
+
+/**
+ * The trainer that runs use, on random tokens.
+ *
+ * @param accumulation batches that make up a step
+ * @param experts where ranks own some each
+ */
+export async function trainerOf(
+  device: Device,
+  size: Size,
+  accumulation = 1,
+  experts: ExpertExchange | null = null,
+): Promise<Trainer> {
+  const decoder = createDecoder(device, configOf(size), { seed: 0, experts });
   const { batch, sequence } = size;
   const key = RandomKey.fromSeed(1);
   const drawn = await scope(device, () => randomUniform(device, [8, batch * sequence + 1], key).data());

@@ -8,9 +8,9 @@ import { basename, join } from 'node:path';
 
 /** Measures of the machine and of the moment, in logs and in the summary of a comparison. */
 const OF_THE_MACHINE: ReadonlySet<string> = new Set([
-  ...['tokensPerSecond', 'phases', 'memory', 'stepTimeShares', 'device', 'threads'],
+  ...['tokensPerSecond', 'phases', 'memory', 'ranks', 'stepTimeShares', 'device', 'threads'],
 ]);
-const TIMED_TAG = /(?:speed|phases|memory)\/\w+/;
+const TIMED_TAG = /(?:speed|phases|memory|ranks)\/\w+/;
 /** Bytes of a record before its data, and of the data's first field, the time. */
 const RECORD_HEADER = 12;
 const RECORD_FOOTER = 4;

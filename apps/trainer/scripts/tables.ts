@@ -12,17 +12,18 @@ import { describeEnvironment } from '@lpr/runs';
 import { createDevice } from '@lpr/tensor';
 import { collectResults } from '../src/comparison/collect.ts';
 import { COMPUTED } from '../src/comparison/computed.ts';
+import { drawPictures } from './pictures.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 
-const HELP = `pnpm tables                              makes the tables of all Markdown files anew from docs/results
+const HELP = `pnpm tables                              makes the tables of all Markdown files, and docs/scaling.png, anew from docs/results
 pnpm tables --check                      says which tables differ, and changes nothing
 pnpm tables collect FOLDER... --out FILE stores finished runs and comparisons as a result
     --about TEXT      what it is; kept from FILE where that is there
     --command TEXT    what made it, once or several times; kept likewise
 pnpm tables compute                      computes anew what needs no training: ${Object.keys(COMPUTED).join(', ')}`;
 
-/** Makes all tables anew, or says which differ. */
+/** Makes all tables and pictures anew, or says which tables differ. */
 async function rewrite(check: boolean): Promise<void> {
   const stale = await staleDocuments(ROOT);
   for (const document of stale) {
@@ -32,6 +33,7 @@ async function rewrite(check: boolean): Promise<void> {
       console.log(`${document.file}: ${document.differences.length} made anew`);
     }
   }
+  if (!check) console.log((await drawPictures(ROOT)).join('\n'));
   if (check && stale.length > 0) {
     console.error('\n`pnpm tables` makes these tables anew from the results in docs/results.');
     process.exitCode = 1;

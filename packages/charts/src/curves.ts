@@ -44,6 +44,8 @@ export interface CurvesInput {
     readonly name: string;
     readonly ranges: Readonly<Record<string, MeasureRange>>;
   }[];
+  /** What stands in the place of steps, such as ranks; on a logarithmic axis where that is said. */
+  readonly across?: { readonly name: string; readonly type?: 'value' | 'log' };
   /** Where the steps begin; default 0. */
   readonly firstStep?: number;
   /** CSS pixels; default 1200. */
@@ -73,7 +75,7 @@ export function trainingCurves(input: CurvesInput, theme: ThemeName = 'light'): 
 }
 
 function figureOf(input: CurvesInput, theme: ThemeName): LineFigure {
-  const { runs, levels = [], firstStep = 0, width = 1200, view = {} } = input;
+  const { runs, levels = [], across: named, firstStep = 0, width = 1200, view = {} } = input;
   if (runs.length === 0) throw new RangeError('training curves need at least one run, got none');
   const { looks, legend } = looksOf(runs, theme);
   const levelNames = namesOf([...legend.map((name) => ({ name })), ...levels]).slice(legend.length);
@@ -105,7 +107,7 @@ function figureOf(input: CurvesInput, theme: ThemeName): LineFigure {
     return {
       title,
       subtitles,
-      x: { name: X_NAMES[kind], min: first, max: last, whole: kind !== 'minutes' },
+      x: { name: X_NAMES[kind], min: first, max: last, whole: kind !== 'minutes', ...named },
       y: { name: axis, free, ...(bound !== undefined && { bound }) },
       lines: [
         ...lines,

@@ -188,3 +188,10 @@ test('the steps begin where they are told to, and panels that have no room side 
   expect(new Set((grid as { left: number }[]).map(({ left }) => left)).size).toBe(1);
   expect(curvesSize({ ...input, width: 320 }).height).toBeGreaterThan(2 * curvesSize(input).height);
 });
+
+test('another axis than of steps stands where one is named', () => {
+  const axes = (option: ReturnType<typeof trainingCurves>): unknown => (option.xAxis as object[])[0];
+  expect(axes(trainingCurves(input))).toMatchObject({ name: 'Step', type: 'value' });
+  const across = { name: 'Ranks', type: 'log' as const };
+  expect(axes(trainingCurves({ ...input, across, firstStep: 1 }))).toMatchObject(across);
+});

@@ -5,10 +5,10 @@
 import {
   auxiliaryCounts,
   AUXILIARY,
+  type ExpertRanks,
   loadBalancingLosses,
   MoeLayer,
   type Router,
-  routerTraits,
   type Routing,
   type RoutingStatistics,
   statisticsOf,
@@ -17,11 +17,14 @@ import {
 } from '@lpr/moe';
 import {
   assign,
+  atOnce,
   type Device,
   embedding,
   keep,
   linear,
   linearCrossEntropy,
+  type Pausing,
+  pausingScope,
   RandomKey,
   reshape,
   rmsNorm,
@@ -44,7 +47,7 @@ import {
 import { DecoderLayer } from './layers/decoder-layer.ts';
 import type { KeyValueCache } from './layers/key-value-cache.ts';
 import { decoderParameters, type ModelParameter } from './parameters.ts';
-import type { DecoderPlan } from './plan.ts';
+import { type DecoderPlan, poolsLosses } from './plan.ts';
 
 /** A model on a device: what its plan says, computed by its tensors. */
 export class Decoder {
@@ -59,6 +62,8 @@ export class Decoder {
   readonly buffers: ReadonlyMap<string, Tensor>;
   /** What each parameter and buffer is called in a checkpoint. */
   readonly layout: readonly ModelParameter[];
+  /** The ranks that own the experts together; null where they all lie here. */
+  readonly experts: ExpertRanks | null;
   /** Numbers of the layers with experts, in the order of `counts` and `routings`. */
   readonly moeLayers: readonly number[];
   readonly #layers: readonly DecoderLayer[];
@@ -66,16 +71,23 @@ export class Decoder {
   #tables: RotaryTables | null = null;
 
   /** Use `createDecoder`. `tensors` holds those that `decoderParameters` names. */
-  constructor(config: DecoderConfig, device: Device, tensors: ReadonlyMap<string, Tensor>) {
+  constructor(
+    config: DecoderConfig,
+    device: Device,
+    tensors: ReadonlyMap<string, Tensor>,
+    experts: ExpertRanks | null = null,
+  ) {
     this.config = config;
     this.device = device;
     this.plan = planDecoder(config);
-    this.layout = decoderParameters(this.plan);
+    this.layout = decoderParameters(this.plan, experts);
+    this.experts = experts;
     this.#tensors = tensors;
-    this.#layers = this.plan.layers.map(
-      (layer, i) => new DecoderLayer(layer, this.plan, below(tensors, `model.layers.${i}.`)),
-    );
     this.moeLayers = this.plan.layers.flatMap(({ feedForward }, i) => (feedForward.kind === 'moe' ? [i] : []));
+    this.#layers = this.plan.layers.map((layer, i) => {
+      const shared = experts && { ranks: experts, layer: this.moeLayers.indexOf(i) };
+      return new DecoderLayer(layer, this.plan, below(tensors, `model.layers.${i}.`), shared);
+    });
     const named = (trained: boolean): Map<string, Tensor> =>
       new Map(
         this.layout.filter((spec) => spec.trained === trained).map(({ name }) => [name, tensorNamed(tensors, name)]),
@@ -96,13 +108,18 @@ export class Decoder {
 
   /** Losses and routings of a batch. Call it inside a scope: `backward` and what is returned live until that ends. */
   forward(batch: DecoderBatch, context: DecoderContext): DecoderOutput {
+    return atOnce(this.forwardPausing(batch, context));
+  }
+
+  /** As `forward`, wherever the experts lie. */
+  *forwardPausing(batch: DecoderBatch, context: DecoderContext): Pausing<DecoderOutput> {
     const { inputIds, labels } = batch;
     if (labels.size !== inputIds.size) {
       throw new RangeError(
         `Decoder: inputIds [${inputIds.shape.join(', ')}] and labels [${labels.shape.join(', ')}] must have one shape`,
       );
     }
-    const { hidden, routings } = this.#transform(inputIds, context);
+    const { hidden, routings } = yield* this.#transform(inputIds, context);
     const { loss: taskLoss } = labelled(this.device, 'head', () =>
       linearCrossEntropy(hidden, this.#headWeight, reshape(labels, [labels.size])),
     );
@@ -124,11 +141,7 @@ export class Decoder {
    * cost of one more forward pass.
    */
   get poolsLosses(): boolean {
-    const { loadBalancing, layers } = this.plan;
-    return (
-      (loadBalancing !== null && loadBalancing.scope !== 'sequence') ||
-      layers.some(({ feedForward }) => feedForward.kind === 'moe' && routerTraits(feedForward.router).pooledLosses)
-    );
+    return poolsLosses(this.plan);
   }
 
   /**
@@ -136,19 +149,29 @@ export class Decoder {
    * `forward`, without statistics. No gradients, no cross entropy.
    */
   survey(inputIds: Tensor, context: DecoderContext & { readonly part: DecoderPart }): RoutingStatistics[] {
-    return this.#withoutGradients(() => {
-      const { routings } = this.#transform(inputIds, context);
-      return routings.map((routing) => {
-        const own = statisticsOf(routing);
-        if (this.plan.loadBalancing === null) return own;
-        return { ...own, sums: { ...own.sums, [AUXILIARY]: auxiliaryCounts(routing) } };
-      });
+    return atOnce(this.surveyPausing(inputIds, context));
+  }
+
+  /** As `survey`, wherever the experts lie. */
+  *surveyPausing(
+    inputIds: Tensor,
+    context: DecoderContext & { readonly part: DecoderPart },
+  ): Pausing<RoutingStatistics[]> {
+    return yield* this.#routed(inputIds, context, (routing) => {
+      const own = statisticsOf(routing);
+      if (this.plan.loadBalancing === null) return own;
+      return { ...own, sums: { ...own.sums, [AUXILIARY]: auxiliaryCounts(routing) } };
     });
   }
 
   /** How i32 `[batch, sequence]` is routed in evaluation, a layer with experts each, without gradients or head. */
   routings(inputIds: Tensor): readonly Routing[] {
-    return this.#withoutGradients(() => this.#transform(inputIds, { training: false }).routings);
+    return atOnce(this.routingsPausing(inputIds));
+  }
+
+  /** As `routings`, wherever the experts lie. */
+  *routingsPausing(inputIds: Tensor): Pausing<readonly Routing[]> {
+    return yield* this.#routed(inputIds, { training: false }, (routing) => routing);
   }
 
   /**
@@ -157,7 +180,7 @@ export class Decoder {
    */
   logits(inputIds: Tensor, context: DecoderContext = { training: false }, cache?: KeyValueCache): Tensor {
     return this.#withoutGradients(() => {
-      const { hidden } = this.#transform(inputIds, context, cache);
+      const { hidden } = atOnce(this.#transform(inputIds, context, cache));
       return reshape(this.#head(hidden), [...inputIds.shape, this.plan.vocabulary]);
     });
   }
@@ -168,7 +191,7 @@ export class Decoder {
    */
   nextLogits(inputIds: Tensor, cache?: KeyValueCache): Tensor {
     return this.#withoutGradients(() => {
-      const { hidden } = this.#transform(inputIds, { training: false }, cache);
+      const { hidden } = atOnce(this.#transform(inputIds, { training: false }, cache));
       const [batch = 0, sequence = 0] = inputIds.shape;
       const last = slice(reshape(hidden, [batch, sequence, this.plan.hidden]), 1, sequence - 1, sequence);
       return this.#head(reshape(last, [batch, this.plan.hidden]));
@@ -198,11 +221,11 @@ export class Decoder {
   }
 
   /** From ids to what the head reads, `[tokens, hidden]`. */
-  #transform(
+  *#transform(
     inputIds: Tensor,
     context: DecoderContext,
     cache?: KeyValueCache,
-  ): { hidden: Tensor; routings: Routing[] } {
+  ): Pausing<{ hidden: Tensor; routings: Routing[] }> {
     const { device, plan } = this;
     const [batch = 0, sequence = 0] = inputIds.shape;
     const length = cache?.length ?? 0;
@@ -218,7 +241,7 @@ export class Decoder {
     let hidden = labelled(device, 'embedding', () => embedding(this.#tensor('model.embed_tokens.weight'), tokenIds));
     const { observe } = context;
     observe?.('model.embed_tokens', hidden);
-    this.#layers.forEach((layer, i) => {
+    for (const [i, layer] of this.#layers.entries()) {
       const within = observe && ((name: string, x: Tensor): void => observe(`model.layers.${i}.${name}`, x));
       const past =
         cache === undefined
@@ -226,19 +249,33 @@ export class Decoder {
           : { length, extend: (keys: Tensor, values: Tensor) => cache.extend(i, keys, values) };
       const layout = { batch, sequence, tables, past };
       // A scope a layer frees what neither backward nor the caller reads; the tape holds what it needs itself.
-      const result = scope(device, () =>
-        layer.forward(hidden, layout, { ...routeContext(context, i, routings.length), tokenIds, sequence }, within),
+      const before = hidden;
+      const result = yield* pausingScope(device, () =>
+        layer.forward(before, layout, { ...routeContext(context, i, routings.length), tokenIds, sequence }, within),
       );
       observe?.(`model.layers.${i}`, result.hidden);
       hidden.dispose();
       hidden = result.hidden;
       if (result.routing !== null) routings.push(result.routing);
-    });
+    }
     const last = hidden;
     hidden = labelled(device, 'norm', () => rmsNorm(last, this.#tensor('model.norm.weight'), plan.normEpsilon));
     last.dispose();
     observe?.('model.norm', hidden);
     return { hidden, routings };
+  }
+
+  /** What is wanted of each layer's routing, without gradients. */
+  #routed<T>(inputIds: Tensor, context: DecoderContext, wanted: (routing: Routing) => T): Pausing<T[]> {
+    const computation = this.#transform(inputIds, context);
+    return pausingScope(
+      this.device,
+      function* () {
+        const { routings } = yield* computation;
+        return routings.map(wanted);
+      },
+      { gradients: false },
+    );
   }
 
   get #headWeight(): Tensor {
@@ -304,8 +341,16 @@ export class Decoder {
  * A decoder with fresh weights: N(0, initializer_range), norms 1, each parameter from a stream of its own named by the
  * seed and the parameter.
  */
-export function createDecoder(device: Device, config: DecoderConfig, { seed }: { readonly seed: number }): Decoder {
-  return new Decoder(config, device, freshTensors(device, decoderParameters(planDecoder(config)), seed));
+export function createDecoder(device: Device, config: DecoderConfig, { seed, experts = null }: StartOptions): Decoder {
+  const layout = decoderParameters(planDecoder(config), experts);
+  return new Decoder(config, device, freshTensors(device, layout, seed), experts);
+}
+
+/** How a decoder starts. */
+export interface StartOptions {
+  readonly seed: number;
+  /** The ranks that own the experts together, each with a decoder of its own; null, the default: they all lie here. */
+  readonly experts?: ExpertRanks | null;
 }
 
 /**

@@ -6,14 +6,14 @@
 import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder, named, readText } from '@lpr/guard';
-import { assign, type Device, sizeOf } from '@lpr/tensor';
+import { type Device, sizeOf } from '@lpr/tensor';
 import { ConfigError, parseDecoderConfig } from './config.ts';
 import { createDecoder, type Decoder } from './decoder.ts';
 import { type DecoderConfig, planDecoder } from './families/index.ts';
-import { decoderParameters, type Piece } from './parameters.ts';
+import { decoderParameters, type ModelParameter, type Piece } from './parameters.ts';
 import { SafetensorsFile, writeSafetensors } from './safetensors/file.ts';
 import type { SafetensorsEntry } from './safetensors/header.ts';
-import { besideModel, eachWeight, matchWeights, tensorOf, type Weight, WeightsError } from './weights.ts';
+import { assignHeld, besideModel, eachWeight, matchWeights, type Weight, WeightsError } from './weights.ts';
 
 const CONFIG_FILE = 'config.json';
 const WEIGHTS_FILE = 'model.safetensors';
@@ -78,9 +78,12 @@ export async function loadHuggingFace(
  *
  * @throws SafetensorsError or WeightsError; where it names what does not fit the decoder, nothing is overwritten.
  */
-export async function importHuggingFace(decoder: Decoder, folder: string): Promise<void> {
-  await withWeights(folder, decoder.layout, undefined, (fill) => fill(decoder));
+export async function importHuggingFace(decoder: Decoder, folder: string, onTensor?: TensorListener): Promise<void> {
+  await withWeights(folder, decoder.layout, undefined, (fill) => fill(decoder, onTensor));
 }
+
+/** Told of each whole tensor as it is read, in the order of the layout, and waited for. */
+export type TensorListener = (parameter: ModelParameter, values: Float32Array) => Promise<void>;
 
 /**
  * Whether the weights of a checkpoint folder fit a decoder, from their headers alone.
@@ -126,20 +129,21 @@ async function withWeights<Result>(
   folder: string,
   layout: Decoder['layout'],
   onNote: LoadOptions['onNote'],
-  use: (fill: (decoder: Decoder) => Promise<void>) => Promise<Result>,
+  use: (fill: (decoder: Decoder, onTensor?: TensorListener) => Promise<void>) => Promise<Result>,
 ): Promise<Result> {
   const { files, entries } = await openWeights(folder);
   try {
     const targets = matchWeights(layout, entries);
     for (const sentence of notesOn(entries, layout)) onNote?.(sentence);
-    return await use(async (decoder) => {
+    return await use(async (decoder, onTensor) => {
       for (const { parameter, parts } of targets) {
         const values = new Float32Array(sizeOf(parameter.shape));
         for (const { name, start } of parts) {
           const entry = entries.get(name)!;
           values.set((await entry.file.read(entry)) as Float32Array, start);
         }
-        assign(tensorOf(decoder, parameter.name), values);
+        assignHeld(decoder, parameter, values);
+        await onTensor?.(parameter, values);
       }
     });
   } finally {

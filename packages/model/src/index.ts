@@ -18,4 +18,5 @@ export * from './safetensors/bytes.ts';
 export { type SafetensorsDtype, SafetensorsError } from './safetensors/header.ts';
 export { sampleToken, type SamplingOptions } from './sampling.ts';
 export * from './sizes.ts';
-export { exportWeights, importWeights, type Weight, WeightsError } from './weights.ts';
+export * from './step-cost.ts';
+export { asPieces, exportWeights, importWeights, tensorOf, type Weight, WeightsError } from './weights.ts';

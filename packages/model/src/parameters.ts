@@ -1,7 +1,7 @@
 /**
  * Every tensor of a decoder: its name, shape and start, and which pieces of it Hugging Face stores under which names.
  */
-import { expertParameters, routerParameters } from '@lpr/moe';
+import { expertParameters, type ExpertShare, expertsOfRank, routerParameters } from '@lpr/moe';
 import { type Shape, sizeOf } from '@lpr/tensor';
 import { constantSpec, type ParameterSpec, WEIGHT_STD, weightSpec, withPrefix } from '@lpr/tensor/nn';
 import { attentionParameters } from './layers/attention.ts';
@@ -16,16 +16,20 @@ export interface Piece {
 }
 
 export interface ModelParameter extends ParameterSpec {
-  /** In the order in which they fill the tensor. */
+  /** In the order in which they fill the whole tensor. */
   readonly pieces: readonly Piece[];
 }
 
-/** All tensors in the order of the forward pass. */
-export function decoderParameters(plan: DecoderPlan): ModelParameter[] {
+/**
+ * All tensors in the order of the forward pass.
+ *
+ * @param share of the experts that are held here, where several ranks hold them together
+ */
+export function decoderParameters(plan: DecoderPlan, share: ExpertShare | null = null): ModelParameter[] {
   const { vocabulary, hidden } = plan;
   const parameters = [
     whole(weightSpec('model.embed_tokens.weight', [vocabulary, hidden])),
-    ...plan.layers.flatMap((layer, i) => layerParameters(layer, hidden, `model.layers.${i}.`)),
+    ...plan.layers.flatMap((layer, i) => layerParameters(layer, hidden, `model.layers.${i}.`, share)),
     whole(constantSpec('model.norm.weight', [hidden], 1)),
     ...(plan.tiedHead ? [] : [whole(weightSpec('lm_head.weight', [vocabulary, hidden]))]),
   ];
@@ -37,14 +41,19 @@ function startOf({ initial }: ParameterSpec, { weightStd }: DecoderPlan): Parame
   return initial.kind === 'normal' && initial.std === WEIGHT_STD ? { kind: 'normal', std: weightStd } : initial;
 }
 
-function layerParameters({ attention, feedForward }: LayerPlan, hidden: number, prefix: string): ModelParameter[] {
+function layerParameters(
+  { attention, feedForward }: LayerPlan,
+  hidden: number,
+  prefix: string,
+  share: ExpertShare | null,
+): ModelParameter[] {
   const block = `${prefix}${feedForward.name}.`;
   return [
     whole(constantSpec(`${prefix}input_layernorm.weight`, [hidden], 1)),
     ...withPrefix(`${prefix}self_attn.`, attentionParameters(attention, hidden)).map(whole),
     whole(constantSpec(`${prefix}post_attention_layernorm.weight`, [hidden], 1)),
     ...(feedForward.kind === 'moe'
-      ? moeParameters(feedForward, hidden, block)
+      ? moeParameters(feedForward, hidden, block, share)
       : denseParameters(feedForward, hidden, block)),
   ];
 }
@@ -71,7 +80,7 @@ function denseParameters(
   ];
 }
 
-function moeParameters(plan: MoePlan, hidden: number, block: string): ModelParameter[] {
+function moeParameters(plan: MoePlan, hidden: number, block: string, share: ExpertShare | null): ModelParameter[] {
   const { width, experts, expertLatentDim: latentDim, topK, router, sharedWidth, matrices } = plan;
   // What each stacked tensor holds of every expert, in order; latent experts' shared matrices are stored whole.
   const contents: Readonly<Record<string, readonly (keyof MlpNames)[]>> = {
@@ -83,7 +92,9 @@ function moeParameters(plan: MoePlan, hidden: number, block: string): ModelParam
   const ofExperts = expertParameters({ hidden, experts, width, latentDim }).map((spec): ModelParameter => {
     const [named] = withPrefix(`${block}experts.`, [spec]);
     const held = contents[spec.name];
-    return held === undefined ? whole(named!) : { ...named!, pieces: expertPieces(named!, held, plan, block) };
+    if (held === undefined) return whole(named!);
+    const rows = share === null ? {} : { rows: expertsOfRank(experts, share) };
+    return { ...named!, ...rows, pieces: expertPieces(named!, held, plan, block) };
   });
   return [
     ...withPrefix(`${block}gate.`, routerParameters(router, { hidden, experts, topK })).map(whole),

@@ -2,7 +2,7 @@
  * What a decoder consists of, in neutral terms: the form into which every family's config is turned. Sizes, parameters
  * and layers are derived from the plan alone, so a family is one file that fills it in.
  */
-import type { LoadBalancingScope, RouterOptions } from '@lpr/moe';
+import { type LoadBalancingScope, type RouterOptions, routerTraits } from '@lpr/moe';
 
 /** Causal self-attention with grouped queries: query head h reads key head `floor(h keyHeads / heads)`. */
 export interface GroupedQueryPlan {
@@ -102,6 +102,14 @@ export interface DecoderPlan {
   readonly loadBalancing: { readonly scope: LoadBalancingScope; readonly weight: number } | null;
   /** Of the z-loss of each layer's router, where the family's own logits are a softmax's or sigmoid's; 0: none. */
   readonly zLossWeight: number;
+}
+
+/** Whether some term of the loss reads more of a step's batch than means over tokens (`Decoder.poolsLosses`). */
+export function poolsLosses({ loadBalancing, layers }: DecoderPlan): boolean {
+  return (
+    (loadBalancing !== null && loadBalancing.scope !== 'sequence') ||
+    layers.some(({ feedForward }) => feedForward.kind === 'moe' && routerTraits(feedForward.router).pooledLosses)
+  );
 }
 
 /**

@@ -1,7 +1,8 @@
 /** Sizes of a decoder before it exists: parameters and memory. */
 import { sizeOf } from '@lpr/tensor';
+import { heldShape } from '@lpr/tensor/nn';
 import { type DecoderConfig, planDecoder } from './families/index.ts';
-import { decoderParameters } from './parameters.ts';
+import { decoderParameters, type ModelParameter } from './parameters.ts';
 import {
   type AttentionPlan,
   type DecoderPlan,
@@ -69,6 +70,10 @@ export interface StepSize {
    * computed.
    */
   readonly accumulation?: number;
+  /** Ranks that share the experts out, 1 unless given: of the one that holds the most. */
+  readonly ranks?: number;
+  /** Rows that this rank's experts get over what they would if all got as many; 1 unless given. */
+  readonly load?: number;
 }
 
 /**
@@ -76,10 +81,14 @@ export interface StepSize {
  * families' own routers and LPR, to about a quarter with others.
  */
 export function predictMemory(config: DecoderConfig, step: StepSize): MemoryPrediction {
-  const { batch, sequence, training, accumulation = 1 } = step;
+  const { batch, sequence, training, accumulation = 1, ranks = 1, load = 1 } = step;
   const plan = planDecoder(config);
-  const { total, buffers } = countParameters(config);
-  const parts = partsOf(plan, batch * sequence, training);
+  // The last rank has an expert more where they cannot be shared out evenly.
+  const specs = decoderParameters(plan, ranks === 1 ? null : { rank: ranks - 1, size: ranks });
+  const numbers = (trained: boolean): number =>
+    specs.reduce((sum, spec) => sum + (spec.trained === trained ? sizeOf(heldShape(spec)) : 0), 0);
+  const [total, buffers] = [numbers(true), numbers(false)];
+  const parts = partsOf(plan, specs, batch * sequence, training, { ranks, load });
   // A step is fullest while one of its parts runs forward or backward and all before it wait for their turn backward.
   let waiting = 0;
   let behind = total;
@@ -112,16 +121,23 @@ export function predictMemory(config: DecoderConfig, step: StepSize): MemoryPred
 }
 
 /** The parts of a decoder in the order of the forward pass. */
-function partsOf(plan: DecoderPlan, tokens: number, training: boolean): Part[] {
+function partsOf(
+  plan: DecoderPlan,
+  specs: readonly ModelParameter[],
+  tokens: number,
+  training: boolean,
+  shared: Shared,
+): Part[] {
   const { hidden, vocabulary } = plan;
   // By part once, so that the time grows with the layers and not with their square.
   const sizesOf = new Map<string, number[]>();
-  for (const { name, shape, trained } of decoderParameters(plan)) {
+  for (const spec of specs) {
+    const { name, trained } = spec;
     if (!trained) continue;
     const layer = /^model\.layers\.(\d+)\./.exec(name)?.[1];
     const isAttention = name.includes('.self_attn.') || name.includes('.input_layernorm.');
     const key = layer === undefined ? name : `${layer} ${isAttention ? 'attention' : 'feedForward'}`;
-    sizesOf.set(key, [...(sizesOf.get(key) ?? []), sizeOf(shape)]);
+    sizesOf.set(key, [...(sizesOf.get(key) ?? []), sizeOf(heldShape(spec))]);
   }
   const part = (numbers: Numbers, ...keys: readonly string[]): Part => {
     const sizes = keys.flatMap((key) => sizesOf.get(key)!);
@@ -137,11 +153,13 @@ function partsOf(plan: DecoderPlan, tokens: number, training: boolean): Part[] {
     },
     ...plan.layers.flatMap(({ attention, feedForward }, i) => [
       part(attentionNumbers(attention, hidden, tokens), `${i} attention`),
-      part(feedForwardNumbers(feedForward, hidden, tokens), `${i} feedForward`),
+      part(feedForwardNumbers(feedForward, hidden, tokens, shared), `${i} feedForward`),
     ]),
     part(headNumbers(plan, tokens, training), ...(plan.tiedHead ? [] : ['lm_head.weight']), 'model.norm.weight'),
   ];
 }
+
+type Shared = Required<Pick<StepSize, 'ranks' | 'load'>>;
 
 interface Part extends Numbers {
   /** Trained numbers, and those of the largest tensor among them. */
@@ -193,11 +211,19 @@ function latentWidths({ heads, queryRank, keyValueRank, nopeDim, ropeDim, valueD
   };
 }
 
-function feedForwardNumbers(plan: DensePlan | MoePlan, hidden: number, tokens: number): Numbers {
+function feedForwardNumbers(
+  plan: DensePlan | MoePlan,
+  hidden: number,
+  tokens: number,
+  { ranks, load }: Shared,
+): Numbers {
   if (plan.kind === 'dense') return mlpNumbers(plan.width, hidden, tokens);
   const { topK, width, experts, expertLatentDim, router, sharedWidth } = plan;
   // Methods that may use all experts for a token have room for all.
-  const rows = tokens * (router.kind === 'remoe' || router.kind === 'dselectK' ? experts : topK);
+  const own = tokens * (router.kind === 'remoe' || router.kind === 'dselectK' ? experts : topK);
+  const rows = own * load;
+  // Rows of other ranks pass as they are sent, as they arrive, and before they go back.
+  const passing = ranks === 1 ? 0 : (own + 2 * rows) * (expertLatentDim ?? hidden);
   const routerKept = router.kind === 'latentPrototype' ? 2 * hidden + 12 * router.latentDim + 2 * experts : 2 * experts;
   // Dispatched inputs (latent experts have two), gate and up, their product, results; of latent experts also their sum.
   const outer = expertLatentDim === null ? 2 * hidden : 3 * expertLatentDim;
@@ -206,9 +232,13 @@ function feedForwardNumbers(plan: DensePlan | MoePlan, hidden: number, tokens: n
   return {
     kept: tokens * routerKept + expertsKept + shared.kept,
     // Latent experts also make inputs before they are dispatched, and gate and up before they are joined.
-    forward: shared.forward + (expertLatentDim === null ? 0 : rows * 2 * width + tokens * 2 * expertLatentDim),
+    forward:
+      shared.forward + passing + (expertLatentDim === null ? 0 : rows * 2 * width + tokens * 2 * expertLatentDim),
     // The gradients of the widest tensors, before the first of them is used up.
-    backward: Math.max(rows * ((expertLatentDim ?? hidden) + 3 * width) + tokens * 3 * hidden, shared.backward),
+    backward: Math.max(
+      passing + rows * ((expertLatentDim ?? hidden) + 3 * width) + tokens * 3 * hidden,
+      shared.backward,
+    ),
   };
 }
 

@@ -32,8 +32,15 @@ export async function* eachWeight(decoder: Decoder): AsyncGenerator<NamedWeight>
   for (const parameter of decoder.layout) yield* await piecesOf(decoder, parameter);
 }
 
-async function piecesOf(decoder: Decoder, { name, pieces }: ModelParameter): Promise<NamedWeight[]> {
-  const data = await tensorOf(decoder, name).dataF32();
+async function piecesOf(decoder: Decoder, parameter: ModelParameter): Promise<NamedWeight[]> {
+  if (parameter.rows !== undefined) {
+    throw new WeightsError(`${parameter.name} lies on several ranks; whoever shares a model out collects its weights`);
+  }
+  return asPieces(parameter, await tensorOf(decoder, parameter.name).dataF32());
+}
+
+/** A whole tensor as a checkpoint stores it. */
+export function asPieces({ pieces }: ModelParameter, data: Float32Array): NamedWeight[] {
   return pieces.map((piece) => ({
     name: piece.name,
     shape: piece.shape,
@@ -126,8 +133,14 @@ export function importWeights(
   for (const { parameter, parts } of matchWeights(decoder.layout, weights)) {
     const values = new Float32Array(sizeOf(parameter.shape));
     for (const { name, start } of parts) values.set(weights.get(name)!.data as ArrayLike<number>, start);
-    assign(tensorOf(decoder, parameter.name), values);
+    assignHeld(decoder, parameter, values);
   }
+}
+
+/** Overwrites a parameter or buffer with a whole tensor, or what is held of it here. */
+export function assignHeld(decoder: Decoder, { name, rows, shape }: ModelParameter, values: Float32Array): void {
+  const held = rows === undefined ? values : values.subarray(...rows.map((row) => row * sizeOf(shape.slice(1))));
+  assign(tensorOf(decoder, name), held);
 }
 
 /** The parameter or buffer of a decoder's layout by name. */

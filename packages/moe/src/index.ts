@@ -3,6 +3,7 @@ export * from './balanced-prices.ts';
 export * from './calibration.ts';
 export { fullChoices, partialChoices } from './choices.ts';
 export * from './define-router.ts';
+export * from './expert-parallel.ts';
 export * from './experts.ts';
 export { LATENT_MATRICES } from './latent-experts.ts';
 export * from './losses/load-balancing.ts';

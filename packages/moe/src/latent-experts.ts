@@ -9,17 +9,9 @@
  * with the B of the experts that token t chose. The shared products run once a token, not once an expert. The source
  * lets groups of experts share; here a group is all experts of a layer.
  */
-import {
-  combineRows,
-  concatenate,
-  dispatchRows,
-  groupedLinear,
-  linear,
-  type SegmentPlan,
-  swiGlu,
-  type Tensor,
-} from '@lpr/tensor';
+import { concatenate, groupedLinear, linear, swiGlu, type Tensor } from '@lpr/tensor';
 import { type ParameterSpec, tensorNamed, weightSpec } from '@lpr/tensor/nn';
+import type { ExpertSteps } from './experts.ts';
 
 /** The shared matrices, by the matrix that they are a part of. */
 export const LATENT_MATRICES = {
@@ -62,10 +54,8 @@ export function areLatent(tensors: ReadonlyMap<string, Tensor>): boolean {
   return tensors.has(LATENT_MATRICES.gate);
 }
 
-/** x `[tokens, H]`, weights `[tokens, k]`, plan over the `[tokens, k]` choices; gives `[tokens, H]`. */
-export function latentExpertsOver(
-  tensors: ReadonlyMap<string, Tensor>,
-): (x: Tensor, weights: Tensor, plan: SegmentPlan) => Tensor {
+/** Both halves of the inner product are sent, each in its latent space. */
+export function latentExpertSteps(tensors: ReadonlyMap<string, Tensor>): ExpertSteps {
   const [intoGate, intoUp, outOfDown] = [
     tensorNamed(tensors, LATENT_MATRICES.gate),
     tensorNamed(tensors, LATENT_MATRICES.up),
@@ -76,10 +66,13 @@ export function latentExpertsOver(
     tensorNamed(tensors, 'up_proj'),
     tensorNamed(tensors, 'down_proj'),
   ];
-  return (x, weights, plan) => {
-    const through = (shared: Tensor, own: Tensor): Tensor =>
-      groupedLinear(dispatchRows(linear(x, shared), plan), own, plan);
-    const inner = swiGlu(concatenate([through(intoGate, gate), through(intoUp, up)], 1));
-    return linear(combineRows(groupedLinear(inner, down, plan), weights, plan), outOfDown);
+  return {
+    hidden: outOfDown.shape[0]!,
+    sent: (x) => [linear(x, intoGate), linear(x, intoUp)],
+    run: ([toGate, toUp], groups) => {
+      const halves = [groupedLinear(toGate!, gate, groups), groupedLinear(toUp!, up, groups)];
+      return groupedLinear(swiGlu(concatenate(halves, 1)), down, groups);
+    },
+    output: (mixed) => linear(mixed, outOfDown),
   };
 }

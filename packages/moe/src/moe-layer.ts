@@ -1,8 +1,29 @@
 /** The Mixture-of-Experts layer: a router and its experts. */
-import { add, cast, type Device, full, multiply, ones, type RandomKey, type Tensor } from '@lpr/tensor';
+import {
+  add,
+  atOnce,
+  cast,
+  type Device,
+  full,
+  labelledPausing,
+  multiply,
+  ones,
+  type Pausing,
+  type RandomKey,
+  type Tensor,
+} from '@lpr/tensor';
 import { createParameters, labelled, type Module } from '@lpr/tensor/nn';
 import { fullChoices, partialChoices } from './choices.ts';
-import { expertParameters, type ExpertsShape, expertsOver, type RunExperts } from './experts.ts';
+import type { ExpertRanks } from './expert-parallel.ts';
+import {
+  expertParameters,
+  type ExpertsShape,
+  type ExpertSteps,
+  expertSteps,
+  mixExperts,
+  mixExpertsOfRanks,
+  serveExperts,
+} from './experts.ts';
 import type { RouteContext, Router, RouterShape, Routing } from './router.ts';
 import { createRouter, type RouterOptions, routerParameters } from './routers/index.ts';
 import { mergeStatistics, type RoutingStatistics, statisticsOf } from './statistics.ts';
@@ -12,6 +33,12 @@ export interface MoeResult {
   /** `[tokens, hidden]`. */
   readonly output: Tensor;
   readonly routing: Routing;
+}
+
+/** The ranks that own the experts of a layer, and its number among those with experts. */
+export interface LayerOfRanks {
+  readonly ranks: ExpertRanks;
+  readonly layer: number;
 }
 
 /**
@@ -24,7 +51,8 @@ export class MoeLayer implements Module {
   readonly parameters: ReadonlyMap<string, Tensor>;
   /** The router's state, below `gate.`. */
   readonly buffers: ReadonlyMap<string, Tensor>;
-  readonly #runExperts: RunExperts;
+  readonly #steps: ExpertSteps;
+  readonly #shared: LayerOfRanks | null;
   /** What was routed in training since the last step, as long as its scope is open. */
   #routed: readonly Routing[] = [];
   /** What only an optimiser changes. */
@@ -33,32 +61,62 @@ export class MoeLayer implements Module {
   #changesSeen: number | null = null;
   #hasWarned = false;
 
-  /** `experts` holds the tensors that `expertParameters` names. */
-  constructor(router: Router, experts: ReadonlyMap<string, Tensor>) {
+  /**
+   * `experts` holds the tensors that `expertParameters` names; where several ranks own the experts, this rank's rows of
+   * those that hold a matrix an expert.
+   */
+  constructor(router: Router, experts: ReadonlyMap<string, Tensor>, shared: LayerOfRanks | null = null) {
     this.router = router;
     this.parameters = new Map([...named('gate', router.parameters), ...named('experts', experts)]);
     this.buffers = new Map(named('gate', router.buffers));
     this.#experts = [...experts.values()];
-    this.#runExperts = expertsOver(experts);
+    this.#steps = expertSteps(experts);
+    this.#shared = shared;
   }
 
   /**
    * x `[tokens, hidden]`. In training, `routing.losses` belong into the loss (`totalLoss`), and `afterStep` is to be
    * called after the optimiser's step, within the scope of this pass.
+   *
+   * @throws Error where the experts lie on several ranks, whose rows are to be awaited
    */
   forward(x: Tensor, context: RouteContext): MoeResult {
+    return atOnce(this.forwardPausing(x, context));
+  }
+
+  /** As `forward`, wherever the experts lie. */
+  *forwardPausing(x: Tensor, context: RouteContext): Pausing<MoeResult> {
     const { device } = x;
     const routing = labelled(device, 'router', () => {
       const own = this.router.route(x, context);
       return context.replay === undefined ? own : this.#replayed(own, context);
     });
-    const { expertInput = x, weights, plan, passThrough } = routing;
-    const output = labelled(device, 'experts', () => {
-      const mixed = this.#runExperts(expertInput, weights, plan);
-      return passThrough === undefined ? mixed : add(mixed, multiply(x, passThrough));
-    });
+    const output = yield* labelledPausing(device, 'experts', this.#mixed(x, routing));
     if (context.training && output.tracked) this.#remember(routing);
     return { output, routing };
+  }
+
+  /** This rank's part where others send tokens through this layer, and it has none. */
+  *serve(device: Device): Pausing<void> {
+    if (this.#shared === null) throw new Error('MoeLayer.serve: the experts of this layer lie on no other ranks');
+    yield* labelledPausing(
+      device,
+      'experts',
+      serveExperts(this.#steps, device, this.router.experts, this.#shared.ranks),
+    );
+  }
+
+  *#mixed(x: Tensor, { expertInput = x, weights, plan, passThrough }: Routing): Pausing<Tensor> {
+    const steps = this.#steps;
+    let mixed: Tensor;
+    if (this.#shared === null) {
+      mixed = mixExperts(steps, expertInput, weights, plan);
+    } else {
+      const { ranks, layer } = this.#shared;
+      yield ranks.begin(layer);
+      mixed = yield* mixExpertsOfRanks(steps, expertInput, weights, plan, this.router.experts, ranks);
+    }
+    return passThrough === undefined ? mixed : add(mixed, multiply(x, passThrough));
   }
 
   /**
@@ -103,7 +161,10 @@ export class MoeLayer implements Module {
     this.#changesSeen = changes;
   }
 
-  /** What one expert makes of tokens `[tokens, hidden]`, as experts read them, whichever they chose; unweighted. */
+  /**
+   * What one expert makes of tokens `[tokens, hidden]`, as experts read them, whichever they chose; unweighted. Only
+   * where all experts lie here.
+   */
   outputOf(expert: number, input: Tensor): Tensor {
     const { experts: count, kind } = this.router;
     if (!Number.isInteger(expert) || expert < 0 || expert >= count) {
@@ -111,7 +172,8 @@ export class MoeLayer implements Module {
     }
     const slots = [input.shape[0]!, 1];
     const { plan } = fullChoices(cast(full(input.device, slots, expert), 'i32'), count);
-    return this.#runExperts(input, ones(input.device, slots), plan);
+    if (this.#shared !== null) throw new Error('MoeLayer.outputOf: the experts of this layer lie on several ranks');
+    return mixExperts(this.#steps, input, ones(input.device, slots), plan);
   }
 
   /** Recorded choices in place of the router's; its scores and details stay. */

@@ -20,7 +20,7 @@ import {
 } from '@lpr/tensor';
 import { createParameters } from '@lpr/tensor/nn';
 import { afterAll, describe, expect, it } from 'vitest';
-import { expertParameters, expertsOver, LATENT_MATRICES, runExperts } from '../src/index.ts';
+import { expertParameters, expertSteps, LATENT_MATRICES, mixExperts, runExperts } from '../src/index.ts';
 import { device, key } from './support.ts';
 
 const gpu = await createGpuDevice({ mode: 'cpu' });
@@ -79,7 +79,7 @@ describe.each([
   it('give the outputs and gradients of experts whose matrices are the products', async () => {
     const latent = await stepOn(
       on,
-      (own) => (x, weights, chosen) => expertsOver(own)(x, weights, segmentPlan(chosen, experts)),
+      (own) => (x, weights, chosen) => mixExperts(expertSteps(own), x, weights, segmentPlan(chosen, experts)),
     );
     const whole = await stepOn(
       device,

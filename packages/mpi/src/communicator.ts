@@ -8,15 +8,12 @@
 /** Numbers of four bytes, or bytes. */
 export type Numbers = Float32Array | Int32Array | Uint8Array;
 
-export interface Communicator {
+/** What ranks do together. */
+export interface Channel {
   /** Which of the ranks this is, from 0. */
   readonly rank: number;
   /** How many there are. */
   readonly size: number;
-  /** How many of them run on this machine. */
-  readonly local: number;
-  /** What carries the messages: "Open MPI v4.1.4". */
-  readonly description: string;
   /** Bytes that this rank has sent to others so far, as the fewest that each call needs. */
   readonly bytesSent: number;
 
@@ -29,6 +26,18 @@ export interface Communicator {
    * for this one, in the order of the ranks.
    */
   allToAll(send: Float32Array, received: Float32Array): Promise<void>;
+  /**
+   * The same with parts of any lengths: `sent[r]` numbers of `send` go to rank r, one rank's after the other's, and
+   * `received[r]` come from it, which fill `into` in the order of the ranks. Each rank knows what the others send it.
+   *
+   * @throws RangeError where the lengths do not fit
+   */
+  allToAllV(
+    send: Float32Array,
+    sent: readonly number[],
+    into: Float32Array,
+    received: readonly number[],
+  ): Promise<void>;
   /** `all` gets the numbers of each rank, in the order of the ranks. */
   allGather(own: Numbers, all: Numbers): Promise<void>;
   /**
@@ -36,8 +45,40 @@ export interface Communicator {
    * another number of ranks.
    */
   allReduce(data: Float32Array): Promise<void>;
+}
+
+export interface Communicator extends Channel {
+  /** How many of the ranks run on this machine. */
+  readonly local: number;
+  /** What carries the messages: "Open MPI v4.1.4". */
+  readonly description: string;
+  /**
+   * The same ranks beside these calls: those of one channel come in one order on all ranks, whatever goes on on the
+   * other.
+   */
+  readonly beside: Channel;
   /** Ends all ranks at once, this one too, with an exit code. */
   abort(code: number): never;
   /** To be called once by all ranks, last. */
   finalize(): void;
+}
+
+/** @throws RangeError where the parts of an exchange do not fill the arrays */
+export function checkParts(
+  size: number,
+  send: Float32Array,
+  sent: readonly number[],
+  into: Float32Array,
+  received: readonly number[],
+): void {
+  for (const [what, parts, { length }] of [
+    ['sent', sent, send],
+    ['received', received, into],
+  ] as const) {
+    const total = parts.reduce((sum, part) => sum + part, 0);
+    if (parts.length === size && total === length) continue;
+    throw new RangeError(
+      `allToAllV: got ${parts.length} parts of ${total} numbers ${what}, expected one for each of ${size} ranks, ${length} in all`,
+    );
+  }
 }

@@ -2,13 +2,15 @@
  * Ranks within one process: the communicator of a program that runs alone, and of tests that need several ranks but no
  * MPI. Numbers are copied between the arrays of those who call.
  */
-import type { Communicator, Numbers } from './communicator.ts';
+import { type Channel, checkParts, type Communicator, type Numbers } from './communicator.ts';
 
 /** What a rank brings to a call that all make together. */
 interface Call {
   readonly name: string;
   readonly send: Numbers;
   readonly receive: Numbers;
+  /** Of parts of several lengths: how many numbers go to each rank. */
+  readonly sent?: readonly number[];
 }
 
 type Exchange = (calls: readonly Call[]) => void;
@@ -33,6 +35,22 @@ function openMeeting(): Meeting {
 
 /** @returns a communicator for each of `size` ranks */
 export function inProcess(size: number): readonly Communicator[] {
+  const beside = channels(size);
+  return channels(size).map((channel, rank) => {
+    const more: Omit<Communicator, keyof Channel> = {
+      local: size,
+      description: 'one process',
+      beside: beside[rank]!,
+      abort: (code) => {
+        throw new Error(`rank ${rank} ends all ranks with the exit code ${code}`);
+      },
+      finalize: () => {},
+    };
+    return Object.assign(channel, more);
+  });
+}
+
+function channels(size: number): readonly Channel[] {
   const meetings = new Map<number, Meeting>();
   const made = Array.from({ length: size }, () => 0);
 
@@ -57,24 +75,23 @@ export function inProcess(size: number): readonly Communicator[] {
     await done;
   };
 
-  return Array.from({ length: size }, (_, rank): Communicator => {
+  return Array.from({ length: size }, (_, rank): Channel => {
     let bytesSent = 0;
     const together = async (
       name: string,
       send: Numbers,
       receive: Numbers,
-      sent: number,
+      bytes: number,
       exchange: Exchange,
+      sent?: readonly number[],
     ): Promise<void> => {
-      bytesSent += sent;
-      await meet(rank, { name, send, receive }, exchange);
+      bytesSent += bytes;
+      await meet(rank, { name, send, receive, ...(sent && { sent }) }, exchange);
     };
     const nothing = new Uint8Array(0);
     return {
       rank,
       size,
-      local: size,
-      description: 'one process',
       get bytesSent() {
         return bytesSent;
       },
@@ -92,6 +109,11 @@ export function inProcess(size: number): readonly Communicator[] {
             });
           }
         }),
+      async allToAllV(send, sent, into, received) {
+        checkParts(size, send, sent, into, received);
+        const bytes = 4 * (send.length - sent[rank]!);
+        await together('allToAllV', send, into, bytes, exchangeParts, sent);
+      },
       allGather: (own, all) =>
         together('allGather', own, all, own.byteLength * (size - 1), (calls) => {
           for (const { receive } of calls) {
@@ -104,10 +126,22 @@ export function inProcess(size: number): readonly Communicator[] {
           for (const { send } of calls.slice(1)) for (let i = 0; i < sum.length; i++) sum[i]! += send[i]!;
           for (const { receive } of calls) receive.set(sum);
         }),
-      abort: (code) => {
-        throw new Error(`rank ${rank} ends all ranks with the exit code ${code}`);
-      },
-      finalize: () => {},
     };
   });
 }
+
+/** To each rank what all have for it, in their order. */
+const exchangeParts: Exchange = (calls) => {
+  const taken = calls.map(() => 0);
+  for (const [to, { receive }] of calls.entries()) {
+    let end = 0;
+    for (const [from, { send, sent }] of calls.entries()) {
+      const part = send.subarray(taken[from], (taken[from]! += sent![to]!));
+      receive.set(part, end);
+      end += part.length;
+    }
+    if (end !== receive.length) {
+      throw new RangeError(`allToAllV: rank ${to} awaits ${receive.length} numbers, and ${end} were sent to it`);
+    }
+  }
+};

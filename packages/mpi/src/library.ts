@@ -35,10 +35,12 @@ export interface MpiFunctions {
   readonly rank: Call<[Handle, Memory]>;
   readonly size: Call<[Handle, Memory]>;
   readonly splitType: Call<[Handle, number, number, Handle, Memory]>;
+  readonly duplicate: Call<[Handle, Memory]>;
   readonly test: Call<[Memory, Memory, Memory]>;
   readonly ibarrier: Call<[Handle, Memory]>;
   readonly ibcast: Call<[Memory, number, Handle, number, Handle, Memory]>;
   readonly ialltoall: Call<[Memory, number, Handle, Memory, number, Handle, Handle, Memory]>;
+  readonly ialltoallv: Call<[Memory, Memory, Memory, Handle, Memory, Memory, Memory, Handle, Handle, Memory]>;
   readonly iallgather: Call<[Memory, number, Handle, Memory, number, Handle, Handle, Memory]>;
   readonly iallreduce: Call<[Memory, Memory, number, Handle, Handle, Handle, Memory]>;
 }
@@ -157,10 +159,15 @@ function functionsOf(library: LibraryHandle, handle: string): MpiFunctions {
     rank: declare('Comm_rank', `${h} c, ${p} rank`),
     size: declare('Comm_size', `${h} c, ${p} size`),
     splitType: declare('Comm_split_type', `${h} c, int type, int key, ${h} info, ${p} made`),
+    duplicate: declare('Comm_dup', `${h} c, ${p} made`),
     test: declare('Test', `${p} request, ${p} flag, ${p} status`),
     ibarrier: declare('Ibarrier', `${h} c, ${p} request`),
     ibcast: declare('Ibcast', `${p} data, int count, ${h} type, int root, ${h} c, ${p} request`),
     ialltoall: declare('Ialltoall', `${both}, ${h} c, ${p} request`),
+    ialltoallv: declare(
+      'Ialltoallv',
+      `${p} send, ${p} sent, ${p} from, ${h} a, ${p} receive, ${p} received, ${p} to, ${h} b, ${h} c, ${p} request`,
+    ),
     iallgather: declare('Iallgather', `${both}, ${h} c, ${p} request`),
     iallreduce: declare('Iallreduce', `${p} send, ${p} receive, int count, ${h} type, ${h} op, ${h} c, ${p} request`),
   };

@@ -1,5 +1,5 @@
 /** The communicator of this process: over MPI where `mpirun` started it, alone otherwise. */
-import type { Communicator, Numbers } from './communicator.ts';
+import { type Channel, checkParts, type Communicator, type Numbers } from './communicator.ts';
 import { MpiError } from './errors.ts';
 import { inProcess } from './in-process.ts';
 import { checkLauncherReachable, type Environment, isLaunchedByMpi } from './launch.ts';
@@ -31,30 +31,25 @@ export async function openCommunicator(environment: Environment = process.env): 
   return new MpiCommunicator(library);
 }
 
-class MpiCommunicator implements Communicator {
+/** The ranks of one of the library's communicators. */
+class MpiChannel implements Channel {
   readonly rank: number;
   readonly size: number;
-  readonly local: number;
-  readonly description: string;
-  readonly #constants: MpiConstants;
+  readonly #handle: Handle;
   readonly #functions: MpiFunctions;
+  readonly #constants: MpiConstants;
   readonly #poller = new Poller();
   #bytesSent = 0;
 
-  constructor({ description, constants, functions }: MpiLibrary) {
-    this.description = description;
+  constructor({ constants, functions }: MpiLibrary, handle: Handle) {
+    this.#handle = handle;
     this.#constants = constants;
     this.#functions = functions;
     const out = words(1);
-    functions.rank(constants.world, out);
+    functions.rank(handle, out);
     this.rank = out[0]!;
-    functions.size(constants.world, out);
+    functions.size(handle, out);
     this.size = out[0]!;
-    const shared = words(2);
-    functions.splitType(constants.world, constants.sharedMemory, 0, constants.noInfo, shared);
-    const isNumber = typeof constants.world === 'number';
-    functions.size(isNumber ? shared[0]! : new BigUint64Array(shared.buffer)[0]!, out);
-    this.local = out[0]!;
   }
 
   get bytesSent(): number {
@@ -62,57 +57,62 @@ class MpiCommunicator implements Communicator {
   }
 
   async barrier(): Promise<void> {
-    await this.#run([], (request) => this.#functions.ibarrier(this.#constants.world, request));
+    await this.#run([], (request) => this.#functions.ibarrier(this.#handle, request));
   }
 
   async broadcast(data: Numbers, root: number): Promise<void> {
     if (this.rank === root) this.#bytesSent += data.byteLength * (this.size - 1);
-    const { world } = this.#constants;
     for (let from = 0; from < data.length; from += LONGEST_MESSAGE) {
       const piece = data.subarray(from, from + LONGEST_MESSAGE);
       await this.#run([piece], (request) =>
-        this.#functions.ibcast(piece, piece.length, this.#typeOf(piece), root, world, request),
+        this.#functions.ibcast(piece, piece.length, this.#typeOf(piece), root, this.#handle, request),
       );
     }
   }
 
   async allToAll(send: Float32Array, received: Float32Array): Promise<void> {
     this.#bytesSent += (send.byteLength / this.size) * (this.size - 1);
-    const { world, float } = this.#constants;
+    const { float } = this.#constants;
     const count = this.#checkedCount(send.length / this.size);
     await this.#run([send, received], (request) =>
-      this.#functions.ialltoall(send, count, float, received, count, float, world, request),
+      this.#functions.ialltoall(send, count, float, received, count, float, this.#handle, request),
+    );
+  }
+
+  async allToAllV(
+    send: Float32Array,
+    sent: readonly number[],
+    into: Float32Array,
+    received: readonly number[],
+  ): Promise<void> {
+    checkParts(this.size, send, sent, into, received);
+    this.#bytesSent += 4 * (send.length - sent[this.rank]!);
+    const { float } = this.#constants;
+    this.#checkedCount(Math.max(send.length, into.length));
+    const places = [sent, startsOf(sent), received, startsOf(received)].map(wordsOf);
+    const [counts, from, arriving, to] = places as [Int32Array, Int32Array, Int32Array, Int32Array];
+    await this.#run([send, into, ...places], (request) =>
+      this.#functions.ialltoallv(send, counts, from, float, into, arriving, to, float, this.#handle, request),
     );
   }
 
   async allGather(own: Numbers, all: Numbers): Promise<void> {
     this.#bytesSent += own.byteLength * (this.size - 1);
-    const { world } = this.#constants;
     const [count, type] = [this.#checkedCount(own.length), this.#typeOf(own)];
     await this.#run([own, all], (request) =>
-      this.#functions.iallgather(own, count, type, all, count, type, world, request),
+      this.#functions.iallgather(own, count, type, all, count, type, this.#handle, request),
     );
   }
 
   async allReduce(data: Float32Array): Promise<void> {
     this.#bytesSent += (2 * data.byteLength * (this.size - 1)) / this.size;
-    const { world, float, sum, inPlace } = this.#constants;
+    const { float, sum, inPlace } = this.#constants;
     for (let from = 0; from < data.length; from += LONGEST_MESSAGE) {
       const piece = data.subarray(from, from + LONGEST_MESSAGE);
       await this.#run([piece], (request) =>
-        this.#functions.iallreduce(inPlace, piece, piece.length, float, sum, world, request),
+        this.#functions.iallreduce(inPlace, piece, piece.length, float, sum, this.#handle, request),
       );
     }
-  }
-
-  abort(code: number): never {
-    this.#functions.abort(this.#constants.world, code);
-    // The library has ended the process.
-    process.exit(code);
-  }
-
-  finalize(): void {
-    this.#functions.finalize();
   }
 
   /** Starts something on some arrays and waits until it is done. */
@@ -140,7 +140,54 @@ class MpiCommunicator implements Communicator {
   }
 }
 
+/** All ranks that were started together. */
+class MpiCommunicator extends MpiChannel implements Communicator {
+  readonly local: number;
+  readonly description: string;
+  readonly beside: Channel;
+  readonly #library: MpiLibrary;
+
+  constructor(library: MpiLibrary) {
+    const { description, constants, functions } = library;
+    super(library, constants.world);
+    this.#library = library;
+    this.description = description;
+    const made = words(2);
+    const handleMade = (): Handle =>
+      typeof constants.world === 'number' ? made[0]! : new BigUint64Array(made.buffer)[0]!;
+    functions.splitType(constants.world, constants.sharedMemory, 0, constants.noInfo, made);
+    const out = words(1);
+    functions.size(handleMade(), out);
+    this.local = out[0]!;
+    functions.duplicate(constants.world, made);
+    this.beside = new MpiChannel(library, handleMade());
+  }
+
+  abort(code: number): never {
+    const { constants, functions } = this.#library;
+    functions.abort(constants.world, code);
+    // The library has ended the process.
+    process.exit(code);
+  }
+
+  finalize(): void {
+    this.#library.functions.finalize();
+  }
+}
+
 /** Memory of its own, which is not moved. */
 function words(count: number): Int32Array<ArrayBuffer> {
   return new Int32Array(new ArrayBuffer(4 * count));
+}
+
+function wordsOf(values: readonly number[]): Int32Array<ArrayBuffer> {
+  const memory = words(values.length);
+  memory.set(values);
+  return memory;
+}
+
+/** Where each part begins. */
+function startsOf(parts: readonly number[]): number[] {
+  let end = 0;
+  return parts.map((part) => (end += part) - part);
 }

@@ -37,6 +37,34 @@ export async function tryAllCalls(communicator: Communicator): Promise<void> {
     if (!piece.every((value) => value === 100 * from + rank)) throw new Error(`allToAll: got ${piece[0]} from ${from}`);
   }
 
+  // To rank r r + 1 numbers from rank 0, one more from the next, and so on; none come from the last of several.
+  const lengthOf = (from: number, to: number): number => (size > 1 && from === size - 1 ? 0 : from + to + 1);
+  const sent = ranks.map((to) => lengthOf(rank, to));
+  const arriving = ranks.map((from) => lengthOf(from, rank));
+  const parts = Float32Array.from(
+    sent.flatMap((length, to) => Array.from({ length }, (_, i) => 100 * rank + to + i / 8)),
+  );
+  const expected = arriving.flatMap((length, from) => Array.from({ length }, (_, i) => 100 * from + rank + i / 8));
+  for (const channel of [communicator, communicator.beside]) {
+    const into = new Float32Array(expected.length);
+    await channel.allToAllV(parts, sent, into, arriving);
+    expectSame('allToAllV', into, expected);
+  }
+
+  // One channel does not wait for the order of the other.
+  const [here, there] = [new Int32Array(size), new Int32Array(size)];
+  const calls = [
+    () => communicator.allGather(Int32Array.of(rank), here),
+    () => communicator.beside.allGather(Int32Array.of(-rank), there),
+  ];
+  await Promise.all((rank % 2 === 0 ? calls : calls.toReversed()).map((call) => call()));
+  expectSame('allGather on one channel', here, ranks);
+  expectSame(
+    'allGather beside it',
+    there,
+    ranks.map((each) => -each),
+  );
+
   const sum = Float32Array.of(rank, 1, 0.5);
   await communicator.allReduce(sum);
   expectSame('allReduce', sum, [(size * (size - 1)) / 2, size, size / 2]);

@@ -72,6 +72,23 @@ describe('ranks in one process', () => {
     expect(team.map(({ bytesSent }) => bytesSent)).toEqual([24, 24, 24 + 15, 24]);
   });
 
+  it('count no bytes that they keep, and refuse parts that do not fit', async () => {
+    const [a, b] = inProcess(2);
+    await Promise.all([
+      a!.allToAllV(new Float32Array(5), [2, 3], new Float32Array(3), [2, 1]),
+      b!.allToAllV(new Float32Array(5), [1, 4], new Float32Array(7), [3, 4]),
+    ]);
+    expect([a!.bytesSent, b!.bytesSent, a!.beside.bytesSent]).toEqual([12, 4, 0]);
+    await expect(a!.allToAllV(new Float32Array(5), [2, 2], new Float32Array(3), [2, 1])).rejects.toThrow(
+      'allToAllV: got 2 parts of 4 numbers sent, expected one for each of 2 ranks, 5 in all',
+    );
+    const calls = [
+      a!.allToAllV(new Float32Array(1), [0, 1], new Float32Array(0), [0, 0]),
+      b!.allToAllV(new Float32Array(0), [0, 0], new Float32Array(2), [2, 0]),
+    ];
+    await expect(Promise.all(calls)).rejects.toThrow('rank 1 awaits 2 numbers, and 1 were sent to it');
+  });
+
   it('say so where they call different things', async () => {
     const [a, b] = inProcess(2);
     const calls = [a!.barrier(), b!.allReduce(new Float32Array(1))];

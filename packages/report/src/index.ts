@@ -34,6 +34,7 @@ export { lorenz, lorenzRecord } from './figures/lorenz.ts';
 export { lossBalance, lossBalanceRecord } from './figures/loss-balance.ts';
 export { lossTokensHeldOut, lossTokensTraining } from './figures/loss-tokens.ts';
 export { parallelCoordinates, parallelRecord } from './figures/parallel-coordinates.ts';
+export { ranks, ranksRecord } from './figures/ranks.ts';
 export { routingStrip, routingStripRecord, STRIP_TOKENS } from './figures/routing-strip.ts';
 export { saturation, saturationRecord, stability, stabilityRecord } from './figures/saturation.ts';
 export { specialisationBalance } from './figures/specialisation-balance.ts';

@@ -13,6 +13,7 @@ import { lorenz } from './figures/lorenz.ts';
 import { lossBalance } from './figures/loss-balance.ts';
 import { lossTokensHeldOut, lossTokensTraining } from './figures/loss-tokens.ts';
 import { parallelCoordinates } from './figures/parallel-coordinates.ts';
+import { ranks } from './figures/ranks.ts';
 import { routingStrip } from './figures/routing-strip.ts';
 import { saturation, stability } from './figures/saturation.ts';
 import { specialisationBalance } from './figures/specialisation-balance.ts';
@@ -34,6 +35,7 @@ export const FIGURES: readonly Figure[] = [
   loadHistory,
   gradients,
   stepTime,
+  ranks,
   routingStrip,
   decisions,
   saturation,

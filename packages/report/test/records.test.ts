@@ -26,6 +26,7 @@ import {
   type RunParts,
   runNames,
   shownMeasures,
+  ranks,
   simulatedLevels,
   specialisationBalance,
   stepTime,
@@ -131,6 +132,22 @@ describe('a record', () => {
     ]);
     expect(loadHeldOut.pictures(parts, context).pictures[0]!.table().rows[0]).toEqual(['Qwen3-MoE', 0, 0, 200]);
     expect(stepTime.pictures(parts, context).pictures[0]!.table().rows[0]).toEqual(['Qwen3-MoE', 'router', 3]);
+  });
+
+  it('of ranks is of those runs that several trained', async () => {
+    expect(ranks.pictures(parts, context)).toEqual({ pictures: [], missing: [] });
+    const shared = await writeRun(join(root, 'ranks'), { settings: LPR, slowestLoad: [1.5, 1.25] });
+    const { pictures, missing } = ranks.pictures(named([runs[0]!, shared]), context);
+    expect(missing).toEqual(['Qwen3-MoE: no ranks trained it that own some experts each']);
+    expect(pictures[0]!.record.title).toBe('Load of the slowest rank, and what it costs, until step 20');
+    expect(pictures[0]!.table()).toEqual({
+      header: ['run', 'step', 'slowestLoad', 'imbalance', 'sentTokens'],
+      rows: [
+        ['Qwen3-MoE-LPR', 10, 1.5, 15, 2],
+        ['Qwen3-MoE-LPR', 20, 1.25, 12.5, 2],
+      ],
+    });
+    expect((await pngOf(pictures[0]!, 'light')).length).toBeGreaterThan(5000);
   });
 
   it('of loss against balance is one for each measure of short tables', () => {

@@ -20,6 +20,8 @@ export interface SampleRun {
   readonly training?: readonly (readonly (readonly number[])[])[];
   readonly heldOut?: readonly (readonly number[])[] | null;
   readonly tokens?: number;
+  /** Of the slowest of several ranks, in each window; of one process unless given. */
+  readonly slowestLoad?: readonly number[];
 }
 
 export const EVEN = [
@@ -33,7 +35,7 @@ export const UNEVEN = [
 
 /** Four experts in two layers; k is 1 unless the counts say otherwise. */
 export async function writeRun(folder: string, sample: SampleRun = {}): Promise<Run> {
-  const { settings = {}, training = [half(EVEN), half(UNEVEN)], heldOut = EVEN, tokens = 200 } = sample;
+  const { settings = {}, training = [half(EVEN), half(UNEVEN)], heldOut = EVEN, tokens = 200, slowestLoad } = sample;
   const run = await RunFolder.create(folder, settings);
   const experts = training[0]?.[0]?.length ?? 4;
   const logs = await run.openLogs(0, { layers: 2, experts, topK: 1 });
@@ -52,6 +54,9 @@ export async function writeRun(folder: string, sample: SampleRun = {}): Promise<
       balance: balanceOf(layersReport(counts)),
       tokensPerSecond: 1000,
       phases: { router: 2 + i, experts: 5 },
+      ...(slowestLoad && {
+        ranks: { sentGradients: 5e6, sentTokens: 2e6, slowestLoad: slowestLoad[i]!, imbalance: 10 * slowestLoad[i]! },
+      }),
       gradientNorms: { task: { router: 1, prototypes: 0.5, trunk: 2 } },
     };
     await logs.appendStep(line, { tokens: 100, counts });

@@ -38,6 +38,19 @@ export const metricsLineSchema = z.strictObject({
   phases: z.record(z.string(), z.number()).optional(),
   /** Bytes: resident memory of the process, and the most that was ever live on the device. */
   memory: z.strictObject({ host: z.number(), device: z.number() }).optional(),
+  /** Where several ranks trained together: means over the ranks and the steps of the window. */
+  ranks: z
+    .strictObject({
+      /** Bytes that a rank sent, a step: gradients and statistics. */
+      sentGradients: z.number(),
+      /** Bytes that a rank sent, a step: tokens to experts of others, and back. */
+      sentTokens: z.number(),
+      /** Where ranks own some experts each: rows of the rank that got the most over the mean. */
+      slowestLoad: z.number().optional(),
+      /** Likewise: milliseconds a step that a rank waited for slower ones. */
+      imbalance: z.number().optional(),
+    })
+    .optional(),
   /** Where they were measured: of the cross entropy ('task') and of each further term, weighted. */
   gradientNorms: z.record(z.string(), partNormsSchema).optional(),
 });
@@ -45,15 +58,15 @@ export const metricsLineSchema = z.strictObject({
 export type PartNorms = ReadonlyDeep<z.infer<typeof partNormsSchema>>;
 
 /**
- * One line of `metrics.jsonl`. Everything but `tokensPerSecond`, `phases` and `memory` is decided by the settings
- * alone.
+ * One line of `metrics.jsonl`. Everything but `tokensPerSecond`, `phases`, `memory` and `ranks` is decided by the
+ * settings alone.
  */
 export type MetricsLine = ReadonlyDeep<z.infer<typeof metricsLineSchema>>;
 
 /**
  * Every number of a line by the name of its series: fields by their own (`loss`, `tokensPerSecond`, ...),
- * `balance.MEASURE` and `worst.MEASURE`, `phase.PART` in milliseconds, `memory.PLACE` in bytes, `term.NAME` (weighted,
- * summed over layers), `norm.TERM.PART`. What does not exist is left out.
+ * `balance.MEASURE` and `worst.MEASURE`, `phase.PART` in milliseconds, `memory.PLACE` in bytes, `ranks.NAME`,
+ * `term.NAME` (weighted, summed over layers), `norm.TERM.PART`. What does not exist is left out.
  */
 export function* seriesOf(line: MetricsLine): Generator<readonly [name: string, value: number]> {
   for (const [name, value] of Object.entries(line)) {
@@ -63,6 +76,7 @@ export function* seriesOf(line: MetricsLine): Generator<readonly [name: string, 
   yield* within('worst', line.balance?.worst);
   yield* within('phase', line.phases);
   yield* within('memory', line.memory);
+  yield* within('ranks', line.ranks);
   for (const [term, { weighted }] of Object.entries(line.terms)) {
     const sum = weightedSum(weighted);
     if (sum !== null) yield [`term.${term}`, sum];

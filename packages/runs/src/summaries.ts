@@ -26,7 +26,7 @@ export function stepSummaries(line: MetricsLine): Summary[] {
  * memory, gradients by term.
  */
 export function windowSummaries(line: MetricsLine, counts: readonly Counts[]): Summary[] {
-  const { phases, memory, gradientNorms } = line;
+  const { phases, memory, ranks, gradientNorms } = line;
   const norms = Object.entries(gradientNorms ?? {}).flatMap(([term, parts]) =>
     Object.entries({ ...parts }).map(([part, norm]) => [`${term}/${part}`, norm] as const),
   );
@@ -35,6 +35,7 @@ export function windowSummaries(line: MetricsLine, counts: readonly Counts[]): S
     ...scalars('speed', [['tokensPerSecond', line.tokensPerSecond]]),
     ...scalars('phases', Object.entries(phases ?? {})),
     ...scalars('memory', Object.entries(memory ?? {})),
+    ...scalars('ranks', Object.entries(ranks ?? {})),
     ...scalars('gradientNorms', norms),
     ...(counts.length === 0 ? [] : [{ tag: 'loads', image: loadPicture(counts) }]),
     ...counts.map((loads, layer) => ({ tag: `loads/${layer}`, values: overFairShare(loads) })),

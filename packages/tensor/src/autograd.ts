@@ -4,12 +4,16 @@
  * and frees each as it goes. Nodes hold what they need themselves, so tensors of the forward pass may be freed earlier;
  * nodes that `backward` never reaches are freed with the outermost scope.
  */
-import { gradientsEnabled, keep, ownNode, scope } from './scope.ts';
+import { atOnce, type Pausing } from './pausing.ts';
+import { gradientsEnabled, keep, ownNode, pausingScope } from './scope.ts';
 import { formatShape, sameShape } from './shape.ts';
 import { Tensor } from './tensor.ts';
 
 /** Gradients of the inputs, in their order; null where an input needs none. */
-export type Vjp = (gradient: Tensor) => readonly (Tensor | null)[];
+export type Gradients = readonly (Tensor | null)[];
+
+/** A vector-Jacobian product; one that pauses needs `backwardPausing`. */
+export type Vjp = (gradient: Tensor) => Gradients | Pausing<Gradients>;
 
 let created = 0;
 
@@ -49,7 +53,7 @@ export function record(
   output: Tensor,
   inputs: readonly Tensor[],
   save: readonly Tensor[],
-  vjp: (gradient: Tensor, saved: readonly Tensor[], needs: readonly boolean[]) => readonly (Tensor | null)[],
+  vjp: (gradient: Tensor, saved: readonly Tensor[], needs: readonly boolean[]) => ReturnType<Vjp>,
 ): Tensor {
   if (!needsGradient(inputs)) return output;
   const saved = save.map(
@@ -80,7 +84,16 @@ export type GradientReceiver = (leaf: Tensor, contribution: Tensor) => void;
  *
  * @param receive in place of adding to `grad`; it is called while the pass is recorded, as soon as the contribution is
  */
-export function backward(loss: Tensor, gradient?: Tensor, receive: GradientReceiver = accumulateLeaf): void {
+export function backward(loss: Tensor, gradient?: Tensor, receive?: GradientReceiver): void {
+  atOnce(backwardPausing(loss, gradient, receive));
+}
+
+/** As `backward`, through ops that wait for other ranks. */
+export function* backwardPausing(
+  loss: Tensor,
+  gradient?: Tensor,
+  receive: GradientReceiver = addToGradient,
+): Pausing<void> {
   if (gradient === undefined ? loss.size !== 1 : !sameShape(loss.shape, gradient.shape)) {
     throw new RangeError(
       `backward: got a loss of shape ${formatShape(loss.shape)}${
@@ -98,12 +111,12 @@ export function backward(loss: Tensor, gradient?: Tensor, receive: GradientRecei
   const { device } = loss;
   const { label } = device;
   try {
-    scope(
+    yield* pausingScope(
       device,
-      () => {
+      function* () {
         const seed = gradient ?? new Tensor(device, loss.shape);
         if (gradient === undefined) device.kernels.fill({ out: seed.buffer, value: 1, count: 1, integer: false });
-        propagate(loss, seed, (leaf, contribution) => receive(leaf, handleOf(contribution)));
+        yield* propagate(loss, seed, (leaf, contribution) => receive(leaf, handleOf(contribution)));
       },
       { gradients: false },
     );
@@ -112,7 +125,7 @@ export function backward(loss: Tensor, gradient?: Tensor, receive: GradientRecei
   }
 }
 
-function propagate(loss: Tensor, seed: Tensor, receive: GradientReceiver): void {
+function* propagate(loss: Tensor, seed: Tensor, receive: GradientReceiver): Pausing<void> {
   const { device } = loss;
   const gradients = new Map<Tensor, Tensor>([[loss, seed]]);
   // One tensor may be the gradient of several inputs (both terms of a sum): it is freed with its last use.
@@ -131,7 +144,10 @@ function propagate(loss: Tensor, seed: Tensor, receive: GradientReceiver): void 
         device.label = node.label;
         // A scope a node: what the VJP computed on the way is freed at once, its results pass to the scope of
         // `backward`.
-        const contributions = scope(device, () => [...node.vjp(gradient)]);
+        const contributions = yield* pausingScope(device, function* () {
+          const found = node.vjp(gradient);
+          return [...('next' in found ? yield* found : found)];
+        });
         // Freed only when every input has its gradient: a later one may be the same tensor.
         const summed: Tensor[] = [];
         node.inputs.forEach((input, i) => {
@@ -189,7 +205,8 @@ function handleOf(gradient: Tensor): Tensor {
   return new Tensor(gradient.device, gradient.shape, 'f32', { sharing: gradient, persistent: true });
 }
 
-function accumulateLeaf(leaf: Tensor, contribution: Tensor): void {
+/** What `backward` does with what a use of a leaf adds to its gradient, unless told otherwise. */
+export function addToGradient(leaf: Tensor, contribution: Tensor): void {
   const before = leaf.grad;
   leaf.grad = before === null ? contribution : keep(addGradients(before, contribution));
   if (before === null) return;

@@ -1,5 +1,5 @@
 /** @lpr/tensor: eager tensors with automatic differentiation on a WebAssembly or GPU device. */
-export { backward, type GradientReceiver } from './autograd.ts';
+export { addToGradient, backward, backwardPausing, type GradientReceiver } from './autograd.ts';
 export type { Device, DeviceBuffer, DeviceMemory } from './devices/device.ts';
 export type { Kernels } from './devices/kernels/index.ts';
 export { type DeviceName, type DeviceOptions, createDevice } from './devices/index.ts';
@@ -24,6 +24,7 @@ export {
 export * from './ops/attention.ts';
 export * from './ops/cross-entropy.ts';
 export * from './ops/elementwise.ts';
+export * from './ops/exchange.ts';
 export * from './ops/gather.ts';
 export * from './ops/grouped-matmul.ts';
 export * from './ops/matmul.ts';
@@ -37,7 +38,9 @@ export { type SegmentPlan, segmentPlan, segmentSum } from './ops/segments.ts';
 export * from './ops/softmax.ts';
 export * from './ops/swiglu.ts';
 export * from './ops/topk.ts';
+export * from './pausing.ts';
 export * from './random.ts';
-export { type ScopeOptions, keep, scope } from './scope.ts';
+export { hostNumbers, receiveInto } from './host-numbers.ts';
+export { type ScopeOptions, keep, pausingScope, scope } from './scope.ts';
 export { type Shape, sizeOf } from './shape.ts';
 export { type DType, Tensor } from './tensor.ts';

@@ -4,6 +4,7 @@
  * scope around it.
  */
 import type { Device } from './devices/device.ts';
+import type { Pausing } from './pausing.ts';
 
 /** What a scope frees: tensors. */
 export interface Owned {
@@ -109,28 +110,7 @@ export interface ScopeOptions {
  * awaited before the scope around it ends or another one begins beside it, which is checked.
  */
 export function scope<T>(device: Device, body: () => T, options: ScopeOptions = {}): T {
-  let stack = scopes.get(device);
-  if (stack === undefined) scopes.set(device, (stack = []));
-  const own = new Scope(options.gradients ?? gradientsEnabled(device));
-  stack.push(own);
-
-  const close = (result: unknown): void => {
-    if (stack.at(-1) !== own) {
-      const at = stack.indexOf(own);
-      for (const inner of stack.splice(at)) inner.end();
-      throw new Error(
-        'scope: ended while a scope that began inside it was still open; await each scope before the next one',
-      );
-    }
-    stack.pop();
-    const outer = stack.at(-1);
-    for (const tensor of own.ownedIn(result)) {
-      own.disown(tensor);
-      outer?.own(tensor);
-    }
-    own.end();
-  };
-
+  const close = openScope(device, options);
   let result: T;
   try {
     result = body();
@@ -152,6 +132,45 @@ export function scope<T>(device: Device, body: () => T, options: ScopeOptions = 
   }
   close(result);
   return result;
+}
+
+/** As `scope`, around a computation that may pause. */
+export function* pausingScope<T>(device: Device, body: () => Pausing<T>, options: ScopeOptions = {}): Pausing<T> {
+  const close = openScope(device, options);
+  let result: T;
+  try {
+    result = yield* body();
+  } catch (error) {
+    close(undefined);
+    throw error;
+  }
+  close(result);
+  return result;
+}
+
+/** Gives what ends the scope, and hands on the tensors in a value. */
+function openScope(device: Device, options: ScopeOptions): (result: unknown) => void {
+  let stack = scopes.get(device);
+  if (stack === undefined) scopes.set(device, (stack = []));
+  const open = stack;
+  const own = new Scope(options.gradients ?? gradientsEnabled(device));
+  open.push(own);
+  return (result) => {
+    if (open.at(-1) !== own) {
+      const at = open.indexOf(own);
+      for (const inner of open.splice(at)) inner.end();
+      throw new Error(
+        'scope: ended while a scope that began inside it was still open; await each scope before the next one',
+      );
+    }
+    open.pop();
+    const outer = open.at(-1);
+    for (const tensor of own.ownedIn(result)) {
+      own.disown(tensor);
+      outer?.own(tensor);
+    }
+    own.end();
+  };
 }
 
 /** Takes tensors out of their scope: they live until they are disposed. Gives its argument back. */

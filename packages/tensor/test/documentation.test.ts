@@ -15,7 +15,7 @@ it('documents every exported function, class and type', async () => {
   for (const file of files) {
     const lines = (await readFile(join(src, file), 'utf8')).split('\n');
     for (const [i, line] of lines.entries()) {
-      const name = /^export (?:async )?(?:function|const|class|interface|type) (\w+)/.exec(line)?.[1];
+      const name = /^export (?:async )?(?:function\*?|const|class|interface|type) (\w+)/.exec(line)?.[1];
       // Of overloads, the first carries the comment.
       if (name === undefined) continue;
       exportsOf.set(file, [...(exportsOf.get(file) ?? []), name]);

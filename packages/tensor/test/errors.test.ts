@@ -169,6 +169,10 @@ const misuses: Record<Exclude<OpName, 'cast'>, readonly Misuse[]> = {
   ],
   rotaryTables: [[() => api.rotaryTables(device, 3, 5, 100), 'rotaryTables: headDim must be even, got 5']],
   rsqrt: unary('rsqrt', api.rsqrt),
+  rowParts: [
+    [() => api.rowParts(f32(3, 2), [1, 1]), 'rowParts: parts of 1, 1 rows do not make up [3, 2]'],
+    [() => api.rowParts(f32(3), [3]), 'rowParts: x must be a matrix, got [3]'],
+  ],
   scatterAlongRows: [
     [
       () => api.scatterAlongRows(f32(2, 3), i32(2, 3), 2),

@@ -6,7 +6,7 @@
 import type { Batch } from '@lpr/data';
 import type { Decoder } from '@lpr/model';
 import { BiasCalibration, isCalibrated } from '@lpr/moe';
-import { scope } from '@lpr/tensor';
+import { awaited, pausingScope } from '@lpr/tensor';
 import { joined, uploadBatch } from './micro-batches.ts';
 
 export interface CalibrateOptions {
@@ -40,23 +40,24 @@ export async function calibrate(
     router,
     calibration: new BiasCalibration(router),
   }));
-  const record = (batch: Batch) => {
-    const { surveys } = scope(
+  const record = async (batch: Batch) => {
+    const computation = pausingScope(
       decoder.device,
-      () => {
-        const routings = decoder.routings(uploadBatch(decoder, batch).inputIds);
+      function* () {
+        const routings = yield* decoder.routingsPausing(uploadBatch(decoder, batch).inputIds);
         return {
           surveys: joined(calibrations.map(({ layer, calibration }) => calibration.survey(routings[layer]!))).data(),
         };
       },
       { gradients: false },
     );
+    const { surveys } = await awaited(computation);
     // Its failure is reported when it is awaited.
     surveys.catch(() => {});
     return { tokens: batch.inputIds.length, surveys };
   };
   let done = 0;
-  const collect = async ({ tokens, surveys }: ReturnType<typeof record>): Promise<void> => {
+  const collect = async ({ tokens, surveys }: Awaited<ReturnType<typeof record>>): Promise<void> => {
     const all = (await surveys) as Float32Array;
     let at = 0;
     for (const { router, calibration } of calibrations)
@@ -67,9 +68,9 @@ export async function calibrate(
   const results: (readonly Float64Array[])[] = [];
   for (let round = 0; round < rounds; round++) {
     // As in evaluation, the next batch is recorded before the survey of one is awaited.
-    let pending: ReturnType<typeof record> | null = null;
+    let pending: Awaited<ReturnType<typeof record>> | null = null;
     for (const batch of batches()) {
-      const next = record(batch);
+      const next = await record(batch);
       if (pending !== null) await collect(pending);
       pending = next;
     }

@@ -3,7 +3,7 @@ import type { Batch } from '@lpr/data';
 import { BlockRecorder, expertsPerToken, type HeldOutBlock } from '@lpr/metrics';
 import { countParameters, type Decoder, type DecoderOutput, predictFlops } from '@lpr/model';
 import type { Usage } from '@lpr/runs';
-import { scope } from '@lpr/tensor';
+import { awaited, pausingScope } from '@lpr/tensor';
 import { DecisionReader, type RouterDecisions } from './decisions.ts';
 import { countLabels, uploadBatch } from './micro-batches.ts';
 import { readCounts } from './trainer.ts';
@@ -80,15 +80,16 @@ export async function evaluate(
   const routedTokens = new Map<string, number>();
   const decisions = routed?.decisions === true ? new DecisionReader(decoder) : null;
 
-  const record = (batch: Batch) => {
+  const record = async (batch: Batch) => {
     const domain = domainOf(batch);
     const before = routedTokens.get(domain) ?? 0;
     const isRouted = routed !== undefined && before < routed.tokens;
     if (isRouted) routedTokens.set(domain, before + batch.inputIds.length);
-    const reads = scope(
+    // At once where no other rank is waited for, so that evaluations may go on beside each other.
+    const computation = pausingScope(
       decoder.device,
-      () => {
-        const output = decoder.forward(uploadBatch(decoder, batch), { training: false });
+      function* () {
+        const output = yield* decoder.forwardPausing(uploadBatch(decoder, batch), { training: false });
         const wantsExperts = isRouted || options.tokenCounts === true;
         return {
           results: Promise.all([
@@ -102,11 +103,12 @@ export async function evaluate(
       },
       { gradients: false },
     );
+    const reads = await awaited(computation);
     // Its failure is reported when it is awaited.
     reads.results.catch(() => {});
     return { batch, ...reads };
   };
-  const collect = async ({ batch, results }: ReturnType<typeof record>): Promise<void> => {
+  const collect = async ({ batch, results }: Awaited<ReturnType<typeof record>>): Promise<void> => {
     const [loss, counts, slots, chosen, read] = await results;
     sums.add(batch, loss, counts, slots);
     if (batch.weight !== 0) options.onLoads?.(counts, batch.inputIds.length);
@@ -119,9 +121,9 @@ export async function evaluate(
   };
 
   // The next batch is recorded before the results of one are awaited, so that the device never waits for the host.
-  let pending: ReturnType<typeof record> | null = null;
+  let pending: Awaited<ReturnType<typeof record>> | null = null;
   for (const batch of batches) {
-    const next = record(batch);
+    const next = await record(batch);
     if (pending !== null) await collect(pending);
     pending = next;
   }

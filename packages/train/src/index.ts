@@ -5,6 +5,8 @@ export * from './evaluate.ts';
 export { measureSimilarity } from './expert-outputs.ts';
 export { measureGradientNorms } from './gradient-norms.ts';
 export type { Team } from './parallel/accumulate.ts';
+export { ExpertExchange } from './parallel/expert-exchange.ts';
+export { type RanksReport } from './parallel/ranks-report.ts';
 export { followLeader } from './parallel/team.ts';
 export { type EvaluationOptions } from './run-evaluation.ts';
 export * from './run.ts';

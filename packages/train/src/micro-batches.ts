@@ -8,13 +8,14 @@ import { mergeStatistics, type RoutingStatistics } from '@lpr/moe';
 import {
   add,
   affine,
-  backward,
+  backwardPausing,
   cast,
   concatenate,
   type GradientReceiver,
+  type Pausing,
+  pausingScope,
   type RandomKey,
   reshape,
-  scope,
   type Tensor,
   tensor,
 } from '@lpr/tensor';
@@ -76,9 +77,9 @@ export function needSurvey(decoder: Decoder, parts: readonly MicroBatch[]): bool
 }
 
 /** What the losses of the other parts read of this one, a layer each. */
-export function surveyOf(decoder: Decoder, { batch, noise, part }: MicroBatch): RoutingStatistics[] {
-  return scope(decoder.device, () =>
-    decoder.survey(uploadBatch(decoder, batch).inputIds, { training: true, noise, part: part! }),
+export function surveyOf(decoder: Decoder, { batch, noise, part }: MicroBatch): Pausing<RoutingStatistics[]> {
+  return pausingScope(decoder.device, () =>
+    decoder.surveyPausing(uploadBatch(decoder, batch).inputIds, { training: true, noise, part: part! }),
   );
 }
 
@@ -100,17 +101,17 @@ export function differentiate(
   decoder: Decoder,
   { batch, noise, share, ofTerms, part }: MicroBatch,
   { observe, receive }: { readonly observe?: Observer; readonly receive?: GradientReceiver },
-): StepSums {
+): Pausing<StepSums> {
   // A scope of its own, so that no more than one micro-batch is in memory.
-  return scope(decoder.device, () => {
+  return pausingScope(decoder.device, function* () {
     const context = { training: true, noise, ...(part && { part }), ...(observe && { observe }) };
-    const output = decoder.forward(uploadBatch(decoder, batch), context);
+    const output = yield* decoder.forwardPausing(uploadBatch(decoder, batch), context);
     const objective = shareOfObjective(output, share, ofTerms);
     for (const { name, layer, value } of output.losses) {
       observe?.(`the loss term ${name}${layer === null ? '' : ` of layer ${layer}`}`, value);
     }
     observe?.('the loss', objective);
-    backward(objective, undefined, receive);
+    yield* backwardPausing(objective, undefined, receive);
     const scalars = [
       objective,
       affine(output.taskLoss, share),

@@ -7,7 +7,6 @@ import type { LayersReport, LoadShape } from '@lpr/metrics';
 import {
   describeEnvironment,
   type EvaluationLine,
-  type MetricsLine,
   newestCheckpoint,
   type PartNorms,
   readEvaluations,
@@ -16,6 +15,7 @@ import {
   type RunFolder,
   type RunLogs,
 } from '@lpr/runs';
+import { importHuggingFace } from '@lpr/model/node';
 import { calibrate, type CalibrateOptions } from './calibrate.ts';
 import { locateDivergence } from './divergence.ts';
 import { measureGradientNorms } from './gradient-norms.ts';
@@ -23,8 +23,9 @@ import { type EvaluationOptions, evaluateRun, isOutOfPatience } from './run-eval
 import { CheckpointWriter, restoreTrainer, snapshot } from './snapshot.ts';
 import type { Team } from './parallel/accumulate.ts';
 import { Leader } from './parallel/team.ts';
+import { metricsLine } from './step-line.ts';
 import { checkSpike, LossSpikeError, type LossSpikeOptions } from './spikes.ts';
-import { DivergedError, type LossTermValue, type StepReport, type Trainer } from './trainer.ts';
+import { DivergedError, type StepReport, type Trainer } from './trainer.ts';
 import { packageVersions, programCommit } from './versions.ts';
 import { LoggingWindow, type OpenWindow } from './window.ts';
 
@@ -33,6 +34,8 @@ export interface RunOptions {
   readonly trainer: Trainer;
   /** The ranks that share the steps out, of which this is rank 0 and the others follow; null, the default: alone. */
   readonly team?: Team | null;
+  /** The folder whose weights the run starts from; null, the default: those that the model has. */
+  readonly from?: string | null;
   /** Shape of the load records; null for a model without experts. */
   readonly loads: LoadShape | null;
   /** Steps of the whole run. */
@@ -121,7 +124,7 @@ export async function trainRun(options: RunOptions): Promise<RunResult> {
   const device = { description: leader === null ? description : `${description}; ${leader.description}`, threads };
   try {
     await run.recordEnvironment(describeEnvironment(device, packageVersions(), await programCommit()));
-    const { tokens, window } = await restore(options);
+    const { tokens, window } = await restore(options, leader);
     const logs = await run.openLogs(trainer.step, options.loads);
     try {
       return await new Training(options, leader, logs, tokens, window).run();
@@ -134,18 +137,21 @@ export async function trainRun(options: RunOptions): Promise<RunResult> {
 }
 
 /**
- * Puts the trainer back to the newest checkpoint that the logs reach up to. Gives the tokens trained on, and the part
- * of a window that was not logged yet.
+ * Puts the trainer back to the newest checkpoint that the logs reach up to, or to what the run starts from. Gives the
+ * tokens trained on, and the part of a window that was not logged yet.
  */
-async function restore({
-  run,
-  trainer,
-  onWarning,
-}: RunOptions): Promise<{ readonly tokens: number; readonly window: OpenWindow }> {
+async function restore(
+  { run, trainer, from = null, onWarning }: RunOptions,
+  leader: Leader | null,
+): Promise<{ readonly tokens: number; readonly window: OpenWindow }> {
   const checkpoint = await resumableCheckpoint(run.path, ({ message }) => onWarning?.(message));
-  if (checkpoint === null) return { tokens: 0, window: { tokens: 0, counts: [] } };
-  await restoreTrainer(trainer, checkpoint);
-  return checkpoint.state;
+  if (checkpoint !== null) {
+    await (leader === null ? restoreTrainer(trainer, checkpoint) : leader.restore(trainer, checkpoint));
+    return checkpoint.state;
+  }
+  const { decoder } = trainer;
+  if (from !== null) await (leader === null ? importHuggingFace(decoder, from) : leader.importWeights(decoder, from));
+  return { tokens: 0, window: { tokens: 0, counts: [] } };
 }
 
 /** One process's part of a run. */
@@ -210,6 +216,7 @@ class Training {
   async #explained(error: DivergedError): Promise<DivergedError> {
     const { run, trainer, resetModel } = this.#options;
     const where = async (): Promise<string> => {
+      if (this.#options.team?.experts) return 'Without expert parallelism it would say where it began';
       const checkpoint = await newestCheckpoint(run.checkpoints, () => {});
       if (checkpoint !== null) {
         await restoreTrainer(trainer, checkpoint);
@@ -352,13 +359,18 @@ class Training {
       window: this.#window.open,
     } as const;
     // What the checkpoint relies on must be on disk before it.
-    await this.#window.pause(() =>
-      this.#writer.begin(
-        state,
-        () => snapshot(trainer),
-        () => this.#logs.sync(),
-      ),
-    );
+    const sync = (): Promise<void> => this.#logs.sync();
+    await this.#window.pause(async () => {
+      if (this.#leader === null) {
+        await this.#writer.begin(state, () => snapshot(trainer), sync);
+        return;
+      }
+      await this.#leader.save(trainer, async (files) => {
+        await this.#writer.begin(state, async () => files ?? (await snapshot(trainer)), sync);
+        // What is read as it is written must not change meanwhile.
+        if (files !== null) await this.#writer.finish();
+      });
+    });
   }
 
   /** Says whether evaluations no longer get better. */
@@ -396,19 +408,4 @@ function* untilAborted<Item>(items: Iterable<Item>, signal: AbortSignal | undefi
     signal?.throwIfAborted();
     yield item;
   }
-}
-
-function metricsLine(report: StepReport, tokens: number): MetricsLine {
-  const { step, loss, totalLoss, learningRate, gradientNorm } = report;
-  return { step, tokens, loss, totalLoss, learningRate, gradientNorm, terms: termsByName(report.terms) };
-}
-
-function termsByName(terms: readonly LossTermValue[]): MetricsLine['terms'] {
-  const byName: Record<string, { raw: number[]; weighted: number[] }> = {};
-  for (const { name, raw, weighted } of terms) {
-    const entry = (byName[name] ??= { raw: [], weighted: [] });
-    entry.raw.push(raw);
-    entry.weighted.push(weighted);
-  }
-  return byName;
 }

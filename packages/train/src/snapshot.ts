@@ -3,9 +3,12 @@
  * meanwhile.
  */
 import { join } from 'node:path';
-import { type Decoder, exportWeights } from '@lpr/model';
+import type { Channel } from '@lpr/mpi';
+import { asPieces, type Decoder, exportWeights, type ModelParameter, tensorOf } from '@lpr/model';
 import { configJson, importHuggingFace, safetensorsPieces, SafetensorsFile } from '@lpr/model/node';
 import { type Checkpoint, type CheckpointState, type FileContent, newestCheckpoint, saveCheckpoint } from '@lpr/runs';
+import { assign } from '@lpr/tensor';
+import { collect, sharedParameters, spread } from './parallel/shared-experts.ts';
 import { DivergedError, type Trainer } from './trainer.ts';
 
 const OPTIMIZER_FILE = 'optimizer.safetensors';
@@ -32,7 +35,7 @@ export async function snapshot({ decoder, optimizer, step }: Trainer): Promise<M
 }
 
 /** Whether all numbers are. A plain loop, since there are as many as the model is large. */
-function allFinite(data: Float32Array): boolean {
+export function allFinite(data: Float32Array): boolean {
   for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i]!)) return false;
   return true;
 }
@@ -47,16 +50,117 @@ function encoded(
   );
 }
 
-/** Puts a trainer back to a checkpoint. */
-export async function restoreTrainer({ decoder, optimizer }: Trainer, { folder, state }: Checkpoint): Promise<void> {
-  await importHuggingFace(decoder, folder);
+/**
+ * The same files where several ranks hold the experts: read, and collected, as they are written, so that rank 0 needs
+ * room for one whole tensor beside its own. Nothing may change the trainer until they are. The other ranks call
+ * `sendExperts` meanwhile.
+ */
+export function sharedSnapshot({ decoder, optimizer }: Trainer, channel: Channel): Map<string, FileContent> {
+  const layout = new Map(decoder.layout.map((parameter) => [parameter.name, parameter]));
+  const moments = optimizer.eachMoment();
+  const whole = async (parameter: ModelParameter, own: Float32Array): Promise<Float32Array> =>
+    parameter.rows === undefined ? own : await collect(channel, parameter, own);
+  async function* weights(): AsyncGenerator<Float32Array> {
+    for (const parameter of decoder.layout) {
+      const own = await tensorOf(decoder, parameter.name).dataF32();
+      for (const { data } of asPieces(parameter, await whole(parameter, own))) yield data;
+    }
+  }
+  async function* eachMoment(): AsyncGenerator<Float32Array> {
+    for (const { parameter, read } of moments) yield await whole(layout.get(parameter)!, await read());
+  }
+  return new Map<string, FileContent>([
+    ['config.json', configJson(decoder.config)],
+    [
+      'model.safetensors',
+      safetensorsPieces(
+        decoder.layout.flatMap(({ pieces }) => pieces),
+        weights(),
+      ),
+    ],
+    [
+      OPTIMIZER_FILE,
+      safetensorsPieces(
+        moments.map(({ name, parameter }) => ({ name, shape: layout.get(parameter)!.shape })),
+        eachMoment(),
+      ),
+    ],
+  ]);
+}
+
+/** What the other ranks do while rank 0 writes the files of `sharedSnapshot`. */
+export async function sendExperts({ decoder, optimizer }: Trainer, channel: Channel): Promise<void> {
+  const shared = new Map(sharedParameters(decoder).map((parameter) => [parameter.name, parameter]));
+  for (const parameter of shared.values()) {
+    await collect(channel, parameter, await tensorOf(decoder, parameter.name).dataF32());
+  }
+  for (const { parameter, read } of optimizer.eachMoment()) {
+    const known = shared.get(parameter);
+    if (known !== undefined) await collect(channel, known, await read());
+  }
+}
+
+/**
+ * Puts a trainer back to a checkpoint.
+ *
+ * @param channel to the ranks that hold the experts with this one, which call `receiveExperts`
+ */
+export async function restoreTrainer(
+  { decoder, optimizer }: Trainer,
+  { folder, state }: Checkpoint,
+  channel: Channel | null = null,
+): Promise<void> {
+  const held = await importShared(decoder, folder, channel);
   const moments = await SafetensorsFile.open(join(folder, OPTIMIZER_FILE));
   try {
     const entries = new Map(moments.header.entries.map((entry) => [entry.name, entry]));
-    await optimizer.importState(entries.keys(), (name) => moments.read(entries.get(name)!), state.step);
+    const parameterOf = new Map(optimizer.eachMoment().map(({ name, parameter }) => [name, parameter]));
+    const read = async (name: string): Promise<ArrayLike<unknown>> => {
+      const values = await moments.read(entries.get(name)!);
+      const parameter = held.get(parameterOf.get(name)!);
+      return parameter === undefined ? values : await spread(channel!, parameter, values as Float32Array);
+    };
+    await optimizer.importState(entries.keys(), read, state.step);
   } finally {
     await moments.close();
   }
+}
+
+/** Weights alone, of a checkpoint or a Hugging Face folder; gives the parameters that several ranks hold. */
+export async function importShared(
+  decoder: Decoder,
+  folder: string,
+  channel: Channel | null,
+): Promise<ReadonlyMap<string, ModelParameter>> {
+  const held = channel === null ? [] : sharedParameters(decoder);
+  await importHuggingFace(decoder, folder, async (parameter, values) => {
+    if (channel !== null && parameter.rows !== undefined) await spread(channel, parameter, values);
+  });
+  return new Map(held.map((parameter) => [parameter.name, parameter]));
+}
+
+/**
+ * What the other ranks do while rank 0 restores a checkpoint, or imports weights alone.
+ *
+ * @param step of the checkpoint; null: weights alone come
+ */
+export async function receiveExperts(
+  { decoder, optimizer }: Trainer,
+  channel: Channel,
+  step: number | null,
+): Promise<void> {
+  const shared = new Map(sharedParameters(decoder).map((parameter) => [parameter.name, parameter]));
+  for (const parameter of shared.values()) {
+    assign(tensorOf(decoder, parameter.name), await spread(channel, parameter, null));
+  }
+  if (step === null) return;
+  const moments = new Map(optimizer.eachMoment().map((moment) => [moment.name, moment]));
+  const read = async (name: string): Promise<ArrayLike<unknown>> => {
+    const { parameter, read } = moments.get(name)!;
+    const known = shared.get(parameter);
+    return known === undefined ? await read() : await spread(channel, known, null);
+  };
+  await optimizer.importState(moments.keys(), read, step);
 }
 
 /** Loads the newest whole checkpoint of a run into a model. Gives its step; null when there is none. */

@@ -8,7 +8,7 @@
 import type { Batch, BatchStream } from '@lpr/data';
 import type { Decoder, Observer } from '@lpr/model';
 import { mergeStatistics } from '@lpr/moe';
-import { RandomKey, scope, type Tensor } from '@lpr/tensor';
+import { atOnce, RandomKey, scope, type Tensor } from '@lpr/tensor';
 import { AdamW, type AdamWOptions, labelled } from '@lpr/tensor/nn';
 import {
   addUp,
@@ -22,6 +22,8 @@ import {
   withStatistics,
 } from './micro-batches.ts';
 import { accumulateShared, type Team } from './parallel/accumulate.ts';
+import { type RanksReport, ranksReport } from './parallel/ranks-report.ts';
+import { normOverRanks } from './parallel/shared-experts.ts';
 import { type EarlierSchedule, learningRateFactor, type Schedule } from './schedule.ts';
 
 /** One term of the objective besides the cross entropy, as a number. */
@@ -52,6 +54,8 @@ export interface StepReport {
   readonly learningRate: number;
   /** Exact loads `[layers][experts]`: token-expert pairs that each expert got. */
   readonly counts: readonly Int32Array[];
+  /** Where several ranks took the step together: what they sent, and how they waited for each other. */
+  readonly ranks?: RanksReport;
 }
 
 export interface TrainerOptions {
@@ -125,15 +129,22 @@ export class Trainer {
 
   /**
    * The same with other ranks, whose trainers call it too, each for some of the micro-batches: all ranks end with the
-   * bits that `recordStep` gives one alone. Resolves when the step is recorded.
+   * bits that `recordStep` gives one alone, but for the norm of the gradients where each owns some experts, whose last
+   * bit may be another. Resolves when the step is recorded.
    */
   async recordSharedStep(team: Team): Promise<{ readonly report: Promise<StepReport> }> {
     const index = this.step;
     const parts = this.#microBatches(index);
-    const reads = await scope(this.decoder.device, async () =>
-      this.#update(index, await accumulateShared(this.decoder, parts, team)),
-    );
-    return { report: this.#reported(index, parts, reads) };
+    const { communicator, experts = null } = team;
+    const sentBefore = communicator.bytesSent;
+    experts?.startStep();
+    const reads = await scope(this.decoder.device, async () => {
+      const sums = await accumulateShared(this.decoder, parts, team);
+      const norm = this.decoder.experts === null ? undefined : await normOverRanks(this.decoder, communicator);
+      return this.#update(index, sums, norm);
+    });
+    const ranks = await ranksReport(communicator, communicator.bytesSent - sentBefore, experts?.seen ?? null);
+    return { report: this.#reported(index, parts, reads).then((step) => ({ ...step, ranks })) };
   }
 
   /** The micro-batches of a step, counted from 0. */
@@ -174,15 +185,15 @@ export class Trainer {
   #accumulate(parts: readonly MicroBatch[], observe?: Observer): StepSums {
     const { decoder } = this;
     const surveyed = needSurvey(decoder, parts)
-      ? withStatistics(parts, mergeStatistics(parts.map((part) => surveyOf(decoder, part))))
+      ? withStatistics(parts, mergeStatistics(parts.map((part) => atOnce(surveyOf(decoder, part)))))
       : parts;
-    return addUp(surveyed.map((part) => differentiate(decoder, part, { ...(observe && { observe }) })));
+    return addUp(surveyed.map((part) => atOnce(differentiate(decoder, part, { ...(observe && { observe }) }))));
   }
 
   /** Updates parameters and routers by the gradients that were left in the parameters. */
-  #update(index: number, { terms, values, counts, statistics }: StepSums): StepReads {
+  #update(index: number, { terms, values, counts, statistics }: StepSums, norm?: Tensor): StepReads {
     const { device } = this.decoder;
-    const gradientNorm = labelled(device, 'optimizer', () => this.optimizer.step(this.learningRateAt(index)));
+    const gradientNorm = labelled(device, 'optimizer', () => this.optimizer.step(this.learningRateAt(index), norm));
     labelled(device, 'router', () => this.decoder.afterStep(statistics));
     return { terms, values: joined([gradientNorm, values]).data(), counts: readCounts(counts) };
   }

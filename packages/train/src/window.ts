@@ -2,6 +2,7 @@
 import { type Counts, type LayersReport, layersReport, LoadRecorder, type LoadShape } from '@lpr/metrics';
 import { balanceOf, type CheckpointState, type MetricsLine } from '@lpr/runs';
 import type { Device, Profile, WasmDevice } from '@lpr/tensor';
+import { meanReport, type RanksReport } from './parallel/ranks-report.ts';
 import type { StepReport } from './trainer.ts';
 
 /** What a window comes to. */
@@ -11,7 +12,7 @@ export interface ClosedWindow {
   /** null for a model without experts. */
   readonly balance: LayersReport | null;
   /** What `metrics.jsonl` says of it. */
-  readonly line: Pick<MetricsLine, 'balance' | 'tokensPerSecond' | 'phases' | 'memory'>;
+  readonly line: Pick<MetricsLine, 'balance' | 'tokensPerSecond' | 'phases' | 'memory' | 'ranks'>;
 }
 
 /** The part of a window that a checkpoint holds. */
@@ -22,6 +23,7 @@ export class LoggingWindow {
   readonly #recorder: LoadRecorder | null;
   readonly #clock: StepClock;
   #tokens: number;
+  #ranks: RanksReport[] = [];
 
   /**
    * @param shape of the loads; null for a model without experts
@@ -40,7 +42,8 @@ export class LoggingWindow {
     await this.#clock.start();
   }
 
-  add({ counts, tokens }: StepReport): void {
+  add({ counts, tokens, ranks }: StepReport): void {
+    if (ranks !== undefined) this.#ranks.push(ranks);
     counts.forEach((loads, layer) => this.#recorder?.add(layer, loads));
     this.#tokens += tokens;
     this.#clock.add(tokens);
@@ -79,6 +82,8 @@ export class LoggingWindow {
     this.#recorder?.reset();
     this.#tokens = 0;
     const phases = this.#clock.close();
+    const ranks = meanReport(this.#ranks);
+    this.#ranks = [];
     return {
       tokens,
       counts,
@@ -87,6 +92,7 @@ export class LoggingWindow {
         ...(balance === null ? {} : { balance: balanceOf(balance) }),
         tokensPerSecond: Math.round(this.#clock.tokensPerSecond),
         ...(phases === null ? {} : { phases }),
+        ...(ranks === null ? {} : { ranks }),
         memory: { host: process.memoryUsage.rss(), device: this.#device.memory.peakBytes },
       },
     };

@@ -1,6 +1,7 @@
 /** A small decoder and its data, for the tests of the training loop. */
 import { BatchStream } from '@lpr/data';
 import { createDecoder, type Decoder, parseDecoderConfig } from '@lpr/model';
+import type { ExpertRanks } from '@lpr/moe';
 import type { Device } from '@lpr/tensor';
 import { type StepReport, Trainer, type TrainerOptions } from '../src/trainer.ts';
 
@@ -15,6 +16,7 @@ export function makeDecoder(
   device: Device,
   router: 'plain' | 'vanilla' | 'lpr' | 'corrected' | 'adamoe' | 'dense' | 'tied',
   seed = 0,
+  { experts = null, latentDim = null }: { experts?: ExpertRanks | null; latentDim?: number | null } = {},
 ): Decoder {
   const config = parseDecoderConfig({
     model_type: 'qwen3_moe',
@@ -32,11 +34,12 @@ export function makeDecoder(
     max_position_embeddings: 16,
     router_type: router === 'plain' || router === 'tied' ? 'vanilla' : router === 'corrected' ? 'lpr' : router,
     tie_word_embeddings: router === 'tied',
+    ...(latentDim === null ? {} : { expert_latent_dim: latentDim }),
     output_router_logits: router === 'vanilla' || router === 'tied',
     ...(router === 'lpr' ? { lpr_formulation: 'official', router_latent_dim: 4 } : {}),
     ...(router === 'corrected' ? { lpr_formulation: 'corrected', router_latent_dim: 4 } : {}),
   });
-  return createDecoder(device, config, { seed });
+  return createDecoder(device, config, { seed, experts });
 }
 
 /** A text with something to learn: every token follows from the one before. */

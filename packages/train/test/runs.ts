@@ -38,6 +38,7 @@ export async function trainIn(
   inspect: (decoder: Decoder) => Promise<void> | void = () => {},
   training: Partial<TrainerOptions> = {},
   router: Parameters<typeof makeDecoder>[1] = 'lpr',
+  shared: Parameters<typeof makeDecoder>[3] = {},
 ): Promise<RunResult> {
   const path = join(root, name);
   const exists = await readFile(join(path, 'config.yaml')).then(
@@ -45,7 +46,7 @@ export async function trainIn(
     () => false,
   );
   const run = exists ? await RunFolder.open(path) : await RunFolder.create(path, {});
-  const decoder = makeDecoder(device, router);
+  const decoder = makeDecoder(device, router, 0, shared);
   const trainer = makeTrainer(decoder, training);
   try {
     await inspect(decoder);
@@ -71,7 +72,13 @@ export async function decidedIn(root: string, name: string): Promise<unknown> {
   const path = join(root, name);
   const [newest] = await listCheckpoints(join(path, 'checkpoints'));
   return {
-    metrics: (await readMetrics(path)).map((line) => ({ ...line, tokensPerSecond: null, phases: null, memory: null })),
+    metrics: (await readMetrics(path)).map((line) => ({
+      ...line,
+      tokensPerSecond: null,
+      phases: null,
+      memory: null,
+      ranks: null,
+    })),
     evaluations: await readEvaluations(path),
     loads: await readFile(join(path, 'loads.bin')),
     model: await readFile(join(newest!, 'model.safetensors')),

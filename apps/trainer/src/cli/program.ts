@@ -1,15 +1,25 @@
 /**
  * The command line: what can be asked for, and its help. What is done is in commands/, loaded only when it is needed.
  */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { addCompressionCommands } from './compression-commands.ts';
 import { addCustomRouters } from './custom-routers.ts';
 import { addModelCommands } from './model-commands.ts';
-import { addExamples, addOutOption, addParallelOption, addRunOptions, addSeedsOption, atLeast } from './options.ts';
+import {
+  addExamples,
+  addOutOption,
+  addParallelOption,
+  addRunOptions,
+  addSeedsOption,
+  atLeast,
+  repeatable,
+} from './options.ts';
 import { addSweepCommands } from './sweep-commands.ts';
+import { readBandwidth, readFlops, readLoads, readTime } from './quantities.ts';
 import type { CompareOptions } from '../commands/compare.ts';
 import type { ReproduceOptions } from '../commands/reproduce.ts';
 import type { ComparisonOptions } from '../commands/shared.ts';
+import type { PlanOptions } from '../commands/plan.ts';
 import type { ResumeOptions } from '../commands/train.ts';
 import type { SettingOptions } from '../settings/resolve.ts';
 
@@ -27,6 +37,7 @@ export function createProgram(): Command {
   addReproduce(program);
   addSweepCommands(program);
   addResume(program);
+  addPlan(program);
   addConfig(program);
   addModelCommands(program);
   addCompressionCommands(program);
@@ -109,6 +120,43 @@ function addTrain(program: Command): void {
   ]);
 }
 
+function addPlan(program: Command): void {
+  const network = new Option(
+    '--network <speed>',
+    'that each rank can send at, and receive, in bits (Gb) or bytes (GB) a second',
+  );
+  const latency = new Option('--latency <time>', 'that a message takes, however short');
+  const command = addRunOptions(program.command('plan'))
+    .requiredOption('--ranks <n>', 'processes that train together', atLeast(1))
+    .addOption(network.argParser(readBandwidth).default(readBandwidth('200Gb'), '200Gb'))
+    .addOption(latency.argParser(readTime).default(readTime('5us'), '5us'))
+    .option('--flops <n>', 'operations that a rank computes a second (default: 35G, a thread of a CPU)', readFlops)
+    .addOption(
+      new Option(
+        '--loads <list>',
+        'rows of the rank whose experts get the most over the mean of all, separated by commas',
+      )
+        .argParser(readLoads)
+        .default([1, 1.5, 2], '1,1.5,2'),
+    )
+    .addOption(repeatable('--run <folder>', 'a finished run whose loads are taken too; repeatable'))
+    .summary('what a run on several ranks would take: memory of each, bytes and time by number of ranks')
+    .description(
+      'Prints, before anything runs, the memory of each rank - weights of experts and all others, moments, gradients, activations -\n' +
+        'where each has all experts and where each owns some (training.expertParallel), and the time of a step by a model of compute,\n' +
+        'all-to-all and all-reduce (docs/scaling.md) for 1 to 1,024 ranks, by how evenly their experts are loaded.',
+    )
+    .action(async (options: PlanOptions) => {
+      const { printPlan } = await import('../commands/plan.ts');
+      await printPlan(options);
+    });
+  addExamples(command, [
+    ['plan --ranks 64 --network 200Gb', 'the default run on 64 ranks'],
+    ['plan --preset paper/qwen3-moe-lpr --ranks 64 --flops 60T', "the paper's size on GPUs"],
+    ['plan --ranks 16 --run runs/compare-1/lpr --run runs/compare-1/top-k', 'by the loads of two routers'],
+  ]);
+}
+
 function addReproduce(program: Command): void {
   const command = addManyRuns(addRunOptions(program.command('reproduce')))
     .option(
@@ -145,9 +193,10 @@ function addResume(program: Command): void {
     .description(
       'Goes on from the newest whole checkpoint. The result is the same, bit for bit, as if it had never stopped\n' +
         '(on the same kind of processor). Settings that decide results, and the text, must be those it began with; the device,\n' +
-        'threads, checkpoints and where the text lies may be changed in its config.yaml. With --steps a run, finished or not, trains\n' +
-        'longer: nothing is taken back, and from its newest checkpoint on the learning rate is what a run of so many steps has there\n' +
-        '(a line says which), so that after a decay it goes up again. At its new end it is calibrated and evaluated anew.',
+        'threads, checkpoints, whether ranks share experts out and where the text lies may be changed in its config.yaml.\n' +
+        'With --steps a run, finished or not, trains longer: nothing is taken back, and from its newest checkpoint on the\n' +
+        'learning rate is what a run of so many steps has there (a line says which), so that after a decay it goes up again.\n' +
+        'At its new end it is calibrated and evaluated anew.',
     )
     .argument('<folder>', 'folder of a run or a comparison')
     .option('--threads <n>', 'worker threads; 0 runs in place (default: as in the run)', atLeast(0))

@@ -5,11 +5,12 @@ import { withEqualFlops } from '../comparison/equal-flops.ts';
 import { type FinishedComparison, finishComparison } from '../comparison/finish.ts';
 import { withSeeds } from '../comparison/seeds.ts';
 import { UsageError } from '../cli/errors.ts';
+import { joinRanks } from '../cli/ranks.ts';
 import { checkFits, checkFitTogether, predictionText, predictRun, totalText } from '../run/prediction.ts';
 import { loadTokens } from '../run/session.ts';
 import { ownTokenizer } from '../pool/sessions.ts';
 import { checkStart } from '../run/start.ts';
-import { checkParallel } from '../run/team.ts';
+import { checkParallel, checkShares } from '../run/team.ts';
 import { resolveSettings, routerNames } from '../settings/resolve.ts';
 import { type RouterName, ROUTERS } from '../settings/routers.ts';
 import { comparisonReport } from '../comparison/results.ts';
@@ -85,12 +86,16 @@ async function checkComparison(comparison: Comparison): Promise<void> {
     // The seeds of a setting are alike in all that is checked.
     return { name, seeds: runs.length, first: comparison.runs.get(runs[0]!)! };
   });
+  const { size: ranks } = await joinRanks();
   for (const { first } of settings) {
-    checkFits(first);
+    checkShares(first, { size: ranks });
+    checkFits(first, ranks);
     await checkStart(first, (sentence) => console.error(`note: ${sentence}`));
   }
   for (const { name, seeds, first } of settings.slice(0, settings.length > MOST_TOLD ? 0 : undefined)) {
-    console.error(`${name}: ${predictionText(predictRun(first))}${seeds === 1 ? '' : `, for each of ${seeds} seeds`}`);
+    console.error(
+      `${name}: ${predictionText(predictRun(first, ranks))}${seeds === 1 ? '' : `, for each of ${seeds} seeds`}`,
+    );
   }
   if (settings.length > MOST_TOLD) {
     console.error(totalText([...comparison.runs.values()]));

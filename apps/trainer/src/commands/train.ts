@@ -2,6 +2,7 @@
 import { balanceText } from '@lpr/report/tables';
 import { RunFolder } from '@lpr/runs';
 import { UsageError } from '../cli/errors.ts';
+import { joinRanks } from '../cli/ranks.ts';
 import { readComparison } from '../comparison/comparison.ts';
 import { withSeeds } from '../comparison/seeds.ts';
 import { checkFits, predictionText, predictRun } from '../run/prediction.ts';
@@ -10,6 +11,7 @@ import { ownTokenizer } from '../pool/sessions.ts';
 import { lengthenRun } from '../run/lengthen.ts';
 import type { Session } from '../run/session.ts';
 import { checkStart } from '../run/start.ts';
+import { checkShares } from '../run/team.ts';
 import { resolveSettings } from '../settings/resolve.ts';
 import { readSettings } from '../settings/check.ts';
 import type { Settings } from '../settings/schema.ts';
@@ -24,13 +26,15 @@ export async function train({ seeds, out, parallel, ...options }: ComparisonOpti
     return;
   }
   const [settings] = [...runs.values()] as [Settings];
-  checkFits(settings);
+  const { size: ranks } = await joinRanks();
+  checkShares(settings, { size: ranks });
+  checkFits(settings, ranks);
   await checkStart(settings, (sentence) => console.error(`note: ${sentence}`));
   if (parallel !== undefined && parallel > 1) {
     throw new UsageError(`--parallel ${parallel}: there is one run; name several --seeds, or leave it out`);
   }
   const claim = await outFolder(out, 'train');
-  console.error(predictionText(predictRun(settings)));
+  console.error(predictionText(predictRun(settings, ranks)));
   await inSession(settings, claim, async (session, { folder, signal }) => {
     const run = await RunFolder.create(folder, settings);
     return await finishAndPrintRun(session, run, settings, signal);

@@ -3,6 +3,7 @@ import type { TablesResult } from '@lpr/results';
 import type { Device } from '@lpr/tensor';
 import { hyperparameterTable } from './hyperparameters.ts';
 import { logitVarianceTable } from './logit-variance.ts';
+import { scalingTable } from '../run/ranks-plan.ts';
 import { tokenTypeTable } from './token-types.ts';
 
 interface Computed {
@@ -22,6 +23,11 @@ export const COMPUTED: Readonly<Record<string, Computed>> = {
     about:
       'Fresh routers over random tokens of mean square 1 at growing width d: how the variance of scores grows (equation 8 of the LPR paper), and what that does to weights and choices. The last column is of tokens with half of their square in one direction that all share.',
     tables: async (device) => ({ routers: await logitVarianceTable(device, [16, 64, 256, 1024, 4096]) }),
+  },
+  'scaling-plan': {
+    about:
+      "The cost model of docs/scaling.md for the paper's Qwen3-MoE-LPR with 1,024 experts on ranks of 60e12 operations a second with 200 Gb/s and 5 us each, a batch a rank, by the load of the slowest rank over the mean: even, and what LPR and the own router came to on four ranks.",
+    tables: async () => ({ steps: scalingTable() }),
   },
   'token-types': {
     about:

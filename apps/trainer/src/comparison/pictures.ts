@@ -13,6 +13,7 @@ import {
   lossTokensTraining,
   parallelCoordinates,
   partsOf,
+  ranks,
   type RunParts,
   simulatedLevels,
   specialisationBalance,
@@ -24,7 +25,7 @@ import { type Comparison, settingNames } from './comparison.ts';
 import { PAPER_TABLES } from './paper.ts';
 
 /** Of all runs; among them figures 3 and 4 of the paper, measured. */
-const OF_ALL = [curves, lossTokensHeldOut, lossTokensTraining, specialisationBalance, parallelCoordinates];
+const OF_ALL = [curves, lossTokensHeldOut, lossTokensTraining, specialisationBalance, parallelCoordinates, ranks];
 
 /** Settings that are drawn together. */
 interface Group {

@@ -5,7 +5,7 @@ import { followLeader } from '@lpr/train';
 import { ignoreInterrupts } from '../cli/interrupt.ts';
 import type { Progress } from '../cli/progress.ts';
 import { makeDecoder, makeTrainer, type Session, vocabularyOf } from '../run/session.ts';
-import { type Announcement, nextAnnouncement, teamOf } from '../run/team.ts';
+import { type Announcement, exchangeOf, nextAnnouncement, teamOf } from '../run/team.ts';
 import { checkSettings } from '../settings/check.ts';
 import type { Settings } from '../settings/schema.ts';
 import { ownTokenizer, Sessions } from './sessions.ts';
@@ -38,10 +38,11 @@ async function follow(
       `rank ${communicator.rank} has other text than rank 0 for ${folder}: its files or its tokenizer differ on this machine; give all machines the same`,
     );
   }
-  const decoder = makeDecoder(device, settings, vocabularyOf(settings, tokens.tokenizer));
+  const experts = exchangeOf(communicator, settings);
+  const decoder = makeDecoder(device, settings, vocabularyOf(settings, tokens.tokenizer), experts);
   const trainer = makeTrainer(decoder, settings, tokens.training);
   try {
-    await followLeader(trainer, teamOf(communicator, settings));
+    await followLeader(trainer, teamOf(communicator, settings, experts));
   } finally {
     trainer.dispose();
     decoder.dispose();

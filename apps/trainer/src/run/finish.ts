@@ -19,7 +19,7 @@ import { withTodaysPaths } from '../settings/earlier.ts';
 import type { Settings } from '../settings/schema.ts';
 import { writeTokenizer } from './model-source.ts';
 import { findStart } from './start.ts';
-import { announceRun } from './team.ts';
+import { announceRun, exchangeOf } from './team.ts';
 import {
   calibrationOf,
   heldOutText,
@@ -39,6 +39,7 @@ const FREE_SETTINGS = [
   'threads',
   'training.checkpointEvery',
   'training.keepCheckpoints',
+  'training.expertParallel',
   // It may have stopped the run, which goes on under another limit.
   'training.lossSpike',
   'data.tokenizer.path',
@@ -86,21 +87,22 @@ export async function finishRun(
     return known;
   }
   await writeTokenizer(run.path, tokens.tokenizer, settings.data.sequenceLength);
-  const decoder = makeDecoder(device, settings, vocabularyOf(settings, tokens.tokenizer));
+  const experts = exchangeOf(session.communicator, settings);
+  const decoder = makeDecoder(device, settings, vocabularyOf(settings, tokens.tokenizer), experts);
   const trainer = makeTrainer(decoder, settings, tokens.training);
   const resetModel = async (): Promise<void> => {
     resetDecoder(decoder, settings.seed);
     if (start !== null) await importHuggingFace(decoder, start.folder);
   };
   try {
-    if (start !== null) await importHuggingFace(decoder, start.folder);
     const { training, evaluation } = settings;
     const { every, patience, traceTokens } = evaluation;
-    const team = await announceRun(session, settings, run.path);
+    const team = await announceRun(session, settings, run.path, experts);
     const result = await trainRun({
       run,
       trainer,
       team,
+      from: start?.folder ?? null,
       loads: loadShape(decoder),
       steps: training.steps,
       earlierEnds: earlierEnds(training),

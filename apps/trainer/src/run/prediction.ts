@@ -15,7 +15,7 @@ const WASM_BYTES = 2 ** 32;
  * Floating-point operations of a whole training step a second and thread: two threads of an AMD EPYC do 76e9 to 81e9
  * (`trainer bench`, small and medium).
  */
-const FLOPS_A_THREAD = 35e9;
+export const FLOPS_A_THREAD = 35e9;
 
 export interface Prediction {
   readonly parameters: number;
@@ -31,15 +31,20 @@ export interface Prediction {
   readonly seconds: number | null;
 }
 
-/** Sizes and costs of a run, from its settings alone. */
-export function predictRun(settings: Settings): Prediction {
+/**
+ * Sizes and costs of a run, from its settings alone.
+ *
+ * @param ranks that train it together; memory is that of each, where they share experts out
+ */
+export function predictRun(settings: Settings, ranks = 1): Prediction {
   const { data, training, evaluation, size, device, threads } = settings;
   const config = decoderConfig(settings, size.vocabulary);
   const { sequenceLength: sequence } = data;
   const { accumulation } = training;
   const counts = countParameters(config);
-  const step = predictMemory(config, { batch: data.batchSize, sequence, training: true, accumulation });
-  const held = predictMemory(config, { batch: evaluation.batchSize, sequence, training: false });
+  const shared = { ranks: training.expertParallel ? ranks : 1 };
+  const step = predictMemory(config, { batch: data.batchSize, sequence, training: true, accumulation, ...shared });
+  const held = predictMemory(config, { batch: evaluation.batchSize, sequence, training: false, ...shared });
   const tokens = tokensOfRun(settings);
   const perToken = predictFlops(config, { sequence });
   const flops = tokens * perToken.training + calibratedTokens(settings) * perToken.withoutHead;
@@ -76,9 +81,9 @@ export function predictionText({ parameters, activeParameters, memory, tokens, f
  *
  * @throws UsageError that names the sizes, and what the run would take otherwise
  */
-export function checkFits(settings: Settings): void {
+export function checkFits(settings: Settings, ranks = 1): void {
   if (settings.device !== 'wasm') return;
-  const prediction = predictRun(settings);
+  const prediction = predictRun(settings, ranks);
   const { memory, memoryOf } = prediction;
   const limits = [
     { bytes: WASM_BYTES, owner: 'WebAssembly addresses' },

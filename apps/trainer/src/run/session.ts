@@ -21,7 +21,7 @@ import type { LoadShape } from '@lpr/metrics';
 import { createDecoder, type Decoder } from '@lpr/model';
 import type { Communicator } from '@lpr/mpi';
 import { createDevice, type Device } from '@lpr/tensor';
-import { type CalibrateOptions, type EvaluationOptions, makeSchedule, Trainer } from '@lpr/train';
+import { type CalibrateOptions, type EvaluationOptions, type ExpertExchange, makeSchedule, Trainer } from '@lpr/train';
 import { UsageError } from '../cli/errors.ts';
 import { decoderConfig } from '../settings/decoder-config.ts';
 import type { Progress } from '../cli/progress.ts';
@@ -163,9 +163,17 @@ export async function usableCache(warn: (message: string) => void): Promise<{ re
   return {};
 }
 
-/** @param vocabulary rows of the embedding */
-export function makeDecoder(device: Device, settings: Settings, vocabulary: number): Decoder {
-  return createDecoder(device, decoderConfig(settings, vocabulary), { seed: settings.seed });
+/**
+ * @param vocabulary rows of the embedding
+ * @param experts where ranks own some experts each
+ */
+export function makeDecoder(
+  device: Device,
+  settings: Settings,
+  vocabulary: number,
+  experts: ExpertExchange | null = null,
+): Decoder {
+  return createDecoder(device, decoderConfig(settings, vocabulary), { seed: settings.seed, experts });
 }
 
 /** @param tokens the training text, one stream or several to mix */

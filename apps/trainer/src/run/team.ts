@@ -1,7 +1,7 @@
 /** Training of one run by several ranks: what they need, and how rank 0 tells the others of it. */
 import { broadcastText, type Communicator } from '@lpr/mpi';
 import { textSum } from '@lpr/runs';
-import type { Team } from '@lpr/train';
+import { ExpertExchange, type Team } from '@lpr/train';
 import { UsageError } from '../cli/errors.ts';
 import { joinRanks } from '../cli/ranks.ts';
 import type { Settings } from '../settings/schema.ts';
@@ -20,9 +20,21 @@ export interface End {
   readonly exitCode: number;
 }
 
-/** @throws UsageError where the ranks cannot share the micro-batches of a step out evenly */
-export function checkShares({ training, data }: Settings, { size }: Communicator): void {
-  const { accumulation } = training;
+/** @throws UsageError where the ranks cannot share the micro-batches of a step out evenly, or the experts */
+export function checkShares({ training, data, size: model }: Settings, { size }: Pick<Communicator, 'size'>): void {
+  const { accumulation, expertParallel, gradientNormsEvery } = training;
+  if (expertParallel === true && size > 1) {
+    if (size > model.experts) {
+      throw new UsageError(
+        `training.expertParallel: ${size} ranks cannot share size.experts=${model.experts} experts out; start at most ${model.experts} ranks, or leave it out`,
+      );
+    }
+    if (gradientNormsEvery !== null) {
+      throw new UsageError(
+        `training.gradientNormsEvery: got ${gradientNormsEvery}, expected null with training.expertParallel, since no rank has all gradients; leave one of them out`,
+      );
+    }
+  }
   if (accumulation % size === 0) return;
   const sequences = accumulation * data.batchSize;
   const advice =
@@ -48,11 +60,12 @@ export async function announceRun(
   { communicator, tokens }: Session,
   settings: Settings,
   folder: string,
+  experts: ExpertExchange | null,
 ): Promise<Team | null> {
   if (communicator.size === 1) return null;
   const announcement: Announcement = { settings, folder, text: textSum(tokens) };
   await broadcastText(communicator, JSON.stringify(announcement));
-  return teamOf(communicator, settings);
+  return teamOf(communicator, settings, experts);
 }
 
 /**
@@ -68,10 +81,16 @@ export async function nextAnnouncement(communicator: Communicator): Promise<Anno
   return JSON.parse(await broadcastText(communicator, '')) as Announcement | End;
 }
 
+/** How the ranks of a communicator reach each other's experts; null where each has all. */
+export function exchangeOf(communicator: Communicator, { training }: Settings): ExpertExchange | null {
+  return communicator.size > 1 && training.expertParallel === true ? new ExpertExchange(communicator.beside) : null;
+}
+
 /** The ranks of a communicator, as the settings of a run have them add up gradients. */
-export function teamOf(communicator: Communicator, { training }: Settings): Team {
+export function teamOf(communicator: Communicator, { training }: Settings, experts: ExpertExchange | null): Team {
   return {
     communicator,
+    experts,
     reduction: training.reduction ?? 'ordered',
     onFailure: (error) => {
       console.error(`error: rank ${communicator.rank}: ${error instanceof Error ? error.message : String(error)}`);

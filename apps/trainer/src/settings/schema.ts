@@ -66,6 +66,7 @@ export interface Settings {
     readonly accumulation: number;
     readonly accumulatedTerms: 'mean' | 'sum';
     readonly reduction?: 'ordered' | 'allReduce' | undefined;
+    readonly expertParallel?: boolean | undefined;
     readonly learningRate: number;
     readonly schedule: ScheduleOptions['kind'];
     readonly warmup: number;
@@ -204,6 +205,12 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
       .optional()
       .describe(
         'How several ranks add their gradients up. ordered (left out): in the order of the batches of a step, with the same bits for any number of ranks. allReduce: by MPI_Allreduce, whose last bits depend on the number of ranks; fewer bytes where a rank has several batches a step',
+      ),
+    expertParallel: z
+      .boolean()
+      .optional()
+      .describe(
+        'Whether several ranks own some of the experts each and send each other tokens, so that a model trains whose experts fit no one of them; false (left out): each rank has all experts',
       ),
     learningRate: z.number().gt(0).describe('At its peak'),
     schedule: z

@@ -2,8 +2,8 @@
  * One pre-norm layer: `h += Attention(RMSNorm(h))`, then `h += FeedForward(RMSNorm(h))`, where the latter is a plain
  * MLP or has experts, beside which there may be an MLP for all tokens.
  */
-import { createRouter, drawNoise, MoeLayer, type RouteContext, type Routing } from '@lpr/moe';
-import { add, affine, multiply, RandomKey, rmsNorm, scope, type Tensor } from '@lpr/tensor';
+import { createRouter, drawNoise, type LayerOfRanks, MoeLayer, type RouteContext, type Routing } from '@lpr/moe';
+import { add, affine, multiply, type Pausing, RandomKey, rmsNorm, scope, type Tensor } from '@lpr/tensor';
 import { below, labelled, tensorNamed } from '@lpr/tensor/nn';
 import type { DecoderPlan, LayerPlan } from '../plan.ts';
 import { type Attention, createAttention, type SequenceLayout } from './attention.ts';
@@ -28,8 +28,13 @@ export class DecoderLayer {
   readonly #blockName: string;
   readonly #inputJitter: number;
 
-  /** `tensors` has the names below `model.layers.i.`. */
-  constructor(plan: LayerPlan, decoder: DecoderPlan, tensors: ReadonlyMap<string, Tensor>) {
+  /** `tensors` has the names below `model.layers.i.`; `shared`: where several ranks own the layer's experts. */
+  constructor(
+    plan: LayerPlan,
+    decoder: DecoderPlan,
+    tensors: ReadonlyMap<string, Tensor>,
+    shared: LayerOfRanks | null,
+  ) {
     this.#epsilon = decoder.normEpsilon;
     this.#inputNorm = tensorNamed(tensors, 'input_layernorm.weight');
     this.#postAttentionNorm = tensorNamed(tensors, 'post_attention_layernorm.weight');
@@ -44,7 +49,7 @@ export class DecoderLayer {
     } else {
       const shape = { hidden: decoder.hidden, experts: feedForward.experts, topK: feedForward.topK };
       const router = createRouter(feedForward.router, shape, below(block, 'gate.'));
-      this.feedForward = new MoeLayer(router, below(block, 'experts.'));
+      this.feedForward = new MoeLayer(router, below(block, 'experts.'), shared);
       this.#shared = feedForward.sharedWidth === 0 ? null : new GatedMlp(below(block, 'shared_experts.'));
       this.#inputJitter = feedForward.inputJitter;
     }
@@ -54,7 +59,7 @@ export class DecoderLayer {
    * hidden `[batch * sequence, hidden]`; `observe` is told of what is computed on the way, by its name below the
    * layer's.
    */
-  forward(hidden: Tensor, layout: SequenceLayout, context: RouteContext, observe?: Observer): LayerResult {
+  *forward(hidden: Tensor, layout: SequenceLayout, context: RouteContext, observe?: Observer): Pausing<LayerResult> {
     const { device } = hidden;
     // A scope of its own frees what attention made before the experts need the room.
     const attended = scope(device, () => {
@@ -68,7 +73,7 @@ export class DecoderLayer {
       return { hidden: labelled(device, 'mlp', () => add(attended, feedForward.forward(x))), routing: null };
     }
     const input = this.#jittered(x, context);
-    const { output, routing } = feedForward.forward(input, context);
+    const { output, routing } = yield* feedForward.forwardPausing(input, context);
     observe?.(`${this.#blockName}.gate`, routing.scores);
     observe?.(`${this.#blockName}.experts.input`, routing.expertInput ?? input);
     const routed = labelled(device, 'experts', () => add(attended, output));

@@ -73,6 +73,15 @@ export type OptimizerState = Map<string, { readonly shape: readonly number[]; re
 
 const MOMENTS = ['firstMoment', 'secondMoment'] as const;
 
+/** A moment of a parameter. */
+export interface Moment {
+  readonly name: string;
+  /** Name of the parameter. */
+  readonly parameter: string;
+  readonly shape: readonly number[];
+  readonly read: () => Promise<Float32Array>;
+}
+
 /**
  * AdamW (Loshchilov and Hutter 2019) with clipping as `torch.nn.utils.clip_grad_norm_` does it. Parameters whose `grad`
  * is null are left alone, weight decay included. Bias correction counts the steps of the run, so a parameter that gets
@@ -108,10 +117,11 @@ export class AdamW {
   /**
    * Updates every parameter that has a gradient, and frees the gradients.
    *
+   * @param known the norm, a scalar, where other ranks hold some of the gradients
    * @returns the global norm of the gradients before clipping, a scalar on the device
    * @throws Error when no parameter has a gradient
    */
-  step(learningRate: number): Tensor {
+  step(learningRate: number, known?: Tensor): Tensor {
     const { clipNorm, beta1, beta2, epsilon } = this.#options;
     const slots = [...this.#slots.values()].flatMap((slot) =>
       slot.parameter.grad === null ? [] : [{ ...slot, gradient: slot.parameter.grad }],
@@ -121,7 +131,7 @@ export class AdamW {
     const norm = scope(
       this.#device,
       () => {
-        const norm = globalNorm(slots.map(({ gradient }) => gradient));
+        const norm = known ?? globalNorm(slots.map(({ gradient }) => gradient));
         const gradientScale = minimum(multiply(reciprocal(add(norm, 1e-6)), clipNorm), 1);
         adamWStep(this.#device, slots, { beta1, beta2, epsilon, learningRate, step: this.steps, gradientScale });
         return norm;
@@ -137,13 +147,22 @@ export class AdamW {
 
   /** Both moments of each parameter, read from the device; with `steps`, all that a checkpoint must hold. */
   async exportState(): Promise<OptimizerState> {
-    const entries = [...this.#slots].flatMap(([name, slot]) =>
-      MOMENTS.map(async (moment) => {
-        const data = await slot[moment].dataF32();
-        return [`${name}.${moment}`, { shape: slot.parameter.shape, data }] as const;
-      }),
+    const entries = this.eachMoment().map(
+      async ({ name, shape, read }) => [name, { shape, data: await read() }] as const,
     );
     return new Map(await Promise.all(entries));
+  }
+
+  /** The same one by one, in the same order: `read` gives a moment as it is then. */
+  eachMoment(): Moment[] {
+    return [...this.#slots].flatMap(([parameter, slot]) =>
+      MOMENTS.map((moment) => ({
+        name: `${parameter}.${moment}`,
+        parameter,
+        shape: slot.parameter.shape,
+        read: () => slot[moment].dataF32(),
+      })),
+    );
   }
 
   /**

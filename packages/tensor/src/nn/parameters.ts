@@ -7,6 +7,7 @@ import { assign, full, parameter, state, tensor } from '../creation.ts';
 import type { Device } from '../devices/device.ts';
 import { affine, divide, sqrt, square, subtract } from '../ops/elementwise.ts';
 import { matmul } from '../ops/matmul.ts';
+import { slice } from '../ops/movement.ts';
 import { randomNormal } from '../ops/random.ts';
 import { sum } from '../ops/reduce.ts';
 import { philox4x32, type RandomKey } from '../random.ts';
@@ -38,6 +39,8 @@ export interface ParameterSpec {
   readonly initial: Initial;
   /** true: gets gradients; false: a buffer, state that a checkpoint holds and no optimiser touches. */
   readonly trained: boolean;
+  /** Of a tensor that several ranks hold together: this one's part of the first axis; all of it unless given. */
+  readonly rows?: readonly [first: number, end: number];
 }
 
 /** Weights of linear maps, embeddings and routers start as N(0, 0.02). */
@@ -62,19 +65,28 @@ export function withPrefix(prefix: string, specs: readonly ParameterSpec[]): Par
   }));
 }
 
-/** Makes the tensors of `specs`, in their order; they live until they are disposed. */
+/** The shape that a tensor has here. */
+export function heldShape({ shape, rows }: Pick<ParameterSpec, 'shape' | 'rows'>): Shape {
+  return rows === undefined ? shape : shape.with(0, rows[1] - rows[0]);
+}
+
+/**
+ * Makes the tensors of `specs`, in their order; they live until they are disposed. Of a tensor that several ranks hold
+ * together, each makes all numbers in turn and keeps its own, so that it starts as on one.
+ */
 export function createParameters(
   device: Device,
   specs: readonly ParameterSpec[],
   key: RandomKey,
 ): ReadonlyMap<string, Tensor> {
   const tensors = new Map<string, Tensor>();
-  for (const { name, shape, initial, trained } of specs) {
+  for (const { name, shape, initial, trained, rows } of specs) {
     scope(
       device,
       () => {
-        const values = initialValues(device, shape, initial, key.fold(name), tensors);
-        const target = trained ? parameter(values) : state(device, shape);
+        const all = initialValues(device, shape, initial, key.fold(name), tensors);
+        const values = rows === undefined ? all : slice(all, 0, ...rows);
+        const target = trained ? parameter(values) : state(device, values.shape);
         if (!trained) assign(target, values);
         tensors.set(name, target);
       },

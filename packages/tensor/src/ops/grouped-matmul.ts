@@ -5,12 +5,15 @@ import { formatShape } from '../shape.ts';
 import { deviceOf, Tensor } from '../tensor.ts';
 import type { SegmentPlan } from './segments.ts';
 
+/** How rows that are sorted by group lie: of a `SegmentPlan`, what products of groups read. */
+export type Groups = Pick<SegmentPlan, 'offsets' | 'count' | 'segments'>;
+
 /**
  * `x weights[g]^T` for the rows of each group g: x `[rows, in]` sorted by group as the plan says, weights `[groups,
  * out, in]`; gives `[rows, out]`. A plan may have more segments than there are groups: their rows belong to no group,
  * and what they become is finite and means nothing.
  */
-export function groupedLinear(x: Tensor, weights: Tensor, plan: SegmentPlan): Tensor {
+export function groupedLinear(x: Tensor, weights: Tensor, plan: Groups): Tensor {
   const device = deviceOf('groupedLinear', x, weights, plan.offsets);
   const [groups = 0, n = 0, k = 0] = weights.shape;
   const [rows = 0] = x.shape;

@@ -11,6 +11,7 @@ import { attention } from './attention.ts';
 import { creation } from './creation.ts';
 import { crossEntropy } from './cross-entropy.ts';
 import { elementwise } from './elementwise.ts';
+import { exchange } from './exchange.ts';
 import { gather } from './gather.ts';
 import { groupedMatmul } from './grouped-matmul.ts';
 import { matmul } from './matmul.ts';
@@ -30,13 +31,23 @@ import type { OpSuite } from './suite.ts';
 export const NOT_OPS = [
   'RandomKey',
   'Tensor',
+  'addToGradient',
+  'atOnce',
+  'awaited',
   'backward',
+  'backwardPausing',
   'createDevice',
   'createGpuDevice',
   'createWasmDevice',
+  'exchangeRows',
+  'hostNumbers',
   'keep',
+  'labelledPausing',
   'parameter',
+  'pauseFor',
+  'pausingScope',
   'philox4x32',
+  'receiveInto',
   'scope',
   'sizeOf',
   'state',
@@ -59,6 +70,7 @@ export const suites: Readonly<Record<OpName, OpSuite>> = {
   ...crossEntropy,
   ...topk,
   ...gather,
+  ...exchange,
   ...segments,
   ...random,
   ...optimizer,

@@ -6,7 +6,7 @@
 import type { Communicator } from '@lpr/mpi';
 import type { Decoder } from '@lpr/model';
 import { mergeStatistics, type RoutingStatistics } from '@lpr/moe';
-import type { Tensor } from '@lpr/tensor';
+import { addToGradient, awaited, type GradientReceiver, type Tensor } from '@lpr/tensor';
 import {
   addUp,
   differentiate,
@@ -18,7 +18,9 @@ import {
 } from '../micro-batches.ts';
 import { allReduceGradients } from './all-reduce.ts';
 import { gatherTensors } from './gather.ts';
+import type { ExpertExchange } from './expert-exchange.ts';
 import { OrderedReduction } from './ordered-reduction.ts';
+import { heldExperts } from './shared-experts.ts';
 
 /** Ranks that train one model together. */
 export interface Team {
@@ -32,6 +34,8 @@ export interface Team {
    * Numbers of gradients that are sent together, at least, while the backward pass goes on; 2^20 (4 MiB) unless given.
    */
   readonly bucket?: number;
+  /** How rows reach the experts where each rank owns some, as the decoder was given it; null, the default: all do. */
+  readonly experts?: ExpertExchange | null;
   /**
    * Told of an error in the midst of a step, where the other ranks wait for this one and only an abort reaches them.
    */
@@ -56,24 +60,23 @@ export async function accumulateShared(
   }
   const isOwn = (_: MicroBatch, place: number): boolean => place % size === rank;
   const statistics = needSurvey(decoder, parts)
-    ? mergeStatistics(
-        await gatherStatistics(
-          communicator,
-          parts.filter(isOwn).map((part) => surveyOf(decoder, part)),
-        ),
-      )
+    ? mergeStatistics(await gatherStatistics(communicator, await surveys(decoder, parts.filter(isOwn))))
     : null;
   const own = (statistics === null ? parts : withStatistics(parts, statistics)).filter(isOwn);
   if (reduction === 'allReduce') {
-    const sums = own.map((part) => differentiate(decoder, part, {}));
+    const sums: StepSums[] = [];
+    for (const part of own) sums.push(await awaited(differentiate(decoder, part, {})));
     await allReduceGradients(communicator, decoder);
     return addUp(await gatherSums(communicator, sums));
   }
   const gradients = new OrderedReduction(communicator, decoder.device, bucket);
+  const held = heldExperts(decoder);
+  const receive: GradientReceiver = (leaf, contribution) =>
+    (held.has(leaf) ? addToGradient : gradients.receive)(leaf, contribution);
   const sums: StepSums[] = [];
   let before = Promise.resolve();
   for (const part of own) {
-    sums.push(differentiate(decoder, part, { receive: gradients.receive }));
+    sums.push(await awaited(differentiate(decoder, part, { receive })));
     const exchanged = gradients.endMicroBatch();
     // What is recorded already runs meanwhile; one micro-batch ahead keeps device and network busy.
     await before;
@@ -82,6 +85,13 @@ export async function accumulateShared(
   await before;
   await gradients.finish();
   return addUp(await gatherSums(communicator, sums));
+}
+
+/** One by one, since their scopes may not lie beside each other. */
+async function surveys(decoder: Decoder, parts: readonly MicroBatch[]): Promise<RoutingStatistics[][]> {
+  const all: RoutingStatistics[][] = [];
+  for (const part of parts) all.push(await awaited(surveyOf(decoder, part)));
+  return all;
 }
 
 /** Those of all micro-batches in their order, from this rank's. */

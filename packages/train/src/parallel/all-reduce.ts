@@ -1,13 +1,18 @@
 /** Gradients added up over ranks by the MPI library, in an order of its own. */
 import type { Communicator } from '@lpr/mpi';
 import type { Decoder } from '@lpr/model';
-import { keep, reshape, scope, slice, type Tensor } from '@lpr/tensor';
+import { hostNumbers, keep, receiveInto, reshape, scope, slice, type Tensor } from '@lpr/tensor';
 import { joined } from '../micro-batches.ts';
-import { hostNumbers, receiveInto } from './memory.ts';
+import { heldExperts } from './shared-experts.ts';
 
-/** Each rank has its own gradients in the parameters before, and the sums of all afterwards. */
-export async function allReduceGradients(communicator: Communicator, { device, parameters }: Decoder): Promise<void> {
-  const leaves = [...parameters.values()].filter(({ grad }) => grad !== null);
+/**
+ * Each rank has its own gradients in the parameters before, and the sums of all afterwards; those of experts that it
+ * owns alone are whole already.
+ */
+export async function allReduceGradients(communicator: Communicator, decoder: Decoder): Promise<void> {
+  const { device, parameters } = decoder;
+  const held = heldExperts(decoder);
+  const leaves = [...parameters.values()].filter((leaf) => leaf.grad !== null && !held.has(leaf));
   const all = scope(device, () => joined(leaves.map(({ grad }) => grad!)), { gradients: false });
   const numbers = await hostNumbers(all);
   await receiveInto(all, async (received) => {

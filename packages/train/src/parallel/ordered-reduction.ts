@@ -11,9 +11,20 @@
  * of MPI_Allreduce sends `4 P * 2 (N - 1) / N`: the same for m = 1.
  */
 import type { Communicator } from '@lpr/mpi';
-import { concatenate, type Device, keep, reshape, scope, slice, Tensor, zeros } from '@lpr/tensor';
+import {
+  concatenate,
+  type Device,
+  hostNumbers,
+  keep,
+  receiveInto,
+  reshape,
+  scope,
+  slice,
+  Tensor,
+  zeros,
+} from '@lpr/tensor';
 import { addInOrder, type BucketPart } from './add-in-order.ts';
-import { hostNumbers, receiveInto, type ReceiveBuffers, receiveBuffersOf } from './memory.ts';
+import { type ReceiveBuffers, receiveBuffersOf } from './memory.ts';
 
 /** A bucket under way or arrived. */
 interface Bucket {

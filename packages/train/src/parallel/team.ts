@@ -4,11 +4,15 @@
  * whenever something but a step has changed it, so that nothing but rank 0 needs the folder.
  */
 import type { Communicator } from '@lpr/mpi';
-import { assign, type Tensor } from '@lpr/tensor';
+import { type Decoder, tensorOf } from '@lpr/model';
+import type { Checkpoint, FileContent } from '@lpr/runs';
+import { assign, awaited, scope, sizeOf, type Tensor } from '@lpr/tensor';
+import { allFinite, importShared, receiveExperts, restoreTrainer, sendExperts, sharedSnapshot } from '../snapshot.ts';
 import { DivergedError, type StepReport, type Trainer } from '../trainer.ts';
 import type { Team } from './accumulate.ts';
+import { heldExperts, sharedParameters } from './shared-experts.ts';
 
-const COMMANDS = ['end', 'step', 'state', 'confirm'] as const;
+const COMMANDS = ['end', 'step', 'state', 'confirm', 'experts', 'weights', 'restore', 'save'] as const;
 type Command = (typeof COMMANDS)[number];
 
 /** Rank 0's side. */
@@ -21,6 +25,18 @@ export class Leader {
 
   constructor(team: Team) {
     this.#team = team;
+    this.#callToExperts();
+  }
+
+  /** The channel to the ranks that hold experts; null where each rank has all. */
+  get #ofExperts(): Communicator | null {
+    return this.#team.experts ? this.#team.communicator : null;
+  }
+
+  /** Whatever rank 0 computes alone, the others come where it needs their experts. */
+  #callToExperts(): void {
+    const { experts } = this.#team;
+    if (experts) experts.call = async (layer) => await this.#tell('experts', layer);
   }
 
   /** "2 ranks over Open MPI v4.1.4" */
@@ -39,7 +55,51 @@ export class Leader {
     return await this.#together(async () => {
       await this.#shareIfStale(trainer);
       await this.#tell('step', trainer.step);
-      return await trainer.recordSharedStep(this.#team);
+      const { experts } = this.#team;
+      if (experts) experts.call = null;
+      const recorded = await trainer.recordSharedStep(this.#team);
+      this.#callToExperts();
+      return recorded;
+    });
+  }
+
+  /** Restores a checkpoint, on all ranks that hold experts. */
+  async restore(trainer: Trainer, checkpoint: Checkpoint): Promise<void> {
+    await this.#load('restore', checkpoint.state.step, (channel) => restoreTrainer(trainer, checkpoint, channel));
+  }
+
+  /** Starts from the weights of a folder, on all ranks that hold experts. */
+  async importWeights(decoder: Decoder, folder: string): Promise<void> {
+    await this.#load('weights', 0, (channel) => importShared(decoder, folder, channel));
+  }
+
+  async #load(command: Command, step: number, load: (channel: Communicator | null) => Promise<unknown>): Promise<void> {
+    const channel = this.#ofExperts;
+    this.#isStale = true;
+    if (channel === null) {
+      await load(null);
+      return;
+    }
+    await this.#together(async () => {
+      await this.#tell(command, step);
+      await load(channel);
+    });
+  }
+
+  /**
+   * Has all ranks save the trainer's state together, where they hold parts of it.
+   *
+   * @param write gets the files, and resolves when they are written; null where rank 0 has it all
+   */
+  async save(trainer: Trainer, write: (files: Map<string, FileContent> | null) => Promise<void>): Promise<void> {
+    const channel = this.#ofExperts;
+    if (channel === null) {
+      await write(null);
+      return;
+    }
+    await this.#together(async () => {
+      await this.#tell('save', trainer.step);
+      await write(sharedSnapshot(trainer, channel));
     });
   }
 
@@ -102,6 +162,15 @@ export async function followLeader(trainer: Trainer, team: Team): Promise<void> 
     const [number = 0, step = 0] = order;
     const command = COMMANDS[number]!;
     if (command === 'end') break;
+    if (command === 'experts') {
+      const { device, mixtures } = trainer.decoder;
+      await scope(device, async () => await awaited(mixtures[step]!.serve(device)), { gradients: false });
+      continue;
+    }
+    if (command === 'weights' || command === 'restore') {
+      await receiveExperts(trainer, communicator, command === 'restore' ? step : null);
+      continue;
+    }
     if (command === 'state') {
       await shareState(communicator, trainer, step);
       continue;
@@ -111,6 +180,10 @@ export async function followLeader(trainer: Trainer, team: Team): Promise<void> 
     }
     if (command === 'confirm') {
       await compareWeights(communicator, trainer);
+      continue;
+    }
+    if (command === 'save') {
+      await sendExperts(trainer, communicator);
       continue;
     }
     const { report } = await trainer.recordSharedStep(team);
@@ -127,7 +200,7 @@ export async function followLeader(trainer: Trainer, team: Team): Promise<void> 
   await pending;
 }
 
-/** Gives all ranks the weights and moments of rank 0, after `step` steps. */
+/** Gives all ranks the weights and moments of rank 0, after `step` steps, but those of experts that each holds. */
 async function shareState(communicator: Communicator, { decoder, optimizer }: Trainer, step: number): Promise<void> {
   const isLeader = communicator.rank === 0;
   const receive = async (length: number): Promise<Float32Array> => {
@@ -135,32 +208,64 @@ async function shareState(communicator: Communicator, { decoder, optimizer }: Tr
     await communicator.broadcast(data, 0);
     return data;
   };
-  for (const tensor of [...decoder.parameters.values(), ...decoder.buffers.values()]) {
+  for (const tensor of commonTensors(decoder)) {
     if (isLeader) await communicator.broadcast(await numbersOf(tensor), 0);
     else assign(tensor, await receive(tensor.size));
   }
-  const moments = await optimizer.exportState();
-  if (!isLeader) {
-    await optimizer.importState(moments.keys(), (name) => receive(moments.get(name)!.data.length), step);
+  const held = new Set(sharedParameters(decoder).map(({ name }) => name));
+  const moments = new Map(optimizer.eachMoment().map((moment) => [moment.name, moment]));
+  if (isLeader) {
+    for (const { parameter, read } of moments.values()) {
+      if (!held.has(parameter)) await communicator.broadcast(await read(), 0);
+    }
     return;
   }
-  for (const { data } of moments.values()) await communicator.broadcast(data, 0);
+  const readOrReceive = async (name: string): Promise<Float32Array> => {
+    const { parameter, shape, read } = moments.get(name)!;
+    return held.has(parameter) ? await read() : await receive(sizeOf(shape));
+  };
+  await optimizer.importState(moments.keys(), readOrReceive, step);
 }
 
-async function compareWeights(communicator: Communicator, { decoder, step }: Trainer): Promise<void> {
+/** What all ranks have alike. */
+function commonTensors(decoder: Decoder): Tensor[] {
+  const held = heldExperts(decoder);
+  return [...decoder.parameters.values(), ...decoder.buffers.values()].filter((tensor) => !held.has(tensor));
+}
+
+async function compareWeights(communicator: Communicator, { decoder, optimizer, step }: Trainer): Promise<void> {
   let sum = 0;
-  for (const tensor of [...decoder.parameters.values(), ...decoder.buffers.values()]) {
+  for (const tensor of commonTensors(decoder)) {
     const numbers = await numbersOf(tensor);
     for (const word of new Int32Array(numbers.buffer)) sum = Math.imul(sum ^ word, 0x01000193);
   }
-  const all = new Int32Array(communicator.size);
-  await communicator.allGather(Int32Array.of(sum), all);
-  const other = all.findIndex((each) => each !== all[0]);
+  const all = new Int32Array(2 * communicator.size);
+  await communicator.allGather(Int32Array.of(sum, (await areExpertsFinite(decoder, optimizer)) ? 1 : 0), all);
+  const other = all.findIndex((each, i) => each !== (i % 2 === 0 ? all[0] : 1));
   if (other < 0) return;
+  const rank = Math.floor(other / 2);
+  if (other % 2 === 1) {
+    throw new DivergedError(
+      step,
+      `rank ${rank} has a number that is not finite among its experts after step ${step}: training diverged. Lower the learning rate`,
+    );
+  }
   throw new Error(
-    `rank ${other} has other weights than rank 0 after step ${step}: their processors round otherwise, or a message was damaged. ` +
+    `rank ${rank} has other weights than rank 0 after step ${step}: their processors round otherwise, or a message was damaged. ` +
       'Use machines of one kind; the checkpoint before is whole',
   );
+}
+
+/** Of those that this rank holds alone, which rank 0 does not see before it saves them. */
+async function areExpertsFinite(decoder: Decoder, optimizer: Trainer['optimizer']): Promise<boolean> {
+  const held = new Set(sharedParameters(decoder).map(({ name }) => name));
+  const moments = optimizer.eachMoment().filter(({ parameter }) => held.has(parameter));
+  const reads = [
+    ...Array.from(held, (name) => () => numbersOf(tensorOf(decoder, name))),
+    ...moments.map(({ read }) => read),
+  ];
+  for (const read of reads) if (!allFinite(await read())) return false;
+  return true;
 }
 
 async function numbersOf(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
