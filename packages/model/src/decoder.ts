@@ -41,7 +41,7 @@ import {
   type LayerLoss,
   routeContext,
 } from './forward.ts';
-import { DecoderLayer } from './layers/decoder-layer.ts';
+import { DecoderLayer, type Observer } from './layers/decoder-layer.ts';
 import type { KeyValueCache } from './layers/key-value-cache.ts';
 import { decoderParameters, type ModelParameter } from './parameters.ts';
 import type { DecoderPlan } from './plan.ts';
@@ -146,9 +146,13 @@ export class Decoder {
     });
   }
 
-  /** How i32 `[batch, sequence]` is routed in evaluation, a layer with experts each, without gradients or head. */
-  routings(inputIds: Tensor): readonly Routing[] {
-    return this.#withoutGradients(() => this.#transform(inputIds, { training: false }).routings);
+  /**
+   * How i32 `[batch, sequence]` is routed in evaluation, a layer with experts each, without gradients or head;
+   * `observe` is told of activations as in a context.
+   */
+  routings(inputIds: Tensor, observe?: Observer): readonly Routing[] {
+    const context = { training: false, ...(observe && { observe }) };
+    return this.#withoutGradients(() => this.#transform(inputIds, context).routings);
   }
 
   /**
