@@ -136,6 +136,8 @@ function App(): JSX.Element {
             <TextChoice own={own} missing={page.ownText && own === null} onText={changeText} />
             <p class="hint about">
               {state.sides[0] !== undefined && `Each model is computed on ${state.sides[0].device}. `}
+              {settings.device === 'gpu' &&
+                'The GPU makes its programs at the first step, which takes longer than those that follow. '}
               {!crossOriginIsolated &&
                 'This host sends no headers for cross-origin isolation, so each model has one thread. '}
               It pauses by itself every {PAUSE_EVERY.toLocaleString('en')} steps. Nothing that you type leaves your

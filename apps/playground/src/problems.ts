@@ -26,16 +26,21 @@ export function missingIn({ WebAssembly, Worker }: Browser): string | null {
 
 /** An error of a training, and what its reader can do. */
 export function inWords(error: unknown, { device, learningRate }: Settings): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const said = error instanceof Error ? error.message : String(error);
+  const message = /[.!?]$/.test(said) ? said : `${said}.`;
   const kind = error instanceof RemoteError ? error.kind : '';
   if (kind === 'TextError') return message;
   if (kind === 'DivergedError') {
     return `The training ran away: its loss is no longer a number. A learning rate below ${learningRate} may help, or another seed; Reset starts anew.`;
   }
   if (kind === 'WorkerError') {
-    return `A worker of this page has ended (${message}). Reload the page; if that does not help, look whether something blocks its scripts.`;
+    return `A worker of this page has ended: ${message} Reload the page; if that does not help, look whether something blocks its scripts.`;
   }
-  if (device === 'gpu') return `The GPU cannot be used here: ${message} Take the CPU instead.`;
+  if (device === 'gpu') {
+    // What the device says then is for programs in Node.
+    const why = /no GPU to run on/.test(message) ? 'this browser offers none to pages.' : message;
+    return `The GPU cannot be used here: ${why} Choose the CPU instead.`;
+  }
   if (/memory/i.test(message)) {
     return `There is not enough memory: ${message} Take fewer experts or layers, or close other pages.`;
   }

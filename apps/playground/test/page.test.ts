@@ -225,6 +225,39 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     expect(await other.getByText(/made with a text of its sender’s/).count()).toBe(1);
   });
 
+  it('uses threads where there are cores for them, with the same results', async () => {
+    const page = await ready(pages, '/?experts=4&layers=1');
+    const measured = async (): Promise<string[]> => {
+      for (let i = 0; i < 3; i++) await step(page);
+      return await page.getByRole('region').locator('dd').allTextContents();
+    };
+    expect(await page.evaluate('crossOriginIsolated')).toBe(true);
+    await page.addInitScript(
+      'Object.defineProperty(navigator, "hardwareConcurrency", { value: 1, configurable: true })',
+    );
+    await page.reload();
+    await made(page, /none yet/);
+    const alone = await measured();
+    expect(await page.locator('.about').textContent()).toMatch(/wasm, in place/);
+    await page.addInitScript(
+      'Object.defineProperty(navigator, "hardwareConcurrency", { value: 6, configurable: true })',
+    );
+    await page.reload();
+    await made(page, /none yet/);
+    expect(await measured()).toEqual(alone);
+    expect(await page.locator('.about').textContent()).toMatch(/wasm, 2 threads/);
+  });
+
+  it('says so where there is no GPU, and goes on with the CPU', async () => {
+    const page = await pages.open('/?experts=4&layers=1&device=gpu', STILL);
+    const alert = page.getByRole('alert');
+    await expect.poll(() => alert.allTextContents()).toEqual([expect.stringMatching(/GPU cannot .* CPU instead/)]);
+    await page.getByLabel('Compute on', { exact: true }).selectOption('CPU');
+    await made(page, /none yet/);
+    expect(await alert.count()).toBe(0);
+    await step(page);
+  });
+
   it('says in words where a browser lacks what it needs', async () => {
     const page = await ready(pages, '/?experts=4&layers=1');
     await page.addInitScript('WebAssembly.validate = () => false');

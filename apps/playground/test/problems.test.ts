@@ -20,8 +20,13 @@ describe('problems', () => {
   it.each([
     [new RemoteError('TextError', 'This text is short.'), settings, /^This text is short\.$/],
     [new RemoteError('DivergedError', 'training diverged'), settings, /ran away.*below 0\.01/],
-    [new RemoteError('WorkerError', 'not loaded'), settings, /worker.*not loaded.*Reload/],
-    [new RemoteError('Error', 'no adapter.'), { ...settings, device: 'gpu' as const }, /GPU.*no adapter.*CPU/],
+    [new RemoteError('WorkerError', 'not loaded'), settings, /worker.*not loaded\. Reload/],
+    [new RemoteError('Error', 'lost'), { ...settings, device: 'gpu' as const }, /GPU.*: lost\. Choose the CPU/],
+    [
+      new RemoteError('Error', 'createGpuDevice: no GPU to run on (npm install ...)'),
+      { ...settings, device: 'gpu' as const },
+      /^The GPU cannot be used here: this browser offers none to pages\. Choose the CPU instead\.$/,
+    ],
     [new RemoteError('RangeError', 'out of memory.'), settings, /not enough memory.*fewer experts/],
     [new TypeError('x is undefined.'), settings, /went wrong: x is undefined\. Reset/],
     ['a string.', settings, /a string\./],
