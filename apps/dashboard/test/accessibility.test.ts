@@ -1,13 +1,12 @@
 /** Every page by the rules of axe (WCAG 2, and its best practices): light and dark, on a desktop and on a phone. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { AxeResults } from 'axe-core';
 import { lockFolder, readRuns } from '@lpr/runs';
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { renderRuns } from '../src/index.ts';
+import { violations } from './axe.ts';
 import { noBrowser } from './browser.ts';
 import { evaluationLine, traceFile, writeRun } from './folders.ts';
 import { writeModel } from './models.ts';
@@ -45,7 +44,6 @@ const PAGES: readonly TestedPage[] = [
 ];
 
 describe.skipIf(noBrowser !== null)('by the rules of axe', () => {
-  let axe: string;
   let unlock: () => Promise<void>;
 
   const pages = servedPages(async (root) => {
@@ -65,20 +63,7 @@ describe.skipIf(noBrowser !== null)('by the rules of axe', () => {
     await writeFile(join(root, 'good', 'traces', 'step-000040.trace'), traceFile(2));
     await writeModel(join(root, 'good'), { step: 40, seed: 1 });
   });
-  beforeAll(async () => {
-    axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-  });
   afterAll(() => unlock());
-
-  /** What breaks a rule: the rule, and where. */
-  async function violations(page: Page): Promise<string[]> {
-    // A page's own policy lets no script be added to it; what its debugger evaluates is none.
-    await page.evaluate(axe);
-    const { violations: found } = await page.evaluate<AxeResults>('axe.run(document, { resultTypes: ["violations"] })');
-    return found.flatMap(({ id, nodes }) =>
-      nodes.map(({ html, failureSummary }) => `${id}: ${html}\n${failureSummary}`),
-    );
-  }
 
   it('are kept by a page that could break them, and broken where it does', async () => {
     const page = await pages.open('/');

@@ -44,7 +44,7 @@ import {
   type LayerLoss,
   routeContext,
 } from './forward.ts';
-import { DecoderLayer } from './layers/decoder-layer.ts';
+import { DecoderLayer, type Observer } from './layers/decoder-layer.ts';
 import type { KeyValueCache } from './layers/key-value-cache.ts';
 import { decoderParameters, type ModelParameter } from './parameters.ts';
 import { type DecoderPlan, poolsLosses } from './plan.ts';
@@ -164,14 +164,18 @@ export class Decoder {
     });
   }
 
-  /** How i32 `[batch, sequence]` is routed in evaluation, a layer with experts each, without gradients or head. */
-  routings(inputIds: Tensor): readonly Routing[] {
-    return atOnce(this.routingsPausing(inputIds));
+  /**
+   * How i32 `[batch, sequence]` is routed in evaluation, a layer with experts each, without gradients or head;
+   * `observe` is told of activations as in a context.
+   */
+  routings(inputIds: Tensor, observe?: Observer): readonly Routing[] {
+    return atOnce(this.routingsPausing(inputIds, observe));
   }
 
   /** As `routings`, wherever the experts lie. */
-  *routingsPausing(inputIds: Tensor): Pausing<readonly Routing[]> {
-    return yield* this.#routed(inputIds, { training: false }, (routing) => routing);
+  *routingsPausing(inputIds: Tensor, observe?: Observer): Pausing<readonly Routing[]> {
+    const context = { training: false, ...(observe && { observe }) };
+    return yield* this.#routed(inputIds, context, (routing) => routing);
   }
 
   /**

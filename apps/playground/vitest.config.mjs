@@ -1,0 +1,3 @@
+import { isolated } from '../../scripts/vitest.mjs';
+
+export default { test: { ...isolated.test, globalSetup: ['test/built.ts'] } };
