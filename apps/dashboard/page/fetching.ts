@@ -46,12 +46,12 @@ export async function exactSeries(run: string, names: readonly string[], from: n
 }
 
 /** Sends JSON, and gives the JSON that comes back. @throws Error with what the server says is wrong */
-export async function postJson<T>(url: string, body: unknown, signal: AbortSignal): Promise<T> {
+export async function postJson<T>(url: string, body: unknown, signal?: AbortSignal): Promise<T> {
   const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),
-    signal,
+    ...(signal && { signal }),
   });
   await check(response);
   return (await response.json()) as T;

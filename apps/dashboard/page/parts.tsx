@@ -7,6 +7,19 @@ export function Status({ run }: { run: RunSummary }): JSX.Element {
   return <span class={`status is-${state}`}>{state}</span>;
 }
 
+/** Tags of a run, each of which finds those that have it. */
+export function Tags({ tags, find }: { tags: readonly string[]; find: (tag: string) => void }): JSX.Element {
+  return (
+    <span class="tags">
+      {tags.map((tag) => (
+        <button key={tag} type="button" class="tag" onClick={() => find(tag)} aria-label={`Runs with the tag ${tag}`}>
+          {tag}
+        </button>
+      ))}
+    </span>
+  );
+}
+
 /** A line without axes: the course of a figure. `floor` is a value that its bottom stands for. */
 export function Sparkline({
   values,

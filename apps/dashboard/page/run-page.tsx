@@ -24,6 +24,7 @@ import { useLevels } from './levels.ts';
 import { useRuns } from './live.ts';
 import { Loads } from './loads.tsx';
 import { Link, pageOf } from './navigation.tsx';
+import { Note } from './note.tsx';
 import { Problems, Status, Tiles } from './parts.tsx';
 import { RecordTable } from './record-table.tsx';
 import { namesOf, partsOf } from './run-parts.ts';
@@ -90,6 +91,7 @@ export function RunPage({ id }: { id: string }): JSX.Element {
       <Problems problems={run.problems} />
       <Progress run={run} />
       <Tiles tiles={tilesOf(run, details)} />
+      <Note run={id} note={details.note} />
       <section class="panel">
         <h2>Loss and balance</h2>
         {run.step === 0 ? (

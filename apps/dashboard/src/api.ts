@@ -1,7 +1,7 @@
 /** What the server tells the page; both sides are held to these types. */
-import type { EvaluationLine, LoadsInfo, Measures, RunFacts } from '@lpr/runs/browser';
+import type { EvaluationLine, LoadsInfo, Measures, RunFacts, RunNote } from '@lpr/runs/browser';
 
-export type { LoadsInfo, Series, SeriesFile } from '@lpr/runs/browser';
+export type { LoadsInfo, RunNote, Series, SeriesFile } from '@lpr/runs/browser';
 
 /** 'running': a process works on it. 'finished': it was evaluated to its end. 'stopped': neither. */
 export type RunStatus = 'running' | 'finished' | 'stopped';
@@ -38,10 +38,15 @@ export interface RunSummary {
   };
   /** Loss and the lead measure of balance over the steps, at most `SPARKLINE_POINTS` means. */
   readonly sparklines: { readonly loss: readonly number[]; readonly balance: readonly number[] };
+  /** What people call it. */
+  readonly tags: readonly string[];
+  /** How its note begins, of at most `NOTE_START` characters; '' where it has none. */
+  readonly noteStart: string;
   /** What is wrong with its files, a sentence each. */
   readonly problems: readonly string[];
 }
 
+export const NOTE_START = 200;
 export const SPARKLINE_POINTS = 48;
 
 /** `/api/runs`, and each `runs` event: those that changed, and the ids of those that are gone. */
@@ -71,6 +76,7 @@ export interface RunDetails {
   readonly facts: RunFacts;
   /** Settings by their path, as in `config.yaml`. */
   readonly settings: readonly (readonly [path: string, value: string])[];
+  readonly note: RunNote;
   /** null where it has none. */
   readonly loads: LoadsInfo | null;
   readonly evaluations: readonly Evaluation[];
@@ -80,6 +86,12 @@ export interface RunDetails {
   readonly files: readonly { readonly name: string; readonly bytes: number }[];
   /** Why the router explorer cannot open this run; null where it can. */
   readonly explorer: { readonly step: number | null; readonly unavailable: string | null };
+}
+
+/** Body of `POST /api/note`, which answers with the note as it is kept. */
+export interface NoteRequest {
+  readonly run: string;
+  readonly note: RunNote;
 }
 
 /** Body of `POST /api/route`. */

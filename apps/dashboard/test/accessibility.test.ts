@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { AxeResults } from 'axe-core';
-import { lockFolder, readRuns } from '@lpr/runs';
+import { lockFolder, readRuns, writeNote } from '@lpr/runs';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { renderRuns } from '../src/index.ts';
@@ -32,6 +32,11 @@ const PAGES: readonly TestedPage[] = [
   { name: 'the overview', path: '/' },
   { name: 'the overview as a table', path: '/?as=table&order=router' },
   { name: 'a run', path: '/run?run=good', prepare: openAll },
+  {
+    name: 'a note that is being written',
+    path: '/run?run=good',
+    prepare: (page) => page.getByRole('button', { name: 'Change' }).click(),
+  },
   { name: 'a comparison', path: `/compare?${COMPARED}`, prepare: openAll },
   {
     name: 'the explorer',
@@ -61,6 +66,7 @@ describe.skipIf(noBrowser !== null)('by the rules of axe', () => {
     // One that is being trained.
     await writeRun(join(root, 'running'));
     unlock = await lockFolder(join(root, 'running'));
+    await writeNote(join(root, 'good'), { text: 'A line.\n'.repeat(40), tags: ['first', 'x'.repeat(60)] });
     await mkdir(join(root, 'good', 'traces'));
     await writeFile(join(root, 'good', 'traces', 'step-000040.trace'), traceFile(2));
     await writeModel(join(root, 'good'), { step: 40, seed: 1 });

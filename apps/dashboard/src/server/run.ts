@@ -3,19 +3,22 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path/posix';
 import { leadMeasure } from '@lpr/report/tables';
 import {
+  checkNote,
   factsOf,
   finalEvaluation,
   messageOf,
   RUN_FILES,
   RunFollower,
   type RunFiles,
+  type RunNote,
   type SeriesFile,
   settingTexts,
   traceFile,
   traceSteps,
   type WindowRange,
+  writeNote,
 } from '@lpr/runs';
-import { type RunDetails, type RunSummary, SPARKLINE_POINTS } from '../api.ts';
+import { NOTE_START, type RunDetails, type RunSummary, SPARKLINE_POINTS } from '../api.ts';
 import { checkpointOf } from './checkpoint.ts';
 import type { ServedFolder } from './paths.ts';
 
@@ -58,7 +61,7 @@ export class FollowedRun {
   }
 
   summary(): RunSummary {
-    const { settings, metrics, evaluations, isLocked, isRead, updatedAt, problems } = this.#follower;
+    const { settings, metrics, evaluations, note, isLocked, isRead, updatedAt, problems } = this.#follower;
     const { architecture, router, seed, steps } = factsOf(settings);
     const final = finalEvaluation(evaluations);
     const group = dirname(this.id);
@@ -85,6 +88,8 @@ export class FollowedRun {
         loss: metrics.values('loss', SPARKLINE_POINTS),
         balance: metrics.values(`balance.${leadMeasure.key}`, SPARKLINE_POINTS),
       },
+      tags: note.tags,
+      noteStart: note.text.slice(0, NOTE_START),
       problems,
     };
   }
@@ -101,6 +106,7 @@ export class FollowedRun {
       summary: this.summary(),
       facts: factsOf(settings),
       settings: this.settings(),
+      note: this.#follower.note,
       loads: await this.#follower.loads(),
       evaluations: evaluations.map((line) => ({ ...line, counts: line === newest ? line.counts : null })),
       traces: await traceSteps(this.#files).catch(() => []),
@@ -110,6 +116,14 @@ export class FollowedRun {
         (error: unknown) => ({ step: null, unavailable: messageOf(error) }),
       ),
     };
+  }
+
+  /** Writes what people say of it. @returns that, as it is kept @throws RangeError that says what is wrong with it */
+  async writeNote(note: unknown): Promise<RunNote> {
+    const kept = checkNote(note);
+    await writeNote(await this.#folder.resolve(this.id), kept);
+    await this.poll();
+    return kept;
   }
 
   series(points: number, from?: number): SeriesFile {
