@@ -57,6 +57,44 @@ export async function postJson<T>(url: string, body: unknown, signal?: AbortSign
   return (await response.json()) as T;
 }
 
+/** What a request was answered. */
+export interface Posted<Request, T> extends Fetched<T> {
+  /** What `data` answers, which stays until the next answer is there. */
+  readonly request: Request | undefined;
+}
+
+/** Between two requests of one part of a page: a reader who goes through tokens with a key held down asks once. */
+const PAUSE_MS = 80;
+
+/** The JSON that comes back for what is sent, again whenever that is another one, or `version`. */
+export function usePosted<T, Request = unknown>(
+  url: string,
+  request: Request | null,
+  version?: unknown,
+): Posted<Request, T> {
+  const [shown, show] = useState<Posted<Request, T>>({ request: undefined, data: undefined, error: undefined });
+  const key = request === null ? null : JSON.stringify(request);
+  useEffect(() => {
+    if (request === null) return undefined;
+    const asking = new AbortController();
+    const { signal } = asking;
+    const waiting = setTimeout(() => {
+      postJson<T>(url, request, signal).then(
+        (data) => show({ request, data, error: undefined }),
+        (problem: unknown) => {
+          if (!signal.aborted)
+            show((before) => ({ ...before, error: problem instanceof Error ? problem.message : String(problem) }));
+        },
+      );
+    }, PAUSE_MS);
+    return () => {
+      clearTimeout(waiting);
+      asking.abort();
+    };
+  }, [url, key, version]);
+  return shown;
+}
+
 function useAnswer<T>(
   url: string | null,
   version: unknown,

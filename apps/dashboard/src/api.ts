@@ -121,6 +121,72 @@ export interface RoutedText {
   readonly cutTokens: number;
 }
 
+/** Body of `POST /api/look`: a place in a text that was routed. */
+export interface LookRequest extends RouteRequest {
+  /** Index into `layers` of the routed text, of a token, and of an expert. */
+  readonly layer: number;
+  readonly token: number;
+  readonly expert: number;
+}
+
+/** What a router computed on its way to the choices; numbers that do not exist are null. */
+export interface RoutedPlace {
+  /** `[layers][experts]` of the token: scores, larger is better. */
+  readonly scores: readonly (readonly (number | null)[])[];
+  /** The same of what experts were chosen by, with the selection bias and the groups. */
+  readonly selection: readonly (readonly (number | null)[])[];
+  /** Of all tokens and prototypes of the layer, on two directions; null where the router has no latent space. */
+  readonly plane: {
+    readonly points: readonly (readonly number[])[];
+    readonly prototypes: readonly (readonly number[])[];
+    /** null where all are equal. */
+    readonly explained: readonly (number | null)[];
+  } | null;
+  /** Tokens of which the layer's expert is surest, at most `SUREST`. */
+  readonly surest: readonly {
+    readonly token: number;
+    readonly score: number | null;
+    /** How far it is chosen ahead of the best expert that was not; null where the largest do not decide. */
+    readonly lead: number | null;
+    readonly chosen: boolean;
+  }[];
+}
+
+export const SUREST = 12;
+
+/** `/api/expert?run=ID&layer=INDEX&expert=INDEX`: what is known of the life of an expert. */
+export interface ExpertLife {
+  /** From the exact loads of training; null where there is no whole window. */
+  readonly training: {
+    readonly windows: number;
+    /** The newest step. */
+    readonly step: number;
+    /** The last window in which it got a token; null where it never did. */
+    readonly last: {
+      readonly after: number;
+      readonly step: number;
+      readonly load: number;
+      readonly tokens: number;
+    } | null;
+    /** Tokens that went elsewhere since. */
+    readonly tokensSince: number;
+  } | null;
+  /** From the traces of evaluations; null where there is none. */
+  readonly heldOut: {
+    readonly traces: number;
+    /** Of the newest trace. */
+    readonly step: number;
+    /** The last trace in which it got a token; null where it got none in any that was read. */
+    readonly last: {
+      readonly step: number;
+      readonly tokens: number;
+      readonly of: number;
+      /** Those that it got most often first; ids where the run has no tokenizer. */
+      readonly most: readonly { readonly text: string; readonly count: number }[];
+    } | null;
+  } | null;
+}
+
 /** What a request that failed answers. */
 export interface ApiError {
   readonly error: string;

@@ -45,7 +45,13 @@ const PAGES: readonly TestedPage[] = [
       await page.getByLabel('Text').fill('Even loads.');
       await page.keyboard.press('Control+Enter');
       await page.locator('.token').first().click();
+      await page.getByRole('heading', { name: /^Expert \d+ of layer 0$/ }).waitFor();
     },
+  },
+  {
+    name: 'two models in the explorer',
+    path: '/explore?run=good&run=compare-1%2Flpr&text=Even+loads.&layer=1&token=2&expert=3&expert=5',
+    prepare: (page) => page.getByRole('heading', { name: 'Expert 5 of layer 1' }).waitFor(),
   },
 ];
 
@@ -70,6 +76,7 @@ describe.skipIf(noBrowser !== null)('by the rules of axe', () => {
     await mkdir(join(root, 'good', 'traces'));
     await writeFile(join(root, 'good', 'traces', 'step-000040.trace'), traceFile(2));
     await writeModel(join(root, 'good'), { step: 40, seed: 1 });
+    await writeModel(join(root, 'compare-1/lpr'), { step: 40, seed: 2, lpr: true });
   });
   beforeAll(async () => {
     axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');

@@ -19,6 +19,7 @@ import {
   routingStrip,
   specialisationBalance,
   stepTime,
+  tokenScores,
   vocabularySpecialisation,
 } from '../src/index.ts';
 import { lorenzCurve } from '../src/lorenz.ts';
@@ -54,6 +55,22 @@ test('twice the area between a Lorenz curve and the diagonal is the Gini coeffic
       expect(1 - 2 * area).toBeCloseTo(gini(loads), 9);
     }),
   );
+});
+
+test('scores of a token are places within their layer, and those that got it are framed', () => {
+  const layers = [
+    { layer: 3, scores: [2, 4, 3], chosen: [1] },
+    { layer: 5, scores: [-1e30, 0.5, 0.25], chosen: [1, 2] },
+    { layer: 6, scores: [1, 1, Number.NaN], chosen: [0] },
+  ];
+  const option = tokenScores({ name: 'of', layers });
+  expect(Array.from(cellsOf(option).values())).toEqual([0, 1, 0.5, Number.NaN, 1, 0, 1, 1, Number.NaN]);
+  const frames = (option.graphic as { type: string; style: { lineWidth?: number } }[]).filter(
+    ({ type, style }) => type === 'rect' && style.lineWidth === 2,
+  );
+  expect(frames).toHaveLength(4);
+  expect(() => tokenScores({ name: 'of', layers: [] })).toThrow('need a layer, and as many experts in each; got none');
+  expect(() => tokenScores({ name: 'of', layers: [layers[0]!, { ...layers[1]!, scores: [1] }] })).toThrow('got 3, 1');
 });
 
 describe('parallel coordinates', () => {

@@ -18,8 +18,9 @@ import {
   type WindowRange,
   writeNote,
 } from '@lpr/runs';
-import { NOTE_START, type RunDetails, type RunSummary, SPARKLINE_POINTS } from '../api.ts';
+import { type ExpertLife, NOTE_START, type RunDetails, type RunSummary, SPARKLINE_POINTS } from '../api.ts';
 import { checkpointOf } from './checkpoint.ts';
+import { expertLife } from './expert-life.ts';
 import type { ServedFolder } from './paths.ts';
 
 /** Files of a run that can be downloaded as they are. */
@@ -137,6 +138,19 @@ export class FollowedRun {
 
   windows(range: WindowRange): Promise<Uint8Array> {
     return this.#follower.windows(range);
+  }
+
+  /** Whether its router compares directions alone. */
+  get byAngle(): boolean {
+    return factsOf(this.#follower.settings).byAngle;
+  }
+
+  /** The life of one expert; as `expertLife`. */
+  async expertLife(
+    place: { readonly layer: number; readonly expert: number },
+    textsOf: (ids: readonly number[]) => Promise<readonly string[]>,
+  ): Promise<ExpertLife> {
+    return await expertLife({ follower: this.#follower, files: this.#files }, place, textsOf);
   }
 
   /** Path below the served folder of the routing trace that was written at a step. */

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type AddressInfo, isIP } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { hasCode, messageOf } from '@lpr/runs';
-import type { ApiError, NoteRequest, RouteRequest } from '../api.ts';
+import type { ApiError, LookRequest, NoteRequest, RouteRequest } from '../api.ts';
 import { RunEvents } from './events.ts';
 import { BusyError, ExploreError, RouterExplorer } from './explorer.ts';
 import { type PageFile, pageFiles } from './page-files.ts';
@@ -110,6 +110,12 @@ interface Parts {
 
 class Handler {
   readonly #parts: Parts;
+  /** What is done with what the page sends, by path. */
+  readonly #takers: Readonly<Record<string, (request: IncomingMessage) => Promise<unknown>>> = {
+    '/api/route': (request) => this.#route(request),
+    '/api/look': (request) => this.#look(request),
+    '/api/note': (request) => this.#note(request),
+  };
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -132,9 +138,10 @@ class Handler {
     const written = `http://page${url}`;
     if (!url.startsWith('/') || !URL.canParse(written)) throw new HttpError(400, 'the address is no path');
     const { pathname, searchParams: query } = new URL(written);
-    if (pathname === '/api/route' || pathname === '/api/note') {
+    const taking = this.#takers[pathname];
+    if (taking !== undefined) {
       if (method !== 'POST') throw new HttpError(405, `what ${pathname} takes is sent with POST`);
-      return sendJson(response, await (pathname === '/api/route' ? this.#route(request) : this.#note(request)));
+      return sendJson(response, await taking(request));
     }
     if (method !== 'GET' && method !== 'HEAD') throw new HttpError(405, `${method} does nothing here; use GET`);
     switch (pathname) {
@@ -158,6 +165,8 @@ class Handler {
         return sendJson(response, (await this.#run(query)).exactSeries(namesIn(query), numberIn(query, 'from', 0)));
       case '/api/loads':
         return sendBytes(response, 'application/octet-stream', await this.#loads(query));
+      case '/api/expert':
+        return sendJson(response, await this.#life(query));
       case '/api/trace':
         return await this.#trace(query, response);
       case '/api/file':
@@ -172,6 +181,23 @@ class Handler {
     if (typeof run !== 'string' || typeof text !== 'string') throw new HttpError(400, 'the body needs run and text');
     if ((await this.#parts.store.run(run)) === undefined) throw new HttpError(404, noRun(run));
     return await this.#parts.explorer.route(run, text);
+  }
+
+  async #look(request: IncomingMessage): Promise<unknown> {
+    const body = await sentBody<LookRequest>(request, MAX_BODY_BYTES.route);
+    const { run: id, text, layer, token, expert } = body;
+    if (typeof id !== 'string' || typeof text !== 'string' || ![layer, token, expert].every(Number.isInteger)) {
+      throw new HttpError(400, 'the body needs run, text, and layer, token and expert as whole numbers');
+    }
+    const run = await this.#parts.store.run(id);
+    if (run === undefined) throw new HttpError(404, noRun(id));
+    return await this.#parts.explorer.look(body as unknown as LookRequest, run.byAngle);
+  }
+
+  async #life(query: URLSearchParams): Promise<unknown> {
+    const run = await this.#run(query);
+    const place = { layer: integer(query, 'layer', 0, 2 ** 16, 0), expert: integer(query, 'expert', 0, 2 ** 16, 0) };
+    return await run.expertLife(place, (ids) => this.#parts.explorer.textsOf(run.id, ids));
   }
 
   /** The one thing that requests change: what people wrote of a run. */
