@@ -7,7 +7,7 @@ import { useJson } from './fetching.ts';
 import { ago, whole } from './format.ts';
 import { useRuns } from './live.ts';
 import { Link, navigate, pageOf, useParameter, useParameters } from './navigation.tsx';
-import { Sparkline, Status, Tags } from './parts.tsx';
+import { FEW_TAGS, Sparkline, Status, Tags } from './parts.tsx';
 import { RunTable } from './run-table.tsx';
 import { matches, withSettings } from './search.ts';
 
@@ -167,7 +167,7 @@ function Card({
           {run.noteStart}
         </p>
       )}
-      {run.tags.length > 0 && <Tags tags={run.tags} find={findTag} />}
+      {run.tags.length > 0 && <Tags tags={run.tags} find={findTag} most={FEW_TAGS} />}
       {run.problems.length > 0 && (
         <p class="problem line" title={run.problems.join('\n')}>
           {run.problems[0]}

@@ -134,7 +134,12 @@ export function RunPage({ id }: { id: string }): JSX.Element {
       <Traces run={run} name={name} steps={details.traces} sequence={details.facts.sequenceLength} />
       <RunFigure figure={decisions} runs={alone} levels={levels} />
       {details.evaluations.length > 1 && <RunFigure figure={specialisationBalance} runs={alone} levels={levels} />}
-      <RunFigure figure={gradients} runs={alone} levels={levels} />
+      <RunFigure
+        figure={gradients}
+        runs={alone}
+        levels={levels}
+        exact={async (wanted) => [{ ...parts, series: { value: await exactSeries(id, wanted) } }]}
+      />
       <RunFigure figure={stepTime} runs={alone} levels={levels} />
       <Evaluations evaluations={details.evaluations} />
       <Settings details={details} />

@@ -3,7 +3,7 @@ import { differingSettings, formatMeasure, shownMeasures } from '@lpr/report/tab
 import type { JSX } from 'preact';
 import { ago, whole } from './format.ts';
 import { Link, pageOf } from './navigation.tsx';
-import { Status, Tags } from './parts.tsx';
+import { FEW_TAGS, Status, Tags } from './parts.tsx';
 import type { FoundRun } from './search.ts';
 
 interface Column {
@@ -26,6 +26,7 @@ function columnsOf(runs: readonly FoundRun[]): Column[] {
   const differing = differingSettings(runs.map(({ settings }) => settings)).slice(0, MOST_SETTINGS);
   return [
     { title: 'status', isNumber: false, value: ({ run }) => run.status, text: ({ run }) => run.status },
+    ...words('tags', runs, ({ run }) => run.tags.join(', ')),
     number('step', ({ run }) => run.step, whole),
     number('test loss', ({ run }) => run.measures.testLoss),
     number('training loss', ({ run }) => run.measures.loss),
@@ -38,7 +39,6 @@ function columnsOf(runs: readonly FoundRun[]): Column[] {
       meaning,
     })),
     number('tokens/s', ({ run }) => run.measures.tokensPerSecond, whole),
-    ...words('tags', runs, ({ run }) => run.tags.join(', ')),
     ...words('note', runs, ({ run }) => run.noteStart),
     ...differing.map((path): Column => {
       const text = ({ settings }: FoundRun): string => settings.get(path) ?? '-';
@@ -120,7 +120,7 @@ export function RunTable({ runs, order, setOrder, chosen, toggle, findTag }: Pro
                     {title === 'status' ? (
                       <Status run={found.run} />
                     ) : title === 'tags' && found.run.tags.length > 0 ? (
-                      <Tags tags={found.run.tags} find={findTag} />
+                      <Tags tags={found.run.tags} find={findTag} most={FEW_TAGS} />
                     ) : (
                       text(found)
                     )}

@@ -11,6 +11,7 @@ import {
   loadHeatmap,
   loadHistory,
   loadHistorySize,
+  lorenzCurves,
   lossBalance,
   lossTokens,
   parallelCoordinates,
@@ -54,6 +55,44 @@ test('twice the area between a Lorenz curve and the diagonal is the Gini coeffic
       const area = curve.slice(1).reduce((sum, share, i) => sum + (share + curve[i]!) / 2 / loads.length, 0);
       expect(1 - 2 * area).toBeCloseTo(gini(loads), 9);
     }),
+  );
+});
+
+test('a line of one point has one dot, and another one beside a name that had to move away', () => {
+  const at = (losses: readonly number[]) =>
+    lossTokens({
+      title: 'Held-out loss',
+      runs: losses.map((loss, i) => ({ name: `run ${i}`, gini: i / 10, points: [[1000, loss]] as const })),
+    }).series as { endLabel?: { formatter: string } }[];
+  const dots = (losses: readonly number[]) => at(losses).map(({ endLabel }) => endLabel!.formatter.includes('●'));
+  expect(dots([3, 4])).toEqual([false, false]);
+  expect(dots([3, 3.001, 4])).toContain(true);
+});
+
+test('words on an axis of parallel coordinates have their marks at their places', () => {
+  const runs = ['lpr', 'top-k'].map((router, i) => ({ name: router, values: [router, i] }));
+  const axes = [
+    { title: 'router', kind: 'category' as const },
+    { title: 'loss', kind: 'linear' as const },
+  ];
+  const drawn = parallelCoordinates({ axes, runs, colourAxis: 1 }).parallelAxis as {
+    axisTick: { alignWithLabel?: boolean };
+  }[];
+  expect(drawn.map(({ axisTick }) => axisTick.alignWithLabel)).toEqual([true, undefined]);
+});
+
+test('a Lorenz curve of several seeds is their mean, in a band that reaches around all', () => {
+  const seeds = [
+    { name: 'a, seed 0', counts: [[1, 1, 2]] },
+    { name: 'a, seed 1', counts: [[0, 0, 8]] },
+  ];
+  const option = lorenzCurves({ models: [{ name: 'a', counts: seeds[0]!.counts, seeds }] });
+  const [line, , band] = option.series as { name: string; data: number[][] }[];
+  const curves = seeds.map(({ counts }) => lorenzCurve(counts[0]!));
+  expect(line!.name).toBe(`a (Gini ${((gini([1, 1, 2]) + gini([0, 0, 8])) / 2).toFixed(3)})`);
+  expect(line!.data.map(([, share]) => share)).toEqual(curves[0]!.map((share, i) => (share + curves[1]![i]!) / 2));
+  expect(band!.data.map(([, low, high]) => [low, high])).toEqual(
+    curves[0]!.map((share, i) => [Math.min(share, curves[1]![i]!), Math.max(share, curves[1]![i]!)]),
   );
 });
 

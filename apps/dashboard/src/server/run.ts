@@ -131,9 +131,9 @@ export class FollowedRun {
     return this.#follower.metrics.file(points, from);
   }
 
-  /** Every value of some series. */
+  /** Every value of some series; as `MetricsSeries.file`. */
   exactSeries(names: readonly string[], from: number): SeriesFile {
-    return this.#follower.metrics.file(Infinity, from, new Set(names));
+    return this.#follower.metrics.file(Infinity, from, names);
   }
 
   windows(range: WindowRange): Promise<Uint8Array> {
