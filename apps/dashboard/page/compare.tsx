@@ -12,6 +12,8 @@ import {
   overviewTable,
   parallelCoordinates,
   type RunParts,
+  settingNames,
+  settingPlaces,
   specialisationBalance,
   stepTime,
 } from '@lpr/report';
@@ -23,7 +25,7 @@ import { RunFigure } from './figure.tsx';
 import { Key, useKey } from './key.tsx';
 import { useLevels } from './levels.ts';
 import { useRuns } from './live.ts';
-import { pageOf, useParameters } from './navigation.tsx';
+import { pageOf, useParameter, useParameters } from './navigation.tsx';
 import { Problems } from './parts.tsx';
 import { RecordTable } from './record-table.tsx';
 import { namesOf, partsOf } from './run-parts.ts';
@@ -100,6 +102,7 @@ function Chosen({ runs }: { runs: readonly RunSummary[] }): JSX.Element {
     runs,
   );
   const levels = useLevels();
+  const [rowsOf, setRowsOf] = useParameter('rows', 'settings');
   const read = runs.flatMap((run, i) => {
     const [file, own] = [series[i]?.data, details[i]?.data];
     return file === undefined || own === undefined ? [] : [{ run, file, details: own }];
@@ -134,7 +137,18 @@ function Chosen({ runs }: { runs: readonly RunSummary[] }): JSX.Element {
     const { step, measures } = read[i]!.run;
     return { ...row, step, trainingLoss: measures.loss, tokensPerSecond: measures.tokensPerSecond };
   });
-  const table = overviewTable(rows);
+  // In the order of the rows, not of those that the legend leaves.
+  const settings = settingNames(
+    own.map(({ summary: { id, name }, settings: each }) => ({ name, path: id, settings: new Map(each) })),
+  );
+  const hasSeeds = settings.some((setting) => setting !== undefined);
+  const isBySetting = hasSeeds && rowsOf !== 'runs';
+  const table = overviewTable(rows, isBySetting ? settings : []);
+  const places = isBySetting ? settingPlaces(settings) : rows.map((_, i) => [i]);
+  const hrefOf = (row: number): string | undefined => {
+    const ids = places[row]?.map((place) => read[place]!.run.id);
+    return ids === undefined ? undefined : pageOf(ids.length === 1 ? 'run' : 'compare', ids);
+  };
   const differences = differencesTable(
     own.map(({ settings }, i) => ({ name: names[i]!, settings: new Map(settings) })),
   );
@@ -143,11 +157,16 @@ function Chosen({ runs }: { runs: readonly RunSummary[] }): JSX.Element {
       <Problems problems={[...new Set(errors)]} />
       <section class="panel">
         <h2>{table.title}</h2>
-        <RecordTable
-          table={table}
-          label="Measures of the runs"
-          hrefOf={(row) => (read[row] === undefined ? undefined : pageOf('run', [read[row].run.id]))}
-        />
+        {hasSeeds && (
+          <div class="controls">
+            {(['settings', 'runs'] as const).map((each) => (
+              <button key={each} type="button" aria-pressed={rowsOf === each} onClick={() => setRowsOf(each)}>
+                {each === 'settings' ? 'Seeds together' : 'Each run'}
+              </button>
+            ))}
+          </div>
+        )}
+        <RecordTable table={table} label="Measures of the runs" hrefOf={hrefOf} />
       </section>
       {parts.length > 1 && <Key state={key} />}
       {SHOWN.map((figure) => (

@@ -1,236 +1,183 @@
-/** The router explorer: a text, and which experts of a checkpoint see each of its tokens. */
-import { formatMeasure, routingStrip, routingStripRecord } from '@lpr/report';
+/** The router explorer: a text, and what the routers of one checkpoint or two make of each of its tokens. */
 import type { JSX } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { MAX_TEXT_CHARACTERS, type RoutedText, type RouteRequest, type RunDetails } from '../src/api.ts';
-import { api, postJson, useJson } from './fetching.ts';
-import { FigureView } from './figure.tsx';
+import { useEffect, useState } from 'preact/hooks';
+import {
+  MAX_TEXT_CHARACTERS,
+  type RoutedText,
+  type RouteRequest,
+  type RunDetails,
+  type RunSummary,
+} from '../src/api.ts';
+import { api, useJson, usePosted } from './fetching.ts';
 import { whole } from './format.ts';
 import { useRuns } from './live.ts';
-import { navigate, pageOf } from './navigation.tsx';
-import { Head, Problems } from './parts.tsx';
+import { useParameter, useParameters } from './navigation.tsx';
+import { Problems } from './parts.tsx';
+import { type Place, placesOf, writtenToken } from './places.ts';
+import { Routed } from './routed.tsx';
 
 const EXAMPLE = 'The state of our union is strong. We will build new roads and schools, and keep the peace.';
+/** Models beside each other. */
+const MOST_RUNS = 2;
 
-export function Explore({ id }: { id: string | undefined }): JSX.Element {
+export function Explore({ ids }: { ids: readonly string[] }): JSX.Element {
   const { runs } = useRuns();
-  const run = runs?.find((each) => each.id === (id ?? runs[0]?.id));
-  const { data: details } = useJson<RunDetails>(run === undefined ? null : api('run', { run: run.id }), run?.step);
-  const [text, setText] = useState(EXAMPLE);
-  const [routed, setRouted] = useState<RoutedText | null>(null);
-  const [error, setError] = useState<string | null>(null);
-  const [busy, setBusy] = useState(false);
-  const asking = useRef<AbortController | null>(null);
+  const [, setRuns] = useParameters('run');
+  // What is in the address was routed; what is typed is not yet.
+  const [given, give] = useParameter('text', '');
+  const [typed, type] = useState(given === '' ? EXAMPLE : given);
+  const [asked, ask] = useState(0);
   useEffect(() => {
     document.title = 'Explore routing · LPR dashboard';
   }, []);
-  useEffect(() => {
-    setRouted(null);
-    setError(null);
-    return () => asking.current?.abort();
-  }, [run?.id]);
   if (runs === undefined) return <p class="soft waiting">Reading the runs…</p>;
-
-  const unavailable = details?.explorer.unavailable ?? null;
-  const ask = async (): Promise<void> => {
-    if (run === undefined || busy || unavailable !== null) return;
-    asking.current?.abort();
-    const own = new AbortController();
-    asking.current = own;
-    setBusy(true);
-    try {
-      setRouted(await postJson<RoutedText>('/api/route', { run: run.id, text } satisfies RouteRequest, own.signal));
-      setError(null);
-    } catch (problem) {
-      if (!own.signal.aborted) setError(problem instanceof Error ? problem.message : String(problem));
-    } finally {
-      setBusy(false);
-    }
+  const chosen = (
+    ids.length === 0 ? runs.slice(0, 1) : ids.flatMap((id) => runs.find((run) => run.id === id) ?? [])
+  ).slice(0, MOST_RUNS);
+  const missing = ids.filter((id) => !runs.some((run) => run.id === id));
+  const submit = (): void => {
+    if (typed === '' || chosen.length === 0) return;
+    give(typed);
+    ask(asked + 1);
   };
+  const [first, second] = chosen;
   return (
     <>
       <div class="heading">
         <h1>Explore routing</h1>
       </div>
-      <p class="soft">Type a text to see which experts of a checkpoint each of its tokens goes to, layer by layer.</p>
+      <p class="soft">
+        Type a text to see which experts each of its tokens goes to, layer by layer, and why: all scores, and where it
+        lies among the prototypes. Two models read it beside each other.
+      </p>
       <form
         class="panel explore"
         onSubmit={(event) => {
           event.preventDefault();
-          void ask();
+          submit();
         }}
       >
-        <label>
-          Run{' '}
-          <select
-            value={run?.id}
-            onChange={({ currentTarget }) => navigate(pageOf('explore', [currentTarget.value]), { replace: true })}
-          >
-            {runs.map(({ id: each }) => (
-              <option key={each} value={each}>
-                {each}
-              </option>
-            ))}
-          </select>
-        </label>
+        <div class="controls">
+          <RunChoice
+            name="Run"
+            runs={runs}
+            value={first?.id ?? ''}
+            onChange={(id) => setRuns(second === undefined ? [id] : [id, second.id])}
+          />
+          {runs.length > 1 && first !== undefined && (
+            <RunChoice
+              name="Beside it"
+              runs={runs.filter(({ id }) => id !== first.id)}
+              value={second?.id ?? ''}
+              none="no other"
+              onChange={(id) => setRuns(id === '' ? [first.id] : [first.id, id])}
+            />
+          )}
+        </div>
         <label class="block">
           Text
           <textarea
             rows={4}
             maxLength={MAX_TEXT_CHARACTERS}
-            value={text}
-            onInput={({ currentTarget }) => setText(currentTarget.value)}
+            value={typed}
+            onInput={({ currentTarget }) => type(currentTarget.value)}
             onKeyDown={(event) => {
               if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
                 event.preventDefault();
-                void ask();
+                submit();
               }
             }}
           />
         </label>
         <div class="controls">
-          <button type="submit" disabled={run === undefined || unavailable !== null || text === '' || busy}>
-            {busy ? 'Routing…' : 'Route'}
+          <button type="submit" disabled={first === undefined || typed === ''}>
+            Route
           </button>
-          <span class="soft">
-            {details?.explorer.step == null
-              ? `up to ${whole(MAX_TEXT_CHARACTERS)} characters`
-              : `checkpoint of step ${whole(details.explorer.step)} · Ctrl+Enter`}
-          </span>
+          <span class="soft">up to {whole(MAX_TEXT_CHARACTERS)} characters · Ctrl+Enter</span>
         </div>
-        {run === undefined && <p class="problem">There is no run to explore yet.</p>}
-        {unavailable !== null && <p class="problem">The explorer cannot open this run. {unavailable}</p>}
-        {error !== null && <Problems problems={[error]} />}
+        {first === undefined && missing.length === 0 && <p class="problem">There is no run to explore yet.</p>}
+        <Problems problems={missing.map((id) => `There is no run “${id}” in this folder.`)} />
       </form>
-      {routed !== null && <Routed routed={routed} run={run?.name ?? ''} />}
+      <Models key={chosen.map(({ id }) => id).join('\n')} runs={chosen} text={given} asked={asked} />
     </>
   );
 }
 
-function Routed({ routed, run }: { routed: RoutedText; run: string }): JSX.Element {
-  const [layer, setLayer] = useState(0);
-  const [token, setToken] = useState(0);
-  const list = useRef<HTMLDivElement>(null);
-  const { tokens, layers, slots, experts } = routed;
-  const at = Math.min(token, tokens.length - 1);
-  const shown = Math.min(layer, layers.length - 1);
-  const first = (index: number): number => routed.chosen[shown]![index * slots]!;
-  const move = (event: KeyboardEvent): void => {
-    const steps: Record<string, number> = { ArrowRight: 1, ArrowLeft: -1, Home: -tokens.length, End: tokens.length };
-    const step = steps[event.key];
-    if (step === undefined) return;
-    event.preventDefault();
-    const next = Math.max(0, Math.min(tokens.length - 1, at + step));
-    setToken(next);
-    list.current?.querySelectorAll<HTMLElement>('button')[next]?.focus();
+function RunChoice({
+  name,
+  runs,
+  value,
+  none,
+  onChange,
+}: {
+  name: string;
+  runs: readonly RunSummary[];
+  value: string;
+  /** What the choice of no run is called, where there is one. */
+  none?: string;
+  onChange: (id: string) => void;
+}): JSX.Element {
+  return (
+    <label>
+      {name}{' '}
+      <select value={value} onChange={({ currentTarget }) => onChange(currentTarget.value)}>
+        {none !== undefined && <option value="">{none}</option>}
+        {runs.map(({ id }) => (
+          <option key={id} value={id}>
+            {id}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** The text in each model, at places that belong together. */
+function Models({ runs, text, asked }: { runs: readonly RunSummary[]; text: string; asked: number }): JSX.Element {
+  const models = [useModel(runs[0], text, asked), useModel(runs[1], text, asked)].slice(0, runs.length);
+  const [layer, setLayer] = useParameter('layer', '0');
+  const [token, setToken] = useParameter('token', '0');
+  const [experts, setExperts] = useParameters('expert');
+  const texts = models.map(({ routed }) => routed);
+  const written = { layer: Number(layer), token: Number(token), experts: experts.map(Number) };
+  const places = placesOf(texts, written);
+  const go = (model: number, next: Partial<Place>): void => {
+    if (next.layer !== undefined) setLayer(String(next.layer));
+    if (next.token !== undefined) setToken(String(writtenToken(texts, model, next.token)));
+    if (next.expert !== undefined) {
+      setExperts(places.map(({ expert }, i) => String(i === model ? next.expert : expert)));
+    }
   };
   return (
-    <>
-      <section class="panel">
-        <h2>Tokens</h2>
-        <div class="controls">
-          <label>
-            Coloured by the first expert of layer{' '}
-            <select value={shown} onChange={({ currentTarget }) => setLayer(Number(currentTarget.value))}>
-              {layers.map((number, i) => (
-                <option key={number} value={i}>
-                  {number}
-                </option>
-              ))}
-            </select>
-          </label>
-        </div>
-        <div
-          class="tokens"
-          ref={list}
-          onKeyDown={move}
-          role="toolbar"
-          aria-label="Tokens; arrow keys move between them"
-        >
-          {tokens.map(({ text }, i) => (
-            <button
-              key={i}
-              type="button"
-              class="token"
-              tabIndex={i === at ? 0 : -1}
-              aria-pressed={i === at}
-              style={{ '--hue': String(hueOf(first(i), experts)) }}
-              onClick={() => setToken(i)}
-              onMouseEnter={() => setToken(i)}
-              onFocus={() => setToken(i)}
-            >
-              {text.replaceAll('\n', '↵') || '·'}
-              <span class="unseen">, expert </span>
-              <sub>{first(i) < experts ? first(i) : '–'}</sub>
-            </button>
-          ))}
-        </div>
-        {routed.cutTokens > 0 && (
-          <p class="soft hint">
-            The model sees {tokens.length} tokens at a time; the last {routed.cutTokens} of the text are left out.
-          </p>
-        )}
-        <h3 aria-live="polite">
-          Token {at + 1} of {tokens.length}: <code>{JSON.stringify(tokens[at]?.text)}</code>
-        </h3>
-        <TokenExperts routed={routed} token={at} />
-      </section>
-      <section class="panel">
-        <h2>All tokens</h2>
-        <FigureView
-          make={() => routingStrip.picture(routingStripRecord(run, 'given', routed.step, stripOf(routed)))}
-          inputs={[routed, run]}
-        />
-      </section>
-    </>
-  );
-}
-
-function TokenExperts({ routed, token }: { routed: RoutedText; token: number }): JSX.Element {
-  const { layers, slots, experts, chosen, weights } = routed;
-  return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Experts of the token by layer">
-      <table class="experts">
-        <Head names={['Layer', 'Experts and their weights']} words={['Experts and their weights']} />
-        <tbody>
-          {layers.map((number, row) => (
-            <tr key={number}>
-              <th scope="row">{number}</th>
-              <td class="text">
-                {Array.from({ length: slots }, (_, slot) => {
-                  const expert = chosen[row]![token * slots + slot]!;
-                  const weight = weights[row]![token * slots + slot]!;
-                  if (expert >= experts) return null;
-                  return (
-                    <span key={slot} class="expert" style={{ '--hue': String(hueOf(expert, experts)) }}>
-                      <b>{expert}</b>
-                      <span class="bar">
-                        <span style={{ width: `${Math.min(100, Math.max(0, weight * 100))}%` }} />
-                      </span>
-                      {formatMeasure(weight, 2)}
-                    </span>
-                  );
-                })}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+    <div class={models.length > 1 ? 'beside' : ''}>
+      {models.map(({ routed, unavailable, error, isAsked }, i) => (
+        <section key={runs[i]!.id} class="model" aria-label={`Routing by ${runs[i]!.id}`}>
+          {models.length > 1 && <h2 class="group">{runs[i]!.id}</h2>}
+          {unavailable !== null && <p class="problem">The explorer cannot open this run. {unavailable}</p>}
+          {error !== undefined && <Problems problems={[error]} />}
+          {isAsked && routed === undefined && error === undefined && <p class="soft waiting">Routing…</p>}
+          {routed !== undefined && (
+            <Routed run={runs[i]!} text={text} routed={routed} place={places[i]!} go={(next) => go(i, next)} />
+          )}
+        </section>
+      ))}
     </div>
   );
 }
 
-/** The routed text as the figure takes it: a slot without an expert has weight 0 there. */
-function stripOf({ layers, slots, tokens, chosen, weights }: RoutedText): Parameters<typeof routingStripRecord>[3] {
-  const rows = (values: readonly number[]): number[][] =>
-    tokens.map((_, token) => values.slice(token * slots, (token + 1) * slots));
-  return {
-    tokens: tokens.map(({ text }) => text),
-    layers: layers.map((layer, row) => ({ layer, experts: rows(chosen[row]!), weights: rows(weights[row]!) })),
-  };
+interface Model {
+  readonly routed: RoutedText | undefined;
+  /** Why the run cannot be explored; null where it can. */
+  readonly unavailable: string | null;
+  readonly error: string | undefined;
+  readonly isAsked: boolean;
 }
 
-/** Neighbouring experts get hues far apart, by the golden angle. */
-function hueOf(expert: number, experts: number): number {
-  return expert >= experts ? 0 : Math.round((expert * 137.508) % 360);
+function useModel(run: RunSummary | undefined, text: string, asked: number): Model {
+  const { data: details } = useJson<RunDetails>(run === undefined ? null : api('run', { run: run.id }), run?.step);
+  const unavailable = details?.explorer.unavailable ?? null;
+  const isAsked = run !== undefined && details !== undefined && unavailable === null && text !== '';
+  const request: RouteRequest | null = isAsked ? { run: run.id, text } : null;
+  const { data: routed, error } = usePosted<RoutedText>('/api/route', request, asked);
+  return { routed, unavailable, error, isAsked };
 }

@@ -46,15 +46,53 @@ export async function exactSeries(run: string, names: readonly string[], from: n
 }
 
 /** Sends JSON, and gives the JSON that comes back. @throws Error with what the server says is wrong */
-export async function postJson<T>(url: string, body: unknown, signal: AbortSignal): Promise<T> {
+export async function postJson<T>(url: string, body: unknown, signal?: AbortSignal): Promise<T> {
   const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),
-    signal,
+    ...(signal && { signal }),
   });
   await check(response);
   return (await response.json()) as T;
+}
+
+/** What a request was answered. */
+export interface Posted<Request, T> extends Fetched<T> {
+  /** What `data` answers, which stays until the next answer is there. */
+  readonly request: Request | undefined;
+}
+
+/** Between two requests of one part of a page: a reader who goes through tokens with a key held down asks once. */
+const PAUSE_MS = 80;
+
+/** The JSON that comes back for what is sent, again whenever that is another one, or `version`. */
+export function usePosted<T, Request = unknown>(
+  url: string,
+  request: Request | null,
+  version?: unknown,
+): Posted<Request, T> {
+  const [shown, show] = useState<Posted<Request, T>>({ request: undefined, data: undefined, error: undefined });
+  const key = request === null ? null : JSON.stringify(request);
+  useEffect(() => {
+    if (request === null) return undefined;
+    const asking = new AbortController();
+    const { signal } = asking;
+    const waiting = setTimeout(() => {
+      postJson<T>(url, request, signal).then(
+        (data) => show({ request, data, error: undefined }),
+        (problem: unknown) => {
+          if (!signal.aborted)
+            show((before) => ({ ...before, error: problem instanceof Error ? problem.message : String(problem) }));
+        },
+      );
+    }, PAUSE_MS);
+    return () => {
+      clearTimeout(waiting);
+      asking.abort();
+    };
+  }, [url, key, version]);
+  return shown;
 }
 
 function useAnswer<T>(

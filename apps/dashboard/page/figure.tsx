@@ -24,6 +24,8 @@ interface Props {
   readonly noteLines?: number;
   /** The picture of every value, where `make` gives means: what its tables are taken from. */
   readonly exact?: (() => Promise<Picture | undefined>) | undefined;
+  /** Whether it is the reader who changes it, and not a run: then it is drawn anew under the pointer too. */
+  readonly isReaders?: boolean;
   /** Values of the point that was clicked. */
   readonly onPick?: (series: number, value: readonly number[]) => void;
 }
@@ -89,7 +91,7 @@ function cannotDraw(problem: string): JSX.Element {
   return <p class="problem">This figure cannot be drawn: {problem}</p>;
 }
 
-export function FigureView({ make, inputs, noteLines = 0, exact, onPick }: Props): JSX.Element {
+export function FigureView({ make, inputs, noteLines = 0, exact, isReaders = false, onPick }: Props): JSX.Element {
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<ECharts | null>(null);
   const [ready, setReady] = useState(false);
@@ -127,7 +129,8 @@ export function FigureView({ make, inputs, noteLines = 0, exact, onPick }: Props
   useEffect(() => {
     const instance = chart.current;
     // Under the pointer a figure that is fed live stands still, or its values could not be read.
-    if (instance === null || drawn === null || (pointed && shown && lookedAt.current === view)) return;
+    const isHeld = pointed && shown && !isReaders && lookedAt.current === view;
+    if (instance === null || drawn === null || isHeld) return;
     lookedAt.current = view;
     const { width: across, height } = drawn.size;
     if (instance.getWidth() !== across || instance.getHeight() !== height) instance.resize({ width: across, height });

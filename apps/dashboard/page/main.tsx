@@ -50,7 +50,7 @@ function App(): JSX.Element {
         ) : pathname === '/compare' ? (
           <Compare ids={ids} />
         ) : pathname === '/explore' ? (
-          <Explore id={ids[0]} />
+          <Explore ids={ids} />
         ) : (
           <Overview />
         )}

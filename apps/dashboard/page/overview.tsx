@@ -7,7 +7,7 @@ import { useJson } from './fetching.ts';
 import { ago, whole } from './format.ts';
 import { useRuns } from './live.ts';
 import { Link, navigate, pageOf, useParameter, useParameters } from './navigation.tsx';
-import { Sparkline, Status } from './parts.tsx';
+import { FEW_TAGS, Sparkline, Status, Tags } from './parts.tsx';
 import { RunTable } from './run-table.tsx';
 import { matches, withSettings } from './search.ts';
 
@@ -43,6 +43,7 @@ export function Overview(): JSX.Element {
   const found = all.filter((each) => matches(each, filter));
   const isTable = shape === 'table';
   const groups = groupsOf(found.map(({ run }) => run).toSorted(ORDERS[order] ?? ORDERS['newest']));
+  const findTag = (tag: string): void => setFilter(`tag = ${tag}`);
   const toggle = (id: string): void =>
     setChosen(chosen.includes(id) ? chosen.filter((other) => other !== id) : [...chosen, id]);
   return (
@@ -76,9 +77,7 @@ export function Overview(): JSX.Element {
         </button>
       </div>
       {found.length === 0 && <p class="soft">No run matches “{filter}”.</p>}
-      {isTable && found.length > 0 && (
-        <RunTable runs={found} order={order} setOrder={setOrder} chosen={chosen} toggle={toggle} />
-      )}
+      {isTable && found.length > 0 && <RunTable {...{ runs: found, order, setOrder, chosen, toggle, findTag }} />}
       {(isTable ? [] : groups).map(([group, members]) => (
         <section key={group} aria-label={group === '' ? 'Runs' : `Runs of ${group}`}>
           {group !== '' && (
@@ -96,7 +95,13 @@ export function Overview(): JSX.Element {
           )}
           <ul class="cards">
             {members.map((run) => (
-              <Card key={run.id} run={run} chosen={chosen.includes(run.id)} toggle={() => toggle(run.id)} />
+              <Card
+                key={run.id}
+                run={run}
+                chosen={chosen.includes(run.id)}
+                toggle={() => toggle(run.id)}
+                findTag={findTag}
+              />
             ))}
           </ul>
         </section>
@@ -105,7 +110,17 @@ export function Overview(): JSX.Element {
   );
 }
 
-function Card({ run, chosen, toggle }: { run: RunSummary; chosen: boolean; toggle: () => void }): JSX.Element {
+function Card({
+  run,
+  chosen,
+  toggle,
+  findTag,
+}: {
+  run: RunSummary;
+  chosen: boolean;
+  toggle: () => void;
+  findTag: (tag: string) => void;
+}): JSX.Element {
   const { measures, sparklines } = run;
   const progress = run.totalSteps === null ? '' : ` of ${whole(run.totalSteps)}`;
   return (
@@ -147,6 +162,12 @@ function Card({ run, chosen, toggle }: { run: RunSummary; chosen: boolean; toggl
         step {whole(run.step)}
         {progress} · {run.updatedAt === 0 ? 'no metrics yet' : ago(run.updatedAt)}
       </p>
+      {run.noteStart !== '' && (
+        <p class="line" title={run.noteStart}>
+          {run.noteStart}
+        </p>
+      )}
+      {run.tags.length > 0 && <Tags tags={run.tags} find={findTag} most={FEW_TAGS} />}
       {run.problems.length > 0 && (
         <p class="problem line" title={run.problems.join('\n')}>
           {run.problems[0]}

@@ -7,6 +7,36 @@ export function Status({ run }: { run: RunSummary }): JSX.Element {
   return <span class={`status is-${state}`}>{state}</span>;
 }
 
+/** Tags of a run, each of which finds those that have it; the first ones where there is little room. */
+export function Tags({
+  tags,
+  find,
+  most = Infinity,
+}: {
+  tags: readonly string[];
+  find: (tag: string) => void;
+  most?: number;
+}): JSX.Element {
+  const rest = tags.slice(most);
+  return (
+    <span class="tags">
+      {tags.slice(0, most).map((tag) => (
+        <button key={tag} type="button" class="tag" onClick={() => find(tag)} aria-label={`Runs with the tag ${tag}`}>
+          {tag}
+        </button>
+      ))}
+      {rest.length > 0 && (
+        <span class="soft line" title={rest.join(', ')}>
+          and {rest.length} more
+        </span>
+      )}
+    </span>
+  );
+}
+
+/** Tags of a run that are shown beside other runs. */
+export const FEW_TAGS = 4;
+
 /** A line without axes: the course of a figure. `floor` is a value that its bottom stands for. */
 export function Sparkline({
   values,

@@ -24,6 +24,7 @@ import { useLevels } from './levels.ts';
 import { useRuns } from './live.ts';
 import { Loads } from './loads.tsx';
 import { Link, pageOf } from './navigation.tsx';
+import { Note } from './note.tsx';
 import { Problems, Status, Tiles } from './parts.tsx';
 import { RecordTable } from './record-table.tsx';
 import { namesOf, partsOf } from './run-parts.ts';
@@ -90,6 +91,7 @@ export function RunPage({ id }: { id: string }): JSX.Element {
       <Problems problems={run.problems} />
       <Progress run={run} />
       <Tiles tiles={tilesOf(run, details)} />
+      <Note run={id} note={details.note} />
       <section class="panel">
         <h2>Loss and balance</h2>
         {run.step === 0 ? (
@@ -132,7 +134,12 @@ export function RunPage({ id }: { id: string }): JSX.Element {
       <Traces run={run} name={name} steps={details.traces} sequence={details.facts.sequenceLength} />
       <RunFigure figure={decisions} runs={alone} levels={levels} />
       {details.evaluations.length > 1 && <RunFigure figure={specialisationBalance} runs={alone} levels={levels} />}
-      <RunFigure figure={gradients} runs={alone} levels={levels} />
+      <RunFigure
+        figure={gradients}
+        runs={alone}
+        levels={levels}
+        exact={async (wanted) => [{ ...parts, series: { value: await exactSeries(id, wanted) } }]}
+      />
       <RunFigure figure={stepTime} runs={alone} levels={levels} />
       <Evaluations evaluations={details.evaluations} />
       <Settings details={details} />

@@ -3,7 +3,7 @@ import { differingSettings, formatMeasure, shownMeasures } from '@lpr/report/tab
 import type { JSX } from 'preact';
 import { ago, whole } from './format.ts';
 import { Link, pageOf } from './navigation.tsx';
-import { Status } from './parts.tsx';
+import { FEW_TAGS, Status, Tags } from './parts.tsx';
 import type { FoundRun } from './search.ts';
 
 interface Column {
@@ -26,6 +26,7 @@ function columnsOf(runs: readonly FoundRun[]): Column[] {
   const differing = differingSettings(runs.map(({ settings }) => settings)).slice(0, MOST_SETTINGS);
   return [
     { title: 'status', isNumber: false, value: ({ run }) => run.status, text: ({ run }) => run.status },
+    ...words('tags', runs, ({ run }) => run.tags.join(', ')),
     number('step', ({ run }) => run.step, whole),
     number('test loss', ({ run }) => run.measures.testLoss),
     number('training loss', ({ run }) => run.measures.loss),
@@ -38,6 +39,7 @@ function columnsOf(runs: readonly FoundRun[]): Column[] {
       meaning,
     })),
     number('tokens/s', ({ run }) => run.measures.tokensPerSecond, whole),
+    ...words('note', runs, ({ run }) => run.noteStart),
     ...differing.map((path): Column => {
       const text = ({ settings }: FoundRun): string => settings.get(path) ?? '-';
       const value = (found: FoundRun): number | string | null => {
@@ -53,6 +55,12 @@ function columnsOf(runs: readonly FoundRun[]): Column[] {
   ];
 }
 
+/** A column of what people wrote, where they wrote it of any run. */
+function words(title: string, runs: readonly FoundRun[], text: (found: FoundRun) => string): Column[] {
+  if (runs.every((found) => text(found) === '')) return [];
+  return [{ title, isNumber: false, value: (found) => text(found) || null, text: (found) => text(found) || '-' }];
+}
+
 interface Props {
   readonly runs: readonly FoundRun[];
   /** Title of the column that orders them, with a minus before it from the greatest down; '' as they come. */
@@ -60,9 +68,11 @@ interface Props {
   readonly setOrder: (order: string) => void;
   readonly chosen: readonly string[];
   readonly toggle: (id: string) => void;
+  /** Shows the runs with a tag alone. */
+  readonly findTag: (tag: string) => void;
 }
 
-export function RunTable({ runs, order, setOrder, chosen, toggle }: Props): JSX.Element {
+export function RunTable({ runs, order, setOrder, chosen, toggle, findTag }: Props): JSX.Element {
   const columns = columnsOf(runs);
   const isDown = order.startsWith('-');
   const by = columns.find(({ title }) => title === order.replace(/^-/, ''));
@@ -106,8 +116,14 @@ export function RunTable({ runs, order, setOrder, chosen, toggle }: Props): JSX.
                   <Link href={pageOf('run', [found.run.id])}>{found.run.id}</Link>
                 </th>
                 {columns.map(({ title, isNumber, text }) => (
-                  <td key={title} class={isNumber ? '' : 'text'}>
-                    {title === 'status' ? <Status run={found.run} /> : text(found)}
+                  <td key={title} class={`${isNumber ? '' : 'text'} ${title === 'note' ? 'cut' : ''}`}>
+                    {title === 'status' ? (
+                      <Status run={found.run} />
+                    ) : title === 'tags' && found.run.tags.length > 0 ? (
+                      <Tags tags={found.run.tags} find={findTag} most={FEW_TAGS} />
+                    ) : (
+                      text(found)
+                    )}
                   </td>
                 ))}
               </tr>

@@ -46,6 +46,8 @@ export function matches(found: FoundRun, filter: string): boolean {
   if (terms.length === 0) return true;
   const text = textOf(found);
   return terms.every((term) => {
+    const tag = /^tag *= *(.+)$/.exec(term)?.[1];
+    if (tag !== undefined) return found.run.tags.some((own) => own.toLowerCase() === tag);
     const compared = /^([^<>=]+)(<=|>=|<|>|=)\s*(-?[\d.]+(?:e-?\d+)?)$/.exec(term);
     if (compared !== null) {
       const value = numbersOf(found).get(compared[1]!.replaceAll(' ', ''));
@@ -79,10 +81,10 @@ function occurs(text: string, term: string): boolean {
   return false;
 }
 
-function textOf({ run: { id, status, problems, router, architecture, seed }, settings }: FoundRun): string {
+function textOf({ run, settings }: FoundRun): string {
+  const { id, status, problems, router, architecture, seed, tags, noteStart } = run;
   const state = problems.length > 0 ? `${status} problem` : status;
   const words = Array.from(settings, ([path, value]) => `${path} ${value}`);
-  return [id, state, router ?? '', architecture ?? '', seed === null ? '' : `seed ${seed}`, ...words]
-    .join('\n')
-    .toLowerCase();
+  const known = [router ?? '', architecture ?? '', seed === null ? '' : `seed ${seed}`];
+  return [id, state, ...known, ...tags.map((tag) => `tag ${tag}`), noteStart, ...words].join('\n').toLowerCase();
 }

@@ -109,12 +109,16 @@ export async function renderRuns(runs: readonly Run[], options: RenderOptions): 
     const path = join(out, 'report.html');
     const folders = runs.map(({ name }) => name);
     const differences = differencesTable(told);
+    const rows = overviewRuns(parts, folders, context);
+    const shared = told.map(({ setting }) => setting);
+    const overviews = [
+      ...(shared.some((setting) => setting !== undefined) ? [overviewTable(rows, shared)] : []),
+      overviewTable(rows),
+    ];
     const settings = settingsTable({ settings: options.settings ?? [] });
     const report = {
       title: runs.length === 1 ? names[0]! : `${runs.length} runs`,
-      tables: [overviewTable(overviewRuns(parts, folders, context)), settings, differences].filter(
-        (table) => table !== null,
-      ),
+      tables: [...overviews, settings, differences].filter((table) => table !== null),
       figures: pictures.filter((_, i) => written[i] !== null),
       skipped,
       script: await reportScript(),

@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { lockFolder, readRuns } from '@lpr/runs';
+import { lockFolder, readRuns, writeNote } from '@lpr/runs';
 import type { Page } from 'playwright-core';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { renderRuns } from '../src/index.ts';
@@ -31,6 +31,11 @@ const PAGES: readonly TestedPage[] = [
   { name: 'the overview', path: '/' },
   { name: 'the overview as a table', path: '/?as=table&order=router' },
   { name: 'a run', path: '/run?run=good', prepare: openAll },
+  {
+    name: 'a note that is being written',
+    path: '/run?run=good',
+    prepare: (page) => page.getByRole('button', { name: 'Change' }).click(),
+  },
   { name: 'a comparison', path: `/compare?${COMPARED}`, prepare: openAll },
   {
     name: 'the explorer',
@@ -39,7 +44,13 @@ const PAGES: readonly TestedPage[] = [
       await page.getByLabel('Text').fill('Even loads.');
       await page.keyboard.press('Control+Enter');
       await page.locator('.token').first().click();
+      await page.getByRole('heading', { name: /^Expert \d+ of layer 0$/ }).waitFor();
     },
+  },
+  {
+    name: 'two models in the explorer',
+    path: '/explore?run=good&run=compare-1%2Flpr&text=Even+loads.&layer=1&token=2&expert=3&expert=5',
+    prepare: (page) => page.getByRole('heading', { name: 'Expert 5 of layer 1' }).waitFor(),
   },
 ];
 
@@ -59,9 +70,11 @@ describe.skipIf(noBrowser !== null)('by the rules of axe', () => {
     // One that is being trained.
     await writeRun(join(root, 'running'));
     unlock = await lockFolder(join(root, 'running'));
+    await writeNote(join(root, 'good'), { text: 'A line.\n'.repeat(40), tags: ['first', 'x'.repeat(60)] });
     await mkdir(join(root, 'good', 'traces'));
     await writeFile(join(root, 'good', 'traces', 'step-000040.trace'), traceFile(2));
     await writeModel(join(root, 'good'), { step: 40, seed: 1 });
+    await writeModel(join(root, 'compare-1/lpr'), { step: 40, seed: 2, lpr: true });
   });
   afterAll(() => unlock());
 

@@ -34,6 +34,70 @@ describe('the router explorer', () => {
     expect(routed.weights).toEqual(expected.weights);
   });
 
+  it.each([false, true])('shows all scores of a token, and where it lies: latent router %s', async (lpr) => {
+    const { text, scores, chosen, latents } = await writeModel(join(path, 'run'), { step: 20, seed: 1, lpr });
+    const { tokens } = await explorer.route('run', text);
+    const place = { layer: 1, token: 3, expert: chosen[1]![6]! };
+    const found = await explorer.look({ run: 'run', text, ...place }, true);
+    expect(found.scores).toEqual(scores.map((all) => all.slice(3 * 8, 4 * 8)));
+    // Both choose by the largest: the first of the experts is the best, and the others that were chosen come after it.
+    for (const [layer, own] of found.selection.entries()) {
+      const best = own.map((_, expert) => expert).toSorted((a, b) => own[b]! - own[a]!);
+      expect(best.slice(0, 2)).toEqual(chosen[layer]!.slice(6, 8));
+    }
+    const got = found.surest.filter((each) => each.chosen);
+    const all = tokens
+      .map((_, token) => token)
+      .filter((token) => chosen[1]!.slice(2 * token, 2 * token + 2).includes(place.expert));
+    expect(got.map(({ token }) => token).toSorted((a, b) => a - b)).toEqual(all.slice(0, 12));
+    expect(got.map(({ lead }) => lead)).toEqual(got.map(({ lead }) => lead).toSorted((a, b) => b! - a!));
+    expect(got.every(({ lead }) => lead! > 0)).toBe(true);
+    expect(found.surest.filter((each) => !each.chosen).every(({ lead }) => lead! <= 0)).toBe(true);
+    if (!lpr) return expect(found.plane).toBeNull();
+    expect(found.plane!.points).toHaveLength(tokens.length);
+    expect(found.plane!.prototypes).toHaveLength(8);
+    // On the unit sphere, seen from the mean: nothing is farther than two from anything.
+    const [a, b] = [found.plane!.points[0]!, found.plane!.points[3]!];
+    const unit = (token: number): number[] => {
+      const own = latents[1]!.slice(4 * token, 4 * token + 4);
+      return own.map((value) => value / Math.hypot(...own));
+    };
+    const distance = Math.hypot(...unit(0).map((value, d) => value - unit(3)[d]!));
+    expect(Math.hypot(a[0]! - b[0]!, a[1]! - b[1]!)).toBeLessThanOrEqual(distance + 1e-6);
+  });
+
+  it('looks at two models in turn, each at its own, and refuses a place that is not there', async () => {
+    const one = await writeModel(join(path, 'one'), { step: 20, seed: 1 });
+    const two = await writeModel(join(path, 'two'), { step: 20, seed: 2 });
+    const place = { text: one.text, layer: 0, token: 0, expert: 0 };
+    for (let turn = 0; turn < 2; turn++) {
+      expect((await explorer.look({ run: 'one', ...place }, false)).scores[0]).toEqual(one.scores[0]!.slice(0, 8));
+      expect((await explorer.look({ run: 'two', ...place }, false)).scores[0]).toEqual(two.scores[0]!.slice(0, 8));
+    }
+    for (const [wrong, message] of [
+      [{ layer: 2 }, 'layer is 2; the text has 2 of them'],
+      [{ token: 9999 }, 'token is 9999'],
+      [{ expert: -1 }, 'expert is -1; the text has 8 of them'],
+    ] as const) {
+      await expect(explorer.look({ run: 'one', ...place, ...wrong }, false)).rejects.toThrow(message);
+    }
+  });
+
+  it('writes tokens out, or says why not', async () => {
+    await writeModel(join(path, 'run'), { step: 20, seed: 1 });
+    const { tokens } = await explorer.route('run', 'the union');
+    expect(
+      (
+        await explorer.textsOf(
+          'run',
+          tokens.map(({ id }) => id),
+        )
+      ).join(''),
+    ).toBe('the union');
+    await rm(join(path, 'run', 'tokenizer.json'));
+    await expect(explorer.textsOf('run', [1])).rejects.toThrow('no tokenizer.json');
+  });
+
   it('cuts a text that is longer than the model reads, and says so', async () => {
     await writeModel(join(path, 'run'), { step: 20, seed: 1 });
     const { tokens, cutTokens, chosen } = await explorer.route('run', 'union '.repeat(100));

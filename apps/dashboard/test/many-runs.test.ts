@@ -16,7 +16,8 @@ describe.skipIf(noBrowser !== null)('many runs', () => {
       const [, router, seed] = /^(.*)-(\d)$/.exec(id)!;
       await writeRun(join(root, id), 20);
       await writeFile(join(root, id, 'config.yaml'), `architecture: mixtral\nrouter: ${router}\nseed: ${seed}\n`);
-      await writeFile(join(root, id, 'evaluations.jsonl'), evaluationLine());
+      const loss = 5.25 + Number(seed) / 100;
+      await writeFile(join(root, id, 'evaluations.jsonl'), evaluationLine({ loss }));
     }
     await writeRun(join(root, 'large'), 20);
     await writeFile(join(root, 'large', 'loads.bin'), loadsFile(2, { layers: 24, experts: 512, topK: 8 }));
@@ -27,7 +28,11 @@ describe.skipIf(noBrowser !== null)('many runs', () => {
   it('are all compared; seeds are one entry of the legend, and seven have a colour until others are chosen', async () => {
     const page = await open();
     const rows = page.getByRole('region', { name: 'Measures of the runs' }).locator('tbody tr:not(.soft)');
+    await expect.poll(() => rows.count()).toBe(ROUTERS.length);
+    expect(await rows.first().innerText()).toMatch(/\d ± <?[\d.]+/);
+    await page.getByRole('button', { name: 'Each run' }).click();
     await expect.poll(() => rows.count()).toBe(IDS.length);
+    await expect.poll(() => new URL(page.url()).searchParams.get('rows')).toBe('runs');
     const legend = page.getByRole('region', { name: 'Legend' });
     const pressed = legend.locator('[aria-pressed=true]');
     expect(await legend.getByRole('button').count()).toBe(ROUTERS.length);

@@ -8,11 +8,21 @@ import { createWasmDevice, scope, tensor } from '@lpr/tensor';
 
 const TEXT = 'The state of our union is strong.';
 
-/** Writes `checkpoints/step-...` and `tokenizer.json`; gives a text and how the model itself routes it. */
+/** A text and how the model itself routes it, a layer each; as `Routing` says it, flat. */
+export interface RoutedModel {
+  readonly text: string;
+  readonly chosen: number[][];
+  readonly weights: number[][];
+  readonly scores: number[][];
+  /** Of a latent router. */
+  readonly latents: number[][];
+}
+
+/** Writes `checkpoints/step-...` and `tokenizer.json`. */
 export async function writeModel(
   run: string,
-  { step, seed }: { step: number; seed: number },
-): Promise<{ text: string; chosen: number[][]; weights: number[][] }> {
+  { step, seed, lpr = false }: { step: number; seed: number; lpr?: boolean },
+): Promise<RoutedModel> {
   const tokenizer = trainBpe([TEXT.repeat(20)], { vocabularySize: 300 });
   const config = parseDecoderConfig({
     model_type: 'mixtral',
@@ -26,6 +36,7 @@ export async function writeModel(
     max_position_embeddings: 64,
     num_local_experts: 8,
     num_experts_per_tok: 2,
+    ...(lpr && { router_type: 'lpr', router_latent_dim: 4 }),
   });
   const device = await createWasmDevice({ threads: 0 });
   try {
@@ -40,11 +51,15 @@ export async function writeModel(
       const { routings } = decoder.forward({ inputIds, labels: inputIds }, { training: false });
       const chosen: number[][] = [];
       const weights: number[][] = [];
+      const scores: number[][] = [];
+      const latents: number[][] = [];
       for (const routing of routings) {
         chosen.push(Array.from(await routing.experts.data()));
         weights.push(Array.from(await routing.weights.data()));
+        scores.push(Array.from(await routing.scores.data()));
+        latents.push(Array.from((await routing.details?.['mu']?.data()) ?? []));
       }
-      return { chosen, weights };
+      return { chosen, weights, scores, latents };
     });
     return { text: TEXT, ...routed };
   } finally {

@@ -167,13 +167,12 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     await page.keyboard.press('ArrowRight');
     await page.keyboard.press('End');
     const last = routed.chosen[0]!.length / 2;
-    expect(await page.locator('h3').innerText()).toContain(`Token ${last} of ${last}`);
+    expect(await page.locator('h3').first().innerText()).toContain(`Token ${last} of ${last}`);
     const experts = await page.locator('.experts tbody tr').first().locator('b').allInnerTexts();
     expect(experts.map(Number)).toEqual(routed.chosen[0]!.slice(-2));
     await drawn(page);
     await page.getByLabel('Run').selectOption('compare-1/lpr');
     await expect.poll(() => page.locator('.problem').innerText()).toContain('This run has no checkpoint yet');
-    expect(await page.getByRole('button', { name: 'Route' }).isDisabled()).toBe(true);
   });
 
   it('hands out any figure as PNG and as CSV', async () => {

@@ -61,8 +61,8 @@ describe('the report', () => {
     const contents = /<nav[^]*?<\/nav>/.exec(page)![0];
     for (const [, id] of contents.matchAll(/href="#([^"]+)"/g)) expect(page).toContain(`<section id="${id}">`);
     expect(contents).toContain('Settings that differ');
-    // Whoever has no mouse scrolls what is wide by keyboard.
-    expect(page.match(/class="wide" tabindex="0" role="region"/g)).toHaveLength(written.length - 1 + 2);
+    // Whoever has no mouse scrolls what is wide by keyboard: figures, settings, runs, and what differs.
+    expect(page.match(/class="wide" tabindex="0" role="region"/g)).toHaveLength(written.length - 1 + 3);
     for (const text of [
       ...['2.0000', '7.39', '0.250 (0.500)', '0.500 (0.000)'],
       ...['sampling floor', 'isotropic null', '95 %'],

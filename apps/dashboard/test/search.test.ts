@@ -10,6 +10,8 @@ const base: RunSummary = {
     balance: { gini: 0.05, minMax: 0.8, maxViolation: null },
   },
   sparklines: { loss: [], balance: [] },
+  tags: ['old', 'good seeds'],
+  noteStart: 'It diverged.',
 };
 const settings: AllSettings = {
   paths: ['size.experts', 'lpr.temperature', 'training.optimizer'],
@@ -21,11 +23,12 @@ describe('a filter', () => {
   it.each([
     ...['', 'LPR', 'compare-1', 'seed 1', 'finished', 'Finished, mixtral', 'optimizer adamw', 'experts 32'],
     ...['gini<0.1', 'gini < 0.1, min-max >= 0.8', 'loss < 5.3', 'test loss > 5.2', 'training loss <= 5.1'],
+    ...['tag = good seeds', 'tag good', 'tag=OLD, diverged'],
     ...['experts = 32', 'size.experts > 31', 'seed=1', 'temperature 4, tokens/s > 100'],
   ])('"%s" finds the run', (filter) => expect(matches(run!, filter)).toBe(true));
   it.each([
     ...['seed 0', 'running', 'finished, top-k', 'experts 3', 'gini > 0.1', 'maxvio < 1', 'loss < 5', 'experts < 32'],
-    ...['unknown < 3', 'optimizer > 3'],
+    ...['unknown < 3', 'optimizer > 3', 'tag = good', 'tag bad'],
   ])('"%s" does not', (filter) => expect(matches(run!, filter)).toBe(false));
 
   it('knows "seed 1" from "seed 10", and a run that has a problem', () => {

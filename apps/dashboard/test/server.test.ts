@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { decodeLoads } from '@lpr/metrics';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { AllSettings, RunDetails, RunList, SeriesFile } from '../src/api.ts';
+import type { AllSettings, ExpertLife, RunDetails, RunList, SeriesFile } from '../src/api.ts';
 import { PathError, ServedFolder } from '../src/server/paths.ts';
 import { type Dashboard, serveDashboard } from '../src/server/server.ts';
 import { loadsFile, metricsLine, temporaryFolder, traceFile, writeRun } from './folders.ts';
@@ -168,8 +168,36 @@ describe('the server', () => {
     }
   });
 
+  it('looks into a routed text for its own page alone, at a place that is one', async () => {
+    const post = (body: object, headers: Record<string, string> = {}): Promise<Answer> =>
+      ask('/api/look', {
+        ...{ method: 'POST', body: JSON.stringify(body) },
+        headers: { 'content-type': 'application/json', ...headers },
+      });
+    const place = { run: 'good', text: 'hello', layer: 0, token: 0, expert: 0 };
+    expect((await post(place, { origin: 'http://evil.example' })).status).toBe(403);
+    expect((await post({ ...place, layer: 'x' })).status).toBe(400);
+    expect((await post({ ...place, expert: 0.5 })).status).toBe(400);
+    expect((await post({ ...place, run: '../outside' })).status).toBe(404);
+    expect((await post(place)).body.toString()).toMatch(/no checkpoint yet/);
+    expect((await ask('/api/look')).status).toBe(405);
+  });
+
+  it('tells the life of an expert', async () => {
+    const life = await json<ExpertLife>('/api/expert?run=good&layer=1&expert=3');
+    expect(life.training).toEqual({
+      ...{ windows: 4, step: 40, tokensSince: 0 },
+      last: { after: 30, step: 40, load: 3103, tokens: 2560 },
+    });
+    // The run has no tokenizer: ids stand for themselves.
+    expect(life.heldOut).toMatchObject({ traces: 2, step: 40, last: { step: 40, tokens: 16, of: 64 } });
+    expect(life.heldOut!.last!.most[0]!.text).toMatch(/^token \d$/);
+  });
+
   it('says what is wrong with a query', async () => {
     for (const [path, message] of [
+      ['/api/expert?run=good&layer=2&expert=0', 'layer 2 has no expert 0: the run has 2 layers with experts 0 to 7'],
+      ['/api/expert?run=good&layer=x', 'layer is x; it must be a number'],
       ['/api/series?run=good&points=0', 'points is 0; it must be a whole number from 1 to 2000'],
       ['/api/series?run=good&from=x', 'from is x; it must be a number'],
       ['/api/loads?run=good&from=9&to=9', 'windows 9 to 9 are not there; the run has 4, counted from 0'],

@@ -15,6 +15,8 @@ export interface HeatmapModel {
   readonly name: string;
   /** `[layers][experts]`, exact counts or any loads >= 0; as many experts in each layer. */
   readonly counts: readonly Counts[];
+  /** Whether the loads are means over seeds by their places from the busiest on, so that they are of no expert. */
+  readonly isMean?: boolean;
 }
 
 export interface HeatmapInput {
@@ -67,7 +69,7 @@ function figureOf(input: HeatmapInput): MatrixFigure {
 }
 
 function panelOf(
-  { name, counts }: HeatmapModel,
+  { name, counts, isMean = false }: HeatmapModel,
   order: 'index' | 'load',
   measures: readonly BalanceMeasure[],
 ): MatrixPanel {
@@ -92,7 +94,8 @@ function panelOf(
     rows: counts.map((_, layer) => String(layer)),
     columns: Array.from({ length: experts }, (_, expert) => String(expert)),
     values: orders.map((experts, layer) => experts.map((expert) => loads[layer]![expert]!)),
-    describe: (layer, column) => `layer ${layer}, expert ${orders[layer]![column]}`,
+    describe: (layer, column) =>
+      isMean ? `layer ${layer}, number ${column + 1} by load` : `layer ${layer}, expert ${orders[layer]![column]}`,
   };
 }
 

@@ -44,4 +44,5 @@ export {
   type SaturationInput,
   saturationSize,
 } from './training.ts';
+export { tokenScores, type TokenScoresInput, tokenScoresSize } from './token-scores.ts';
 export { type VocabularyInput, vocabularySize, vocabularySpecialisation } from './vocabulary.ts';

@@ -6,6 +6,7 @@ import { niceRange, xAxis, yAxis } from './axes.ts';
 import { tooltipOf } from './legend.ts';
 import { FONT, lineColour, type ThemeName, themeOf } from './palette.ts';
 import { baseOption, panelTitle, type Size } from './parts.ts';
+import { escapeHtml, oneLine } from './text.ts';
 
 export interface LatentsInput {
   /** One panel each, such as a layer. */
@@ -19,6 +20,10 @@ export interface LatentsInput {
     readonly prototypes: readonly ArrayLike<number>[];
     /** Share of the variance that each component explains. */
     readonly explained: readonly [number, number];
+    /** `[n]`: the tokens themselves; with them a point says its own, and can be clicked. */
+    readonly texts?: readonly string[];
+    /** The token that is looked at. */
+    readonly chosen?: number;
   }[];
   /** CSS pixels. Default 560 for one panel, 420 each for more, three side by side at most. */
   readonly width?: number;
@@ -89,6 +94,7 @@ export function latentSpace(input: LatentsInput, theme: ThemeName = 'light'): EC
 }
 
 function componentName(number: number, explained: number): string {
+  if (Number.isNaN(explained)) return `Component ${number}`;
   return `Component ${number} (${Math.round(100 * explained)}% of the variance)`;
 }
 
@@ -108,7 +114,9 @@ function coordinates(point: ArrayLike<number>): [number, number] {
   return [point[0]!, point[1]!];
 }
 
-function seriesOf({ points, experts, prototypes }: Panel, panel: number, theme: ThemeName): ScatterSeriesOption[] {
+/** The third value of a point is its token, or its expert. */
+function seriesOf(content: Panel, panel: number, theme: ThemeName): ScatterSeriesOption[] {
+  const { points, experts, prototypes, texts, chosen } = content;
   const { lines, muted, ink, inkSoft, background } = themeOf(theme);
   const load = new Map<number, number>();
   for (const expert of Array.from(experts)) load.set(expert, (load.get(expert) ?? 0) + 1);
@@ -126,12 +134,14 @@ function seriesOf({ points, experts, prototypes }: Panel, panel: number, theme: 
       type: 'scatter',
       xAxisIndex: panel,
       yAxisIndex: panel,
-      symbolSize: points.length > 2000 ? 2.5 : 4,
-      silent: true,
+      symbolSize: texts !== undefined ? 9 : points.length > 2000 ? 2.5 : 4,
+      silent: texts === undefined,
       clip: true,
       data: order.map((i) => ({
-        value: coordinates(points[i]!),
+        value: [...coordinates(points[i]!), i],
         itemStyle: { color: colourOf(experts[i]!) ?? muted, opacity: points.length > 500 ? 0.55 : 0.8 },
+        ...(texts !== undefined && { tooltip: { formatter: () => tokenText(content, i) } }),
+        ...(i === chosen && chosenPoint(content, i, colourOf(experts[i]!) ?? muted, theme)),
       })),
     },
     {
@@ -144,7 +154,7 @@ function seriesOf({ points, experts, prototypes }: Panel, panel: number, theme: 
       data: prototypes.map((prototype, expert) => {
         const colour = colourOf(expert);
         return {
-          value: coordinates(prototype),
+          value: [...coordinates(prototype), expert],
           symbolSize: colour ? 13 : 8,
           itemStyle: { color: colour ?? inkSoft, borderColor: background, borderWidth: 1.25 },
           label: {
@@ -163,4 +173,28 @@ function seriesOf({ points, experts, prototypes }: Panel, panel: number, theme: 
       }),
     },
   ];
+}
+
+function tokenText({ texts, experts }: Panel, token: number): string {
+  return `${escapeHtml(oneLine(texts?.[token] ?? ''))}: first expert ${experts[token]}`;
+}
+
+/** The token that is looked at: larger, ringed and named. */
+function chosenPoint({ texts, points }: Panel, token: number, colour: string, theme: ThemeName): object {
+  const { ink, background } = themeOf(theme);
+  return {
+    symbolSize: 15,
+    itemStyle: { color: colour, borderColor: ink, borderWidth: 2.5, opacity: 1 },
+    label: {
+      show: texts !== undefined,
+      formatter: () => oneLine(texts?.[token] ?? ''),
+      position: points[token]![1]! > 0 ? 'bottom' : 'top',
+      fontFamily: FONT,
+      fontSize: 12,
+      fontWeight: 600,
+      color: ink,
+      textBorderColor: background,
+      textBorderWidth: 2.5,
+    },
+  };
 }

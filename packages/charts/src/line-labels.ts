@@ -61,17 +61,22 @@ export function labelWidth(label: string | undefined): number {
   return label === undefined ? 0 : 1.06 * textWidth(label, LABEL_FONT);
 }
 
-/** The name at the end of a line, with a dot of its colour: text in pale colours would be hard to read. */
+/**
+ * The name at the end of a line, with a dot of its colour: text in pale colours would be hard to read. A line of one
+ * point is a dot itself, and needs another one only where its name had to move away.
+ */
 export function endLabel(
   { text, shift }: PlacedLabel,
   colour: string,
   theme: ThemeName,
+  isPoint: boolean,
 ): NonNullable<LineSeriesOption['endLabel']> {
+  const dot = isPoint && Math.abs(shift) < 1 ? '' : '{dot|●} ';
   return {
     show: true,
     offset: [0, shift],
     // Braces and bars would style it.
-    formatter: `{dot|●} ${shortened(text, MAX_LABEL, LABEL_FONT).replaceAll(/[{}|]/g, ' ')}`,
+    formatter: `${dot}${shortened(text, MAX_LABEL, LABEL_FONT).replaceAll(/[{}|]/g, ' ')}`,
     color: themeOf(theme).ink,
     fontFamily: FONT,
     fontSize: LABEL_FONT,

@@ -198,7 +198,7 @@ function series(
     // A single point makes no line.
     symbol: points.length === 1 ? 'circle' : 'none',
     symbolSize: 6,
-    ...(label !== undefined && { endLabel: endLabel(label, colour, theme) }),
+    ...(label !== undefined && { endLabel: endLabel(label, colour, theme, points.length === 1) }),
     ...(band && { markArea: bandOf('yAxis', band, colour) }),
   };
 }

@@ -6,13 +6,18 @@ import { checkCounts, type Counts, layersReport } from '@lpr/metrics';
 import type { EChartsOption } from 'echarts';
 import { digits } from './heatmap.ts';
 import { type Line, type LineFigure, lineFigureOption, lineFigureSize } from './lines.ts';
-import { type Look, looksOf, lookStyle, MOST_COLOURS, namesOf } from './looks.ts';
+import { type Look, looksOf, lookStyle, MOST_COLOURS, namesOf, spreadOf } from './looks.ts';
 import { type ThemeName, themeOf } from './palette.ts';
 import type { Size } from './parts.ts';
 
 export interface LorenzInput {
   /** One line each; names must differ. `counts` is `[layers][experts]`, loads >= 0. */
-  readonly models: readonly (Look & { readonly name: string; readonly counts: readonly Counts[] })[];
+  readonly models: readonly (Look & {
+    readonly name: string;
+    readonly counts: readonly Counts[];
+    /** Single seeds of the model, in place of `counts`: their mean, in a band from the lowest to the highest. */
+    readonly seeds?: readonly { readonly name: string; readonly counts: readonly Counts[] }[];
+  })[];
   /** CSS pixels. Default 640. */
   readonly width?: number;
 }
@@ -23,7 +28,7 @@ export function lorenzSize(input: LorenzInput): Size {
 
 /**
  * ECharts option of the Lorenz curve of each model: the mean over its layers, whose Gini is the mean Gini, and the
- * layers' own curves pale behind it.
+ * layers' own curves pale behind it; of several seeds their mean, in the band that they fill.
  *
  * @throws RangeError for no model, or loads that are no finite numbers >= 0.
  */
@@ -35,30 +40,34 @@ function figureOf({ models, width = 640 }: LorenzInput, theme: ThemeName): LineF
   if (models.length === 0) throw new RangeError('Lorenz curves need at least one model, got none');
   namesOf(models);
   const { looks, legend } = looksOf(
-    models.map((model) => ({ ...model, name: `${model.name} (Gini ${digits(layersReport(model.counts).mean.gini)})` })),
+    models.map((model) => ({ ...model, name: `${model.name} (Gini ${digits(giniOf(model))})` })),
     theme,
   );
-  const lines = models.flatMap(({ name, counts }, model): Line[] => {
-    const layers = counts.map((loads, layer) => {
-      checkCounts(loads, `counts[${layer}] of model "${name}"`);
-      return lorenzCurve(loads);
-    });
-    const experts = layers[0]!.length - 1;
-    const mean = layers[0]!.map((_, i) => layers.reduce((sum, curve) => sum + curve[i]!, 0) / layers.length);
-    const line = (shares: readonly number[]): Line => ({
-      ...lookStyle(looks[model]!),
-      points: shares.map((share, i) => [i / experts, share]),
-    });
+  const lines = models.flatMap(({ name, counts, seeds = [] }, model): Line[] => {
+    const style = lookStyle(looks[model]!);
+    const curves = (seeds.length === 0 ? [counts] : seeds.map((seed) => seed.counts)).map((own) => curvesOf(own, name));
+    const lineOf = (shares: readonly number[]): Line => ({ ...style, points: pointsOf(shares) });
+    const line = lineOf(meanCurve(curves.map(meanCurve)));
+    if (seeds.length > 0) {
+      const spread = spreadOf(curves.map((layers) => pointsOf(meanCurve(layers))));
+      return [looks[model]!.isGrey ? line : { ...line, spread }];
+    }
+    const [layers] = curves as [number[][]];
     // Of many models the layers would be a carpet.
     const isAlone = layers.length === 1 || models.length > MOST_COLOURS;
-    return [line(mean), ...(isAlone ? [] : layers.map((curve) => ({ ...line(curve), faint: true })))];
+    return [line, ...(isAlone ? [] : layers.map((curve) => ({ ...lineOf(curve), faint: true })))];
   });
+  const subtitles = [
+    'mean over layers',
+    ...(models.some(({ seeds }) => seeds !== undefined) ? ['bands over seeds'] : []),
+    ...(models.length <= MOST_COLOURS && models.some(({ seeds }) => seeds === undefined) ? ['single layers pale'] : []),
+  ];
   const even = 'perfect balance';
   return {
     panels: [
       {
         title: 'Lorenz curve of expert load',
-        subtitles: [models.length > MOST_COLOURS ? 'mean over layers' : 'mean over layers, single layers pale'],
+        subtitles: [subtitles.join(', ')],
         x: { name: 'Share of experts, from the idlest', min: 0, max: 1 },
         y: { name: 'Share of the load', min: 0, max: 1, interval: 0.2 },
         lines: [
@@ -83,6 +92,27 @@ function figureOf({ models, width = 640 }: LorenzInput, theme: ThemeName): LineF
     legend: [...legend, even],
     endTogether: true,
   };
+}
+
+/** The mean over layers; over seeds too, which are equally long. */
+function giniOf({ counts, seeds = [] }: LorenzInput['models'][number]): number {
+  const all = seeds.length === 0 ? [counts] : seeds.map((seed) => seed.counts);
+  return all.reduce((sum, own) => sum + layersReport(own).mean.gini, 0) / all.length;
+}
+
+function curvesOf(counts: readonly Counts[], name: string): number[][] {
+  return counts.map((loads, layer) => {
+    checkCounts(loads, `counts[${layer}] of model "${name}"`);
+    return lorenzCurve(loads);
+  });
+}
+
+function meanCurve(curves: readonly (readonly number[])[]): number[] {
+  return curves[0]!.map((_, i) => curves.reduce((sum, curve) => sum + curve[i]!, 0) / curves.length);
+}
+
+function pointsOf(shares: readonly number[]): (readonly [number, number])[] {
+  return shares.map((share, i) => [i / (shares.length - 1), share] as const);
 }
 
 /** Shares of the load of the idlest 0, 1, ..., M experts, from 0 to 1; those of an even load where there is none. */

@@ -21,6 +21,8 @@ export interface MatrixPanel {
   readonly values: readonly Counts[];
   /** What a cell is called, for the tooltip. */
   readonly describe: (row: number, column: number) => string;
+  /** Cells with a frame of their own. */
+  readonly framed?: readonly (readonly [row: number, column: number])[];
 }
 
 /** How values become colours. */
@@ -52,7 +54,7 @@ export function matrixSize(figure: MatrixFigure): Size {
 export function matrixOption(figure: MatrixFigure, theme: ThemeName): EChartsOption {
   const { panels, scale } = figure;
   const placed = layout(figure);
-  const { frame } = themeOf(theme);
+  const { frame, ink } = themeOf(theme);
   const paint = paintOf(scale, theme);
   const many = panels.reduce((sum, { rows, columns }) => sum + rows.length * columns.length, 0) > MANY_CELLS;
   const option: EChartsOption = {
@@ -97,6 +99,19 @@ export function matrixOption(figure: MatrixFigure, theme: ThemeName): EChartsOpt
           silent: true,
           shape: { x: x - 1.5, y: y - 1.5, width: width - gapX + 3, height: height - gapY + 3 },
           style: { fill: 'none', stroke: frame, lineWidth: 1 },
+        }),
+      ),
+      ...panels.flatMap((panel, i) =>
+        (panel.framed ?? []).map(([row, column]): GraphicPart => {
+          const { x, y, width, height } = cellShape(panel, placed.panels[i]!, row, column);
+          return {
+            type: 'rect',
+            silent: true,
+            // Above the cells.
+            z: 3,
+            shape: { x: x - 1, y: y - 1, width: width + 2, height: height + 2 },
+            style: { fill: 'none', stroke: ink, lineWidth: 2 },
+          };
         }),
       ),
       ...colourBar(placed, scale, isOpen(figure), theme),

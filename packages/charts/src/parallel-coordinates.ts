@@ -96,7 +96,8 @@ export function parallelCoordinates(input: ParallelCoordinatesInput, theme: Them
         nameGap: 14,
         nameTextStyle: { fontFamily: FONT, fontSize: 11.5, color: ink, align: 'center' as const },
         axisLine: { lineStyle: { color: axisColour } },
-        axisTick: { lineStyle: { color: axisColour } },
+        // Of words, one at each: ECharts puts them between words where it is not told otherwise.
+        axisTick: { lineStyle: { color: axisColour }, ...(scale.kind === 'category' && { alignWithLabel: true }) },
         axisLabel: {
           fontFamily: FONT,
           fontSize: 11,

@@ -11,6 +11,7 @@ import {
   loadHeatmap,
   loadHistory,
   loadHistorySize,
+  lorenzCurves,
   lossBalance,
   lossTokens,
   parallelCoordinates,
@@ -19,6 +20,7 @@ import {
   routingStrip,
   specialisationBalance,
   stepTime,
+  tokenScores,
   vocabularySpecialisation,
 } from '../src/index.ts';
 import { lorenzCurve } from '../src/lorenz.ts';
@@ -54,6 +56,60 @@ test('twice the area between a Lorenz curve and the diagonal is the Gini coeffic
       expect(1 - 2 * area).toBeCloseTo(gini(loads), 9);
     }),
   );
+});
+
+test('a line of one point has one dot, and another one beside a name that had to move away', () => {
+  const at = (losses: readonly number[]) =>
+    lossTokens({
+      title: 'Held-out loss',
+      runs: losses.map((loss, i) => ({ name: `run ${i}`, gini: i / 10, points: [[1000, loss]] as const })),
+    }).series as { endLabel?: { formatter: string } }[];
+  const dots = (losses: readonly number[]) => at(losses).map(({ endLabel }) => endLabel!.formatter.includes('●'));
+  expect(dots([3, 4])).toEqual([false, false]);
+  expect(dots([3, 3.001, 4])).toContain(true);
+});
+
+test('words on an axis of parallel coordinates have their marks at their places', () => {
+  const runs = ['lpr', 'top-k'].map((router, i) => ({ name: router, values: [router, i] }));
+  const axes = [
+    { title: 'router', kind: 'category' as const },
+    { title: 'loss', kind: 'linear' as const },
+  ];
+  const drawn = parallelCoordinates({ axes, runs, colourAxis: 1 }).parallelAxis as {
+    axisTick: { alignWithLabel?: boolean };
+  }[];
+  expect(drawn.map(({ axisTick }) => axisTick.alignWithLabel)).toEqual([true, undefined]);
+});
+
+test('a Lorenz curve of several seeds is their mean, in a band that reaches around all', () => {
+  const seeds = [
+    { name: 'a, seed 0', counts: [[1, 1, 2]] },
+    { name: 'a, seed 1', counts: [[0, 0, 8]] },
+  ];
+  const option = lorenzCurves({ models: [{ name: 'a', counts: seeds[0]!.counts, seeds }] });
+  const [line, , band] = option.series as { name: string; data: number[][] }[];
+  const curves = seeds.map(({ counts }) => lorenzCurve(counts[0]!));
+  expect(line!.name).toBe(`a (Gini ${((gini([1, 1, 2]) + gini([0, 0, 8])) / 2).toFixed(3)})`);
+  expect(line!.data.map(([, share]) => share)).toEqual(curves[0]!.map((share, i) => (share + curves[1]![i]!) / 2));
+  expect(band!.data.map(([, low, high]) => [low, high])).toEqual(
+    curves[0]!.map((share, i) => [Math.min(share, curves[1]![i]!), Math.max(share, curves[1]![i]!)]),
+  );
+});
+
+test('scores of a token are places within their layer, and those that got it are framed', () => {
+  const layers = [
+    { layer: 3, scores: [2, 4, 3], chosen: [1] },
+    { layer: 5, scores: [-1e30, 0.5, 0.25], chosen: [1, 2] },
+    { layer: 6, scores: [1, 1, Number.NaN], chosen: [0] },
+  ];
+  const option = tokenScores({ name: 'of', layers });
+  expect(Array.from(cellsOf(option).values())).toEqual([0, 1, 0.5, Number.NaN, 1, 0, 1, 1, Number.NaN]);
+  const frames = (option.graphic as { type: string; style: { lineWidth?: number } }[]).filter(
+    ({ type, style }) => type === 'rect' && style.lineWidth === 2,
+  );
+  expect(frames).toHaveLength(4);
+  expect(() => tokenScores({ name: 'of', layers: [] })).toThrow('need a layer, and as many experts in each; got none');
+  expect(() => tokenScores({ name: 'of', layers: [layers[0]!, { ...layers[1]!, scores: [1] }] })).toThrow('got 3, 1');
 });
 
 describe('parallel coordinates', () => {

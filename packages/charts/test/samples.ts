@@ -1,6 +1,6 @@
 /** Every figure with made-up data, at whatever number of layers and experts. */
 import { samplesOfChoices } from './samples/choices.ts';
-import { samplesOfLatents } from './samples/latents.ts';
+import { samplesOfLatents, samplesOfTokens } from './samples/latents.ts';
 import { samplesOfLoads } from './samples/loads.ts';
 import { samplesOfRuns, samplesOfSettings } from './samples/runs.ts';
 import { generator, type Sample, type SampleModel } from './samples/sample.ts';
@@ -23,8 +23,14 @@ export function samples({ layers, experts, name: prefix = '' }: SampleSettings):
   };
   return [
     ...[2, Math.min(40, 4 * experts)].flatMap((count) => samplesOfRuns(count, prefix)),
-    ...[samplesOfLoads, samplesOfCurves, samplesOfChoices, samplesOfLatents, samplesOfSteps, samplesOfSettings].flatMap(
-      (samplesOf) => samplesOf(model),
-    ),
+    ...[
+      samplesOfLoads,
+      samplesOfCurves,
+      samplesOfChoices,
+      samplesOfLatents,
+      samplesOfSteps,
+      samplesOfSettings,
+      samplesOfTokens,
+    ].flatMap((samplesOf) => samplesOf(model)),
   ];
 }

@@ -20,6 +20,7 @@ export * from './counts.ts';
 export * from './expert-similarity.ts';
 export * from './health.ts';
 export * from './held-out-blocks.ts';
+export * from './latent-plane.ts';
 export * from './loads.ts';
 export { type Matrix, symmetricEigen, type SymmetricEigen } from './matrix.ts';
 export * from './placement.ts';

@@ -27,7 +27,7 @@ export {
   type Style,
 } from './figures/figure.ts';
 export { gradients, gradientsRecord } from './figures/gradients.ts';
-export { latentGeometry, latents } from './figures/latents.ts';
+export { givenLatentsRecord, latentGeometry, latents } from './figures/latents.ts';
 export { loadHistory, loadHistoryRecord } from './figures/load-history.ts';
 export { loadHeldOut, loadHeldOutSorted, loadRecord, loadTraining, loadTrainingSorted } from './figures/load.ts';
 export { lorenz, lorenzRecord } from './figures/lorenz.ts';
@@ -39,6 +39,7 @@ export { routingStrip, routingStripRecord, STRIP_TOKENS } from './figures/routin
 export { saturation, saturationRecord, stability, stabilityRecord } from './figures/saturation.ts';
 export { specialisationBalance } from './figures/specialisation-balance.ts';
 export { stepTime, stepTimeRecord } from './figures/step-time.ts';
+export { tokenScores, tokenScoresRecord } from './figures/token-scores.ts';
 export { vocabulary, vocabularyRecord } from './figures/vocabulary.ts';
 export { entriesOf, type LookChoice, settingEntries, withLooks } from './looks.ts';
 export { overviewRuns } from './overview-runs.ts';

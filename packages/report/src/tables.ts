@@ -11,6 +11,7 @@ export * from './tables/measures.ts';
 export * from './tables/overview.ts';
 export * from './tables/placement.ts';
 export * from './tables/routing.ts';
+export { settingPlaces } from './tables/setting-rows.ts';
 export * from './tables/settings.ts';
 export * from './tables/table.ts';
 export * from './tables/text.ts';

@@ -26,6 +26,7 @@ export type { WindowRange } from './load-windows.ts';
 export { FolderInUseError, isLocked, lockFolder } from './lock.ts';
 export { loggedStep, RunLogs } from './logs.ts';
 export * from './names.ts';
+export { checkNote, NO_NOTE, readNote, writeNote } from './note.ts';
 export { measured } from './plain.ts';
 export { filesIn, messageOf, type RunFiles } from './run-files.ts';
 export { RunFolder } from './run-folder.ts';

@@ -54,12 +54,16 @@ export class MetricsSeries {
     return this.#series.get(name)?.points(points).values ?? [];
   }
 
-  /** Every series from a step on, at most `points` points each. @param only names of those that are wanted */
-  file(points: number, from: number = -Infinity, only?: ReadonlySet<string>): SeriesFile {
+  /**
+   * Every series from a step on, at most `points` points each.
+   *
+   * @param only names of those that are wanted; one that ends with a dot stands for all that begin so
+   */
+  file(points: number, from: number = -Infinity, only?: readonly string[]): SeriesFile {
     let most = 0;
     const series: Record<string, Series> = {};
     for (const [name, recorded] of this.#series) {
-      if (only?.has(name) === false) continue;
+      if (only?.some((each) => (each.endsWith('.') ? name.startsWith(each) : name === each)) === false) continue;
       most = Math.max(most, recorded.count(from));
       series[name] = recorded.points(points, from);
     }

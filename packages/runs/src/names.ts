@@ -17,6 +17,7 @@ export const RUN_FILES = {
   tokenizer: 'tokenizer.json',
   /** Of a run of several that failed: why. */
   failure: 'failure.json',
+  note: 'note.json',
   lock: 'lock',
 } as const;
 

@@ -12,6 +12,7 @@
  * - `checkpoints/step-000123/`: see checkpoint.ts
  * - `tokenizer.json`, `tokenizer_config.json`: for what reads the checkpoints, as Hugging Face names them
  * - `failure.json`: of a run of several that failed, see failure.ts
+ * - `note.json`: what people wrote of it, see note.ts; written without the lock
  * - `lock`: while a process works on it
  */
 import { readdir, rm } from 'node:fs/promises';

@@ -8,6 +8,7 @@ import { isLocked } from './lock.ts';
 import { metricsLineSchema } from './metrics-line.ts';
 import { MetricsSeries } from './metrics-series.ts';
 import { RUN_FILES } from './names.ts';
+import { decodeNote, NO_NOTE, type RunNote } from './note.ts';
 import { messageOf, readSmall, type RunFiles, withFile } from './run-files.ts';
 
 type FollowedLog = Pick<FollowedLines<unknown>, 'poll' | 'problems'>;
@@ -19,8 +20,8 @@ export class RunFollower {
   readonly #evaluations: EvaluationLine[] = [];
   readonly #logs: ReadonlyMap<string, FollowedLog>;
   readonly #problems = new Map<string, string>();
-  #settings: unknown = null;
-  #settingsSeen = '';
+  readonly #settings = new FollowedFile<unknown>(RUN_FILES.config, decodeConfig, { initial: null, forgets: false });
+  readonly #note = new FollowedFile<RunNote>(RUN_FILES.note, decodeNote, { initial: NO_NOTE, forgets: true });
   #locked = false;
   #read = false;
   #updatedAt = 0;
@@ -64,7 +65,12 @@ export class RunFollower {
 
   /** What `config.yaml` holds. */
   get settings(): unknown {
-    return this.#settings;
+    return this.#settings.value;
+  }
+
+  /** What people wrote of it. */
+  get note(): RunNote {
+    return this.#note.value;
   }
 
   get metrics(): MetricsSeries {
@@ -108,7 +114,10 @@ export class RunFollower {
 
   async #poll(): Promise<void> {
     const before = this.#state();
-    const changed = [await this.#guarded(RUN_FILES.config, () => this.#readSettings())];
+    const changed: boolean[] = [];
+    for (const small of [this.#settings, this.#note]) {
+      changed.push(await this.#guarded(small.path, () => small.poll(this.#files)));
+    }
     for (const [file, log] of this.#logs) changed.push(await this.#guarded(file, () => log.poll()));
     await this.loads();
     this.#locked = await isLocked(this.#files);
@@ -133,24 +142,51 @@ export class RunFollower {
     }
   }
 
-  /** Reads the settings where they changed since the last time. A file that is gone leaves what was read. */
-  async #readSettings(): Promise<boolean> {
+  async #modifiedAt(path: string): Promise<number> {
+    return await withFile(this.#files, path, async (file) => (await file.stat()).mtimeMs).catch(() => 0);
+  }
+}
+
+/** A small file that is replaced as a whole: read again where it is another one. */
+class FollowedFile<Value> {
+  readonly path: string;
+  readonly #decode: (text: string) => Value;
+  /** What it holds before it is there, and whether again once it is gone. */
+  readonly #absent: { readonly initial: Value; readonly forgets: boolean };
+  #value: Value;
+  #seen = '';
+
+  constructor(
+    path: string,
+    decode: (text: string) => Value,
+    absent: { readonly initial: Value; readonly forgets: boolean },
+  ) {
+    this.path = path;
+    this.#decode = decode;
+    this.#absent = absent;
+    this.#value = absent.initial;
+  }
+
+  get value(): Value {
+    return this.#value;
+  }
+
+  /** Whether it is another one than before. */
+  async poll(files: RunFiles): Promise<boolean> {
     try {
-      return await withFile(this.#files, RUN_FILES.config, async (file) => {
-        const { size, mtimeMs } = await file.stat();
-        const seen = `${size} ${mtimeMs}`;
-        if (this.#settingsSeen === seen) return false;
-        this.#settingsSeen = seen;
-        this.#settings = decodeConfig(await readSmall(file));
+      return await withFile(files, this.path, async (file) => {
+        const { size, mtimeMs, ino } = await file.stat();
+        const seen = `${size} ${mtimeMs} ${ino}`;
+        if (this.#seen === seen) return false;
+        this.#seen = seen;
+        this.#value = this.#decode(await readSmall(file));
         return true;
       });
     } catch (error) {
-      if (hasCode(error, 'ENOENT')) return false;
-      throw error;
+      if (!hasCode(error, 'ENOENT')) throw error;
+      const isGone = this.#absent.forgets && this.#seen !== '';
+      if (isGone) [this.#seen, this.#value] = ['', this.#absent.initial];
+      return isGone;
     }
-  }
-
-  async #modifiedAt(path: string): Promise<number> {
-    return await withFile(this.#files, path, async (file) => (await file.stat()).mtimeMs).catch(() => 0);
   }
 }

@@ -40,12 +40,21 @@ export async function traceSteps(files: RunFiles): Promise<number[]> {
   return stepsOf(await namesIn(files, RUN_FOLDERS.traces), '.trace');
 }
 
+/** The trace of one step; null where it is damaged or gone. */
+export async function readTrace(files: RunFiles, step: number): Promise<RoutingTrace | null> {
+  return (await tracePart(files, step)).value ?? null;
+}
+
+async function tracePart(files: RunFiles, step: number): Promise<Part<RoutingTrace>> {
+  return await readPart(files, traceFile(step), async (file) => decodeTrace(await readWhole(file)));
+}
+
 /** All traces of a run that can be read; a damaged one is left out where there is another. */
 export async function readTraces(files: RunFiles): Promise<Part<Traces>> {
   const steps: { step: number; trace: RoutingTrace }[] = [];
   let missing = `there is no trace in ${RUN_FOLDERS.traces}/`;
   for (const step of await traceSteps(files)) {
-    const part = await readPart(files, traceFile(step), async (file) => decodeTrace(await readWhole(file)));
+    const part = await tracePart(files, step);
     if (part.value === undefined) missing = part.missing;
     else steps.push({ step, trace: part.value });
   }

@@ -152,7 +152,7 @@ describe('a run that is followed', () => {
     expect(await run.loads()).toMatchObject({ ...SHAPE, windows: 2, windowTokens: 2560 });
     // Nothing is reached but through what it was given.
     expect(new Set(opened)).toEqual(
-      new Set(['config.yaml', 'metrics.jsonl', 'evaluations.jsonl', 'loads.bin', 'lock']),
+      new Set(['config.yaml', 'note.json', 'metrics.jsonl', 'evaluations.jsonl', 'loads.bin', 'lock']),
     );
     const { version } = run;
     await run.poll();

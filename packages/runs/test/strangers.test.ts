@@ -9,6 +9,7 @@ import { readConfig } from '../src/config.ts';
 import { sha256OfFile } from '../src/files.ts';
 import { checkText } from '../src/identity.ts';
 import { loggedStep } from '../src/logs.ts';
+import { readNote } from '../src/note.ts';
 import { filesIn } from '../src/run-files.ts';
 import { RunFollower } from '../src/run-follower.ts';
 import { readMetrics, readRun } from '../src/run.ts';
@@ -20,7 +21,7 @@ const folder = useFolder();
 const DEEP = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
 /** Below the most that a run's settings may have; reading them takes the square of their number. */
 const MANY_KEYS = Array.from({ length: 12_000 }, (_, i) => `key${i}: value`).join('\n');
-const FILES = ['config.yaml', 'environment.json', 'metrics.jsonl', 'evaluations.jsonl', 'loads.bin'];
+const FILES = ['config.yaml', 'environment.json', 'metrics.jsonl', 'evaluations.jsonl', 'loads.bin', 'note.json'];
 
 describe('YAML', () => {
   it.each([
@@ -104,6 +105,8 @@ describe.skipIf(process.platform === 'win32')('a pipe in the place of a file', (
     const follower = new RunFollower(filesIn(folder()));
     await follower.poll();
     expect(follower.problems.join()).toMatch(/loads\.bin: it is no regular file/);
+    expect(follower.problems.join()).toMatch(/note\.json: it is no regular file/);
+    await expect(readNote(folder())).rejects.toThrow(/note\.json: it is no regular file/);
     await expect(readConfig(folder())).rejects.toThrow(/no regular file/);
     await expect(readComparison(folder())).rejects.toThrow(/comparison\.yaml .*no regular file/);
     await expect(readSummary(folder())).rejects.toThrow(/summary\.json: it is no regular file/);

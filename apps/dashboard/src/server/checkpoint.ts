@@ -29,7 +29,7 @@ export async function checkpointOf(folder: ServedFolder, run: string): Promise<E
       'This run has no checkpoint yet. The trainer writes the first one after training.checkpointEvery steps.',
     );
   }
-  const tokenizer = await folder.resolve(below(RUN_FILES.tokenizer)).catch(() => null);
+  const tokenizer = await tokenizerPath(folder, run);
   if (tokenizer === null) {
     throw new Error(
       'This run has no tokenizer.json, so a text cannot be turned into its tokens. Runs of older trainers lack it.',
@@ -43,4 +43,9 @@ export async function checkpointOf(folder: ServedFolder, run: string): Promise<E
   throw new Error(
     'The checkpoints of this run have no config.json, so they cannot be opened. Older trainers wrote none.',
   );
+}
+
+/** Real path of a run's `tokenizer.json`; null where it has none. */
+export async function tokenizerPath(folder: ServedFolder, run: string): Promise<string | null> {
+  return await folder.resolve(join(run, RUN_FILES.tokenizer)).catch(() => null);
 }

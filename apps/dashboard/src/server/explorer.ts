@@ -7,12 +7,15 @@ import type { Decoder } from '@lpr/model';
 import { loadHuggingFace } from '@lpr/model/node';
 import { messageOf } from '@lpr/runs';
 import { createWasmDevice, scope, tensor, type WasmDevice } from '@lpr/tensor';
-import { MAX_TEXT_CHARACTERS, type RoutedText } from '../api.ts';
-import { checkpointOf, type ExplorableCheckpoint } from './checkpoint.ts';
+import { type LookRequest, MAX_TEXT_CHARACTERS, type RoutedPlace, type RoutedText } from '../api.ts';
+import { checkpointOf, type ExplorableCheckpoint, tokenizerPath } from './checkpoint.ts';
 import type { ServedFolder } from './paths.ts';
+import { RoutingOfText } from './routed-text.ts';
 
 /** More waiting texts than this are refused: each takes a forward pass. */
 const MAX_WAITING = 4;
+/** Routed texts that are kept, so that two models can be looked at beside each other. */
+const MOST_KEPT = 2;
 /** Milliseconds that it may take to write the tokens of a text out. */
 const DECODING_LIMIT = 2000;
 
@@ -37,6 +40,8 @@ export class RouterExplorer {
   readonly #served: ServedFolder;
   #device: WasmDevice | null = null;
   #loaded: Loaded | null = null;
+  /** By the files of the model and the text; the newest last. */
+  readonly #routed = new Map<string, RoutingOfText>();
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -49,15 +54,35 @@ export class RouterExplorer {
    * @throws BusyError; ExploreError where the run has nothing to explore or the text is empty or too long
    */
   async route(run: string, text: string): Promise<RoutedText> {
-    if (text === '') throw new ExploreError('The text is empty; type a few words.');
-    if (text.length > MAX_TEXT_CHARACTERS) {
-      throw new ExploreError(
-        `The text has ${text.length} characters; the explorer takes up to ${MAX_TEXT_CHARACTERS}.`,
-      );
+    return await this.#queued(async () => (await this.#read(run, text)).text);
+  }
+
+  /**
+   * What a router computed at one place of a text.
+   *
+   * @param byAngle whether the run's router compares directions alone
+   * @throws as `route`; RangeError where the text has no such place
+   */
+  async look({ run, text, ...place }: LookRequest, byAngle: boolean): Promise<RoutedPlace> {
+    return await this.#queued(async () => (await this.#read(run, text)).look(place, byAngle));
+  }
+
+  /** Tokens of a run as text. @throws ExploreError where its tokenizer cannot say */
+  async textsOf(run: string, ids: readonly number[]): Promise<string[]> {
+    const path = await tokenizerPath(this.#served, run);
+    if (path === null) throw new ExploreError('This run has no tokenizer.json.');
+    try {
+      return writtenOut(await this.#readTokenizer(path), ids).map(({ text }) => text);
+    } catch (error) {
+      throw new ExploreError(`The tokens cannot be written out: ${messageOf(error)}`);
     }
+  }
+
+  /** One at a time: each may take a forward pass. */
+  async #queued<Result>(work: () => Promise<Result>): Promise<Result> {
     if (this.#waiting >= MAX_WAITING) throw new BusyError('Too many texts at once; try again in a moment.');
     this.#waiting++;
-    const result = this.#last.then(() => this.#route(run, text)).finally(() => this.#waiting--);
+    const result = this.#last.then(work).finally(() => this.#waiting--);
     this.#last = result.catch(() => undefined);
     return await result;
   }
@@ -67,48 +92,60 @@ export class RouterExplorer {
     await this.#last;
     this.#loaded?.decoder.dispose();
     this.#loaded = null;
+    this.#routed.clear();
     await this.#device?.dispose();
     this.#device = null;
   }
 
-  async #route(run: string, text: string): Promise<RoutedText> {
+  async #read(run: string, text: string): Promise<RoutingOfText> {
+    if (text === '') throw new ExploreError('The text is empty; type a few words.');
+    if (text.length > MAX_TEXT_CHARACTERS) {
+      throw new ExploreError(
+        `The text has ${text.length} characters; the explorer takes up to ${MAX_TEXT_CHARACTERS}.`,
+      );
+    }
     const checkpoint = await checkpointOf(this.#served, run).catch((error: unknown) => {
       throw new ExploreError(messageOf(error));
     });
-    const { decoder, tokenizer } = await this.#load(checkpoint);
+    const files = await this.#filesOf(checkpoint);
+    const key = `${files}\n${text}`;
+    const known = this.#routed.get(key);
+    if (known !== undefined) {
+      this.#routed.delete(key);
+      this.#routed.set(key, known);
+      return known;
+    }
+    const { decoder, tokenizer } = await this.#load(checkpoint, files);
     const { all, tokens } = tokensOf(tokenizer, text, decoder.plan.positions);
     const ids = all.subarray(0, tokens.length);
-    const device = decoder.device;
-    return await scope(
-      device,
+    const routed = await scope(
+      decoder.device,
       async () => {
-        const inputIds = tensor(device, ids, [1, ids.length], 'i32');
-        const read = decoder.routings(inputIds).map(async ({ experts, weights }) => ({
-          chosen: Array.from(await experts.data()),
-          weights: Array.from(await weights.data()),
-        }));
-        const layers = await Promise.all(read);
-        return {
-          step: checkpoint.step,
-          layers: decoder.moeLayers,
-          experts: decoder.routers[0]?.experts ?? 0,
-          slots: (layers[0]?.chosen.length ?? 0) / ids.length,
-          tokens,
-          chosen: layers.map(({ chosen }) => chosen),
-          weights: layers.map(({ weights }) => weights),
-          cutTokens: all.length - ids.length,
-        };
+        const routings = decoder.routings(tensor(decoder.device, ids, [1, ids.length], 'i32'));
+        const facts = { step: checkpoint.step, tokens, cutTokens: all.length - ids.length };
+        return await RoutingOfText.read(decoder, routings, facts);
       },
       { gradients: false },
     );
+    this.#routed.set(key, routed);
+    for (const oldest of [...this.#routed.keys()].slice(0, -MOST_KEPT)) this.#routed.delete(oldest);
+    return routed;
   }
 
-  async #load({ folder, tokenizer }: ExplorableCheckpoint): Promise<Loaded> {
+  /** What tells the files of a checkpoint from others. @throws ExploreError where one leads out of the folder */
+  async #filesOf({ folder, tokenizer }: ExplorableCheckpoint): Promise<string> {
     try {
       // The loader follows links; none of them may lead out.
       const below = this.#below(folder);
       const files = await Promise.all((await readdir(folder)).map((name) => this.#served.resolve(join(below, name))));
-      const identity = await identityOf([tokenizer, ...files]);
+      return await identityOf([tokenizer, ...files]);
+    } catch (error) {
+      throw cannotOpen(error);
+    }
+  }
+
+  async #load({ folder, tokenizer }: ExplorableCheckpoint, identity: string): Promise<Loaded> {
+    try {
       if (this.#loaded?.identity === identity) return this.#loaded;
       this.#loaded?.decoder.dispose();
       this.#loaded = null;
@@ -118,7 +155,7 @@ export class RouterExplorer {
       this.#loaded = { identity, decoder, tokenizer: read };
       return this.#loaded;
     } catch (error) {
-      throw new ExploreError(`The newest checkpoint cannot be opened: ${messageOf(error)}`);
+      throw cannotOpen(error);
     }
   }
 
@@ -145,13 +182,20 @@ function tokensOf(
 ): { readonly all: Int32Array; readonly tokens: RoutedText['tokens'] } {
   try {
     const all = tokenizer.encode(text);
-    const tokens = withinTime(DECODING_LIMIT, 'tokenizer.json: decoding by its patterns', () =>
-      Array.from(all.subarray(0, most), (id) => ({ id, text: tokenizer.decode([id]) })),
-    );
-    return { all, tokens };
+    return { all, tokens: writtenOut(tokenizer, all.subarray(0, most)) };
   } catch (error) {
     throw new ExploreError(`The text cannot be turned into tokens: ${messageOf(error)}`);
   }
+}
+
+function writtenOut(tokenizer: Tokenizer, ids: ArrayLike<number>): RoutedText['tokens'] {
+  return withinTime(DECODING_LIMIT, 'tokenizer.json: decoding by its patterns', () =>
+    Array.from(ids, (id) => ({ id, text: tokenizer.decode([id]) })),
+  );
+}
+
+function cannotOpen(error: unknown): ExploreError {
+  return new ExploreError(`The newest checkpoint cannot be opened: ${messageOf(error)}`);
 }
 
 /** What tells files apart from others that take their place, whatever names, sizes and times those have. */

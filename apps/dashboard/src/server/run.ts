@@ -3,20 +3,24 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path/posix';
 import { leadMeasure } from '@lpr/report/tables';
 import {
+  checkNote,
   factsOf,
   finalEvaluation,
   messageOf,
   RUN_FILES,
   RunFollower,
   type RunFiles,
+  type RunNote,
   type SeriesFile,
   settingTexts,
   traceFile,
   traceSteps,
   type WindowRange,
+  writeNote,
 } from '@lpr/runs';
-import { type RunDetails, type RunSummary, SPARKLINE_POINTS } from '../api.ts';
+import { type ExpertLife, NOTE_START, type RunDetails, type RunSummary, SPARKLINE_POINTS } from '../api.ts';
 import { checkpointOf } from './checkpoint.ts';
+import { expertLife } from './expert-life.ts';
 import type { ServedFolder } from './paths.ts';
 
 /** Files of a run that can be downloaded as they are. */
@@ -58,7 +62,7 @@ export class FollowedRun {
   }
 
   summary(): RunSummary {
-    const { settings, metrics, evaluations, isLocked, isRead, updatedAt, problems } = this.#follower;
+    const { settings, metrics, evaluations, note, isLocked, isRead, updatedAt, problems } = this.#follower;
     const { architecture, router, seed, steps } = factsOf(settings);
     const final = finalEvaluation(evaluations);
     const group = dirname(this.id);
@@ -85,6 +89,8 @@ export class FollowedRun {
         loss: metrics.values('loss', SPARKLINE_POINTS),
         balance: metrics.values(`balance.${leadMeasure.key}`, SPARKLINE_POINTS),
       },
+      tags: note.tags,
+      noteStart: note.text.slice(0, NOTE_START),
       problems,
     };
   }
@@ -101,6 +107,7 @@ export class FollowedRun {
       summary: this.summary(),
       facts: factsOf(settings),
       settings: this.settings(),
+      note: this.#follower.note,
       loads: await this.#follower.loads(),
       evaluations: evaluations.map((line) => ({ ...line, counts: line === newest ? line.counts : null })),
       traces: await traceSteps(this.#files).catch(() => []),
@@ -112,17 +119,38 @@ export class FollowedRun {
     };
   }
 
+  /** Writes what people say of it. @returns that, as it is kept @throws RangeError that says what is wrong with it */
+  async writeNote(note: unknown): Promise<RunNote> {
+    const kept = checkNote(note);
+    await writeNote(await this.#folder.resolve(this.id), kept);
+    await this.poll();
+    return kept;
+  }
+
   series(points: number, from?: number): SeriesFile {
     return this.#follower.metrics.file(points, from);
   }
 
-  /** Every value of some series. */
+  /** Every value of some series; as `MetricsSeries.file`. */
   exactSeries(names: readonly string[], from: number): SeriesFile {
-    return this.#follower.metrics.file(Infinity, from, new Set(names));
+    return this.#follower.metrics.file(Infinity, from, names);
   }
 
   windows(range: WindowRange): Promise<Uint8Array> {
     return this.#follower.windows(range);
+  }
+
+  /** Whether its router compares directions alone. */
+  get byAngle(): boolean {
+    return factsOf(this.#follower.settings).byAngle;
+  }
+
+  /** The life of one expert; as `expertLife`. */
+  async expertLife(
+    place: { readonly layer: number; readonly expert: number },
+    textsOf: (ids: readonly number[]) => Promise<readonly string[]>,
+  ): Promise<ExpertLife> {
+    return await expertLife({ follower: this.#follower, files: this.#files }, place, textsOf);
   }
 
   /** Path below the served folder of the routing trace that was written at a step. */

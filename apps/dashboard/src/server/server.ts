@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type AddressInfo, isIP } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { hasCode, messageOf } from '@lpr/runs';
-import type { ApiError, RouteRequest } from '../api.ts';
+import type { ApiError, LookRequest, NoteRequest, RouteRequest } from '../api.ts';
 import { RunEvents } from './events.ts';
 import { BusyError, ExploreError, RouterExplorer } from './explorer.ts';
 import { type PageFile, pageFiles } from './page-files.ts';
@@ -48,7 +48,8 @@ const HEADERS = {
 
 /** Addresses that the page itself answers; the rest of its files are by their names. */
 const PAGES = ['/', '/run', '/compare', '/explore'];
-const MAX_BODY_BYTES = 2 ** 16;
+/** Of a text to route, and of a note, whose every character may take six bytes. */
+const MAX_BODY_BYTES = { route: 2 ** 16, note: 2 ** 20 };
 const MAX_POINTS = 2000;
 /** Series that are asked for in full at once. */
 const MAX_NAMES = 16;
@@ -109,6 +110,12 @@ interface Parts {
 
 class Handler {
   readonly #parts: Parts;
+  /** What is done with what the page sends, by path. */
+  readonly #takers: Readonly<Record<string, (request: IncomingMessage) => Promise<unknown>>> = {
+    '/api/route': (request) => this.#route(request),
+    '/api/look': (request) => this.#look(request),
+    '/api/note': (request) => this.#note(request),
+  };
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -131,9 +138,10 @@ class Handler {
     const written = `http://page${url}`;
     if (!url.startsWith('/') || !URL.canParse(written)) throw new HttpError(400, 'the address is no path');
     const { pathname, searchParams: query } = new URL(written);
-    if (pathname === '/api/route') {
-      if (method !== 'POST') throw new HttpError(405, 'a text is sent with POST');
-      return sendJson(response, await this.#route(request));
+    const taking = this.#takers[pathname];
+    if (taking !== undefined) {
+      if (method !== 'POST') throw new HttpError(405, `what ${pathname} takes is sent with POST`);
+      return sendJson(response, await taking(request));
     }
     if (method !== 'GET' && method !== 'HEAD') throw new HttpError(405, `${method} does nothing here; use GET`);
     switch (pathname) {
@@ -157,6 +165,8 @@ class Handler {
         return sendJson(response, (await this.#run(query)).exactSeries(namesIn(query), numberIn(query, 'from', 0)));
       case '/api/loads':
         return sendBytes(response, 'application/octet-stream', await this.#loads(query));
+      case '/api/expert':
+        return sendJson(response, await this.#life(query));
       case '/api/trace':
         return await this.#trace(query, response);
       case '/api/file':
@@ -167,15 +177,36 @@ class Handler {
   }
 
   async #route(request: IncomingMessage): Promise<unknown> {
-    const { origin, host } = request.headers;
-    if (origin !== undefined && origin !== `http://${host}`)
-      throw new HttpError(403, 'texts come from the page itself');
-    if (request.headers['content-type'] !== 'application/json') throw new HttpError(415, 'the body must be JSON');
-    const body = parseJson(await bodyOf(request)) as Partial<Record<keyof RouteRequest, unknown>> | null;
-    const { run, text } = body ?? {};
+    const { run, text } = await sentBody<RouteRequest>(request, MAX_BODY_BYTES.route);
     if (typeof run !== 'string' || typeof text !== 'string') throw new HttpError(400, 'the body needs run and text');
     if ((await this.#parts.store.run(run)) === undefined) throw new HttpError(404, noRun(run));
     return await this.#parts.explorer.route(run, text);
+  }
+
+  async #look(request: IncomingMessage): Promise<unknown> {
+    const body = await sentBody<LookRequest>(request, MAX_BODY_BYTES.route);
+    const { run: id, text, layer, token, expert } = body;
+    if (typeof id !== 'string' || typeof text !== 'string' || ![layer, token, expert].every(Number.isInteger)) {
+      throw new HttpError(400, 'the body needs run, text, and layer, token and expert as whole numbers');
+    }
+    const run = await this.#parts.store.run(id);
+    if (run === undefined) throw new HttpError(404, noRun(id));
+    return await this.#parts.explorer.look(body as unknown as LookRequest, run.byAngle);
+  }
+
+  async #life(query: URLSearchParams): Promise<unknown> {
+    const run = await this.#run(query);
+    const place = { layer: integer(query, 'layer', 0, 2 ** 16, 0), expert: integer(query, 'expert', 0, 2 ** 16, 0) };
+    return await run.expertLife(place, (ids) => this.#parts.explorer.textsOf(run.id, ids));
+  }
+
+  /** The one thing that requests change: what people wrote of a run. */
+  async #note(request: IncomingMessage): Promise<unknown> {
+    const { run: id, note } = await sentBody<NoteRequest>(request, MAX_BODY_BYTES.note);
+    if (typeof id !== 'string') throw new HttpError(400, 'the body needs run and note');
+    const run = await this.#parts.store.run(id);
+    if (run === undefined) throw new HttpError(404, noRun(id));
+    return await run.writeNote(note);
   }
 
   async #run(query: URLSearchParams): Promise<FollowedRun> {
@@ -288,12 +319,22 @@ function numberIn(query: URLSearchParams, name: string, otherwise: number): numb
   return value;
 }
 
-async function bodyOf(request: IncomingMessage): Promise<string> {
+/** The JSON that the page itself sent, not checked. @throws HttpError for another page or body, and for a large one */
+async function sentBody<Body>(request: IncomingMessage, most: number): Promise<Partial<Record<keyof Body, unknown>>> {
+  const { origin, host } = request.headers;
+  if (origin !== undefined && origin !== `http://${host}`)
+    throw new HttpError(403, 'what is sent must come from the page itself');
+  // Another page may not send this type without asking first, and it is not told yes.
+  if (request.headers['content-type'] !== 'application/json') throw new HttpError(415, 'the body must be JSON');
+  return (parseJson(await bodyOf(request, most)) as Partial<Record<keyof Body, unknown>> | null) ?? {};
+}
+
+async function bodyOf(request: IncomingMessage, most: number): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;
   for await (const part of request as AsyncIterable<Buffer>) {
     bytes += part.length;
-    if (bytes > MAX_BODY_BYTES) throw new HttpError(413, `the body is longer than ${MAX_BODY_BYTES} bytes`);
+    if (bytes > most) throw new HttpError(413, `the body is longer than ${most} bytes`);
     parts.push(part);
   }
   return Buffer.concat(parts).toString('utf8');

@@ -5,6 +5,7 @@ import { Command, Option } from 'commander';
 import { addCompressionCommands } from './compression-commands.ts';
 import { addCustomRouters } from './custom-routers.ts';
 import { addModelCommands } from './model-commands.ts';
+import { addNote } from './note-command.ts';
 import {
   addExamples,
   addOutOption,
@@ -38,6 +39,7 @@ export function createProgram(): Command {
   addSweepCommands(program);
   addResume(program);
   addPlan(program);
+  addNote(program);
   addConfig(program);
   addModelCommands(program);
   addCompressionCommands(program);
@@ -51,6 +53,7 @@ export function createProgram(): Command {
     ['reproduce 2', 'a table of the paper, ours beside its numbers'],
     ['sweep widths.yaml --parallel 2', 'grids, lists and random draws of any settings'],
     ['resume runs/compare-1', 'go on after Ctrl-C, a crash or a kill'],
+    ['note runs/train-1 "loss spike at 300" --tag odd', 'a note and tags, which the dashboard shows and finds'],
     ['eval runs/train-1', 'test loss and balance of a trained model'],
     ['generate runs/train-1 --prompt "We must"', 'text of a trained model'],
     ['export runs/train-1 exported', "a folder that Hugging Face's libraries open"],

@@ -1,6 +1,51 @@
 /** Figures of the latent space of a prototype router. */
-import { latentGeometry, latentGeometrySize, latentSpace, latentsSize } from '../../src/index.ts';
+import {
+  latentGeometry,
+  latentGeometrySize,
+  latentSpace,
+  latentsSize,
+  tokenScores,
+  tokenScoresSize,
+} from '../../src/index.ts';
 import { list, type Sample, sample, type SampleModel } from './sample.ts';
+
+/** Of a text that a reader typed. */
+export function samplesOfTokens({ layers, experts, topK, prefix, random }: SampleModel): Sample[] {
+  const words = ['The', ' router', ' sends', '{b}', '<b>', '↵', ' every', ' token', ' to', ' a', ' few', ' experts'];
+  return [
+    sample(
+      'token-scores',
+      {
+        name: `${prefix} router`,
+        layers: list(layers, (layer) => ({
+          layer: layer + 1,
+          scores: list(experts, (i) => (i === 5 ? -1e30 : Math.sin(i * (layer + 1)) * 10 ** (layer % 3))),
+          chosen: list(topK, (i) => (3 * i + layer) % experts),
+        })),
+      },
+      tokenScores,
+      tokenScoresSize,
+    ),
+    sample(
+      'latents-of-a-text',
+      {
+        panels: [
+          {
+            name: `${prefix}Layer 1`,
+            points: words.map(() => [2 * random() - 1, 2 * random() - 1]),
+            experts: words.map((_, i) => i % experts),
+            texts: words,
+            chosen: 1,
+            prototypes: list(experts, (i) => [Math.cos(i), Math.sin(i)]),
+            explained: [0.31, 0.22] as const,
+          },
+        ],
+      },
+      latentSpace,
+      latentsSize,
+    ),
+  ];
+}
 
 export function samplesOfLatents({ layers, experts, shownLayers, prefix, random }: SampleModel): Sample[] {
   return [

@@ -94,7 +94,10 @@ export interface Figure {
   readonly heading: string;
   readonly caption: string;
   readonly needs: readonly Need[];
-  /** Series that it draws means of where there are many values: its table is to have each of them. */
+  /**
+   * Series that it draws means of where there are many values: its table is to have each of them. "norm." stands for
+   * all that begin so.
+   */
   readonly series: readonly string[];
   pictures(runs: readonly RunParts[], context: FigureContext): { pictures: Picture[]; missing: readonly string[] };
   /** Of a record of its own kind that was kept. */

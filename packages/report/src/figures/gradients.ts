@@ -49,6 +49,8 @@ export const gradients: FigureWith<GradientNumbers> = defineFigure<GradientNumbe
   name: 'gradients',
   heading: 'Gradients by loss term',
   caption: CAPTION,
+  // All of the group.
+  series: ['norm.'],
   records: (runs) =>
     perRun(
       runs,

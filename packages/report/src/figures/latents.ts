@@ -7,9 +7,18 @@ import {
   type LatentsInput,
   latentsSize,
 } from '@lpr/charts';
-import { keyReport, latentReport, type Matrix, principalComponents, projectPoints } from '@lpr/metrics';
+import { keyReport, latentPlane, type LatentPlane, latentReport, onSphere } from '@lpr/metrics';
 import type { LayerLatents } from '@lpr/runs/browser';
-import { defineFigure, type FigureOf, type FigureWith, layersText, perRun, someLayers, whole } from './figure.ts';
+import {
+  defineFigure,
+  type FigureOf,
+  type FigureRecord,
+  type FigureWith,
+  layersText,
+  perRun,
+  someLayers,
+  whole,
+} from './figure.ts';
 
 export type LatentNumbers = Pick<LatentsInput, 'panels'>;
 export type GeometryNumbers = Pick<LatentGeometryInput, 'layers' | 'welchFloor'>;
@@ -72,16 +81,34 @@ function panelOf(
   { layer, latents: all, prototypes, experts }: LayerLatents,
   byAngle: boolean,
 ): LatentNumbers['panels'][number] {
-  const [points, keys] = byAngle ? [onSphere(all), onSphere(prototypes)] : [all, prototypes];
-  const components = principalComponents(points, 2);
-  const every = Math.ceil(points.rows / MOST_POINTS);
+  const { points, ...plane } = latentPlane(all, prototypes, { byAngle, of: 'latents' });
+  const every = Math.ceil(all.rows / MOST_POINTS);
   const shown = (_: unknown, token: number): boolean => token % every === 0;
+  return { name: `Layer ${layer}`, points: points.filter(shown), experts: experts.filter(shown), ...plane };
+}
+
+const GIVEN_CAPTION =
+  'Latents of the tokens above and the prototypes of the layer on the two directions in which they all differ most; where only angles count, all on the unit sphere.';
+
+/** A layer as a text that was given to a page goes through it. */
+export function givenLatentsRecord(
+  run: string,
+  step: number,
+  layer: number,
+  {
+    plane,
+    ...tokens
+  }: { readonly plane: LatentPlane } & Required<Pick<LatentNumbers['panels'][number], 'experts' | 'texts' | 'chosen'>>,
+): FigureRecord<LatentNumbers> {
+  const count = plane.points.length;
   return {
-    name: `Layer ${layer}`,
-    points: projectPoints(points, components).filter(shown),
-    experts: experts.filter(shown),
-    prototypes: projectPoints(keys, components),
-    explained: [components.explained[0]!, components.explained[1]!],
+    kind: 'latents',
+    title: `Latent space: ${whole(count)} tokens of the text above at step ${whole(step)}, ${layersText([layer])}`,
+    caption: GIVEN_CAPTION,
+    of: { runs: [run], text: 'given', tokens: count, step, layers: [layer], label: run },
+    numbers: { panels: [{ name: `Layer ${layer}`, ...plane, ...tokens }] },
+    levels: [],
+    notes: [GIVEN_CAPTION],
   };
 }
 
@@ -134,15 +161,4 @@ function geometryOf({ layer, latents: all, prototypes }: LayerLatents): Geometry
     }
   }
   return { layer, cosines, eigenvalues: latentReport(all).eigenvalues };
-}
-
-/** Rows divided by their lengths. */
-function onSphere({ rows, columns, values }: Matrix): Matrix {
-  const unit = Float64Array.from(values);
-  for (let row = 0; row < rows; row++) {
-    const own = unit.subarray(row * columns, (row + 1) * columns);
-    const length = Math.hypot(...own) || 1;
-    for (let d = 0; d < columns; d++) own[d]! /= length;
-  }
-  return { rows, columns, values: unit };
 }

@@ -1,8 +1,9 @@
 /** Expert load: layers x experts, on held-out text or in windows of training, experts in order or sorted. */
-import { heatmapSize, loadHeatmap, type Look } from '@lpr/charts';
-import type { Counts, LoadFile } from '@lpr/metrics';
+import { type HeatmapInput, heatmapSize, loadHeatmap, type Look } from '@lpr/charts';
+import { type Counts, layersReport, type LoadFile } from '@lpr/metrics';
 import type { Part } from '@lpr/runs/browser';
 import { routedWindow } from '../levels.ts';
+import { bySetting, mean, type SettingRuns } from '../looks.ts';
 import type { RunParts } from '../parts.ts';
 import type { DataTable } from '../tables/csv.ts';
 import { tokensText } from '../tables/table.ts';
@@ -23,6 +24,8 @@ import {
 /** The loads of one run. */
 export interface RunLoads {
   readonly name: string;
+  /** Runs of one differ in their seed alone. */
+  readonly setting?: string | undefined;
   readonly look?: Look | undefined;
   /** `[layers][experts]` */
   readonly counts: readonly Counts[];
@@ -34,7 +37,7 @@ export interface RunLoads {
 }
 
 export interface LoadNumbers {
-  readonly models: readonly { readonly name: string; readonly counts: readonly Counts[] }[];
+  readonly models: HeatmapInput['models'];
   readonly order: 'index' | 'load';
 }
 
@@ -81,23 +84,63 @@ export function loadRecord(
   context: FigureContext,
   order: Order = 'index',
 ): FigureRecord<LoadNumbers> {
-  const { what, names, ...of } = ofText(text, runs);
+  const shown = bySetting(runs).map((setting) => (order === 'load' ? meanOf(setting) : typicalOf(setting)));
+  const { what, names: _, ...of } = ofText(text, runs);
+  const { names } = ofText(text, shown);
   const leveled = runs.map(({ name, counts, tokens, latentDim }) => ({
     name,
     latentDim,
     window: routedWindow(counts, tokens),
   }));
+  const { levels, notes } = levelsAndNotes(leveled, context);
   return {
     kind: nameOf(text, order),
     title: `Expert load on ${what}${order === 'load' ? ', experts sorted by load' : ''}`,
     caption: READING[order],
     of: { runs: runs.map(({ name }) => name), text, ...of },
-    numbers: { models: runs.map(({ counts }, i) => ({ name: names[i]!, counts })), order },
-    ...levelsAndNotes(leveled, context),
+    numbers: {
+      models: shown.map(({ counts, isMean }, i) => ({ name: names[i]!, counts, ...(isMean && { isMean }) })),
+      order,
+    },
+    levels,
+    notes: [...(shown.length < runs.length ? [SEEDS[order]] : []), ...notes],
   };
 }
 
-export function loadTable({ models }: Pick<LoadNumbers, 'models'>): DataTable {
+/** What is drawn of the seeds of a setting. */
+const SEEDS: Readonly<Record<Order, string>> = {
+  index:
+    'Of several seeds the one of the middle Gini: experts of different seeds have nothing in common but their numbers, so a mean over them would be of none.',
+  load: 'Of several seeds the mean load of the busiest expert of each layer, of the second, and so on.',
+};
+
+interface ShownLoads extends Pick<RunLoads, 'name' | 'counts' | 'tokens' | 'step'> {
+  /** Of places in the order of load, not of experts. */
+  readonly isMean?: boolean;
+}
+
+/** The seed of the middle Gini, of two the more even one. */
+function typicalOf({ runs }: SettingRuns<RunLoads>): ShownLoads {
+  const ginis = runs.map(({ counts }) => layersReport(counts).mean.gini);
+  const order = runs.map((_, i) => i).toSorted((a, b) => ginis[a]! - ginis[b]!);
+  return runs[order[Math.floor((runs.length - 1) / 2)]!]!;
+}
+
+function meanOf({ name, runs }: SettingRuns<RunLoads>): ShownLoads {
+  const [first] = runs;
+  if (runs.length === 1) return first!;
+  const sorted = runs.map(({ counts }) => counts.map((loads) => Float64Array.from(loads).toSorted().toReversed()));
+  const counts = first!.counts.map((_, layer) =>
+    sorted[0]![layer]!.map((_load, place) => mean(sorted.map((own) => own[layer]![place]!))),
+  );
+  return { ...first!, name: `${name}, mean of ${runs.length} seeds`, counts, isMean: true };
+}
+
+export function loadTable({
+  models,
+}: {
+  readonly models: readonly Pick<LoadNumbers['models'][number], 'name' | 'counts'>[];
+}): DataTable {
   return {
     header: ['model', 'layer', 'expert', 'load'],
     rows: models.flatMap(({ name, counts }) =>
@@ -107,17 +150,17 @@ export function loadTable({ models }: Pick<LoadNumbers, 'models'>): DataTable {
 }
 
 /** Exact loads of the finished model, or of the newest evaluation, on held-out text. */
-export function heldOutLoads({ name, look, evaluation, facts }: RunParts): Part<RunLoads> {
+export function heldOutLoads({ name, setting, look, evaluation, facts }: RunParts): Part<RunLoads> {
   if (evaluation.value === undefined) return evaluation;
   const { counts, evaluatedTokens: tokens, step } = evaluation.value;
   if (counts.length === 0) return { missing: 'the model has no experts' };
-  return { value: { name, look, counts, tokens, step, latentDim: facts.latentDim } };
+  return { value: { name, setting, look, counts, tokens, step, latentDim: facts.latentDim } };
 }
 
 /** Loads of the last windows of a run, added up. */
-export function recentLoads({ name, look, loads, facts }: RunParts, windows: number = 1): Part<RunLoads> {
+export function recentLoads({ name, setting, look, loads, facts }: RunParts, windows: number = 1): Part<RunLoads> {
   if (loads.value === undefined) return loads;
-  return { value: { name, look, ...sumOfLast(loads.value, windows), latentDim: facts.latentDim } };
+  return { value: { name, setting, look, ...sumOfLast(loads.value, windows), latentDim: facts.latentDim } };
 }
 
 function sumOfLast({ shape, windows }: LoadFile, last: number): Pick<RunLoads, 'counts' | 'tokens' | 'step'> {

@@ -4,6 +4,7 @@ import { type Level, type NamedLevels, levelsOf } from '../levels.ts';
 import { SIGNIFICANCE, shownExperts } from './comparison.ts';
 import { hasNoInformation, informationCell, NO_INFORMATION_NOTE } from './information.ts';
 import { balanceCells, balanceColumns, levelCells, type Measures } from './measures.ts';
+import { SETTING_ROWS_NOTE, settingRows } from './setting-rows.ts';
 import { filledColumns, type Row, type TableRecord, tokensText } from './table.ts';
 import { USAGE_KEYS, usageCells, usageColumns } from './usage.ts';
 
@@ -31,8 +32,15 @@ export interface OverviewRun extends NamedLevels {
   readonly worst: Measures | null;
 }
 
-export function overviewTable(runs: readonly OverviewRun[]): TableRecord {
-  const rows = runs.map(
+/**
+ * @param settings of each run the setting that it shares with other seeds, or undefined; with them a row is a setting,
+ *   and its numbers are means over the seeds with their 95 % intervals. Left out: a row is a run.
+ */
+export function overviewTable(
+  runs: readonly OverviewRun[],
+  settings: readonly (string | undefined)[] = [],
+): TableRecord {
+  const single = runs.map(
     ({ name, folder, heldOut, mean, worst, expertsPerToken, ...run }): Row => ({
       name,
       ...(folder !== name && { folder }),
@@ -51,9 +59,12 @@ export function overviewTable(runs: readonly OverviewRun[]): TableRecord {
       speed: run.tokensPerSecond,
     }),
   );
+  const isBySeed = settings.some((setting) => setting !== undefined);
+  const rows = isBySeed ? settingRows(single, settings) : single;
   const levels = levelsOf(runs);
   const columns = [
-    { key: 'name', title: 'run' },
+    { key: 'name', title: isBySeed ? 'setting' : 'run' },
+    { key: 'seeds', title: 'seeds', format: 'plain' as const },
     { key: 'folder', title: 'folder' },
     { key: 'router', title: 'router' },
     ...(isMixed(runs) ? [{ key: 'text', title: 'text' }] : []),
@@ -69,13 +80,17 @@ export function overviewTable(runs: readonly OverviewRun[]): TableRecord {
     { key: 'step', title: 'step', decimals: 0 },
     { key: 'speed', title: 'tokens/s', decimals: 0 },
   ];
-  const optional = ['folder', ...USAGE_KEYS, 'tokens', 'trainingLoss', 'perplexity', 'pValue', 'information', 'speed'];
+  const optional = [
+    ...['seeds', 'folder'],
+    ...USAGE_KEYS,
+    ...['tokens', 'trainingLoss', 'perplexity', 'pValue', 'information', 'speed'],
+  ];
   return {
-    title: titleOf(runs),
+    title: isBySeed ? titleOf(runs).replace(/^Runs/, 'Settings') : titleOf(runs),
     columns: filledColumns(columns, optional, rows),
     rows,
     below: [{ rows: levels.map((level: Level): Row => ({ name: level.name, ...levelCells(level.ranges) })) }],
-    notes: notesOf(runs, levels),
+    notes: [...(isBySeed ? [SETTING_ROWS_NOTE] : []), ...notesOf(runs, levels)],
   };
 }
 
