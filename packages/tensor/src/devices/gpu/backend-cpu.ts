@@ -12,6 +12,7 @@ import {
   type Program,
 } from './backend.ts';
 import type { GpuJs } from './gpujs.ts';
+import { IndexChecks } from './index-checks.ts';
 
 /** What gpu.js gives: rows of rows of numbers, or of four numbers. */
 type Nested = ArrayLike<number> | ArrayLike<Nested>;
@@ -46,6 +47,8 @@ export function createCpuBackend({ GPU }: GpuJs): Backend<Float32Array> {
     largestBlock: 2 ** 29,
     failure: null,
     compile,
+    checks: new IndexChecks(),
+    peek: (block, start, elements) => block.subarray(start, start + elements),
     upload: (data) => data.slice(),
     read: (block, start, elements) => Promise.resolve(block.slice(start, start + elements)),
     release: () => {},

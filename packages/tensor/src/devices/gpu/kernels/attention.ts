@@ -120,7 +120,7 @@ function attentionOf(run: Recorder, sizes: Sizes, { first, count }: Slab) {
       [1, width, width * headsOf, width * headsOf * sequence],
       first * width * headsOf * sequence,
     );
-  const keyHead = (head: string): string => quotient(head, perKeyHead, heads);
+  const keyHead = (head: string): string => quotient(head, perKeyHead);
   /** Index into `[batch, heads, sequence]` of the whole batch. */
   const query = (position: string, head: string, batchAt: string): string =>
     indexOf([position, head, batchAt], [1, sequence, sequence * heads], first * sequence * heads);

@@ -36,7 +36,7 @@ export function movementKernels(run: Recorder): MovementKernels {
         let rest = `(${place} - ${outOffset})`;
         let bound = out.elements;
         const axes = order.map((axis) => {
-          const at = quotient(rest, outStrides[axis]!, bound);
+          const at = quotient(rest, outStrides[axis]!);
           rest = `(${rest} - ${at} * ${outStrides[axis]!})`;
           bound = outStrides[axis]!;
           return at;
