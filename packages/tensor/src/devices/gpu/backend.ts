@@ -34,6 +34,8 @@ export interface ShaderSource {
   readonly integers: readonly string[];
   readonly numbers: readonly string[];
   readonly results: readonly string[];
+  /** Whether buffers and results are of four numbers each, `array<vec4<f32>>`, but for those named here. */
+  readonly vectorsBut?: readonly string[];
   /** Everything but the declarations of the above; the entry point is `main`. */
   readonly code: string;
 }

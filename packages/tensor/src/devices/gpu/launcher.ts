@@ -42,6 +42,8 @@ export interface ShaderLaunch {
   readonly numbers?: Readonly<Record<string, number>>;
   /** How many numbers it writes, to an `array<f32>` by each name. */
   readonly results: Readonly<Record<string, number>>;
+  /** As in ShaderSource. */
+  readonly vectorsBut?: readonly string[];
   /** Along x, y and z. */
   readonly workgroups: readonly [number, number, number];
   /** Everything but the declarations of the above; the entry point is `main`. */
@@ -156,7 +158,16 @@ export class Launcher {
   }
 
   /** A launch of a kernel written in WGSL, where the backend has `compileShader`; its results in their order. */
-  launchShader({ key, buffers, integers = {}, numbers = {}, results, workgroups, code }: ShaderLaunch): Value[] {
+  launchShader({
+    key,
+    buffers,
+    integers = {},
+    numbers = {},
+    results,
+    workgroups,
+    code,
+    ...rest
+  }: ShaderLaunch): Value[] {
     const inputs = Object.values(buffers);
     for (const input of inputs) this.#compute(input);
     let program = this.#shaders.get(key);
@@ -168,6 +179,7 @@ export class Launcher {
         numbers: Object.keys(numbers),
         results: Object.keys(results),
         code: code(),
+        ...rest,
       });
       this.#shaders.set(key, program);
     }

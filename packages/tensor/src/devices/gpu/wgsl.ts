@@ -113,12 +113,12 @@ export function shaderOf(source: ShaderSource): Shader {
 
 /** Declarations of everything that is bound. */
 export function frame(
-  bound: Pick<ShaderSource, 'buffers' | 'integers' | 'numbers' | 'results'> & {
+  bound: Omit<ShaderSource, 'code'> & {
     readonly header?: readonly string[];
     readonly checksIndices?: boolean;
   },
 ): string {
-  const { buffers, integers, numbers, results, header = [], checksIndices = false } = bound;
+  const { buffers, integers, numbers, results, vectorsBut, header = [], checksIndices = false } = bound;
   const members = [
     ...header.map((name) => `${name} : u32,`),
     ...integers.map((name) => `${name} : i32,`),
@@ -131,8 +131,10 @@ export function frame(
   const bind = (access: string, name: string, type: string): void => {
     lines.push(`@group(0) @binding(${binding++}) var<storage, ${access}> ${name} : ${type};`);
   };
-  for (const name of buffers) bind('read', name, 'array<f32>');
-  for (const name of results) bind('read_write', name, 'array<f32>');
+  const typeOf = (name: string): string =>
+    vectorsBut === undefined || vectorsBut.includes(name) ? 'array<f32>' : 'array<vec4<f32>>';
+  for (const name of buffers) bind('read', name, typeOf(name));
+  for (const name of results) bind('read_write', name, typeOf(name));
   if (checksIndices) {
     bind('read_write', 'fault', `array<atomic<u32>, ${FAULT_WORDS}>`);
     lines.push(CHECK);
