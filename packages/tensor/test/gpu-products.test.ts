@@ -54,7 +54,7 @@ describe.skipIf(!hasWebGpu)(`on WebGPU${webGpuNote}`, { timeout: 120_000 }, () =
     expect(furthest(actual![0]!, expected![0]!)).toBeLessThan(2e-5);
   }
 
-  const product = (
+  const compareProducts = (
     [batch, m, n, k]: readonly [number, number, number, number],
     [transposeA, transposeB]: readonly [boolean, boolean],
     accumulate = false,
@@ -76,14 +76,14 @@ describe.skipIf(!hasWebGpu)(`on WebGPU${webGpuNote}`, { timeout: 120_000 }, () =
       [1, 64, 32, 32],
       [2, 33, 47, 37],
       [3, 36, 40, 52],
-    ])('%i of %i x %i x %i', (...shape) => product(shape, layout));
+    ])('%i of %i x %i x %i', (...shape) => compareProducts(shape, layout));
 
     it('adds to what is there', async () => {
-      await product([2, 36, 40, 52], layout, true);
-      if (layout[0] === layout[1]) await product([2, 35, 41, 33], layout, true);
+      await compareProducts([2, 36, 40, 52], layout, true);
+      if (layout[0] === layout[1]) await compareProducts([2, 35, 41, 33], layout, true);
     });
 
-    it('shares one matrix among all', () => product([3, 40, 36, 32], layout, false, true));
+    it('shares one matrix among all', () => compareProducts([3, 40, 36, 32], layout, false, true));
   });
 
   describe.each([layouts[1], layouts[2]])('transposed: a %s, b %s', (...layout) => {
@@ -93,13 +93,13 @@ describe.skipIf(!hasWebGpu)(`on WebGPU${webGpuNote}`, { timeout: 120_000 }, () =
         [2 * side - 4, side + 8, 20],
         [side + 1, 2 * side - 3, 18],
       ] as const) {
-        await tiled(tile, { m, n, k, transposeA: layout[0], transposeB: layout[1] });
+        await compareTiled(tile, { m, n, k, transposeA: layout[0], transposeB: layout[1] });
       }
     });
   });
 
   /** A product with a tile that its shape would not get. */
-  async function tiled(
+  async function compareTiled(
     tile: Tile,
     shape: { m: number; n: number; k: number; transposeA: boolean; transposeB: boolean },
   ): Promise<void> {

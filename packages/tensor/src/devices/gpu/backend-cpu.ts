@@ -44,6 +44,8 @@ export function createCpuBackend({ GPU }: GpuJs): Backend<Float32Array> {
     mode: 'cpu',
     description: 'gpu.js cpu mode',
     software: true,
+    // What every GPU has.
+    mostBuffers: 7,
     largestBlock: 2 ** 29,
     failure: null,
     compile,

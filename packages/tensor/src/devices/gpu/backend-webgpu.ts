@@ -18,6 +18,9 @@ const FAULT_BYTES = 4 * FAULT_WORDS;
 /** Buffers up to this size, by which numbers come back to the host, are kept to be used again. */
 const MOST_KEPT_STAGING = 2 ** 16;
 
+/** No launch reads more buffers: beyond, there is little to gain, and scalars must be told for each. */
+const MOST_BUFFERS = 15;
+
 /** Buffers that are kept beyond the most that were in use: making one costs more than many launches. */
 const SPARE_BYTES = 2 ** 28;
 
@@ -126,6 +129,8 @@ export async function createWebGpuBackend({ GPU }: GpuJs, adapter: WebGpuAdapter
     mode: 'webgpu',
     description: `webgpu on ${describeAdapter(held.adapter.info)}`,
     software: isSoftware(held.adapter.info),
+    // The result is bound too.
+    mostBuffers: Math.min(limits.maxStorageBuffersPerShaderStage - 1, MOST_BUFFERS),
     largestBlock: Math.floor(largestBytes / 4),
     get failure() {
       return failure;

@@ -69,6 +69,8 @@ export interface Backend<Block> {
   readonly description: string;
   /** Whether a CPU plays the GPU (SwiftShader, llvmpipe, gpu.js's cpu mode). */
   readonly software: boolean;
+  /** Buffers that one launch can read. */
+  readonly mostBuffers: number;
   /** The most numbers that one block can hold. */
   readonly largestBlock: number;
   /** What went wrong since the device was made, found out later than the call that caused it. */

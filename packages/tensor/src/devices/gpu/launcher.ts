@@ -16,7 +16,7 @@ export interface Launch {
   readonly key: string;
   /** Extents, x first; row-major in the result. */
   readonly extents: readonly number[];
-  /** Arguments by their names in the body; at most 7 buffers (webgpu binds 8 with the result). */
+  /** Arguments by their names in the body; at most `backend.mostBuffers`. */
   readonly buffers: Readonly<Record<string, Value>>;
   readonly integers?: Readonly<Record<string, number>>;
   readonly numbers?: Readonly<Record<string, number>>;
@@ -57,9 +57,6 @@ interface Waiting {
   readonly run: () => void;
   readonly fail: (error: Error) => void;
 }
-
-/** Buffers that one launch can read. */
-export const MOST_BUFFERS = 7;
 
 /** No i32 tensor of this device holds it. */
 const NO_INDEX = -(2 ** 31);
@@ -117,8 +114,8 @@ export class Launcher {
     const { checks } = backend;
     const inputs = Object.values(buffers);
     for (const input of inputs) this.#compute(input);
-    if (inputs.length > MOST_BUFFERS) {
-      throw new Error(`gpu device: kernel ${key} takes ${inputs.length} buffers; at most ${MOST_BUFFERS} fit`);
+    if (inputs.length > backend.mostBuffers) {
+      throw new Error(`gpu device: kernel ${key} takes ${inputs.length} buffers; at most ${backend.mostBuffers} fit`);
     }
     const checked = Object.entries(indices);
     // Kernels check where the host cannot see.

@@ -42,6 +42,11 @@ export class Recorder {
     return this.#slotOf(buffer).integer;
   }
 
+  /** Buffers that one launch can read. */
+  get mostBuffers(): number {
+    return this.#launcher.backend.mostBuffers;
+  }
+
   /** The most numbers that one value can hold. */
   get largestBlock(): number {
     return this.#launcher.backend.largestBlock;

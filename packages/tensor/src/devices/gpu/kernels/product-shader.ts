@@ -1,7 +1,7 @@
 /**
  * Matrix products with workgroup memory: the threads of a workgroup load a slice of both matrices once, and each makes
- * several rows and columns of the result from it. gpu.js kernels (matmul.ts) know no such memory: they are the reference
- * for these, and do what is too small for a tile.
+ * several rows and columns of the result from it. gpu.js kernels (matmul.ts) know no such memory: they are the
+ * reference for these, and do what is too small for a tile.
  */
 
 /** `threads x threads` threads of a workgroup, each with `each x each` results; slices are `depth` rounds deep. */

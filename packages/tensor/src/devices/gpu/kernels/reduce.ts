@@ -5,7 +5,7 @@
  */
 import type { ReduceKernels, ReduceOp } from '../../kernels/reduce.ts';
 import { axes, chunksOf, indexOf, int, isNaNText, sumOf } from '../axes.ts';
-import { type Launch, MOST_BUFFERS } from '../launcher.ts';
+import type { Launch } from '../launcher.ts';
 import { argumentsOf, declarations } from '../recipe.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
@@ -153,9 +153,9 @@ export function reduceKernels(run: Recorder): ReduceKernels {
   };
 }
 
-/** The sum of all elements of all values, or of their squares: seven values a launch, until one number is left. */
+/** The sum of all elements of all values, or of their squares: a launch takes as many values as it can read. */
 function total(run: Recorder, values: readonly Value[], squares: boolean): Value {
-  const sums = chunksOf(values, MOST_BUFFERS).map((taken) => {
+  const sums = chunksOf(values, run.mostBuffers).map((taken) => {
     const counts = taken.map(({ elements }) => elements);
     const threads = Math.min(MOST_THREADS, Math.ceil(sumOf(counts) / LONGEST));
     return run.launch({
