@@ -32,8 +32,11 @@ interface Product {
 
 type Kernel = (...inputs: readonly unknown[]) => Promise<{ toArray(): Promise<Float32Array[]> }>;
 
-/** Its types leave out the mode. */
-const { GPU } = gpujs as unknown as {
+/** Its types leave out the mode, and the device that its kernels share. */
+const { GPU, WebGPUContext } = gpujs as unknown as {
+  readonly WebGPUContext: {
+    acquire(): Promise<{ readonly device: { readonly queue: { onSubmittedWorkDone(): Promise<void> } } }>;
+  };
   readonly GPU: new (settings: {
     readonly mode: 'webgpu';
   }) => {
@@ -44,17 +47,9 @@ const { GPU } = gpujs as unknown as {
   };
 };
 
-/**
- * One output a thread and a plain loop. What it waits for is the queue that all of gpu.js shares, that of our device
- * too.
- */
+/** One output a thread and a plain loop. */
 class Plain {
   readonly #gpu = new GPU({ mode: 'webgpu' });
-  readonly #device: GpuDevice;
-
-  constructor(device: GpuDevice) {
-    this.#device = device;
-  }
 
   /** A buffer on the GPU. */
   async put(numbers: Float32Array): Promise<unknown> {
@@ -72,7 +67,7 @@ class Plain {
     return {
       run: async (times) => {
         for (let i = 0; i < times; i++) void kernel(...all);
-        await this.#device.synchronize();
+        await (await WebGPUContext.acquire()).device.queue.onSubmittedWorkDone();
       },
       result: async () => Float32Array.from((await result.toArray()).flatMap((row) => Array.from(row))),
     };
@@ -158,7 +153,7 @@ function close(a: Float32Array, b: Float32Array): boolean {
 }
 
 async function products(device: GpuDevice, { torch: program, python, software }: BenchOptions): Promise<Table> {
-  const plain = new Plain(device);
+  const plain = new Plain();
   const all = software
     ? [await matmul(device, plain, 64, 64, 64), await groupedMatmul(device, plain, 128, 4, 32, 32)]
     : [

@@ -6,10 +6,11 @@ import { LauncherDevice } from '../src/devices/gpu/device.ts';
 import { loadGpuJs } from '../src/devices/gpu/gpujs.ts';
 import { type GpuDevice, createGpuDevice } from '../src/devices/gpu/index.ts';
 import { Launcher } from '../src/devices/gpu/launcher.ts';
-import { describeAdapter, findAdapter, isSoftware, type WebGpuDevice } from '../src/devices/gpu/webgpu.ts';
+import { describeAdapter, findAdapter, isSoftware } from '../src/devices/gpu/webgpu.ts';
 import { createDevice } from '../src/devices/index.ts';
 import { createWasmDevice } from '../src/devices/wasm/index.ts';
 import { hasWebGpu, webGpuNote } from './support/conformance.ts';
+import { openWebGpu } from './support/webgpu.ts';
 
 const adapter = await findAdapter();
 const gpuJs = (await loadGpuJs())!;
@@ -259,11 +260,11 @@ describe('createDevice', () => {
 
   it('prefers a GPU, but not one that a CPU plays', async () => {
     const auto = await createDevice('auto', { wasm: { threads: 0 } });
-    expect(auto.kind).toBe(adapter !== null && !isSoftware(adapter) ? 'gpu' : 'wasm');
+    expect(auto.kind).toBe(adapter !== null && !isSoftware(adapter.info) ? 'gpu' : 'wasm');
     await auto.dispose();
   });
 
-  it.skipIf(adapter !== null && !isSoftware(adapter))('says what is missing', async () => {
+  it.skipIf(adapter !== null && !isSoftware(adapter.info))('says what is missing', async () => {
     await expect(createGpuDevice()).rejects.toThrow('createGpuDevice: no GPU to run on (webgpu: ');
   });
 
@@ -283,11 +284,11 @@ describe.skipIf(!hasWebGpu)(`webgpu${webGpuNote}`, () => {
   it('says what really runs', async () => {
     const gpu = await createGpuDevice({ mode: 'webgpu' });
     expect(gpu).toMatchObject({ kind: 'gpu', mode: 'webgpu' });
-    expect(gpu.description).toBe(`gpu, webgpu on ${describeAdapter(adapter!)}`);
+    expect(gpu.description).toBe(`gpu, webgpu on ${describeAdapter(adapter!.info)}`);
     await gpu.dispose();
   });
 
-  it('shares the GPU, but neither buffers nor kernels', async () => {
+  it('runs beside another one', async () => {
     const [one, other] = [await createGpuDevice({ mode: 'webgpu' }), await createGpuDevice({ mode: 'webgpu' })];
     const [x, y] = [one.allocate(2), other.allocate(2)];
     one.write(x, Float32Array.of(1, 2));
@@ -301,9 +302,8 @@ describe.skipIf(!hasWebGpu)(`webgpu${webGpuNote}`, () => {
   });
 
   it('reports what WebGPU finds out later', async () => {
-    const gpu = await createGpuDevice({ mode: 'webgpu' });
-    const { device: shared } = (await gpuJs.WebGPUContext.acquire()) as { device: WebGpuDevice };
-    shared.createBuffer({ size: 2 ** 40, usage: 128 });
+    const { device: gpu, native } = await openWebGpu((await findAdapter())!);
+    native.createBuffer({ size: 2 ** 40, usage: 128 });
     await expect(gpu.synchronize()).rejects.toThrow('gpu device: WebGPU reports:');
     expect(() => gpu.write(gpu.allocate(1), new Float32Array(1))).toThrow('WebGPU reports');
     await gpu.dispose();

@@ -5,6 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { assign, ones, state, tensor } from '../src/creation.ts';
 import type { Device } from '../src/devices/device.ts';
+import { createGpuDevice } from '../src/devices/gpu/index.ts';
 import { createWasmDevice } from '../src/devices/wasm/index.ts';
 import { crossEntropy, linearCrossEntropy } from '../src/ops/cross-entropy.ts';
 import { cast } from '../src/ops/elementwise.ts';
@@ -14,8 +15,8 @@ import { reshape } from '../src/ops/movement.ts';
 import { type SegmentPlan, segmentPlan, segmentSum } from '../src/ops/segments.ts';
 import { scatterAlongRows, takeAlongRows } from '../src/ops/topk.ts';
 import { scope } from '../src/scope.ts';
-import type { Tensor } from '../src/tensor.ts';
-import { onEveryDevice } from './support/conformance.ts';
+import { Tensor } from '../src/tensor.ts';
+import { hasWebGpu, onEveryDevice, webGpuNote } from './support/conformance.ts';
 
 type Made = (device: Device, numbers: readonly number[], shape?: readonly number[]) => Tensor;
 
@@ -78,6 +79,14 @@ const misuses: readonly Misuse[] = [
   },
 ];
 
+interface BrokenPlan {
+  readonly what: string;
+  readonly run: (device: Device) => unknown;
+  readonly kernel: string;
+  /** Whether the offsets are what is broken: the gpu device trusts those, since it checks the keys they come from. */
+  readonly offsets?: true;
+}
+
 /** Plans that nobody should make by hand. */
 const plan = (device: Device, changes: Partial<Record<'order' | 'offsets' | 'inverse', number[]>>): SegmentPlan => {
   const numbers = { order: [0, 1, 2, 3], offsets: [0, 2, 4], inverse: [0, 1, 2, 3], ...changes };
@@ -92,7 +101,7 @@ const plan = (device: Device, changes: Partial<Record<'order' | 'offsets' | 'inv
   };
 };
 
-const brokenPlans: readonly { what: string; run: (device: Device) => unknown; kernel: string }[] = [
+const brokenPlans: readonly BrokenPlan[] = [
   {
     what: 'dispatchRows',
     run: (device) => dispatchRows(ones(device, [2, 3]), plan(device, { order: [0, 1, 2, 4] })),
@@ -112,11 +121,13 @@ const brokenPlans: readonly { what: string; run: (device: Device) => unknown; ke
     what: 'segmentSum by offsets',
     run: (device) => segmentSum(ones(device, [2, 3]), plan(device, { offsets: [0, 2, 9] })),
     kernel: 'SEGMENT_SUM met the index 9; there are 5 rows or places',
+    offsets: true,
   },
   {
     what: 'groupedLinear',
     run: (device) => groupedLinear(ones(device, [4, 3]), ones(device, [2, 5, 3]), plan(device, { offsets: [0, 2, 5] })),
     kernel: 'GROUPED_MATMUL met the offset 5; there are 5 places',
+    offsets: true,
   },
 ];
 
@@ -146,24 +157,54 @@ onEveryDevice((device) => {
   });
 });
 
-describe.each([0, 1, 3])('a wasm device of %i threads', (threads) => {
-  const failing = async (run: (device: Device) => unknown): Promise<unknown> => {
-    const device = await createWasmDevice({ threads });
-    try {
-      return await scope(device, async () => {
-        run(device);
-        await device.synchronize();
-      });
-    } finally {
-      await device.dispose();
-    }
-  };
+const failing = async (device: Device, run: (device: Device) => unknown): Promise<unknown> => {
+  try {
+    return await scope(device, async () => {
+      run(device);
+      await device.synchronize();
+    });
+  } finally {
+    await device.dispose();
+  }
+};
 
+describe.each([0, 1, 3])('a wasm device of %i threads', (threads) => {
   it.each(misuses)('stops at an index that the device made: $op', async ({ run, kernel }) => {
-    await expect(failing((device) => run(device, fromDevice))).rejects.toThrow(kernel);
+    const device = await createWasmDevice({ threads });
+    await expect(failing(device, () => run(device, fromDevice))).rejects.toThrow(kernel);
   });
 
   it.each(brokenPlans)('stops at a broken plan: $what', async ({ run, kernel }) => {
-    await expect(failing(run)).rejects.toThrow(kernel);
+    await expect(failing(await createWasmDevice({ threads }), run)).rejects.toThrow(kernel);
   });
 });
+
+describe.each(hasWebGpu ? (['cpu', 'webgpu'] as const) : (['cpu'] as const))(
+  `a gpu device in %s mode${webGpuNote}`,
+  { timeout: 60_000 },
+  (mode) => {
+    it.each(misuses)('tells of an index that the device made: $op', async ({ run, kernel }) => {
+      const device = await createGpuDevice({ mode });
+      await expect(failing(device, () => compute(run(device, fromDevice)))).rejects.toThrow(kernel);
+    });
+
+    it.each(brokenPlans.filter(({ offsets }) => !offsets))('tells of a broken plan: $what', async ({ run, kernel }) => {
+      await expect(failing(await createGpuDevice({ mode }), (device) => compute(run(device)))).rejects.toThrow(kernel);
+    });
+
+    it('tells whoever reads next, and refuses everything from then on', async () => {
+      const device = await createGpuDevice({ mode });
+      await scope(device, async () => {
+        const [table, ids] = [ones(device, [4, 3]), fromDevice(device, [0, 4, 1])];
+        await expect(embedding(table, ids).data()).rejects.toThrow('GATHER_ROWS met the index 4; there are 4 rows');
+        expect(() => ones(device, [1])).toThrow('GATHER_ROWS met the index 4');
+      });
+      await device.dispose();
+    });
+  },
+);
+
+/** Reads nothing of a result, but lets the device compute it. */
+function compute(result: unknown): void {
+  if (result instanceof Tensor) result.data().catch(() => {});
+}

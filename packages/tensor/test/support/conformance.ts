@@ -29,7 +29,7 @@ const devices: readonly { name: string; create: () => Promise<Device>; missing?:
 export function onEveryDevice(declare: (device: () => Device) => void): void {
   for (const { name, create, missing = false } of devices) {
     // SwiftShader, where it plays the GPU, takes long to build kernels.
-    describe.skipIf(missing)(`on ${name}`, { timeout: 60_000 }, () => {
+    describe.skipIf(missing)(`on ${name}`, { timeout: 240_000 }, () => {
       let device: Device | undefined;
       beforeAll(async () => {
         device = await create();

@@ -14,26 +14,20 @@ export function int(expression: string): string {
   return `(${expression} | 0)`;
 }
 
-/** `floor(n / d)` for an integer expression n in `[0, bound)`. */
-export function quotient(n: string, d: number, bound: number): string {
+/** `floor(n / d)` for an integer expression n of at least 0. */
+export function quotient(n: string, d: number): string {
   if (d === 1) return n;
-  if (Number.isInteger(Math.log2(d))) return `(${n} >> ${Math.log2(d)})`;
-  // Half a step away from every whole number, no rounding of the division can reach one below this bound.
-  if (bound <= 2 ** 20) return `(Math.floor((${n} + 0.5) / ${d}) | 0)`;
-  return `quotient(${n}, ${d})`;
+  return Number.isInteger(Math.log2(d)) ? `(${n} >> ${Math.log2(d)})` : `quotient(${n}, ${d})`;
 }
 
 /** `floor(index / divisor)` of an index from a buffer. */
 export function dividedIndex(index: string, divisor: number): string {
-  return quotient(int(index), divisor, 2 ** 24);
+  return quotient(int(index), divisor);
 }
 
-/**
- * Whether a variable is NaN. Written with `===`, since the shading languages let NaN differ from itself no more than
- * equal itself.
- */
-export function isNaNText(variable: string): string {
-  return `!(${variable} === ${variable})`;
+/** Whether an expression is NaN. */
+export function isNaNText(expression: string): string {
+  return `notNumber(${expression}) > 0.5`;
 }
 
 export interface Axes {
@@ -65,20 +59,24 @@ function layOut(sizes: readonly number[]): Axes {
   return { extents: [product(sizes)], at: split('this.thread.x', sizes) };
 }
 
+/** As many workgroups as `count`, or some more, along x and y: WebGPU promises no more than 65,535 along an axis. */
+export function spread(count: number): readonly [number, number, number] {
+  const rows = Math.ceil(count / 65_535);
+  return [Math.ceil(count / rows), rows, 1];
+}
+
 /** The places along `sizes` (innermost first) of the flat index `n`. */
 export function split(n: string, sizes: readonly number[]): string[] {
   const at: string[] = [];
   let rest = n;
-  let bound = product(sizes);
   for (const [axis, size] of sizes.entries()) {
     if (axis === sizes.length - 1) {
       at.push(rest);
       break;
     }
-    const above = quotient(rest, size, bound);
+    const above = quotient(rest, size);
     at.push(size === 1 ? '0' : `(${rest} - ${above} * ${size})`);
     rest = above;
-    bound /= size;
   }
   return at;
 }

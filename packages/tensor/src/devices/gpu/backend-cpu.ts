@@ -12,6 +12,7 @@ import {
   type Program,
 } from './backend.ts';
 import type { GpuJs } from './gpujs.ts';
+import { IndexChecks } from './index-checks.ts';
 
 /** What gpu.js gives: rows of rows of numbers, or of four numbers. */
 type Nested = ArrayLike<number> | ArrayLike<Nested>;
@@ -43,9 +44,13 @@ export function createCpuBackend({ GPU }: GpuJs): Backend<Float32Array> {
     mode: 'cpu',
     description: 'gpu.js cpu mode',
     software: true,
+    // What every GPU has.
+    mostBuffers: 7,
     largestBlock: 2 ** 29,
     failure: null,
     compile,
+    checks: new IndexChecks(),
+    peek: (block, start, elements) => block.subarray(start, start + elements),
     upload: (data) => data.slice(),
     read: (block, start, elements) => Promise.resolve(block.slice(start, start + elements)),
     release: () => {},

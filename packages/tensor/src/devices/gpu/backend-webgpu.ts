@@ -1,125 +1,169 @@
-/**
- * gpu.js's `webgpu` mode. Its kernels would keep alive what they made last, and their staging buffers for ever; so this
- * hands them the buffer to write at each run, takes it away afterwards, and does uploads and reads itself.
- */
-import {
-  type Backend,
-  checkLoops,
-  checkMode,
-  functionText,
-  kernelSettings,
-  type KernelSource,
-  type Program,
-} from './backend.ts';
-import { BufferPool } from './buffer-pool.ts';
+/** WebGPU: gpu.js writes the shaders of its kernels, and everything from there on is done here. */
+import { spread } from './axes.ts';
+import type { Backend, KernelSource, Program, ShaderProgram, ShaderSource } from './backend.ts';
+import { BufferPool, type Pooled, roundedSize } from './buffer-pool.ts';
+import { Commands } from './commands.ts';
 import type { GpuJs } from './gpujs.ts';
-import { type AdapterInfo, describeAdapter, isSoftware, type WebGpuBuffer, type WebGpuDevice } from './webgpu.ts';
+import { IndexChecks } from './index-checks.ts';
+import { type Block, Pipeline, Pipelines, type Workgroups } from './pipelines.ts';
+import { describeAdapter, isSoftware, openDevice, type WebGpuAdapter, type WebGpuBuffer } from './webgpu.ts';
+import { FAULT_MARK, FAULT_WORDS, shaderOf, translate, workgroupOf } from './wgsl.ts';
 
 /** Flags that the WebGPU specification fixes; their names are globals in browsers alone. */
 const USAGE = { mapRead: 1, copySource: 4, copyTarget: 8, storage: 128 } as const;
 const MAP_READ = 1;
 
-/** A buffer and the wrapper by which gpu.js takes it as an argument. */
-interface Block {
+const FAULT_BYTES = 4 * FAULT_WORDS;
+
+/** Buffers up to this size, by which numbers come back to the host, are kept to be used again. */
+const MOST_KEPT_STAGING = 2 ** 16;
+
+/** No launch reads more buffers: beyond, there is little to gain, and scalars must be told for each. */
+const MOST_BUFFERS = 15;
+
+/** Buffers that are kept beyond the most that were in use: making one costs more than many launches. */
+const SPARE_BYTES = 2 ** 28;
+
+/** A buffer by which numbers come back. */
+interface Staging extends Pooled {
   readonly buffer: WebGpuBuffer;
-  readonly bytes: number;
-  readonly handle: unknown;
 }
 
-export async function createWebGpuBackend(gpuJs: GpuJs, adapter: AdapterInfo): Promise<Backend<Block>> {
-  const { GPU, WebGPUBufferResult, WebGPUContext } = gpuJs;
+export async function createWebGpuBackend({ GPU }: GpuJs, adapter: WebGpuAdapter): Promise<Backend<Block>> {
   const gpu = new GPU({ mode: 'webgpu' });
-  const context = (await WebGPUContext.acquire()) as { readonly device: WebGpuDevice };
-  const { device } = context;
+  // In one object, so that neither is collected before the other.
+  const held = { adapter, device: await openDevice(adapter) };
+  const { device } = held;
   const { queue, limits } = device;
+  const checks = new IndexChecks();
   let failure: Error | null = null;
-  const fail = (message: string): void => {
-    failure ??= new Error(`gpu device: WebGPU reports: ${message}`);
+  let closed = false;
+  const fail = (error: Error): void => {
+    if (!closed) failure ??= error;
   };
-  const onError = (event: { error: { message: string } }): void => fail(event.error.message);
-  device.addEventListener('uncapturederror', onError);
-  void device.lost.then(({ reason, message }) => fail(`the device was lost (${reason}) ${message}`));
+  const report = (message: string): void => fail(new Error(`gpu device: WebGPU reports: ${message}`));
+  device.addEventListener('uncapturederror', (event) => report(event.error.message));
+  void device.lost.then(({ reason, message }) => report(`the device was lost (${reason}) ${message}`));
 
+  const commands = new Commands(device);
   const usage = USAGE.storage | USAGE.copySource | USAGE.copyTarget;
-  const pool = new BufferPool((bytes) => device.createBuffer({ size: bytes, usage }));
-  const blockOf = (buffer: WebGpuBuffer, elements: number): Block => ({
-    buffer,
-    bytes: 4 * elements,
-    handle: new WebGPUBufferResult({ buffer, output: [elements], componentCount: 1, context, kernel: null }),
-  });
+  let buffers = 0;
+  const largestBytes = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+  const pool = new BufferPool<Block>((bytes) => {
+    const buffer = device.createBuffer({ size: bytes, usage });
+    // What waits to be handed over may still use it.
+    const destroy = (): void => commands.after(() => buffer.destroy());
+    return { buffer, bytes, number: buffers++, lastTurn: 0, destroy };
+  }, SPARE_BYTES);
+  const take = (elements: number): Block => pool.take(Math.min(roundedSize(4 * elements), largestBytes));
+  const fault = device.createBuffer({ size: FAULT_BYTES, usage });
+  queue.writeBuffer(fault, 0, new Uint32Array(FAULT_WORDS));
+  const pipelines = new Pipelines(device, commands, fault);
 
   function compile(source: KernelSource): Program<Block> {
-    const { kernel } = gpu.createKernel(functionText(source), {
-      ...kernelSettings(source, 'WebGPUBuffer'),
-      // Building allocates a buffer of this size; runs bring their own.
-      output: source.extents.map(() => 1),
-      immutable: false,
-    });
-    const scalars = [...source.integers, ...source.numbers];
-    const built = Promise.resolve(kernel.build(...source.buffers.map(() => ({})), ...scalars.map(() => 0)));
-    checkMode(kernel, 'webgpu');
-    checkLoops(kernel.compiledSource, source);
-    const program: { building: Promise<void> | null; run: Program<Block>['run'] } = {
-      building: built.then(() => {
-        program.building = null;
-      }),
+    const pipeline = new Pipeline(
+      pipelines,
+      translate(source, (text, settings) => gpu.createKernel(text, settings).kernel),
+    );
+    const workgroup = workgroupOf(source.extents.length);
+    return {
+      get building() {
+        return pipeline.building;
+      },
       run(buffers, scalars, extents) {
-        (kernel.outputBuffer as WebGpuBuffer | null)?.destroy();
-        const elements = extents.reduce((a, b) => a * b, source.width);
-        const buffer = pool.take(4 * elements);
-        kernel.outputBuffer = buffer;
-        kernel.bindGroupDirty = true;
-        kernel.setOutput(extents);
-        void kernel.run(...buffers.map(({ handle }) => handle), ...scalars);
-        if (kernel.outputBuffer !== buffer)
-          throw new Error('gpu device: gpu.js wrote another buffer than the given one');
-        kernel.outputBuffer = null;
-        return blockOf(buffer, elements);
+        const out = take(extents.reduce((a, b) => a * b, source.width));
+        const [x = 1, y = 1, z = 1] = extents;
+        const workgroups = workgroupsOf([x, y, z], workgroup);
+        const rowThreads = workgroups[0] * workgroup[0];
+        pipeline.launch(buffers, [out], [x, y, z, rowThreads], scalars, workgroups);
+        return out;
       },
     };
-    // Whoever waits for the kernel gets the error; nobody may wait when another one failed first.
-    program.building?.catch(() => {});
-    return program;
+  }
+
+  function compileShader(source: ShaderSource): ShaderProgram<Block> {
+    const pipeline = new Pipeline(pipelines, shaderOf(source));
+    return {
+      get building() {
+        return pipeline.building;
+      },
+      run(buffers, scalars, sizes, workgroups) {
+        const results = sizes.map(take);
+        pipeline.launch(buffers, results, [], scalars, workgroups);
+        return results;
+      },
+    };
+  }
+
+  const createStaging = (size: number): Staging => {
+    const buffer = device.createBuffer({ size, usage: USAGE.mapRead | USAGE.copyTarget });
+    return { buffer, number: buffers++, destroy: () => buffer.destroy() };
+  };
+  const staging = new BufferPool(createStaging);
+
+  /** Numbers of a block, and whether a kernel before met a wrong index. */
+  async function fetch(block: Block | null, start: number, elements: number): Promise<ArrayBuffer> {
+    const size = FAULT_BYTES + 4 * elements;
+    const kept = size <= MOST_KEPT_STAGING;
+    const bytes = kept ? 2 ** Math.ceil(Math.log2(size)) : size;
+    const to = kept ? staging.take(bytes) : createStaging(bytes);
+    const { buffer } = to;
+    commands.copy(fault, 0, buffer, 0, FAULT_BYTES);
+    if (block !== null && elements > 0) commands.copy(block.buffer, 4 * start, buffer, FAULT_BYTES, 4 * elements);
+    // Reads that come together are handed over together.
+    await new Promise<void>((resolve) => commands.after(resolve));
+    await buffer.mapAsync(MAP_READ, 0, size);
+    const copied = buffer.getMappedRange(0, size).slice(0);
+    buffer.unmap();
+    if (kept) staging.give(to, bytes);
+    else to.destroy();
+    const [check, bits, mark] = new Uint32Array(copied, 0, FAULT_WORDS) as unknown as [number, number, number];
+    if (mark === FAULT_MARK) {
+      fail(checks.error(check, new Float32Array(Uint32Array.of(bits).buffer)[0]!));
+      throw failure!;
+    }
+    return copied.slice(FAULT_BYTES);
   }
 
   return {
     mode: 'webgpu',
-    description: `webgpu on ${describeAdapter(adapter)}`,
-    software: isSoftware(adapter),
-    largestBlock: Math.floor(Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize) / 4),
+    description: `webgpu on ${describeAdapter(held.adapter.info)}`,
+    software: isSoftware(held.adapter.info),
+    // The result is bound too.
+    mostBuffers: Math.min(limits.maxStorageBuffersPerShaderStage - 1, MOST_BUFFERS),
+    largestBlock: Math.floor(largestBytes / 4),
     get failure() {
       return failure;
     },
+    checks,
     compile,
+    compileShader,
 
     upload(data) {
-      const buffer = pool.take(data.byteLength);
-      queue.writeBuffer(buffer, 0, data);
-      return blockOf(buffer, data.length);
+      const block = take(data.length);
+      // A write overtakes the commands that wait.
+      if (block.lastTurn === commands.turn) commands.flush();
+      queue.writeBuffer(block.buffer, 0, data);
+      return block;
     },
 
-    async read({ buffer }, start, elements) {
-      const size = 4 * elements;
-      const staging = device.createBuffer({ size, usage: USAGE.mapRead | USAGE.copyTarget });
-      try {
-        const encoder = device.createCommandEncoder();
-        encoder.copyBufferToBuffer(buffer, 4 * start, staging, 0, size);
-        queue.submit([encoder.finish()]);
-        await staging.mapAsync(MAP_READ);
-        return new Float32Array(staging.getMappedRange().slice(0));
-      } finally {
-        staging.destroy();
-      }
-    },
+    read: async (block, start, elements) => new Float32Array(await fetch(block, start, elements)),
+    release: (block) => pool.give(block, block.bytes),
 
-    release: ({ buffer, bytes }) => pool.give(buffer, bytes),
-    finish: () => queue.onSubmittedWorkDone(),
+    async finish() {
+      await fetch(null, 0, 0);
+    },
 
     dispose() {
-      // The GPU itself stays open: gpu.js shares it between all its users in the process.
-      device.removeEventListener('uncapturederror', onError);
-      pool.destroy();
+      closed = true;
+      device.destroy();
       void gpu.destroy();
     },
   };
+}
+
+/** How many workgroups cover the threads; a single axis goes on along y where it is long. */
+function workgroupsOf(extents: Workgroups, workgroup: Workgroups): Workgroups {
+  const [x, y, z] = extents.map((extent, axis) => Math.ceil(extent / workgroup[axis]!)) as [number, number, number];
+  return workgroup[1] > 1 ? [x, y, z] : spread(x);
 }

@@ -3,6 +3,7 @@
  * make, and a way to and from the host. A block is immutable: every launch makes a new one.
  */
 import type { GpuJsKernel } from './gpujs.ts';
+import type { IndexChecks } from './index-checks.ts';
 
 /** The modes of gpu.js that a device can run on. */
 export type GpuMode = 'webgpu' | 'cpu';
@@ -18,14 +19,48 @@ export interface KernelSource {
   readonly width: 1 | 4;
   /** Extents of the first launch; later ones may differ but in their number. */
   readonly extents: readonly number[];
+  /**
+   * Buffers whose numbers are indices to be checked when they are read; for each there are the integers `nameLimit`
+   * (the least index that is too large), `nameIgnored` (one that is well all the same) and `nameCheck` (its number in
+   * IndexChecks).
+   */
+  readonly indices: readonly string[];
+}
+
+/** A kernel written in WGSL, for backends that run it. */
+export interface ShaderSource {
+  /** Names of what it reads (`array<f32>`), of its scalars (`params.name`) and of what it writes (`array<f32>`). */
+  readonly buffers: readonly string[];
+  readonly integers: readonly string[];
+  readonly numbers: readonly string[];
+  readonly results: readonly string[];
+  /** Whether buffers and results are of four numbers each, `array<vec4<f32>>`, but for those named here. */
+  readonly vectorsBut?: readonly string[];
+  /** Everything but the declarations of the above; the entry point is `main`. */
+  readonly code: string;
+}
+
+/** Something compiled. */
+interface Compiled {
+  /** Resolves when it can run; null when it can run now. */
+  readonly building: Promise<void> | null;
 }
 
 /** A compiled kernel. */
-export interface Program<Block> {
-  /** Resolves when the kernel can run; null when it can run now. */
-  readonly building: Promise<void> | null;
+export interface Program<Block> extends Compiled {
   /** Runs one thread for each place of `extents`; gives a new block of `width` times as many numbers. */
   run(buffers: readonly Block[], scalars: readonly number[], extents: readonly number[]): Block;
+}
+
+/** A compiled kernel written in WGSL. */
+export interface ShaderProgram<Block> extends Compiled {
+  /** Runs `workgroups` (x, y, z) of it; gives a new block of as many numbers as `sizes` says for each result. */
+  run(
+    buffers: readonly Block[],
+    scalars: readonly number[],
+    sizes: readonly number[],
+    workgroups: readonly [number, number, number],
+  ): Block[];
 }
 
 export interface Backend<Block> {
@@ -34,11 +69,19 @@ export interface Backend<Block> {
   readonly description: string;
   /** Whether a CPU plays the GPU (SwiftShader, llvmpipe, gpu.js's cpu mode). */
   readonly software: boolean;
+  /** Buffers that one launch can read. */
+  readonly mostBuffers: number;
   /** The most numbers that one block can hold. */
   readonly largestBlock: number;
   /** What went wrong since the device was made, found out later than the call that caused it. */
   readonly failure: Error | null;
   compile(source: KernelSource): Program<Block>;
+  /** Compiles a kernel written in WGSL; missing where those do not run. */
+  compileShader?(source: ShaderSource): ShaderProgram<Block>;
+  /** What the indices of kernels are held to. */
+  readonly checks: IndexChecks;
+  /** Numbers of a block that the host can see at once, and checks itself; missing where kernels check. */
+  peek?(block: Block, start: number, elements: number): Float32Array;
   /** A block with these numbers; the data may be changed afterwards. */
   upload(data: Float32Array): Block;
   /** `elements` numbers of a block, from `start` on, as of this call. */
@@ -54,21 +97,20 @@ export function functionText({ buffers, integers, numbers, body }: KernelSource)
   return `function (${[...buffers, ...integers, ...numbers].join(', ')}) {\n${body}\n}`;
 }
 
-/** Functions that kernels may call, by name. */
-const HELPERS = {
-  // floor(n / d) of whole numbers, exact up to 2^31 although the division is of f32: what a first estimate leaves is
-  // small, and divided again.
+/** Functions that kernels may call, by name; `native` is what WGSL runs in place of the translation. */
+export const HELPERS = {
+  // floor(n / d) of whole numbers from 0 on: gpu.js itself would divide as f32.
   quotient: {
-    source: `function quotient(n, d) {
-      const estimate = Math.floor(n / d);
-      const left = n - (estimate | 0) * d;
-      let correction = Math.floor(left / d);
-      const rest = left - correction * d;
-      if (rest < 0) { correction = correction - 1; }
-      if (rest >= d) { correction = correction + 1; }
-      return (estimate | 0) + (correction | 0);
-    }`,
+    source: 'function quotient(n, d) { return Math.floor(n / d); }',
+    native: 'fn fn_quotient(n : i32, d : i32) -> i32 { return n / d; }',
     settings: { argumentTypes: { n: 'Integer', d: 'Integer' }, returnType: 'Integer' },
+  },
+  // 1 for NaN, else 0. By its bits: compilers of shading languages may take it that no NaN exists.
+  notNumber: {
+    source: 'function notNumber(x) { return x === x ? 0 : 1; }',
+    native:
+      'fn fn_notNumber(x : f32) -> f32 { return select(0.0, 1.0, (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u); }',
+    settings: { argumentTypes: { x: 'Number' }, returnType: 'Number' },
   },
   // log(1 + e) for e in [0, 1] as 2 artanh(e / (2 + e)), by its series: adding 1 first would lose a small e.
   logOnePlus: {
@@ -96,7 +138,9 @@ export function kernelSettings(source: KernelSource, bufferType: string): object
     immutable: true,
     dynamicOutput: true,
     precision: 'single',
-    functions: Object.entries(HELPERS).flatMap(([name, helper]) => (source.body.includes(`${name}(`) ? [helper] : [])),
+    functions: Object.entries(HELPERS).flatMap(([name, { source: text, settings }]) =>
+      source.body.includes(`${name}(`) ? [{ source: text, settings }] : [],
+    ),
   };
 }
 

@@ -6,14 +6,14 @@ import { gpuKernels } from './kernels/index.ts';
 import type { Launcher } from './launcher.ts';
 import type { Value } from './value.ts';
 
-/** A device whose kernels are gpu.js kernels. */
+/** A device of kernels that gpu.js translates, or that are written in WGSL. */
 export interface GpuDevice extends Device {
   readonly kind: 'gpu';
   /** The mode of gpu.js that runs. */
   readonly mode: GpuMode;
   /** Whether a CPU plays the GPU. */
   readonly software: boolean;
-  /** Launches of gpu.js kernels so far, and how many different ones were compiled. */
+  /** Launches of kernels so far, and how many different ones were compiled. */
   readonly statistics: { readonly launches: number; readonly programs: number };
   /**
    * Bytes that exist on the device: copies share memory, so less than `memory` counts, but for what kernels hold while

@@ -4,13 +4,13 @@
 export interface GpuJsKernel {
   readonly constructor: { readonly mode: string };
   readonly fallbackReason: string | null;
-  /** On webgpu. */
+  /** On webgpu: all of the shader; the kernel's statements in it, and the functions that they call. */
   readonly compiledSource: string;
+  readonly translatedBody: string;
+  readonly translatedFunctions: string;
+  /** On webgpu: what `build` does once the shader is written. */
+  _buildAsync: () => Promise<void>;
   readonly built: boolean;
-  /** On webgpu: what the next run writes, and the last run wrote. */
-  outputBuffer: unknown;
-  /** On webgpu: whether the next run must bind its buffers anew. */
-  bindGroupDirty: boolean;
   /** On cpu. */
   readonly kernelString: string;
   setOutput(extents: readonly number[]): unknown;
@@ -25,16 +25,6 @@ export interface GpuJs {
     createKernel(source: string, settings: object): { readonly kernel: GpuJsKernel };
     destroy(): Promise<void>;
   };
-  /** The GPU that all webgpu kernels of a process share. */
-  readonly WebGPUContext: { acquire(): Promise<{ readonly device: unknown }> };
-  /** A buffer on the GPU as an argument of kernels. */
-  readonly WebGPUBufferResult: new (settings: {
-    readonly buffer: unknown;
-    readonly output: readonly number[];
-    readonly componentCount: number;
-    readonly context: unknown;
-    readonly kernel: unknown;
-  }) => object;
 }
 
 /** What to do where gpu.js is not installed. */

@@ -49,13 +49,14 @@ async function open(mode: GpuMode, allowSoftware: boolean): Promise<Backend<unkn
   }
   const { describeAdapter, findAdapter, isSoftware } = await import('./webgpu.ts');
   const adapter = await findAdapter();
-  if (adapter === null)
+  if (adapter === null) {
     return (
       'no adapter; in Node this needs a Vulkan, Metal or D3D12 driver and two optional packages, which ' +
       '"pnpm add webgpu@0.6.2 gpu.js@2.24.1" or "npm install webgpu@0.6.2 gpu.js@2.24.1" adds'
     );
-  if (isSoftware(adapter) && !allowSoftware) {
-    return `${describeAdapter(adapter)} runs on the CPU; name the mode or set allowSoftware to use it`;
+  }
+  if (isSoftware(adapter.info) && !allowSoftware) {
+    return `${describeAdapter(adapter.info)} runs on the CPU; name the mode or set allowSoftware to use it`;
   }
   const [gpuJs, { createWebGpuBackend }] = await Promise.all([loadGpuJs(), import('./backend-webgpu.ts')]);
   return gpuJs === null ? HOW_TO_ADD_GPU_JS : await createWebGpuBackend(gpuJs, adapter);

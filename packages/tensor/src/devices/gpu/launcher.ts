@@ -3,7 +3,8 @@
  * being built (webgpu builds asynchronously), it and what follows wait in order. Values are freed when their last user
  * is done.
  */
-import type { Backend, Program } from './backend.ts';
+import type { Backend, Program, ShaderProgram } from './backend.ts';
+import { checkOnHost, type IndexCheck, limitOf } from './index-checks.ts';
 import { argumentsOf, declarations, inMemory, type Recipe } from './recipe.ts';
 import { Value } from './value.ts';
 
@@ -15,14 +16,38 @@ export interface Launch {
   readonly key: string;
   /** Extents, x first; row-major in the result. */
   readonly extents: readonly number[];
-  /** Arguments by their names in the body; at most 7 buffers (webgpu binds 8 with the result). */
+  /** Arguments by their names in the body; at most `backend.mostBuffers`. */
   readonly buffers: Readonly<Record<string, Value>>;
   readonly integers?: Readonly<Record<string, number>>;
   readonly numbers?: Readonly<Record<string, number>>;
+  /** Buffers of indices that the device may have made, and what they are held to where they are read. */
+  readonly indices?: Readonly<Record<string, IndexCheck>>;
   /** Numbers that a thread returns. */
   readonly width?: 1 | 4;
   /** The body of the kernel function; must return on every path. Buffers are read as `name[index]`. */
   readonly body: () => string;
+}
+
+/** A launch of a kernel written in WGSL. */
+export interface ShaderLaunch {
+  /** Names the kernel with every number that its code holds. */
+  readonly key: string;
+  /**
+   * What it reads, `array<f32>` by these names; each begins at `params.nameStart`. With the results at most 8 (what
+   * WebGPU binds on every GPU).
+   */
+  readonly buffers: Readonly<Record<string, Value>>;
+  /** Scalars, `params.name` in the code: whole numbers and others. */
+  readonly integers?: Readonly<Record<string, number>>;
+  readonly numbers?: Readonly<Record<string, number>>;
+  /** How many numbers it writes, to an `array<f32>` by each name. */
+  readonly results: Readonly<Record<string, number>>;
+  /** As in ShaderSource. */
+  readonly vectorsBut?: readonly string[];
+  /** Along x, y and z. */
+  readonly workgroups: readonly [number, number, number];
+  /** Everything but the declarations of the above; the entry point is `main`. */
+  readonly code: () => string;
 }
 
 /** A launch or read that waits for the kernels before it. */
@@ -33,8 +58,8 @@ interface Waiting {
   readonly fail: (error: Error) => void;
 }
 
-/** Buffers that one launch can read. */
-export const MOST_BUFFERS = 7;
+/** No i32 tensor of this device holds it. */
+const NO_INDEX = -(2 ** 31);
 
 /** The argument that says where in its block a buffer begins. */
 function startOf(buffer: string): string {
@@ -55,6 +80,7 @@ export class Launcher {
   residentBytes = 0;
   peakResidentBytes = 0;
   readonly #programs = new Map<string, Program<unknown>>();
+  readonly #shaders = new Map<string, ShaderProgram<unknown>>();
   readonly #queue: Waiting[] = [];
   #draining = false;
   #failure: Error | null = null;
@@ -67,7 +93,7 @@ export class Launcher {
 
   /** Kernels compiled so far. */
   get programs(): number {
-    return this.#programs.size;
+    return this.#programs.size + this.#shaders.size;
   }
 
   /** Runs a kernel of the list: the values that it makes and does not store are freed when it ends. */
@@ -83,15 +109,21 @@ export class Launcher {
     }
   }
 
-  launch({ key, extents, buffers, integers = {}, numbers = {}, width = 1, body }: Launch): Value {
-    for (const input of Object.values(buffers)) this.#compute(input);
+  launch({ key, extents, buffers, integers = {}, numbers = {}, indices = {}, width = 1, body }: Launch): Value {
+    const { backend } = this;
+    const { checks } = backend;
+    const inputs = Object.values(buffers);
+    for (const input of inputs) this.#compute(input);
+    if (inputs.length > backend.mostBuffers) {
+      throw new Error(`gpu device: kernel ${key} takes ${inputs.length} buffers; at most ${backend.mostBuffers} fit`);
+    }
+    const checked = Object.entries(indices);
+    // Kernels check where the host cannot see.
+    const inKernel = backend.peek === undefined ? checked : [];
     const bufferNames = Object.keys(buffers);
     const integerNames = [...bufferNames.map(startOf), ...Object.keys(integers)];
+    for (const [name] of inKernel) integerNames.push(`${name}Limit`, `${name}Ignored`, `${name}Check`);
     const numberNames = Object.keys(numbers);
-    const inputs = Object.values(buffers);
-    if (inputs.length > MOST_BUFFERS) {
-      throw new Error(`gpu device: kernel ${key} takes ${inputs.length} buffers; at most ${MOST_BUFFERS} fit`);
-    }
     const name = `${key}/${extents.length}/${integerNames.join()}/${numberNames.join()}`;
     let program = this.#programs.get(name);
     if (program === undefined) {
@@ -102,27 +134,81 @@ export class Launcher {
         body: readsFromStart(body(), bufferNames),
         width,
         extents,
+        indices: inKernel.map(([buffer]) => buffer),
       });
       this.#programs.set(name, program);
     }
+    const scalars = [...inputs.map(({ offset }) => offset), ...Object.values(integers)];
+    for (const [, check] of inKernel) scalars.push(limitOf(check), check.ignored ?? NO_INDEX, checks.numberOf(check));
+    scalars.push(...Object.values(numbers));
+    const out = new Value(extents.reduce((a, b) => a * b, width));
+    const ready = program;
+    this.#record(ready, inputs, [out], (blocks) => {
+      for (const [buffer, check] of checked) {
+        const { whole, offset, elements } = buffers[buffer]!;
+        const seen = backend.peek?.(whole.block, offset, elements);
+        if (seen !== undefined) checkOnHost(checks, check, seen);
+      }
+      return [ready.run(blocks, scalars, extents)];
+    });
+    return out;
+  }
+
+  /** A launch of a kernel written in WGSL, where the backend has `compileShader`; its results in their order. */
+  launchShader({
+    key,
+    buffers,
+    integers = {},
+    numbers = {},
+    results,
+    workgroups,
+    code,
+    ...rest
+  }: ShaderLaunch): Value[] {
+    const inputs = Object.values(buffers);
+    for (const input of inputs) this.#compute(input);
+    let program = this.#shaders.get(key);
+    if (program === undefined) {
+      const bufferNames = Object.keys(buffers);
+      program = this.backend.compileShader!({
+        buffers: bufferNames,
+        integers: [...bufferNames.map(startOf), ...Object.keys(integers)],
+        numbers: Object.keys(numbers),
+        results: Object.keys(results),
+        code: code(),
+        ...rest,
+      });
+      this.#shaders.set(key, program);
+    }
     const ready = program;
     const scalars = [...inputs.map(({ offset }) => offset), ...Object.values(integers), ...Object.values(numbers)];
-    const out = this.#own(new Value(extents.reduce((a, b) => a * b, width)));
+    const sizes = Object.values(results);
+    const made = sizes.map((elements) => new Value(elements));
+    this.#record(ready, inputs, made, (blocks) => ready.run(blocks, scalars, sizes, workgroups));
+    return made;
+  }
+
+  /** Records what makes values from others, once it is built. */
+  #record(
+    program: { readonly building: Promise<void> | null },
+    inputs: readonly Value[],
+    made: readonly Value[],
+    run: (blocks: readonly unknown[]) => readonly unknown[],
+  ): void {
     const wholes = inputs.map(({ whole }) => whole);
     for (const whole of wholes) whole.users++;
-    out.users++;
+    for (const out of made) this.#own(out).users++;
     this.launches++;
     this.#enqueue({
-      building: () => ready.building,
+      building: () => program.building,
       run: () => {
-        const blocks = wholes.map(({ block }) => block);
-        this.#fill(out, ready.run(blocks, scalars, extents));
+        const blocks = run(wholes.map(({ block }) => block));
+        for (const [i, out] of made.entries()) this.#fill(out, blocks[i]);
         for (const whole of wholes) this.release(whole);
-        this.release(out);
+        for (const out of made) this.release(out);
       },
       fail: () => {},
     });
-    return out;
   }
 
   /** A part of a value, as a value of its own; it keeps the whole block alive. */

@@ -2,7 +2,7 @@
 import type { DeviceBuffer } from '../device.ts';
 import { product, split, sumOf } from './axes.ts';
 import type { GpuBuffer } from './device.ts';
-import type { Launch, Launcher } from './launcher.ts';
+import type { Launch, Launcher, ShaderLaunch } from './launcher.ts';
 import { apply, type Expression, type Recipe } from './recipe.ts';
 import type { Value } from './value.ts';
 
@@ -42,9 +42,24 @@ export class Recorder {
     return this.#slotOf(buffer).integer;
   }
 
+  /** Buffers that one launch can read. */
+  get mostBuffers(): number {
+    return this.#launcher.backend.mostBuffers;
+  }
+
   /** The most numbers that one value can hold. */
   get largestBlock(): number {
     return this.#launcher.backend.largestBlock;
+  }
+
+  /** Whether kernels written in WGSL run; if not, those of gpu.js must do. */
+  get runsShaders(): boolean {
+    return this.#launcher.backend.compileShader !== undefined;
+  }
+
+  /** The results, in their order, of a kernel written in WGSL. */
+  launchShader(launch: ShaderLaunch): Value[] {
+    return this.#launcher.launchShader(launch);
   }
 
   launch(launch: Launch): Value {

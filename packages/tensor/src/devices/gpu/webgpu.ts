@@ -1,30 +1,90 @@
 /**
- * Finds WebGPU: the browser's, or in Node the one of the `webgpu` package (Dawn), which gpu.js expects to find as
- * `navigator.gpu`. Only the parts of the WebGPU interface that are used here are typed.
+ * Finds WebGPU: the browser's, or in Node the one of the `webgpu` package (Dawn). Only the parts of the WebGPU
+ * interface that are used here are typed.
  */
 
 export interface WebGpuBuffer {
-  getMappedRange(): ArrayBuffer;
-  mapAsync(mode: number): Promise<void>;
+  getMappedRange(offset: number, size: number): ArrayBuffer;
+  mapAsync(mode: number, offset: number, size: number): Promise<void>;
   unmap(): void;
   destroy(): void;
 }
 
+/** Handles that are only handed back to WebGPU. */
+export type WebGpuPipeline = object & { readonly pipeline?: never };
+export type WebGpuBindGroup = object & { readonly bindGroup?: never };
+export type WebGpuLayout = object & { readonly layout?: never };
+
+interface WebGpuShader {
+  getCompilationInfo(): Promise<{
+    readonly messages: readonly {
+      readonly type: string;
+      readonly message: string;
+      readonly lineNum: number;
+      readonly linePos: number;
+    }[];
+  }>;
+}
+
+export interface WebGpuPass {
+  setPipeline(pipeline: WebGpuPipeline): void;
+  setBindGroup(index: number, group: WebGpuBindGroup, dynamicOffsets: readonly number[]): void;
+  dispatchWorkgroups(x: number, y: number, z: number): void;
+  end(): void;
+}
+
+export interface WebGpuEncoder {
+  beginComputePass(): WebGpuPass;
+  copyBufferToBuffer(from: WebGpuBuffer, fromOffset: number, to: WebGpuBuffer, toOffset: number, size: number): void;
+  clearBuffer(buffer: WebGpuBuffer): void;
+  finish(): unknown;
+}
+
+/** Limits of which the most that an adapter allows is asked for. */
+const LIMITS = [
+  'maxStorageBufferBindingSize',
+  'maxBufferSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+] as const;
+
+type Limits = Readonly<Record<(typeof LIMITS)[number], number>>;
+
 export interface WebGpuDevice {
-  readonly limits: { readonly maxStorageBufferBindingSize: number; readonly maxBufferSize: number };
+  readonly limits: Limits & { readonly minUniformBufferOffsetAlignment: number };
   readonly lost: Promise<{ readonly reason: string; readonly message: string }>;
   readonly queue: {
-    writeBuffer(buffer: WebGpuBuffer, offset: number, data: Float32Array): void;
+    writeBuffer(
+      buffer: WebGpuBuffer,
+      offset: number,
+      data: Float32Array | Uint32Array,
+      from?: number,
+      size?: number,
+    ): void;
     submit(commands: readonly unknown[]): void;
     onSubmittedWorkDone(): Promise<void>;
   };
-  createBuffer(descriptor: { size: number; usage: number; mappedAtCreation?: boolean }): WebGpuBuffer;
-  createCommandEncoder(): {
-    copyBufferToBuffer(from: WebGpuBuffer, fromOffset: number, to: WebGpuBuffer, toOffset: number, size: number): void;
-    finish(): unknown;
-  };
+  createBuffer(descriptor: { size: number; usage: number }): WebGpuBuffer;
+  createShaderModule(descriptor: { code: string }): WebGpuShader;
+  createBindGroupLayout(descriptor: {
+    entries: readonly {
+      binding: number;
+      visibility: number;
+      buffer: { type: 'uniform' | 'storage' | 'read-only-storage'; hasDynamicOffset?: boolean };
+    }[];
+  }): WebGpuLayout;
+  createPipelineLayout(descriptor: { bindGroupLayouts: readonly WebGpuLayout[] }): WebGpuLayout;
+  createComputePipelineAsync(descriptor: {
+    layout: WebGpuLayout;
+    compute: { module: WebGpuShader; entryPoint: string };
+  }): Promise<WebGpuPipeline>;
+  createBindGroup(descriptor: {
+    layout: WebGpuLayout;
+    entries: readonly { binding: number; resource: { buffer: WebGpuBuffer; size?: number } }[];
+  }): WebGpuBindGroup;
+  createCommandEncoder(): WebGpuEncoder;
   addEventListener(type: 'uncapturederror', listener: (event: { error: { message: string } }) => void): void;
-  removeEventListener(type: 'uncapturederror', listener: (event: { error: { message: string } }) => void): void;
+  destroy(): void;
 }
 
 export interface AdapterInfo {
@@ -35,18 +95,30 @@ export interface AdapterInfo {
   readonly isFallbackAdapter?: boolean;
 }
 
+export interface WebGpuAdapter {
+  readonly info: AdapterInfo;
+  readonly limits: Limits;
+  requestDevice(descriptor: { requiredLimits: Limits }): Promise<WebGpuDevice>;
+}
+
 interface WebGpu {
-  requestAdapter(): Promise<{ readonly info: AdapterInfo } | null>;
+  requestAdapter(options: { powerPreference: 'high-performance' }): Promise<WebGpuAdapter | null>;
 }
 
 interface WithWebGpu {
   navigator?: { gpu?: WebGpu };
 }
 
-/** The adapter that gpu.js will get; null when there is none. Installs `navigator.gpu` in Node. */
-export async function findAdapter(): Promise<AdapterInfo | null> {
+/** An adapter, for one device; null when there is none. Installs `navigator.gpu` in Node. */
+export async function findAdapter(): Promise<WebGpuAdapter | null> {
   const gpu = (globalThis as WithWebGpu).navigator?.gpu ?? (await installWebGpu());
-  return (await gpu?.requestAdapter())?.info ?? null;
+  return (await gpu?.requestAdapter({ powerPreference: 'high-performance' })) ?? null;
+}
+
+/** A device with the most that the adapter allows. */
+export async function openDevice(adapter: WebGpuAdapter): Promise<WebGpuDevice> {
+  const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])) as Limits;
+  return await adapter.requestDevice({ requiredLimits });
 }
 
 /** Of Node alone; held in a variable so that bundlers for browsers leave it out. */

@@ -10,8 +10,9 @@
  * identity).
  *
  * Indices. Ops check the indices that came from the host; those that the device computed nobody else can see. The wasm
- * device stops at one that is out of bounds with an error that names it and its bound. The gpu device cannot stop: what
- * it then reads is any number, and it writes nothing but its outputs.
+ * device stops at one that is out of bounds with an error that names it and its bound. The gpu device cannot stop: it
+ * keeps the first such index, writes nothing but its outputs, and whoever waits for the device next gets that error.
+ * Offsets of groups it trusts, since it checks the keys that they are made from.
  */
 import type { AttentionKernels } from './attention.ts';
 import type { CrossEntropyKernels } from './cross-entropy.ts';

@@ -1,11 +1,13 @@
 /**
- * Causal grouped-query attention. Without shared memory a fused kernel would compute each score many times over, so
- * scores are written out, for as many sequences at once as a bounded block of memory holds.
+ * Causal grouped-query attention: fused where heads are narrow (attention-shader.ts). Without workgroup memory, as in
+ * gpu.js kernels, that would compute each score many times over: there scores are written out, for as many sequences at
+ * once as a bounded block of memory holds.
  */
 import type { AttentionArguments, AttentionKernels } from '../../kernels/attention.ts';
 import { axes, indexOf, int, quotient } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
+import { fusedAttention, fusedAttentionBackward } from './attention-shader.ts';
 import { join } from './movement.ts';
 import { dotLoop, eachColumn, returnTile, tileColumns, tileWidth } from './tiles.ts';
 
@@ -19,6 +21,12 @@ export function attentionKernels(run: Recorder): AttentionKernels {
     attention({ q: qBuffer, k: kBuffer, v: vBuffer, out, logSumExp, ...sizes }) {
       if (sizes.batch * sizes.sequence * sizes.heads === 0) return;
       const [q, k, v] = [run.value(qBuffer), run.value(kBuffer), run.value(vBuffer)];
+      const fused = fusedAttention(run, sizes, q, k, v);
+      if (fused !== null) {
+        run.store(out, fused[0]);
+        run.store(logSumExp, fused[1]);
+        return;
+      }
       const slabs = slabsOf(run, sizes).map((slab) => {
         const kernels = attentionOf(run, sizes, slab);
         const scores = kernels.scores(q, k);
@@ -47,6 +55,11 @@ export function attentionKernels(run: Recorder): AttentionKernels {
       if (sizes.batch * sizes.sequence * sizes.heads === 0) return;
       const [q, k, v] = [run.value(qBuffer), run.value(kBuffer), run.value(vBuffer)];
       const [out, logSums, gradient] = [run.value(outBuffer), run.value(logSumExp), run.value(g)];
+      const fused = fusedAttentionBackward(run, sizes, { q, k, v, out, gradient, logSumExp: logSums });
+      if (fused !== null) {
+        for (const [i, buffer] of [gradQ, gradK, gradV].entries()) run.store(buffer, fused[i]!);
+        return;
+      }
       const dots = outputDots(run, sizes, out, gradient);
       const { headDim, valueDim } = sizes;
       const slabs = slabsOf(run, sizes).map((slab) => {
@@ -120,7 +133,7 @@ function attentionOf(run: Recorder, sizes: Sizes, { first, count }: Slab) {
       [1, width, width * headsOf, width * headsOf * sequence],
       first * width * headsOf * sequence,
     );
-  const keyHead = (head: string): string => quotient(head, perKeyHead, heads);
+  const keyHead = (head: string): string => quotient(head, perKeyHead);
   /** Index into `[batch, heads, sequence]` of the whole batch. */
   const query = (position: string, head: string, batchAt: string): string =>
     indexOf([position, head, batchAt], [1, sequence, sequence * heads], first * sequence * heads);

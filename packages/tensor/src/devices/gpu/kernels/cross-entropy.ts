@@ -39,6 +39,15 @@ export function crossEntropyKernels(run: Recorder): CrossEntropyKernels {
         key: `crossEntropy losses ${losses.elements} ${rows} ${columns} ${labelOffset} ${lossOffset}`,
         extents: all.extents,
         buffers: { x, labels: labelsValue, old: run.value(losses), ...(!short && { logSums: logSums! }) },
+        indices: {
+          labels: {
+            kernel: 'SOFTMAX_CROSS_ENTROPY',
+            what: 'label',
+            count: columns,
+            things: 'classes',
+            ignored: ignoredLabel,
+          },
+        },
         numbers: { ignored: ignoredLabel, lowest: Number.NEGATIVE_INFINITY },
         body: () => {
           const row = `(${place} - ${lossOffset})`;

@@ -1,6 +1,7 @@
 /**
- * Elementwise kernels. Conditions are written so that NaN falls to the branch that passes it on, since `max`, `min`,
- * `exp` and `log` of the shading languages may give numbers for NaN, and their `log(0)` need not be infinite.
+ * Elementwise kernels. NaN is looked for by its bits wherever it would not come through by itself: compilers of shading
+ * languages may take it that no NaN exists, and their `max`, `exp` and `log` may give numbers for it. What WGSL leaves
+ * open: whether denormal numbers count as zero, in arguments and results.
  */
 import type { DeviceBuffer } from '../../device.ts';
 import type { BinaryOp, ElementwiseKernels, UnaryOp } from '../../kernels/elementwise.ts';
@@ -8,31 +9,34 @@ import { stridesOf } from '../../../shape.ts';
 import { indexOf, isNaNText, split } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
 
-const SIGMOID = '(x === x ? 1 / (1 + Math.exp(-x)) : x)';
+/** An expression in x, which gives NaN for NaN. */
+const passing = (expression: string): string => `(${isNaNText('x')} ? x : (${expression}))`;
 
-/** Expressions in x. The native tanh may overflow for large arguments. */
+const SIGMOID = passing('1 / (1 + Math.exp(-x))');
+
+/** Expressions in x. The native tanh may overflow for large arguments, the native log(0) need not be infinite. */
 const UNARY: Record<UnaryOp, string> = {
   negate: '-x',
   abs: 'Math.abs(x)',
-  sign: 'x > 0.0 ? 1.0 : (x < 0.0 ? -1.0 : x)',
+  sign: passing('x > 0.0 ? 1.0 : (x < 0.0 ? -1.0 : x)'),
   reciprocal: '1 / x',
   square: 'x * x',
   sqrt: 'Math.sqrt(x)',
   rsqrt: '1 / Math.sqrt(x)',
-  exp: 'x === x ? Math.exp(x) : x',
-  log: 'x > 0.0 ? Math.log(x) : (x === 0.0 ? -1 / Math.abs(x) : Math.sqrt(x))',
+  exp: passing('Math.exp(x)'),
+  log: passing('x > 0.0 ? Math.log(x) : (x === 0.0 ? -1 / Math.abs(x) : Math.sqrt(x))'),
   sigmoid: SIGMOID,
   silu: `x * ${SIGMOID}`,
-  relu: 'x < 0.0 ? 0.0 : x',
-  tanh: 'x > 15.0 ? 1.0 : (x < -15.0 ? -1.0 : Math.tanh(x))',
-  softplus: '(x < 0.0 ? 0.0 : x) + logOnePlus(Math.exp(-Math.abs(x)))',
+  relu: passing('x < 0.0 ? 0.0 : x'),
+  tanh: passing('x > 15.0 ? 1.0 : (x < -15.0 ? -1.0 : Math.tanh(x))'),
+  softplus: passing('(x < 0.0 ? 0.0 : x) + logOnePlus(Math.exp(-Math.abs(x)))'),
 };
 
 /** Derivatives: expressions in x or in `y = op(x)`, as DERIVATIVE_FROM says, or in neither. */
 const DERIVATIVE: Record<UnaryOp, string> = {
   negate: '-1.0',
   abs: UNARY.sign,
-  sign: 'x === x ? 0.0 : x',
+  sign: passing('0.0'),
   reciprocal: '-(y * y)',
   square: '2 * x',
   sqrt: '0.5 / y',
@@ -41,7 +45,7 @@ const DERIVATIVE: Record<UnaryOp, string> = {
   log: '1 / x',
   sigmoid: 'y * (1 - y)',
   silu: `${SIGMOID} * (1 + x * (1 - ${SIGMOID}))`,
-  relu: 'x > 0.0 ? 1.0 : (x <= 0.0 ? 0.0 : x)',
+  relu: passing('x > 0.0 ? 1.0 : 0.0'),
   tanh: '1 - y * y',
   softplus: SIGMOID,
 };
@@ -51,9 +55,10 @@ const BINARY: Record<BinaryOp, string> = {
   add: 'p + q',
   subtract: 'p - q',
   multiply: 'p * q',
-  divide: 'p / q',
-  maximum: `(p > q || ${isNaNText('p')}) ? p : q`,
-  minimum: `(p < q || ${isNaNText('p')}) ? p : q`,
+  // A GPU may multiply by the reciprocal, which is no normal number for a large q: a quarter of it has one.
+  divide: 'Math.abs(q) > 4e37 ? (p * 0.25) / (q * 0.25) : p / q',
+  maximum: `${isNaNText('p')} ? p : (${isNaNText('q')} ? q : (p > q ? p : q))`,
+  minimum: `${isNaNText('p')} ? p : (${isNaNText('q')} ? q : (p < q ? p : q))`,
   greater: 'p > q ? 1.0 : 0.0',
   equal: 'p === q ? 1.0 : 0.0',
 };

@@ -6,7 +6,7 @@ import { reduceElements } from './reduce.ts';
 
 export function gatherKernels(run: Recorder): GatherKernels {
   return {
-    gatherRows({ table, indices, divisor, weights, out, rows, columns }) {
+    gatherRows({ table, height, indices, divisor, weights, out, rows, columns }) {
       if (out.elements === 0) return;
       const { extents, at } = axes(columns, rows);
       const value = run.launch({
@@ -17,6 +17,9 @@ export function gatherKernels(run: Recorder): GatherKernels {
           indices: run.value(indices),
           ...(weights !== null && { weights: run.value(weights) }),
         },
+        indices: {
+          indices: { kernel: 'GATHER_ROWS', what: 'index', count: height, things: 'rows in the table', divisor },
+        },
         body: () => {
           const index = `indices[${at[1]!}]`;
           const element = `table[${indexOf([dividedIndex(index, divisor), at[0]!], [columns, 1])}]`;
@@ -26,7 +29,7 @@ export function gatherKernels(run: Recorder): GatherKernels {
       run.store(out, value, weights === null && run.isInteger(table));
     },
 
-    gatherSum({ x, positions, weights, out, rows, k, columns }) {
+    gatherSum({ x, height, positions, weights, out, rows, k, columns }) {
       if (out.elements === 0) return;
       const { extents, at } = axes(columns, rows);
       const value = run.launch({
@@ -37,6 +40,7 @@ export function gatherKernels(run: Recorder): GatherKernels {
           positions: run.value(positions),
           ...(weights !== null && { weights: run.value(weights) }),
         },
+        indices: { positions: { kernel: 'GATHER_SUM', what: 'position', count: height, things: 'rows' } },
         body: () => {
           const choice = indexOf([int('j'), at[1]!], [1, k]);
           const element = `x[${indexOf([int(`positions[${choice}]`), at[0]!], [columns, 1])}]`;
@@ -50,7 +54,7 @@ export function gatherKernels(run: Recorder): GatherKernels {
       run.store(out, value);
     },
 
-    gatherDot({ a, x, positions, out, rows, k, columns }) {
+    gatherDot({ a, x, height, positions, out, rows, k, columns }) {
       if (out.elements === 0) return;
       if (columns === 0) {
         run.store(out, run.constant(out.elements, 0));
@@ -62,9 +66,10 @@ export function gatherKernels(run: Recorder): GatherKernels {
         length: columns,
         inner: 1,
         key: `gatherDot ${k}`,
+        indices: { positions: { kernel: 'GATHER_DOT', what: 'position', count: height, things: 'rows' } },
         buffers: { a: run.value(a), x: run.value(x), positions: run.value(positions) },
         element: (choice, column) =>
-          `a[${indexOf([quotient(choice, k, rows * k), column], [columns, 1])}] * ` +
+          `a[${indexOf([quotient(choice, k), column], [columns, 1])}] * ` +
           `x[${indexOf([int(`positions[${choice}]`), column], [columns, 1])}]`,
       });
       run.store(out, value);

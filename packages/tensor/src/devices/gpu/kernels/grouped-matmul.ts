@@ -1,8 +1,12 @@
-/** Matrix products of groups of rows: each row searches for its group, each group runs over its rows. */
+/**
+ * Matrix products of groups of rows, with workgroup memory where groups are large enough (products.ts); else each row
+ * searches for its group, and each group runs over its rows.
+ */
 import type { GroupedMatmulKernels } from '../../kernels/grouped-matmul.ts';
 import { axes, indexOf, int } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
 import { ROWS_WORTH_TURNING, turned } from './matmul.ts';
+import { tiledGroupedProduct, tiledGroupedTransposedProduct } from './products.ts';
 import { dotLoop, returnTile, tileColumns, tileWidth } from './tiles.ts';
 
 /** Statements that set `group` to the group of a row: the last one whose offset is not above it. */
@@ -20,6 +24,16 @@ export function groupedMatmulKernels(run: Recorder): GroupedMatmulKernels {
   return {
     groupedMatmul({ x, weights, offsets, out, groups, rows, n, k, transposeWeights }) {
       if (out.elements === 0) return;
+      const tiled = tiledGroupedProduct(run, {
+        a: run.value(x),
+        b: run.value(weights),
+        offsets: run.value(offsets),
+        ...{ m: rows, n, k, groups, transposeA: false, transposeB: transposeWeights },
+      });
+      if (tiled !== null) {
+        run.store(out, tiled);
+        return;
+      }
       const turn = transposeWeights && rows >= ROWS_WORTH_TURNING * groups;
       const matrices = turn ? turned(run, run.value(weights), n, k, groups) : run.value(weights);
       const strides = transposeWeights && !turn ? [1, k] : [n, 1];
@@ -52,13 +66,19 @@ export function groupedMatmulKernels(run: Recorder): GroupedMatmulKernels {
         run.store(out, run.constant(out.elements, 0));
         return;
       }
+      const given = { a: run.value(a), b: run.value(b), offsets: run.value(offsets) };
+      const tiled = tiledGroupedTransposedProduct(run, { ...given, m, n, groups, rows });
+      if (tiled !== null) {
+        run.store(out, tiled);
+        return;
+      }
       const width = tileWidth(n);
       const { extents, at } = axes(n / width, m, groups);
       const value = run.launch({
         key: `groupedMatmulTransposed ${groups} ${rows} ${m} ${n}`,
         extents,
         width,
-        buffers: { a: run.value(a), b: run.value(b), offsets: run.value(offsets) },
+        buffers: given,
         body: () => {
           const [tile, aColumn, group] = [at[0]!, at[1]!, at[2]!];
           const columns = tileColumns(tile, width);

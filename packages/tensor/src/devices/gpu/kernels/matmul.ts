@@ -1,8 +1,12 @@
-/** The matrix product: a thread computes four neighbours of a row (tiles.ts). */
+/**
+ * The matrix product: with workgroup memory where it is large enough (products.ts), else a thread computes four
+ * neighbours of a row (tiles.ts).
+ */
 import type { MatmulKernels } from '../../kernels/matmul.ts';
 import { axes, indexOf } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
+import { tiledProduct } from './products.ts';
 import { dotLoop, returnTile, tileColumns, tileWidth } from './tiles.ts';
 
 /**
@@ -30,6 +34,13 @@ export function matmulKernels(run: Recorder): MatmulKernels {
         if (!accumulate) run.store(out, run.constant(out.elements, 0));
         return;
       }
+      const old = accumulate ? run.value(out) : null;
+      const layout = { batch, m, n, k, transposeA, transposeB, aBatchStride, bBatchStride };
+      const tiled = tiledProduct(run, { ...layout, a: run.value(a), b: run.value(b), old });
+      if (tiled !== null) {
+        run.store(out, tiled);
+        return;
+      }
       const rightMatrices = bBatchStride === 0 ? 1 : batch;
       const turn = transposeB && (m * batch) / rightMatrices >= ROWS_WORTH_TURNING;
       const right = turn ? turned(run, run.value(b), n, k, rightMatrices) : run.value(b);
@@ -40,7 +51,7 @@ export function matmulKernels(run: Recorder): MatmulKernels {
         key: `matmul ${batch} ${m} ${n} ${k} ${transposeA} ${bStrides.join()} ${aBatchStride} ${bBatchStride} ${accumulate}`,
         extents,
         width,
-        buffers: { a: run.value(a), b: right, ...(accumulate && { old: run.value(out) }) },
+        buffers: { a: run.value(a), b: right, ...(old !== null && { old }) },
         body: () => {
           const [x, row, batchAt] = [at[0]!, at[1]!, at[2]!];
           const columns = tileColumns(x, width);

@@ -2,7 +2,6 @@
 import { stridesOf } from '../../../shape.ts';
 import type { MovementKernels } from '../../kernels/movement.ts';
 import { chunksOf, indexOf, product, quotient, sumOf } from '../axes.ts';
-import { MOST_BUFFERS } from '../launcher.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Expression } from '../recipe.ts';
 import type { Value } from '../value.ts';
@@ -36,7 +35,7 @@ export function movementKernels(run: Recorder): MovementKernels {
         let rest = `(${place} - ${outOffset})`;
         let bound = out.elements;
         const axes = order.map((axis) => {
-          const at = quotient(rest, outStrides[axis]!, bound);
+          const at = quotient(rest, outStrides[axis]!);
           rest = `(${rest} - ${at} * ${outStrides[axis]!})`;
           bound = outStrides[axis]!;
           return at;
@@ -59,10 +58,10 @@ export function movementKernels(run: Recorder): MovementKernels {
   };
 }
 
-/** Values one after the other: seven a launch. */
+/** Values one after the other. */
 export function join(run: Recorder, values: readonly Value[]): Value {
   if (values.length === 1) return values[0]!;
-  const joined = chunksOf(values, MOST_BUFFERS).map((taken) => {
+  const joined = chunksOf(values, run.mostBuffers).map((taken) => {
     if (taken.length === 1) return taken[0]!;
     const lengths = taken.map(({ elements }) => elements);
     return run.launch({

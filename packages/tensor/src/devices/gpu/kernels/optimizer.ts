@@ -9,8 +9,10 @@ export function optimizerKernels(run: Recorder): OptimizerKernels {
   return {
     adamW({ segments, gradientScale, ...settings }) {
       const scale = gradientScale === null ? null : run.value(gradientScale);
+      // Beside gradients a launch reads the state, and the scale.
+      const most = run.mostBuffers - (scale === null ? 1 : 2);
       const written = segments.filter(({ count }) => count > 0);
-      for (const group of groupsThatFit(written, scale === null ? 6 : 5, run.largestBlock)) {
+      for (const group of groupsThatFit(written, most, run.largestBlock)) {
         if (sizeOfState(group) <= run.largestBlock) updateTogether(run, group, scale, settings);
         else updateApart(run, group[0]!, scale, settings);
       }

@@ -1,17 +1,33 @@
-/** Random numbers, drawn on the host. */
+/** Random numbers; where no WGSL runs they are drawn on the host, which is what the shader is held against. */
 import { philox4x32 } from '../../../random.ts';
 import type { RandomKernels } from '../../kernels/random.ts';
 import type { Recorder } from '../recorder.ts';
+import { spread } from '../axes.ts';
+import { RANDOM_SHADER, THREADS } from './random-shader.ts';
 
 export function randomKernels(run: Recorder): RandomKernels {
   return {
     random({ out, distribution, count, keyLow, keyHigh }) {
-      if (count > 0) run.store(out, run.upload(randomNumbers(distribution, count, keyLow, keyHigh)));
+      if (count === 0) return;
+      if (!run.runsShaders) {
+        run.store(out, run.upload(randomNumbers(distribution, count, keyLow, keyHigh)));
+        return;
+      }
+      const workgroups = spread(Math.ceil(count / (4 * THREADS)));
+      const [numbers] = run.launchShader({
+        key: 'random',
+        buffers: {},
+        integers: { count, keyLow, keyHigh, rowGroups: workgroups[0], normal: distribution === 'normal' ? 1 : 0 },
+        results: { out: count },
+        workgroups,
+        code: () => RANDOM_SHADER,
+      });
+      run.store(out, numbers!);
     },
   };
 }
 
-/** On the host, since gpu.js has no 32-bit integer product; ../../kernels/random.ts has the definition. */
+/** ../../kernels/random.ts has the definition. */
 function randomNumbers(distribution: 'uniform' | 'normal', count: number, low: number, high: number): Float32Array {
   const out = new Float32Array(count);
   for (let start = 0; start < count; start += 4) {

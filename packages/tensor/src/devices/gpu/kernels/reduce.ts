@@ -5,7 +5,7 @@
  */
 import type { ReduceKernels, ReduceOp } from '../../kernels/reduce.ts';
 import { axes, chunksOf, indexOf, int, isNaNText, sumOf } from '../axes.ts';
-import { MOST_BUFFERS } from '../launcher.ts';
+import type { Launch } from '../launcher.ts';
 import { argumentsOf, declarations } from '../recipe.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
@@ -25,9 +25,14 @@ const IDENTITY: Record<ReduceOp, number> = {
 /** `best` with the element `value` taken in; NaN stays. */
 const STEP: Record<ReduceOp, (best: string, value: string) => string> = {
   sum: (best, value) => `${best} = ${best} + ${value};`,
-  max: (best, value) => `if (${value} > ${best} || ${isNaNText(value)}) { ${best} = ${value}; }`,
-  min: (best, value) => `if (${value} < ${best} || ${isNaNText(value)}) { ${best} = ${value}; }`,
+  max: (best, value) => extreme(best, value, '>'),
+  min: (best, value) => extreme(best, value, '<'),
 };
+
+/** Tests of bits on both sides: a compiler that knows of no NaN would make a `max` of the comparison alone. */
+function extreme(best: string, value: string, than: string): string {
+  return `if (${isNaNText(value)} || (!(${isNaNText(best)}) && ${value} ${than} ${best})) { ${best} = ${value}; }`;
+}
 
 export interface Reduction {
   readonly op: ReduceOp;
@@ -39,6 +44,7 @@ export interface Reduction {
   readonly key: string;
   readonly buffers: Readonly<Record<string, Value>>;
   readonly numbers?: Readonly<Record<string, number>>;
+  readonly indices?: Launch['indices'];
   /** The expression of one element, from integer expressions of its place. */
   readonly element: (outer: string, along: string, inner: string, declare: (text: string) => string) => string;
   /** What the last launch makes of the result, an expression in `total` and the numbers; may use `finishBuffers`. */
@@ -47,7 +53,7 @@ export interface Reduction {
 
 /** Reduces what `element` computes, so that no array of it need exist. */
 export function reduceElements(run: Recorder, reduction: Reduction): Value {
-  const { op, outer, length, inner, key, buffers, numbers = {}, element, finish = 'total' } = reduction;
+  const { op, outer, length, inner, key, buffers, numbers = {}, indices = {}, element, finish = 'total' } = reduction;
   const parts = length > LONGEST ? Math.ceil(length / LONGEST) : 1;
   // Parts are interleaved when the axis is the innermost: neighbouring threads then read neighbouring elements.
   const perThread = Math.ceil(length / parts);
@@ -57,6 +63,7 @@ export function reduceElements(run: Recorder, reduction: Reduction): Value {
     key: `reduce ${op} ${outer} ${length} ${inner} ${last ? finish : ''} ${key}`,
     extents,
     buffers,
+    indices,
     numbers: { ...numbers, identity: IDENTITY[op] },
     body: () => {
       const [i, part, o] = [at[0]!, at[1]!, at[2]!];
@@ -79,6 +86,7 @@ export function reduceElements(run: Recorder, reduction: Reduction): Value {
     length: parts,
     key: 'parts',
     buffers: { x: value },
+    indices: {},
     element: (o, p, i) => `x[${indexOf([i, p, o], [1, inner, inner * parts])}]`,
   });
 }
@@ -145,9 +153,9 @@ export function reduceKernels(run: Recorder): ReduceKernels {
   };
 }
 
-/** The sum of all elements of all values, or of their squares: seven values a launch, until one number is left. */
+/** The sum of all elements of all values, or of their squares: a launch takes as many values as it can read. */
 function total(run: Recorder, values: readonly Value[], squares: boolean): Value {
-  const sums = chunksOf(values, MOST_BUFFERS).map((taken) => {
+  const sums = chunksOf(values, run.mostBuffers).map((taken) => {
     const counts = taken.map(({ elements }) => elements);
     const threads = Math.min(MOST_THREADS, Math.ceil(sumOf(counts) / LONGEST));
     return run.launch({

@@ -36,7 +36,7 @@ export function segmentKernels(run: Recorder): SegmentKernels {
       run.store(counts, plan.counts, true);
     },
 
-    segmentSum({ x, order, offsets, divisor, out, segments, columns }) {
+    segmentSum({ x, height, order, offsets, divisor, out, segments, columns }) {
       if (out.elements === 0) return;
       if (order.elements === 0) {
         run.store(out, run.constant(out.elements, 0));
@@ -47,6 +47,7 @@ export function segmentKernels(run: Recorder): SegmentKernels {
         key: `segmentSum ${order.elements} ${divisor} ${columns} ${at.join()}`,
         extents,
         buffers: { x: run.value(x), order: run.value(order), offsets: run.value(offsets) },
+        indices: { order: { kernel: 'SEGMENT_SUM', what: 'index', count: height, things: 'rows or places', divisor } },
         body: () => {
           const row = dividedIndex(`order[${int('first')} + ${int('round')}]`, divisor);
           return `const first = offsets[${at[1]!}];
@@ -87,7 +88,7 @@ interface Plan {
 /** Where the keys are digits: all of the plan follows from where each block's share of each digit ends. */
 function planOfDigits(run: Recorder, keys: Value, count: number, segments: number): Plan {
   const digits: Digits = { keys, order: null, count, unit: 1, digits: segments };
-  const { blocks, ends } = shareEnds(run, digits);
+  const { blocks, ends } = shareEnds(run, digits, segments);
   const end = (cell: string): string => `ends[${cell}]`;
   const [order, inverse, offsets, counts] = run.launchSections({
     key: `segment plan ${count} ${segments}`,
@@ -98,7 +99,7 @@ function planOfDigits(run: Recorder, keys: Value, count: number, segments: numbe
         // The place of a key: behind the earlier shares, and the keys of its block that are equal and before it.
         sizes: [count],
         body: ([own]) => `const key = keys[${own!}];
-          const block = ${quotient(own!, BLOCK, count)};
+          const block = ${quotient(own!, BLOCK)};
           const cell = ${int('key')} * ${blocks} + ${int('block')};
           let place = 0.0;
           if (cell > 0.5) { place = ${end(`${int('cell')} - 1`)}; }
@@ -130,7 +131,7 @@ function planOfKeys(run: Recorder, keys: Value, count: number, segments: number)
   let sorted: Value | null = null;
   for (let unit = 1; unit < segments; unit *= RADIX) {
     const digits: Digits = { keys, order: sorted, count, unit, digits: Math.min(RADIX, Math.ceil(segments / unit)) };
-    const { blocks, ends } = shareEnds(run, digits);
+    const { blocks, ends } = shareEnds(run, digits, segments);
     sorted = run.launch({
       key: `by digit ${keyOf(digits)}`,
       extents: axes(count).extents,
@@ -200,14 +201,17 @@ function digitAt(of: Digits, place: string): string {
  * Where the share of each block of keys in each digit ends among the sorted: how often the digit is in the block, laid
  * out digit by digit and summed up.
  */
-function shareEnds(run: Recorder, of: Digits): { blocks: number; ends: Value } {
-  const { count, digits } = of;
+function shareEnds(run: Recorder, of: Digits, segments: number): { blocks: number; ends: Value } {
+  const { count, digits, order } = of;
   const blocks = Math.ceil(count / BLOCK);
   const { extents, at } = axes(blocks, digits);
   const shares = run.launch({
     key: `digit counts ${keyOf(of)} ${at.join()}`,
     extents,
     buffers: digitBuffers(of),
+    // Once is enough: in the first pass.
+    indices:
+      order === null ? { keys: { kernel: 'SEGMENT_PLAN', what: 'key', count: segments, things: 'segments' } } : {},
     body: () => {
       const [block, wanted] = [at[0]!, at[1]!];
       const place = `(${indexOf([block], [BLOCK])} + ${int('i')})`;
@@ -232,7 +236,7 @@ function sortedIndex(of: Digits, blocks: number, target: string): string {
   const cells = blocks * digits;
   const place = `(${int('begin')} + ${int('i')})`;
   return `${lowerBound(cells, (cell) => `ends[${cell}] <= ${target}`, '0')}
-    const wanted = ${quotient(int('low'), blocks, cells)};
+    const wanted = ${quotient(int('low'), blocks)};
     const begin = (${int('low')} - ${int('wanted')} * ${blocks}) * ${BLOCK};
     let rank = ${target};
     if (low > 0.5) { rank = rank - ends[${int('low')} - 1]; }
@@ -273,7 +277,7 @@ function runningSum(run: Recorder, x: Value, length: number): Value {
     key: `running sums ${length}`,
     extents: axes(length).extents,
     buffers: { x, totals },
-    body: () => `const own = ${quotient('this.thread.x', chunk, length)};
+    body: () => `const own = ${quotient('this.thread.x', chunk)};
       let sum = 0.0;
       ${add(chunks, '0', int('own'), 'totals')}
       const begin = ${int('own')} * ${chunk};

@@ -6,8 +6,10 @@ import type { Value } from '../value.ts';
 
 /** Whether the element (v, its column c) comes before (w, d): larger, NaN above all, the lower column among equals. */
 function precedes(v: string, c: string, w: string, d: string): string {
-  const [vNaN, wNaN] = [isNaNText(v), isNaNText(w)];
-  return `(${v} > ${w} || (${vNaN} && ${w} === ${w}) || ((${v} === ${w} || (${vNaN} && ${wNaN})) && ${c} < ${d}))`;
+  const [vNaN, wNaN] = [`(${isNaNText(v)})`, `(${isNaNText(w)})`];
+  const either = `${vNaN} || ${wNaN}`;
+  const numbers = `(${v} > ${w} || (${v} === ${w} && ${c} < ${d}))`;
+  return `((${vNaN} && (!${wNaN} || ${c} < ${d})) || (!(${either}) && ${numbers}))`;
 }
 
 export function topKKernels(run: Recorder): TopKKernels {
@@ -17,6 +19,7 @@ export function topKKernels(run: Recorder): TopKKernels {
       key: `takeAlongRows ${columns} ${k} ${at.join()}`,
       extents,
       buffers: { x, indices },
+      indices: { indices: { kernel: 'TAKE_ALONG_ROWS', what: 'index', count: columns, things: 'columns' } },
       body: () => `return x[${indexOf([at[1]!], [columns])} + ${int(`indices[${indexOf(at, [1, k])}]`)}];`,
     });
   };
@@ -69,6 +72,7 @@ export function topKKernels(run: Recorder): TopKKernels {
         key: `scatterAlongRows ${k} ${accumulate} ${at.join()}`,
         extents,
         buffers: { x: run.value(x), indices: run.value(indices) },
+        indices: { indices: { kernel: 'SCATTER_ALONG_ROWS', what: 'index', count: columns, things: 'columns' } },
         numbers: { fill },
         body: () => {
           const place = indexOf([int('j'), at[1]!], [1, k]);
