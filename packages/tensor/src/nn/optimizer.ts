@@ -79,6 +79,7 @@ export interface Moment {
   /** Name of the parameter. */
   readonly parameter: string;
   readonly shape: readonly number[];
+  /** Its numbers, as they are now. */
   readonly read: () => Promise<Float32Array>;
 }
 
