@@ -139,7 +139,7 @@ describe('a record', () => {
     const shared = await writeRun(join(root, 'ranks'), { settings: LPR, slowestLoad: [1.5, 1.25] });
     const { pictures, missing } = ranks.pictures(named([runs[0]!, shared]), context);
     expect(missing).toEqual(['Qwen3-MoE: no ranks trained it that own some experts each']);
-    expect(pictures[0]!.record.title).toBe('Load of the slowest rank, and what it costs, until step 20');
+    expect(pictures[0]!.record.title).toBe('Load of the slowest rank in training, and what it costs, until step 20');
     expect(pictures[0]!.table()).toEqual({
       header: ['run', 'step', 'slowestLoad', 'imbalance', 'sentTokens'],
       rows: [

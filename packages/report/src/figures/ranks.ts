@@ -39,7 +39,7 @@ export function ranksRecord(runs: readonly RunOfRanks[]): FigureRecord<CurveNumb
   const last = Math.max(...runs.map(({ file }) => file.series['ranks.slowestLoad']!.steps.at(-1) ?? 0));
   return {
     kind: 'ranks',
-    title: `Load of the slowest rank, and what it costs, until step ${whole(last)}`,
+    title: `Load of the slowest rank in training, and what it costs, until step ${whole(last)}`,
     caption: CAPTION,
     of: { runs: runs.map(({ name }) => name), text: 'training', step: last },
     numbers: {
