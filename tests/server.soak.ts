@@ -44,6 +44,21 @@ interface Answer {
   readonly milliseconds: number;
 }
 
+/** Of what is downloaded whole, 8 GiB of it where such a file lies there, a client need not wait for the end. */
+const MOST_BODY_BYTES = 2 ** 24;
+
+async function beginningOf(response: Response): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  // Leaving the loop ends the download.
+  for await (const part of response.body ?? []) {
+    parts.push(part);
+    bytes += part.length;
+    if (bytes > MOST_BODY_BYTES) break;
+  }
+  return Buffer.concat(parts).toString('latin1');
+}
+
 it('a server answers whatever lies in the runs that it serves', async () => {
   const run = join(work, 'run');
   const settings = ['training.checkpointEvery=8', 'training.logEvery=4', 'data.batchSize=2', 'evaluation.tokens=1024'];
@@ -63,7 +78,7 @@ it('a server answers whatever lies in the runs that it serves', async () => {
     const ask = async (path: string, options: RequestInit = {}): Promise<Answer> => {
       const start = performance.now();
       const response = await fetch(new URL(path, url), { ...options, signal: AbortSignal.timeout(2 * MOST) });
-      const body = await response.text();
+      const body = await beginningOf(response);
       return { status: response.status, body, milliseconds: performance.now() - start };
     };
     const route = (name: string): Promise<Answer> =>

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { extname, join, relative } from 'node:path';
-import { parse, stringify } from 'yaml';
+import { parse } from 'yaml';
 import { pick, type Random } from '../random.ts';
 import { mutateBytes, mutateData } from '../readers/mutate.ts';
 
@@ -33,7 +33,8 @@ function near(name: string, content: Buffer, random: Random): Uint8Array {
     case '.json':
       return Buffer.from(JSON.stringify(mutateData(JSON.parse(text), random)) ?? '');
     case '.yaml':
-      return Buffer.from(stringify(mutateData(parse(text), random), { version: '1.2' }) ?? '');
+      // As JSON, which YAML contains: of any depth.
+      return Buffer.from(JSON.stringify(mutateData(parse(text), random)) ?? '');
     case '.jsonl': {
       const lines = text.trimEnd().split('\n');
       const line = pick(lines, random);

@@ -1,5 +1,5 @@
 /** What the server answers, and above all what it does not. */
-import { appendFile, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { basename, join } from 'node:path';
 import { decodeLoads } from '@lpr/metrics';
@@ -106,6 +106,14 @@ describe('the server', () => {
     expect(details.traces).toEqual([20, 40]);
     expect((await ask('/api/trace?run=good&step=40')).body).toEqual(Buffer.from(traceFile(40)));
     expect((await ask('/api/trace?run=good&step=30')).status).toBe(404);
+  });
+
+  it('says of loads that are none what is wrong with them', async () => {
+    await writeRun(join(root, 'other-loads'));
+    await writeFile(join(root, 'other-loads', 'loads.bin'), Buffer.alloc(4096));
+    const { status, body } = await ask('/api/loads?run=other-loads&from=0&to=1');
+    await rm(join(root, 'other-loads'), { recursive: true });
+    expect([status, body.toString()]).toEqual([422, expect.stringContaining('not a file of expert loads')]);
   });
 
   it('answers a run of any name', async () => {

@@ -221,12 +221,14 @@ class Handler {
     const from = integer(query, 'from', 0, 2 ** 32, 0);
     const to = integer(query, 'to', 0, 2 ** 32, from);
     const points = integer(query, 'points', 1, MAX_POINTS, 1);
-    return await run.windows({
-      from,
-      to,
-      points,
-      ...(query.has('layer') && { layer: integer(query, 'layer', 0, 2 ** 32, 0) }),
-    });
+    const layer = query.has('layer') ? { layer: integer(query, 'layer', 0, 2 ** 32, 0) } : {};
+    try {
+      return await run.windows({ from, to, points, ...layer });
+    } catch (error) {
+      // What the file holds is no loads; where it cannot be read or has no such windows, errors are of other kinds.
+      if (statusOf(error) !== 500 || !(error instanceof Error) || error.constructor !== Error) throw error;
+      throw new HttpError(422, error.message);
+    }
   }
 
   async #trace(query: URLSearchParams, response: ServerResponse): Promise<void> {
