@@ -4,8 +4,8 @@ import type { JSX } from 'preact';
 import type { ExpertLife } from '../src/api.ts';
 import { api, useJson } from './fetching.ts';
 import { lifeOf } from './life.ts';
-import { Head, NumberChoice, Problems } from './parts.tsx';
-import { type LookedProps, shownToken } from './looked.ts';
+import { Head, NumberChoice, Problems, shownToken } from './parts.tsx';
+import type { LookedProps } from './looked.ts';
 
 /** Tokens on either side of one that is named. */
 const AROUND = 3;

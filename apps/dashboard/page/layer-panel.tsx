@@ -2,7 +2,8 @@
 import { givenLatentsRecord, latents } from '@lpr/report';
 import type { JSX } from 'preact';
 import { FigureView } from './figure.tsx';
-import { type LookedProps, shownToken } from './looked.ts';
+import type { LookedProps } from './looked.ts';
+import { shownToken } from './parts.tsx';
 import { LayerScores } from './scores-panel.tsx';
 
 export function LayerPanel(props: LookedProps): JSX.Element {

@@ -15,8 +15,3 @@ export interface RoutedProps {
 export interface LookedProps extends RoutedProps {
   readonly found: RoutedPlace;
 }
-
-/** A token as it can be seen: lines too. */
-export function shownToken(text: string | undefined): string {
-  return (text ?? '').replaceAll('\n', '↵') || '·';
-}

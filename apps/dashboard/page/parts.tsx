@@ -1,5 +1,6 @@
 /** Small pieces that several pages show. */
 import type { JSX } from 'preact';
+import { useRef } from 'preact/hooks';
 import type { RunSummary } from '../src/api.ts';
 
 export function Status({ run }: { run: RunSummary }): JSX.Element {
@@ -36,6 +37,59 @@ export function Tags({
 
 /** Tags of a run that are shown beside other runs. */
 export const FEW_TAGS = 4;
+
+/** A token as it can be seen: lines too. A space that opens it is part of it. */
+export function shownToken(text: string | undefined): string {
+  return (text ?? '').replaceAll('\n', '↵') || '·';
+}
+
+interface TokenButtonsProps {
+  /** The hue, in degrees, is that of the expert; null where a token reached none. */
+  readonly tokens: readonly { readonly text: string; readonly hue: number; readonly expert: number | null }[];
+  /** The one that is chosen. */
+  readonly at: number;
+  readonly label: string;
+  readonly choose: (token: number) => void;
+}
+
+/** Tokens of a text with their experts, one of which is chosen; arrow keys, Home and End move between them. */
+export function TokenButtons({ tokens, at, label, choose }: TokenButtonsProps): JSX.Element {
+  const list = useRef<HTMLDivElement>(null);
+  const move = (event: KeyboardEvent): void => {
+    const steps: Record<string, number> = { ArrowRight: 1, ArrowLeft: -1, Home: -tokens.length, End: tokens.length };
+    const step = steps[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    const next = Math.max(0, Math.min(tokens.length - 1, at + step));
+    choose(next);
+    list.current?.querySelectorAll<HTMLElement>('button')[next]?.focus();
+  };
+  return (
+    <div
+      class="tokens"
+      ref={list}
+      onKeyDown={move}
+      role="toolbar"
+      aria-label={`${label}; arrow keys move between them`}
+    >
+      {tokens.map(({ text, hue, expert }, i) => (
+        <button
+          key={i}
+          type="button"
+          class="token"
+          tabIndex={i === at ? 0 : -1}
+          aria-pressed={i === at}
+          style={{ '--hue': String(hue) }}
+          onClick={() => choose(i)}
+        >
+          {shownToken(text)}
+          <span class="unseen">, expert </span>
+          <sub>{expert ?? '–'}</sub>
+        </button>
+      ))}
+    </div>
+  );
+}
 
 /** A line without axes: the course of a figure. `floor` is a value that its bottom stands for. */
 export function Sparkline({

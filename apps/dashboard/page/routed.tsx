@@ -1,13 +1,13 @@
 /** A text as one model routes it: its tokens, the way of one of them, and all that its routers computed for it. */
 import { formatMeasure, routingStrip, routingStripRecord } from '@lpr/report';
 import type { JSX } from 'preact';
-import { useRef } from 'preact/hooks';
 import type { LookRequest, RoutedPlace, RoutedText } from '../src/api.ts';
 import { ExpertPanel } from './expert-panel.tsx';
 import { usePosted } from './fetching.ts';
 import { FigureView } from './figure.tsx';
 import { LayerPanel } from './layer-panel.tsx';
-import { type LookedProps, type RoutedProps, shownToken } from './looked.ts';
+import type { LookedProps, RoutedProps } from './looked.ts';
+import { TokenButtons } from './parts.tsx';
 import { Head, Problems } from './parts.tsx';
 import { ScoresPanel } from './scores-panel.tsx';
 
@@ -64,44 +64,20 @@ export function Routed(props: RoutedProps): JSX.Element {
 }
 
 function Tokens({ run, routed, place, go }: RoutedProps): JSX.Element {
-  const list = useRef<HTMLDivElement>(null);
   const { tokens, slots, experts, cutTokens } = routed;
   const at = place.token;
   const first = (index: number): number => routed.chosen[place.layer]![index * slots]!;
-  const move = (event: KeyboardEvent): void => {
-    const steps: Record<string, number> = { ArrowRight: 1, ArrowLeft: -1, Home: -tokens.length, End: tokens.length };
-    const step = steps[event.key];
-    if (step === undefined) return;
-    event.preventDefault();
-    const next = Math.max(0, Math.min(tokens.length - 1, at + step));
-    go({ token: next });
-    list.current?.querySelectorAll<HTMLElement>('button')[next]?.focus();
-  };
   return (
     <>
-      <div
-        class="tokens"
-        ref={list}
-        onKeyDown={move}
-        role="toolbar"
-        aria-label={`Tokens of ${run.id}; arrow keys move between them`}
-      >
-        {tokens.map(({ text }, i) => (
-          <button
-            key={i}
-            type="button"
-            class="token"
-            tabIndex={i === at ? 0 : -1}
-            aria-pressed={i === at}
-            style={{ '--hue': String(hueOf(first(i), experts)) }}
-            onClick={() => go({ token: i })}
-          >
-            {shownToken(text)}
-            <span class="unseen">, expert </span>
-            <sub>{first(i) < experts ? first(i) : '–'}</sub>
-          </button>
-        ))}
-      </div>
+      <TokenButtons
+        tokens={tokens.map(({ text }, i) => ({
+          ...{ text, hue: hueOf(first(i), experts) },
+          expert: first(i) < experts ? first(i) : null,
+        }))}
+        at={at}
+        label={`Tokens of ${run.id}`}
+        choose={(token) => go({ token })}
+      />
       {cutTokens > 0 && (
         <p class="soft hint">
           The model sees {tokens.length} tokens at a time; the last {cutTokens} of the text are left out.

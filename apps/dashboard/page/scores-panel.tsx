@@ -2,8 +2,8 @@
 import { formatMeasure, tokenScores, tokenScoresRecord } from '@lpr/report';
 import type { JSX } from 'preact';
 import { FigureView } from './figure.tsx';
-import { Head } from './parts.tsx';
-import { type LookedProps, shownToken } from './looked.ts';
+import { Head, shownToken } from './parts.tsx';
+import type { LookedProps } from './looked.ts';
 
 export function ScoresPanel({ run, routed, place, found, go }: LookedProps): JSX.Element {
   const { layers, slots, experts, chosen, step, tokens } = routed;

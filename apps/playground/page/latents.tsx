@@ -1,10 +1,10 @@
 /** The latent space of a layer: tokens and prototypes by their directions, in a plane that follows them. */
+import { shownToken } from '@lpr/dashboard/page/parts';
 import type { JSX } from 'preact';
 import type { Side } from '../src/model.ts';
 import type { LayerLook, Look } from '../src/training.ts';
 import { type Area, Canvas } from './canvas.tsx';
 import { expertColour } from './colours.ts';
-import { tokenText } from './names.ts';
 
 interface Props {
   readonly side: Side;
@@ -113,7 +113,7 @@ function drawLatents(
   context.lineWidth = 2;
   dot(x, y, 7);
   context.stroke();
-  label(context, tokenText(sample[at]!).trim() || '·', x, y - 15, colours);
+  label(context, shownToken(sample[at]).trim() || '·', x, y - 15, colours);
 }
 
 function drawKeys(context: CanvasRenderingContext2D, frame: Frame, keys: Float32Array, colours: Area['colours']): void {

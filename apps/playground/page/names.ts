@@ -20,8 +20,3 @@ export function sideName(side: Side, { architecture }: Settings): string {
 export function shortName(side: Side): string {
   return side === 'lpr' ? 'LPR' : 'own router';
 }
-
-/** A space that opens a token is part of it, and seen by nobody; a line end is shown. */
-export function tokenText(text: string): string {
-  return text.replaceAll('\n', '↵') || '·';
-}

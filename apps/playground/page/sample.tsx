@@ -1,10 +1,10 @@
 /** The sample: its tokens, one of which is followed through both models. */
+import { TokenButtons } from '@lpr/dashboard/page/parts';
 import type { JSX } from 'preact';
-import { useRef } from 'preact/hooks';
 import { MOST_SAMPLE, type Settings, type View } from '../src/settings.ts';
 import type { SideState } from '../src/playground.ts';
 import { hueOf } from './colours.ts';
-import { sideName, tokenText } from './names.ts';
+import { sideName } from './names.ts';
 import { choicesOf, TokenWay } from './token-way.tsx';
 
 interface Props {
@@ -15,19 +15,9 @@ interface Props {
 }
 
 export function Sample({ sides, settings, view, onView }: Props): JSX.Element {
-  const list = useRef<HTMLDivElement>(null);
   const [first] = sides;
   const tokens = first?.look.sample ?? [];
   const at = Math.min(view.token, tokens.length - 1);
-  const move = (event: KeyboardEvent): void => {
-    const steps: Record<string, number> = { ArrowRight: 1, ArrowLeft: -1, Home: -tokens.length, End: tokens.length };
-    const step = steps[event.key];
-    if (step === undefined) return;
-    event.preventDefault();
-    const next = Math.max(0, Math.min(tokens.length - 1, at + step));
-    onView({ token: next });
-    list.current?.querySelectorAll<HTMLElement>('button')[next]?.focus();
-  };
   const expertOf = ({ look }: SideState, token: number): number | undefined =>
     choicesOf(look, token, settings.experts)[view.layer]?.[0]?.expert;
   return (
@@ -48,27 +38,15 @@ export function Sample({ sides, settings, view, onView }: Props): JSX.Element {
         layer {view.layer}
         {sides.length > 1 && ', by LPR'}.
       </p>
-      <div class="tokens" ref={list} onKeyDown={move} role="toolbar" aria-label="Tokens; arrow keys move between them">
-        {first !== undefined &&
-          tokens.map((text, i) => {
-            const expert = expertOf(first, i);
-            return (
-              <button
-                key={i}
-                type="button"
-                class="token"
-                tabIndex={i === at ? 0 : -1}
-                aria-pressed={i === at}
-                style={{ '--hue': String(hueOf(expert ?? 0)) }}
-                onClick={() => onView({ token: i })}
-              >
-                {tokenText(text)}
-                <span class="unseen">, expert </span>
-                <sub>{expert ?? '–'}</sub>
-              </button>
-            );
-          })}
-      </div>
+      <TokenButtons
+        tokens={tokens.map((text, i) => {
+          const expert = expertOf(first!, i) ?? null;
+          return { text, hue: hueOf(expert ?? 0), expert };
+        })}
+        at={at}
+        label="Tokens"
+        choose={(token) => onView({ token })}
+      />
       {(first?.look.cut ?? 0) > 0 && (
         <p class="hint">
           The models see {tokens.length} tokens at a time; the last {first!.look.cut} of the sentence are left out.

@@ -1,9 +1,9 @@
 /** The way of a token through the layers of a model: its experts and their weights. */
+import { shownToken } from '@lpr/dashboard/page/parts';
 import type { JSX } from 'preact';
 import type { Look } from '../src/training.ts';
 import { hueOf } from './colours.ts';
 import { LEFT } from './heatmap.tsx';
-import { tokenText } from './names.ts';
 
 interface Choice {
   readonly expert: number;
@@ -62,7 +62,7 @@ export function TokenWay({
           ),
         )}
         <text x={start.x} y={TOP - 14} class="word">
-          {tokenText(look.sample[token]!).trim() || '·'}
+          {shownToken(look.sample[token]).trim() || '·'}
         </text>
         {choices.map((chosen, layer) => (
           <g key={layer}>
