@@ -11,6 +11,7 @@ import {
   overviewRuns,
   overviewTable,
   parallelCoordinates,
+  ranks,
   type RunParts,
   settingNames,
   settingPlaces,
@@ -42,6 +43,7 @@ const SHOWN: readonly Figure[] = [
   loadHeldOut,
   decisions,
   stepTime,
+  ranks,
 ];
 
 export function Compare({ ids }: { ids: readonly string[] }): JSX.Element {
@@ -103,6 +105,7 @@ function Chosen({ runs }: { runs: readonly RunSummary[] }): JSX.Element {
   );
   const levels = useLevels();
   const [rowsOf, setRowsOf] = useParameter('rows', 'settings');
+  const [less, setLess] = useParameter('less', '');
   const read = runs.flatMap((run, i) => {
     const [file, own] = [series[i]?.data, details[i]?.data];
     return file === undefined || own === undefined ? [] : [{ run, file, details: own }];
@@ -143,8 +146,10 @@ function Chosen({ runs }: { runs: readonly RunSummary[] }): JSX.Element {
   );
   const hasSeeds = settings.some((setting) => setting !== undefined);
   const isBySetting = hasSeeds && rowsOf !== 'runs';
-  const table = overviewTable(rows, isBySetting ? settings : []);
   const places = isBySetting ? settingPlaces(settings) : rows.map((_, i) => [i]);
+  const rowNames = places.map(([place]) => settings[place!] ?? names[place!]!);
+  const baseline = rowNames.includes(less) ? less : rowNames[0]!;
+  const table = overviewTable(rows, isBySetting ? settings : [], baseline);
   const hrefOf = (row: number): string | undefined => {
     const ids = places[row]?.map((place) => read[place]!.run.id);
     return ids === undefined ? undefined : pageOf(ids.length === 1 ? 'run' : 'compare', ids);
@@ -164,6 +169,16 @@ function Chosen({ runs }: { runs: readonly RunSummary[] }): JSX.Element {
                 {each === 'settings' ? 'Seeds together' : 'Each run'}
               </button>
             ))}
+            {isBySetting && places.length > 1 && (
+              <label>
+                <span class="soft">Differences to</span>{' '}
+                <select value={baseline} onChange={({ currentTarget }) => setLess(currentTarget.value)}>
+                  {rowNames.map((name) => (
+                    <option key={name}>{name}</option>
+                  ))}
+                </select>
+              </label>
+            )}
           </div>
         )}
         <RecordTable table={table} label="Measures of the runs" hrefOf={hrefOf} />

@@ -19,7 +19,7 @@ interface Sorted {
 }
 
 export function RecordTable({ table, label, hrefOf }: Props): JSX.Element {
-  const { head, rows, numeric } = textTable(table);
+  const { head, rows, numeric, headings } = textTable(table);
   const classOf = (column: number): string => (column === 0 || numeric[column] ? '' : 'text');
   const [sorted, setSorted] = useState<Sorted | null>(null);
   const order = sorted === null ? [...table.rows.keys()] : rowOrder(table, sorted.key, sorted.order);
@@ -49,10 +49,20 @@ export function RecordTable({ table, label, hrefOf }: Props): JSX.Element {
             </tr>
           </thead>
           <tbody>
-            {shown.map((row) => {
+            {shown.flatMap((row) => {
               const cells = rows[row]!;
+              const heading = headings?.get(row);
               const href = hrefOf?.(row);
-              return (
+              return [
+                ...(heading === undefined
+                  ? []
+                  : [
+                      <tr key={heading}>
+                        <th scope="rowgroup" colSpan={head.length}>
+                          {heading}
+                        </th>
+                      </tr>,
+                    ]),
                 <tr key={row} class={row < table.rows.length ? '' : 'soft'}>
                   {cells.map((cell, i) =>
                     i === 0 ? (
@@ -65,8 +75,8 @@ export function RecordTable({ table, label, hrefOf }: Props): JSX.Element {
                       </td>
                     ),
                   )}
-                </tr>
-              );
+                </tr>,
+              ];
             })}
           </tbody>
         </table>

@@ -8,6 +8,8 @@ import {
   formatMeasure,
   gradients,
   type Picture,
+  ranks,
+  type RunParts,
   shownExperts,
   shownMeasures,
   specialisationBalance,
@@ -78,6 +80,9 @@ export function RunPage({ id }: { id: string }): JSX.Element {
   const first = share === 1 ? 0 : from;
   const curvesOf = (own: SeriesFile): Picture =>
     curvesFigure.picture(curvesRecord([{ name, file: own, window, latentDim }], { levels }, first));
+  const exact = async (wanted: readonly string[]): Promise<readonly RunParts[]> => [
+    { ...parts, series: { value: await exactSeries(id, wanted) } },
+  ];
   return (
     <>
       <div class="heading">
@@ -134,13 +139,9 @@ export function RunPage({ id }: { id: string }): JSX.Element {
       <Traces run={run} name={name} steps={details.traces} sequence={details.facts.sequenceLength} />
       <RunFigure figure={decisions} runs={alone} levels={levels} />
       {details.evaluations.length > 1 && <RunFigure figure={specialisationBalance} runs={alone} levels={levels} />}
-      <RunFigure
-        figure={gradients}
-        runs={alone}
-        levels={levels}
-        exact={async (wanted) => [{ ...parts, series: { value: await exactSeries(id, wanted) } }]}
-      />
+      <RunFigure figure={gradients} runs={alone} levels={levels} exact={exact} />
       <RunFigure figure={stepTime} runs={alone} levels={levels} />
+      <RunFigure figure={ranks} runs={alone} levels={levels} exact={exact} />
       <Evaluations evaluations={details.evaluations} />
       <Settings details={details} />
     </>

@@ -34,7 +34,7 @@ export function loadsFile(windows: number, shape: LoadShape = SHAPE): Buffer {
 }
 
 /** A line of metrics of a step; every tenth closes a window. */
-export function metricsLine(step: number): string {
+export function metricsLine(step: number, more: Partial<MetricsLine> = {}): string {
   const balance = { mean: { gini: 0.5 / step, minMax: 0.5 }, worst: { gini: 0.6, minMax: 0.1 } };
   const line: MetricsLine = {
     step,
@@ -45,6 +45,7 @@ export function metricsLine(step: number): string {
     gradientNorm: 1,
     terms: { diversity: { raw: [1, 2], weighted: [0.1, 0.2] } },
     ...(step % 10 === 0 && { balance }),
+    ...more,
   };
   return `${JSON.stringify(line)}\n`;
 }

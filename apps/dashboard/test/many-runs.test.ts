@@ -30,7 +30,14 @@ describe.skipIf(noBrowser !== null)('many runs', () => {
     const rows = page.getByRole('region', { name: 'Measures of the runs' }).locator('tbody tr:not(.soft)');
     await expect.poll(() => rows.count()).toBe(ROUTERS.length);
     expect(await rows.first().innerText()).toMatch(/\d ± <?[\d.]+/);
+    const less = page.getByRole('region', { name: 'Measures of the runs' }).locator('th[scope=rowgroup]');
+    expect(await less.innerText()).toBe('Less Mixtral-LPR, in pairs of a seed');
+    await page.getByRole('combobox', { name: 'Differences to' }).selectOption('Mixtral, hash');
+    await expect.poll(() => less.innerText()).toBe('Less Mixtral, hash, in pairs of a seed');
+    await expect.poll(() => new URL(page.url()).searchParams.get('less')).toBe('Mixtral, hash');
+    expect(await page.locator('tr.soft', { hasText: 'Mixtral-LPR' }).last().innerText()).toMatch(/2\s+.*0\.0000 ± 0/);
     await page.getByRole('button', { name: 'Each run' }).click();
+    expect(await less.count()).toBe(0);
     await expect.poll(() => rows.count()).toBe(IDS.length);
     await expect.poll(() => new URL(page.url()).searchParams.get('rows')).toBe('runs');
     const legend = page.getByRole('region', { name: 'Legend' });
@@ -120,6 +127,27 @@ describe.skipIf(noBrowser !== null)('many runs', () => {
     await expect.poll(() => rows.count()).toBe(0);
     await page.getByRole('button', { name: 'Compare 2' }).click();
     await page.waitForURL('**/compare?run=xmoe-1&run=lpr-1');
+  });
+
+  it('of several ranks show what these waited for each other, alone and beside each other', async () => {
+    const waited = (step: number): string =>
+      metricsLine(step, { ranks: { sentGradients: 1e6, sentTokens: 2e6, slowestLoad: 1.25, imbalance: 12 } });
+    for (const id of ['lpr-1', 'hash-1']) {
+      const lines = Array.from({ length: 20 }, (_, i) => waited(i + 1)).join('');
+      await writeFile(join(pages.served.root, id, 'metrics.jsonl'), lines);
+    }
+    for (const address of ['/run?run=lpr-1', '/compare?run=lpr-1&run=hash-1']) {
+      const page = await pages.open(address);
+      const panel = page.locator('section', {
+        has: page.getByRole('heading', { name: 'Ranks that wait for each other' }),
+      });
+      await panel.waitFor();
+      await panel.scrollIntoViewIfNeeded();
+      await panel.locator('figure[aria-busy=false]').waitFor();
+    }
+    const page = await pages.open('/run?run=base-0');
+    await page.getByRole('heading', { name: 'Loss and balance' }).waitFor();
+    expect(await page.getByRole('heading', { name: 'Ranks that wait for each other' }).count()).toBe(0);
   });
 
   it('are taken away as PNG, SVG, JSON, and CSV of every step', async () => {

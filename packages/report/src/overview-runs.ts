@@ -26,6 +26,7 @@ export function overviewRuns(
       ...levels[i]!,
       folder: folders[i]!,
       router: facts.router,
+      seed: facts.seed,
       step: evaluation.value?.step ?? series.value?.series['loss']?.steps.at(-1) ?? null,
       trainingLoss: null,
       tokensPerSecond: null,

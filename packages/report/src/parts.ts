@@ -27,7 +27,7 @@ export interface RunParts {
   readonly settings?: ReadonlyMap<string, string>;
   /** How it is told from the others: `withLooks`. */
   readonly look?: Look;
-  readonly facts: Pick<RunFacts, 'router' | 'latentDim' | 'byAngle' | 'sequenceLength'>;
+  readonly facts: Pick<RunFacts, 'router' | 'latentDim' | 'seed' | 'byAngle' | 'sequenceLength'>;
   readonly series: Part<SeriesFile>;
   /** Of the finished model, or the newest. */
   readonly evaluation: Part<EvaluationLine>;

@@ -113,7 +113,7 @@ it('evaluations have decisions where they are known', () => {
 it('an overview of runs evaluated and not yet says of each what it is measured on', () => {
   const heldOut = { tokens: 100, loss: 4, perplexity: 50, information: -0.1, pValue: null, usage: null };
   const of = (name: string, isEvaluated: boolean): OverviewRun => ({
-    ...{ name, folder: name, router: 'lpr', step: 10, trainingLoss: 4, tokensPerSecond: 1, levels: null },
+    ...{ name, folder: name, router: 'lpr', seed: null, step: 10, trainingLoss: 4, tokensPerSecond: 1, levels: null },
     ...{ expertsPerToken: 2, mean: { gini: 0.5 }, worst: { gini: 0.5 } },
     heldOut: isEvaluated ? heldOut : null,
   });

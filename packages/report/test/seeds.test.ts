@@ -1,9 +1,10 @@
 /** Seeds of a setting in figures of loads, and in the table of runs. */
-import { layersReport, meanEstimate } from '@lpr/metrics';
+import { layersReport, meanEstimate, pairedDifference } from '@lpr/metrics';
 import { balanceOf, MetricsSeries } from '@lpr/runs';
 import { describe, expect, it } from 'vitest';
 import {
   gradientsRecord,
+  LARGER_NOTE,
   loadHeldOut,
   loadHeldOutSorted,
   lorenz,
@@ -74,7 +75,16 @@ describe('seeds of a setting', () => {
 
   it('are a row of the table, with means and their intervals', () => {
     const run = (name: string, loss: number, step = 40): OverviewRun => ({
-      ...{ name, folder: name, router: 'lpr', step, trainingLoss: null, tokensPerSecond: 100 * loss, levels: null },
+      ...{
+        name,
+        folder: name,
+        router: 'lpr',
+        seed: Number(name.at(-1)) || 0,
+        step,
+        trainingLoss: null,
+        tokensPerSecond: 100 * loss,
+        levels: null,
+      },
       heldOut: { tokens: 99, loss, perplexity: null, information: null, pValue: loss / 100, usage: null },
       ...{ expertsPerToken: 2, mean: { gini: loss / 10 }, worst: { gini: loss / 5 } },
     });
@@ -96,6 +106,48 @@ describe('seeds of a setting', () => {
     expect(notes[0]).toMatch(/means; ± is the 95 % interval/);
     expect(textTable({ columns, rows }).rows[0]!.join(' ')).toContain('3.0000 ± 2.4841');
     expect(overviewTable(runs).columns.map(({ key }) => key)).not.toContain('seeds');
+    // Seed 0 alone has a pair, which says nothing of another one.
+    const less = overviewTable(runs, settings, 'b');
+    expect(less.below!.at(-1)).toMatchObject({
+      heading: 'Less b, in pairs of a seed',
+      rows: [{ name: 'a', seeds: 1, testLoss: { value: -5, error: null, isDifference: true } }],
+    });
+    expect(less.notes).not.toContain(LARGER_NOTE);
+  });
+
+  it('have differences to another setting in pairs of a seed, whatever their order, with a mark where they exceed their error', () => {
+    const run = (name: string, seed: number, loss: number, gini: number | null = null): OverviewRun => ({
+      ...{ name: `${name}, seed ${seed}`, folder: name, router: 'lpr', seed, step: 40, trainingLoss: null },
+      ...{ tokensPerSecond: null, levels: null, expertsPerToken: 2 },
+      heldOut: { tokens: 99, loss, perplexity: null, information: null, pValue: null, usage: null },
+      ...{ mean: gini === null ? null : { gini }, worst: null },
+    });
+    const runs = [
+      ...[run('a', 0, 5, 0.1), run('a', 1, 7, 0.2), run('a', 2, 6, 0.3)],
+      // Seed 9 has no pair; a dense model no balance.
+      ...[run('b', 9, 0), run('b', 2, 5.1), run('b', 1, 6), run('b', 0, 4.05)],
+      ...[run('c', 0, 9, 0.4), run('c', 1, 1, 0.5)],
+    ];
+    const settings = [...'aaabbbbcc'];
+    const { below, notes } = overviewTable(runs, settings, 'a');
+    const { rows } = below!.at(-1)!;
+    expect(rows.map(({ name, seeds }) => [name, seeds])).toEqual([
+      ['b', 3],
+      ['c', 2],
+    ]);
+    const { mean, error } = pairedDifference([4.05, 6, 5.1], [5, 7, 6]);
+    expect(rows[0]!['testLoss']).toMatchObject({
+      value: expect.closeTo(mean, 12) as number,
+      error: expect.closeTo(error!, 12) as number,
+      mark: '§',
+    });
+    expect(rows[0]).not.toHaveProperty('gini');
+    expect(rows[1]!['testLoss']).not.toHaveProperty('mark');
+    expect(rows[1]!['gini']).toMatchObject({ value: expect.closeTo(0.3, 12) as number });
+    expect(notes).toContain(LARGER_NOTE);
+    expect(overviewTable(runs, settings).below!.every(({ heading, rows: own }) => !heading || own.length === 0)).toBe(
+      true,
+    );
   });
 });
 

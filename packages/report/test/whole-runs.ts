@@ -51,7 +51,7 @@ export function wholeRun({ name, steps = [10, 20, 30], tokens = 64 }: WholeRun):
   const series = (of: (step: number) => number, at: readonly number[] = all) => ({ steps: at, values: at.map(of) });
   return {
     name,
-    facts: { router: 'lpr', latentDim: 2, byAngle: true, sequenceLength: SEQUENCE },
+    facts: { router: 'lpr', latentDim: 2, seed: 0, byAngle: true, sequenceLength: SEQUENCE },
     series: {
       value: {
         valuesPerPoint: 1,

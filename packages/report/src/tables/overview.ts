@@ -1,11 +1,11 @@
 /** What runs have come to, evaluated or not: the table of a report, and of runs beside each other on a page. */
 import type { Usage } from '@lpr/runs/browser';
 import { type Level, type NamedLevels, levelsOf } from '../levels.ts';
-import { SIGNIFICANCE, shownExperts } from './comparison.ts';
+import { LARGER_NOTE, SIGNIFICANCE, shownExperts } from './comparison.ts';
 import { hasNoInformation, informationCell, NO_INFORMATION_NOTE } from './information.ts';
 import { balanceCells, balanceColumns, levelCells, type Measures } from './measures.ts';
-import { SETTING_ROWS_NOTE, settingRows } from './setting-rows.ts';
-import { filledColumns, type Row, type TableRecord, tokensText } from './table.ts';
+import { SETTING_ROWS_NOTE, settingDifferences, settingRows } from './setting-rows.ts';
+import { type Cell, filledColumns, type Row, type TableRecord, tokensText } from './table.ts';
 import { USAGE_KEYS, usageCells, usageColumns } from './usage.ts';
 
 /** A run as an overview shows it; null for what is not known. */
@@ -13,6 +13,7 @@ export interface OverviewRun extends NamedLevels {
   /** Name of its folder. */
   readonly folder: string;
   readonly router: string | null;
+  readonly seed: number | null;
   readonly step: number | null;
   readonly trainingLoss: number | null;
   readonly tokensPerSecond: number | null;
@@ -35,10 +36,12 @@ export interface OverviewRun extends NamedLevels {
 /**
  * @param settings of each run the setting that it shares with other seeds, or undefined; with them a row is a setting,
  *   and its numbers are means over the seeds with their 95 % intervals. Left out: a row is a run.
+ * @param baseline with settings: the row that the others' differences, in pairs of a seed, are to
  */
 export function overviewTable(
   runs: readonly OverviewRun[],
   settings: readonly (string | undefined)[] = [],
+  baseline: string | null = null,
 ): TableRecord {
   const single = runs.map(
     ({ name, folder, heldOut, mean, worst, expertsPerToken, ...run }): Row => ({
@@ -62,6 +65,8 @@ export function overviewTable(
   const isBySeed = settings.some((setting) => setting !== undefined);
   const rows = isBySeed ? settingRows(single, settings) : single;
   const levels = levelsOf(runs);
+  const seeds = runs.map(({ seed }) => seed);
+  const differences = isBySeed && baseline !== null ? settingDifferences(single, settings, seeds, baseline) : [];
   const columns = [
     { key: 'name', title: isBySeed ? 'setting' : 'run' },
     { key: 'seeds', title: 'seeds', format: 'plain' as const },
@@ -89,9 +94,20 @@ export function overviewTable(
     title: isBySeed ? titleOf(runs).replace(/^Runs/, 'Settings') : titleOf(runs),
     columns: filledColumns(columns, optional, rows),
     rows,
-    below: [{ rows: levels.map((level: Level): Row => ({ name: level.name, ...levelCells(level.ranges) })) }],
-    notes: [...(isBySeed ? [SETTING_ROWS_NOTE] : []), ...notesOf(runs, levels)],
+    below: [
+      { rows: levels.map((level: Level): Row => ({ name: level.name, ...levelCells(level.ranges) })) },
+      { heading: `Less ${baseline}, in pairs of a seed`, rows: differences },
+    ],
+    notes: [
+      ...(isBySeed ? [SETTING_ROWS_NOTE] : []),
+      ...(differences.some((row) => Object.values(row).some(isMarked)) ? [LARGER_NOTE] : []),
+      ...notesOf(runs, levels),
+    ],
   };
+}
+
+function isMarked(cell: Cell): boolean {
+  return typeof cell === 'object' && cell !== null && 'mark' in cell;
 }
 
 /** Whether some runs are on held-out text and some in training. */

@@ -1,5 +1,6 @@
 /** Rows of runs that differ in their seed alone, as one row of their setting. */
-import { meanEstimate } from '@lpr/metrics';
+import { balanceMeasures, meanEstimate, pairedDifference } from '@lpr/metrics';
+import { differenceCell } from './comparison.ts';
 import type { Cell, Row } from './table.ts';
 
 export const SETTING_ROWS_NOTE =
@@ -39,6 +40,60 @@ export function settingRows(rows: readonly Row[], settings: readonly (string | u
       name: settings[places[0]!]!,
       seeds: own.length,
     };
+  });
+}
+
+/** Columns that have differences. */
+const COMPARED: readonly string[] = [
+  ...['testLoss', 'trainingLoss', 'perplexity', 'information'],
+  ...balanceMeasures.map(({ key }) => key),
+];
+
+/** The runs of one row of `settingRows`. */
+interface SeededRow {
+  readonly name: string;
+  readonly bySeed: ReadonlyMap<number, Row>;
+}
+
+function seededRows(
+  rows: readonly Row[],
+  settings: readonly (string | undefined)[],
+  seeds: readonly (number | null)[],
+): SeededRow[] {
+  return settingPlaces(settings).map((places) => ({
+    name: settings[places[0]!] ?? String(rows[places[0]!]!['name']),
+    bySeed: new Map(places.flatMap((place) => (seeds[place] === null ? [] : [[seeds[place]!, rows[place]!] as const]))),
+  }));
+}
+
+/**
+ * How much more each setting has than the baseline: the mean over the seeds that both have, with its 95 % interval
+ * where these are several. A setting without a seed of the baseline has no row, a number that a run lacks no cell.
+ *
+ * @param rows of the runs, with the setting and the seed of each in the same order
+ * @param baseline name of a row of `settingRows`
+ */
+export function settingDifferences(
+  rows: readonly Row[],
+  settings: readonly (string | undefined)[],
+  seeds: readonly (number | null)[],
+  baseline: string,
+): Row[] {
+  const all = seededRows(rows, settings, seeds);
+  const base = all.find(({ name }) => name === baseline);
+  return all.flatMap(({ name, bySeed }): Row[] => {
+    const pairs = Array.from(bySeed).flatMap(([seed, row]) => {
+      const other = base?.bySeed.get(seed);
+      return other === undefined || other === row ? [] : [[row, other] as const];
+    });
+    if (pairs.length === 0) return [];
+    const cells = COMPARED.flatMap((key) => {
+      const values = pairs.map((pair) => pair.map((row) => numberOf(row[key] ?? null)));
+      if (values.some((pair) => pair.includes(null))) return [];
+      const [own, others] = [0, 1].map((i) => values.map((pair) => pair[i]!));
+      return [[key, differenceCell(pairedDifference(own!, others!))] as const];
+    });
+    return [{ name, seeds: pairs.length, ...Object.fromEntries(cells) }];
   });
 }
 
