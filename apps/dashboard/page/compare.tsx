@@ -132,6 +132,8 @@ function Chosen({ runs }: { runs: readonly RunSummary[] }): JSX.Element {
   if (read.length === 0) {
     return errors.length === 0 ? <p class="soft waiting">Reading the runs…</p> : <Problems problems={errors} />;
   }
+  // Of runs evaluated once it has a point each at its edge, which the loss against balance shows better.
+  const hasLines = own.some(({ evaluations }) => evaluations.length > 1);
   const rows = overviewRuns(
     parts,
     read.map(({ run }) => run.name),
@@ -184,7 +186,7 @@ function Chosen({ runs }: { runs: readonly RunSummary[] }): JSX.Element {
         <RecordTable table={table} label="Measures of the runs" hrefOf={hrefOf} />
       </section>
       {parts.length > 1 && <Key state={key} />}
-      {SHOWN.map((figure) => (
+      {SHOWN.filter((figure) => hasLines || figure !== lossTokensHeldOut).map((figure) => (
         <RunFigure key={figure.name} figure={figure} runs={key.shown} levels={levels} exact={exact} />
       ))}
       {differences !== null && (

@@ -110,6 +110,8 @@ export function FigureView({ make, inputs, noteLines = 0, exact, isReaders = fal
         : attempt(() => picture.draw({ width, theme, view })),
     [width, theme, picture, view],
   );
+  // Then a keyboard must be able to scroll it.
+  const isWider = drawn !== null && drawn.size.width > width;
   const lookedAt = useRef<LineView | null>(null);
   const label = picture === null ? 'A figure' : labelOf(picture);
 
@@ -177,7 +179,7 @@ export function FigureView({ make, inputs, noteLines = 0, exact, isReaders = fal
       {problem !== null && cannotDraw(problem)}
       <p class="title">{picture?.record.title ?? '\u00a0'}</p>
       {axes.length > 0 && <Axes axes={axes} view={view} change={changeView} />}
-      <div class="canvas-scroll">
+      <div class="canvas-scroll" {...(isWider && { tabIndex: 0, role: 'group', 'aria-label': label })}>
         <div
           ref={place}
           class={axes.length > 0 ? 'canvas zooms' : 'canvas'}
@@ -189,11 +191,7 @@ export function FigureView({ make, inputs, noteLines = 0, exact, isReaders = fal
           style={{ height: `${drawn?.size.height ?? 320}px`, width: drawn === null ? '100%' : `${drawn.size.width}px` }}
         />
       </div>
-      <ul class="notes soft" style={{ minHeight: `${1.5 * noteLines}em` }}>
-        {picture?.record.notes.map((note) => (
-          <li key={note}>{note}</li>
-        ))}
-      </ul>
+      <Notes notes={picture?.record.notes ?? []} lines={noteLines} />
       <figcaption>
         {failure !== null && <span class="problem">It cannot be saved: {failure}</span>}
         {(Object.keys(FORMATS) as (keyof typeof FORMATS)[]).map((kind) => (
@@ -209,6 +207,29 @@ export function FigureView({ make, inputs, noteLines = 0, exact, isReaders = fal
         ))}
       </figcaption>
     </figure>
+  );
+}
+
+/** More notes are asked for. */
+const FEW_NOTES = 5;
+
+/** @param lines that there is room for before notes are known */
+function Notes({ notes, lines }: { notes: readonly string[]; lines: number }): JSX.Element {
+  const list = (some: readonly string[]): JSX.Element[] => some.map((note) => <li key={note}>{note}</li>);
+  const isMany = notes.length > FEW_NOTES;
+  const first = isMany ? FEW_NOTES - 1 : FEW_NOTES;
+  return (
+    <>
+      <ul class="notes soft" style={{ minHeight: `${1.5 * lines}em` }}>
+        {list(notes.slice(0, first))}
+      </ul>
+      {isMany && (
+        <details class="notes soft">
+          <summary>{notes.length - first} more</summary>
+          <ul class="notes">{list(notes.slice(first))}</ul>
+        </details>
+      )}
+    </>
   );
 }
 

@@ -30,15 +30,17 @@ const PLOT_HEIGHT = 340;
 const BOTTOM = 28;
 const LEFT = 70;
 const RIGHT = 70;
-/** Between axes. */
+/** Between axes, and where there is little room. */
 const SPACING = 112;
+const LEAST_SPACING = 64;
 const LEAST_WIDTH = 560;
 /** What a run without a value has. */
 const NONE = 'none';
 
 export function parallelCoordinatesSize({ axes, width }: ParallelCoordinatesInput): Size {
-  const needed = LEFT + RIGHT + SPACING * Math.max(1, axes.length - 1);
-  return { width: width ?? Math.max(LEAST_WIDTH, needed), height: TOP + PLOT_HEIGHT + BOTTOM };
+  const needed = (spacing: number): number => LEFT + RIGHT + spacing * Math.max(1, axes.length - 1);
+  const own = width === undefined ? Math.max(LEAST_WIDTH, needed(SPACING)) : Math.max(width, needed(LEAST_SPACING));
+  return { width: own, height: TOP + PLOT_HEIGHT + BOTTOM };
 }
 
 /**

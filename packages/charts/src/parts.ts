@@ -1,7 +1,7 @@
 /** What figures are made of: the page, titles, text, and axes of numbers. */
 import type { EChartsOption } from 'echarts';
 import { FONT, type ThemeName, themeOf } from './palette.ts';
-import { oneLine, textWidth, truncate } from './text.ts';
+import { oneLine, shortened, textWidth, truncate } from './text.ts';
 
 /** What every figure is a function to. */
 export type FigureOption = EChartsOption;
@@ -41,7 +41,7 @@ export function panelTitle(
   const subtitle = lines.find((line) => textWidth(line, 11.5) <= width) ?? truncate(lines.at(-1) ?? '', width, 11.5);
   return {
     // Semi-bold is wider than regular.
-    text: truncate(oneLine(title), width / 1.04, 14),
+    text: shortened(title, width / 1.04, 14),
     subtext: subtitle,
     left: x,
     top: y,

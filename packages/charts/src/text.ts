@@ -64,13 +64,18 @@ export function wrapped(text: string, width: number, fontSize: number): string[]
   return [...lines, line].map((each) => truncate(each, width, fontSize));
 }
 
-/** Names on one line and at most `width` pixels wide that still differ from each other. */
+/**
+ * Names on one line and at most `width` pixels wide that still differ from each other: cut at the end, or in the middle
+ * where names that begin alike would look the same.
+ */
 export function shortNames(names: readonly string[], width: number, fontSize: number): string[] {
+  const cut = names.map((name) => truncate(oneLine(name), width, fontSize));
   const taken = new Set<string>();
-  return names.map((name) => {
-    let short = truncate(oneLine(name), width, fontSize);
-    for (let i = 2; taken.has(short); i++) {
-      const ending = ` (${i})`;
+  return names.map((name, i) => {
+    const isAlone = cut.indexOf(cut[i]!) === cut.lastIndexOf(cut[i]!);
+    let short = isAlone ? cut[i]! : shortened(name, width, fontSize);
+    for (let number = 2; taken.has(short); number++) {
+      const ending = ` (${number})`;
       short = `${truncate(oneLine(name), width - textWidth(ending, fontSize), fontSize)}${ending}`;
     }
     taken.add(short);

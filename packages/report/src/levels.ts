@@ -159,7 +159,7 @@ export function levelsOf(runs: readonly NamedLevels[]): Level[] {
 }
 
 /** Of more runs a note says only how many they are. */
-const MOST_NAMED = 8;
+const MOST_NAMED = 3;
 
 /** Their names, or of many how many they are. */
 export function someRuns(names: readonly string[]): string {

@@ -49,12 +49,12 @@ export function runNames(runs: readonly NamedRun[]): string[] {
     const [architecture, router] = [settings.get('architecture'), settings.get('router')];
     return architecture === undefined || router === undefined ? name : modelTitle(architecture, router);
   });
-  const told = withSettings(runs, titles);
-  const withFolder = told.map((name, i) =>
-    countOf(told, name) > 1 && name !== runs[i]!.name ? `${name} (${runs[i]!.name})` : name,
+  const named = withSettings(runs, titles);
+  const withFolder = named.map((name, i) =>
+    countOf(named, name) > 1 && name !== runs[i]!.name ? `${name} (${runs[i]!.name})` : name,
   );
   const withPath = withFolder.map((name, i) =>
-    countOf(withFolder, name) === 1 ? name : name === runs[i]!.name ? runs[i]!.path : `${told[i]} (${runs[i]!.path})`,
+    countOf(withFolder, name) === 1 ? name : name === runs[i]!.name ? runs[i]!.path : `${named[i]} (${runs[i]!.path})`,
   );
   return numbered(withPath, (name, number) => `${name} (${number})`);
 }
@@ -95,43 +95,86 @@ function withSettings(runs: readonly NamedRun[], titles: readonly string[]): str
   const words = new Map<NamedRun, string[]>();
   for (const title of new Set(titles)) {
     const group = runs.filter((_, i) => titles[i] === title);
-    const paths = distinguishing(group);
-    for (const run of group) {
-      const own = paths.flatMap((path) => {
-        const value = run.settings.get(path);
-        return value === undefined ? [] : [`${shortPath(path, paths)} ${value}`];
-      });
-      words.set(run, own);
+    const chosen = distinguishing(group);
+    const own = group.map(({ settings }) => chosen.filter((path) => settings.has(path)));
+    const unusual = unusualSettings(group);
+    const paths = told(group, own) < group.length && told(group, unusual) > told(group, own) ? unusual : own;
+    const all = [...new Set(paths.flat())];
+    for (const [i, run] of group.entries()) {
+      words.set(
+        run,
+        paths[i]!.map((path) => `${shortPath(path, all)} ${run.settings.get(path)}`),
+      );
     }
   }
   return runs.map((run, i) => [titles[i]!, ...words.get(run)!].join(', '));
 }
 
-/** Paths of few settings that tell runs apart as far as such can: each time the one that tells most. */
-function distinguishing(runs: readonly NamedRun[]): string[] {
-  const candidates = new Set(
-    runs.flatMap(({ settings }) =>
-      Array.from(settings).flatMap(([path, value]) =>
-        OF_NO_EFFECT.has(path) || value.length > LONGEST_VALUE ? [] : [path],
-      ),
+/** How many runs there are by these settings of each. */
+function told(runs: readonly NamedRun[], paths: readonly (readonly string[])[]): number {
+  return new Set(
+    runs.map(({ settings }, i) => JSON.stringify(paths[i]!.map((path) => [path, settings.get(path) ?? null]))),
+  ).size;
+}
+
+/** Paths of settings that a name may hold. */
+function namedPaths(runs: readonly NamedRun[]): string[] {
+  const paths = runs.flatMap(({ settings }) =>
+    Array.from(settings).flatMap(([path, value]) =>
+      OF_NO_EFFECT.has(path) || value.length > LONGEST_VALUE ? [] : [path],
     ),
   );
+  return [...new Set(paths)];
+}
+
+/** Paths of few settings that tell runs apart as far as such can: each time the one that tells most. */
+function distinguishing(runs: readonly NamedRun[]): string[] {
+  const candidates = namedPaths(runs);
   const groupsBy = (paths: readonly string[]): number =>
-    new Set(runs.map(({ settings }) => JSON.stringify(paths.map((path) => settings.get(path) ?? null)))).size;
+    told(
+      runs,
+      runs.map(() => paths),
+    );
   const chosen: string[] = [];
-  let told = 1;
-  while (told < runs.length && chosen.length < MOST_SETTINGS) {
-    let best: string | null = null;
-    let most = told;
-    for (const path of candidates) {
-      const groups = groupsBy([...chosen, path]);
-      if (groups > most) [best, most] = [path, groups];
-    }
-    if (best === null) break;
-    chosen.push(best);
-    told = most;
+  let most = 1;
+  while (most < runs.length && chosen.length < MOST_SETTINGS) {
+    const groups = candidates.map((path) => groupsBy([...chosen, path]));
+    const best = Math.max(...groups);
+    if (!(best > most)) break;
+    chosen.push(candidates[groups.indexOf(best)]!);
+    most = best;
   }
   return chosen;
+}
+
+/**
+ * Of each run the paths of the settings that it has otherwise than most others, as runs have of which each changes
+ * something else; the seed in any case, where runs have several. Of settings that are unusual in the same runs, such as
+ * those that follow from another one, the first stands for all.
+ */
+function unusualSettings(runs: readonly NamedRun[]): string[][] {
+  const unusual = new Map<string, { path: string; isUnusual: boolean[] }>();
+  for (const path of namedPaths(runs)) {
+    const values = runs.map(({ settings }) => settings.get(path));
+    if (new Set(values).size === 1) continue;
+    const usual = path === 'seed' ? undefined : mostCommon(values);
+    const isUnusual = values.map((value) => value !== undefined && value !== usual);
+    const key = isUnusual.join();
+    if (!unusual.has(key)) unusual.set(key, { path, isUnusual });
+  }
+  return runs.map((_, i) =>
+    Array.from(unusual.values())
+      .flatMap(({ path, isUnusual }) => (isUnusual[i] ? [path] : []))
+      .slice(0, MOST_SETTINGS),
+  );
+}
+
+/** The first of those that there are most of. */
+function mostCommon<T>(values: readonly T[]): T {
+  const counts = new Map<T, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  const most = Math.max(...counts.values());
+  return values.find((value) => counts.get(value) === most)!;
 }
 
 /**

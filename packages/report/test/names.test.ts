@@ -39,6 +39,24 @@ describe('names of runs', () => {
     expect(runNames(clash)[2]).toBe('Qwen3-MoE-LPR, a.rate 2, b.rate 1');
   });
 
+  it('say what is unusual in each where few settings do not tell all apart', () => {
+    const usual = { ...lpr, a: '1', b: '1', c: '1', d: '1', e: '1' };
+    const ablations = [...'abcde'].map((path) => run(path, { ...usual, [path]: '0' }));
+    expect(runNames([run('all', usual), ...ablations])).toEqual([
+      'Qwen3-MoE-LPR',
+      ...[...'abcde'].map((path) => `Qwen3-MoE-LPR, ${path} 0`),
+    ]);
+    const seeds = [run('all', usual), ...ablations].flatMap((each) =>
+      ['0', '1'].map((seed) => ({ ...each, settings: new Map([...each.settings, ['seed', seed]]) })),
+    );
+    expect(runNames(seeds).slice(0, 3)).toEqual([
+      ...['Qwen3-MoE-LPR, seed 0', 'Qwen3-MoE-LPR, seed 1', 'Qwen3-MoE-LPR, seed 0, a 0'],
+    ]);
+    // Where they tell no more, the folder does.
+    const twice = [run('x', usual), run('y', usual), ...ablations];
+    expect(runNames(twice).slice(0, 3)).toEqual(['Qwen3-MoE-LPR (x)', 'Qwen3-MoE-LPR (y)', 'Qwen3-MoE-LPR, a 0']);
+  });
+
   it('are told apart by folders where settings do not, or do not say what a run is', () => {
     expect(runNames([run('lpr v1', lpr), run('lpr-v1', lpr)])).toEqual([
       'Qwen3-MoE-LPR (lpr v1)',

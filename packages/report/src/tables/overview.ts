@@ -70,7 +70,6 @@ export function overviewTable(
   const columns = [
     { key: 'name', title: isBySeed ? 'setting' : 'run' },
     { key: 'seeds', title: 'seeds', format: 'plain' as const },
-    { key: 'folder', title: 'folder' },
     { key: 'router', title: 'router' },
     ...(isMixed(runs) ? [{ key: 'text', title: 'text' }] : []),
     { key: 'topK', title: 'k', format: 'plain' as const },
@@ -84,6 +83,7 @@ export function overviewTable(
     { key: 'trainingLoss', title: 'training loss', decimals: 4 },
     { key: 'step', title: 'step', decimals: 0 },
     { key: 'speed', title: 'tokens/s', decimals: 0 },
+    { key: 'folder', title: 'folder' },
   ];
   const optional = [
     ...['seeds', 'folder'],
