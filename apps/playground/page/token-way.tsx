@@ -4,6 +4,7 @@ import type { JSX } from 'preact';
 import type { Look } from '../src/training.ts';
 import { hueOf } from './colours.ts';
 import { LEFT } from './heatmap.tsx';
+import { spread } from './spread.ts';
 
 interface Choice {
   readonly expert: number;
@@ -23,6 +24,8 @@ export function choicesOf({ layers }: Look, token: number, experts: number): Cho
 
 /** Units of the drawing, which is stretched to its place. */
 const [WIDTH, ROW, TOP] = [440, 46, 30];
+/** That a number of two digits needs. */
+const NUMBER = 16;
 
 export function TokenWay({
   look,
@@ -82,11 +85,7 @@ export function TokenWay({
                 />
               );
             })}
-            {chosen.map(({ expert }) => (
-              <text key={expert} x={x(expert)} y={y(layer) + 4} class="number">
-                {expert}
-              </text>
-            ))}
+            <Numbers experts={chosen.map(({ expert }) => expert)} x={x} y={y(layer)} />
           </g>
         ))}
       </svg>
@@ -116,6 +115,31 @@ export function TokenWay({
           ))}
         </tbody>
       </table>
+    </>
+  );
+}
+
+/** In their discs, or where these lie too close, beside each other above them. */
+function Numbers({
+  experts,
+  x,
+  y,
+}: {
+  experts: readonly number[];
+  x: (expert: number) => number;
+  y: number;
+}): JSX.Element {
+  const ordered = experts.toSorted((a, b) => a - b);
+  const places = ordered.map(x);
+  const areClose = places.some((place, i) => i > 0 && place - places[i - 1]! < NUMBER);
+  const shown = areClose ? spread(places, NUMBER, [LEFT, WIDTH - NUMBER / 2]) : places;
+  return (
+    <>
+      {ordered.map((expert, i) => (
+        <text key={expert} x={shown[i]} y={areClose ? y - 14 : y + 4} class={areClose ? 'number above' : 'number'}>
+          {expert}
+        </text>
+      ))}
     </>
   );
 }
