@@ -41,10 +41,11 @@ describe('names of runs', () => {
 
   it('say what is unusual in each where few settings do not tell all apart', () => {
     const usual = { ...lpr, a: '1', b: '1', c: '1', d: '1', e: '1' };
-    const ablations = [...'abcde'].map((path) => run(path, { ...usual, [path]: '0' }));
+    const changed = ['a', 'b', 'c', 'd', 'e'];
+    const ablations = changed.map((path) => run(path, { ...usual, [path]: '0' }));
     expect(runNames([run('all', usual), ...ablations])).toEqual([
       'Qwen3-MoE-LPR',
-      ...[...'abcde'].map((path) => `Qwen3-MoE-LPR, ${path} 0`),
+      ...changed.map((path) => `Qwen3-MoE-LPR, ${path} 0`),
     ]);
     const seeds = [run('all', usual), ...ablations].flatMap((each) =>
       ['0', '1'].map((seed) => ({ ...each, settings: new Map([...each.settings, ['seed', seed]]) })),

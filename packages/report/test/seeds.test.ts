@@ -128,7 +128,7 @@ describe('seeds of a setting', () => {
       ...[run('b', 9, 0), run('b', 2, 5.1), run('b', 1, 6), run('b', 0, 4.05)],
       ...[run('c', 0, 9, 0.4), run('c', 1, 1, 0.5)],
     ];
-    const settings = [...'aaabbbbcc'];
+    const settings = 'aaabbbbcc'.split('');
     const { below, notes } = overviewTable(runs, settings, 'a');
     const { rows } = below!.at(-1)!;
     expect(rows.map(({ name, seeds }) => [name, seeds])).toEqual([

@@ -43,25 +43,23 @@ export function overviewTable(
   settings: readonly (string | undefined)[] = [],
   baseline: string | null = null,
 ): TableRecord {
-  const single = runs.map(
-    ({ name, folder, heldOut, mean, worst, expertsPerToken, ...run }): Row => ({
-      name,
-      ...(folder !== name && { folder }),
-      router: run.router,
-      text: heldOut === null ? 'training' : 'held-out',
-      step: run.step,
-      tokens: heldOut?.tokens ?? null,
-      testLoss: heldOut?.loss ?? null,
-      trainingLoss: run.trainingLoss,
-      perplexity: heldOut?.perplexity ?? null,
-      topK: shownExperts(expertsPerToken),
-      ...usageCells(heldOut?.usage ?? null),
-      ...balanceCells(mean, worst),
-      pValue: heldOut?.pValue ?? null,
-      information: informationCell(heldOut?.information ?? null),
-      speed: run.tokensPerSecond,
-    }),
-  );
+  const single = runs.map(({ name, folder, heldOut, mean, worst, expertsPerToken, ...run }) => ({
+    name,
+    ...(folder !== name && { folder }),
+    router: run.router,
+    text: heldOut === null ? 'training' : 'held-out',
+    step: run.step,
+    tokens: heldOut?.tokens ?? null,
+    testLoss: heldOut?.loss ?? null,
+    trainingLoss: run.trainingLoss,
+    perplexity: heldOut?.perplexity ?? null,
+    topK: shownExperts(expertsPerToken),
+    ...usageCells(heldOut?.usage ?? null),
+    ...balanceCells(mean, worst),
+    pValue: heldOut?.pValue ?? null,
+    information: informationCell(heldOut?.information ?? null),
+    speed: run.tokensPerSecond,
+  }));
   const isBySeed = settings.some((setting) => setting !== undefined);
   const rows = isBySeed ? settingRows(single, settings) : single;
   const levels = levelsOf(runs);

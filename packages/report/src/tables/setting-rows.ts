@@ -49,6 +49,8 @@ const COMPARED: readonly string[] = [
   ...balanceMeasures.map(({ key }) => key),
 ];
 
+type NamedRow = Row & { readonly name: string };
+
 /** The runs of one row of `settingRows`. */
 interface SeededRow {
   readonly name: string;
@@ -56,12 +58,12 @@ interface SeededRow {
 }
 
 function seededRows(
-  rows: readonly Row[],
+  rows: readonly NamedRow[],
   settings: readonly (string | undefined)[],
   seeds: readonly (number | null)[],
 ): SeededRow[] {
   return settingPlaces(settings).map((places) => ({
-    name: settings[places[0]!] ?? String(rows[places[0]!]!['name']),
+    name: settings[places[0]!] ?? rows[places[0]!]!.name,
     bySeed: new Map(places.flatMap((place) => (seeds[place] === null ? [] : [[seeds[place]!, rows[place]!] as const]))),
   }));
 }
@@ -74,7 +76,7 @@ function seededRows(
  * @param baseline name of a row of `settingRows`
  */
 export function settingDifferences(
-  rows: readonly Row[],
+  rows: readonly NamedRow[],
   settings: readonly (string | undefined)[],
   seeds: readonly (number | null)[],
   baseline: string,
