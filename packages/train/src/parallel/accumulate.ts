@@ -75,9 +75,9 @@ export async function accumulateShared(
     (held.has(leaf) ? addToGradient : gradients.receive)(leaf, contribution);
   const sums: StepSums[] = [];
   let before = Promise.resolve();
-  for (const part of own) {
+  for (const [place, part] of own.entries()) {
     sums.push(await awaited(differentiate(decoder, part, { receive })));
-    const exchanged = gradients.endMicroBatch();
+    const exchanged = gradients.endMicroBatch(place === own.length - 1);
     // What is recorded already runs meanwhile; one micro-batch ahead keeps device and network busy.
     await before;
     before = exchanged;
