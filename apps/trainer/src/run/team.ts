@@ -20,14 +20,9 @@ export interface End {
   readonly exitCode: number;
 }
 
-/** @throws UsageError where the ranks cannot share the micro-batches of a step out evenly, or the experts */
-export function checkShares({ training, data, size: model }: Settings, { size }: Pick<Communicator, 'size'>): void {
-  const { accumulation, expertParallel } = training;
-  if (expertParallel === true && size > model.experts) {
-    throw new UsageError(
-      `training.expertParallel: ${size} ranks cannot share size.experts=${model.experts} experts out; start at most ${model.experts} ranks, or leave it out`,
-    );
-  }
+/** @throws UsageError where the ranks cannot share the micro-batches of a step out evenly */
+export function checkShares({ training, data }: Settings, { size }: Pick<Communicator, 'size'>): void {
+  const { accumulation } = training;
   if (accumulation % size === 0) return;
   const sequences = accumulation * data.batchSize;
   const advice =
