@@ -32,7 +32,10 @@ export interface ExpertRanks extends ExpertShare {
   readonly allToAll: AllToAll;
 }
 
-/** The experts of a rank, `[first, end)`: all in blocks that differ by one at most; none of some where ranks are more. */
+/**
+ * The experts of a rank, `[first, end)`: all in blocks that differ by one at most. Of more ranks than experts some own
+ * none.
+ */
 export function expertsOfRank(experts: number, { rank, size }: ExpertShare): readonly [first: number, end: number] {
   return [Math.floor((rank * experts) / size), Math.floor(((rank + 1) * experts) / size)];
 }

@@ -44,7 +44,7 @@ export class HostNumbers {
     this.numbers = own ?? new Float32Array(length);
   }
 
-  /** Sets numbers `begin .. end` to the sum of terms, in their order, each sum rounded to f32 as the device rounds it. */
+  /** Sets numbers `begin .. end` to the sum of terms, in their order, each sum rounded to f32 as the device does it. */
   setSum(begin: number, end: number, terms: readonly Float32Array[]): void {
     const out = this.numbers.subarray(begin, end);
     const { device } = this.#tensor;
@@ -58,7 +58,7 @@ export class HostNumbers {
     });
   }
 
-  /** The numbers as they are, for kernels that are recorded from now on; nothing may write them until those have run. */
+  /** The numbers as they are, for kernels that are recorded next; nothing may write them until those have run. */
   asTensor(): Tensor {
     if (this.#isShared) this.#tensor.markChanged();
     else assign(this.#tensor, this.numbers);

@@ -64,7 +64,9 @@ export function planText(
     ...alignColumns(timeRows(config, settings, options, machine, balances)),
     '',
     'Load: rows of the rank whose experts get the most over the mean. Efficiency: tokens a second and rank over those of one rank.',
-    ...(ranks > size.experts ? [`Ranks beyond the ${size.experts} experts cannot own some each.`] : []),
+    ...(ranks > size.experts
+      ? [`Of more ranks than the ${size.experts} experts some own none; they are left out here.`]
+      : []),
   ];
 }
 

@@ -65,8 +65,8 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
 
   const shared = new SharedMemory(memoryLimit);
   const kernels = instantiate(module, shared.memory);
-  // Lowest, what the compiled kernels carry with them; then the control block, staging, and a scratch for each thread, the
-  // recording one last.
+  // Lowest, what the compiled kernels carry with them; then the control block, staging, a scratch for each thread, and
+  // that of the recording one.
   const control = Math.ceil(kernels.heapBase() / 128) * 128;
   const stagingStart = control + CONTROL_BYTES;
   const scratchStart = stagingStart + STAGING_BYTES;
