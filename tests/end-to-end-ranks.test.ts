@@ -63,6 +63,17 @@ function lossesOf(folder: string): number[] {
   );
 }
 
+/** Of the gradients of each term, step after step. */
+function normsOf(folder: string): number[] {
+  return readFileSync(join(folder, 'metrics.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .flatMap((line) => {
+      const { gradientNorms = {} } = JSON.parse(line) as { gradientNorms?: Record<string, Record<string, number>> };
+      return Object.values(gradientNorms).flatMap((parts) => Object.values(parts));
+    });
+}
+
 const args = [
   ...['--preset', 'tiny', '--steps', '24', '--threads', '1'],
   ...['--set', 'training.checkpointEvery=6', '--set', 'training.accumulation=4', '--set', 'data.batchSize=2'],
@@ -145,18 +156,35 @@ describe.skipIf(launchers.length === 0)(`ranks under mpirun${note}`, () => {
   );
 
   it(
+    'may be more than the experts, and measure the gradients of all: some own none',
+    async () => {
+      const [alone, shared] = [join(work, 'two-experts'), join(work, 'two-experts-shared')];
+      const few = [
+        ...[...args, '--steps', '6', '--set', 'size.experts=2', '--set', 'size.topK=1'],
+        ...['--set', 'training.logEvery=2', '--set', 'training.gradientNormsEvery=1'],
+      ];
+      expect((await runTrainer(['train', ...few, '--out', alone])).code).toBe(0);
+      const { code, stderr } = await startRanks(first, 4, [
+        ...['train', ...few, '--set', 'training.expertParallel=true', '--out', shared],
+      ]).outcome;
+      expect(code, stderr).toBe(0);
+      const [ours, theirs] = [lossesOf(shared), lossesOf(alone)];
+      expect(ours).toHaveLength(theirs.length);
+      for (const [i, loss] of ours.entries()) expect(Math.abs(loss - theirs[i]!)).toBeLessThan(1e-6);
+      const [norms, expected] = [normsOf(shared), normsOf(alone)];
+      expect(expected.length).toBeGreaterThan(10);
+      expect(norms).toHaveLength(expected.length);
+      for (const [i, norm] of norms.entries()) expect(norm).toBeCloseTo(expected[i]!, 4);
+    },
+    TIMEOUT,
+  );
+
+  it(
     'say what is wrong with the batches of a step, once',
     async () => {
       const folder = join(work, 'uneven');
       const { code, stderr } = await startRanks(first, 2, ['train', '--preset', 'tiny', '--out', folder]).outcome;
       expect(code).not.toBe(0);
-      const toomany = await startRanks(first, 4, [
-        ...['train', '--preset', 'tiny', '--set', 'training.accumulation=4', '--set', 'size.experts=2'],
-        ...['--set', 'size.topK=1', '--set', 'training.expertParallel=true', '--out', join(work, 'few-experts')],
-      ]).outcome;
-      expect(toomany.stderr).toContain(
-        'error: training.expertParallel: 4 ranks cannot share size.experts=2 experts out; start at most 2 ranks, or leave it out',
-      );
       expect(stderr.match(/^error: .*/gm)).toEqual([
         'error: training.accumulation: got 1, expected a multiple of 2: the 2 ranks share the batches of a step out evenly; ' +
           '--set training.accumulation=2 --set data.batchSize=2 has as many sequences a step (4)',

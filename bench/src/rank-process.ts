@@ -4,7 +4,7 @@
  */
 import { cpus } from 'node:os';
 import { type Channel, openCommunicator } from '@lpr/mpi';
-import { createWasmDevice } from '@lpr/tensor';
+import { createWasmDevice, HostNumbers } from '@lpr/tensor';
 import { ExpertExchange, type StepReport, type Trainer } from '@lpr/train';
 import type { RankReport } from './ranks.ts';
 import { RANK_SIZE } from './ranks.ts';
@@ -49,6 +49,24 @@ async function exchangeTime(channel: Channel, numbers: number): Promise<number> 
   return times.toSorted((a, b) => a - b)[4]!;
 }
 
+/** Bytes a second from and to memory, of the sums of a message, as training adds them up; of several the median. */
+async function memorySpeed(): Promise<number> {
+  const LENGTH = 2 ** 21;
+  const sum = new HostNumbers(device, LENGTH);
+  const arrived = [new Float32Array(LENGTH), new Float32Array(LENGTH)];
+  sum.numbers.fill(0);
+  const times: number[] = [];
+  for (let i = 0; i < 9; i++) {
+    await communicator.barrier();
+    const start = performance.now();
+    sum.setSum(0, LENGTH, [sum.numbers, ...arrived]);
+    times.push((performance.now() - start) / 1000);
+  }
+  sum.dispose();
+  // Three terms are read and a sum is written.
+  return (4 * 4 * LENGTH) / times.toSorted((a, b) => a - b)[4]!;
+}
+
 await train(trainer, 2);
 await communicator.barrier();
 const start = performance.now();
@@ -67,6 +85,7 @@ const report: RankReport = {
   imbalance: experts === null ? null : mean(({ ranks }) => ranks!.imbalance!) / 1000,
   latency: small / Math.max(1, size - 1),
   bandwidth: (4 * LARGE * Math.max(1, size - 1)) / Math.max(large - small, 1e-9),
+  memory: await memorySpeed(),
   threads,
   loss: reports.at(-1)!.loss,
   library: communicator.description,

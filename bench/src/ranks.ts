@@ -24,6 +24,8 @@ export interface RankReport {
   /** Of the exchanges between these ranks: seconds a message, bytes a second and rank. */
   readonly latency: number;
   readonly bandwidth: number;
+  /** Bytes a second from and to the memory of a rank's thread, while all ranks add up numbers. */
+  readonly memory: number;
   readonly threads: number;
   readonly loss: number;
   readonly library: string;
@@ -133,20 +135,23 @@ function scalingTable(all: readonly Timed[], what: string): Table {
 
 /**
  * The cost model beside what was measured. Its operations a second are those of the faster case of one rank, shared
- * out over the ranks of this machine; its network is what exchanges between the ranks show.
+ * out over the ranks of this machine; its memory and its network are what sums and exchanges of the ranks show.
  */
 function costTable(all: readonly Timed[]): Table {
   const config = configOf(RANK_SIZE);
   const { batch, sequence } = RANK_SIZE;
+  const memoryOf = ({ report }: Timed): number => report.memory * report.threads;
   const flopsOfMachine = Math.max(
     ...all
       .filter(({ ranks }) => ranks === 1)
-      .map(({ microBatches, speed }) => {
-        const step = { ranks: 1, expertParallel: false, microBatches, batch, sequence };
-        return (rankCost(config, step).flops * speed) / (microBatches * batch * sequence);
+      .map((each) => {
+        const { microBatches, speed } = each;
+        const { flops, moved } = rankCost(config, { ranks: 1, expertParallel: false, microBatches, batch, sequence });
+        return flops / ((microBatches * batch * sequence) / speed - moved / memoryOf(each));
       }),
   );
-  const rows = all.map(({ scaling, ranks, mode, microBatches, speed, report }) => {
+  const rows = all.map((each) => {
+    const { scaling, ranks, mode, microBatches, speed, report } = each;
     const stepOf = (count: number, own: number): RankedStep => ({
       ...{ ranks: count, expertParallel: mode === 'own', microBatches: own, batch, sequence },
       reduction: mode === 'allReduce' ? 'allReduce' : 'ordered',
@@ -154,17 +159,18 @@ function costTable(all: readonly Timed[]): Table {
     });
     const machine = {
       flops: flopsOfMachine / ranks,
+      memory: memoryOf(each),
       ...(ranks === 1 ? { bandwidth: Infinity, latency: 0 } : { bandwidth: report.bandwidth, latency: report.latency }),
     };
     const step = stepOf(ranks, microBatches / ranks);
-    const { compute, allToAll, allReduce, total } = stepTime(config, step, machine);
+    const { compute, memory, allToAll, allReduce, total } = stepTime(config, step, machine);
     const cost = rankCost(config, step);
     const measured = (microBatches * batch * sequence) / speed;
     const sent = report.sentGradients + report.sentTokens;
     return {
       ...{ scaling, ranks, reduction: NAMES[mode] ?? mode, load: report.load },
       imbalance: report.imbalance === null ? null : 1000 * report.imbalance,
-      ...{ compute: 1000 * compute, allToAll: 1000 * allToAll, allReduce: 1000 * allReduce },
+      ...{ compute: 1000 * compute, memory: 1000 * memory, allToAll: 1000 * allToAll, allReduce: 1000 * allReduce },
       ...{ predicted: 1000 * total, measured: 1000 * measured, ratio: measured / total },
       bytes: sent === 0 ? null : sent / (cost.sentGradients + cost.sentTokens),
     };
@@ -178,6 +184,7 @@ function costTable(all: readonly Timed[]): Table {
       { key: 'load', title: 'load', decimals: 2 },
       { key: 'imbalance', title: 'lost to imbalance', decimals: 0 },
       { key: 'compute', title: 'compute', decimals: 0 },
+      { key: 'memory', title: 'memory', decimals: 0 },
       { key: 'allToAll', title: 'all-to-all', decimals: 0 },
       { key: 'allReduce', title: 'all-reduce', decimals: 0 },
       { key: 'predicted', title: 'predicted', decimals: 0 },
@@ -187,7 +194,7 @@ function costTable(all: readonly Timed[]): Table {
     ],
     rows,
     notes: [
-      'Load and what is lost to imbalance are measured; the load is given to the model. Operations a second are those of the faster case of one rank, shared out over the ranks of the machine.',
+      'Load and what is lost to imbalance are measured; the load is given to the model. Operations a second are those of the faster case of one rank, shared out over the ranks of the machine; memory and network are what sums and exchanges between the same ranks show.',
     ],
   };
 }

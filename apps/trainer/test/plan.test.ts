@@ -43,12 +43,12 @@ describe('a plan', () => {
     expect(ranks.filter((_, i) => i % 2 === 0)).toEqual(
       [1, 2, 2, 4, 4, 8, 16, 16, 24, 24, 32, 32, 64, 64, 128, 256, 512, 1024].map(String),
     );
-    expect(lines.join('\n')).not.toContain('Ranks beyond');
+    expect(lines.join('\n')).not.toContain('Of more ranks');
   });
 
-  it('says which ranks cannot own experts', () => {
+  it('says that some of more ranks than experts own none', () => {
     const lines = planText(settings, config, { ...options, ranks: 128 }, balances);
-    expect(lines.at(-1)).toBe('Ranks beyond the 64 experts cannot own some each.');
+    expect(lines.at(-1)).toBe('Of more ranks than the 64 experts some own none; they are left out here.');
     expect(lines.find((line) => line.startsWith('together'))).toMatch(/^together +\d+\.\d{3}$/);
   });
 });

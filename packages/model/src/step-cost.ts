@@ -1,15 +1,20 @@
 /**
- * What a training step costs several ranks before it runs: floating-point operations, bytes that are sent, and time by
- * a model of three terms, compute, all-to-all and all-reduce.
+ * What a training step costs several ranks before it runs: floating-point operations, bytes that are sent and moved,
+ * and time by a model of four terms, compute, memory, all-to-all and all-reduce.
  *
- * With m micro-batches of T tokens a rank, N ranks, P numbers that all ranks hold, F operations a second, and a network
- * of B bytes a second and A seconds a message for each rank:
+ * With m micro-batches of T tokens a rank, N ranks, P numbers that all ranks hold and E of experts that a rank owns
+ * alone, F operations a second, W bytes a second from and to a rank's memory, and a network of B bytes a second and A
+ * seconds a message for each rank:
  *
  *     compute    = m T (f_other + load f_experts) / F
+ *     memory     = (28 (P + E) + 4 P (m (N + 2) - 1) / N + 12 E (N m - 1) + 2 sent) / W
  *     all-to-all = sum over layers and micro-batches of passes (load bytes / B + (N - 1) A)
  *     all-reduce = 4 P (N - 1) / N (m + 1) / B, of which what is sent while the backward pass goes on costs nothing
  *
  * `load` is what the rank with the most rows has over the mean: all wait for it, and its rows are the most to receive.
+ * Memory: the optimiser reads a weight, its gradient and two moments and writes all but the gradient; who owns a part of
+ * the gradients reads what N ranks have for it and the sum, and writes that; and a byte that is sent is read and written
+ * once on the way, which is the processors' work where ranks share a machine.
  */
 import { sizeOf } from '@lpr/tensor';
 import { heldShape } from '@lpr/tensor/nn';
@@ -37,6 +42,8 @@ export interface RankedStep {
 export interface RankMachine {
   /** Floating-point operations a second and rank. */
   readonly flops: number;
+  /** Bytes a second and rank that its processor moves from and to its memory. */
+  readonly memory: number;
   /** Bytes a second that each rank can send while it receives as many. */
   readonly bandwidth: number;
   /** Seconds from one rank to another, however little is sent. */
@@ -49,6 +56,8 @@ export interface RankCost {
   /** Bytes that a rank sends a step: gradients, and rows on their way to experts and back. */
   readonly sentGradients: number;
   readonly sentTokens: number;
+  /** Bytes that a rank moves from and to its memory for the optimiser, sums of gradients and messages. */
+  readonly moved: number;
 }
 
 export interface StepTime {
@@ -56,6 +65,8 @@ export interface StepTime {
   readonly compute: number;
   /** Of `compute`, what is there because the slowest rank has more rows than the mean. */
   readonly imbalance: number;
+  /** What the optimiser, sums of gradients and the copies of messages take. */
+  readonly memory: number;
   readonly allToAll: number;
   /** What the gradients take beyond the backward pass. */
   readonly allReduce: number;
@@ -73,11 +84,30 @@ export function rankCost(config: DecoderConfig, step: RankedStep): RankCost {
   const away = (ranks - 1) / ranks;
   const times = reduction === 'ordered' ? microBatches + 1 : 2;
   const { bytes } = exchangesOf(plan, step);
+  const sentGradients = BYTES * numbersOf(plan, step).common * times * away;
+  const sentTokens = bytes * away;
   return {
     flops: other + loadOf(step) * experts,
-    sentGradients: BYTES * commonNumbers(plan, step) * times * away,
-    sentTokens: bytes * away,
+    sentGradients,
+    sentTokens,
+    moved: movedNumbers(plan, step) * BYTES + 2 * (sentGradients + loadOf(step) * sentTokens),
   };
+}
+
+/** Numbers from and to memory for the optimiser and for the sums of gradients. */
+function movedNumbers(plan: DecoderPlan, step: RankedStep): number {
+  const { ranks, microBatches, reduction = 'ordered' } = step;
+  const { own, common } = numbersOf(plan, step);
+  // A sum reads two numbers and writes one.
+  const added = (numbers: number, times: number): number => 3 * numbers * (times - 1);
+  const ordered = ranks > 1 && reduction === 'ordered';
+  return (
+    7 * (own + common) +
+    (ordered
+      ? (common / ranks) * (microBatches * (ranks + 2) - 1)
+      : added(common, microBatches) + added(common / ranks, ranks)) +
+    added(own, ranks * microBatches)
+  );
 }
 
 /** Time of a step by part. */
@@ -86,15 +116,15 @@ export function stepTime(config: DecoderConfig, step: RankedStep, machine: RankM
   const plan = planDecoder(config);
   const load = loadOf(step);
   const { other, experts } = flopsOf(config, plan, step);
-  const { flops, bandwidth, latency } = machine;
+  const { flops, bandwidth, latency, memory } = machine;
   const compute = (other + load * experts) / flops;
-  const { sentGradients, sentTokens } = rankCost(config, step);
+  const { sentGradients, sentTokens, moved } = rankCost(config, step);
   const { calls } = exchangesOf(plan, step);
   const allToAll = (load * sentTokens) / bandwidth + calls * (ranks - 1) * latency;
   // All but the last sums go while the device computes the backward pass: two thirds of a step.
   const hidden = reduction === 'ordered' ? (sentGradients * microBatches) / (microBatches + 1) / bandwidth : 0;
   const allReduce = sentGradients / bandwidth - Math.min(hidden, (2 / 3) * compute);
-  const times = { compute, allToAll, allReduce };
+  const times = { compute, memory: moved / memory, allToAll, allReduce };
   const total = Object.values(times).reduce((sum, time) => sum + time, 0);
   return { ...times, imbalance: ((load - 1) * experts) / flops, total };
 }
@@ -140,10 +170,6 @@ function exchangesOf(plan: DecoderPlan, step: RankedStep): { readonly bytes: num
 /** Whether all micro-batches are routed before the first is differentiated, since losses read the loads of all. */
 function isSurveyed(plan: DecoderPlan, { ranks, microBatches }: RankedStep): boolean {
   return ranks * microBatches > 1 && poolsLosses(plan);
-}
-
-function commonNumbers(plan: DecoderPlan, step: RankedStep): number {
-  return numbersOf(plan, step).common;
 }
 
 /** Trained numbers of the rank that holds the most: of experts that others do not have, and those that all have. */

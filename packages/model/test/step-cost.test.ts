@@ -67,7 +67,7 @@ describe('the cost of a step', () => {
   });
 
   it('is longer by what the slowest rank computes and receives more', () => {
-    const machine = { flops: 1e9, bandwidth: 1e9, latency: 1e-6 };
+    const machine = { flops: 1e9, memory: 1e9, bandwidth: 1e9, latency: 1e-6 };
     const even = stepTime(config, step, machine);
     const uneven = stepTime(config, { ...step, load: 2 }, machine);
     const { experts } = predictFlops(config, { sequence: 32 });
@@ -80,10 +80,29 @@ describe('the cost of a step', () => {
     expect(stepTime(config, { ...step, ranks: 1, load: 2 }, machine)).toMatchObject({ allToAll: 0, imbalance: 0 });
   });
 
+  it('has the memory of the optimiser, of sums and of messages', () => {
+    const { total } = countParameters(config);
+    const common = total - EXPERTS;
+    const own = EXPERTS / 4;
+    const { moved, sentGradients, sentTokens } = rankCost(config, step);
+    // Of seven numbers an update; of two micro-batches of four ranks each, of which the first sum reads no sum.
+    const numbers = 7 * (own + common) + (common / 4) * (2 * 6 - 1) + 3 * own * 7;
+    expect(moved).toBeCloseTo(4 * numbers + 2 * (sentGradients + sentTokens), 3);
+    const uneven = rankCost(config, { ...step, load: 2 });
+    expect(uneven.moved - moved).toBeCloseTo(2 * sentTokens, 3);
+    expect(rankCost(config, { ...step, ranks: 1 }).moved).toBeCloseTo(4 * (7 + 3) * total, 3);
+    const all = rankCost(config, { ...step, expertParallel: false, reduction: 'allReduce' });
+    expect(all.moved).toBeCloseTo(4 * (7 + 3 + (3 * 3) / 4) * total + 2 * all.sentGradients, 3);
+    const machine = { flops: 1e30, memory: 1e9, bandwidth: 1e30, latency: 0 };
+    const time = stepTime(config, step, machine);
+    expect(time.memory).toBeCloseTo(moved / 1e9, 12);
+    expect(time.total).toBeCloseTo(time.memory, 12);
+  });
+
   it('hides gradients behind the backward pass, but for the last', () => {
-    const fast = stepTime(config, step, { flops: 1, bandwidth: 1e9, latency: 0 });
+    const fast = stepTime(config, step, { flops: 1, memory: 1e9, bandwidth: 1e9, latency: 0 });
     expect(fast.allReduce).toBeCloseTo(rankCost(config, step).sentGradients / 3 / 1e9, 12);
-    const slow = stepTime(config, step, { flops: 1e30, bandwidth: 1e9, latency: 0 });
+    const slow = stepTime(config, step, { flops: 1e30, memory: 1e9, bandwidth: 1e9, latency: 0 });
     expect(slow.allReduce).toBeCloseTo(rankCost(config, step).sentGradients / 1e9, 12);
   });
 });

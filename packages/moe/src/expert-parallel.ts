@@ -33,14 +33,10 @@ export interface ExpertRanks extends ExpertShare {
 }
 
 /**
- * The experts of a rank, `[first, end)`: all in blocks that differ by one at most.
- *
- * @throws RangeError where there are more ranks than experts
+ * The experts of a rank, `[first, end)`: all in blocks that differ by one at most. Of more ranks than experts some own
+ * none.
  */
 export function expertsOfRank(experts: number, { rank, size }: ExpertShare): readonly [first: number, end: number] {
-  if (size > experts) {
-    throw new RangeError(`experts: ${size} ranks cannot share ${experts} experts out; start at most ${experts}`);
-  }
   return [Math.floor((rank * experts) / size), Math.floor(((rank + 1) * experts) / size)];
 }
 

@@ -22,12 +22,14 @@ export interface Channel {
   /** Gives all ranks the numbers of one. */
   broadcast(data: Numbers, root: number): Promise<void>;
   /**
-   * `send` is a part for each rank, one after the other, all of one length; `received` gets the part that each rank has
-   * for this one, in the order of the ranks.
+   * Gives each rank its part (`partOf`) of some numbers. `received` gets the parts that the others have for this rank,
+   * in their order; its own is left where it lies.
    */
-  allToAll(send: Float32Array, received: Float32Array): Promise<void>;
+  scatterParts(send: Float32Array, received: Float32Array): Promise<void>;
+  /** Each rank has its part (`partOf`) of `all`, and gets those of the others. */
+  gatherParts(all: Float32Array): Promise<void>;
   /**
-   * The same with parts of any lengths: `sent[r]` numbers of `send` go to rank r, one rank's after the other's, and
+   * Exchanges parts of any lengths: `sent[r]` numbers of `send` go to rank r, one rank's after the other's, and
    * `received[r]` come from it, which fill `into` in the order of the ranks. Each rank knows what the others send it.
    *
    * @throws RangeError where the lengths do not fit
@@ -61,6 +63,25 @@ export interface Communicator extends Channel {
   abort(code: number): never;
   /** To be called once by all ranks, last. */
   finalize(): void;
+}
+
+/**
+ * Where the part of a rank begins and ends in numbers that `size` ranks share out: as many each, rounded up, and the
+ * last ones what is left.
+ */
+export function partOf(length: number, rank: number, size: number): readonly [begin: number, end: number] {
+  const each = Math.ceil(length / size);
+  return [Math.min(length, rank * each), Math.min(length, (rank + 1) * each)];
+}
+
+/** @throws RangeError where the others' parts for a rank do not fill what is to receive them */
+export function checkReceived({ length }: Float32Array, rank: number, size: number, received: Float32Array): void {
+  const [begin, end] = partOf(length, rank, size);
+  if (received.length === (size - 1) * (end - begin)) return;
+  throw new RangeError(
+    `scatterParts: got ${received.length} numbers to receive in, expected ${(size - 1) * (end - begin)}: of ${length} numbers ` +
+      `rank ${rank} of ${size} gets ${end - begin} from each other`,
+  );
 }
 
 /** @throws RangeError where the parts of an exchange do not fill the arrays */

@@ -2,7 +2,7 @@
  * Ranks within one process: the communicator of a program that runs alone, and of tests that need several ranks but no
  * MPI. Numbers are copied between the arrays of those who call.
  */
-import { type Channel, checkParts, type Communicator, type Numbers } from './communicator.ts';
+import { type Channel, checkParts, checkReceived, type Communicator, type Numbers, partOf } from './communicator.ts';
 
 /** What a rank brings to a call that all make together. */
 interface Call {
@@ -100,15 +100,33 @@ function channels(size: number): readonly Channel[] {
         together('broadcast', data, data, rank === root ? data.byteLength * (size - 1) : 0, (calls) => {
           for (const { receive } of calls) if (receive !== calls[root]!.send) receive.set(calls[root]!.send);
         }),
-      allToAll: (send, received) =>
-        together('allToAll', send, received, (send.byteLength / size) * (size - 1), (calls) => {
-          const length = send.length / size;
+      async scatterParts(send, received) {
+        checkReceived(send, rank, size, received);
+        const [begin, end] = partOf(send.length, rank, size);
+        const bytes = 4 * (send.length - (end - begin));
+        await together('scatterParts', send, received, bytes, (calls) => {
           for (const [to, { receive }] of calls.entries()) {
-            calls.forEach((from, place) => {
-              receive.set(from.send.subarray(to * length, (to + 1) * length), place * length);
-            });
+            const others = calls.filter((_, from) => from !== to);
+            let at = 0;
+            for (const { send: from } of others) {
+              const part = from.subarray(...partOf(from.length, to, size));
+              receive.set(part, at);
+              at += part.length;
+            }
           }
-        }),
+        });
+      },
+      async gatherParts(all) {
+        const [begin, end] = partOf(all.length, rank, size);
+        await together('gatherParts', all, all, 4 * (end - begin) * (size - 1), (calls) => {
+          for (const { receive } of calls) {
+            for (const [from, { send }] of calls.entries()) {
+              const [start, stop] = partOf(send.length, from, size);
+              if (receive !== send) receive.set(send.subarray(start, stop), start);
+            }
+          }
+        });
+      },
       async allToAllV(send, sent, into, received) {
         checkParts(size, send, sent, into, received);
         const bytes = 4 * (send.length - sent[rank]!);

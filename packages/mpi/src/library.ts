@@ -39,9 +39,9 @@ export interface MpiFunctions {
   readonly test: Call<[Memory, Memory, Memory]>;
   readonly ibarrier: Call<[Handle, Memory]>;
   readonly ibcast: Call<[Memory, number, Handle, number, Handle, Memory]>;
-  readonly ialltoall: Call<[Memory, number, Handle, Memory, number, Handle, Handle, Memory]>;
   readonly ialltoallv: Call<[Memory, Memory, Memory, Handle, Memory, Memory, Memory, Handle, Handle, Memory]>;
   readonly iallgather: Call<[Memory, number, Handle, Memory, number, Handle, Handle, Memory]>;
+  readonly iallgatherv: Call<[Memory, number, Handle, Memory, Memory, Memory, Handle, Handle, Memory]>;
   readonly iallreduce: Call<[Memory, Memory, number, Handle, Handle, Handle, Memory]>;
 }
 
@@ -151,7 +151,6 @@ function functionsOf(library: LibraryHandle, handle: string): MpiFunctions {
   const declare = <Arguments extends readonly unknown[]>(name: string, parameters: string): Call<Arguments> =>
     library.func(`int MPI_${name}(${parameters})`) as Call<Arguments>;
   const [h, p] = [handle, 'void *'];
-  const both = `${p} send, int sent, ${h} a, ${p} receive, int received, ${h} b`;
   return {
     initThread: declare('Init_thread', `${p} count, ${p} values, int wanted, ${p} given`),
     finalize: declare('Finalize', ''),
@@ -163,12 +162,18 @@ function functionsOf(library: LibraryHandle, handle: string): MpiFunctions {
     test: declare('Test', `${p} request, ${p} flag, ${p} status`),
     ibarrier: declare('Ibarrier', `${h} c, ${p} request`),
     ibcast: declare('Ibcast', `${p} data, int count, ${h} type, int root, ${h} c, ${p} request`),
-    ialltoall: declare('Ialltoall', `${both}, ${h} c, ${p} request`),
     ialltoallv: declare(
       'Ialltoallv',
       `${p} send, ${p} sent, ${p} from, ${h} a, ${p} receive, ${p} received, ${p} to, ${h} b, ${h} c, ${p} request`,
     ),
-    iallgather: declare('Iallgather', `${both}, ${h} c, ${p} request`),
+    iallgather: declare(
+      'Iallgather',
+      `${p} send, int sent, ${h} a, ${p} receive, int received, ${h} b, ${h} c, ${p} request`,
+    ),
+    iallgatherv: declare(
+      'Iallgatherv',
+      `${p} send, int sent, ${h} a, ${p} receive, ${p} received, ${p} to, ${h} b, ${h} c, ${p} request`,
+    ),
     iallreduce: declare('Iallreduce', `${p} send, ${p} receive, int count, ${h} type, ${h} op, ${h} c, ${p} request`),
   };
 }

@@ -1,5 +1,5 @@
 /** The communicator of this process: over MPI where `mpirun` started it, alone otherwise. */
-import { type Channel, checkParts, type Communicator, type Numbers } from './communicator.ts';
+import { type Channel, checkParts, checkReceived, type Communicator, type Numbers, partOf } from './communicator.ts';
 import { MpiError } from './errors.ts';
 import { inProcess } from './in-process.ts';
 import { checkLauncherReachable, type Environment, isLaunchedByMpi } from './launch.ts';
@@ -11,6 +11,9 @@ const THREAD_FUNNELED = 1;
 
 /** Numbers of one message: a count in MPI is an `int`, and libraries have had trouble near its end. */
 const LONGEST_MESSAGE = 2 ** 28;
+
+/** Where a part of an array may begin: an `int` too. */
+const LARGEST_PLACE = 2 ** 31 - 1;
 
 /**
  * Joins the ranks that `mpirun` started this process with; a process that was started alone is the only rank.
@@ -70,12 +73,29 @@ class MpiChannel implements Channel {
     }
   }
 
-  async allToAll(send: Float32Array, received: Float32Array): Promise<void> {
-    this.#bytesSent += (send.byteLength / this.size) * (this.size - 1);
-    const { float } = this.#constants;
-    const count = this.#checkedCount(send.length / this.size);
-    await this.#run([send, received], (request) =>
-      this.#functions.ialltoall(send, count, float, received, count, float, this.#handle, request),
+  async scatterParts(send: Float32Array, received: Float32Array): Promise<void> {
+    checkReceived(send, this.rank, this.size, received);
+    const parts = this.#partsOf(send);
+    const own = parts[this.rank]!;
+    await this.#exchange(
+      send,
+      // What stays is not copied.
+      parts.with(this.rank, 0),
+      startsOf(parts),
+      received,
+      parts.map((_, rank) => (rank === this.rank ? 0 : own)),
+    );
+  }
+
+  async gatherParts(all: Float32Array): Promise<void> {
+    const parts = this.#partsOf(all);
+    this.#bytesSent += 4 * parts[this.rank]! * (this.size - 1);
+    this.#checkParts(all, parts);
+    const { float, inPlace } = this.#constants;
+    const places = [parts, startsOf(parts)].map(wordsOf);
+    const [counts, from] = places as [Int32Array, Int32Array];
+    await this.#run([all, ...places], (request) =>
+      this.#functions.iallgatherv(inPlace, 0, float, all, counts, from, float, this.#handle, request),
     );
   }
 
@@ -86,13 +106,25 @@ class MpiChannel implements Channel {
     received: readonly number[],
   ): Promise<void> {
     checkParts(this.size, send, sent, into, received);
-    this.#bytesSent += 4 * (send.length - sent[this.rank]!);
+    await this.#exchange(send, sent, startsOf(sent), into, received);
+  }
+
+  /** @param from where in `send` the numbers for each rank begin */
+  async #exchange(
+    send: Float32Array,
+    sent: readonly number[],
+    from: readonly number[],
+    into: Float32Array,
+    received: readonly number[],
+  ): Promise<void> {
+    this.#bytesSent += sent.reduce((bytes, count, rank) => (rank === this.rank ? bytes : bytes + 4 * count), 0);
     const { float } = this.#constants;
-    this.#checkedCount(Math.max(send.length, into.length));
-    const places = [sent, startsOf(sent), received, startsOf(received)].map(wordsOf);
-    const [counts, from, arriving, to] = places as [Int32Array, Int32Array, Int32Array, Int32Array];
+    this.#checkParts(send, sent);
+    this.#checkParts(into, received);
+    const places = [sent, from, received, startsOf(received)].map(wordsOf);
+    const [counts, starts, arriving, to] = places as [Int32Array, Int32Array, Int32Array, Int32Array];
     await this.#run([send, into, ...places], (request) =>
-      this.#functions.ialltoallv(send, counts, from, float, into, arriving, to, float, this.#handle, request),
+      this.#functions.ialltoallv(send, counts, starts, float, into, arriving, to, float, this.#handle, request),
     );
   }
 
@@ -128,10 +160,24 @@ class MpiChannel implements Channel {
     }, arrays);
   }
 
+  /** Numbers of the part of each rank. */
+  #partsOf({ length }: Float32Array): number[] {
+    return Array.from({ length: this.size }, (_, rank) => {
+      const [begin, end] = partOf(length, rank, this.size);
+      return end - begin;
+    });
+  }
+
   #typeOf(data: Numbers): Handle {
     const { byte, int, float } = this.#constants;
     if (data instanceof Uint8Array) return byte;
     return data instanceof Int32Array ? int : float;
+  }
+
+  #checkParts({ length }: Float32Array, parts: readonly number[]): void {
+    this.#checkedCount(Math.max(...parts));
+    if (length <= LARGEST_PLACE) return;
+    throw new RangeError(`MPI: the parts of an exchange may have ${LARGEST_PLACE} numbers together, got ${length}`);
   }
 
   #checkedCount(count: number): number {

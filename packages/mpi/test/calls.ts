@@ -1,5 +1,5 @@
 /** Every call of a communicator, with what must come of it. */
-import type { Communicator } from '../src/index.ts';
+import { type Communicator, partOf } from '../src/index.ts';
 
 // Its types come with those of browsers alone.
 declare const WebAssembly: {
@@ -27,15 +27,31 @@ export async function tryAllCalls(communicator: Communicator): Promise<void> {
 
   // From and into the shared memory of WebAssembly, where the engine's tensors lie. Large, so that it takes a while.
   const { buffer } = new WebAssembly.Memory({ initial: 256, maximum: 256, shared: true });
-  const part = 60_000;
-  const send = new Float32Array(buffer, 1024, size * part);
-  for (const to of ranks) send.fill(100 * rank + to, to * part, (to + 1) * part);
-  const received = new Float32Array(buffer, 8 * 2 ** 20, size * part);
-  await communicator.allToAll(send, received);
-  for (const from of ranks) {
-    const piece = received.subarray(from * part, (from + 1) * part);
-    if (!piece.every((value) => value === 100 * from + rank)) throw new Error(`allToAll: got ${piece[0]} from ${from}`);
+  // The last rank's part is shorter.
+  const length = size * 60_000 - 1;
+  const [begin, end] = partOf(length, rank, size);
+  const send = new Float32Array(buffer, 1024, length);
+  for (const to of ranks) send.fill(100 * rank + to, ...partOf(length, to, size));
+  const received = new Float32Array(buffer, 8 * 2 ** 20, (size - 1) * (end - begin));
+  await communicator.scatterParts(send, received);
+  for (const [place, from] of ranks.filter((each) => each !== rank).entries()) {
+    const piece = received.subarray(place * (end - begin), (place + 1) * (end - begin));
+    if (!piece.every((value) => value === 100 * from + rank)) {
+      throw new Error(`scatterParts: got ${piece[0]} from ${from}`);
+    }
   }
+
+  const whole = new Float32Array(buffer, 1024, length).fill(-1);
+  whole.fill(rank + 0.5, begin, end);
+  await communicator.gatherParts(whole);
+  for (const from of ranks) {
+    const piece = whole.subarray(...partOf(length, from, size));
+    if (!piece.every((value) => value === from + 0.5)) throw new Error(`gatherParts: got ${piece[0]} from ${from}`);
+  }
+  // Fewer numbers than ranks: some have no part.
+  const single = Float32Array.of(rank === 0 ? 3 : -1);
+  await communicator.gatherParts(single);
+  expectSame('gatherParts', single, [3]);
 
   // To rank r r + 1 numbers from rank 0, one more from the next, and so on; none come from the last of several.
   const lengthOf = (from: number, to: number): number => (size > 1 && from === size - 1 ? 0 : from + to + 1);

@@ -67,9 +67,14 @@ describe('ranks in one process', () => {
 
   it('count the bytes that leave them', async () => {
     const team = inProcess(4);
-    await Promise.all(team.map((each) => each.allToAll(new Float32Array(8), new Float32Array(8))));
+    await Promise.all(team.map((each) => each.scatterParts(new Float32Array(8), new Float32Array(6))));
     await Promise.all(team.map((each) => each.broadcast(new Uint8Array(5), 2)));
     expect(team.map(({ bytesSent }) => bytesSent)).toEqual([24, 24, 24 + 15, 24]);
+    await Promise.all(team.map((each) => each.gatherParts(new Float32Array(6))));
+    expect(team.map(({ bytesSent }) => bytesSent)).toEqual([48, 48, 48 + 15, 24]);
+    await expect(team[3]!.scatterParts(new Float32Array(6), new Float32Array(3))).rejects.toThrow(
+      'scatterParts: got 3 numbers to receive in, expected 0: of 6 numbers rank 3 of 4 gets 0 from each other',
+    );
   });
 
   it('count no bytes that they keep, and refuse parts that do not fit', async () => {

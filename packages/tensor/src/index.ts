@@ -40,7 +40,7 @@ export * from './ops/swiglu.ts';
 export * from './ops/topk.ts';
 export * from './pausing.ts';
 export * from './random.ts';
-export { hostNumbers, receiveInto } from './host-numbers.ts';
+export { HostNumbers, hostNumbers, receiveInto } from './host-numbers.ts';
 export { type ScopeOptions, keep, pausingScope, scope } from './scope.ts';
 export { type Shape, sizeOf } from './shape.ts';
 export { type DType, Tensor } from './tensor.ts';

@@ -6,8 +6,10 @@ import type { Batch } from '@lpr/data';
 import type { Decoder, DecoderOutput } from '@lpr/model';
 import type { PartNorms } from '@lpr/runs';
 import { routerTraits } from '@lpr/moe';
-import { add, affine, backward, globalNorm, type RandomKey, scope, type Tensor } from '@lpr/tensor';
+import type { Channel } from '@lpr/mpi';
+import { add, affine, awaited, backwardPausing, type RandomKey, scope, type Tensor } from '@lpr/tensor';
 import { dropGradients, uploadBatch } from './micro-batches.ts';
+import { normOfLeaves } from './parallel/shared-experts.ts';
 
 const PARTS = ['router', 'prototypes', 'trunk'] as const;
 
@@ -17,25 +19,32 @@ const TASK = 'task';
 /**
  * Norms by term ('task': the cross entropy; a further term: weighted, over all layers). A term without a gradient at a
  * part scores 0 there. Nothing else is changed; no gradients may be pending.
+ *
+ * @param ranks where each owns some of the experts: all call this with the same batch and noise, and get the same
+ *   norms. Rows of all of them go to the experts, and those of rank 0 alone have a gradient.
  */
 export async function measureGradientNorms(
   decoder: Decoder,
   batch: Batch,
   noise: RandomKey,
+  ranks: Channel | null = null,
 ): Promise<Record<string, PartNorms>> {
   const { device } = decoder;
   const parts = partsOf(decoder);
   const norms: Record<string, PartNorms> = {};
   const pending = [TASK];
   for (let term = pending.pop(); term !== undefined; term = pending.pop()) {
-    const read = scope(device, () => {
-      const output = decoder.forward(uploadBatch(decoder, batch), { training: true, noise });
+    const [router, prototypes, trunk] = await scope(device, async () => {
+      const output = await awaited(decoder.forwardPausing(uploadBatch(decoder, batch), { training: true, noise }));
       if (term === TASK) pending.push(...new Set(output.losses.map(({ name }) => name)));
       const value = valueOf(term, output);
-      if (value.tracked) backward(value);
-      return { norms: Promise.all(PARTS.map((part) => normOf(parts[part]))) };
+      const isCounted = ranks === null || ranks.rank === 0;
+      if (value.tracked) await awaited(backwardPausing(isCounted ? value : affine(value, 0)));
+      const read: number[] = [];
+      // One after the other, so that ranks exchange them in one order.
+      for (const part of PARTS) read.push(await normOfLeaves(decoder, parts[part], ranks));
+      return read as [number, number, number];
     });
-    const [router, prototypes, trunk] = (await read.norms) as [number, number, number];
     norms[term] = { router, prototypes, trunk };
     dropGradients(decoder);
   }
@@ -48,11 +57,6 @@ function valueOf(term: string, { taskLoss, losses }: DecoderOutput): Tensor {
     .filter(({ name }) => name === term)
     .map(({ value, weight }) => affine(value, weight))
     .reduce((a, b) => add(a, b));
-}
-
-async function normOf(parameters: readonly Tensor[]): Promise<number> {
-  const gradients = parameters.flatMap(({ grad }) => (grad === null ? [] : [grad]));
-  return gradients.length === 0 ? 0 : await globalNorm(gradients).item();
 }
 
 /**

@@ -18,11 +18,10 @@ import {
 import { importHuggingFace } from '@lpr/model/node';
 import { calibrate, type CalibrateOptions } from './calibrate.ts';
 import { locateDivergence } from './divergence.ts';
-import { measureGradientNorms } from './gradient-norms.ts';
 import { type EvaluationOptions, evaluateRun, isOutOfPatience } from './run-evaluation.ts';
 import { CheckpointWriter, restoreTrainer, snapshot } from './snapshot.ts';
 import type { Team } from './parallel/accumulate.ts';
-import { Leader } from './parallel/team.ts';
+import { Leader, measureNextNorms } from './parallel/team.ts';
 import { metricsLine } from './step-line.ts';
 import { checkSpike, LossSpikeError, type LossSpikeOptions } from './spikes.ts';
 import { DivergedError, type StepReport, type Trainer } from './trainer.ts';
@@ -341,11 +340,11 @@ class Training {
     });
   }
 
-  /** Of the next step's first micro-batch. */
   async #measure(): Promise<Record<string, PartNorms>> {
     const { trainer } = this.#options;
-    const [batch] = trainer.batchesOf(trainer.step);
-    return await this.#window.pause(() => measureGradientNorms(trainer.decoder, batch!, trainer.noiseOf(trainer.step)));
+    return await this.#window.pause(
+      async () => await (this.#leader?.measureNorms(trainer) ?? measureNextNorms(trainer, null)),
+    );
   }
 
   async #save(): Promise<void> {

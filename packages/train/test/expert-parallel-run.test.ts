@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { BatchStream, evaluationBatches } from '@lpr/data';
 import { inProcess } from '@lpr/mpi';
 import { saveHuggingFace } from '@lpr/model/node';
-import { listCheckpoints } from '@lpr/runs';
+import { listCheckpoints, readMetrics } from '@lpr/runs';
 import { assign, createWasmDevice } from '@lpr/tensor';
 import { describe, expect, it, vi } from 'vitest';
 import { ExpertExchange } from '../src/parallel/expert-exchange.ts';
@@ -71,6 +71,29 @@ describe('a run of ranks that own some experts each', () => {
     for (const ranks of [1, 2]) {
       expect((await together(`of-${ranks}`, whole, ranks)).finished).toBe(true);
       expect(await decided(`of-${ranks}`)).toEqual(await decided('one'));
+    }
+  });
+
+  it('logs the norms of the gradients that one process has', async () => {
+    const options = { gradientNormsEvery: 1 };
+    const normsOf = async (name: string): Promise<[string, number | null][]> =>
+      (await readMetrics(join(place.root, name))).flatMap(({ step, gradientNorms = {} }) =>
+        Object.entries(gradientNorms).flatMap(([term, parts]) =>
+          Object.entries(parts).map(([part, norm]): [string, number | null] => [`${step} ${term} ${part}`, norm]),
+        ),
+      );
+    await alone('one', options);
+    const expected = await normsOf('one');
+    expect(expected.length).toBeGreaterThan(20);
+    for (const ranks of [1, 2]) {
+      const name = `of-${ranks}`;
+      expect((await together(name, options, ranks)).finished).toBe(true);
+      const norms = await normsOf(name);
+      expect(norms.map(([key]) => key)).toEqual(expected.map(([key]) => key));
+      for (const [i, [key, norm]] of norms.entries()) expect(norm, key).toBeCloseTo(expected[i]![1]!, 6);
+      const { metrics } = (await decided(name)) as { metrics: { loss: number | null }[] };
+      const { metrics: ofOne } = (await decided('one')) as { metrics: { loss: number | null }[] };
+      expect(metrics.map(({ loss }) => loss)).toEqual(ofOne.map(({ loss }) => loss));
     }
   });
 

@@ -4,7 +4,7 @@ import { exportWeights } from '@lpr/model';
 import { createGpuDevice, createWasmDevice } from '@lpr/tensor';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { addInOrder } from '../src/parallel/add-in-order.ts';
+import { uses } from '../src/parallel/messages.ts';
 import type { Team } from '../src/parallel/accumulate.ts';
 import type { StepReport } from '../src/trainer.ts';
 import { makeDecoder, makeTrainer, tokens } from './models.ts';
@@ -112,38 +112,55 @@ describe('a step that ranks share out', () => {
   });
 });
 
-describe('addInOrder', () => {
-  it('adds as one rank that goes through all micro-batches and uses, whatever the buckets', () => {
-    const number = fc.float({ noNaN: true, min: -1e6, max: 1e6 });
-    fc.assert(
-      fc.property(
+describe('uses', () => {
+  it('gives all contributions as one rank has them that goes through all micro-batches, whatever the messages', async () => {
+    await fc.assert(
+      fc.asyncProperty(
         fc.integer({ min: 1, max: 5 }),
-        // The leaf of each use, in buckets.
+        fc.nat({ max: 4 }),
+        // The leaf of each use, in messages.
         fc.array(fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 1, maxLength: 4 }), {
           minLength: 1,
           maxLength: 3,
         }),
-        fc.infiniteStream(number),
-        (ranks, uses, numbers) => {
-          const draw = (): number => Math.fround(numbers.next().value);
+        async (size, self, all) => {
+          const rank = self % size;
           const LENGTH = 3;
-          const buckets = uses.map((leaves) => ({
+          // Each number says whose it is: rank, message, place.
+          const numberOf = (from: number, message: number, place: number): number => 100 * from + 10 * message + place;
+          const rowOf = (from: number, message: number, leaves: readonly number[]): number[] =>
+            leaves.flatMap((_, place) => Array.from({ length: LENGTH }, () => numberOf(from, message, place)));
+          const ranks = Array.from({ length: size }, (_, each) => each);
+          const messages = all.map((leaves, message) => ({
             parts: leaves.map((leaf, i) => ({ leaf, at: i * LENGTH, length: LENGTH })),
-            received: Float32Array.from({ length: ranks * leaves.length * LENGTH }, draw),
+            rank,
+            own: Promise.resolve(Float32Array.from(rowOf(rank, message, leaves))),
+            received: Float32Array.from(
+              ranks.filter((each) => each !== rank).flatMap((from) => rowOf(from, message, leaves)),
+            ),
           }));
-          const sums = new Map<number, Float32Array>();
-          addInOrder(sums, buckets, ranks);
-          for (const [leaf, sum] of sums) {
-            for (let i = 0; i < LENGTH; i++) {
-              const added = Array.from({ length: ranks }, (_, rank) =>
-                buckets.flatMap(({ parts, received }) =>
-                  parts.flatMap((part) =>
-                    part.leaf === leaf ? [received[rank * parts.length * LENGTH + part.at + i]!] : [],
-                  ),
+          const given = new Map<number, number[]>();
+          const released: unknown[] = [];
+          for await (const use of uses<number, (typeof messages)[number]>(messages, size)) {
+            expect(given.has(use.leaf)).toBe(false);
+            expect(use.terms.every((term) => term.length === LENGTH && term.every((n) => n === term[0]))).toBe(true);
+            given.set(
+              use.leaf,
+              use.terms.map((term) => term[0]!),
+            );
+            released.push(...use.released);
+          }
+          expect(new Set(given.keys())).toEqual(new Set(all.flat()));
+          expect(released).toHaveLength(messages.length);
+          expect(new Set(released)).toEqual(new Set(messages));
+          for (const [leaf, numbers] of given) {
+            expect(numbers).toEqual(
+              ranks.flatMap((from) =>
+                all.flatMap((leaves, message) =>
+                  leaves.flatMap((each, place) => (each === leaf ? [numberOf(from, message, place)] : [])),
                 ),
-              ).flat();
-              expect(sum[i]).toBe(added.reduce((a, b) => Math.fround(a + b)));
-            }
+              ),
+            );
           }
         },
       ),

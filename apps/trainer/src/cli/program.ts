@@ -134,6 +134,7 @@ function addPlan(program: Command): void {
     .addOption(network.argParser(readBandwidth).default(readBandwidth('200Gb'), '200Gb'))
     .addOption(latency.argParser(readTime).default(readTime('5us'), '5us'))
     .option('--flops <n>', 'operations that a rank computes a second (default: 35G, a thread of a CPU)', readFlops)
+    .option('--memory <speed>', 'bytes a second from and to the memory of a rank (default: 10GB)', readBandwidth)
     .addOption(
       new Option(
         '--loads <list>',
@@ -147,7 +148,7 @@ function addPlan(program: Command): void {
     .description(
       'Prints, before anything runs, the memory of each rank - weights of experts and all others, moments, gradients, activations -\n' +
         'where each has all experts and where each owns some (training.expertParallel), and the time of a step by a model of compute,\n' +
-        'all-to-all and all-reduce (docs/scaling.md) for 1 to 1,024 ranks, by how evenly their experts are loaded.',
+        'memory, all-to-all and all-reduce (docs/scaling.md) for 1 to 1,024 ranks, by how evenly their experts are loaded.',
     )
     .action(async (options: PlanOptions) => {
       const { printPlan } = await import('../commands/plan.ts');
@@ -155,7 +156,7 @@ function addPlan(program: Command): void {
     });
   addExamples(command, [
     ['plan --ranks 64 --network 200Gb', 'the default run on 64 ranks'],
-    ['plan --preset paper/qwen3-moe-lpr --ranks 64 --flops 60T', "the paper's size on GPUs"],
+    ['plan --preset paper/qwen3-moe-lpr --ranks 64 --flops 60T --memory 2TB', "the paper's size on GPUs"],
     ['plan --ranks 16 --run runs/compare-1/lpr --run runs/compare-1/top-k', 'by the loads of two routers'],
   ]);
 }

@@ -5,7 +5,7 @@ import { type DecoderConfig, numbersOfRank, predictMemory, type RankMachine } fr
 import { alignColumns, formatShort } from '@lpr/report/tables';
 import { finalEvaluation, readEvaluations, RUN_FILES } from '@lpr/runs';
 import { UsageError } from '../cli/errors.ts';
-import { FLOPS_A_THREAD } from '../run/prediction.ts';
+import { FLOPS_A_THREAD, MEMORY_A_THREAD } from '../run/prediction.ts';
 import { batchesOfRank, plannedStep } from '../run/ranks-plan.ts';
 import { decoderConfig } from '../settings/decoder-config.ts';
 import { resolveSettings, type SettingOptions } from '../settings/resolve.ts';
@@ -19,6 +19,8 @@ export interface PlanOptions extends SettingOptions {
   readonly latency: number;
   /** A second and rank; of one thread of the CPU unless given. */
   readonly flops?: number;
+  /** Bytes a second and rank from and to its memory; of one thread of the CPU unless given. */
+  readonly memory?: number;
   /** Rows of the slowest rank over the mean. */
   readonly loads: readonly number[];
   /** Folders of finished runs whose loads are taken. */
@@ -49,22 +51,24 @@ export function planText(
   options: PlanOptions,
   balances: readonly Balance[],
 ): string[] {
-  const { ranks, network, latency, flops = FLOPS_A_THREAD } = options;
+  const { ranks, network, latency, flops = FLOPS_A_THREAD, memory = MEMORY_A_THREAD } = options;
   const { data, size, router } = settings;
   const { batchSize: batch, sequenceLength: sequence } = data;
-  const machine = { flops, bandwidth: network, latency };
+  const machine = { flops, memory, bandwidth: network, latency };
   const microBatches = batchesOfRank(settings, ranks);
   const each = `${microBatches === 1 ? 'a batch' : `${microBatches} batches`} of ${batch} x ${sequence} tokens`;
   return [
     `${ranks} ranks train ${router} with ${size.experts} experts; a step of each is ${each}`,
-    `${formatShort(flops)} operations, ${formatShort(network)} bytes a second and rank, ${(1e6 * latency).toPrecision(3)} us a message`,
+    `${formatShort(flops)} operations, ${formatShort(memory)} bytes of memory, ${formatShort(network)} bytes a second and rank, ${(1e6 * latency).toPrecision(3)} us a message`,
     '',
     ...alignColumns(memoryRows(config, settings, ranks)),
     '',
     ...alignColumns(timeRows(config, settings, options, machine, balances)),
     '',
     'Load: rows of the rank whose experts get the most over the mean. Efficiency: tokens a second and rank over those of one rank.',
-    ...(ranks > size.experts ? [`Ranks beyond the ${size.experts} experts cannot own some each.`] : []),
+    ...(ranks > size.experts
+      ? [`Of more ranks than the ${size.experts} experts some own none; they are left out here.`]
+      : []),
   ];
 }
 
@@ -114,8 +118,8 @@ function timeRows(
   for (let count = 1; count <= MOST_RANKS; count *= 2) counts.add(count);
   const row = (count: number, name: string, expertParallel: boolean, load: number): string[] => {
     const step = plannedStep(config, settings, machine, { ranks: count, expertParallel, load });
-    const { compute, imbalance, allToAll, allReduce, total, sentGradients, sentTokens, efficiency } = step;
-    const milliseconds = [compute, imbalance, allToAll, allReduce, total].map((time) =>
+    const { compute, imbalance, memory, allToAll, allReduce, total, sentGradients, sentTokens, efficiency } = step;
+    const milliseconds = [compute, imbalance, memory, allToAll, allReduce, total].map((time) =>
       formatMilliseconds(1000 * time),
     );
     return [
@@ -126,7 +130,7 @@ function timeRows(
   };
   return [
     [
-      ...['ranks', 'experts', 'load', 'compute ms', 'of it imbalance', 'all-to-all', 'all-reduce', 'step ms'],
+      ...['ranks', 'experts', 'load', 'compute ms', 'of it imbalance', 'memory', 'all-to-all', 'all-reduce', 'step ms'],
       ...['gradient bytes', 'token bytes', 'tokens/s', 'efficiency'],
     ],
     ...[...counts]

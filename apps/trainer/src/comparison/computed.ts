@@ -26,7 +26,7 @@ export const COMPUTED: Readonly<Record<string, Computed>> = {
   },
   'scaling-plan': {
     about:
-      "The cost model of docs/scaling.md for the paper's Qwen3-MoE-LPR with 1,024 experts on ranks of 60e12 operations a second with 200 Gb/s and 5 us each, a batch a rank, by the load of the slowest rank over the mean: even, and what LPR and the own router came to on four ranks.",
+      "The cost model of docs/scaling.md for the paper's Qwen3-MoE-LPR with 1,024 experts on ranks of 60e12 operations and 2 TB of memory a second with 200 Gb/s and 5 us each, a batch a rank, by the load of the slowest rank over the mean: even, and what LPR and the own router came to on four ranks.",
     tables: async () => ({ steps: scalingTable() }),
   },
   'token-types': {

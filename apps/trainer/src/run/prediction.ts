@@ -17,6 +17,9 @@ const WASM_BYTES = 2 ** 32;
  */
 export const FLOPS_A_THREAD = 35e9;
 
+/** Bytes a second from and to memory that a thread adds up, of the same processor (`pnpm bench ranks`). */
+export const MEMORY_A_THREAD = 10e9;
+
 export interface Prediction {
   readonly parameters: number;
   /** Of these, those that one token passes through. */

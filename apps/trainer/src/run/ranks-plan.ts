@@ -12,6 +12,7 @@ export type Ranked = Pick<RankedStep, 'ranks' | 'expertParallel'> & { readonly l
 export interface PlannedStep {
   readonly compute: number;
   readonly imbalance: number;
+  readonly memory: number;
   readonly allToAll: number;
   readonly allReduce: number;
   readonly total: number;
@@ -55,7 +56,7 @@ export function plannedStep(
 }
 
 /** A network of 200 Gb/s and a rank that computes as a GPU. */
-const GPUS: RankMachine = { flops: 60e12, bandwidth: 25e9, latency: 5e-6 };
+const GPUS: RankMachine = { flops: 60e12, memory: 2e12, bandwidth: 25e9, latency: 5e-6 };
 
 /** Loads of the slowest rank, and where they come from. */
 const BALANCES = [
@@ -72,8 +73,8 @@ export function scalingTable(): TablesResult['tables'][string] {
   const rows = [16, 64, 256, 1024].flatMap((ranks) =>
     BALANCES.map(([balance, load]) => {
       const step = plannedStep(config, settings, GPUS, { ranks, expertParallel: true, load });
-      const { compute, imbalance, allToAll, allReduce, total, efficiency } = step;
-      const times = Object.entries({ compute, imbalance, allToAll, allReduce, total });
+      const { compute, imbalance, memory, allToAll, allReduce, total, efficiency } = step;
+      const times = Object.entries({ compute, imbalance, memory, allToAll, allReduce, total });
       return {
         ...{ ranks, balance, load, efficiency },
         ...Object.fromEntries(times.map(([name, time]) => [name, 1000 * time])),
@@ -88,6 +89,7 @@ export function scalingTable(): TablesResult['tables'][string] {
       { key: 'load', title: 'load', decimals: 1 },
       { key: 'compute', title: 'compute', decimals: 0 },
       { key: 'imbalance', title: 'of it imbalance', decimals: 0 },
+      { key: 'memory', title: 'memory', decimals: 0 },
       { key: 'allToAll', title: 'all-to-all', decimals: 0 },
       { key: 'allReduce', title: 'all-reduce', decimals: 0 },
       { key: 'total', title: 'step', decimals: 0 },

@@ -20,21 +20,9 @@ export interface End {
   readonly exitCode: number;
 }
 
-/** @throws UsageError where the ranks cannot share the micro-batches of a step out evenly, or the experts */
-export function checkShares({ training, data, size: model }: Settings, { size }: Pick<Communicator, 'size'>): void {
-  const { accumulation, expertParallel, gradientNormsEvery } = training;
-  if (expertParallel === true && size > 1) {
-    if (size > model.experts) {
-      throw new UsageError(
-        `training.expertParallel: ${size} ranks cannot share size.experts=${model.experts} experts out; start at most ${model.experts} ranks, or leave it out`,
-      );
-    }
-    if (gradientNormsEvery !== null) {
-      throw new UsageError(
-        `training.gradientNormsEvery: got ${gradientNormsEvery}, expected null with training.expertParallel, since no rank has all gradients; leave one of them out`,
-      );
-    }
-  }
+/** @throws UsageError where the ranks cannot share the micro-batches of a step out evenly */
+export function checkShares({ training, data }: Settings, { size }: Pick<Communicator, 'size'>): void {
+  const { accumulation } = training;
   if (accumulation % size === 0) return;
   const sequences = accumulation * data.batchSize;
   const advice =

@@ -49,6 +49,12 @@ export interface Device {
    * have run (`synchronize`); whoever writes into it does so while no kernel that uses it is recorded.
    */
   view(buffer: DeviceBuffer): Float32Array | null;
+  /**
+   * `out[i] = ((terms[0][i] + terms[1][i]) + terms[2][i]) + ...`, each sum rounded to f32, at once and on the calling
+   * thread, while kernels run: for numbers from outside of the device. `out`, which may be the first term, lies in what
+   * `view` gave; there is none where that gives null.
+   */
+  addOnHost?(out: Float32Array, terms: readonly Float32Array[]): void;
   /** Resolves when everything recorded so far has run; rejects with the error of a kernel that failed. */
   synchronize(): Promise<void>;
   /** Stops the workers and releases the memory. Nothing may be called afterwards. */

@@ -29,6 +29,7 @@ import type { OpSuite } from './suite.ts';
 
 /** What the package exports beside ops. */
 export const NOT_OPS = [
+  'HostNumbers',
   'RandomKey',
   'Tensor',
   'addToGradient',

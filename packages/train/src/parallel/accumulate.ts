@@ -17,7 +17,7 @@ import {
   withStatistics,
 } from '../micro-batches.ts';
 import { allReduceGradients } from './all-reduce.ts';
-import { gatherTensors } from './gather.ts';
+import { gatherTensors, readTensors } from './gather.ts';
 import type { ExpertExchange } from './expert-exchange.ts';
 import { OrderedReduction } from './ordered-reduction.ts';
 import { heldExperts } from './shared-experts.ts';
@@ -66,8 +66,8 @@ export async function accumulateShared(
   if (reduction === 'allReduce') {
     const sums: StepSums[] = [];
     for (const part of own) sums.push(await awaited(differentiate(decoder, part, {})));
-    await allReduceGradients(communicator, decoder);
-    return addUp(await gatherSums(communicator, sums));
+    await allReduceGradients(communicator, decoder, bucket);
+    return addUp(await gatherSums(communicator, sums, readSums(sums)));
   }
   const gradients = new OrderedReduction(communicator, decoder.device, bucket);
   const held = heldExperts(decoder);
@@ -75,16 +75,19 @@ export async function accumulateShared(
     (held.has(leaf) ? addToGradient : gradients.receive)(leaf, contribution);
   const sums: StepSums[] = [];
   let before = Promise.resolve();
-  for (const part of own) {
+  for (const [place, part] of own.entries()) {
     sums.push(await awaited(differentiate(decoder, part, { receive })));
-    const exchanged = gradients.endMicroBatch();
+    const exchanged = gradients.endMicroBatch(place === own.length - 1);
     // What is recorded already runs meanwhile; one micro-batch ahead keeps device and network busy.
     await before;
     before = exchanged;
   }
+  // Before the last messages are awaited, so that it is there when they are.
+  const read = readSums(sums);
+  read.catch(() => {});
   await before;
   await gradients.finish();
-  return addUp(await gatherSums(communicator, sums));
+  return addUp(await gatherSums(communicator, sums, read));
 }
 
 /** One by one, since their scopes may not lie beside each other. */
@@ -94,12 +97,21 @@ async function surveys(decoder: Decoder, parts: readonly MicroBatch[]): Promise<
   return all;
 }
 
+function readSums(own: readonly StepSums[]): Promise<Int32Array[]> {
+  return readTensors(own.map(tensorsOfSums));
+}
+
+function tensorsOfSums({ values, counts, statistics }: StepSums): Tensor[] {
+  return [values, ...counts, ...statistics.flatMap(tensorsOf)];
+}
+
 /** Those of all micro-batches in their order, from this rank's. */
-async function gatherSums(communicator: Communicator, own: readonly StepSums[]): Promise<StepSums[]> {
-  const all = await gatherTensors(
-    communicator,
-    own.map(({ values, counts, statistics }) => [values, ...counts, ...statistics.flatMap(tensorsOf)]),
-  );
+async function gatherSums(
+  communicator: Communicator,
+  own: readonly StepSums[],
+  read: Promise<Int32Array[]>,
+): Promise<StepSums[]> {
+  const all = await gatherTensors(communicator, tensorsOfSums(own[0]!), await read);
   const { terms, counts, statistics } = own[0]!;
   return all.map((tensors) => {
     const next = takeFrom(tensors);
@@ -116,10 +128,8 @@ async function gatherStatistics(
   communicator: Communicator,
   own: readonly (readonly RoutingStatistics[])[],
 ): Promise<RoutingStatistics[][]> {
-  const all = await gatherTensors(
-    communicator,
-    own.map((layers) => layers.flatMap(tensorsOf)),
-  );
+  const tensors = own.map((layers) => layers.flatMap(tensorsOf));
+  const all = await gatherTensors(communicator, tensors[0]!, await readTensors(tensors));
   return all.map((tensors) => {
     const next = takeFrom(tensors);
     return own[0]!.map((layer) => withTensors(layer, next));

@@ -3,19 +3,24 @@ import type { Communicator } from '@lpr/mpi';
 import { type Tensor, tensor } from '@lpr/tensor';
 import { joined } from '../micro-batches.ts';
 
+/** All elements of the tensors of each of this rank's micro-batches, as the device computes them next. */
+export async function readTensors(own: readonly (readonly Tensor[])[]): Promise<Int32Array[]> {
+  return await Promise.all(own.map(wordsOf));
+}
+
 /**
- * @param own of each micro-batch of this rank; every micro-batch of the step has tensors of the same shapes and types
+ * @param like those of a micro-batch; every one of the step has tensors of the same shapes and types
+ * @param own what was read of each micro-batch of this rank
  * @returns of all micro-batches in their order, of which i is rank `i mod size`'s
  */
 export async function gatherTensors(
   communicator: Communicator,
-  own: readonly (readonly Tensor[])[],
+  like: readonly Tensor[],
+  own: readonly Int32Array[],
 ): Promise<Tensor[][]> {
-  const [like] = own as readonly [readonly Tensor[]];
   const words = like.reduce((sum, { size }) => sum + size, 0);
-  const read = await Promise.all(own.map(wordsOf));
   const sent = new Int32Array(words * own.length);
-  read.forEach((each, i) => sent.set(each, i * words));
+  own.forEach((each, i) => sent.set(each, i * words));
   const received = new Int32Array(sent.length * communicator.size);
   await communicator.allGather(sent, received);
   return Array.from({ length: own.length * communicator.size }, (_, place) => {

@@ -1,10 +1,16 @@
-/** Memory of the host that messages were received in, kept for those of later steps, which are as long. */
-import type { Communicator } from '@lpr/mpi';
+/** Memory that a step's messages are received and added up in, kept for those of later steps, which are as long. */
+import { type Device, HostNumbers } from '@lpr/tensor';
 
-export class ReceiveBuffers {
+export class StepMemory {
+  readonly #device: Device;
   readonly #free = new Map<number, Float32Array[]>();
+  readonly #kept = new Map<number | string, HostNumbers>();
 
-  /** Of some length; its content is undefined. */
+  constructor(device: Device) {
+    this.#device = device;
+  }
+
+  /** Of the host, of some length; its content is undefined. */
   take(length: number): Float32Array {
     return this.#free.get(length)?.pop() ?? new Float32Array(length);
   }
@@ -15,13 +21,23 @@ export class ReceiveBuffers {
     if (free === undefined) this.#free.set(buffer.length, [buffer]);
     else free.push(buffer);
   }
+
+  /** Of the device, the same for the same name in every step; its content is undefined (see `HostNumbers`). */
+  kept(name: number | string, length: number): HostNumbers {
+    const known = this.#kept.get(name);
+    if (known?.numbers.length === length) return known;
+    known?.dispose();
+    const made = new HostNumbers(this.#device, length);
+    this.#kept.set(name, made);
+    return made;
+  }
 }
 
-const buffers = new WeakMap<Communicator, ReceiveBuffers>();
+const memories = new WeakMap<Device, StepMemory>();
 
-/** Those of a communicator. */
-export function receiveBuffersOf(communicator: Communicator): ReceiveBuffers {
-  const known = buffers.get(communicator) ?? new ReceiveBuffers();
-  buffers.set(communicator, known);
+/** That of a device. */
+export function stepMemoryOf(device: Device): StepMemory {
+  const known = memories.get(device) ?? new StepMemory(device);
+  memories.set(device, known);
   return known;
 }

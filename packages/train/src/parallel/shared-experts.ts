@@ -19,18 +19,29 @@ export function sharedParameters({ layout }: Decoder): readonly ModelParameter[]
 
 /** The global norm of the gradients of all ranks, a scalar: of experts each has its own, of all else the same. */
 export async function normOverRanks(decoder: Decoder, communicator: Channel): Promise<Tensor> {
+  return full(decoder.device, [], await normOfLeaves(decoder, [...decoder.parameters.values()], communicator));
+}
+
+/**
+ * The norm of the gradients of some parameters: of experts those of all ranks, of all else rank 0's.
+ *
+ * @param ranks null where one has all experts
+ */
+export async function normOfLeaves(
+  decoder: Decoder,
+  leaves: readonly Tensor[],
+  ranks: Channel | null,
+): Promise<number> {
   const held = heldExperts(decoder);
-  const gradients = (isHeld: boolean): Tensor[] =>
-    [...decoder.parameters.values()].flatMap((leaf) =>
-      held.has(leaf) === isHeld && leaf.grad !== null ? [leaf.grad] : [],
-    );
-  const norms = [gradients(true), gradients(false)].map(async (tensors) =>
-    tensors.length === 0 ? 0 : await globalNorm(tensors).item(),
-  );
-  const [own, others] = (await Promise.all(norms)) as [number, number];
-  const all = new Float32Array(communicator.size);
-  await communicator.allGather(Float32Array.of(own), all);
-  return full(decoder.device, [], Math.hypot(others, ...all));
+  const normOf = async (isHeld: boolean): Promise<number> => {
+    const gradients = leaves.flatMap(({ grad }, i) => (held.has(leaves[i]!) === isHeld && grad !== null ? [grad] : []));
+    return gradients.length === 0 ? 0 : await globalNorm(gradients).item();
+  };
+  const [own, others] = (await Promise.all([true, false].map(normOf))) as [number, number];
+  if (ranks === null) return others;
+  const all = new Float32Array(2 * ranks.size);
+  await ranks.allGather(Float32Array.of(own, others), all);
+  return Math.hypot(all[1]!, ...all.filter((_, i) => i % 2 === 0));
 }
 
 /** Numbers of a parameter, or of what is as large, that each rank holds. */

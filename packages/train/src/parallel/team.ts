@@ -3,16 +3,17 @@
  * decides when to stop; the others follow, a step at a time. They begin with the leader's state, and get it again
  * whenever something but a step has changed it, so that nothing but rank 0 needs the folder.
  */
-import type { Communicator } from '@lpr/mpi';
+import type { Channel, Communicator } from '@lpr/mpi';
 import { type Decoder, tensorOf } from '@lpr/model';
-import type { Checkpoint, FileContent } from '@lpr/runs';
+import type { Checkpoint, FileContent, PartNorms } from '@lpr/runs';
 import { assign, awaited, scope, sizeOf, type Tensor } from '@lpr/tensor';
+import { measureGradientNorms } from '../gradient-norms.ts';
 import { allFinite, importShared, receiveExperts, restoreTrainer, sendExperts, sharedSnapshot } from '../snapshot.ts';
 import { DivergedError, type StepReport, type Trainer } from '../trainer.ts';
 import type { Team } from './accumulate.ts';
 import { heldExperts, sharedParameters } from './shared-experts.ts';
 
-const COMMANDS = ['end', 'step', 'state', 'confirm', 'experts', 'weights', 'restore', 'save'] as const;
+const COMMANDS = ['end', 'step', 'state', 'confirm', 'experts', 'weights', 'restore', 'save', 'norms'] as const;
 type Command = (typeof COMMANDS)[number];
 
 /** Rank 0's side. */
@@ -55,12 +56,28 @@ export class Leader {
     return await this.#together(async () => {
       await this.#shareIfStale(trainer);
       await this.#tell('step', trainer.step);
-      const { experts } = this.#team;
-      if (experts) experts.call = null;
-      const recorded = await trainer.recordSharedStep(this.#team);
-      this.#callToExperts();
-      return recorded;
+      return await this.#withAll(() => trainer.recordSharedStep(this.#team));
     });
+  }
+
+  /** See `measureNextNorms`: of all ranks where each owns some of the experts. */
+  async measureNorms(trainer: Trainer): Promise<Record<string, PartNorms>> {
+    const channel = this.#ofExperts;
+    if (channel === null) return await measureNextNorms(trainer, null);
+    return await this.#together(async () => {
+      await this.#shareIfStale(trainer);
+      await this.#tell('norms', trainer.step);
+      return await this.#withAll(() => measureNextNorms(trainer, channel));
+    });
+  }
+
+  /** Runs what all ranks compute, each with tokens of its own, so that none is to be called to its experts. */
+  async #withAll<Result>(body: () => Promise<Result>): Promise<Result> {
+    const { experts } = this.#team;
+    if (experts) experts.call = null;
+    const result = await body();
+    this.#callToExperts();
+    return result;
   }
 
   /** Restores a checkpoint, on all ranks that hold experts. */
@@ -182,6 +199,10 @@ export async function followLeader(trainer: Trainer, team: Team): Promise<void> 
       await compareWeights(communicator, trainer);
       continue;
     }
+    if (command === 'norms') {
+      await measureNextNorms(trainer, communicator);
+      continue;
+    }
     if (command === 'save') {
       await sendExperts(trainer, communicator);
       continue;
@@ -198,6 +219,12 @@ export async function followLeader(trainer: Trainer, team: Team): Promise<void> 
     pending.catch(() => {});
   }
   await pending;
+}
+
+/** Norms of each term's gradients, of the next step's first micro-batch. */
+export async function measureNextNorms(trainer: Trainer, ranks: Channel | null): Promise<Record<string, PartNorms>> {
+  const [batch] = trainer.batchesOf(trainer.step);
+  return await measureGradientNorms(trainer.decoder, batch!, trainer.noiseOf(trainer.step), ranks);
 }
 
 /** Gives all ranks the weights and moments of rank 0, after `step` steps, but those of experts that each holds. */

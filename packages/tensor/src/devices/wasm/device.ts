@@ -2,6 +2,7 @@
 import type { Device, DeviceBuffer, DeviceMemory } from '../device.ts';
 import { Allocator, type Block, ALIGNMENT } from './allocator.ts';
 import type { WorkerHandle } from './host.ts';
+import type { HostSum } from './host-sum.ts';
 import type { Kernels } from '../kernels/index.ts';
 import { encodeRecords, encodeWords, opcodeOf } from './commands/encoding.ts';
 import { wasmKernels } from './kernels/index.ts';
@@ -20,6 +21,7 @@ export interface WasmDevice extends Device {
   /** Times of the queue by label and by kernel. */
   readonly profile: Profile;
   view(buffer: DeviceBuffer): Float32Array;
+  addOnHost(out: Float32Array, terms: readonly Float32Array[]): void;
 }
 
 class WasmBuffer implements DeviceBuffer {
@@ -41,6 +43,7 @@ export interface DeviceParts {
   /** First byte behind what the device needs for itself. */
   readonly heapStart: number;
   readonly queue: CommandQueue;
+  readonly hostSum: HostSum;
   readonly profile: Profile;
   readonly workers: readonly WorkerHandle[];
 }
@@ -55,6 +58,7 @@ export class SharedMemoryDevice implements WasmDevice {
 
   readonly #shared: SharedMemory;
   readonly #queue: CommandQueue;
+  readonly #hostSum: HostSum;
   readonly #workers: readonly WorkerHandle[];
   readonly #allocator: Allocator;
   readonly #memory = { liveBytes: 0, liveBuffers: 0, peakBytes: 0 };
@@ -62,12 +66,13 @@ export class SharedMemoryDevice implements WasmDevice {
   readonly #temporaries = new Map<number, Block>();
   #label = '';
 
-  constructor({ description, shared, heapStart, queue, profile, workers }: DeviceParts) {
+  constructor({ description, shared, heapStart, queue, hostSum, profile, workers }: DeviceParts) {
     this.description = description;
     this.threads = workers.length;
     this.profile = profile;
     this.#shared = shared;
     this.#queue = queue;
+    this.#hostSum = hostSum;
     this.#workers = workers;
     this.#allocator = new Allocator(heapStart, (end) => shared.extend(end));
     this.recorder = this.#createRecorder();
@@ -133,6 +138,10 @@ export class SharedMemoryDevice implements WasmDevice {
 
   view(buffer: DeviceBuffer): Float32Array {
     return new Float32Array(this.#shared.memory.buffer, this.#addressOf('view', buffer), buffer.elements);
+  }
+
+  addOnHost(out: Float32Array, terms: readonly Float32Array[]): void {
+    this.#hostSum.add(out, terms);
   }
 
   async synchronize(): Promise<void> {

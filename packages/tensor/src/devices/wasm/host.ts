@@ -12,11 +12,12 @@ interface WasmMemory {
   readonly buffer: SharedArrayBuffer;
   grow(pages: number): number;
 }
-/** What the host calls in an instance; see assembly/runtime.ts. */
+/** What the host calls in an instance; see assembly/runtime.ts and assembly/host.ts. */
 export interface KernelExports {
   heapBase(): number;
   attach(control: number, scratch: number): void;
   drain(): void;
+  addNumbers(out: number, a: number, b: number, count: number): void;
   currentOpcode(): number;
   currentTile(): number;
   faultIndex(): number;

@@ -16,6 +16,7 @@ import {
   startWorkers,
   type WorkerMessage,
 } from './host.ts';
+import { HOST_SUM_BYTES, HostSum } from './host-sum.ts';
 import { CONTROL_BYTES } from './layout.ts';
 import { Profile } from './profile.ts';
 import { CommandQueue } from './queue.ts';
@@ -64,11 +65,13 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
 
   const shared = new SharedMemory(memoryLimit);
   const kernels = instantiate(module, shared.memory);
-  // Lowest, what the compiled kernels carry with them; then the control block, staging, and a scratch for each thread.
+  // Lowest, what the compiled kernels carry with them; then the control block, staging, a scratch for each thread, and
+  // that of the recording one.
   const control = Math.ceil(kernels.heapBase() / 128) * 128;
   const stagingStart = control + CONTROL_BYTES;
   const scratchStart = stagingStart + STAGING_BYTES;
-  const heapStart = scratchStart + Math.max(1, threads) * SCRATCH_BYTES;
+  const sumStart = scratchStart + Math.max(1, threads) * SCRATCH_BYTES;
+  const heapStart = sumStart + HOST_SUM_BYTES;
   if (shared.extend(heapStart) < heapStart) {
     throw new RangeError(
       `createWasmDevice: ${threads} threads need ${heapStart} bytes for themselves, and there are ${Math.min(memoryLimit, shared.memory.buffer.byteLength)}; ` +
@@ -123,6 +126,7 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     shared,
     heapStart,
     queue,
+    hostSum: new HostSum(kernels, shared, sumStart),
     profile: new Profile(shared.memory.buffer, control, async () => await queue.finished()),
     workers,
   });

@@ -11,6 +11,8 @@ export class SharedMemory {
   readonly limitBytes: number;
   bytes!: Uint8Array;
   words!: Int32Array;
+  /** All that the memory has been seen through: growth makes another one. */
+  readonly #buffers = new WeakSet<ArrayBufferLike>();
 
   constructor(limitBytes: number) {
     this.limitBytes = Math.floor(limitBytes / PAGE_BYTES) * PAGE_BYTES;
@@ -28,6 +30,11 @@ export class SharedMemory {
     return this.bytes.length;
   }
 
+  /** Whether an array is a view of this memory: its offset then is an address. */
+  holds({ buffer }: Float32Array): boolean {
+    return this.#buffers.has(buffer);
+  }
+
   #grow(end: number): boolean {
     try {
       this.memory.grow(Math.ceil((end - this.bytes.length) / PAGE_BYTES));
@@ -40,6 +47,7 @@ export class SharedMemory {
   }
 
   #view(): void {
+    this.#buffers.add(this.memory.buffer);
     this.bytes = new Uint8Array(this.memory.buffer);
     this.words = new Int32Array(this.memory.buffer);
   }

@@ -2,6 +2,7 @@
 import { runTile } from './dispatch';
 
 export { faultBound, faultIndex } from './faults';
+export { addNumbers } from './host';
 export { attach, currentOpcode, currentTile, drain, stop, work } from './runtime';
 export { runTile };
 
