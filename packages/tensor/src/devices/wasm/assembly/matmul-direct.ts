@@ -1,15 +1,15 @@
 /**
- * The matrix product with both operands read where they lie, for short sums such as the weight gradients of experts with
- * few tokens; and fetching what a product is about to touch.
+ * The matrix product with both operands read where they lie, for short sums such as the weight gradients of experts
+ * with few tokens; and fetching what a product is about to touch.
  *
  * All strides are in bytes.
  */
 import { clear, kernel, PANEL, PANEL_BYTES, STRIP } from './matmul-gemm';
 
 /**
- * `c = a^T b` for a `[k, m]` and b `[k, n]` whose rows are `aRow` and `bRow` apart, with at least STRIP columns in a and
- * PANEL in b. A last strip or panel that would not be whole begins earlier and makes some elements twice. `zeros` is
- * PANEL_BYTES of scratch.
+ * `c = a^T b` for a `[k, m]` and b `[k, n]` whose rows are `aRow` and `bRow` apart, with at least STRIP columns in a
+ * and PANEL in b. A last strip or panel that would not be whole begins earlier and makes some elements twice. `zeros`
+ * is PANEL_BYTES of scratch.
  */
 export function multiplyColumns(
   m: i32,
@@ -35,8 +35,9 @@ export function multiplyColumns(
 }
 
 /**
- * Reads a number of every cache line of `rows` rows of `bytes` bytes. Memory answers fastest when it is asked line after
- * line: then packing them, or writing tiles of C over them, finds them in the cache. `sink` is 4 bytes of scratch.
+ * Reads a number of every cache line of `rows` rows of `bytes` bytes. Memory answers fastest when it is asked line
+ * after line: packing them, or writing tiles of C over them, then finds them in the cache. `sink` is 4 bytes of
+ * scratch.
  */
 export function fetch(at: usize, row: i32, rows: i32, bytes: i32, sink: usize): void {
   let sum = 0;

@@ -90,7 +90,7 @@ function fourSteps(n: i32, a: usize, b: usize, bRow: i32, c: usize): void {
   }
 }
 
-/** The same for two rows of A: a number of B is read once for both. */
+/** The same for two rows of A: what is read of B serves both. */
 function fourStepsOfTwo(n: i32, a: usize, aRow: i32, b: usize, bRow: i32, c: usize, cRow: i32): void {
   const next = a + aRow;
   const x0 = v128.load_splat<f32>(a);

@@ -167,7 +167,8 @@ export function multiply(
         kernel(k, strip, aRow, 4, STRIP, panel, PANEL_BYTES, accumulate ? to : zeros, accumulate ? cRow : 0, to, cRow);
       } else {
         if (accumulate) copyBlock(to, cRow, edge, PANEL_BYTES, rows, columns);
-        kernel(k, strip, aRow, 4, rows, panel, PANEL_BYTES, accumulate ? edge : zeros, accumulate ? PANEL_BYTES : 0, edge, PANEL_BYTES);
+        const from = accumulate ? edge : zeros;
+        kernel(k, strip, aRow, 4, rows, panel, PANEL_BYTES, from, accumulate ? PANEL_BYTES : 0, edge, PANEL_BYTES);
         copyBlock(edge, PANEL_BYTES, to, cRow, rows, columns);
       }
       panel += bPanel;

@@ -2,7 +2,13 @@
  * Matrix product, batched and transposed. A tile is a block of rows by a block of columns of one matrix of the batch.
  * What several tiles would pack or turn alike is packed and turned once, by commands of their own.
  */
-import { MATMUL_DEPTH_BITS, MATMUL_FEW_ROWS, MATMUL_FEW_ROWS_IN_ORDER, MATMUL_PACK_COLUMNS, MATMUL_TURNED_ROW } from '../constants';
+import {
+  MATMUL_DEPTH_BITS,
+  MATMUL_FEW_ROWS,
+  MATMUL_FEW_ROWS_IN_ORDER,
+  MATMUL_PACK_COLUMNS,
+  MATMUL_TURNED_ROW,
+} from '../constants';
 import {
   MATMUL_PACK,
   MATMUL_PRODUCT,
