@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import type { Table } from '@lpr/results';
 import { writeResult } from '@lpr/results/node';
 import { type Bench, formatTable } from './bench.ts';
+import { experts } from './experts.ts';
 import { gpu } from './gpu.ts';
 import { matmul } from './matmul.ts';
 import { mlp } from './mlp.ts';
@@ -15,7 +16,7 @@ import { ranks } from './ranks.ts';
 import { PYTHON_VARIABLE } from './peers/torch.ts';
 import { step } from './step.ts';
 
-const benches: Readonly<Record<string, Bench>> = { matmul, ops, mlp, step, ranks, gpu };
+const benches: Readonly<Record<string, Bench>> = { matmul, ops, mlp, step, experts, ranks, gpu };
 
 const { values, positionals } = parseArgs({
   // pnpm hands "--" on.

@@ -85,6 +85,7 @@ const groupSizes: readonly { readonly name: string; readonly sizes: readonly num
   { name: 'all rows in one of four', sizes: [0, 500, 0, 0] },
   { name: 'equal groups', sizes: [64, 64, 64, 64] },
   { name: 'groups around the height of a tile', sizes: [179, 180, 181, 0, 1, 7] },
+  { name: 'groups around what is read in place', sizes: [4, 5, 23, 24, 25, 255, 256, 257] },
   { name: 'many small groups', sizes: Array.from({ length: 130 }, (_, g) => (g * 7) % 5) },
   { name: 'no rows at all', sizes: [0, 0] },
 ];

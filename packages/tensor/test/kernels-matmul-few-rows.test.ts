@@ -17,7 +17,7 @@ describe.each(builds)('products of few rows, %s', (_, relaxedSimd) => {
     [70, 300],
     [333, 1030],
   ])('%i columns, sums of %i', async (n, k) => {
-    const many = 9;
+    const many = 30;
     const a = noise(many * k, 1);
     const b = device.f32(noise(k * n, 2));
     const start = noise(many * n, 3);
@@ -33,7 +33,7 @@ describe.each(builds)('products of few rows, %s', (_, relaxedSimd) => {
     for (const transposeB of [false, true]) {
       for (const accumulate of [false, true]) {
         const whole = await product(many, transposeB, false, accumulate);
-        for (const m of [1, 2, 3, 4, 5]) {
+        for (const m of [1, 2, 3, 4, 5, 24, 25]) {
           for (const transposeA of [false, true]) {
             expect(await product(m, transposeB, transposeA, accumulate)).toEqual(whole.subarray(0, m * n));
           }

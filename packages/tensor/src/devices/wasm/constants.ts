@@ -35,8 +35,9 @@ export const OP_MIN = 2;
 /** Bytes that a tile of COPY_BYTES copies. */
 export const COPY_TILE_BYTES = 262144;
 
-/** Up to so many rows of A, reading B row by row beats packing it. */
+/** Up to so many rows of A, reading B where it lies beats packing it: a B that is transposed, and one that is not. */
 export const MATMUL_FEW_ROWS = 4;
+export const MATMUL_FEW_ROWS_IN_ORDER = 24;
 /** Columns that a tile packs. */
 export const MATMUL_PACK_COLUMNS = 64;
 /**

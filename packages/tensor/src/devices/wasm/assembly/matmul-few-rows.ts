@@ -39,7 +39,9 @@ export function multiplyFewRows(
   }
   let p = 0;
   for (; p + 4 <= k; p += 4) {
-    for (let i = 0; i < m; i++) fourSteps(n, a + i * aRow + (p << 2), b + p * bRow, bRow, c + i * cRow);
+    let i = 0;
+    for (; i + 2 <= m; i += 2) fourStepsOfTwo(n, a + i * aRow + (p << 2), aRow, b + p * bRow, bRow, c + i * cRow, cRow);
+    if (i < m) fourSteps(n, a + i * aRow + (p << 2), b + p * bRow, bRow, c + i * cRow);
   }
   for (; p < k; p++) {
     for (let i = 0; i < m; i++) oneStep(n, a + i * aRow + (p << 2), b + p * bRow, c + i * cRow);
@@ -85,6 +87,41 @@ function fourSteps(n: i32, a: usize, b: usize, bRow: i32, c: usize): void {
     sum = madd(x1, loadTail(b + b1, rest, x0), sum);
     sum = madd(x2, loadTail(b + b2, rest, x0), sum);
     storeTail(c, madd(x3, loadTail(b + b3, rest, x0), sum), rest);
+  }
+}
+
+/** The same for two rows of A: what is read of B serves both. */
+function fourStepsOfTwo(n: i32, a: usize, aRow: i32, b: usize, bRow: i32, c: usize, cRow: i32): void {
+  const next = a + aRow;
+  const x0 = v128.load_splat<f32>(a);
+  const x1 = v128.load_splat<f32>(a, 4);
+  const x2 = v128.load_splat<f32>(a, 8);
+  const x3 = v128.load_splat<f32>(a, 12);
+  const y0 = v128.load_splat<f32>(next);
+  const y1 = v128.load_splat<f32>(next, 4);
+  const y2 = v128.load_splat<f32>(next, 8);
+  const y3 = v128.load_splat<f32>(next, 12);
+  const end = b + ((<usize>n >> 2) << 4);
+  let d = c + cRow;
+  while (b < end) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b + bRow);
+    const b2 = v128.load(b + 2 * bRow);
+    const b3 = v128.load(b + 3 * bRow);
+    v128.store(c, madd(x3, b3, madd(x2, b2, madd(x1, b1, madd(x0, b0, v128.load(c))))));
+    v128.store(d, madd(y3, b3, madd(y2, b2, madd(y1, b1, madd(y0, b0, v128.load(d))))));
+    b += 16;
+    c += 16;
+    d += 16;
+  }
+  const rest = n & 3;
+  if (rest) {
+    const b0 = loadTail(b, rest, x0);
+    const b1 = loadTail(b + bRow, rest, x0);
+    const b2 = loadTail(b + 2 * bRow, rest, x0);
+    const b3 = loadTail(b + 3 * bRow, rest, x0);
+    storeTail(c, madd(x3, b3, madd(x2, b2, madd(x1, b1, madd(x0, b0, loadTail(c, rest, x0))))), rest);
+    storeTail(d, madd(y3, b3, madd(y2, b2, madd(y1, b1, madd(y0, b0, loadTail(d, rest, x0))))), rest);
   }
 }
 

@@ -164,10 +164,11 @@ export function multiply(
       const columns = min(PANEL, n - j);
       const to = c + i * cRow + (j << 2);
       if (rows == STRIP && columns == PANEL) {
-        kernel(k, strip, aRow, STRIP, panel, accumulate ? to : zeros, accumulate ? cRow : 0, to, cRow);
+        kernel(k, strip, aRow, 4, STRIP, panel, PANEL_BYTES, accumulate ? to : zeros, accumulate ? cRow : 0, to, cRow);
       } else {
         if (accumulate) copyBlock(to, cRow, edge, PANEL_BYTES, rows, columns);
-        kernel(k, strip, aRow, rows, panel, accumulate ? edge : zeros, accumulate ? PANEL_BYTES : 0, edge, PANEL_BYTES);
+        const from = accumulate ? edge : zeros;
+        kernel(k, strip, aRow, 4, rows, panel, PANEL_BYTES, from, accumulate ? PANEL_BYTES : 0, edge, PANEL_BYTES);
         copyBlock(edge, PANEL_BYTES, to, cRow, rows, columns);
       }
       panel += bPanel;
@@ -184,17 +185,20 @@ function copyBlock(from: usize, fromRow: i32, to: usize, toRow: i32, rows: i32, 
 }
 
 /**
- * One tile of C: `to = from + a b`. Rows of A from `rows` on do not exist: the last one stands in for them.
+ * One tile of C: `to = from + a b`. Rows of A are `aRow` apart and steps of the sum `aStep`; in B, steps are `bStep`
+ * apart. Rows of A from `rows` on do not exist: the last one stands in for them.
  *
  * Nothing may branch after the loop: V8 then moves the multiply-adds behind all loads of a step, runs out of its 15
  * registers and keeps sums on the stack, which halves the speed (docs/wasm-limits.md). Hence `from` instead of a flag.
  */
-function kernel(
+export function kernel(
   k: i32,
   a: usize,
   aRow: i32,
+  aStep: i32,
   rows: i32,
   b: usize,
+  bStep: i32,
   from: usize,
   fromRow: i32,
   to: usize,
@@ -218,7 +222,7 @@ function kernel(
   let c41 = v128.load(from + 4 * fromRow, 16);
   let c50 = v128.load(from + 5 * fromRow);
   let c51 = v128.load(from + 5 * fromRow, 16);
-  const end = b + k * PANEL_BYTES;
+  const end = b + k * bStep;
   while (b < end) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
@@ -241,14 +245,14 @@ function kernel(
       x = v128.load_splat<f32>(a5);
       c50 = madd(x, b0, c50);
       c51 = madd(x, b1, c51);
-      a5 += 4;
+      a5 += aStep;
     }
-    a0 += 4;
-    a1 += 4;
-    a2 += 4;
-    a3 += 4;
-    a4 += 4;
-    b += PANEL_BYTES;
+    a0 += aStep;
+    a1 += aStep;
+    a2 += aStep;
+    a3 += aStep;
+    a4 += aStep;
+    b += bStep;
   }
   v128.store(to, c00);
   v128.store(to, c01, 16);

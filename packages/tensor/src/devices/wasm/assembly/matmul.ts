@@ -2,7 +2,13 @@
  * Matrix product, batched and transposed. A tile is a block of rows by a block of columns of one matrix of the batch.
  * What several tiles would pack or turn alike is packed and turned once, by commands of their own.
  */
-import { MATMUL_DEPTH_BITS, MATMUL_FEW_ROWS, MATMUL_PACK_COLUMNS, MATMUL_TURNED_ROW } from '../constants';
+import {
+  MATMUL_DEPTH_BITS,
+  MATMUL_FEW_ROWS,
+  MATMUL_FEW_ROWS_IN_ORDER,
+  MATMUL_PACK_COLUMNS,
+  MATMUL_TURNED_ROW,
+} from '../constants';
 import {
   MATMUL_PACK,
   MATMUL_PRODUCT,
@@ -11,8 +17,20 @@ import {
   MatmulProductWords,
   MatmulTurnWords,
 } from '../generated/commands';
+import { fetch, multiplyColumns } from './matmul-direct';
 import { multiplyFewRows } from './matmul-few-rows';
-import { clear, EDGE_BYTES, multiply, PANEL_BYTES, packColumns, packedBytes, packRows, transpose } from './matmul-gemm';
+import {
+  clear,
+  EDGE_BYTES,
+  multiply,
+  PANEL,
+  PANEL_BYTES,
+  packColumns,
+  packedBytes,
+  packRows,
+  STRIP,
+  transpose,
+} from './matmul-gemm';
 
 /** Runs tile `tile` of a command of this family. */
 export function run(opcode: i32, args: usize, tile: i32, scratch: usize): void {
@@ -130,16 +148,30 @@ export function multiplyBlock(
   }
   const part = depthOfPart(k);
   const packed = scratch + EDGE_BYTES;
-  const whole = rows <= MATMUL_FEW_ROWS && !packedB;
+  const single = part == k && !accumulate && !turnedA && !packedB;
+  if (transposeA && !transposeB && single && k > 0 && rows >= STRIP && columns >= PANEL) {
+    fetch(to, n << 2, rows, columns << 2, scratch);
+    multiplyColumns(rows, columns, k, a + (firstRow << 2), m << 2, b + (firstColumn << 2), n << 2, to, n << 2, scratch);
+    return;
+  }
+  const whole = !packedB && rows <= (transposeB ? MATMUL_FEW_ROWS : MATMUL_FEW_ROWS_IN_ORDER);
   const turned = whole ? packed : packed + packedBytes(part, columns);
   for (let p = 0; p < k; p += part) {
     const depth = min(part, k - p);
     const panel = depth * PANEL_BYTES;
     let right = packed;
-    if (whole) right = b + (transposeB ? (firstColumn * k + p) << 2 : (p * n + firstColumn) << 2);
-    else if (packedB) right = b + packedBytes(p, n) + (firstColumn >> 3) * panel;
-    else if (transposeB) packColumns(b + ((firstColumn * k + p) << 2), k << 2, depth, columns, packed, panel);
-    else packRows(b + ((p * n + firstColumn) << 2), n << 2, depth, columns, packed, panel);
+    if (packedB) right = b + packedBytes(p, n) + (firstColumn >> 3) * panel;
+    else {
+      const from = b + (transposeB ? (firstColumn * k + p) << 2 : (p * n + firstColumn) << 2);
+      if (whole) right = from;
+      else if (transposeB) {
+        fetch(from, k << 2, columns, depth << 2, scratch);
+        packColumns(from, k << 2, depth, columns, packed, panel);
+      } else {
+        fetch(from, n << 2, depth, columns << 2, scratch);
+        packRows(from, n << 2, depth, columns, packed, panel);
+      }
+    }
     let left = a + ((firstRow * k + p) << 2);
     let leftRow = k << 2;
     if (transposeA) {
