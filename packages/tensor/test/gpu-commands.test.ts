@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vite
 import { create } from 'webgpu';
 import type { DeviceBuffer } from '../src/devices/device.ts';
 import type { GpuDevice } from '../src/devices/gpu/index.ts';
+import { MOST_GATHERED } from '../src/devices/gpu/schedule.ts';
 import type { WebGpuAdapter, WebGpuDevice } from '../src/devices/gpu/webgpu.ts';
 import { openWebGpu } from './support/webgpu.ts';
 
@@ -27,16 +28,42 @@ beforeEach(async () => {
 });
 afterEach(() => device.dispose());
 
-const softmax = (): void => device.kernels.softmax({ x, out, rows: 4, columns: 16 });
+const softmax = (from = x, to = out): void => device.kernels.softmax({ x: from, out: to, rows: 4, columns: 16 });
 
 it('hands launches over together, the last when the host pauses', async () => {
   const submit = vi.spyOn(native.queue, 'submit');
-  for (let i = 0; i < 100; i++) softmax();
+  // Each reads what the one before made, so none run together.
+  for (let i = 0; i < 2 * MOST_GATHERED; i++) softmax(out, out);
+  expect(submit.mock.calls.length).toBeGreaterThan(1);
+  expect(device.statistics.launches).toBeGreaterThan(2 * MOST_GATHERED);
+  softmax();
+  submit.mockClear();
+  await new Promise(setImmediate);
   expect(submit).toHaveBeenCalledTimes(1);
-  await Promise.resolve();
-  expect(submit).toHaveBeenCalledTimes(2);
   await device.synchronize();
-  expect(submit).toHaveBeenCalledTimes(3);
+  expect(submit).toHaveBeenCalledTimes(2);
+});
+
+it('runs launches that do not depend on one another as one', async () => {
+  const [a, b, sum] = [device.allocate(64), device.allocate(64), device.allocate(4)];
+  const before = device.statistics.launches;
+  softmax(x, a);
+  softmax(out, b);
+  device.kernels.logSumExp({ x: a, out: sum, rows: 4, columns: 16 });
+  softmax(b, b);
+  await device.synchronize();
+  expect(device.statistics.launches - before).toBe(2);
+});
+
+it('runs large launches alone', async () => {
+  const count = 2 ** 20 + 16;
+  const large = device.allocate(count);
+  device.write(large, new Float32Array(count));
+  const before = device.statistics.launches;
+  for (let i = 0; i < 3; i++)
+    device.kernels.softmax({ x: large, out: device.allocate(count), rows: count / 16, columns: 16 });
+  await device.synchronize();
+  expect(device.statistics.launches - before).toBe(3);
 });
 
 it('hands reads that come together over with what they wait for', async () => {
@@ -67,6 +94,7 @@ it('makes neither buffers nor bind groups for work that repeats', async () => {
 it('writes to a buffer only once what still reads it is handed over', async () => {
   const submit = vi.spyOn(native.queue, 'submit');
   softmax();
+  expect(device.statistics.launches).toBeGreaterThan(0);
   device.free(x);
   x = device.allocate(64);
   device.write(x, new Float32Array(64));
@@ -77,7 +105,9 @@ it('writes to a buffer only once what still reads it is handed over', async () =
 it('builds pipelines side by side', async () => {
   const build = vi.spyOn(native, 'createComputePipelineAsync');
   device.kernels.softmaxBackward({ y: x, gradient: x, out, rows: 4, columns: 16 });
+  expect(device.statistics.launches).toBeGreaterThan(0);
   device.kernels.logSumExp({ x, out: device.allocate(4), rows: 4, columns: 16 });
+  expect(device.statistics.launches).toBeGreaterThan(0);
   expect(build).toHaveBeenCalledTimes(2);
   await device.synchronize();
 });

@@ -64,7 +64,7 @@ describe('buffers', () => {
     expect(device.resident.bytes).toBe(40);
     device.kernels.softmax({ x: a, out: b, rows: 1, columns: 10 });
     expect(device.resident.bytes).toBe(80);
-    device.kernels.softmax({ x: a, out: b, rows: 2, columns: 5 });
+    device.kernels.softmax({ x: b, out: b, rows: 2, columns: 5 });
     expect(device.resident.bytes).toBe(80);
     device.free(a);
     device.free(b);
@@ -167,6 +167,7 @@ describe('launches', () => {
       bad.launch({ key: 'bad', extents: [1], buffers: {}, numbers: { n: 3 }, body });
     });
     // Launches only record; whoever waits, and whoever comes later, is told.
+    expect(bad.statistics.launches).toBe(1);
     expect(() => bad.frame(() => {})).toThrow('a loop of this kernel has no constant bound');
   });
 
@@ -234,8 +235,8 @@ function slowBackend(): {
   });
   const slow: Backend<Float32Array> = {
     ...backend,
-    compile(source): Program<Float32Array> {
-      const program = backend.compile(source);
+    compile(parts): Program<Float32Array> {
+      const program = backend.compile(parts);
       return {
         get building() {
           return built ? null : signal;

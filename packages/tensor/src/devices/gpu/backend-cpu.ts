@@ -9,6 +9,7 @@ import {
   functionText,
   kernelSettings,
   type KernelSource,
+  type LaunchPart,
   type Program,
 } from './backend.ts';
 import type { GpuJs } from './gpujs.ts';
@@ -20,23 +21,33 @@ type Nested = ArrayLike<number> | ArrayLike<Nested>;
 export function createCpuBackend({ GPU }: GpuJs): Backend<Float32Array> {
   const gpu = new GPU({ mode: 'cpu' });
 
-  function compile(source: KernelSource): Program<Float32Array> {
+  /** A kernel by itself. */
+  function kernelOf(source: KernelSource): (args: readonly unknown[], extents: readonly number[]) => Float32Array {
     const { kernel } = gpu.createKernel(functionText(source), kernelSettings(source, 'Array'));
+    return (args, extents) => {
+      kernel.setOutput(extents);
+      if (!kernel.built) {
+        void kernel.build(...args);
+        checkMode(kernel, 'cpu');
+        checkLoops(kernel.kernelString.replace('const LOOP_MAX', ''), source);
+      }
+      const result = kernel.run(...args) as Nested;
+      if (result instanceof Float32Array) return result;
+      const flat = new Float32Array(extents.reduce((a, b) => a * b, source.width));
+      flatten(result, flat, 0);
+      return flat;
+    };
+  }
+
+  function compile(parts: readonly LaunchPart[]): Program<Float32Array> {
+    const kernels = parts.map(({ source }) => kernelOf(source as KernelSource));
     return {
       building: null,
-      run(buffers, scalars, extents) {
-        kernel.setOutput(extents);
-        if (!kernel.built) {
-          void kernel.build(...buffers, ...scalars);
-          checkMode(kernel, 'cpu');
-          checkLoops(kernel.kernelString.replace('const LOOP_MAX', ''), source);
-        }
-        const result = kernel.run(...buffers, ...scalars) as Nested;
-        if (result instanceof Float32Array) return result;
-        const flat = new Float32Array(extents.reduce((a, b) => a * b, source.width));
-        flatten(result, flat, 0);
-        return flat;
-      },
+      run: (blocks, all) =>
+        all.map(({ integers, numbers, extents }, i) => {
+          const own = parts[i]!.buffers.map((buffer) => blocks[buffer]!);
+          return kernels[i]!([...own, ...integers, ...numbers], extents);
+        }),
     };
   }
 
@@ -45,7 +56,9 @@ export function createCpuBackend({ GPU }: GpuJs): Backend<Float32Array> {
     description: 'gpu.js cpu mode',
     software: true,
     // What every GPU has.
+    runsShaders: false,
     mostBuffers: 7,
+    mostBound: 8,
     largestBlock: 2 ** 29,
     failure: null,
     compile,

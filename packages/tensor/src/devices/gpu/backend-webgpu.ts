@@ -1,13 +1,13 @@
 /** WebGPU: gpu.js writes the shaders of its kernels, and everything from there on is done here. */
 import { spread } from './axes.ts';
-import type { Backend, KernelSource, Program, ShaderProgram, ShaderSource } from './backend.ts';
+import type { Backend, KernelSource, LaunchPart, Program } from './backend.ts';
 import { BufferPool, type Pooled, roundedSize } from './buffer-pool.ts';
 import { Commands } from './commands.ts';
 import type { GpuJs } from './gpujs.ts';
 import { IndexChecks } from './index-checks.ts';
-import { type Block, Pipeline, Pipelines, type Workgroups } from './pipelines.ts';
+import { type Block, Pipeline, Pipelines } from './pipelines.ts';
 import { describeAdapter, isSoftware, openDevice, type WebGpuAdapter, type WebGpuBuffer } from './webgpu.ts';
-import { FAULT_MARK, FAULT_WORDS, shaderOf, translate, workgroupOf } from './wgsl.ts';
+import { FAULT_MARK, FAULT_WORDS, shaderOf, threadsOf, translate, type Translation } from './wgsl.ts';
 
 /** Flags that the WebGPU specification fixes; their names are globals in browsers alone. */
 const USAGE = { mapRead: 1, copySource: 4, copyTarget: 8, storage: 128 } as const;
@@ -60,36 +60,39 @@ export async function createWebGpuBackend({ GPU }: GpuJs, adapter: WebGpuAdapter
   queue.writeBuffer(fault, 0, new Uint32Array(FAULT_WORDS));
   const pipelines = new Pipelines(device, commands, fault);
 
-  function compile(source: KernelSource): Program<Block> {
-    const pipeline = new Pipeline(
-      pipelines,
-      translate(source, (text, settings) => gpu.createKernel(text, settings).kernel),
-    );
-    const workgroup = workgroupOf(source.extents.length);
-    return {
-      get building() {
-        return pipeline.building;
-      },
-      run(buffers, scalars, extents) {
-        const out = take(extents.reduce((a, b) => a * b, source.width));
-        const [x = 1, y = 1, z = 1] = extents;
-        const workgroups = workgroupsOf([x, y, z], workgroup);
-        const rowThreads = workgroups[0] * workgroup[0];
-        pipeline.launch(buffers, [out], [x, y, z, rowThreads], scalars, workgroups);
-        return out;
-      },
-    };
+  const translations = new Map<KernelSource, Translation>();
+  function translationOf(source: KernelSource): Translation {
+    let translation = translations.get(source);
+    if (translation === undefined) {
+      translation = translate(source, (text, settings) => gpu.createKernel(text, settings).kernel);
+      translations.set(source, translation);
+    }
+    return translation;
   }
 
-  function compileShader(source: ShaderSource): ShaderProgram<Block> {
-    const pipeline = new Pipeline(pipelines, shaderOf(source));
+  function compile(parts: readonly LaunchPart[]): Program<Block> {
+    const pipeline = new Pipeline(pipelines, shaderOf(parts, translationOf));
     return {
       get building() {
         return pipeline.building;
       },
-      run(buffers, scalars, sizes, workgroups) {
-        const results = sizes.map(take);
-        pipeline.launch(buffers, results, [], scalars, workgroups);
+      run(blocks, given) {
+        const header = [0];
+        const scalars = given.flatMap(({ integers }) => integers);
+        let end = 0;
+        for (const [i, { extents, numbers }] of given.entries()) {
+          const [x = 1, y = 1, z = 1] = extents;
+          const { source } = parts[i]!;
+          const [across, down] = source.kind === 'shader' ? [1, 1] : threadsOf(source);
+          const [groupsX, groupsY] = [Math.ceil(x / across), Math.ceil(y / down)];
+          end += groupsX * groupsY * z;
+          header.push(x, y, z, groupsX, groupsY, end);
+          for (const number of numbers) scalars.push(number);
+        }
+        const workgroups = spread(end);
+        header[0] = workgroups[0];
+        const results = given.flatMap(({ sizes }) => sizes.map(take));
+        pipeline.launch(blocks, results, header, scalars, workgroups);
         return results;
       },
     };
@@ -131,13 +134,14 @@ export async function createWebGpuBackend({ GPU }: GpuJs, adapter: WebGpuAdapter
     software: isSoftware(held.adapter.info),
     // The result is bound too.
     mostBuffers: Math.min(limits.maxStorageBuffersPerShaderStage - 1, MOST_BUFFERS),
+    runsShaders: true,
+    mostBound: limits.maxStorageBuffersPerShaderStage,
     largestBlock: Math.floor(largestBytes / 4),
     get failure() {
       return failure;
     },
     checks,
     compile,
-    compileShader,
 
     upload(data) {
       const block = take(data.length);
@@ -160,10 +164,4 @@ export async function createWebGpuBackend({ GPU }: GpuJs, adapter: WebGpuAdapter
       void gpu.destroy();
     },
   };
-}
-
-/** How many workgroups cover the threads; a single axis goes on along y where it is long. */
-function workgroupsOf(extents: Workgroups, workgroup: Workgroups): Workgroups {
-  const [x, y, z] = extents.map((extent, axis) => Math.ceil(extent / workgroup[axis]!)) as [number, number, number];
-  return workgroup[1] > 1 ? [x, y, z] : spread(x);
 }

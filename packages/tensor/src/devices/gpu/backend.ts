@@ -10,6 +10,9 @@ export type GpuMode = 'webgpu' | 'cpu';
 
 /** A gpu.js kernel, written in its subset of JavaScript. */
 export interface KernelSource {
+  readonly kind: 'kernel';
+  /** Another for each source of a device. */
+  readonly number: number;
   /** Names of the arguments in their order: buffers, then whole numbers, then numbers. */
   readonly buffers: readonly string[];
   readonly integers: readonly string[];
@@ -27,8 +30,22 @@ export interface KernelSource {
   readonly indices: readonly string[];
 }
 
+/** What a kernel written in WGSL says. */
+export interface ShaderCode {
+  /** Threads of a workgroup along x and y. */
+  readonly threads: readonly [number, number];
+  /** Types of its variables in workgroup memory, by their names. */
+  readonly memory?: Readonly<Record<string, string>>;
+  /** Functions that it calls. */
+  readonly functions?: string;
+  /** Its statements: they find the place of the workgroup and of the thread in it as `group` and `local`. */
+  readonly body: string;
+}
+
 /** A kernel written in WGSL, for backends that run it. */
-export interface ShaderSource {
+export interface ShaderSource extends ShaderCode {
+  readonly kind: 'shader';
+  readonly number: number;
   /** Names of what it reads (`array<f32>`), of its scalars (`params.name`) and of what it writes (`array<f32>`). */
   readonly buffers: readonly string[];
   readonly integers: readonly string[];
@@ -36,31 +53,37 @@ export interface ShaderSource {
   readonly results: readonly string[];
   /** Whether buffers and results are of four numbers each, `array<vec4<f32>>`, but for those named here. */
   readonly vectorsBut?: readonly string[];
-  /** Everything but the declarations of the above; the entry point is `main`. */
-  readonly code: string;
 }
 
-/** Something compiled. */
-interface Compiled {
+export type Source = KernelSource | ShaderSource;
+
+/** Whether a source has a buffer, or result, as vectors of four numbers. */
+export function hasVectors(source: Source, name: string): boolean {
+  return source.kind === 'shader' && source.vectorsBut !== undefined && !source.vectorsBut.includes(name);
+}
+
+/** A kernel among those of a launch, and which of the launch's buffers its own are. */
+export interface LaunchPart {
+  readonly source: Source;
+  readonly buffers: readonly number[];
+}
+
+/** What a part of a launch runs with. */
+export interface PartArguments {
+  readonly integers: readonly number[];
+  readonly numbers: readonly number[];
+  /** Of a gpu.js kernel: threads along x, y and z; of one in WGSL: workgroups. */
+  readonly extents: readonly number[];
+  /** How many numbers it writes to each of its results. */
+  readonly sizes: readonly number[];
+}
+
+/** Compiled kernels that run in one launch. */
+export interface Program<Block> {
   /** Resolves when it can run; null when it can run now. */
   readonly building: Promise<void> | null;
-}
-
-/** A compiled kernel. */
-export interface Program<Block> extends Compiled {
-  /** Runs one thread for each place of `extents`; gives a new block of `width` times as many numbers. */
-  run(buffers: readonly Block[], scalars: readonly number[], extents: readonly number[]): Block;
-}
-
-/** A compiled kernel written in WGSL. */
-export interface ShaderProgram<Block> extends Compiled {
-  /** Runs `workgroups` (x, y, z) of it; gives a new block of as many numbers as `sizes` says for each result. */
-  run(
-    buffers: readonly Block[],
-    scalars: readonly number[],
-    sizes: readonly number[],
-    workgroups: readonly [number, number, number],
-  ): Block[];
+  /** Runs each part; gives a new block for each of their results, in their order. */
+  run(buffers: readonly Block[], parts: readonly PartArguments[]): Block[];
 }
 
 export interface Backend<Block> {
@@ -69,15 +92,18 @@ export interface Backend<Block> {
   readonly description: string;
   /** Whether a CPU plays the GPU (SwiftShader, llvmpipe, gpu.js's cpu mode). */
   readonly software: boolean;
-  /** Buffers that one launch can read. */
+  /** Buffers that one kernel can read. */
   readonly mostBuffers: number;
+  /** Whether kernels written in WGSL run. */
+  readonly runsShaders: boolean;
+  /** Buffers that a launch can bind, with results. */
+  readonly mostBound: number;
   /** The most numbers that one block can hold. */
   readonly largestBlock: number;
   /** What went wrong since the device was made, found out later than the call that caused it. */
   readonly failure: Error | null;
-  compile(source: KernelSource): Program<Block>;
-  /** Compiles a kernel written in WGSL; missing where those do not run. */
-  compileShader?(source: ShaderSource): ShaderProgram<Block>;
+  /** Compiles kernels that do not depend on one another, to run in one launch. */
+  compile(parts: readonly LaunchPart[]): Program<Block>;
   /** What the indices of kernels are held to. */
   readonly checks: IndexChecks;
   /** Numbers of a block that the host can see at once, and checks itself; missing where kernels check. */

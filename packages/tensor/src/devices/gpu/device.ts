@@ -69,13 +69,13 @@ export class LauncherDevice implements GpuDevice {
   }
 
   get statistics(): { launches: number; programs: number } {
-    const { launches, programs } = this.#launcher;
+    const { launches, programs } = this.#launcher.statistics;
     return { launches, programs };
   }
 
   get resident(): { bytes: number; peakBytes: number } {
-    const { residentBytes, peakResidentBytes } = this.#launcher;
-    return { bytes: residentBytes, peakBytes: peakResidentBytes };
+    const { bytes, peakBytes } = this.#launcher.statistics;
+    return { bytes, peakBytes };
   }
 
   allocate(elements: number): DeviceBuffer {

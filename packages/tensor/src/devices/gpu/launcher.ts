@@ -1,11 +1,14 @@
 /**
- * The queue of launches. A launch runs at once when its kernel is built and nothing waits before it; while a kernel is
- * being built (webgpu builds asynchronously), it and what follows wait in order. Values are freed when their last user
- * is done.
+ * The queue of launches. They are gathered until there are many, the host pauses or waits for something, and then put
+ * together (schedule.ts). A launch runs when its kernels are built and nothing waits before it; while a kernel is being
+ * built (webgpu builds asynchronously), it and what follows wait in order. Values are freed when their last user is
+ * done.
  */
-import type { Backend, Program, ShaderProgram } from './backend.ts';
+import type { Backend, PartArguments, Program, ShaderCode, Source } from './backend.ts';
+import { SCALAR_BYTES } from './commands.ts';
 import { checkOnHost, type IndexCheck, limitOf } from './index-checks.ts';
 import { argumentsOf, declarations, inMemory, type Recipe } from './recipe.ts';
+import { bindingsOf, MOST_GATHERED, type Planned, schedule } from './schedule.ts';
 import { Value } from './value.ts';
 
 export interface Launch {
@@ -46,8 +49,8 @@ export interface ShaderLaunch {
   readonly vectorsBut?: readonly string[];
   /** Along x, y and z. */
   readonly workgroups: readonly [number, number, number];
-  /** Everything but the declarations of the above; the entry point is `main`. */
-  readonly code: () => string;
+  /** Everything but the declarations of the above. */
+  readonly code: () => ShaderCode;
 }
 
 /** A launch or read that waits for the kernels before it. */
@@ -74,13 +77,15 @@ function readsFromStart(body: string, buffers: readonly string[]): string {
 
 export class Launcher {
   readonly backend: Backend<unknown>;
-  /** Launches so far. */
-  launches = 0;
+  #launches = 0;
   /** Bytes in blocks that exist now, and the most that ever did. */
-  residentBytes = 0;
-  peakResidentBytes = 0;
+  #residentBytes = 0;
+  #peakResidentBytes = 0;
+  readonly #sources = new Map<string, Source>();
   readonly #programs = new Map<string, Program<unknown>>();
-  readonly #shaders = new Map<string, ShaderProgram<unknown>>();
+  /** What will be put together. */
+  #gathered: Planned[] = [];
+  #scheduled = false;
   readonly #queue: Waiting[] = [];
   #draining = false;
   #failure: Error | null = null;
@@ -91,9 +96,15 @@ export class Launcher {
     this.backend = backend;
   }
 
-  /** Kernels compiled so far. */
-  get programs(): number {
-    return this.#programs.size + this.#shaders.size;
+  /** Launches so far, kernels compiled for them, bytes in blocks that exist now, and the most that ever did. */
+  get statistics(): { launches: number; programs: number; bytes: number; peakBytes: number } {
+    this.#put();
+    return {
+      launches: this.#launches,
+      programs: this.#programs.size,
+      bytes: this.#residentBytes,
+      peakBytes: this.#peakResidentBytes,
+    };
   }
 
   /** Runs a kernel of the list: the values that it makes and does not store are freed when it ends. */
@@ -112,10 +123,10 @@ export class Launcher {
   launch({ key, extents, buffers, integers = {}, numbers = {}, indices = {}, width = 1, body }: Launch): Value {
     const { backend } = this;
     const { checks } = backend;
-    const inputs = Object.values(buffers);
-    for (const input of inputs) this.#compute(input);
-    if (inputs.length > backend.mostBuffers) {
-      throw new Error(`gpu device: kernel ${key} takes ${inputs.length} buffers; at most ${backend.mostBuffers} fit`);
+    const values = Object.values(buffers);
+    for (const value of values) this.#compute(value);
+    if (values.length > backend.mostBuffers) {
+      throw new Error(`gpu device: kernel ${key} takes ${values.length} buffers; at most ${backend.mostBuffers} fit`);
     }
     const checked = Object.entries(indices);
     // Kernels check where the host cannot see.
@@ -125,33 +136,31 @@ export class Launcher {
     for (const [name] of inKernel) integerNames.push(`${name}Limit`, `${name}Ignored`, `${name}Check`);
     const numberNames = Object.keys(numbers);
     const name = `${key}/${extents.length}/${integerNames.join()}/${numberNames.join()}`;
-    let program = this.#programs.get(name);
-    if (program === undefined) {
-      program = this.backend.compile({
-        buffers: bufferNames,
-        integers: integerNames,
-        numbers: numberNames,
-        body: readsFromStart(body(), bufferNames),
-        width,
-        extents,
-        indices: inKernel.map(([buffer]) => buffer),
-      });
-      this.#programs.set(name, program);
+    const source = this.#source(name, (number) => ({
+      kind: 'kernel',
+      number,
+      buffers: bufferNames,
+      integers: integerNames,
+      numbers: numberNames,
+      body: readsFromStart(body(), bufferNames),
+      width,
+      extents,
+      indices: inKernel.map(([buffer]) => buffer),
+    }));
+    const integersGiven = [...values.map(({ offset }) => offset), ...Object.values(integers)];
+    for (const [, check] of inKernel) {
+      integersGiven.push(limitOf(check), check.ignored ?? NO_INDEX, checks.numberOf(check));
     }
-    const scalars = [...inputs.map(({ offset }) => offset), ...Object.values(integers)];
-    for (const [, check] of inKernel) scalars.push(limitOf(check), check.ignored ?? NO_INDEX, checks.numberOf(check));
-    scalars.push(...Object.values(numbers));
-    const out = new Value(extents.reduce((a, b) => a * b, width));
-    const ready = program;
-    this.#record(ready, inputs, [out], (blocks) => {
+    const sizes = [extents.reduce((a, b) => a * b, width)];
+    const given = { integers: integersGiven, numbers: Object.values(numbers), extents, sizes };
+    const [out] = this.#plan(source, values, given, () => {
       for (const [buffer, check] of checked) {
         const { whole, offset, elements } = buffers[buffer]!;
         const seen = backend.peek?.(whole.block, offset, elements);
         if (seen !== undefined) checkOnHost(checks, check, seen);
       }
-      return [ready.run(blocks, scalars, extents)];
     });
-    return out;
+    return out!;
   }
 
   /** A launch of a kernel written in WGSL, where the backend has `compileShader`; its results in their order. */
@@ -165,47 +174,93 @@ export class Launcher {
     code,
     ...rest
   }: ShaderLaunch): Value[] {
-    const inputs = Object.values(buffers);
-    for (const input of inputs) this.#compute(input);
-    let program = this.#shaders.get(key);
-    if (program === undefined) {
+    const values = Object.values(buffers);
+    for (const value of values) this.#compute(value);
+    const source = this.#source(key, (number) => {
       const bufferNames = Object.keys(buffers);
-      program = this.backend.compileShader!({
+      return {
+        kind: 'shader',
+        number,
         buffers: bufferNames,
         integers: [...bufferNames.map(startOf), ...Object.keys(integers)],
         numbers: Object.keys(numbers),
         results: Object.keys(results),
-        code: code(),
         ...rest,
-      });
-      this.#shaders.set(key, program);
+        ...code(),
+      };
+    });
+    return this.#plan(source, values, {
+      integers: [...values.map(({ offset }) => offset), ...Object.values(integers)],
+      numbers: Object.values(numbers),
+      extents: workgroups,
+      sizes: Object.values(results),
+    });
+  }
+
+  #source(name: string, make: (number: number) => Source): Source {
+    let source = this.#sources.get(name);
+    if (source === undefined) {
+      source = make(this.#sources.size);
+      this.#sources.set(name, source);
     }
-    const ready = program;
-    const scalars = [...inputs.map(({ offset }) => offset), ...Object.values(integers), ...Object.values(numbers)];
-    const sizes = Object.values(results);
-    const made = sizes.map((elements) => new Value(elements));
-    this.#record(ready, inputs, made, (blocks) => ready.run(blocks, scalars, sizes, workgroups));
+    return source;
+  }
+
+  /** Takes a launch among those that are gathered; gives what it makes. */
+  #plan(source: Source, values: readonly Value[], given: PartArguments, check = (): void => {}): Value[] {
+    const reads = values.map(({ whole }) => whole);
+    for (const value of reads) value.users++;
+    const made = given.sizes.map((elements) => new Value(elements));
+    for (const value of made) this.#own(value).users++;
+    this.#gathered.push({ source, reads, made, given, check });
+    if (this.#gathered.length >= MOST_GATHERED) this.#put();
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      queueMicrotask(() => {
+        this.#scheduled = false;
+        this.#put();
+      });
+    }
     return made;
   }
 
-  /** Records what makes values from others, once it is built. */
-  #record(
-    program: { readonly building: Promise<void> | null },
-    inputs: readonly Value[],
-    made: readonly Value[],
-    run: (blocks: readonly unknown[]) => readonly unknown[],
-  ): void {
-    const wholes = inputs.map(({ whole }) => whole);
-    for (const whole of wholes) whole.users++;
-    for (const out of made) this.#own(out).users++;
-    this.launches++;
+  /** Queues what was gathered. */
+  #put(): void {
+    const gathered = this.#gathered;
+    this.#gathered = [];
+    const limits = { buffers: this.backend.mostBound, scalars: SCALAR_BYTES / 4 };
+    for (const group of schedule(gathered, limits)) this.#record(group);
+  }
+
+  /** Queues launches that run together. */
+  #record(group: readonly Planned[]): void {
+    this.#launches++;
+    const { bound, places } = bindingsOf(group);
+    const name = group.map(({ source }, i) => `${source.number}:${places[i]!.join()}`).join(' ');
+    let program = this.#programs.get(name);
+    if (program === undefined) {
+      try {
+        program = this.backend.compile(group.map(({ source }, i) => ({ source, buffers: places[i]! })));
+      } catch (error) {
+        this.#fail(error);
+        return;
+      }
+      this.#programs.set(name, program);
+    }
+    const ready = program;
+    const given = group.map((planned) => planned.given);
     this.#enqueue({
-      building: () => program.building,
+      building: () => ready.building,
       run: () => {
-        const blocks = run(wholes.map(({ block }) => block));
-        for (const [i, out] of made.entries()) this.#fill(out, blocks[i]);
-        for (const whole of wholes) this.release(whole);
-        for (const out of made) this.release(out);
+        for (const { check } of group) check();
+        const blocks = ready.run(
+          bound.map(({ block }) => block),
+          given,
+        );
+        const made = group.flatMap((planned) => planned.made);
+        for (const [i, value] of made.entries()) this.#fill(value, blocks[i]);
+        for (const value of group.flatMap(({ reads }) => reads)) this.release(value);
+        for (const value of made) this.release(value);
       },
       fail: () => {},
     });
@@ -278,7 +333,7 @@ export class Launcher {
     if (value.block === null) return;
     this.backend.release(value.block);
     value.block = null;
-    this.residentBytes -= 4 * value.elements;
+    this.#residentBytes -= 4 * value.elements;
   }
 
   /** Brings a value into memory: it becomes the whole of what a launch makes. */
@@ -305,6 +360,7 @@ export class Launcher {
 
   /** What `work` gives once everything recorded so far has been launched. */
   async #after<T>(work: () => Promise<T>): Promise<T> {
+    this.#put();
     this.#check();
     const result = await new Promise<T>((resolve, reject) => {
       this.#enqueue({
@@ -362,7 +418,7 @@ export class Launcher {
 
   #fill(value: Value, block: unknown): void {
     value.block = block;
-    this.residentBytes += 4 * value.elements;
-    this.peakResidentBytes = Math.max(this.peakResidentBytes, this.residentBytes);
+    this.#residentBytes += 4 * value.elements;
+    this.#peakResidentBytes = Math.max(this.#peakResidentBytes, this.#residentBytes);
   }
 }

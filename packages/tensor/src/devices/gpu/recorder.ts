@@ -54,7 +54,7 @@ export class Recorder {
 
   /** Whether kernels written in WGSL run; if not, those of gpu.js must do. */
   get runsShaders(): boolean {
-    return this.#launcher.backend.compileShader !== undefined;
+    return this.#launcher.backend.runsShaders;
   }
 
   /** The results, in their order, of a kernel written in WGSL. */

@@ -4,6 +4,7 @@
  * which it keeps in workgroup memory. A row and what is summed up for it stay in the thread's variables.
  */
 import type { AttentionArguments } from '../../kernels/attention.ts';
+import type { ShaderCode } from '../backend.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
 
@@ -147,12 +148,8 @@ function loadSlice(slice: string, buffer: string, rows: number, of: string, coun
 }
 
 /** What a thread is: its row, and `own`, a row that exists. `head` says which of `group.y` it has. */
-function opening(slices: readonly string[], head: string): string {
-  return `${slices.map((slice) => `var<workgroup> ${slice};`).join('\n')}
-
-@compute @workgroup_size(${ROWS})
-fn main(@builtin(workgroup_id) group : vec3<u32>, @builtin(local_invocation_index) index : u32) {
-  let thread = i32(index);
+function opening(head: string): string {
+  return `let thread = i32(index);
   let row0 = i32(group.x) * ${ROWS};
   let row = row0 + thread;
   let own = min(row, params.sequence - 1);
@@ -160,18 +157,19 @@ fn main(@builtin(workgroup_id) group : vec3<u32>, @builtin(local_invocation_inde
   let batch = i32(group.z);`;
 }
 
-function vectors(name: string, rows: number, width: number): string {
-  return `${name} : array<vec4<f32>, ${(rows * width) / 4}>`;
+function vectors(rows: number, width: number): string {
+  return `array<vec4<f32>, ${(rows * width) / 4}>`;
 }
 
 function zeros(name: string, width: number): string {
   return each(width, (i) => `var ${name}${i} = vec4<f32>(0.0);`);
 }
 
-function forwardCode(sizes: Sizes): string {
+function forwardCode(sizes: Sizes): ShaderCode {
   const { heads, keyHeads, headDim, valueDim } = sizes;
   const slice = sliceOf(sizes);
-  return `${opening([vectors('keys', slice, headDim), vectors('values', slice, valueDim)], 'head')}
+  const memory = { keys: vectors(slice, headDim), values: vectors(slice, valueDim) };
+  const body = `${opening('head')}
   let keyHead = head / ${heads / keyHeads};
   ${loadRow('query', 'q', 'head', heads, headDim)}
   ${zeros('sum', valueDim)}
@@ -205,18 +203,19 @@ function forwardCode(sizes: Sizes): string {
     let outAt = ((batch * params.sequence + row) * ${heads} + head) * ${valueDim / 4};
     ${each(valueDim, (i) => `out[outAt + ${i}] = sum${i} / total;`)}
     logSumExp[(batch * ${heads} + head) * params.sequence + row] = log(total) + largest;
-  }
-}`;
+  }`;
+  return { threads: [ROWS, 1], memory, body };
 }
 
 /** The gradient of a score, declared as `gradScore`, and its exponential `weight`. */
 const SCORE_GRADIENT = `let weight = exp(params.scale * product - logSum);
       let gradScore = params.scale * weight * (change - outDot);`;
 
-function queriesCode(sizes: Sizes): string {
+function queriesCode(sizes: Sizes): ShaderCode {
   const { heads, keyHeads, headDim, valueDim } = sizes;
   const slice = sliceOf(sizes);
-  return `${opening([vectors('keys', slice, headDim), vectors('values', slice, valueDim)], 'head')}
+  const memory = { keys: vectors(slice, headDim), values: vectors(slice, valueDim) };
+  const body = `${opening('head')}
   let keyHead = head / ${heads / keyHeads};
   ${loadRow('query', 'q', 'head', heads, headDim)}
   ${loadRow('given', 'gradient', 'head', heads, valueDim)}
@@ -244,21 +243,20 @@ function queriesCode(sizes: Sizes): string {
     let gradAt = ((batch * params.sequence + row) * ${heads} + head) * ${headDim / 4};
     ${each(headDim, (i) => `gradQ[gradAt + ${i}] = sum${i};`)}
     dots[place] = outDot;
-  }
-}`;
+  }`;
+  return { threads: [ROWS, 1], memory, body };
 }
 
-function keysCode(sizes: Sizes): string {
+function keysCode(sizes: Sizes): ShaderCode {
   const { heads, keyHeads, headDim, valueDim } = sizes;
   const slice = sliceOf(sizes);
-  const numbers = (name: string): string => `${name} : array<f32, ${slice}>`;
-  const slices = [
-    vectors('queries', slice, headDim),
-    vectors('changes', slice, valueDim),
-    numbers('logSums'),
-    numbers('outDots'),
-  ];
-  return `${opening(slices, 'keyHead')}
+  const memory = {
+    queries: vectors(slice, headDim),
+    changes: vectors(slice, valueDim),
+    logSums: `array<f32, ${slice}>`,
+    outDots: `array<f32, ${slice}>`,
+  };
+  const body = `${opening('keyHead')}
   ${loadRow('key', 'k', 'keyHead', keyHeads, headDim)}
   ${loadRow('value', 'v', 'keyHead', keyHeads, valueDim)}
   ${zeros('keySum', headDim)}
@@ -291,6 +289,6 @@ function keysCode(sizes: Sizes): string {
     let rowOf = (batch * params.sequence + row) * ${keyHeads} + keyHead;
     ${each(headDim, (i) => `gradK[rowOf * ${headDim / 4} + ${i}] = keySum${i};`)}
     ${each(valueDim, (i) => `gradV[rowOf * ${valueDim / 4} + ${i}] = valueSum${i};`)}
-  }
-}`;
+  }`;
+  return { threads: [ROWS, 1], memory, body };
 }

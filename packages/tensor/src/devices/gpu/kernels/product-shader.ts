@@ -3,6 +3,7 @@
  * several rows and columns of the result from it. gpu.js kernels (matmul.ts) know no such memory: they are the
  * reference for these, and do what is too small for a tile.
  */
+import type { ShaderCode } from '../backend.ts';
 
 /** `threads x threads` threads of a workgroup, each with `each x each` results; slices are `depth` rounds deep. */
 export interface Tile {
@@ -61,8 +62,8 @@ export interface ProductShader {
  * Scalars `m`, `n`, `k` (the extents), `aBatch`, `bBatch` (numbers from one matrix to the next) and with groups
  * `groups`. Buffers `a`, `b`, and as wanted `old`, `offsets`; the result is `out`.
  */
-export function productShader(product: ProductShader): string {
-  const { tile, transposeA, transposeB, vector, accumulate } = product;
+export function productShader(product: ProductShader): ShaderCode {
+  const { tile, transposeA, transposeB, vector, accumulate, grouped } = product;
   const side = sideOf(tile);
   const { threads, each, depth } = tile;
   const quads = each / 4;
@@ -76,17 +77,7 @@ export function productShader(product: ProductShader): string {
     const first = `k * ${stride} + (across + ${j * threads}) * 4`;
     return `vec4<f32>(bTile[${first}], bTile[${first} + 1], bTile[${first} + 2], bTile[${first} + 3])`;
   };
-  return `
-var<workgroup> aTile : array<f32, ${depth * stride}>;
-var<workgroup> bTile : ${vectorB ? `array<vec4<f32>, ${(depth * side) / 4}>` : `array<f32, ${depth * stride}>`};
-
-@compute @workgroup_size(${threads}, ${threads})
-fn main(
-  @builtin(workgroup_id) group : vec3<u32>,
-  @builtin(local_invocation_id) local : vec3<u32>,
-  @builtin(local_invocation_index) index : u32,
-) {
-  let thread = i32(index);
+  const body = `let thread = i32(index);
   let across = i32(local.x);
   let down = i32(local.y) * ${each};
   let column0 = i32(group.x) * ${side};
@@ -114,8 +105,16 @@ ${place(product, side)}
       );
       return `if (row0 + down + ${i} < rowEnd) { let start = outBase + (row0 + down + ${i}) * params.n; ${stores.join(' ')} }`;
     })
-    .join('\n  ')}
-}`;
+    .join('\n  ')}`;
+  return {
+    threads: [threads, threads],
+    memory: {
+      aTile: `array<f32, ${depth * stride}>`,
+      bTile: vectorB ? `array<vec4<f32>, ${(depth * side) / 4}>` : `array<f32, ${depth * stride}>`,
+    },
+    functions: grouped === null ? '' : OFFSET_FUNCTION,
+    body,
+  };
 }
 
 /** Statements that say where a workgroup is: `row0`, `rowEnd`, the rounds, and where the matrices begin. */
@@ -156,7 +155,7 @@ function place({ grouped }: ProductShader, side: number): string {
 }
 
 /** The function `offset`, for shaders of groups. */
-export const OFFSET_FUNCTION = 'fn offset(group : i32) -> i32 { return i32(offsets[params.offsetsStart + group]); }\n';
+const OFFSET_FUNCTION = 'fn offset(group : i32) -> i32 { return i32(offsets[params.offsetsStart + group]); }\n';
 
 /**
  * Statements that load a slice into workgroup memory, as `[round][place]`; zeros where the matrix ends. `alongPlaces`:

@@ -1,7 +1,7 @@
 /** Launches of the products with workgroup memory; null where a gpu.js kernel is to do it. */
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
-import { OFFSET_FUNCTION, type ProductShader, productShader, sideOf, type Tile, tileFor } from './product-shader.ts';
+import { type ProductShader, productShader, sideOf, type Tile, tileFor } from './product-shader.ts';
 
 interface Product extends Pick<ProductShader, 'transposeA' | 'transposeB'> {
   readonly a: Value;
@@ -111,7 +111,7 @@ function launch(
     results: { out: how.elements },
     ...(vector && { vectorsBut: ['offsets'] }),
     workgroups: how.workgroups,
-    code: () => `${grouped === null ? '' : OFFSET_FUNCTION}${productShader(shader)}`,
+    code: () => productShader(shader),
   });
   return out!;
 }

@@ -3,12 +3,12 @@
  * little of its own logarithm, sine and cosine. Uniform numbers have its bits; of normal ones the last bits may differ,
  * as WGSL may fuse multiplications with additions and need not round quotients and roots to the nearest.
  */
+import type { ShaderCode } from '../backend.ts';
 
 /** Threads of a workgroup; each makes the four numbers of a block. */
 export const THREADS = 64;
 
-/** Writes `count` numbers to `out`, from key `keyLow`, `keyHigh`; `normal` says which. */
-export const RANDOM_SHADER: string = `
+const FUNCTIONS = `
 fn widen(a : u32, b : u32) -> vec2<u32> {
   let low = a * b;
   let middle = (a >> 16u) * (b & 0xffffu) + (((a & 0xffffu) * (b & 0xffffu)) >> 16u);
@@ -50,10 +50,9 @@ fn direction(turn : f32) -> vec2<f32> {
   let turned = select(vec2<f32>(cosine, sine), vec2<f32>(-sine, cosine), (quarter & 1) == 1);
   return select(turned, -turned, quarter >= 2);
 }
+`;
 
-@compute @workgroup_size(${THREADS})
-fn main(@builtin(workgroup_id) group : vec3<u32>, @builtin(local_invocation_index) thread : u32) {
-  let block = (group.y * u32(params.rowGroups) + group.x) * ${THREADS}u + thread;
+const BODY = `let block = group.x * ${THREADS}u + index;
   if (block * 4u >= u32(params.count)) { return; }
   let bits = philox(block) >> vec4<u32>(8u);
   let unit = 1.0 / 16777216.0;
@@ -66,5 +65,7 @@ fn main(@builtin(workgroup_id) group : vec3<u32>, @builtin(local_invocation_inde
   }
   for (var i = 0u; i < 4u; i++) {
     if (block * 4u + i < u32(params.count)) { out[block * 4u + i] = numbers[i]; }
-  }
-}`;
+  }`;
+
+/** Writes `count` numbers to `out`, from key `keyLow`, `keyHigh`; `normal` says which. */
+export const RANDOM_SHADER: ShaderCode = { threads: [THREADS, 1], functions: FUNCTIONS, body: BODY };

@@ -2,7 +2,6 @@
 import { philox4x32 } from '../../../random.ts';
 import type { RandomKernels } from '../../kernels/random.ts';
 import type { Recorder } from '../recorder.ts';
-import { spread } from '../axes.ts';
 import { RANDOM_SHADER, THREADS } from './random-shader.ts';
 
 export function randomKernels(run: Recorder): RandomKernels {
@@ -13,13 +12,12 @@ export function randomKernels(run: Recorder): RandomKernels {
         run.store(out, run.upload(randomNumbers(distribution, count, keyLow, keyHigh)));
         return;
       }
-      const workgroups = spread(Math.ceil(count / (4 * THREADS)));
       const [numbers] = run.launchShader({
         key: 'random',
         buffers: {},
-        integers: { count, keyLow, keyHigh, rowGroups: workgroups[0], normal: distribution === 'normal' ? 1 : 0 },
+        integers: { count, keyLow, keyHigh, normal: distribution === 'normal' ? 1 : 0 },
         results: { out: count },
-        workgroups,
+        workgroups: [Math.ceil(count / (4 * THREADS)), 1, 1],
         code: () => RANDOM_SHADER,
       });
       run.store(out, numbers!);

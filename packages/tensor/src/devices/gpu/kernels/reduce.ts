@@ -3,12 +3,14 @@
  * results are reduced again. So sums stay accurate, their order is fixed, and there are threads enough for a long axis
  * alone.
  */
+import type { DeviceBuffer } from '../../device.ts';
 import type { ReduceKernels, ReduceOp } from '../../kernels/reduce.ts';
 import { axes, chunksOf, indexOf, int, isNaNText, sumOf } from '../axes.ts';
 import type { Launch } from '../launcher.ts';
 import { argumentsOf, declarations } from '../recipe.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
+import { join } from './movement.ts';
 
 /** The most elements that one thread adds up. */
 export const LONGEST = 256;
@@ -147,10 +149,36 @@ export function reduceKernels(run: Recorder): ReduceKernels {
     },
 
     sumOfSquares({ xs, out }) {
-      const values = xs.filter(({ count }) => count > 0).map(({ x }) => run.value(x));
-      run.store(out, values.length === 0 ? run.constant(1, 0) : total(run, values, true));
+      const written = xs.filter(({ count }) => count > 0).map(({ x }) => x);
+      const values = written.map((x) => run.value(x));
+      if (values.length === 0) run.store(out, run.constant(1, 0));
+      else if (values.length <= run.mostBuffers) run.store(out, total(run, values, true));
+      else run.store(out, total(run, sideBySide(run, written, values), true));
     },
   };
+}
+
+/**
+ * Has buffers hold the same numbers as parts of a few blocks, in their order, and gives the blocks: whoever reads all
+ * of them, as the optimiser does next, then binds few.
+ */
+function sideBySide(run: Recorder, buffers: readonly DeviceBuffer[], values: readonly Value[]): Value[] {
+  const blocks: Value[] = [];
+  for (let first = 0, end = 0; first < values.length; first = end) {
+    let elements = 0;
+    const fits = (value: Value): boolean =>
+      end - first < run.mostBuffers && elements + value.elements <= run.largestBlock;
+    while (end < values.length && (end === first || fits(values[end]!))) elements += values[end++]!.elements;
+    const block = join(run, values.slice(first, end));
+    let start = 0;
+    for (let i = first; i < end; i++) {
+      const buffer = buffers[i]!;
+      run.store(buffer, run.part(block, start, buffer.elements));
+      start += buffer.elements;
+    }
+    blocks.push(block);
+  }
+  return blocks;
 }
 
 /** The sum of all elements of all values, or of their squares: a launch takes as many values as it can read. */
