@@ -12,7 +12,7 @@ const EAGER = 0.05;
 /** Milliseconds without progress up to which there is a nap between two tests. */
 const NAPPING = 50;
 /** A nap, in milliseconds: the event loop stands still meanwhile. */
-const NAP = 0.1;
+const NAP = 0.2;
 /** The longest pause between two tests, in milliseconds. */
 const LONGEST_PAUSE = 5;
 
