@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { decodeLoads, layersReport, uniformityTest } from '@lpr/metrics';
+import { decodeLoads, layersReport, overloadFactor, uniformityTest } from '@lpr/metrics';
 import { finalEvaluation, readEvaluations, readMetrics, readSummary } from '@lpr/runs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { cleanUp, runDashboard, runTrainer, startTrainer } from './end-to-end-cli.ts';
@@ -89,6 +89,10 @@ describe('compare', () => {
         expect(model.balance).toEqual(balance);
         expect([model.experts, model.expertsPerToken]).toEqual([counts[0]!.length, 2]);
         expect(model.pValue).toBe(uniformityTest(counts, 2).pValue);
+        expect(model.placement!['ranks.2']).toBeCloseTo(
+          counts.reduce((sum, loads) => sum + overloadFactor(loads, 2), 0) / counts.length,
+          12,
+        );
         // Every token of the evaluation was routed to two experts in both layers: none lost, none twice.
         expect(counts.map((layer) => layer.reduce((a, b) => a + b))).toEqual([2 * 8192, 2 * 8192]);
         // Better than a uniform guess over the vocabulary, so something was learnt.

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { placementTable } from '../src/tables.ts';
+import { placementCosts, placementTable, placementTitle } from '../src/tables.ts';
 
 it('says what uneven loads cost ranks and places, layer by layer and as mean', () => {
   const { columns, rows } = placementTable('held-out text', [
@@ -34,4 +34,19 @@ it('leaves out ranks that experts cannot be dealt out to', () => {
   expect(placementTable('held-out text', [[1, 2, 3]]).columns.filter(({ title }) => title.endsWith('ranks'))).toEqual(
     [],
   );
+});
+
+it('says the means alone, with a title for each', () => {
+  const counts = [
+    [3, 1, 0, 0],
+    [1, 1, 1, 1],
+  ];
+  const { name, ...mean } = placementTable('held-out text', counts).rows.at(-1)!;
+  expect(name).toBe('mean');
+  expect(placementCosts(counts)).toEqual(mean);
+  expect(Object.keys(mean).map(placementTitle)).toEqual([
+    ...['2 ranks', '4 ranks', 'dropped at 1.00', 'dropped at 1.25', 'dropped at 2.00'],
+  ]);
+  expect(placementTitle('ranks.3')).toBe(null);
+  expect(placementCosts([])).toEqual({});
 });

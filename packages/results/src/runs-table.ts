@@ -11,6 +11,7 @@ import {
   levelsOf,
   measuredCell,
   NO_INFORMATION_NOTE,
+  placementTitle,
   type Row,
   type RowGroup,
   type TableRecord,
@@ -43,8 +44,8 @@ const COLUMNS: Readonly<Record<string, RunColumn>> = {
 };
 
 /**
- * A column by its key: one of COLUMNS, a measure ("gini", or "worst.gini" of the worst layer), or the dotted path of a
- * setting.
+ * A column by its key: one of COLUMNS, a measure ("gini", or "worst.gini" of the worst layer), a cost of the load
+ * ("ranks.4", "capacity.1.25"), or the dotted path of a setting.
  */
 function columnOf(key: string, runs: readonly RunResult[], shared: Readonly<Record<string, Setting>>): RunColumn {
   const known = COLUMNS[key];
@@ -59,10 +60,15 @@ function columnOf(key: string, runs: readonly RunResult[], shared: Readonly<Reco
       ...(!isWorst && { quantity: measure.key }),
     };
   }
+  const cost = placementTitle(key);
+  if (cost !== null && runs.some(({ placement = {} }) => key in placement)) {
+    return { title: cost, of: ({ placement = {} }) => placement[key] ?? null, decimals: 3 };
+  }
   if (key in shared || runs.some(({ settings }) => key in settings)) {
     return { title: key, of: ({ settings }) => settingValue(settings[key] ?? shared[key] ?? null) };
   }
-  const names = [...Object.keys(COLUMNS), ...Object.keys(runs[0]?.mean ?? {})];
+  const { mean = {}, placement = {} } = runs[0] ?? {};
+  const names = [...Object.keys(COLUMNS), ...Object.keys(mean), ...Object.keys(placement)];
   throw new RangeError(
     `there is no column "${key}"; there are ${names.join(', ')}, worst. with a measure, and settings such as lpr.temperature`,
   );

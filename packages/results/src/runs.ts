@@ -40,6 +40,8 @@ export interface RunResult {
   readonly mutualInformationBias: number | null;
   /** In training; null where it is not known. */
   readonly tokensPerSecond: number | null;
+  /** What its load costs, by the keys of `placementCosts`; left out in results of earlier versions. */
+  readonly placement?: Readonly<Record<string, number>> | undefined;
   /** The levels that routers without structure reach at as many tokens. */
   readonly samplingFloor: Levels;
   readonly isotropicNull: Levels;
@@ -102,6 +104,7 @@ export const runSchema: z.ZodType<RunResult> = z.strictObject({
   mutualInformation: z.number().nullable(),
   mutualInformationBias: z.number().nullable(),
   tokensPerSecond: z.number().nullable(),
+  placement: z.record(z.string(), z.number()).optional(),
   samplingFloor: levels,
   isotropicNull: levels,
   bootstrap: bootstrapSchema.optional(),

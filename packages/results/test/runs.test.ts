@@ -96,6 +96,24 @@ describe('a table of runs', () => {
     ]);
   });
 
+  it('has columns of what loads cost, as means over seeds with their errors, where they are known', () => {
+    const placement = (ranks: number) => ({ 'ranks.4': ranks, 'capacity.1.25': ranks - 1 });
+    const costly = [
+      sampleRun({ placement: placement(1.5) }),
+      sampleRun({ placement: placement(1.7), seed: 1 }),
+      sampleRun({ name: 'top-k', title: 'Qwen3-MoE' }),
+    ];
+    expect(renderView(sampleRuns(costly), view({ columns: 'title; ranks.4; capacity.1.25', by: 'name' }))).toEqual([
+      '|               |       4 ranks | dropped at 1.25 |',
+      '| ------------- | ------------: | --------------: |',
+      '| Qwen3-MoE-LPR | 1.600 ± 1.271 |   0.600 ± 1.271 |',
+      '| Qwen3-MoE     |               |                 |',
+      '',
+      '- Held-out text, 102,400 tokens.',
+    ]);
+    expect(() => renderView(sampleRuns(costly), view({ columns: 'title; ranks.64' }))).toThrow('capacity.1.25');
+  });
+
   it.each([
     [{ columns: 'title; loss' }, 'there is no column "loss"; there are name, title,'],
     [{}, 'columns names no columns'],

@@ -119,6 +119,11 @@ const summarySchema = z.strictObject({
       pValue: measureSchema,
       mutualInformation: measureSchema,
       mutualInformationBias: measureSchema,
+      /**
+       * What its held-out load costs ranks that own experts and experts of few places; left out in runs of earlier
+       * versions.
+       */
+      placement: z.record(z.string(), z.number()).optional(),
       /** What routers without any structure reach at as many tokens, as the mean over as many layers. */
       levels: levelsSchema.nullable(),
     }),

@@ -58,6 +58,7 @@ export function runResult(
     mutualInformation: model.mutualInformation,
     mutualInformationBias: model.mutualInformationBias,
     tokensPerSecond: model.tokensPerSecond,
+    ...(model.placement && { placement: model.placement }),
     samplingFloor: model.levels?.samplingFloor ?? {},
     isotropicNull: model.levels?.isotropicNull ?? {},
     settings: flatSettings(settings),

@@ -5,7 +5,15 @@
 import { join } from 'node:path';
 import { type Counts, expertsPerToken } from '@lpr/metrics';
 import { type FlopsPerToken, predictFlops } from '@lpr/model';
-import { latentDims, levelSize, routedWindow, runNames, simulatedLevels, uniformPValue } from '@lpr/report/tables';
+import {
+  latentDims,
+  levelSize,
+  placementCosts,
+  routedWindow,
+  runNames,
+  simulatedLevels,
+  uniformPValue,
+} from '@lpr/report/tables';
 import { differenceOf, errorsOf, estimateOf, groupRuns, mapQuantities, type RunResult } from '@lpr/results';
 import {
   type EvaluationLine,
@@ -122,6 +130,7 @@ export function summarize(runs: readonly Run[], settingsOf: ReadonlyMap<string, 
       pValue: uniformPValue(counts, evaluatedTokens),
       mutualInformation: evaluation.mutualInformation,
       mutualInformationBias: evaluation.mutualInformationBias,
+      ...(size !== null && { placement: placementCosts(counts) }),
       levels: (size === null ? undefined : levels(size)) ?? null,
     };
   });
