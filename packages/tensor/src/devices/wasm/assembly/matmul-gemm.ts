@@ -168,7 +168,9 @@ export function multiply(
       } else {
         if (accumulate) copyBlock(to, cRow, edge, PANEL_BYTES, rows, columns);
         const from = accumulate ? edge : zeros;
-        kernel(k, strip, aRow, 4, rows, panel, PANEL_BYTES, from, accumulate ? PANEL_BYTES : 0, edge, PANEL_BYTES);
+        const fromRow = accumulate ? PANEL_BYTES : 0;
+        if (rows <= 4) kernelOfFour(k, strip, aRow, rows, panel, from, fromRow, edge);
+        else kernel(k, strip, aRow, 4, rows, panel, PANEL_BYTES, from, fromRow, edge, PANEL_BYTES);
         copyBlock(edge, PANEL_BYTES, to, cRow, rows, columns);
       }
       panel += bPanel;
@@ -268,4 +270,59 @@ export function kernel(
     v128.store(to + 5 * toRow, c50);
     v128.store(to + 5 * toRow, c51, 16);
   }
+}
+
+/** The same with four rows, into `edge`: what is left of few rows is not worth a whole strip. */
+function kernelOfFour(
+  k: i32,
+  a: usize,
+  aRow: i32,
+  rows: i32,
+  b: usize,
+  from: usize,
+  fromRow: i32,
+  edge: usize,
+): void {
+  let a0 = a;
+  let a1 = a + min(1, rows - 1) * aRow;
+  let a2 = a + min(2, rows - 1) * aRow;
+  let a3 = a + min(3, rows - 1) * aRow;
+  let c00 = v128.load(from);
+  let c01 = v128.load(from, 16);
+  let c10 = v128.load(from + fromRow);
+  let c11 = v128.load(from + fromRow, 16);
+  let c20 = v128.load(from + 2 * fromRow);
+  let c21 = v128.load(from + 2 * fromRow, 16);
+  let c30 = v128.load(from + 3 * fromRow);
+  let c31 = v128.load(from + 3 * fromRow, 16);
+  const end = b + k * PANEL_BYTES;
+  while (b < end) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    let x = v128.load_splat<f32>(a0);
+    c00 = madd(x, b0, c00);
+    c01 = madd(x, b1, c01);
+    x = v128.load_splat<f32>(a1);
+    c10 = madd(x, b0, c10);
+    c11 = madd(x, b1, c11);
+    x = v128.load_splat<f32>(a2);
+    c20 = madd(x, b0, c20);
+    c21 = madd(x, b1, c21);
+    x = v128.load_splat<f32>(a3);
+    c30 = madd(x, b0, c30);
+    c31 = madd(x, b1, c31);
+    a0 += 4;
+    a1 += 4;
+    a2 += 4;
+    a3 += 4;
+    b += PANEL_BYTES;
+  }
+  v128.store(edge, c00);
+  v128.store(edge, c01, 16);
+  v128.store(edge, c10, 32);
+  v128.store(edge, c11, 48);
+  v128.store(edge, c20, 64);
+  v128.store(edge, c21, 80);
+  v128.store(edge, c30, 96);
+  v128.store(edge, c31, 112);
 }
