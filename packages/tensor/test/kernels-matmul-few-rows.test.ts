@@ -15,6 +15,7 @@ describe.each(builds)('products of few rows, %s', (_, relaxedSimd) => {
     [4, 4],
     [19, 7],
     [70, 300],
+    [40, 512],
     [333, 1030],
   ])('%i columns, sums of %i', async (n, k) => {
     const many = 30;

@@ -144,17 +144,28 @@ function sixteenColumns(k: i32, a: usize, b: usize, bRow: i32, c: usize): void {
   let c2 = v128.load(c, 32);
   let c3 = v128.load(c, 48);
   const group = 4 * bRow;
-  const end = a + ((<usize>k >> 4) << 6);
-  while (a < end) {
-    // Whole cache lines, one group of rows after the other: rows a power of two apart share the places of a few lines.
-    c0 = sixteenSteps(a, b, bRow, c0);
-    c1 = sixteenSteps(a, b + group, bRow, c1);
-    c2 = sixteenSteps(a, b + 2 * group, bRow, c2);
-    c3 = sixteenSteps(a, b + 3 * group, bRow, c3);
-    a += 64;
-    b += 64;
+  let p = 0;
+  if (!(bRow & 2047)) {
+    // Rows so far apart share the places of a few cache lines: whole lines, one group of rows after the other.
+    for (; p + 16 <= k; p += 16) {
+      c0 = sixteenSteps(a, b, bRow, c0);
+      c1 = sixteenSteps(a, b + group, bRow, c1);
+      c2 = sixteenSteps(a, b + 2 * group, bRow, c2);
+      c3 = sixteenSteps(a, b + 3 * group, bRow, c3);
+      a += 64;
+      b += 64;
+    }
   }
-  for (let p = k & ~15; p < k; p++) {
+  // Otherwise by turns, so that no chain waits for its last multiply-add.
+  for (; p + 4 <= k; p += 4) {
+    c0 = fourRows(a, b, bRow, c0);
+    c1 = fourRows(a, b + group, bRow, c1);
+    c2 = fourRows(a, b + 2 * group, bRow, c2);
+    c3 = fourRows(a, b + 3 * group, bRow, c3);
+    a += 16;
+    b += 16;
+  }
+  for (; p < k; p++) {
     const x = v128.load_splat<f32>(a);
     c0 = madd(x, column(b, bRow), c0);
     c1 = madd(x, column(b + group, bRow), c1);
@@ -201,6 +212,14 @@ function sixteenSteps(a: usize, b: usize, bRow: i32, sum: v128): v128 {
   sum = turnedSteps(a + 16, b + 16, b1 + 16, b2 + 16, b3 + 16, sum);
   sum = turnedSteps(a + 32, b + 32, b1 + 32, b2 + 32, b3 + 32, sum);
   return turnedSteps(a + 48, b + 48, b1 + 48, b2 + 48, b3 + 48, sum);
+}
+
+/** Four steps of the sums of four columns, whose numbers lie along rows. */
+@inline
+function fourRows(a: usize, b: usize, bRow: i32, sum: v128): v128 {
+  const b1 = b + bRow;
+  const b2 = b1 + bRow;
+  return turnedSteps(a, b, b1, b2, b2 + bRow, sum);
 }
 
 /** Four steps of the sums of four columns, whose numbers lie along b0 to b3. */
