@@ -300,7 +300,7 @@ async function pytorchTable(measured: Table | null): Promise<Table> {
   return {
     title: steps!.title,
     columns: [...steps!.columns, { key: 'now', title: 'ours, here', decimals: 0 }],
-    rows: steps!.rows.map((row) => ({ ...row, now: now.get(row['what']!) ?? null })),
+    rows: steps!.rows.map((row) => ({ ...row, now: now.get(row['what'] ?? null) ?? null })),
     notes: ['Stored numbers are of one NVIDIA H100; the last column is of this machine, if it has a GPU.'],
   };
 }

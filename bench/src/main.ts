@@ -1,6 +1,6 @@
 /**
- * `pnpm bench [--json FILE] [--torch FILE] [--software] [--only PART,...] [names...]`: runs the named benchmarks, or all, and prints
- * their tables.
+ * `pnpm bench [--json FILE] [--torch FILE] [--software] [--only PART,...] [names...]`: runs the named benchmarks, or
+ * all, and prints their tables.
  */
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
