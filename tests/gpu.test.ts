@@ -24,7 +24,7 @@ const STEPS = 12;
 
 it.skipIf(!hasWebGpu)(
   `trains Qwen3-MoE with its own router and with LPR as wasm does${hasWebGpu ? '' : ' (skipped: no WebGPU adapter here)'}`,
-  { timeout: 300_000 },
+  { timeout: 600_000 },
   async () => {
     const options = ['--preset', 'tiny', '--steps', String(STEPS), '--set', 'evaluation.tokens=512'];
     for (const device of ['gpu-software', 'wasm']) {

@@ -10,6 +10,8 @@ export interface BenchOptions {
   readonly python: string;
   /** Whether `gpu` runs at toy sizes on a GPU that a CPU plays. */
   readonly software: boolean;
+  /** Parts of `gpu` that run, by their names; all unless given. */
+  readonly only: string | undefined;
 }
 
 /** Takes a table as soon as it is complete, with a name that no other has. */

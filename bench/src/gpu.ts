@@ -1,13 +1,17 @@
 /**
- * The GPU device: matrix products beside the plain kernel that a user of gpu.js would write, launches and tokens/s of a
- * training step, and PyTorch on the same card when a program is given. With `--software`, toy sizes on SwiftShader show
- * that it works.
+ * The GPU device: what it costs the host, matrix products beside the plain kernel that a user of gpu.js would write,
+ * attention, tokens/s of training steps, and PyTorch on the same card when a program is given. With `--software`, toy
+ * sizes on SwiftShader show that it works.
  */
 import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import type { Table } from '@lpr/results';
+import { readResult } from '@lpr/results/node';
 import { createGpuDevice, type GpuDevice } from '@lpr/tensor';
 import * as gpujs from 'gpu.js';
 import type { Bench, BenchOptions } from './bench.ts';
+import { attentionTable } from './gpu-attention.ts';
+import { hostTable } from './gpu-host.ts';
 import { type Contestant, measure } from './measure.ts';
 import { askTorch, median, ours, type Runner, type Size, SIZES, torch } from './step.ts';
 import { noise } from './work.ts';
@@ -214,77 +218,139 @@ const TOY: Size = {
   steps: 2,
 };
 
+/** Batches of sequences that a size trains with. */
+const BATCHES: Readonly<Record<string, readonly number[]>> = { S: [8, 64, 256], M: [8, 64] };
+
+/** Tokens/s of our step and, where a program is given, of PyTorch's. */
 async function training(
   name: string,
   size: Size,
   open: () => Promise<GpuDevice>,
   options: BenchOptions,
-): Promise<Table> {
+): Promise<Table['rows'][number][]> {
   const device = await open();
+  const start = performance.now();
   const own = await ours('ours', device, size);
+  const first = performance.now() - start;
   const before = device.statistics.launches;
+  const turns = [await own.turn()];
   // A turn is one step more than it times.
-  const first = await own.turn();
   const launches = (device.statistics.launches - before) / (size.steps + 1);
   const runners: Runner[] = [own];
-  if (options.torch !== undefined && !options.software) {
+  // The program's own batch.
+  if (options.torch !== undefined && !options.software && size.batch === SIZES[name]?.batch) {
     for (const experts of ['official', 'grouped']) {
       runners.push(torch(options.torch, options.python, { config: name, experts, device: 'cuda' }));
     }
   }
+  const what = `${name} ${(size.batch * size.sequence).toLocaleString('en')}`;
   const rows: Table['rows'][number][] = [];
-  const notes: string[] = [];
   for (const runner of runners) {
+    const taken = runner === own ? turns : [];
     try {
-      const turns = runner === own ? [first] : [];
-      while (turns.length < TURNS) turns.push(await runner.turn());
-      const speed = median(turns.map(({ tokensPerSecond }) => tokensPerSecond));
-      rows.push({
-        who: runner.name,
-        speed,
-        launches: runner === own ? launches : null,
-        firstLoss: turns[0]!.firstLoss,
-      });
+      while (taken.length < TURNS) taken.push(await runner.turn());
     } catch (error) {
       if (runner === own) throw error;
-      notes.push(`${runner.name} left out: ${String(error).split('\n')[0]}`);
+      rows.push({ what, who: `${runner.name} left out: ${String(error).split('\n')[0]}`, speed: null });
+      continue;
     }
+    const speed = median(taken.map(({ tokensPerSecond }) => tokensPerSecond));
+    const { firstLoss } = taken[0]!;
+    rows.push({ what, who: runner.name, speed, firstLoss, ...(runner === own && { launches, first }) });
   }
   await own.close();
+  return rows;
+}
+
+async function stepsTable(open: () => Promise<GpuDevice>, options: BenchOptions): Promise<Table> {
+  const rows: Table['rows'][number][] = [];
+  if (options.software) rows.push(...(await training('toy', TOY, open, options)));
+  else {
+    for (const [name, batches] of Object.entries(BATCHES)) {
+      for (const batch of batches) {
+        // Few steps of a large batch are enough.
+        const steps = Math.max(3, Math.ceil((SIZES[name]!.steps * SIZES[name]!.batch) / batch));
+        rows.push(...(await training(name, { ...SIZES[name]!, batch, steps }, open, options)));
+      }
+    }
+  }
   return {
-    title: `Training step of Qwen3-MoE with LPR (official formulation), size ${name}, ${size.batch * size.sequence} tokens`,
+    title: 'Training step of Qwen3-MoE with LPR (official formulation)',
     columns: [
+      { key: 'what', title: 'size, tokens a step' },
       { key: 'who', title: 'who' },
       { key: 'speed', title: 'tokens/s', decimals: 1 },
       { key: 'launches', title: 'launches a step', decimals: 1 },
+      { key: 'first', title: 'until the first step is done, ms', decimals: 0 },
       { key: 'firstLoss', title: 'first loss', decimals: 3 },
     ],
     rows,
-    notes,
+    notes: [],
   };
+}
+
+const PYTORCH = new URL('../../docs/results/gpu-pytorch.json', import.meta.url);
+
+/** What PyTorch did on a card, as docs/gpu.md of @lpr/tensor shows it, beside what was measured here. */
+async function pytorchTable(measured: Table | null): Promise<Table> {
+  const stored = await readResult(fileURLToPath(PYTORCH));
+  if (stored.kind !== 'tables') throw new Error(`${PYTORCH.pathname}: expected a file of tables, got ${stored.kind}`);
+  const { steps } = stored.tables;
+  const now = new Map(measured?.rows.flatMap(({ what, who, speed }) => (who === 'ours' ? [[what, speed]] : [])));
+  return {
+    title: steps!.title,
+    columns: [...steps!.columns, { key: 'now', title: 'ours, here', decimals: 0 }],
+    rows: steps!.rows.map((row) => ({ ...row, now: now.get(row['what'] ?? null) ?? null })),
+    notes: ['Stored numbers are of one NVIDIA H100; the last column is of this machine, if it has a GPU.'],
+  };
+}
+
+/** What `--only` takes. */
+const PARTS = ['host', 'products', 'attention', 'steps', 'pytorch'] as const;
+type Part = (typeof PARTS)[number];
+
+function partsOf(only: string | undefined): ReadonlySet<Part> {
+  const names = only === undefined ? PARTS : only.split(',');
+  for (const name of names) {
+    if (!PARTS.some((part) => part === name)) {
+      throw new Error(`--only ${name}: there is no such part of the benchmark gpu; there are: ${PARTS.join(', ')}`);
+    }
+  }
+  return new Set(names as readonly Part[]);
+}
+
+/** A GPU, or why there is none. */
+async function tryToOpen(open: () => Promise<GpuDevice>): Promise<GpuDevice | string> {
+  try {
+    return await open();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 export const gpu: Bench = {
   about:
-    'the GPU device: products, launches and tokens/s; --software: toy sizes without a GPU; --torch FILE: beside PyTorch',
+    'the GPU device: what it costs the host, products, attention, training steps, PyTorch on a card; --only PART,...; ' +
+    '--software: toy sizes without a GPU; --torch FILE: beside PyTorch',
   async run(report, options) {
+    const parts = partsOf(options.only);
+    if (parts.has('host')) report('gpu-host', await hostTable());
     if (options.software && existsSync(SWIFTSHADER)) process.env['VK_DRIVER_FILES'] ??= SWIFTSHADER;
     const open = (): Promise<GpuDevice> => createGpuDevice({ allowSoftware: options.software });
-    let device: GpuDevice;
-    try {
-      device = await open();
-    } catch (error) {
-      const notes = [String(error), '`--software` runs toy sizes on SwiftShader.'];
-      const columns = [{ key: 'what', title: '' }];
-      report('gpu-products', { title: 'GPU benchmarks: left out', columns, rows: [], notes });
-      return;
+    const onCard = (['products', 'attention', 'steps'] as const).filter((part) => parts.has(part));
+    const device = onCard.length === 0 ? 'not asked for' : await tryToOpen(open);
+    let steps: Table | null = null;
+    if (typeof device !== 'string') {
+      const on = (table: Table): Table => ({ ...table, notes: [`On ${device.description}.`, ...table.notes] });
+      if (parts.has('products')) report('gpu-products', on(await products(device, options)));
+      if (parts.has('attention')) report('gpu-attention', on(await attentionTable(device, options.software)));
+      await device.dispose();
+      if (parts.has('steps')) report('gpu-steps', (steps = on(await stepsTable(open, options))));
+    } else if (onCard.length > 0) {
+      const notes = [device, '`--software` runs toy sizes on SwiftShader.'];
+      const columns = [{ key: 'what', title: 'left out' }];
+      report('gpu-left-out', { title: 'What needs a GPU', columns, rows: onCard.map((what) => ({ what })), notes });
     }
-    const table = await products(device, options);
-    report('gpu-products', { ...table, notes: [`On ${device.description}.`, ...table.notes] });
-    await device.dispose();
-    const sizes = options.software ? { toy: TOY } : SIZES;
-    for (const [name, size] of Object.entries(sizes)) {
-      report(`gpu-step-${name}`, await training(name, size, open, options));
-    }
+    if (parts.has('pytorch')) report('gpu-pytorch', await pytorchTable(options.software ? null : steps));
   },
 };

@@ -1,6 +1,6 @@
 /**
- * `pnpm bench [--json FILE] [--torch FILE] [--software] [names...]`: runs the named benchmarks, or all, and prints
- * their tables.
+ * `pnpm bench [--json FILE] [--torch FILE] [--software] [--only PART,...] [names...]`: runs the named benchmarks, or
+ * all, and prints their tables.
  */
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -26,6 +26,7 @@ const { values, positionals } = parseArgs({
     torch: { type: 'string' },
     python: { type: 'string', default: 'python3' },
     software: { type: 'boolean', default: false },
+    only: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   },
   allowPositionals: true,
@@ -43,16 +44,17 @@ function selected(): Bench[] {
 /** What was asked for, without the paths of this machine. */
 function command(): string {
   const torch = values.torch === undefined ? [] : ['--torch FILE'];
-  return ['pnpm bench', ...positionals, ...torch, ...(values.software ? ['--software'] : [])].join(' ');
+  const only = values.only === undefined ? [] : [`--only ${values.only}`];
+  return ['pnpm bench', ...positionals, ...torch, ...only, ...(values.software ? ['--software'] : [])].join(' ');
 }
 
 if (values.help) {
-  console.log('pnpm bench [--json FILE] [--torch FILE [--python FILE]] [--software] [names...]\n');
+  console.log('pnpm bench [--json FILE] [--torch FILE [--python FILE]] [--software] [--only PART,...] [names...]\n');
   for (const [name, { about }] of Object.entries(benches)) console.log(`  ${name}: ${about}`);
 } else {
   const machine = { node: process.version, cpu: cpus()[0]?.model ?? 'unknown', threads: availableParallelism() };
   console.log(`Node ${machine.node}, ${machine.cpu}, ${machine.threads} threads`);
-  const options = { torch: values.torch, python: values.python, software: values.software };
+  const options = { torch: values.torch, python: values.python, software: values.software, only: values.only };
   // Peers read it in processes of their own.
   process.env[PYTHON_VARIABLE] = values.python;
   const tables: Record<string, Table> = {};

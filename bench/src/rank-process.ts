@@ -16,7 +16,7 @@ const { rank, size, local, beside } = communicator;
 const threads = Math.max(1, Math.floor(cpus().length / local));
 const device = await createWasmDevice({ threads });
 const experts = mode === 'own' ? new ExpertExchange(beside) : null;
-const trainer = await trainerOf(device, RANK_SIZE, Number(accumulation), experts);
+const trainer = trainerOf(device, RANK_SIZE, Number(accumulation), experts);
 const reduction = mode === 'allReduce' ? 'allReduce' : 'ordered';
 const team = { communicator, experts, reduction } as const;
 

@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { createDecoder, type DecoderConfig, parseDecoderConfig } from '@lpr/model';
 import type { Table } from '@lpr/results';
-import { createWasmDevice, type Device, RandomKey, randomUniform, scope } from '@lpr/tensor';
+import { createWasmDevice, type Device, philox4x32, RandomKey } from '@lpr/tensor';
 import { type ExpertExchange, makeSchedule, Trainer } from '@lpr/train';
 import type { Bench, BenchOptions } from './bench.ts';
 
@@ -72,17 +72,23 @@ export function configOf(size: Size): DecoderConfig {
  * @param accumulation batches that make up a step
  * @param experts where ranks own some each
  */
-export async function trainerOf(
+export function trainerOf(
   device: Device,
   size: Size,
   accumulation = 1,
   experts: ExpertExchange | null = null,
-): Promise<Trainer> {
+): Trainer {
   const decoder = createDecoder(device, configOf(size), { seed: 0, experts });
   const { batch, sequence } = size;
-  const key = RandomKey.fromSeed(1);
-  const drawn = await scope(device, () => randomUniform(device, [8, batch * sequence + 1], key).data());
-  const ids = Int32Array.from(drawn, (value) => value * size.vocabulary);
+  const { low, high } = RandomKey.fromSeed(1);
+  const ids = new Int32Array(8 * (batch * sequence + 1));
+  for (let i = 0; i < ids.length; i += 4) {
+    const block = philox4x32([i / 4, 0, 0, 0], [low, high]).slice(0, ids.length - i);
+    ids.set(
+      block.map((bits) => (bits >>> 8) * 2 ** -24 * size.vocabulary),
+      i,
+    );
+  }
   return new Trainer({
     decoder,
     stream: {
@@ -109,7 +115,7 @@ export async function trainerOf(
 /** Steps on random tokens; the device goes with it. */
 export async function ours(name: string, device: Device, size: Size): Promise<Runner> {
   const { batch, sequence, steps } = size;
-  const trainer = await trainerOf(device, size);
+  const trainer = trainerOf(device, size);
   const { totalLoss: firstLoss } = await trainer.recordStep();
   return {
     name,

@@ -12,6 +12,7 @@ export type * from './forward.ts';
 export * from './generate.ts';
 export type { Observer } from './layers/decoder-layer.ts';
 export { KeyValueCache } from './layers/key-value-cache.ts';
+export { largestTensor, type LargestTensor } from './largest-tensor.ts';
 export { decoderParameters, type ModelParameter, type Piece } from './parameters.ts';
 export type * from './plan.ts';
 export * from './safetensors/bytes.ts';

@@ -150,6 +150,32 @@ describe('launches', () => {
     expect(device.resident.bytes).toBe(0);
   });
 
+  it('add up short sums where norms, small products and gathers read them', async () => {
+    const [a, b, sum, ones] = [device.allocate(6), device.allocate(6), device.allocate(6), device.allocate(3)];
+    device.write(a, Float32Array.of(1, 2, 3, 4, 5, 6));
+    device.write(b, Float32Array.of(2, 2, 2, 4, 4, 4));
+    device.write(ones, Float32Array.of(1, 1, 1));
+    const strides = { shape: [6], aStrides: [1], bStrides: [1] };
+    device.kernels.binary({ op: 'add', a, b, out: sum, ...strides });
+    const [norm, inverseRms] = [device.allocate(6), device.allocate(2)];
+    device.kernels.rmsNorm({ x: sum, weight: ones, out: norm, inverseRms, rows: 2, columns: 3, epsilon: 0 });
+    const layout = { transposeA: false, transposeB: false, aBatchStride: 0, bBatchStride: 0, accumulate: false };
+    const dots = device.allocate(2);
+    device.kernels.matmul({ a: sum, b: ones, out: dots, batch: 1, m: 2, n: 1, k: 3, ...layout });
+    const [indices, rows] = [device.allocate(1), device.allocate(3)];
+    device.write(indices, Int32Array.of(1));
+    const taken = { table: sum, height: 2, indices, divisor: 1, weights: null, out: rows, rows: 1, columns: 3 };
+    device.kernels.gatherRows(taken);
+    // All three at once: none waits for the sum.
+    expect(device.statistics.launches).toBe(1);
+    expect(await floats(device, dots)).toEqual([12, 27]);
+    expect(await floats(device, rows)).toEqual([8, 9, 10]);
+    const [rms] = await floats(device, inverseRms);
+    expect(rms).toBeCloseTo(1 / Math.sqrt(50 / 3), 6);
+    expect((await floats(device, norm))[0]).toBeCloseTo(3 * rms!, 6);
+    expect(await floats(device, sum)).toEqual([3, 4, 5, 8, 9, 10]);
+  });
+
   it('stay few and bounded where a chain never ends', async () => {
     const buffer = device.allocate(1);
     device.write(buffer, Float32Array.of(1));

@@ -125,4 +125,4 @@ async function compare(mode: 'cpu' | 'webgpu'): Promise<void> {
 it('in cpu mode', () => compare('cpu'));
 
 // Most of the time goes into building the kernels.
-it.skipIf(!hasWebGpu)(`in webgpu mode${webGpuNote}`, { timeout: 60_000 }, () => compare('webgpu'));
+it.skipIf(!hasWebGpu)(`in webgpu mode${webGpuNote}`, { timeout: 240_000 }, () => compare('webgpu'));

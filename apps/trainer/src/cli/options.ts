@@ -39,7 +39,7 @@ export function addRunOptions(command: Command): Command {
     .option('--threads <n>', 'worker threads; 0 runs in place (default: one a core)', atLeast(0))
     .option(
       '--device <name>',
-      'where to compute: wasm (the CPU), gpu (through WebGPU), auto (a GPU where there is one), gpu-software (a GPU that the CPU plays: very slow) (default: wasm)',
+      'where to compute: wasm (the CPU), gpu (through WebGPU), auto (a GPU where there is one; training takes it where steps of the model are faster), gpu-software (a GPU that the CPU plays: very slow) (default: wasm)',
     )
     .addOption(
       repeatable(

@@ -4,7 +4,7 @@ import { alignColumns } from '@lpr/report/tables';
 import type { Device } from '@lpr/tensor';
 import { decoderConfig } from '../settings/decoder-config.ts';
 import { createProgress } from '../cli/progress.ts';
-import { makeDecoder, makeTrainer } from '../run/session.ts';
+import { makeDecoder, makeTrainer } from '../run/model.ts';
 import { resolveSettings } from '../settings/resolve.ts';
 import type { Settings } from '../settings/schema.ts';
 import { type DeviceOptions, withDevice } from './shared.ts';

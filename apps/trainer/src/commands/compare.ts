@@ -11,11 +11,11 @@ import { loadTokens } from '../run/session.ts';
 import { ownTokenizer } from '../pool/sessions.ts';
 import { checkStart } from '../run/start.ts';
 import { checkParallel, checkShares } from '../run/team.ts';
-import { resolveSettings, routerNames } from '../settings/resolve.ts';
+import { asksForFittingBatch, resolveSettings, routerNames, type SettingOptions } from '../settings/resolve.ts';
 import { type RouterName, ROUTERS } from '../settings/routers.ts';
 import { comparisonReport } from '../comparison/results.ts';
 import type { Settings } from '../settings/schema.ts';
-import { type ComparisonOptions, interruptible, type ManyRunsOptions, outFolder, shown } from './shared.ts';
+import { type ComparisonOptions, interruptible, type ManyRunsOptions, outFolder, shown, withLimits } from './shared.ts';
 
 export interface CompareOptions extends ComparisonOptions {
   /** The router that others are compared with. */
@@ -42,9 +42,19 @@ export async function compare({
   if (!routers.some((router) => router === baseline)) {
     throw new UsageError(`--baseline ${baseline}: it must be one of those compared: ${routers.join(', ')}`);
   }
-  const one = new Map(routers.map((router) => [router, resolveSettings({ ...options, router }, routers)]));
+  const one = settingsOf(routers, await withLimits(options));
   const runs = withSeeds(equalFlops ? withEqualFlops(one) : one, seeds, options);
   await startComparison('compare', { runs, baseline, tables: new Map() }, { out, parallel });
+}
+
+/** Of each router; where the batch is left to what fits, that which fits all of them. */
+function settingsOf(routers: readonly RouterName[], options: SettingOptions): Map<RouterName, Settings> {
+  const resolved = (given: SettingOptions): Map<RouterName, Settings> =>
+    new Map(routers.map((router) => [router, resolveSettings({ ...given, router }, routers)]));
+  const all = resolved(options);
+  if (!asksForFittingBatch(options)) return all;
+  const batchSize = Math.min(...Array.from(all.values(), ({ data }) => data.batchSize));
+  return resolved({ ...options, set: [...options.set, `data.batchSize=${batchSize}`] });
 }
 
 /** How results are shown. */

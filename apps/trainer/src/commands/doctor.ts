@@ -3,7 +3,8 @@ import { readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { makeFolder } from '@lpr/guard';
-import { createDevice, type Device, matmul, scope, tensor } from '@lpr/tensor';
+import { createDevice, createGpuDevice, type Device, matmul, scope, tensor } from '@lpr/tensor';
+import { fittingBatch } from '../run/fitting.ts';
 import { checkFits, predictRun } from '../run/prediction.ts';
 import { PRESETS } from '../settings/decisions.ts';
 import { formatSeconds } from '../cli/progress.ts';
@@ -18,15 +19,16 @@ interface Finding {
 
 /** Prints the findings; the exit code is 1 when one of them is a failure. */
 export async function doctor(): Promise<void> {
+  const gpu = await gpuDevice();
   const findings = [
     nodeVersion(),
     processor(),
     memory(),
     await cpuDevice(),
-    await gpuDevice(),
+    gpu.finding,
     await cache(),
     await writable('the working directory', '.'),
-    ...Object.keys(PRESETS).map(presetFinding),
+    ...Object.keys(PRESETS).map((preset) => presetFinding(preset, gpu.largestTensor)),
   ];
   for (const { state, text } of findings) console.log(`${state.padEnd(4)}  ${text}`);
   if (findings.some(({ state }) => state === 'FAIL')) process.exitCode = 1;
@@ -63,18 +65,24 @@ async function cpuDevice(): Promise<Finding> {
   }
 }
 
-async function gpuDevice(): Promise<Finding> {
+/** @returns also what it holds in one tensor, in bytes; null where there is no GPU that computes right */
+async function gpuDevice(): Promise<{ finding: Finding; largestTensor: number | null }> {
+  const note = (text: string): { finding: Finding; largestTensor: null } => {
+    return { finding: { state: 'note', text }, largestTensor: null };
+  };
   try {
-    const device = await createDevice('gpu');
+    const device = await createGpuDevice();
+    const { description, largestTensor } = device;
     try {
       const wrong = await productError(device);
-      if (wrong > 1e-2) return { state: 'note', text: `${device.description}: a matrix product is wrong by ${wrong}` };
-      return { state: 'ok', text: `--device gpu: ${device.description}` };
+      if (wrong > 1e-2) return note(`${description}: a matrix product is wrong by ${wrong}`);
+      const text = `--device gpu: ${description}; ${(largestTensor / 2 ** 30).toFixed(2)} GiB in one tensor`;
+      return { finding: { state: 'ok', text }, largestTensor };
     } finally {
       await device.dispose();
     }
   } catch (error) {
-    return { state: 'note', text: `--device gpu: ${error instanceof Error ? error.message : String(error)}` };
+    return note(`--device gpu: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
@@ -132,14 +140,22 @@ async function writable(what: string, folder: string): Promise<Finding> {
   }
 }
 
-function presetFinding(preset: string): Finding {
+/** @param largestTensor bytes that the GPU holds in one tensor; null where there is none */
+function presetFinding(preset: string, largestTensor: number | null): Finding {
   const settings = resolveSettings({ preset, config: [], set: [] });
   const { memory, seconds } = predictRun(settings);
   const needs = `${(memory.total / 2 ** 30).toFixed(2)} GiB, ${seconds === null ? '' : `roughly ${formatSeconds(seconds)}`}`;
+  const onGpu =
+    largestTensor === null
+      ? ''
+      : `; a GPU batch of up to ${fittingBatch({ ...settings, device: 'gpu' }, largestTensor)}`;
   try {
     checkFits(settings);
-    return { state: 'ok', text: `--preset ${preset} runs on this CPU: ${needs}` };
+    return {
+      state: 'ok',
+      text: `--preset ${preset} runs on this CPU: ${needs}; a batch of up to ${fittingBatch(settings)} fits${onGpu}`,
+    };
   } catch {
-    return { state: 'note', text: `--preset ${preset} needs a GPU: ${needs}` };
+    return { state: 'note', text: `--preset ${preset} needs a GPU: ${needs}${onGpu}` };
   }
 }

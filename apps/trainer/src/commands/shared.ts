@@ -13,8 +13,9 @@ import { INTERRUPTED, listenForInterrupt } from '../cli/interrupt.ts';
 import { createProgress, type Progress } from '../cli/progress.ts';
 import { joinRanks } from '../cli/ranks.ts';
 import { Sessions } from '../pool/sessions.ts';
+import { largestOnGpu } from '../run/fitting.ts';
 import { openDevice, type Session } from '../run/session.ts';
-import type { SettingOptions } from '../settings/resolve.ts';
+import { asksForFittingBatch, isWritten, type SettingOptions } from '../settings/resolve.ts';
 import { DEVICES, type Settings } from '../settings/schema.ts';
 
 export interface RunCommandOptions extends SettingOptions {
@@ -186,4 +187,10 @@ export async function withDevice<Result>(
   } finally {
     await opened.dispose();
   }
+}
+
+/** Options with what the GPU of this machine holds in one tensor, where they leave the batch to what fits there. */
+export async function withLimits<Options extends SettingOptions>(options: Options): Promise<Options> {
+  if (!asksForFittingBatch(options) || !isWritten(options, 'device')) return options;
+  return { ...options, largestTensor: await largestOnGpu() };
 }

@@ -16,10 +16,10 @@ import { resolveSettings } from '../settings/resolve.ts';
 import { readSettings } from '../settings/check.ts';
 import type { Settings } from '../settings/schema.ts';
 import { goOnWithComparison, startComparison } from './compare.ts';
-import { type ComparisonOptions, inSession, outFolder, shown } from './shared.ts';
+import { type ComparisonOptions, inSession, outFolder, shown, withLimits } from './shared.ts';
 
 export async function train({ seeds, out, parallel, ...options }: ComparisonOptions): Promise<void> {
-  const one = resolveSettings(options);
+  const one = resolveSettings(await withLimits(options));
   const runs = withSeeds(new Map([[one.router, one]]), seeds, options);
   if (runs.size > 1) {
     await startComparison('train', { runs, baseline: null, tables: new Map() }, { out, parallel });

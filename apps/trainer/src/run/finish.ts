@@ -20,15 +20,8 @@ import type { Settings } from '../settings/schema.ts';
 import { writeTokenizer } from './model-source.ts';
 import { findStart } from './start.ts';
 import { announceRun, exchangeOf } from './team.ts';
-import {
-  calibrationOf,
-  heldOutText,
-  loadShape,
-  makeDecoder,
-  makeTrainer,
-  type Session,
-  vocabularyOf,
-} from './session.ts';
+import { makeDecoder, makeTrainer } from './model.ts';
+import { calibrationOf, heldOutText, loadShape, type Session, vocabularyOf } from './session.ts';
 
 /**
  * Settings that may change while a run is under way, by their path: they decide how and where it computes, what is kept

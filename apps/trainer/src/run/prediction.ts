@@ -9,7 +9,7 @@ import { formatSeconds } from '../cli/progress.ts';
 import type { Settings } from '../settings/schema.ts';
 
 /** What a WebAssembly memory can address. */
-const WASM_BYTES = 2 ** 32;
+export const WASM_BYTES: number = 2 ** 32;
 
 /**
  * Floating-point operations of a whole training step a second and thread: two threads of an AMD EPYC do 76e9 to 81e9

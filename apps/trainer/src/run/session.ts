@@ -6,7 +6,6 @@ import { availableParallelism, cpus, homedir } from 'node:os';
 import { join } from 'node:path';
 import {
   type Batch,
-  BatchStream,
   type EvaluationPlan,
   evaluationBatches,
   openCache,
@@ -18,14 +17,15 @@ import {
   type TokenStream,
 } from '@lpr/data';
 import type { LoadShape } from '@lpr/metrics';
-import { createDecoder, type Decoder } from '@lpr/model';
+import type { Decoder } from '@lpr/model';
 import type { Communicator } from '@lpr/mpi';
 import { createDevice, type Device } from '@lpr/tensor';
-import { type CalibrateOptions, type EvaluationOptions, type ExpertExchange, makeSchedule, Trainer } from '@lpr/train';
+import type { CalibrateOptions, EvaluationOptions } from '@lpr/train';
 import { UsageError } from '../cli/errors.ts';
-import { decoderConfig } from '../settings/decoder-config.ts';
 import type { Progress } from '../cli/progress.ts';
 import type { Settings } from '../settings/schema.ts';
+import { fasterDevice } from './device-choice.ts';
+import { checkTensors } from './fitting.ts';
 
 export interface Session {
   readonly device: Device;
@@ -48,12 +48,30 @@ export async function openSession(
   communicator: Communicator,
 ): Promise<Session> {
   // First, since reading may take hours.
-  const device = await openDevice({ ...settings, threads: settings.threads ?? threadsOfRank(communicator) });
+  const threads = settings.threads ?? threadsOfRank(communicator);
+  const device = await trainingDevice({ ...settings, threads }, progress, communicator);
   try {
+    checkTensors(settings, device);
     const tokens = await loadTokens(settings, progress, tokenizer);
     const { scarce } = evaluationText(tokens.heldOut, settings.data.sequenceLength, settings.evaluation);
     warnOfScarce(scarce, progress);
     return { device, tokens, progress, communicator };
+  } catch (error) {
+    await device.dispose();
+    throw error;
+  }
+}
+
+/** The device that settings name; for 'auto', where there is a GPU, the faster one of it and the CPU. */
+async function trainingDevice(settings: Settings, progress: Progress, { size }: Communicator): Promise<Device> {
+  const device = await openDevice(settings);
+  if (settings.device !== 'auto' || device.kind !== 'gpu' || size > 1) return device;
+  try {
+    checkTensors(settings, device);
+    progress.phase('timing steps on the GPU and on the CPU');
+    const choice = await fasterDevice(settings, device, () => openDevice({ ...settings, device: 'wasm' }));
+    progress.note(choice.text);
+    return choice.device;
   } catch (error) {
     await device.dispose();
     throw error;
@@ -161,51 +179,6 @@ export async function usableCache(warn: (message: string) => void): Promise<{ re
       'Set XDG_CACHE_HOME to a folder that can be written',
   );
   return {};
-}
-
-/**
- * @param vocabulary rows of the embedding
- * @param experts where ranks own some experts each
- */
-export function makeDecoder(
-  device: Device,
-  settings: Settings,
-  vocabulary: number,
-  experts: ExpertExchange | null = null,
-): Decoder {
-  return createDecoder(device, decoderConfig(settings, vocabulary), { seed: settings.seed, experts });
-}
-
-/** @param tokens the training text, one stream or several to mix */
-export function makeTrainer(
-  decoder: Decoder,
-  settings: Settings,
-  tokens: Int32Array | readonly TokenStream[],
-): Trainer {
-  const { data, training, seed } = settings;
-  const { batchSize, sequenceLength } = data;
-  const {
-    schedule: kind,
-    steps,
-    lengthened = [],
-    accumulation,
-    accumulatedTerms,
-    learningRate,
-    weightDecay,
-    weightDecayGroups,
-    clipNorm,
-  } = training;
-  return new Trainer({
-    decoder,
-    stream: new BatchStream({ tokens, batchSize, sequenceLength, seed }),
-    accumulation,
-    accumulatedTerms,
-    seed,
-    learningRate,
-    schedule: makeSchedule({ ...training, kind }, steps),
-    earlier: lengthened.map(({ until, steps }) => ({ until, schedule: makeSchedule({ ...training, kind }, steps) })),
-    optimizer: { weightDecay, weightDecayGroups, clipNorm },
-  });
 }
 
 /** Shape of a model's load records: its layers with experts; null where there are none. */

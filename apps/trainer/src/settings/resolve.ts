@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import type { SourceSpec } from '@lpr/data';
 import { resolveRouter, routerTraits, topKFor } from '@lpr/moe';
 import { UsageError, unknownName } from '../cli/errors.ts';
+import { FITTING_BATCH, fittingBatch } from '../run/fitting.ts';
 import { tokenizerBeside } from '../run/tokenizer-place.ts';
 import { withoutIdleCalibration } from './calibration.ts';
 import { checkSettings } from './check.ts';
@@ -32,6 +33,8 @@ export interface SettingOptions {
   readonly steps?: number;
   /** Model to start from. */
   readonly from?: string;
+  /** Bytes that the GPU holds in one tensor, for the batch that fits; what all promise unless given. */
+  readonly largestTensor?: number;
 }
 
 /** Where neither options nor files nor the preset say otherwise. */
@@ -46,6 +49,19 @@ const DEFAULTS = { seed: 0, device: 'wasm', threads: null } as const;
  * @throws UsageError that names the option or the path, what it got and what it takes
  */
 export function resolveSettings(options: SettingOptions, compared: readonly RouterName[] = []): Settings {
+  if (!asksForFittingBatch(options)) return resolveWritten(options, compared);
+  const withBatch = (size: number): Settings =>
+    resolveWritten({ ...options, set: [...options.set, `data.batchSize=${size}`] }, compared);
+  return withBatch(fittingBatch(withBatch(1), options.largestTensor));
+}
+
+/** Whether options or files leave the batch to what fits. */
+export function asksForFittingBatch(options: SettingOptions): boolean {
+  const { data } = askedFor(options).written;
+  return isGroup(data) && data['batchSize'] === FITTING_BATCH;
+}
+
+function resolveWritten(options: SettingOptions, compared: readonly RouterName[]): Settings {
   const { preset, written } = askedFor(options);
   // A comparison names the router of each run, whatever --set says.
   const asked = compared.length === 0 ? written : merge(written, optionNames(options));

@@ -147,7 +147,9 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
   seed: z.int().min(0).describe('Decides initial weights, data order and noise'),
   device: z
     .enum(DEVICES)
-    .describe('wasm: the CPU. auto: a GPU where there is one. gpu-software: a GPU that the CPU plays, very slow'),
+    .describe(
+      'wasm: the CPU. auto: a GPU where there is one and steps of the model are faster on it. gpu-software: a GPU that the CPU plays, very slow',
+    ),
   threads: z.int().min(0).nullable().describe('Worker threads; 0 runs in place; null: one a core'),
   size: z.strictObject({
     vocabulary: z.int().min(257).describe('Tokens of the tokenizer, where it is trained; otherwise room for so many'),
@@ -176,7 +178,9 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
       .min(0)
       .lt(1)
       .describe('Share of the text that is only evaluated on; 0 where evaluation.sources gives other text'),
-    batchSize: positive('Sequences that run through the model at once'),
+    batchSize: positive(
+      'Sequences that run through the model at once; --set data.batchSize=auto takes as many as fit, up to 32,768 tokens',
+    ),
     sequenceLength: positive('Tokens of a sequence'),
   }),
   training: z.strictObject({

@@ -15,6 +15,8 @@ export interface GpuDevice extends Device {
   readonly software: boolean;
   /** Launches of kernels so far, and how many different ones were compiled. */
   readonly statistics: { readonly launches: number; readonly programs: number };
+  /** Bytes that a tensor can have at most: the adapter's limit of one buffer and of binding it. */
+  readonly largestTensor: number;
   /**
    * Bytes that exist on the device: copies share memory, so less than `memory` counts, but for what kernels hold while
    * they work.
@@ -71,6 +73,10 @@ export class LauncherDevice implements GpuDevice {
   get statistics(): { launches: number; programs: number } {
     const { launches, programs } = this.#launcher.statistics;
     return { launches, programs };
+  }
+
+  get largestTensor(): number {
+    return 4 * this.#launcher.backend.largestBlock;
   }
 
   get resident(): { bytes: number; peakBytes: number } {

@@ -39,7 +39,7 @@ export interface Operand {
 
 /** Longer recipes, and those that read more, are computed first. */
 const LONGEST_RECIPE = 12;
-const MOST_INPUTS = 6;
+const MOST_INPUTS = 7;
 
 /** What is in memory, as it is. */
 export function inMemory(value: Value): Recipe {
@@ -95,13 +95,19 @@ export interface RecipeArguments {
   readonly element: (place: string, declare: (expression: string) => string) => string;
 }
 
-export function argumentsOf({ inputs, numbers, element }: Recipe): RecipeArguments {
-  const names = { inputs: inputs.map((_, i) => `in${i}`), numbers: numbers.map((_, i) => `by${i}`) };
+/** @param prefix what the names begin with, where a kernel computes several */
+export function argumentsOf({ inputs, numbers, element }: Recipe, prefix = ''): RecipeArguments {
+  const names = { inputs: inputs.map((_, i) => `${prefix}in${i}`), numbers: numbers.map((_, i) => `${prefix}by${i}`) };
   return {
     buffers: Object.fromEntries(inputs.map((input, i) => [names.inputs[i]!, input])),
     numbers: Object.fromEntries(numbers.map((number, i) => [names.numbers[i]!, number])),
     element: (place, declare) => element(place, names, declare),
   };
+}
+
+/** Whether nothing but sums of elements of one place is computed: as cheap to do again as to read. */
+export function isSum({ key }: Recipe): boolean {
+  return !/[a-z]/.test(key.replaceAll(/\badd all all\b|\bx\b/g, ''));
 }
 
 /** Collects declarations; the names of their variables begin with `prefix`. */

@@ -3,7 +3,7 @@ import type { DeviceBuffer } from '../device.ts';
 import { product, split, sumOf } from './axes.ts';
 import type { GpuBuffer } from './device.ts';
 import type { Launch, Launcher, ShaderLaunch } from './launcher.ts';
-import { apply, type Expression, type Recipe } from './recipe.ts';
+import { apply, argumentsOf, type Expression, isSum, type Recipe } from './recipe.ts';
 import type { Value } from './value.ts';
 
 /** One of the results of a launch that makes several. */
@@ -15,6 +15,19 @@ export interface Section {
   /** How many of the numbers count; all by default. */
   readonly elements?: number;
 }
+
+/** How expressions read a buffer. */
+export interface Reader {
+  /** Names what they compute. */
+  readonly key: string;
+  readonly buffers: Readonly<Record<string, Value>>;
+  /** The element at a place, an integer expression. */
+  readonly at: (place: string) => string;
+}
+
+/** Terms of a sum that is added up where it is read, and the most numbers of it: of more, adding up once costs less. */
+const MOST_TERMS = 3;
+const MOST_SUMMED = 2 ** 18;
 
 export class Recorder {
   readonly #launcher: Launcher;
@@ -117,6 +130,18 @@ export class Recorder {
   /** How to compute an element of what a buffer holds. */
   recipe(buffer: DeviceBuffer): Recipe {
     return this.#launcher.recipeOf(this.value(buffer));
+  }
+
+  /**
+   * How expressions of a kernel read a buffer, `name` being what its arguments' names begin with: a short sum is added
+   * up where it is read, so that the kernel need not wait for it; who else needs it has it computed beside.
+   */
+  reader(name: string, buffer: DeviceBuffer): Reader {
+    const given = this.recipe(buffer);
+    const isShort = isSum(given) && given.inputs.length <= MOST_TERMS && buffer.elements <= MOST_SUMMED;
+    const recipe = isShort ? given : this.computed(buffer);
+    const { buffers, element } = argumentsOf(recipe, name);
+    return { key: recipe.key, buffers, at: (place) => element(place, (expression) => expression) };
   }
 
   /** As recipe, of what is in memory. */

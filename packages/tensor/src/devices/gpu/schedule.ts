@@ -23,7 +23,7 @@ export interface LaunchLimits {
 }
 
 /** Launches that are gathered before they are put together: of more than that, hardly more are ready at once. */
-export const MOST_GATHERED = 128;
+export const MOST_GATHERED = 256;
 
 /** Kernels of a launch: with more of them the shaders, one for each combination, become large and many. */
 const MOST_TOGETHER = 8;

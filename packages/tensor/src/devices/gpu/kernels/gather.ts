@@ -1,29 +1,41 @@
 /** Gathers of rows by index. */
 import type { GatherKernels } from '../../kernels/gather.ts';
 import { axes, dividedIndex, indexOf, int, quotient } from '../axes.ts';
+import { argumentsOf, declarations } from '../recipe.ts';
 import type { Recorder } from '../recorder.ts';
 import { reduceElements } from './reduce.ts';
+
+/** Of what a gathered table is computed from: beside it a launch binds indices, weights, the result and the fault. */
+const MOST_TABLE_INPUTS = 3;
 
 export function gatherKernels(run: Recorder): GatherKernels {
   return {
     gatherRows({ table, height, indices, divisor, weights, out, rows, columns }) {
       if (out.elements === 0) return;
       const { extents, at } = axes(columns, rows);
+      // What the table is computed from is gathered, where it is little: a row is read some times, and written never.
+      const given = run.recipe(table);
+      const recipe = given.inputs.length <= MOST_TABLE_INPUTS ? given : run.computed(table);
+      const { buffers, numbers, element } = argumentsOf(recipe);
       const value = run.launch({
-        key: `gatherRows ${columns} ${divisor} ${weights !== null} ${at.join()}`,
+        key: `gatherRows ${columns} ${divisor} ${weights !== null} ${at.join()} ${recipe.key}`,
         extents,
         buffers: {
-          table: run.value(table),
+          ...buffers,
           indices: run.value(indices),
           ...(weights !== null && { weights: run.value(weights) }),
         },
+        numbers,
         indices: {
           indices: { kernel: 'GATHER_ROWS', what: 'index', count: height, things: 'rows in the table', divisor },
         },
         body: () => {
-          const index = `indices[${at[1]!}]`;
-          const element = `table[${indexOf([dividedIndex(index, divisor), at[0]!], [columns, 1])}]`;
-          return `return ${element}${weights === null ? '' : ` * weights[${int(index)}]`};`;
+          const { lines, declare } = declarations('t');
+          const index = declare(`indices[${at[1]!}]`);
+          const place = `(${indexOf([dividedIndex(index, divisor), at[0]!], [columns, 1])})`;
+          const taken = element(place, declare);
+          return `${lines.join('\n')}
+            return ${taken}${weights === null ? '' : ` * weights[${int(index)}]`};`;
         },
       });
       run.store(out, value, weights === null && run.isInteger(table));

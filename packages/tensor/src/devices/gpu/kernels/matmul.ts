@@ -45,13 +45,14 @@ export function matmulKernels(run: Recorder): MatmulKernels {
       const turn = transposeB && (m * batch) / rightMatrices >= ROWS_WORTH_TURNING;
       const right = turn ? turned(run, run.value(b), n, k, rightMatrices) : run.value(b);
       const bStrides = transposeB && !turn ? [1, k] : [n, 1];
+      const left = run.reader('a', a);
       const width = tileWidth(n);
       const { extents, at } = axes(n / width, m, batch);
       const value = run.launch({
-        key: `matmul ${batch} ${m} ${n} ${k} ${transposeA} ${bStrides.join()} ${aBatchStride} ${bBatchStride} ${accumulate}`,
+        key: `matmul ${batch} ${m} ${n} ${k} ${transposeA} ${bStrides.join()} ${aBatchStride} ${bBatchStride} ${accumulate} ${left.key}`,
         extents,
         width,
-        buffers: { a: run.value(a), b: right, ...(old !== null && { old }) },
+        buffers: { ...left.buffers, b: right, ...(old !== null && { old }) },
         body: () => {
           const [x, row, batchAt] = [at[0]!, at[1]!, at[2]!];
           const columns = tileColumns(x, width);
@@ -59,7 +60,7 @@ export function matmulKernels(run: Recorder): MatmulKernels {
           return `${dotLoop(
             columns,
             k,
-            (round) => `a[${indexOf([row, round, batchAt], [...aStrides, aBatchStride])}]`,
+            (round) => left.at(`(${indexOf([row, round, batchAt], [...aStrides, aBatchStride])})`),
             (round, column) => `b[${indexOf([round, column, batchAt], [...bStrides, bBatchStride])}]`,
           )}
           ${returnTile(columns, (column, lane) =>

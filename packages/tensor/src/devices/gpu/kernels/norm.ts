@@ -7,14 +7,14 @@ export function normKernels(run: Recorder): NormKernels {
   return {
     rmsNorm({ x: xBuffer, weight, out, inverseRms, rows, columns, epsilon }) {
       if (rows === 0) return;
-      const x = run.value(xBuffer);
+      const x = run.reader('x', xBuffer);
       const shape = { rows, columns, numbers: { epsilon } };
       const inverse = rowNumber(run, {
         ...shape,
         name: 'inverse',
-        key: 'squares',
-        buffers: { x },
-        element: (at) => `x[${at}] * x[${at}]`,
+        key: `squares of ${x.key}`,
+        buffers: x.buffers,
+        element: (at) => `${x.at(at)} * ${x.at(at)}`,
         finish: `1 / Math.sqrt(total / ${columns} + epsilon)`,
       });
       if (columns === 0) {
@@ -25,10 +25,10 @@ export function normKernels(run: Recorder): NormKernels {
         run,
         {
           ...shape,
-          key: 'rmsNorm',
-          buffers: { x, weight: run.value(weight) },
+          key: `rmsNorm of ${x.key}`,
+          buffers: { ...x.buffers, weight: run.value(weight) },
           rowNumbers: [inverse],
-          element: (at, row, column) => `weight[${column}] * x[${at}] * ${inverse.of(row)}`,
+          element: (at, row, column) => `weight[${column}] * ${x.at(at)} * ${inverse.of(row)}`,
         },
         true,
       );
@@ -42,23 +42,23 @@ export function normKernels(run: Recorder): NormKernels {
         run.store(gradWeight, run.constant(columns, 0));
         return;
       }
-      const [x, weight, gradient] = [run.value(xBuffer), run.value(weightBuffer), run.value(g)];
-      const shape = { rows, columns, buffers: { x, weight, gradient } };
+      const [x, weight, gradient] = [run.value(xBuffer), run.value(weightBuffer), run.reader('gradient', g)];
+      const shape = { rows, columns, buffers: { x, weight, ...gradient.buffers } };
       const dot = rowNumber(run, {
         ...shape,
         name: 'dot',
-        key: 'rmsNorm dot',
-        element: (at, _, column) => `weight[${column}] * gradient[${at}] * x[${at}]`,
+        key: `rmsNorm dot of ${gradient.key}`,
+        element: (at, _, column) => `weight[${column}] * ${gradient.at(at)} * x[${at}]`,
       });
       const { elements, columnSums } = overRows(run, {
         ...shape,
-        key: 'rmsNormBackward',
+        key: `rmsNormBackward of ${gradient.key}`,
         buffers: { ...shape.buffers, inverse: run.value(inverseRms) },
         rowNumbers: [dot],
         element: (at, row, column) =>
-          `inverse[${row}] * (weight[${column}] * gradient[${at}]
+          `inverse[${row}] * (weight[${column}] * ${gradient.at(at)}
             - x[${at}] * (inverse[${row}] * inverse[${row}] * ${dot.of(row)} / ${columns}))`,
-        columnSums: [(at, row) => `gradient[${at}] * x[${at}] * inverse[${row}]`],
+        columnSums: [(at, row) => `${gradient.at(at)} * x[${at}] * inverse[${row}]`],
       });
       run.store(gradX, elements);
       run.store(gradWeight, columnSums[0]!);

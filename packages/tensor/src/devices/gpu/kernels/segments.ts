@@ -11,6 +11,9 @@ import type { Value } from '../value.ts';
 /** Digits of the radix sort: one pass sorts this many segments. */
 const RADIX = 512;
 
+/** Up to so many numbers, a thread adds up all before its own: that takes less than a launch. */
+const SHORT_SUM = 1024;
+
 /** Keys that one thread of a pass looks through. */
 const BLOCK = 256;
 
@@ -253,10 +256,23 @@ function sortedIndex(of: Digits, blocks: number, target: string): string {
 }
 
 /**
- * Inclusive running sums of whole numbers: the sums of chunks, then for each place those of the chunks before it and
- * its own up to it.
+ * Inclusive running sums of whole numbers; of many: the sums of chunks, then for each place those of the chunks before
+ * it and its own up to it.
  */
 function runningSum(run: Recorder, x: Value, length: number): Value {
+  if (length <= SHORT_SUM) {
+    return run.launch({
+      key: `short running sums ${length}`,
+      extents: [length],
+      buffers: { x },
+      body: () => `let sum = 0.0;
+        for (let i = 0; i < ${length}; i++) {
+          if (${int('i')} > this.thread.x) { break; }
+          sum = sum + x[${int('i')}];
+        }
+        return sum;`,
+    });
+  }
   const chunk = Math.ceil(Math.sqrt(length));
   const chunks = Math.ceil(length / chunk);
   const add = (rounds: number, begin: string, end: string, source: string): string => `
