@@ -59,7 +59,7 @@ describe('schedule', () => {
     const [one, other] = ['array<f32, 4>', 'array<f32, 8>'].map((type) =>
       planned(shaderOf(1, { memory: { type } }), [x]),
     );
-    expect(sizesOf(schedule([one!, other!, one!, small], limits))).toEqual([3, 1]);
+    expect(sizesOf(schedule([one!, other!, one!, small], limits))).toEqual([2, 1, 1]);
   });
 
   it('runs large launches alone', () => {

@@ -23,7 +23,7 @@ export interface LaunchLimits {
 }
 
 /** Launches that are gathered before they are put together: of more than that, hardly more are ready at once. */
-export const MOST_GATHERED = 256;
+export const MOST_GATHERED = 512;
 
 /** Kernels of a launch: with more of them the shaders, one for each combination, become large and many. */
 const MOST_TOGETHER = 8;
@@ -119,8 +119,8 @@ class Load {
   #scalars: number;
   /** Whether the place where wrong indices are kept is bound. */
   #checks: boolean;
-  /** Types of what is in workgroup memory; null while nothing is. */
-  #memory: string | null;
+  /** Types of what is in workgroup memory; null where nothing is. */
+  readonly #memory: string | null;
 
   constructor(first: Planned, limits: LaunchLimits) {
     this.#limits = limits;
@@ -132,12 +132,15 @@ class Load {
     this.#bind(first);
   }
 
-  /** Adds a launch, if it fits: workgroups have one size, and one set of variables in their memory. */
+  /**
+   * Adds a launch, if it fits: workgroups have one size, and one set of variables in their memory or none. What uses it
+   * takes long to build, so it is built with its like alone, of which there are few combinations.
+   */
   take(planned: Planned): boolean {
     const { source, made } = planned;
     const memory = memoryOf(source);
     if (threadsOf(source) !== this.#threads) return false;
-    if (memory !== null && this.#memory !== null && memory !== this.#memory) return false;
+    if (memory !== this.#memory) return false;
     const scalars = this.#scalars + scalarsOf(planned);
     if (scalars > this.#limits.scalars) return false;
     const checks = this.#checks || checksIndices(source);
@@ -147,7 +150,6 @@ class Load {
     this.#results += made.length;
     this.#scalars = scalars;
     this.#checks = checks;
-    this.#memory ??= memory;
     this.#bind(planned);
     return true;
   }
