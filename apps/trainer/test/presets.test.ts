@@ -114,6 +114,9 @@ describe('the JSON schema', () => {
     expect(schema.additionalProperties).toBe(false);
     expect(schema.properties['preset']).toMatchObject({ enum: expect.arrayContaining(['tiny', 'paper/mixtral']) });
     expect(schema.properties['lpr']?.properties?.['measure']?.enum).toContain('hellinger');
+    expect(schema.properties['data']?.properties?.['batchSize']).toMatchObject({
+      anyOf: [{ type: 'integer', minimum: 1 }, { const: 'auto' }],
+    });
     for (const group of [schema, ...Object.values(schema.properties)]) expect(group).not.toHaveProperty('required');
   });
 });

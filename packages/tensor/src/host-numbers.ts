@@ -65,6 +65,7 @@ export class HostNumbers {
     return this.#tensor;
   }
 
+  /** Gives their memory back. */
   dispose(): void {
     this.#tensor.dispose();
   }

@@ -1,6 +1,7 @@
 /** The JSON schema of configuration files: editors complete and check with it. */
 import { z } from 'zod';
 import { PRESETS } from './decisions.ts';
+import { FITTING_BATCH } from '../run/fitting.ts';
 import { sweepSchema } from '../sweep/schema.ts';
 import { settingsSchema } from './schema.ts';
 
@@ -14,8 +15,18 @@ export function configJsonSchema(): Node {
   const { $schema, properties, ...rest } = withoutRequired(
     z.toJSONSchema(settingsSchema, { unrepresentable: 'any', io: 'input' }),
   ) as Node;
+  // A word in its place, which settings no longer say once the number is found.
+  const data = properties!['data'] as Node;
+  const { description, ...number } = data.properties!['batchSize'] as Node;
+  const batchSize = { description, anyOf: [number, { const: FITTING_BATCH }] };
+  const withBatch = { ...data, properties: { ...data.properties, batchSize } };
   const preset = { enum: Object.keys(PRESETS), description: 'Named settings that the file goes over' };
-  return { $schema, title: 'Settings of a training run', ...rest, properties: { preset, ...properties } };
+  return {
+    $schema,
+    title: 'Settings of a training run',
+    ...rest,
+    properties: { preset, ...properties, data: withBatch },
+  };
 }
 
 /** Of files for `sweep`. */
