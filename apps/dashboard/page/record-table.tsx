@@ -57,7 +57,7 @@ export function RecordTable({ table, label, hrefOf }: Props): JSX.Element {
                 ...(heading === undefined
                   ? []
                   : [
-                      <tr key={heading}>
+                      <tr key={heading} class="soft">
                         <th scope="rowgroup" colSpan={head.length}>
                           {heading}
                         </th>
