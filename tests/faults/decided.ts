@@ -16,14 +16,30 @@ const RECORD_HEADER = 12;
 const RECORD_FOOTER = 4;
 const WALL_TIME = 9;
 
-/** By file, a sum of what must be the same however often it was killed. */
-export function decided(run: string): Record<string, string> {
+/**
+ * By file, a sum of what must be the same however often it was killed.
+ *
+ * @param ofLast of each run the last checkpoint alone, where runs may have saved at other steps than these they keep
+ */
+export function decided(run: string, ofLast: boolean = false): Record<string, string> {
   const files = readdirSync(run, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(run.length + 1))
     .filter((name) => !['config.yaml', 'environment.json'].includes(basename(name)))
+    .filter((name, _, all) => !ofLast || !isEarlierCheckpoint(name, all))
     .toSorted();
   return Object.fromEntries(files.map((name) => [name, hash(contentOf(name, readFileSync(join(run, name))))]));
+}
+
+/** Whether a file is of a checkpoint of a run that has a later one among these files. */
+function isEarlierCheckpoint(name: string, all: readonly string[]): boolean {
+  const checkpoint = /^(.*checkpoints\/)(step-\d+)\//;
+  const [, run, step = ''] = checkpoint.exec(name) ?? [];
+  return all.some((other) => {
+    const [, otherRun, otherStep = ''] = checkpoint.exec(other) ?? [];
+    // Steps have as many digits.
+    return run !== undefined && otherRun === run && otherStep > step;
+  });
 }
 
 function contentOf(name: string, content: Buffer): Buffer | string {

@@ -9,6 +9,8 @@ export interface Errand {
   next(folder: string, threads: number): readonly string[] | null;
   /** It trains one run, whose files can be damaged meanwhile. */
   readonly isRun: boolean;
+  /** What it leaves running when it is killed saves a checkpoint there, wherever that is, and ends. */
+  readonly savesOnItsWay?: boolean;
 }
 
 const over = (...values: readonly string[]): string[] => values.flatMap((value) => ['--set', value]);
@@ -56,7 +58,11 @@ export function furtherErrands(run: string): readonly Errand[] {
   return [
     { name: 'compare', next: resumable('compare', COMPARISON, SWEEP_FILES.sweep), isRun: false },
     // Its children are not killed with it: they save and end by themselves, and the next one waits for them.
-    { name: 'sweep', next: (folder) => ['sweep', file, '--parallel', '2', '--out', folder], isRun: false },
+    {
+      name: 'sweep',
+      next: (folder) => ['sweep', file, '--parallel', '2', '--out', folder],
+      ...{ isRun: false, savesOnItsWay: true },
+    },
     { name: 'export', next: atOnce((folder) => ['export', run, folder]), isRun: false },
     {
       name: 'calibrate',

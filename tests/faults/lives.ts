@@ -65,7 +65,7 @@ export async function runLives(
       const folder = join(work, 'disturbed');
       await live(chosen, folder, () => Date.now() < end, random, summary);
       const { errand, decided: expected } = chosen;
-      const actual = decided(folder);
+      const actual = decided(folder, errand.savesOnItsWay);
       const differing = [...new Set([...Object.keys(expected), ...Object.keys(actual)])].filter(
         (file) => actual[file] !== expected[file],
       );
@@ -84,7 +84,7 @@ async function undisturbed(errand: Errand, folder: string): Promise<Undisturbed>
   const start = performance.now();
   const { code, stderr } = await startTrainer(errand.next(folder, 1)!).outcome;
   if (code !== 0) throw new Error(`the undisturbed ${errand.name} failed: ${stderr}`);
-  return { errand, milliseconds: performance.now() - start, decided: decided(folder) };
+  return { errand, milliseconds: performance.now() - start, decided: decided(folder, errand.savesOnItsWay) };
 }
 
 /** One errand from its start to its end, disturbed as long as `disturbed` says so. */
