@@ -2,7 +2,8 @@
 import type { DeviceBuffer } from '../device.ts';
 import { product, split, sumOf } from './axes.ts';
 import type { GpuBuffer } from './device.ts';
-import type { Launch, Launcher, ShaderLaunch } from './launcher.ts';
+import type { Launch, ShaderLaunch } from './launch.ts';
+import type { Launcher } from './launcher.ts';
 import { apply, argumentsOf, type Expression, isSum, type Recipe } from './recipe.ts';
 import type { Value } from './value.ts';
 

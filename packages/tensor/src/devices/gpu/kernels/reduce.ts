@@ -6,7 +6,7 @@
 import type { DeviceBuffer } from '../../device.ts';
 import type { ReduceKernels, ReduceOp } from '../../kernels/reduce.ts';
 import { axes, chunksOf, indexOf, int, isNaNText, sumOf } from '../axes.ts';
-import type { Launch } from '../launcher.ts';
+import type { Launch } from '../launch.ts';
 import { argumentsOf, declarations } from '../recipe.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
