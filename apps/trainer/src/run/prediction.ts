@@ -17,7 +17,7 @@ export const WASM_BYTES: number = 2 ** 32;
  */
 export const FLOPS_A_THREAD = 35e9;
 
-/** Bytes a second from and to memory that a thread adds up, of the same processor: `pnpm bench ranks` came to 10 to 13e9. */
+/** Bytes a second that a thread moves from and to memory, of the same processor: `pnpm bench ranks` has 10 to 13e9. */
 export const MEMORY_A_THREAD = 10e9;
 
 export interface Prediction {
