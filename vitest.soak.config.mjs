@@ -7,7 +7,7 @@ export default {
   test: {
     ...settings.test,
     include: ['tests/*.soak.ts'],
-    globalSetup: ['scripts/compiled.ts'],
+    globalSetup: ['scripts/compiled.ts', 'tests/soak/bundled.ts'],
     // What is under way when the time is over comes to its end.
     testTimeout: (Number(process.env.LPR_SOAK_MINUTES) + 10) * MINUTE,
   },

@@ -35,6 +35,8 @@ export interface ChildOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** In place of the trainer. */
   readonly app?: App;
+  /** Words that run it, in place of those of what is compiled. */
+  readonly program?: readonly string[];
   /** Words before it, of a program that starts it. */
   readonly launcher?: readonly string[];
   /** No file may grow beyond this, as on a full disk. */
@@ -46,11 +48,11 @@ export interface ChildOptions {
 }
 
 /** What `pnpm trainer`, or another app of that name, runs, as words of a command line and variables. */
-export function trainerCommand(app: App = 'trainer'): {
-  words: readonly [string, ...string[]];
-  env: NodeJS.ProcessEnv;
-} {
-  return { words: [process.execPath, ...compiled(app)], env: { ...process.env, XDG_CACHE_HOME: cache, NO_COLOR: '1' } };
+export function trainerCommand(
+  app: App = 'trainer',
+  program: readonly string[] = compiled(app),
+): { words: readonly [string, ...string[]]; env: NodeJS.ProcessEnv } {
+  return { words: [process.execPath, ...program], env: { ...process.env, XDG_CACHE_HOME: cache, NO_COLOR: '1' } };
 }
 
 /**
@@ -60,9 +62,9 @@ export function trainerCommand(app: App = 'trainer'): {
 export function startTrainer(
   args: readonly string[],
   cwd: string = tmpdir(),
-  { fileBytes, environment, app, under = limitOf(fileBytes), flags = [], launcher = [] }: ChildOptions = {},
+  { fileBytes, environment, app, program, under = limitOf(fileBytes), flags = [], launcher = [] }: ChildOptions = {},
 ): Running {
-  const { words, env } = trainerCommand(app);
+  const { words, env } = trainerCommand(app, program);
   const [node, ...main] = words;
   const started = [...launcher, node, ...flags, ...main, ...args] as unknown as readonly [string, ...string[]];
   const [command, ...parameters] =

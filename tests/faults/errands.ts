@@ -1,6 +1,7 @@
 /** What the command line does that takes its time: how each begins, and how it goes on after it was killed. */
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { loadStateOfTheUnion } from '@lpr/data';
 import { RUN_FILES, SWEEP_FILES } from '@lpr/runs';
 
 export interface Errand {
@@ -11,6 +12,8 @@ export interface Errand {
   readonly isRun: boolean;
   /** What it leaves running when it is killed saves a checkpoint there, wherever that is, and ends. */
   readonly savesOnItsWay?: boolean;
+  /** What it has done until it is killed need not be done again. */
+  readonly goesOn?: boolean;
 }
 
 const over = (...values: readonly string[]): string[] => values.flatMap((value) => ['--set', value]);
@@ -29,12 +32,6 @@ const COMPARISON = [
   ...over('training.checkpointEvery=4', 'training.logEvery=2', 'data.batchSize=2', 'evaluation.tokens=1024'),
 ];
 
-const SWEEP = `preset: tiny
-settings: { training: { steps: 12, checkpointEvery: 4, logEvery: 2 }, data: { batchSize: 2 }, evaluation: { tokens: 1024 } }
-grid: { router: [top-k, lpr] }
-seeds: 2
-`;
-
 /** Into a run's folder or a comparison's, which `resume` brings to its end. */
 function resumable(command: string, settings: readonly string[], settingsFile: string): Errand['next'] {
   return (folder, threads) =>
@@ -49,19 +46,31 @@ function atOnce(args: (folder: string, threads: number) => readonly string[]): E
   return (folder, threads) => (existsSync(folder) && readdirSync(folder).length > 0 ? null : args(folder, threads));
 }
 
-export const TRAIN: Errand = { name: 'train', next: resumable('train', TRAINING, RUN_FILES.config), isRun: true };
-
-/** Of a finished run of `TRAIN`; beside it they put what they read. */
-export function furtherErrands(run: string): readonly Errand[] {
-  const file = join(dirname(run), 'sweep.yaml');
-  writeFileSync(file, SWEEP);
+/** Errands; they leave what they read in this folder too, and those that need a run read that of the first. */
+export function errandsIn(work: string): readonly Errand[] {
+  const run = join(work, 'train');
+  const text = join(work, 'text.txt');
+  // Short, so that little of a process is over before it begins with what can be lost.
+  const addresses = loadStateOfTheUnion().slice(0, 30);
+  writeFileSync(text, addresses.map((address) => address.text).join('\n\n'));
+  const sweep = join(work, 'sweep.yaml');
+  writeFileSync(sweep, sweepOf(text));
   return [
-    { name: 'compare', next: resumable('compare', COMPARISON, SWEEP_FILES.sweep), isRun: false },
+    {
+      name: 'train',
+      next: resumable('train', [...TRAINING, '--text', text], RUN_FILES.config),
+      isRun: true,
+    },
+    {
+      name: 'compare',
+      next: resumable('compare', [...COMPARISON, '--text', text], SWEEP_FILES.sweep),
+      ...{ isRun: false, goesOn: true },
+    },
     // Its children are not killed with it: they save and end by themselves, and the next one waits for them.
     {
       name: 'sweep',
-      next: (folder) => ['sweep', file, '--parallel', '2', '--out', folder],
-      ...{ isRun: false, savesOnItsWay: true },
+      next: (folder) => ['sweep', sweep, '--parallel', '2', '--out', folder],
+      ...{ isRun: false, savesOnItsWay: true, goesOn: true },
     },
     { name: 'export', next: atOnce((folder) => ['export', run, folder]), isRun: false },
     {
@@ -73,3 +82,12 @@ export function furtherErrands(run: string): readonly Errand[] {
     },
   ];
 }
+
+const sweepOf = (text: string): string => `preset: tiny
+settings:
+  training: { steps: 12, checkpointEvery: 4, logEvery: 2 }
+  data: { batchSize: 2, sources: [{ type: text, paths: [${JSON.stringify(text)}] }] }
+  evaluation: { tokens: 1024 }
+grid: { router: [top-k, lpr] }
+seeds: 2
+`;

@@ -9,15 +9,16 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { type Running, startTrainer } from '../end-to-end-cli.ts';
 import { below, pick, type Random, randomOf } from '../random.ts';
+import { bundledTrainer } from '../soak/bundled.ts';
 import { DAMAGES } from './damage.ts';
 import { decided } from './decided.ts';
-import { type Errand, furtherErrands, TRAIN } from './errands.ts';
+import { type Errand, errandsIn } from './errands.ts';
 
 /** Bytes that a file may have where the disk is to be full: less than a checkpoint takes, more than the logs do. */
 const FULL_DISK_BYTES = 300_000;
 
-/** Of a process before it is killed: some 30 steps. */
-const MOST_LOGGED_BYTES = 20_000;
+/** Of a process before it is killed: some 9 steps. */
+const MOST_LOGGED_BYTES = 8_000;
 
 export interface Summary {
   /** Errands that were brought to their end. */
@@ -53,9 +54,8 @@ export async function runLives(
   const random = randomOf(seed);
   const summary: Summary = { lives: 0, kills: {}, killsDuringWrites: 0, faults: {}, losses: [] };
   try {
-    const run = join(work, TRAIN.name);
     const errands: Undisturbed[] = [];
-    for (const errand of [TRAIN, ...furtherErrands(run)]) {
+    for (const errand of errandsIn(work)) {
       errands.push(await undisturbed(errand, join(work, errand.name)));
     }
     const end = Date.now() + milliseconds;
@@ -82,7 +82,7 @@ export async function runLives(
 
 async function undisturbed(errand: Errand, folder: string): Promise<Undisturbed> {
   const start = performance.now();
-  const { code, stderr } = await startTrainer(errand.next(folder, 1)!).outcome;
+  const { code, stderr } = await startTrainer(errand.next(folder, 1)!, tmpdir(), { program: bundledTrainer }).outcome;
   if (code !== 0) throw new Error(`the undisturbed ${errand.name} failed: ${stderr}`);
   return { errand, milliseconds: performance.now() - start, decided: decided(folder, errand.savesOnItsWay) };
 }
@@ -100,8 +100,11 @@ async function live(
     const args = errand.next(folder, below(3, random));
     if (args === null) return;
     const isFull = isRunFolder(errand, folder) && disturbed() && random() < 0.15;
-    const trainer = startTrainer(args, tmpdir(), isFull ? { fileBytes: FULL_DISK_BYTES } : {});
-    const moment = errand.isRun ? momentOfRun(folder, trainer, random) : untilMoment(milliseconds, random);
+    const limit = isFull ? { fileBytes: FULL_DISK_BYTES } : {};
+    const trainer = startTrainer(args, tmpdir(), { program: bundledTrainer, ...limit });
+    const moment = errand.isRun
+      ? momentOfRun(folder, trainer, random)
+      : untilMoment(errand.goesOn === true ? 0.5 * milliseconds : 1.5 * milliseconds, random);
     const isKilled = !isFull && disturbed() && (await killAt(moment, folder, trainer, summary));
     if (isKilled) count(summary.kills, errand.name);
     const { code, stderr } = await trainer.outcome;
@@ -138,9 +141,9 @@ async function killAt(
   return true;
 }
 
-/** Some time within what an errand takes, or beyond, so that one in three comes to its end. */
+/** Some moment until this one. */
 function untilMoment(milliseconds: number, random: Random): () => Promise<void> {
-  return async () => await setTimeout(1.5 * random() * milliseconds);
+  return async () => await setTimeout(random() * milliseconds);
 }
 
 /** Some moment of a run's start, of its steps, or while it writes a checkpoint. */

@@ -96,7 +96,7 @@ export async function renderRuns(runs: readonly Run[], options: RenderOptions): 
     try {
       const png = await pngOf(picture, theme);
       written[i] = await writePicture(join(out, FIGURES_FOLDER), name, png);
-      if (options.svg === true) await writePicture(join(out, FIGURES_FOLDER), name, svgOf(picture, theme));
+      if (options.svg === true) await writePicture(join(out, FIGURES_FOLDER), name, await svgOf(picture, theme));
     } catch (error) {
       const { label } = picture.record.of;
       skipped.push(`not in ${figure.name}: ${label === undefined ? '' : `${label}: `}${messageOf(error)}`);

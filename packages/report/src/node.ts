@@ -1,7 +1,6 @@
 /** @lpr/report/node: pictures as PNG files. */
 import { join } from 'node:path';
 import type { ThemeName } from '@lpr/charts';
-import { renderPng, renderSvg } from '@lpr/charts/node';
 import { makeFolder } from '@lpr/guard';
 import { messageOf, writeWhole } from '@lpr/runs';
 import type { Figure, FigureContext, Picture } from './figures/figure.ts';
@@ -41,15 +40,20 @@ export function picturesOf(figures: readonly Figure[], runs: readonly RunParts[]
   return { pictures, missing };
 }
 
+/** Loaded with the first picture: it takes a third of a second, which commands that draw nothing need not wait for. */
+const renderer = async (): Promise<typeof import('@lpr/charts/node')> => await import('@lpr/charts/node');
+
 /** The bytes of a picture with its title and notes. @throws Error where its chart refuses the data */
 export async function pngOf(picture: Picture, theme: ThemeName): Promise<Uint8Array> {
   const { option, size } = picture.drawWithNotes({ theme });
+  const { renderPng } = await renderer();
   return await renderPng(option, size);
 }
 
 /** The text of an SVG of a picture with its title and notes. @throws Error where its chart refuses the data */
-export function svgOf(picture: Picture, theme: ThemeName): string {
+export async function svgOf(picture: Picture, theme: ThemeName): Promise<string> {
   const { option, size } = picture.drawWithNotes({ theme });
+  const { renderSvg } = await renderer();
   return renderSvg(option, size);
 }
 
