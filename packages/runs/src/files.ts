@@ -1,8 +1,11 @@
 /** Writing files so that a process killed at any moment leaves the old content or the new one, never half of it. */
 import { createHash, randomUUID } from 'node:crypto';
-import { open, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { threadId } from 'node:worker_threads';
 import { named, openRegular } from '@lpr/guard';
+import { hasEnded } from './processes.ts';
 
 /** The SHA-256 sum of some bytes or text, in hexadecimal digits. */
 export function sha256(content: Uint8Array | string): string {
@@ -64,21 +67,56 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
+/** Temporary files of this thread, each while it is written. */
+const underWay = new Set<string>();
+
+/** Who writes: one process of one host, and one of its threads. */
+const WRITER = `${sha256(hostname()).slice(0, 8)}-${process.pid}-${threadId}`;
+
 /**
- * Writes a file whole: under a temporary name, synced, then renamed over the file that was there.
+ * Of temporary files that are to become this one, those whose process was killed. Of processes of other hosts nobody
+ * here can tell.
+ */
+async function leftFor(path: string): Promise<string[]> {
+  const left: string[] = [];
+  for (const name of await readdir(dirname(path))) {
+    const [, file, host, pid] = TEMPORARY.exec(name) ?? [];
+    if (file !== sumOfName(path) || host !== WRITER.split('-')[0]) continue;
+    // A number is given again: that of the first process of a container is always 1.
+    const isOwn = name.includes(`.${WRITER}-`);
+    if (isOwn ? !underWay.has(name) : await hasEnded(Number(pid))) left.push(join(dirname(path), name));
+  }
+  return left;
+}
+
+/** Names of temporary files: the file's, shortened, and who writes it. */
+const TEMPORARY = /^\.([\da-f]{16})\.([\da-f]{8})-(\d+)-\d+-[\da-f]{8}\.tmp$/;
+
+function sumOfName(path: string): string {
+  return sha256(basename(path)).slice(0, 16);
+}
+
+/**
+ * Writes a file whole: under a temporary name, synced, then renamed over the file that was there. What killed processes
+ * have left of it is removed.
  *
  * @throws Error when what is there is no file, such as a folder or a device: nothing replaces those
  */
 export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
   const before = await stat(path).catch(() => null);
   if (before !== null && !before.isFile()) throw new Error(`${path} is there and is no file; choose another name`);
-  const temporary = join(dirname(path), `.${randomUUID()}.tmp`);
+  for (const left of await leftFor(path)) await rm(left, { force: true });
+  const name = `.${sumOfName(path)}.${WRITER}-${randomUUID().slice(0, 8)}.tmp`;
+  const temporary = join(dirname(path), name);
+  underWay.add(name);
   try {
     await writeSynced(temporary, content);
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
+  } finally {
+    underWay.delete(name);
   }
   await syncFolder(dirname(path));
 }

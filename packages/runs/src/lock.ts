@@ -1,5 +1,5 @@
 /** Keeps two processes off one run folder: a file `lock` that names the process that works on it. */
-import { open, readFile, rm, stat } from 'node:fs/promises';
+import { open, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -7,6 +7,7 @@ import { readText } from '@lpr/guard';
 import { z } from 'zod';
 import { hasCode } from './files.ts';
 import { RUN_FILES } from './names.ts';
+import { hasEnded, statOf } from './processes.ts';
 import { MAX_SMALL_FILE_BYTES, messageOf, readSmall, type RunFiles, withFile } from './run-files.ts';
 
 const holderSchema = z.strictObject({
@@ -115,31 +116,10 @@ function ownJob(): string | undefined {
  */
 async function isHeldBy({ pid, host, started, job }: Holder): Promise<boolean> {
   if (host !== hostname()) return job === undefined || job !== ownJob();
-  if (!isRunning(pid)) return false;
+  if (await hasEnded(pid)) return false;
   const stat = await statOf(pid);
-  // Of one that has ended the number is kept until its parent asks for it, and some never do.
-  if (stat?.hasEnded) return false;
   // A number is given again: that of the first process of a container is always 1.
   return started === null || stat === null || stat.start === started;
-}
-
-/** What the system says of a process; null where it does not say. */
-async function statOf(pid: number): Promise<{
-  /** When it began, as text that no two processes of one number share. */
-  readonly start: string;
-  readonly hasEnded: boolean;
-} | null> {
-  try {
-    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-    // The second field, the program's name in parentheses, may hold anything; after it come the state, Z or X of one
-    // that has ended, and, 22nd, the ticks since the boot.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const [state, ticks] = [fields[0], fields[19]];
-    return ticks === undefined ? null : { start: `${boot.trim()} ${ticks}`, hasEnded: state === 'Z' || state === 'X' };
-  } catch {
-    return null;
-  }
 }
 
 /** null when the lock is gone or was never written whole. @throws Error when what is there is no lock */
@@ -160,15 +140,5 @@ function decodeHolder(text: string): Holder | null {
     return holderSchema.parse(JSON.parse(text));
   } catch {
     return null;
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    // Signal 0 only asks whether the process exists.
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return hasCode(error, 'EPERM');
   }
 }
