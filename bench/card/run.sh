@@ -31,6 +31,6 @@ cd "$work/lpr" || exit 1
 failed=0
 node --import tsx bench/src/main.ts gpu --json "$out/gpu.json" ${arguments[@]+"${arguments[@]}"} || failed=1
 tests=(packages/tensor/test/conformance.test.ts packages/tensor/test/kernels- packages/tensor/test/gpu-)
-node node_modules/vitest/vitest.mjs run "${tests[@]}" --testTimeout=60000 --hookTimeout=60000 --reporter=dot >"$out/conformance.log" 2>&1 || failed=1
-tail -12 "$out/conformance.log"
+NO_COLOR=1 node node_modules/vitest/vitest.mjs run "${tests[@]}" --testTimeout=60000 --hookTimeout=60000 >"$out/conformance.log" 2>&1 || failed=1
+tail -6 "$out/conformance.log"
 exit $failed
