@@ -95,7 +95,7 @@ async function live(
   random: Random,
   summary: Summary,
 ): Promise<void> {
-  for (;;) {
+  for (let attempt = 0; ; attempt++) {
     // Any number of threads gives the same bits.
     const args = errand.next(folder, below(3, random));
     if (args === null) return;
@@ -104,7 +104,7 @@ async function live(
     const trainer = startTrainer(args, tmpdir(), { program: bundledTrainer, ...limit });
     const moment = errand.isRun
       ? momentOfRun(folder, trainer, random)
-      : untilMoment(errand.goesOn === true ? 0.5 * milliseconds : 1.5 * milliseconds, random);
+      : untilMoment(shareUntil(errand, attempt) * milliseconds, random);
     const isKilled = !isFull && disturbed() && (await killAt(moment, folder, trainer, summary));
     if (isKilled) count(summary.kills, errand.name);
     const { code, stderr } = await trainer.outcome;
@@ -139,6 +139,14 @@ async function killAt(
   if (!isRunning(child) || !child.kill('SIGKILL')) return false;
   if (during) summary.killsDuringWrites++;
   return true;
+}
+
+/**
+ * Until when it may be killed, in shares of what it takes: until 1.5 one attempt in three comes to its end, until less
+ * it is killed more often; where a busy machine lets it get nowhere, until more each time.
+ */
+function shareUntil({ goesOn = false }: Errand, attempt: number): number {
+  return goesOn ? Math.min(1.5, 0.5 * 1.05 ** attempt) : 1.5;
 }
 
 /** Some moment until this one. */
