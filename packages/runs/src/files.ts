@@ -79,7 +79,8 @@ const WRITER = `${sha256(hostname()).slice(0, 8)}-${process.pid}-${threadId}`;
  */
 async function leftFor(path: string): Promise<string[]> {
   const left: string[] = [];
-  for (const name of await readdir(dirname(path))) {
+  // One may be allowed to write where one may not look.
+  for (const name of await readdir(dirname(path)).catch(() => [])) {
     const [, file, host, pid] = TEMPORARY.exec(name) ?? [];
     if (file !== sumOfName(path) || host !== WRITER.split('-')[0]) continue;
     // A number is given again: that of the first process of a container is always 1.
