@@ -79,10 +79,11 @@ const WRITER = `${sha256(hostname()).slice(0, 8)}-${process.pid}-${threadId}`;
  */
 async function leftFor(path: string): Promise<string[]> {
   const left: string[] = [];
+  const sum = sumOfName(path);
   // One may be allowed to write where one may not look.
   for (const name of await readdir(dirname(path)).catch(() => [])) {
     const [, file, host, pid] = TEMPORARY.exec(name) ?? [];
-    if (file !== sumOfName(path) || host !== WRITER.split('-')[0]) continue;
+    if (file !== sum || host !== WRITER.split('-')[0]) continue;
     // A number is given again: that of the first process of a container is always 1.
     const isOwn = name.includes(`.${WRITER}-`);
     if (isOwn ? !underWay.has(name) : await hasEnded(Number(pid))) left.push(join(dirname(path), name));
