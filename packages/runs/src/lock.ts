@@ -49,10 +49,10 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
       `${folder} is in use by process ${holder.pid} on ${holder.host}. Wait for it or stop it; if no such trainer runs, delete ${path}`,
     );
   };
+  const turn = `${path}.takeover`;
   while (!(await createOnly(path, JSON.stringify(own)))) {
     await throwIfHeld();
     // One process at a time takes over, and looks again: another may just have done so.
-    const turn = `${path}.takeover`;
     if (await createOnly(turn, '')) {
       try {
         const gone = await throwIfHeld();
@@ -66,6 +66,8 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
     }
     await setTimeout(20);
   }
+  // Whoever was about to take over has done so, or was killed when the old lock had just gone.
+  await rm(turn, { force: true });
   return async () => await rm(path, { force: true });
 }
 

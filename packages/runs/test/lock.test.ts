@@ -34,6 +34,12 @@ describe('the lock of a run folder', () => {
     expect(existsSync(join(folder, 'lock'))).toBe(false);
   });
 
+  it('leaves nothing of a process that was killed when it had just removed the lock of another', async () => {
+    await writeFile(join(folder, 'lock.takeover'), '');
+    await (await lockFolder(folder))();
+    expect(await readdir(folder)).toEqual([]);
+  });
+
   it('of a job of Slurm is that job on another host too, and keeps all others out', async () => {
     const elsewhere = async (job?: string): Promise<void> =>
       await writeFile(
