@@ -4,7 +4,7 @@
 #   ./run.sh [--torch FILE] [--only host,products,attention,steps,pytorch] [--software]
 #
 # Measures the card (`pnpm bench gpu`, with these options) into gpu.json, and tests the GPU device on it, with what the tests say in
-# conformance.log. Takes about ten minutes; LPR_PACK_OUT names another folder for both files.
+# conformance.log; LPR_PACK_OUT names another folder for both files.
 set -uo pipefail
 if [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; then
   sed -n '2,8s/^# \{0,1\}//p' "$0"

@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { named, openRegular } from '@lpr/guard';
-import { hasEnded } from './processes.ts';
+import { workingProcess } from './processes.ts';
 
 /** The SHA-256 sum of some bytes or text, in hexadecimal digits. */
 export function sha256(content: Uint8Array | string): string {
@@ -71,7 +71,8 @@ export async function syncFolder(path: string): Promise<void> {
 const underWay = new Set<string>();
 
 /** Who writes: one process of one host, and one of its threads. */
-const WRITER = `${sha256(hostname()).slice(0, 8)}-${process.pid}-${threadId}`;
+const HOST = sha256(hostname()).slice(0, 8);
+const WRITER = `${HOST}-${process.pid}-${threadId}`;
 
 /**
  * Of temporary files that are to become this one, those whose process was killed. Of processes of other hosts nobody
@@ -83,10 +84,11 @@ async function leftFor(path: string): Promise<string[]> {
   // One may be allowed to write where one may not look.
   for (const name of await readdir(dirname(path)).catch(() => [])) {
     const [, file, host, pid] = TEMPORARY.exec(name) ?? [];
-    if (file !== sum || host !== WRITER.split('-')[0]) continue;
+    if (file !== sum || host !== HOST) continue;
     // A number is given again: that of the first process of a container is always 1.
     const isOwn = name.includes(`.${WRITER}-`);
-    if (isOwn ? !underWay.has(name) : await hasEnded(Number(pid))) left.push(join(dirname(path), name));
+    if (isOwn ? !underWay.has(name) : (await workingProcess(Number(pid))) === null)
+      left.push(join(dirname(path), name));
   }
   return left;
 }

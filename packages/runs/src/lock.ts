@@ -7,14 +7,14 @@ import { readText } from '@lpr/guard';
 import { z } from 'zod';
 import { hasCode } from './files.ts';
 import { RUN_FILES } from './names.ts';
-import { hasEnded, statOf } from './processes.ts';
+import { workingProcess } from './processes.ts';
 import { MAX_SMALL_FILE_BYTES, messageOf, readSmall, type RunFiles, withFile } from './run-files.ts';
 
 const holderSchema = z.strictObject({
   /** Of a process: 0 and negative numbers mean groups of them. */
   pid: z.int().min(1),
   host: z.string().min(1),
-  /** When it began, as `statOf` says it. Locks of earlier versions lack it. */
+  /** When it began, as `workingProcess` says it. Locks of earlier versions lack it. */
   started: z.string().nullable().default(null),
   /** The job of Slurm that it is, where it is one: a job that is requeued has its number on another host too. */
   job: z.string().optional(),
@@ -38,7 +38,7 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   const path = join(folder, RUN_FILES.lock);
   const job = ownJob();
   const own: Holder = {
-    ...{ pid: process.pid, host: hostname(), started: (await statOf(process.pid))?.start ?? null },
+    ...{ pid: process.pid, host: hostname(), started: (await workingProcess(process.pid))?.start ?? null },
     ...(job !== undefined && { job }),
   };
   /** Gives the holder that no longer runs; null when there is none. */
@@ -118,10 +118,10 @@ function ownJob(): string | undefined {
  */
 async function isHeldBy({ pid, host, started, job }: Holder): Promise<boolean> {
   if (host !== hostname()) return job === undefined || job !== ownJob();
-  if (await hasEnded(pid)) return false;
-  const stat = await statOf(pid);
+  const working = await workingProcess(pid);
+  if (working === null) return false;
   // A number is given again: that of the first process of a container is always 1.
-  return started === null || stat === null || stat.start === started;
+  return started === null || working.start === null || working.start === started;
 }
 
 /** null when the lock is gone or was never written whole. @throws Error when what is there is no lock */

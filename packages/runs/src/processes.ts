@@ -1,12 +1,15 @@
 /** What the system says of the processes of this host. */
 import { readFile } from 'node:fs/promises';
 
-/** What the system says of a process; null where it does not say. */
-export async function statOf(pid: number): Promise<{
-  /** When it began, as text that no two processes of one number share. */
-  readonly start: string;
-  readonly hasEnded: boolean;
-} | null> {
+/** A process that works. */
+interface Working {
+  /** When it began, as text that no two processes of one number share; null where the system does not say. */
+  readonly start: string | null;
+}
+
+/** The process of this number; null where none works. */
+export async function workingProcess(pid: number): Promise<Working | null> {
+  if (!isRunning(pid)) return null;
   try {
     const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
@@ -14,17 +17,12 @@ export async function statOf(pid: number): Promise<{
     // that has ended, and, 22nd, the ticks since the boot.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const [state, ticks] = [fields[0], fields[19]];
-    return ticks === undefined ? null : { start: `${boot.trim()} ${ticks}`, hasEnded: state === 'Z' || state === 'X' };
+    // Of one that has ended the number is kept until its parent asks for it, and some never do.
+    if (state === 'Z' || state === 'X') return null;
+    return { start: ticks === undefined ? null : `${boot.trim()} ${ticks}` };
   } catch {
-    return null;
+    return { start: null };
   }
-}
-
-/** Whether no process of this number works any more. */
-export async function hasEnded(pid: number): Promise<boolean> {
-  if (!isRunning(pid)) return true;
-  // Of one that has ended the number is kept until its parent asks for it, and some never do.
-  return (await statOf(pid))?.hasEnded === true;
 }
 
 /** Whether a process has this number. */
