@@ -70,8 +70,8 @@ export async function syncFolder(path: string): Promise<void> {
 /** Temporary files of this thread, each while it is written. */
 const underWay = new Set<string>();
 
-/** Who writes: one process of one host, and one of its threads. */
 const HOST = sha256(hostname()).slice(0, 8);
+/** Who writes: one process of one host, and one of its threads. */
 const WRITER = `${HOST}-${process.pid}-${threadId}`;
 
 /**
@@ -87,8 +87,8 @@ async function leftFor(path: string): Promise<string[]> {
     if (file !== sum || host !== HOST) continue;
     // A number is given again: that of the first process of a container is always 1.
     const isOwn = name.includes(`.${WRITER}-`);
-    if (isOwn ? !underWay.has(name) : (await workingProcess(Number(pid))) === null)
-      left.push(join(dirname(path), name));
+    const isLeft = isOwn ? !underWay.has(name) : (await workingProcess(Number(pid))) === null;
+    if (isLeft) left.push(join(dirname(path), name));
   }
   return left;
 }
