@@ -17,6 +17,9 @@ import { type Errand, errandsIn } from './errands.ts';
 /** Bytes that a file may have where the disk is to be full: less than a checkpoint takes, more than the logs do. */
 const FULL_DISK_BYTES = 300_000;
 
+/** Of the attempts at a run. A disk that is full takes a process as long as a kill, so most are left to those. */
+const FULL_DISK_SHARE = 0.05;
+
 /** Of a process before it is killed: some 9 steps. */
 const MOST_LOGGED_BYTES = 8_000;
 
@@ -99,7 +102,7 @@ async function live(
     // Any number of threads gives the same bits.
     const args = errand.next(folder, below(3, random));
     if (args === null) return;
-    const isFull = isRunFolder(errand, folder) && disturbed() && random() < 0.15;
+    const isFull = isRunFolder(errand, folder) && disturbed() && random() < FULL_DISK_SHARE;
     const limit = isFull ? { fileBytes: FULL_DISK_BYTES } : {};
     const trainer = startTrainer(args, tmpdir(), { program: bundledTrainer, ...limit });
     const moment = errand.isRun

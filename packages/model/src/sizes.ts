@@ -1,6 +1,6 @@
 /** Sizes of a decoder before it exists: parameters and memory. */
 import { sizeOf } from '@lpr/tensor';
-import { heldShape } from '@lpr/tensor/nn';
+import { heldShape, MOMENT_BYTES, type MomentType } from '@lpr/tensor/nn';
 import { type DecoderConfig, planDecoder } from './families/index.ts';
 import { decoderParameters, type ModelParameter } from './parameters.ts';
 import {
@@ -70,6 +70,8 @@ export interface StepSize {
    * computed.
    */
   readonly accumulation?: number;
+  /** How AdamW keeps its moments; float32 unless given. */
+  readonly moments?: MomentType | undefined;
   /** Ranks that share the experts out, 1 unless given: of the one that holds the most. */
   readonly ranks?: number;
   /** Rows that this rank's experts get over what they would if all got as many; 1 unless given. */
@@ -81,7 +83,7 @@ export interface StepSize {
  * families' own routers and LPR, to about a quarter with others.
  */
 export function predictMemory(config: DecoderConfig, step: StepSize): MemoryPrediction {
-  const { batch, sequence, training, accumulation = 1, ranks = 1, load = 1 } = step;
+  const { batch, sequence, training, accumulation = 1, moments = 'float32', ranks = 1, load = 1 } = step;
   const plan = planDecoder(config);
   // The last rank has an expert more where they cannot be shared out evenly.
   const specs = decoderParameters(plan, ranks === 1 ? null : { rank: ranks - 1, size: ranks });
@@ -114,7 +116,7 @@ export function predictMemory(config: DecoderConfig, step: StepSize): MemoryPred
   const bytes = {
     parameters: 4 * (total + buffers),
     gradients: 4 * fullest.gradients,
-    optimizer: training ? 8 * total : 0,
+    optimizer: training ? MOMENT_BYTES[moments] * total : 0,
     activations: 4 * fullest.activations,
   };
   return { ...bytes, total: Object.values(bytes).reduce((sum, part) => sum + part, 0) };

@@ -1,5 +1,6 @@
 /** Predictions of memory against the peak of a device. */
 import { backward, createWasmDevice, RandomKey, scope } from '@lpr/tensor';
+import { AdamW, MOMENT_TYPES } from '@lpr/tensor/nn';
 import { describe, expect, it } from 'vitest';
 import { createDecoder, type DecoderConfig, parseDecoderConfig, predictMemory } from '../src/index.ts';
 import { methods, randomBatch, releasedJson, routerKeys, smallDeepseekJson } from './support.ts';
@@ -100,6 +101,21 @@ describe('predictMemory', () => {
     const { total, optimizer } = predictMemory(config, { batch, sequence, training: true, accumulation });
     return total - optimizer;
   }
+
+  it.each(MOMENT_TYPES)('is what the optimiser takes with moments of %s', async (moments) => {
+    const own = await createWasmDevice({ threads: 1 });
+    const config = parseDecoderConfig(medium);
+    const { parameters } = createDecoder(own, config, { seed: 0 });
+    const before = own.memory.liveBytes;
+    const optimizer = new AdamW(own, parameters, { moments });
+    const taken = own.memory.liveBytes - before;
+    // Buffers begin at multiples of some bytes.
+    const predicted = predictMemory(config, { batch: 1, sequence: 1, training: true, moments }).optimizer;
+    expect(taken).toBeGreaterThanOrEqual(predicted);
+    expect(taken).toBeLessThan(predicted + 256 * 2 * parameters.size);
+    optimizer.dispose();
+    await own.dispose();
+  });
 
   it.each(cases)('is within a tenth of what a step takes: %s', async (_, json, batch, sequence) => {
     const config = parseDecoderConfig(json);

@@ -61,7 +61,7 @@ it('encodes words in the order of their declaration, each as its type says', () 
   ]);
   const segment = { parameter: 1, gradient: 2, firstMoment: buffer, secondMoment: 4, count: 5, kept: 1, firstTile: 7 };
   expect(encodeRecords('ADAM_W_SEGMENT', [segment, { ...segment, count: 6 }], address)).toEqual(
-    [5, 6].flatMap((count) => [1, 2, 640, 4, count, 0x3f800000, 7]),
+    [5, 6].flatMap((count) => [1, 2, count, 0x3f800000, 7, 640, 4]),
   );
 });
 
@@ -97,7 +97,7 @@ export class SumOfSquaresSegment {
     );
   }
   expect(classes.match(/^export class \w+Words /gm)).toHaveLength(commands.length);
-  expect(Object.keys(RECORDS)).toEqual(['ADAM_W_SEGMENT', 'SUM_OF_SQUARES_SEGMENT']);
+  expect(Object.keys(RECORDS)).toEqual(['ADAM_W_SEGMENT', 'PACKED_ADAM_W_SEGMENT', 'SUM_OF_SQUARES_SEGMENT']);
 });
 
 it('records no command with a word too few or too many', () => {

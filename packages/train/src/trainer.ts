@@ -6,9 +6,9 @@
  * of a step comes from the seed and the step's number, so a trainer that was set back to a step repeats it bit for bit.
  */
 import type { Batch, BatchStream } from '@lpr/data';
-import type { Decoder, Observer } from '@lpr/model';
+import type { Decoder, ModelParameter, Observer } from '@lpr/model';
 import { mergeStatistics } from '@lpr/moe';
-import { atOnce, RandomKey, scope, type Tensor } from '@lpr/tensor';
+import { atOnce, RandomKey, scope, sizeOf, type Tensor } from '@lpr/tensor';
 import { AdamW, type AdamWOptions, labelled } from '@lpr/tensor/nn';
 import {
   addUp,
@@ -106,7 +106,8 @@ export class Trainer {
   constructor(options: TrainerOptions) {
     this.#options = options;
     this.decoder = options.decoder;
-    this.optimizer = new AdamW(options.decoder.device, options.decoder.parameters, options.optimizer);
+    const { device, parameters, layout } = options.decoder;
+    this.optimizer = new AdamW(device, parameters, options.optimizer, startsIn(layout));
     this.#noise = RandomKey.fromSeed(options.seed).fold('noise');
   }
 
@@ -255,4 +256,16 @@ async function report(step: number, tokens: number, learningRate: number, reads:
     );
   }
   return { step, tokens, loss, totalLoss, terms, gradientNorm, learningRate, counts };
+}
+
+/** The number of each tensor's first element among those of the whole model, of which this rank may hold a part. */
+function startsIn(layout: readonly ModelParameter[]): Map<string, number> {
+  let end = 0;
+  return new Map(
+    layout.map(({ name, shape, rows: [first] = [0, 0] }) => {
+      const start = end + first * sizeOf(shape.slice(1));
+      end += sizeOf(shape);
+      return [name, start];
+    }),
+  );
 }

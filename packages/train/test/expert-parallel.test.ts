@@ -116,6 +116,15 @@ describe('a step of ranks that own some experts each', () => {
     },
   );
 
+  it('has them with moments of bfloat16, whose rounding goes by an element of the whole', async () => {
+    const options: Partial<TrainerOptions> = { optimizer: { clipNorm: 1e9, moments: 'bfloat16' } };
+    const alone = await withDevice((device) => trainAs(null, device, { router: 'corrected', options }));
+    const float32 = await withDevice((device) => trainAs(null, device, { router: 'corrected', options: unclipped }));
+    expect(alone.weights).not.toEqual(float32.weights);
+    const [first] = await trainOn(4, { router: 'corrected', options });
+    expect(first!.weights).toEqual(alone.weights);
+  });
+
   it('has the losses of one to 1e-6 where gradients are clipped, by either sum of gradients', async () => {
     const options: Partial<TrainerOptions> = { optimizer: { clipNorm: 0.1 } };
     const alone = await withDevice((device) => trainAs(null, device, { router: 'corrected', options }));

@@ -81,6 +81,7 @@ function memoryRows(config: DecoderConfig, { data, training, size }: Settings, r
       sequence: data.sequenceLength,
       training: true,
       accumulation: training.accumulation,
+      moments: training.moments,
       ranks: expertParallel ? ranks : 1,
     });
     const experts = 4 * (expertParallel ? own : expertNumbers(config));

@@ -66,7 +66,8 @@ export function fittingBatch(settings: Settings, limit: number = PROMISED_BYTES)
   const sequence = data.sequenceLength;
   const memory = SHARE * Math.min(WASM_BYTES, totalmem());
   const fits = (batch: number): boolean => {
-    const step = { batch, sequence, training: true, accumulation: training.accumulation };
+    const { accumulation, moments } = training;
+    const step = { batch, sequence, training: true, accumulation, moments };
     if (device !== 'wasm') return largestTensor(config, step).bytes <= limit;
     return predictMemory(config, step).total <= memory;
   };

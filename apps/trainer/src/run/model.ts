@@ -37,6 +37,7 @@ export function makeTrainer(
     weightDecay,
     weightDecayGroups,
     clipNorm,
+    moments = 'float32',
   } = training;
   return new Trainer({
     decoder,
@@ -47,6 +48,6 @@ export function makeTrainer(
     learningRate,
     schedule: makeSchedule({ ...training, kind }, steps),
     earlier: lengthened.map(({ until, steps }) => ({ until, schedule: makeSchedule({ ...training, kind }, steps) })),
-    optimizer: { weightDecay, weightDecayGroups, clipNorm },
+    optimizer: { weightDecay, weightDecayGroups, clipNorm, moments },
   });
 }

@@ -43,10 +43,11 @@ export function predictRun(settings: Settings, ranks = 1): Prediction {
   const { data, training, evaluation, size, device, threads } = settings;
   const config = decoderConfig(settings, size.vocabulary);
   const { sequenceLength: sequence } = data;
-  const { accumulation } = training;
+  const { accumulation, moments } = training;
   const counts = countParameters(config);
   const shared = { ranks: training.expertParallel ? ranks : 1 };
-  const step = predictMemory(config, { batch: data.batchSize, sequence, training: true, accumulation, ...shared });
+  const trained = { batch: data.batchSize, sequence, training: true, accumulation, moments };
+  const step = predictMemory(config, { ...trained, ...shared });
   const held = predictMemory(config, { batch: evaluation.batchSize, sequence, training: false, ...shared });
   const tokens = tokensOfRun(settings);
   const perToken = predictFlops(config, { sequence });
@@ -85,7 +86,8 @@ export function predictionText({ parameters, activeParameters, memory, tokens, f
  * @throws UsageError that names the sizes, and what the run would take otherwise
  */
 export function checkFits(settings: Settings, ranks = 1): void {
-  if (settings.device !== 'wasm') return;
+  const { device, training } = settings;
+  if (device !== 'wasm') return;
   const prediction = predictRun(settings, ranks);
   const { memory, memoryOf } = prediction;
   const limits = [
@@ -99,7 +101,8 @@ export function checkFits(settings: Settings, ranks = 1): void {
   throw new UsageError(
     `${memoryOf} would take ${gibibytes(memory.total)} (${list.join(', ')}), but ${exceeded.owner} ${gibibytes(exceeded.bytes)}. ` +
       'Lower size.hidden, size.layers, size.experts or size.vocabulary if parameters are the most, data.batchSize or data.sequenceLength if ' +
-      `activations are, or use a GPU (--device gpu). The whole run: ${predictionText(prediction)}`,
+      `activations are, ${training.moments === 'bfloat16' ? '' : 'set training.moments=bfloat16 for half the optimizer, '}` +
+      `or use a GPU (--device gpu). The whole run: ${predictionText(prediction)}`,
   );
 }
 

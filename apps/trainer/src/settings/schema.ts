@@ -1,7 +1,7 @@
 /** The settings of a run: their shape, and what each field takes and means. */
 import { type SourceSpec, sourceSpecSchema, type TokenizerSpec } from '@lpr/data';
 import type { CustomKind, LatentPrototypeOptions } from '@lpr/moe';
-import type { WeightDecayGroup } from '@lpr/tensor/nn';
+import { MOMENT_TYPES, type MomentType, type WeightDecayGroup } from '@lpr/tensor/nn';
 import { DECAY_SHAPES, type DecayShape, type LossSpikeOptions, type ScheduleOptions } from '@lpr/train';
 import { z } from 'zod';
 import { lprSchema, type RouterName, ROUTERS } from './routers.ts';
@@ -76,6 +76,7 @@ export interface Settings {
     readonly weightDecay: number;
     readonly weightDecayGroups: readonly WeightDecayGroup[];
     readonly clipNorm: number;
+    readonly moments?: MomentType | undefined;
     readonly logEvery: number;
     readonly checkpointEvery: number;
     readonly keepCheckpoints: number;
@@ -236,6 +237,12 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
       .default([])
       .describe('Parameters that decay otherwise, such as {names: ["*norm.weight"], weightDecay: 0}'),
     clipNorm: z.number().gt(0).describe('Global norm that gradients are scaled down to'),
+    moments: z
+      .enum(MOMENT_TYPES)
+      .optional()
+      .describe(
+        'How AdamW keeps its two moments of a weight. float32 (left out): in 8 bytes. bfloat16: in 4, rounded up or down by chance so that they are right in the mean; on a GPU with WebGPU alone',
+      ),
     logEvery: positive('Steps in a logging window'),
     checkpointEvery: positive('Steps between checkpoints'),
     keepCheckpoints: positive('Checkpoints that stay, the newest'),

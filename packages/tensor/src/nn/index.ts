@@ -4,6 +4,7 @@
  */
 export * from './graph.ts';
 export * from './module.ts';
+export { MOMENT_BYTES, MOMENT_TYPES, type MomentType } from './moments.ts';
 export * from './optimizer.ts';
 export * from './parameters.ts';
 export * from './unit-rows.ts';

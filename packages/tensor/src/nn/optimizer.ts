@@ -1,11 +1,10 @@
 /** AdamW over the parameters of a model, with the gradients clipped by their global norm; nothing leaves the device. */
-import { assign, state } from '../creation.ts';
 import type { Device } from '../devices/device.ts';
 import { add, minimum, multiply, reciprocal } from '../ops/elementwise.ts';
-import { adamWStep } from '../ops/optimizer.ts';
 import { globalNorm } from '../ops/reduce.ts';
 import { scope } from '../scope.ts';
 import type { Tensor } from '../tensor.ts';
+import { createMoments, MOMENTS, type Moments, type MomentType, type Mover } from './moments.ts';
 
 /** Parameters by name, and how they decay. */
 export interface WeightDecayGroup {
@@ -29,6 +28,11 @@ export interface AdamWOptions {
   readonly weightDecayGroups: readonly WeightDecayGroup[];
   /** The global norm that gradients are scaled down to. */
   readonly clipNorm: number;
+  /**
+   * How moments are kept. bfloat16 takes 4 bytes a parameter less to hold and 8 less to move at each step; what the
+   * rounding loses at one step it gives back at others (../packed-moments.ts).
+   */
+  readonly moments: MomentType;
 }
 
 /** As in the released code of LPR (arXiv 2506.21328, section "training"). */
@@ -39,6 +43,7 @@ export const ADAMW_DEFAULTS: AdamWOptions = {
   weightDecay: 0.1,
   weightDecayGroups: [],
   clipNorm: 1,
+  moments: 'float32',
 };
 
 /**
@@ -71,8 +76,6 @@ function escapeRegExp(text: string): string {
 /** Moments by the name of their parameter, as numbers of the host. */
 export type OptimizerState = Map<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
 
-const MOMENTS = ['firstMoment', 'secondMoment'] as const;
-
 /** A moment of a parameter. */
 export interface Moment {
   readonly name: string;
@@ -93,26 +96,25 @@ export class AdamW {
   steps = 0;
   readonly #device: Device;
   readonly #options: AdamWOptions;
-  readonly #slots: ReadonlyMap<
-    string,
-    { parameter: Tensor; firstMoment: Tensor; secondMoment: Tensor; weightDecay: number }
-  >;
+  readonly #parameters: ReadonlyMap<string, Tensor>;
+  readonly #decays: ReadonlyMap<string, number>;
+  readonly #moments: Moments;
 
-  constructor(device: Device, parameters: ReadonlyMap<string, Tensor>, options: Partial<AdamWOptions> = {}) {
+  /**
+   * @param starts the number of each parameter's first element among those of all, where a parameter is but a part of
+   *   one that several ranks hold together: what moments of bfloat16 are rounded by
+   */
+  constructor(
+    device: Device,
+    parameters: ReadonlyMap<string, Tensor>,
+    options: Partial<AdamWOptions> = {},
+    starts: ReadonlyMap<string, number> = oneAfterTheOther(parameters),
+  ) {
     this.#device = device;
     this.#options = { ...ADAMW_DEFAULTS, ...options };
-    const decays = weightDecays(parameters.keys(), this.#options);
-    this.#slots = new Map(
-      Array.from(parameters, ([name, parameter]) => [
-        name,
-        {
-          parameter,
-          firstMoment: state(device, parameter.shape),
-          secondMoment: state(device, parameter.shape),
-          weightDecay: decays.get(name)!,
-        },
-      ]),
-    );
+    this.#parameters = parameters;
+    this.#decays = weightDecays(parameters.keys(), this.#options);
+    this.#moments = createMoments(this.#options.moments, device, parameters, starts);
   }
 
   /**
@@ -124,22 +126,23 @@ export class AdamW {
    */
   step(learningRate: number, known?: Tensor): Tensor {
     const { clipNorm, beta1, beta2, epsilon } = this.#options;
-    const slots = [...this.#slots.values()].flatMap((slot) =>
-      slot.parameter.grad === null ? [] : [{ ...slot, gradient: slot.parameter.grad }],
-    );
-    if (slots.length === 0) throw new Error('AdamW: no parameter has a gradient; call backward on a loss first');
+    const movers = Array.from(this.#parameters, ([name, parameter]) => ({
+      ...{ name, parameter, weightDecay: this.#decays.get(name)! },
+      gradient: parameter.grad,
+    })).filter((mover): mover is Mover => mover.gradient !== null);
+    if (movers.length === 0) throw new Error('AdamW: no parameter has a gradient; call backward on a loss first');
     this.steps++;
     const norm = scope(
       this.#device,
       () => {
-        const norm = known ?? globalNorm(slots.map(({ gradient }) => gradient));
+        const norm = known ?? globalNorm(movers.map(({ gradient }) => gradient));
         const gradientScale = minimum(multiply(reciprocal(add(norm, 1e-6)), clipNorm), 1);
-        adamWStep(this.#device, slots, { beta1, beta2, epsilon, learningRate, step: this.steps, gradientScale });
+        this.#moments.step(movers, { beta1, beta2, epsilon, learningRate, step: this.steps, gradientScale });
         return norm;
       },
       { gradients: false },
     );
-    for (const { parameter } of this.#slots.values()) {
+    for (const parameter of this.#parameters.values()) {
       parameter.grad?.dispose();
       parameter.grad = null;
     }
@@ -156,12 +159,12 @@ export class AdamW {
 
   /** The same one by one, in the same order: `read` gives a moment as it is then. */
   eachMoment(): Moment[] {
-    return [...this.#slots].flatMap(([parameter, slot]) =>
+    return [...this.#parameters].flatMap(([parameter, { shape }]) =>
       MOMENTS.map((moment) => ({
         name: `${parameter}.${moment}`,
         parameter,
-        shape: slot.parameter.shape,
-        read: () => slot[moment].dataF32(),
+        shape,
+        read: () => this.#moments.read(parameter, moment),
       })),
     );
   }
@@ -176,7 +179,7 @@ export class AdamW {
     read: (name: string) => ArrayLike<unknown> | Promise<ArrayLike<unknown>>,
     steps: number,
   ): Promise<void> {
-    const expected = new Set([...this.#slots.keys()].flatMap((name) => MOMENTS.map((moment) => `${name}.${moment}`)));
+    const expected = new Set(this.eachMoment().map(({ name }) => name));
     const given = new Set(names);
     const unknown = [...given].filter((name) => !expected.has(name));
     const missing = [...expected].filter((name) => !given.has(name));
@@ -185,29 +188,40 @@ export class AdamW {
         `AdamW: the optimiser's state does not fit the model (missing: ${missing.join(', ') || 'none'}; unknown: ${unknown.join(', ') || 'none'})`,
       );
     }
-    for (const [name, slot] of this.#slots) {
-      for (const moment of MOMENTS) {
-        const data = await read(`${name}.${moment}`);
-        if (!(data instanceof Float32Array)) throw new TypeError(`AdamW: ${name}.${moment} must be of float32`);
-        assign(slot[moment], data);
-      }
+    const numbers = async (name: string): Promise<Float32Array> => {
+      const data = await read(name);
+      if (!(data instanceof Float32Array)) throw new TypeError(`AdamW: ${name} must be of float32`);
+      return data;
+    };
+    for (const parameter of this.#parameters.keys()) {
+      const [first, second] = [await numbers(`${parameter}.firstMoment`), await numbers(`${parameter}.secondMoment`)];
+      this.#moments.write(parameter, first, second);
     }
     this.steps = steps;
   }
 
   /** Forgets all steps. */
   reset(): void {
-    for (const { firstMoment, secondMoment } of this.#slots.values()) {
-      for (const moment of [firstMoment, secondMoment]) assign(moment, new Float32Array(moment.size));
+    for (const [name, { size }] of this.#parameters) {
+      this.#moments.write(name, new Float32Array(size), new Float32Array(size));
     }
     this.steps = 0;
   }
 
   /** Frees the moments; the parameters stay. */
   dispose(): void {
-    for (const { firstMoment, secondMoment } of this.#slots.values()) {
-      firstMoment.dispose();
-      secondMoment.dispose();
-    }
+    this.#moments.dispose();
   }
+}
+
+/** The numbers of the first elements of parameters that lie one after the other. */
+function oneAfterTheOther(parameters: ReadonlyMap<string, Tensor>): Map<string, number> {
+  let end = 0;
+  return new Map(
+    Array.from(parameters, ([name, { size }]) => {
+      const start = end;
+      end += size;
+      return [name, start];
+    }),
+  );
 }

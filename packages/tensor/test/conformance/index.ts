@@ -32,6 +32,7 @@ export const NOT_OPS = [
   'HostNumbers',
   'RandomKey',
   'Tensor',
+  'adamWPackedStep',
   'addToGradient',
   'atOnce',
   'awaited',

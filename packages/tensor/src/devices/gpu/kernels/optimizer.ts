@@ -1,9 +1,20 @@
 /** The optimiser: a step of several parameters in one launch. */
 import type { AdamWSegment, OptimizerKernels } from '../../kernels/optimizer.ts';
-import { axes, int, sumOf } from '../axes.ts';
+import { axes, int } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
-import { join } from './movement.ts';
+import {
+  areNeighbours,
+  groupsThatFit,
+  inOneBlock,
+  keptOf,
+  numbersOf,
+  type Settings,
+  sizeOf,
+  type Slot,
+  stretches,
+} from './optimizer-groups.ts';
+import { updatePacked } from './packed-optimizer.ts';
 
 export function optimizerKernels(run: Recorder): OptimizerKernels {
   return {
@@ -11,32 +22,26 @@ export function optimizerKernels(run: Recorder): OptimizerKernels {
       const scale = gradientScale === null ? null : run.value(gradientScale);
       // Beside gradients a launch reads the state, and the scale.
       const most = run.mostBuffers - (scale === null ? 1 : 2);
-      for (const group of groupsThatFit(run, segments, most)) {
-        if (sizeOfState(group) <= run.largestBlock) updateTogether(run, group, scale, settings);
+      for (const group of groupsThatFit(run, segments, { most, perElement: STATE.length })) {
+        if (STATE.length * sizeOf(group) <= run.largestBlock) updateTogether(run, group, scale, settings);
         else updateApart(run, group[0]!, scale, settings);
       }
     },
+
+    adamWPacked: (step) => updatePacked(run, step),
   };
 }
 
-/** Stretches of equal weight decay in one launch, whose ends and factors are scalars. */
-const MOST_DECAYS = 64;
-
-type Settings = Omit<Parameters<OptimizerKernels['adamW']>[0], 'segments' | 'gradientScale'>;
-
 /** What a step replaces, in the order in which it is written. */
 const STATE = ['parameter', 'firstMoment', 'secondMoment'] as const;
-
-/** A segment with the value of its gradient. */
-type Slot = AdamWSegment & { readonly given: Value };
 
 /**
  * A step of some parameters in one launch. It writes all new parameters one after the other, then all first, then all
  * second moments: the next step finds them as parts of one block, and reads them as one buffer. Gradients that lie one
  * after the other, as the sum of their squares leaves them, are one buffer too. So there is room for many parameters.
  */
-function updateTogether(run: Recorder, slots: readonly Slot[], scale: Value | null, by: Settings): void {
-  const all = sumOf(slots.map(({ count }) => count));
+function updateTogether(run: Recorder, slots: readonly Slot<AdamWSegment>[], scale: Value | null, by: Settings): void {
+  const all = sizeOf(slots);
   const buffers = STATE.flatMap((part) => slots.map((slot) => slot[part]));
   const state = inOneBlock(
     run,
@@ -89,7 +94,7 @@ function updateTogether(run: Recorder, slots: readonly Slot[], scale: Value | nu
 }
 
 /** A step of one parameter whose new state is too large for one block: a launch for each part of it. */
-function updateApart(run: Recorder, slot: Slot, scale: Value | null, by: Settings): void {
+function updateApart(run: Recorder, slot: Slot<AdamWSegment>, scale: Value | null, by: Settings): void {
   const { count, weightDecay, given: gradient } = slot;
   const old = STATE.map((part) => [part, run.value(slot[part])] as const);
   const made = STATE.map((_, part) =>
@@ -117,86 +122,4 @@ function stepText(scale: Value | null, old: (part: number) => string): string {
     const second = beta2 * ${old(2)} + rest2 * (g * g);
     if (part === 2.0) { return second; }
     return keep * ${old(0)} - rate * first / (Math.sqrt(second * correction) + epsilon);`;
-}
-
-function numbersOf({ learningRate, beta1, beta2, epsilon, step }: Settings): Record<string, number> {
-  return {
-    beta1,
-    rest1: 1 - beta1,
-    beta2,
-    rest2: 1 - beta2,
-    rate: learningRate / (1 - beta1 ** step),
-    correction: 1 / (1 - beta2 ** step),
-    epsilon,
-  };
-}
-
-function keptOf({ learningRate }: Settings, weightDecay: number): number {
-  return 1 - learningRate * weightDecay;
-}
-
-/** Numbers in the state of some parameters: each and its two moments. */
-function sizeOfState(segments: readonly AdamWSegment[]): number {
-  return STATE.length * sumOf(segments.map(({ count }) => count));
-}
-
-/** Segments in groups of one launch each: their gradients lie in at most `most` stretches of memory. */
-function groupsThatFit(run: Recorder, segments: readonly AdamWSegment[], most: number): Slot[][] {
-  const groups: Slot[][] = [];
-  let load = { state: 0, gradients: 0, decays: 0 };
-  for (const segment of segments) {
-    if (segment.count === 0) continue;
-    const slot = { ...segment, given: run.value(segment.gradient) };
-    const group = groups.at(-1);
-    const last = group?.at(-1);
-    const more = {
-      state: load.state + STATE.length * slot.count,
-      gradients: load.gradients + (last !== undefined && areNeighbours(last, slot) ? 0 : 1),
-      decays: load.decays + (last?.weightDecay === slot.weightDecay ? 0 : 1),
-    };
-    if (group !== undefined && more.state <= run.largestBlock && more.gradients <= most && more.decays <= MOST_DECAYS) {
-      group.push(slot);
-      load = more;
-    } else {
-      groups.push([slot]);
-      load = { state: STATE.length * slot.count, gradients: 1, decays: 1 };
-    }
-  }
-  return groups;
-}
-
-/** Whether the gradient of `b` begins where that of `a` ends. */
-function areNeighbours({ given: a }: Slot, { given: b }: Slot): boolean {
-  return a.whole === b.whole && a.recipe === null && b.recipe === null && a.offset + a.elements === b.offset;
-}
-
-/** Slots one after the other, cut where two beside one another do not belong together; `end` counts numbers. */
-function stretches(
-  slots: readonly Slot[],
-  together: (a: Slot, b: Slot) => boolean,
-): { readonly items: Slot[]; end: number }[] {
-  const all: { readonly items: Slot[]; end: number }[] = [];
-  let end = 0;
-  for (const [i, slot] of slots.entries()) {
-    end += slot.count;
-    const last = all.at(-1);
-    if (last !== undefined && together(slots[i - 1]!, slot)) {
-      last.items.push(slot);
-      last.end = end;
-    } else {
-      all.push({ items: [slot], end });
-    }
-  }
-  return all;
-}
-
-/** The values as one buffer: for nothing when they are neighbours in one block. */
-function inOneBlock(run: Recorder, values: readonly Value[]): Value {
-  const [first] = values as [Value];
-  let end = first.offset;
-  for (const value of values) {
-    if (value.recipe !== null || value.whole !== first.whole || value.offset !== end) return join(run, values);
-    end += value.elements;
-  }
-  return run.part(first.whole, first.offset, end - first.offset);
 }

@@ -17,18 +17,44 @@ export const optimizer = {
     stepSize: 'f32',
     epsilon: 'f32',
   },
+  /** The same, of a table of PACKED_ADAM_W_SEGMENT. */
+  PACKED_ADAM_W: {
+    table: 'address',
+    segments: 'i32',
+    elementsPerTile: 'i32',
+    gradientScale: 'address',
+    beta1: 'f32',
+    rest1: 'f32',
+    beta2: 'f32',
+    rest2: 'f32',
+    correction2: 'f32',
+    stepSize: 'f32',
+    epsilon: 'f32',
+  },
 } as const;
 
-/** Rows of tables. */
+/**
+ * Rows of tables, of one length and beginning. `kept`: what weight decay leaves of a parameter, `1 - learning rate *
+ * decay`.
+ */
 export const optimizerRecords = {
-  /** `kept`: what weight decay leaves of a parameter, `1 - learning rate * decay`. */
   ADAM_W_SEGMENT: {
     parameter: 'address',
     gradient: 'address',
-    firstMoment: 'address',
-    secondMoment: 'address',
     count: 'i32',
     kept: 'f32',
     firstTile: 'i32',
+    firstMoment: 'address',
+    secondMoment: 'address',
+  },
+  /** A word of `moments` holds both of an element; `random` are the bits that the first element is rounded by. */
+  PACKED_ADAM_W_SEGMENT: {
+    parameter: 'address',
+    gradient: 'address',
+    count: 'i32',
+    kept: 'f32',
+    firstTile: 'i32',
+    moments: 'address',
+    random: 'u32',
   },
 } as const;
