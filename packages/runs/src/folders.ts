@@ -28,7 +28,7 @@ export async function makeEmptyFolder(path: string): Promise<void> {
  * Makes a folder with what `write` puts into it, or none: all is written into a temporary folder beside it, synced, and
  * renamed, over an empty folder too. One that cannot be replaced gets the files one by one, each whole.
  *
- * @param write is given the temporary folder
+ * @param write is given an empty folder
  * @throws Error that says what is in the way, or that another process writes the same folder; what `write` throws
  */
 export async function writeFolder<Result>(path: string, write: (folder: string) => Promise<Result>): Promise<Result> {
@@ -38,6 +38,8 @@ export async function writeFolder<Result>(path: string, write: (folder: string) 
   else if (await exists(target)) throw new Error(`${path} is there and is no folder; choose another name`);
   const isInside = isThere && !(await canReplace(target));
   const temporary = isInside ? join(target, '.new.tmp') : join(dirname(target), `.${basename(target)}.tmp`);
+  // Beside the lock, which stays where it is: a process killed at any moment leaves nothing else in the new folder.
+  const content = join(temporary, 'content');
   await makeFolder(temporary).catch((error: unknown) => {
     throw new Error(`cannot make the folder ${path} (${String(error)}); choose another`, { cause: error });
   });
@@ -45,17 +47,19 @@ export async function writeFolder<Result>(path: string, write: (folder: string) 
   let result: Result;
   try {
     // What a process that was killed has left.
-    for (const name of await contentOf(temporary)) await rm(join(temporary, name), { recursive: true });
-    result = await write(temporary);
-    await syncFiles(temporary);
-    await (isInside ? moveInto(target, temporary) : putInPlace(target, temporary));
-  } catch (error) {
+    for (const name of await readdir(temporary)) {
+      if (!name.startsWith(RUN_FILES.lock)) await rm(join(temporary, name), { recursive: true });
+    }
+    await mkdir(content);
+    result = await write(content);
+    await syncFiles(content);
+    await (isInside ? moveInto(target, content) : putInPlace(target, content));
+  } finally {
+    await rm(content, { recursive: true, force: true });
     await unlock();
-    await rm(temporary, { recursive: true, force: true });
-    throw error;
+    // Unless another process has begun to use it.
+    await rmdir(temporary).catch(() => {});
   }
-  // The lock came along; it goes only now, so that no other process takes the folder for left by a killed one.
-  if (!isInside) await rm(join(target, RUN_FILES.lock), { force: true });
   await syncFolder(target);
   await syncFolder(dirname(target));
   return result;
@@ -82,35 +86,29 @@ async function canReplace(target: string): Promise<boolean> {
   }
 }
 
-async function putInPlace(target: string, temporary: string): Promise<void> {
+async function putInPlace(target: string, content: string): Promise<void> {
   try {
-    await rename(temporary, target);
+    await rename(content, target);
   } catch (error) {
     if (await exists(target)) throw takenMeanwhile(target, error);
     throw error;
   }
 }
 
-/** Moves what is in a temporary folder into the one around it. */
-async function moveInto(target: string, temporary: string): Promise<void> {
+/** Moves what is in a folder into another one, which holds nothing that counts. */
+async function moveInto(target: string, content: string): Promise<void> {
   try {
     refuseContent(target, await readdir(target));
   } catch (error) {
     throw takenMeanwhile(target, error);
   }
-  for (const name of await contentOf(temporary)) await rename(join(temporary, name), join(target, name));
-  await rm(temporary, { recursive: true });
+  for (const name of await readdir(content)) await rename(join(content, name), join(target, name));
 }
 
 function takenMeanwhile(path: string, cause: unknown): Error {
   return new Error(`another process has written ${path} meanwhile, which was left as it is; choose another name`, {
     cause,
   });
-}
-
-/** Names in a folder but for its lock. */
-async function contentOf(folder: string): Promise<string[]> {
-  return (await readdir(folder)).filter((name) => !name.startsWith(RUN_FILES.lock));
 }
 
 async function syncFiles(folder: string): Promise<void> {

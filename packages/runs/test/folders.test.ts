@@ -1,6 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { makeEmptyFolder, writeFolder } from '../src/folders.ts';
 import { useFolder } from './lines.ts';
@@ -52,6 +53,18 @@ describe('writeFolder', () => {
     await writeFolder(path, write);
     expect((await readdir(path)).toSorted()).toEqual(['config.json', 'deep']);
     expect(await readFile(join(path, 'config.json'), 'utf8')).toBe('{}');
+  });
+
+  it('never has a lock in the folder that it gives, whenever it is killed', async () => {
+    const seen = new Set<string>();
+    for (let i = 0; i < 20; i++) {
+      const path = join(folder(), `out${i}`);
+      const written = writeFolder(path, write).then(() => 'written');
+      while ((await Promise.race([written, setImmediate('under way')])) === 'under way') {
+        if (existsSync(path)) for (const name of readdirSync(path)) seen.add(name);
+      }
+    }
+    expect([...seen].toSorted()).toEqual(['config.json', 'deep']);
   });
 
   it('leaves a folder that cannot be replaced where it is', async () => {
