@@ -12,9 +12,9 @@
  *     all-reduce = 4 P (N - 1) / N (m + 1) / B, of which what is sent while the backward pass goes on costs nothing
  *
  * `load` is what the rank with the most rows has over the mean: all wait for it, and its rows are the most to receive.
- * Memory: the optimiser reads a weight, its gradient and two moments of float32 and writes all but the gradient; who owns a part
- * of the gradients reads what N ranks have for it and the sum, and writes that; and a byte that is sent is read and
- * written once on the way, which is the processors' work where ranks share a machine.
+ * Memory: the optimiser reads a weight, its gradient and two moments of float32 and writes all but the gradient; who
+ * owns a part of the gradients reads what N ranks have for it and the sum, and writes that; and a byte that is sent is
+ * read and written once on the way, which is the processors' work where ranks share a machine.
  */
 import { sizeOf } from '@lpr/tensor';
 import { heldShape } from '@lpr/tensor/nn';

@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { crossEntropy as crossEntropyOp, linearCrossEntropy } from '../../src/ops/cross-entropy.ts';
 import { fromFlat, type NdArray, noise, range, total } from '../support/array.ts';
 import { product } from './matmul.ts';
+import { lengthened } from './row-cases.ts';
 import { logSumExpRow } from './softmax.ts';
 import { anyExtent, anySeed, type Input, type OpCase, type OpSuite, real, whole, wholeNoise } from './suite.ts';
 
@@ -76,6 +77,7 @@ export const crossEntropy = {
       ...fromLogits(real([NONE, 0, 0, 1, NONE, 2], [2, 3]), whole([2, 0])),
       ...fromLogits(real([NONE, 0, 0, 1, NONE, 2], [2, 3]), whole([0, 0])),
       ...fromLogits(real([NaN, 0, 0, 1, 3, 2], [2, 3]), whole([2, 0])),
+      ...fromLogits(lengthened(real([NONE, 0, 0, 1, NaN, 2, 1, 3, 2], [3, 3]), NONE), whole([0, 0, IGNORED])),
       ...fromLogits(real([NaN, 0, 0, 1, 3, 2], [2, 3]), whole([IGNORED, 0])),
       ...fromLogits(real([1, 0, 0, 1, 3, 2], [2, 3]), whole([IGNORED, IGNORED])),
       ...fromLogits(real([2 ** -140, 0, -(2 ** -140)], [1, 3]), whole([1])),

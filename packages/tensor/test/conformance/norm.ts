@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { layerNorm, rmsNorm } from '../../src/ops/norm.ts';
 import type { Shape } from '../../src/shape.ts';
 import { map, noise, total } from '../support/array.ts';
-import { anyRows, onRows, SHAPES } from './row-cases.ts';
+import { anyRows, lengthened, onRows, SHAPES } from './row-cases.ts';
 import { anySeed, DENORMAL, type Input, type OpCase, type OpSuite, real } from './suite.ts';
 
 const rms = (shape: Shape, epsilon: number, x: Input = noise(shape, 1, 2)): OpCase => ({
@@ -37,6 +37,7 @@ export const norm = {
     any: fc.tuple(anyRows, anySeed).map(([shape, seed]) => rms(shape, 0.1, noise(shape, seed, 3))),
     extreme: [
       rms([4, 3], 1e-6, ODD_ROWS),
+      rms([4, 300], 1e-6, lengthened(ODD_ROWS, 0)),
       rms([1, 3], 1e-6, real([1e15, -1e15, 3e14], [1, 3])),
       rms([1, 3], 1e-6, real(DENORMAL, [1, 3])),
     ],

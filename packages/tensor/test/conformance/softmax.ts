@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { logSoftmax, logSumExp, softmax as softmaxOp } from '../../src/ops/softmax.ts';
 import type { Shape } from '../../src/shape.ts';
 import { fromFlat, type NdArray, noise, range, total } from '../support/array.ts';
-import { anyRows, onRows, SHAPES } from './row-cases.ts';
+import { anyRows, lengthened, onRows, SHAPES } from './row-cases.ts';
 import { anySeed, DENORMAL, type Input, type OpCase, type OpSuite, real } from './suite.ts';
 
 const largestOf = (row: Float64Array): number => row.reduce((most, x) => Math.max(most, x), -Infinity);
@@ -45,6 +45,7 @@ function ofLogits(op: OpCase['op'], reference: (x: NdArray) => NdArray): OpSuite
     any: fc.tuple(anyRows, anySeed).map(([shape, seed]) => of(shape, seed, 2)),
     extreme: [
       { ...of([]), inputs: [LOGITS] },
+      { ...of([]), inputs: [lengthened(LOGITS, NONE)] },
       { ...of([]), inputs: [real([1, Infinity, 2, 3, 4, 0], [2, 3])], strict: true },
       { ...of([]), inputs: [real([...DENORMAL, 0], [1, 4])] },
     ],

@@ -15,8 +15,8 @@ export interface AdamWSegment extends Segment {
 }
 
 /**
- * Both moments of an element are bfloat16 numbers in one word of a buffer of f32: the second in the high half, the first
- * in the low one.
+ * Both moments of an element are bfloat16 numbers in one word of a buffer of f32: the second in the high half, the
+ * first in the low one.
  */
 export interface PackedAdamWSegment extends Segment {
   readonly moments: DeviceBuffer;
@@ -44,8 +44,9 @@ export interface OptimizerKernels {
   adamW(a: AdamWStep & { segments: readonly AdamWSegment[] }): void;
 
   /**
-   * The same with moments that are rounded to bfloat16 once the parameter was changed, up or down by chance so that they
-   * are right in the mean: element i of all takes the random bits of `roundingBits(i, key)` (../../packed-moments.ts).
+   * The same with moments that are rounded to bfloat16 once the parameter was changed, up or down by chance so that
+   * they are right in the mean: element i of all takes the random bits of `roundingBits(i, key)`
+   * (../../packed-moments.ts).
    */
   adamWPacked(a: AdamWStep & { segments: readonly PackedAdamWSegment[]; key: number }): void;
 }

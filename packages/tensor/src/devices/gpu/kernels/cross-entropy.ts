@@ -2,9 +2,11 @@
 import type { CrossEntropyKernels } from '../../kernels/cross-entropy.ts';
 import { axes, indexOf } from '../axes.ts';
 import type { Recorder } from '../recorder.ts';
+import type { Value } from '../value.ts';
 import { SHORT_ROW } from './over-rows.ts';
 import { reduceElements, reduceLoop } from './reduce.ts';
-import { rowLogSumExp } from './softmax.ts';
+import { launchRows, overColumns, read, setRow, takesRows } from './row-shader.ts';
+import { LOG_SUM, rowLogSumExp } from './softmax.ts';
 
 export function crossEntropyKernels(run: Recorder): CrossEntropyKernels {
   return {
@@ -32,7 +34,15 @@ export function crossEntropyKernels(run: Recorder): CrossEntropyKernels {
       const labelsValue = run.value(labels);
       const short = columns <= SHORT_ROW;
       const needsGradient = scale !== null && logits.elements > 0;
-      const logSums = needsGradient || !short ? rowLogSumExp(run, x, rows, columns) : null;
+      const atOnce =
+        needsGradient && takesRows(run, columns)
+          ? rowsAtOnce(
+              run,
+              { x, labels: labelsValue, scale: run.value(scale) },
+              { labelOffset, rows, columns, ignoredLabel },
+            )
+          : null;
+      const logSums = atOnce?.logSums ?? (needsGradient || !short ? rowLogSumExp(run, x, rows, columns) : null);
       const all = axes(losses.elements);
       const place = all.at[0]!;
       const lossValue = run.launch({
@@ -61,6 +71,10 @@ export function crossEntropyKernels(run: Recorder): CrossEntropyKernels {
       });
       run.store(losses, lossValue);
       if (!needsGradient) return;
+      if (atOnce !== null) {
+        run.store(logits, atOnce.gradient);
+        return;
+      }
       const { extents, at } = axes(columns, rows);
       const gradient = run.launch({
         key: `crossEntropy gradient ${columns} ${at.join()} ${labelOffset}`,
@@ -95,4 +109,30 @@ function shortRowLoss(row: string, columns: number): string {
     ${loop('sum', 'equal', '0.0', (x) => `(${x} < largest ? 0.0 : 1.0)`)}
     const others = below + (equal - 1);
     return largest - own + (others < 1 ? logOnePlus(others) : Math.log(1 + others));`;
+}
+
+/** Logarithmic sums and gradients of long rows in one launch. */
+function rowsAtOnce(
+  run: Recorder,
+  buffers: { readonly x: Value; readonly labels: Value; readonly scale: Value },
+  given: {
+    readonly labelOffset: number;
+    readonly rows: number;
+    readonly columns: number;
+    readonly ignoredLabel: number;
+  },
+): { readonly logSums: Value; readonly gradient: Value } {
+  const { labelOffset, rows, columns, ignoredLabel } = given;
+  const [logSums, gradient] = launchRows(run, {
+    ...{ key: 'crossEntropy', rows, columns, buffers },
+    integers: { labelOffset },
+    numbers: { ignored: ignoredLabel },
+    results: { sums: 'row', gradient: 'element' },
+    body: `${LOG_SUM}
+      ${setRow('sums', 'logSum')}
+      let label = ${read('labels', 'params.labelOffset + row')};
+      ${overColumns(`let hit = select(0.0, 1.0, i32(label) == column);
+        gradient[at] = select((exp(${read('x', 'at')} - logSum) - hit) * ${read('scale', '0')}, 0.0, label == params.ignored);`)}`,
+  });
+  return { logSums: logSums!, gradient: gradient! };
 }

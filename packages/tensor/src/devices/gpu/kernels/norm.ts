@@ -1,12 +1,28 @@
 /** RMSNorm and layer norm. */
 import type { NormKernels } from '../../kernels/norm.ts';
 import type { Recorder } from '../recorder.ts';
-import { type Element, overRows, rowNumber } from './over-rows.ts';
+import { columnSumsOf, type Element, overRows, rowNumber } from './over-rows.ts';
+import { launchRows, overColumns, read, rowSum, setRow, takesRows } from './row-shader.ts';
 
 export function normKernels(run: Recorder): NormKernels {
   return {
     rmsNorm({ x: xBuffer, weight, out, inverseRms, rows, columns, epsilon }) {
       if (rows === 0) return;
+      if (takesRows(run, columns)) {
+        const at = read('x', 'at');
+        const [made, inverses] = launchRows(run, {
+          ...{ key: 'rmsNorm', rows, columns, numbers: { epsilon } },
+          buffers: { x: run.value(xBuffer), weight: run.value(weight) },
+          results: { out: 'element', inverses: 'row' },
+          body: `${rowSum('squares', `${at} * ${at}`)}
+            let inverse = 1.0 / sqrt(squares / f32(params.columns) + params.epsilon);
+            ${setRow('inverses', 'inverse')}
+            ${overColumns(`out[at] = ${read('weight', 'column')} * ${at} * inverse;`)}`,
+        });
+        run.store(out, made!);
+        run.store(inverseRms, inverses!);
+        return;
+      }
       const x = run.reader('x', xBuffer);
       const shape = { rows, columns, numbers: { epsilon } };
       const inverse = rowNumber(run, {
@@ -42,7 +58,27 @@ export function normKernels(run: Recorder): NormKernels {
         run.store(gradWeight, run.constant(columns, 0));
         return;
       }
-      const [x, weight, gradient] = [run.value(xBuffer), run.value(weightBuffer), run.reader('gradient', g)];
+      const [x, weight] = [run.value(xBuffer), run.value(weightBuffer)];
+      if (takesRows(run, columns)) {
+        const buffers = { x, weight, inverse: run.value(inverseRms), gradient: run.value(g) };
+        const [element, given] = [read('x', 'at'), `${read('weight', 'column')} * ${read('gradient', 'at')}`];
+        const [made] = launchRows(run, {
+          ...{ key: 'rmsNormBackward', rows, columns, buffers },
+          results: { out: 'element' },
+          body: `let scale = ${read('inverse', 'row')};
+            ${rowSum('dot', `${given} * ${element}`)}
+            let share = scale * scale * dot / f32(params.columns);
+            ${overColumns(`out[at] = scale * (${given} - ${element} * share);`)}`,
+        });
+        run.store(gradX, made!);
+        const [sums] = columnSumsOf(run, {
+          ...{ key: 'rmsNorm weights', rows, columns, buffers },
+          columnSums: [(at, row) => `gradient[${at}] * x[${at}] * inverse[${row}]`],
+        });
+        run.store(gradWeight, sums!);
+        return;
+      }
+      const gradient = run.reader('gradient', g);
       const shape = { rows, columns, buffers: { x, weight, ...gradient.buffers } };
       const dot = rowNumber(run, {
         ...shape,

@@ -115,7 +115,7 @@ export function overRows(run: Recorder, launch: RowLaunch, keepRowNumbers = fals
     },
   };
   const kept = keepRowNumbers ? rowNumbers.filter(({ value }) => value === null) : [];
-  const parts = rows < ROWS_WORTH_PARTS ? 1 : Math.ceil(Math.sqrt(rows));
+  const parts = partsOf(rows);
   const [made, ...others] = run.launchSections({
     key: `${launch.key} ${columns} ${rows}`,
     width,
@@ -133,6 +133,33 @@ export function overRows(run: Recorder, launch: RowLaunch, keepRowNumbers = fals
     rowNumbers: keepRowNumbers ? rowNumbers.map(({ value }) => value ?? keptValues.shift()!) : [],
     columnSums: addParts(run, others.slice(kept.length), parts, columns),
   };
+}
+
+/** Column sums alone, in one launch, and another one where they were taken in parts. */
+export function columnSumsOf(
+  run: Recorder,
+  {
+    key,
+    rows,
+    columns,
+    buffers,
+    columnSums,
+  }: Pick<RowLaunch, 'key' | 'rows' | 'columns' | 'buffers'> & {
+    readonly columnSums: readonly Element[];
+  },
+): readonly Value[] {
+  const parts = partsOf(rows);
+  const sums = run.launchSections({
+    key: `${key} ${columns} ${rows}`,
+    width: tileWidth(columns),
+    buffers,
+    sections: columnSums.map((sum) => columnSumSection(sum, rows, columns, parts)),
+  });
+  return addParts(run, sums, parts, columns);
+}
+
+function partsOf(rows: number): number {
+  return rows < ROWS_WORTH_PARTS ? 1 : Math.ceil(Math.sqrt(rows));
 }
 
 /** A thread writes the numbers of `width` rows. */

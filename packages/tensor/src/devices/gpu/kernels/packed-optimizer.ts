@@ -1,4 +1,4 @@
-/** The optimiser's step where both moments of an element are bfloat16 numbers in one word; in WGSL, which knows words. */
+/** The optimiser's step with both moments of an element as bfloat16 numbers in a word: in WGSL, which knows words. */
 import { roundingBits } from '../../../packed-moments.ts';
 import type { ShaderCode } from '../backend.ts';
 import type { AdamWStep, PackedAdamWSegment } from '../../kernels/optimizer.ts';

@@ -5,12 +5,26 @@ import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
 import { overRows, rowNumber } from './over-rows.ts';
 import { LONGEST, reduceLoop } from './reduce.ts';
+import { launchRows, overColumns, read, rowMaximum, rowSum, setRow, takesRows } from './row-shader.ts';
 
 export function softmaxKernels(run: Recorder): SoftmaxKernels {
   return {
     softmax({ x: xBuffer, out, rows, columns }) {
       if (out.elements === 0) return;
       const shape = { rows, columns, buffers: { x: run.value(xBuffer) } };
+      if (takesRows(run, columns)) {
+        const x = read('x', 'at');
+        const [elements] = launchRows(run, {
+          ...shape,
+          key: 'softmax',
+          results: { out: 'element' },
+          body: `${rowMaximum('largest', x)}
+            ${rowSum('sum', `exp(${x} - largest)`)}
+            ${overColumns(`out[at] = exp(${x} - largest) / sum;`)}`,
+        });
+        run.store(out, elements!);
+        return;
+      }
       const largest = rowNumber(run, { ...shape, name: 'largest', key: 'x', op: 'max', element: (at) => `x[${at}]` });
       const sum = rowNumber(run, {
         ...shape,
@@ -31,6 +45,18 @@ export function softmaxKernels(run: Recorder): SoftmaxKernels {
     softmaxBackward({ y, gradient, out, rows, columns }) {
       if (out.elements === 0) return;
       const shape = { rows, columns, buffers: { y: run.value(y), gradient: run.value(gradient) } };
+      if (takesRows(run, columns)) {
+        const [own, given] = [read('y', 'at'), read('gradient', 'at')];
+        const [elements] = launchRows(run, {
+          ...shape,
+          key: 'softmaxBackward',
+          results: { out: 'element' },
+          body: `${rowSum('dot', `${own} * ${given}`)}
+            ${overColumns(`out[at] = ${own} * (${given} - dot);`)}`,
+        });
+        run.store(out, elements!);
+        return;
+      }
       const dot = rowNumber(run, {
         ...shape,
         name: 'dot',
@@ -59,6 +85,15 @@ export function softmaxKernels(run: Recorder): SoftmaxKernels {
  * reduced again.
  */
 export function rowLogSumExp(run: Recorder, x: Value, rows: number, columns: number): Value {
+  if (takesRows(run, columns)) {
+    const shape = { rows, columns, buffers: { x } };
+    return launchRows(run, {
+      ...shape,
+      key: 'logSumExp',
+      results: { sums: 'row' },
+      body: `${LOG_SUM}\n${setRow('sums', 'logSum')}`,
+    })[0]!;
+  }
   const parts = columns > LONGEST ? Math.ceil(columns / LONGEST) : 1;
   const rounds = Math.ceil(columns / parts);
   const { extents, at } = axes(parts, rows);
@@ -85,3 +120,8 @@ export function rowLogSumExp(run: Recorder, x: Value, rows: number, columns: num
   });
   return parts === 1 ? sums : rowLogSumExp(run, sums, rows, parts);
 }
+
+/** Of a row of `x` its logarithmic sum, `logSum`, infinite where the largest element is. */
+export const LOG_SUM: string = `${rowMaximum('largest', read('x', 'at'))}
+  ${rowSum('sum', `exp(${read('x', 'at')} - largest)`)}
+  let logSum = select(log(sum) + largest, largest, abs(largest) > 3.4e38);`;
