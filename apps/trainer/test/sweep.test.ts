@@ -109,6 +109,12 @@ describe('the runs of a sweep', () => {
     ]);
   });
 
+  it('keep names that end like a seed', () => {
+    const runs = runsOf('runs: {lpr-8-1: {router: lpr}, lpr-8-2: {router: lpr, size: {topK: 1}}}\nseeds: 3');
+    expect([...runs.keys()]).toEqual([0, 1, 2].flatMap((seed) => [`lpr-8-1-${seed}`, `lpr-8-2-${seed}`]));
+    expect([...new Set(settingNames({ runs }).values())]).toEqual(['lpr-8-1', 'lpr-8-2']);
+  });
+
   it('combine entries of a list, a grid and draws', () => {
     const runs = runsOf(
       'list: [{router: top-k}, {router: switch, size.experts: 4}]\ngrid: {training.steps: [1, 2]}\n' +

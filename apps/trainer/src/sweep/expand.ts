@@ -150,9 +150,9 @@ export function expandSweep(file: SweepFile, options: SettingOptions, origin: st
   const planned = file.runs === undefined ? ofAssignments(assignmentsOf(file), base) : ofNames(file.runs, base);
   const runs = withSeeds(resolveAll(planned, origin), file);
   const isSeveral = new Set(runs.map(({ settings }) => settings.seed)).size > 1;
-  // A file that a sweep has written names each run with its seed.
-  const settingOf = ({ name, settings }: Resolved): string =>
-    isSeveral && file.runs !== undefined ? settingName(name, settings.seed) : name;
+  // A file that a sweep has written names each run with its seed, and no seeds besides.
+  const isWritten = isSeveral && file.runs !== undefined && file.seeds === undefined;
+  const settingOf = ({ name, settings }: Resolved): string => (isWritten ? settingName(name, settings.seed) : name);
   const named = new Map(
     runs.map((run) => [isSeveral ? seedName(settingOf(run), run.settings.seed) : run.name, run.settings]),
   );
