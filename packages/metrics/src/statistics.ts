@@ -47,6 +47,22 @@ export function pairedDifference(values: readonly number[], baseline: readonly n
   return meanEstimate(values.map((value, i) => value - baseline[i]!));
 }
 
+/**
+ * `pairedDifference` over the seeds that both have.
+ *
+ * @param values of each seed; null where the run of a seed has none
+ * @returns null where they have no seed in common, or one of a pair is null
+ */
+export function differenceBySeed(
+  values: ReadonlyMap<number, number | null>,
+  baseline: ReadonlyMap<number, number | null>,
+): Estimate | null {
+  const seeds = [...values.keys()].filter((seed) => baseline.has(seed));
+  if (seeds.length === 0 || seeds.some((seed) => values.get(seed) === null || baseline.get(seed) === null)) return null;
+  const numbers = (of: typeof values): number[] => seeds.map((seed) => of.get(seed)!);
+  return pairedDifference(numbers(values), numbers(baseline));
+}
+
 /** Whether a difference is larger than its error; false where it has no interval. */
 export function exceedsError({ mean: difference, error }: Estimate): boolean {
   return error !== null && Math.abs(difference) > error;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { exceedsError, meanEstimate, pairedDifference } from '../src/index.ts';
+import { differenceBySeed, exceedsError, meanEstimate, pairedDifference } from '../src/index.ts';
 import { incompleteBeta, studentQuantile, studentTail } from '../src/special-functions.ts';
 
 const finite = fc.double({ min: -1e3, max: 1e3, noNaN: true });
@@ -112,6 +112,17 @@ describe('a paired difference', () => {
   it('is that of the differences', () => {
     expect(pairedDifference([5, 7, 9], [4, 5, 6])).toEqual(meanEstimate([1, 2, 3]));
     expect(() => pairedDifference([1, 2], [1])).toThrow('they must be pairs');
+  });
+
+  it('are of one seed each, of those that both have', () => {
+    const bySeed = (...pairs: readonly [number, number | null][]) => new Map(pairs);
+    const own = bySeed([3, 5], [0, 9], [1, 7]);
+    expect(differenceBySeed(own, bySeed([1, 5], [3, 4], [8, 1]))).toEqual(pairedDifference([5, 7], [4, 5]));
+    expect(differenceBySeed(own, bySeed([0, 0]))).toEqual({ mean: 9, error: null });
+    expect(differenceBySeed(own, bySeed([2, 5]))).toBeNull();
+    expect(differenceBySeed(own, bySeed([0, 1], [1, null]))).toBeNull();
+    // A number that no pair needs may lack.
+    expect(differenceBySeed(own, bySeed([0, 1], [2, null]))).toEqual({ mean: 8, error: null });
   });
 
   it('is larger than its error only where that is known', () => {

@@ -2,7 +2,7 @@
  * What the runs of one setting say of it: with several seeds, means over them; with one, that run, and how far its
  * held-out text decides it. Settings are compared in pairs of a seed, or of a block of text.
  */
-import { type BalanceKey, balanceMeasures, type Estimate, meanEstimate, pairedDifference } from '@lpr/metrics';
+import { type BalanceKey, balanceMeasures, differenceBySeed, type Estimate, meanEstimate } from '@lpr/metrics';
 import type { ComparedRun, Measures } from '@lpr/report/tables';
 import type { Usage } from '@lpr/runs/browser';
 import { informationOf, namedLevels, type RunResult } from './runs.ts';
@@ -54,15 +54,8 @@ export function differenceOf(group: RunGroup, baseline: RunGroup, quantity: Quan
     const known = first.bootstrap?.differences[baseline.name]?.[quantity];
     if (known !== undefined) return known;
   }
-  const pairs = group.runs.flatMap((run) => {
-    const other = baseline.runs.find(({ seed }) => seed === run.seed);
-    return other === undefined ? [] : [[quantityOf(run, quantity), quantityOf(other, quantity)] as const];
-  });
-  if (pairs.length === 0 || pairs.some((pair) => pair.includes(null))) return null;
-  return pairedDifference(
-    pairs.map(([own]) => own!),
-    pairs.map(([, other]) => other!),
-  );
+  const bySeed = ({ runs }: RunGroup) => new Map(runs.map((run) => [run.seed, quantityOf(run, quantity)]));
+  return differenceBySeed(bySeed(group), bySeed(baseline));
 }
 
 /** Something of each quantity that there is, under its name. */

@@ -1,5 +1,5 @@
 /** Rows of runs that differ in their seed alone, as one row of their setting. */
-import { balanceMeasures, meanEstimate, pairedDifference } from '@lpr/metrics';
+import { balanceMeasures, differenceBySeed, meanEstimate } from '@lpr/metrics';
 import { differenceCell } from './comparison.ts';
 import type { Cell, Row } from './table.ts';
 
@@ -84,18 +84,17 @@ export function settingDifferences(
   const all = seededRows(rows, settings, seeds);
   const base = all.find(({ name }) => name === baseline);
   return all.flatMap(({ name, bySeed }): Row[] => {
-    const pairs = Array.from(bySeed).flatMap(([seed, row]) => {
-      const other = base?.bySeed.get(seed);
-      return other === undefined || other === row ? [] : [[row, other] as const];
-    });
-    if (pairs.length === 0) return [];
+    const seedsOfBoth =
+      base === undefined || name === baseline ? [] : [...bySeed.keys()].filter((seed) => base.bySeed.has(seed));
+    if (seedsOfBoth.length === 0) return [];
     const cells = COMPARED.flatMap((key) => {
-      const values = pairs.map((pair) => pair.map((row) => numberOf(row[key] ?? null)));
-      if (values.some((pair) => pair.includes(null))) return [];
-      const [own, others] = [0, 1].map((i) => values.map((pair) => pair[i]!));
-      return [[key, differenceCell(pairedDifference(own!, others!))] as const];
+      const [own, others] = [bySeed, base!.bySeed].map(
+        (rows) => new Map(Array.from(rows, ([seed, row]) => [seed, numberOf(row[key] ?? null)])),
+      );
+      const difference = differenceBySeed(own!, others!);
+      return difference === null ? [] : [[key, differenceCell(difference)] as const];
     });
-    return [{ name, seeds: pairs.length, ...Object.fromEntries(cells) }];
+    return [{ name, seeds: seedsOfBoth.length, ...Object.fromEntries(cells) }];
   });
 }
 
