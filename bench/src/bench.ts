@@ -10,6 +10,8 @@ export interface BenchOptions {
   readonly python: string;
   /** Whether `gpu` runs at toy sizes on a GPU that a CPU plays. */
   readonly software: boolean;
+  /** Whether `gpu` serves a page, on which a browser measures its GPU, in place of all else. */
+  readonly page: boolean;
   /** Parts of `gpu` that run, by their names; all unless given. */
   readonly only: string | undefined;
 }

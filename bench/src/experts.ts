@@ -4,7 +4,7 @@
  */
 import { createWasmDevice } from '@lpr/tensor';
 import type { Bench } from './bench.ts';
-import { median, ours, type Runner, SIZES } from './step.ts';
+import { median, ours, type Runner, SIZES } from './own-step.ts';
 
 const EXPERTS = [8, 32, 128, 512, 1024];
 const THREADS = 2;

@@ -5,7 +5,7 @@
 import type { Table } from '@lpr/results';
 import { createGpuDevice, type GpuDevice } from '@lpr/tensor';
 import { create } from 'webgpu';
-import { type Size, SIZES, trainerOf } from './step.ts';
+import { type Size, SIZES, trainerOf } from './own-step.ts';
 
 /** Steps of a turn, of which the median counts. */
 const STEPS = 10;

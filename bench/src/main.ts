@@ -1,6 +1,6 @@
 /**
- * `pnpm bench [--json FILE] [--torch FILE] [--software] [--only PART,...] [names...]`: runs the named benchmarks, or
- * all, and prints their tables.
+ * `pnpm bench [--json FILE] [--torch FILE] [--software] [--only PART,...] [--page] [names...]`: runs the named
+ * benchmarks, or all, and prints their tables.
  */
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -27,6 +27,7 @@ const { values, positionals } = parseArgs({
     python: { type: 'string', default: 'python3' },
     software: { type: 'boolean', default: false },
     only: { type: 'string' },
+    page: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h' },
   },
   allowPositionals: true,
@@ -49,12 +50,15 @@ function command(): string {
 }
 
 if (values.help) {
-  console.log('pnpm bench [--json FILE] [--torch FILE [--python FILE]] [--software] [--only PART,...] [names...]\n');
+  console.log(
+    'pnpm bench [--json FILE] [--torch FILE [--python FILE]] [--software] [--only PART,...] [--page] [names...]\n',
+  );
   for (const [name, { about }] of Object.entries(benches)) console.log(`  ${name}: ${about}`);
 } else {
   const machine = { node: process.version, cpu: cpus()[0]?.model ?? 'unknown', threads: availableParallelism() };
   console.log(`Node ${machine.node}, ${machine.cpu}, ${machine.threads} threads`);
-  const options = { torch: values.torch, python: values.python, software: values.software, only: values.only };
+  const { torch, python, software, only, page } = values;
+  const options = { torch, python, software, only, page };
   // Peers read it in processes of their own.
   process.env[PYTHON_VARIABLE] = values.python;
   const tables: Record<string, Table> = {};

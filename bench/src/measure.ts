@@ -1,5 +1,4 @@
 /** Times several ways of doing the same thing, taking turns, so that whatever else the machine does hits all alike. */
-import { setTimeout } from 'node:timers/promises';
 
 export interface Contestant {
   /** Does the work `times` times and resolves when all of it is done. */
@@ -41,7 +40,7 @@ export async function measure(
     const order = [...entries.slice(round % entries.length), ...entries.slice(0, round % entries.length)];
     if (round % 2 === 1) order.reverse();
     for (const { contestant, times, turns } of order) {
-      await setTimeout(15);
+      await new Promise((resolve) => setTimeout(resolve, 15));
       turns.push(await time(contestant, times));
     }
   }

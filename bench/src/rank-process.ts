@@ -8,7 +8,7 @@ import { createWasmDevice, HostNumbers } from '@lpr/tensor';
 import { ExpertExchange, type StepReport, type Trainer } from '@lpr/train';
 import type { RankReport } from './ranks.ts';
 import { RANK_SIZE } from './ranks.ts';
-import { trainerOf } from './step.ts';
+import { trainerOf } from './own-step.ts';
 
 const [accumulation, mode] = process.argv.slice(2);
 const communicator = await openCommunicator();

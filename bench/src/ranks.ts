@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { type RankedStep, rankCost, stepTime } from '@lpr/model';
 import type { Table } from '@lpr/results';
 import type { Bench } from './bench.ts';
-import { configOf, type Size, SIZES } from './step.ts';
+import { configOf, type Size, SIZES } from './own-step.ts';
 
 /** What rank 0 prints. */
 export interface RankReport {

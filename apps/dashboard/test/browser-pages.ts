@@ -20,9 +20,11 @@ export interface BrowserPages<Served> {
  * console, throw one, or open a dialog.
  *
  * @param serve starts to serve, and puts what ends it into `closing`
+ * @param softwareGpu whether pages find a GPU, if a slow one
  */
 export function browserPages<Served extends { readonly url: string }>(
   serve: (closing: Closing) => Promise<Served>,
+  softwareGpu = false,
 ): BrowserPages<Served> {
   let served: (Served & { readonly browser: Browser }) | undefined;
   let errors: string[] = [];
@@ -30,7 +32,7 @@ export function browserPages<Served extends { readonly url: string }>(
 
   beforeAll(async () => {
     const own = await serve(closing);
-    const browser = await launchBrowser();
+    const browser = await launchBrowser(softwareGpu);
     closing.push(() => browser.close());
     served = { ...own, browser };
   });

@@ -9,13 +9,23 @@ const CHROMIUM = PLACES.find((place) => existsSync(place));
 export const noBrowser: string | null =
   CHROMIUM === undefined ? `there is no ${PLACES.join(', ')}; on Debian: apt-get install chromium` : null;
 
-/** Starts it without what it would ask of the network. Only where `noBrowser` is null. */
-export function launchBrowser(): Promise<Browser> {
+/** What gives pages a GPU that the CPU plays. */
+const SOFTWARE_GPU = [
+  ...['--enable-unsafe-webgpu', '--enable-unsafe-swiftshader', '--use-webgpu-adapter=swiftshader'],
+  ...['--enable-features=Vulkan', '--use-vulkan=swiftshader', '--disable-vulkan-surface'],
+];
+
+/**
+ * Starts it without what it would ask of the network. Only where `noBrowser` is null.
+ *
+ * @param softwareGpu whether pages find a GPU, if a slow one
+ */
+export function launchBrowser(softwareGpu = false): Promise<Browser> {
   return chromium.launch({
     executablePath: CHROMIUM!,
     args: [
+      ...(softwareGpu ? SOFTWARE_GPU : ['--disable-gpu']),
       '--no-sandbox',
-      '--disable-gpu',
       '--disable-quic',
       '--no-first-run',
       '--disable-background-networking',

@@ -10,7 +10,7 @@
  * With m micro-batches a rank, size N and P numbers, a rank sends `4 P (m + 1) (N - 1) / N` bytes a step, where a ring
  * of MPI_Allreduce sends `4 P * 2 (N - 1) / N`: the same for m = 1.
  */
-import { type Communicator, partOf } from '@lpr/mpi';
+import { type Communicator, partOf } from '@lpr/mpi/browser';
 import {
   concatenate,
   type Device,
