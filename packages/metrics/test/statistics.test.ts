@@ -121,6 +121,7 @@ describe('a paired difference', () => {
     expect(differenceBySeed(own, bySeed([0, 0]))).toEqual({ mean: 9, error: null });
     expect(differenceBySeed(own, bySeed([2, 5]))).toBeNull();
     expect(differenceBySeed(own, bySeed([0, 1], [1, null]))).toBeNull();
+    expect(differenceBySeed(bySeed([0, 1], [1, null]), own)).toBeNull();
     // A number that no pair needs may lack.
     expect(differenceBySeed(own, bySeed([0, 1], [2, null]))).toEqual({ mean: 8, error: null });
   });
