@@ -86,10 +86,22 @@ export async function saveCheckpoint(
       { cause: error },
     );
   }
-  // Newer ones can only be damaged ones that the run passed over when it resumed: they count for nothing here.
-  const upToHere = (await checkpointSteps(root)).filter((step) => step <= state.step);
-  for (const old of upToHere.slice(keepLast)) await rm(join(root, stepName(old)), { recursive: true });
+  await removeEarlier(root, state.step, keepLast);
   return folder;
+}
+
+/**
+ * Removes what goes before a run goes on from a checkpoint, or has written one: all but the newest `keepLast` up to it,
+ * and what a process that was killed has left half-written. Only for who holds the run's lock.
+ */
+export async function removeEarlier(root: string, step: number, keepLast: number): Promise<void> {
+  // Newer ones can only be damaged ones that the run passed over when it resumed: they count for nothing here.
+  const upToHere = (await checkpointSteps(root)).filter((each) => each <= step);
+  const old = [
+    ...upToHere.slice(keepLast).map(stepName),
+    ...(await readdir(root)).filter((name) => /^\.step-\d+\.tmp$/.test(name)),
+  ];
+  for (const name of old) await rm(join(root, name), { recursive: true });
 }
 
 /** Folders of the checkpoints in `root`, newest first; empty when there are none. */

@@ -8,6 +8,7 @@ import {
   describeEnvironment,
   type EvaluationLine,
   newestCheckpoint,
+  removeEarlier,
   type PartNorms,
   readEvaluations,
   readMetrics,
@@ -140,11 +141,13 @@ export async function trainRun(options: RunOptions): Promise<RunResult> {
  * tokens trained on, and the part of a window that was not logged yet.
  */
 async function restore(
-  { run, trainer, from = null, onWarning }: RunOptions,
+  { run, trainer, from = null, keepLast, onWarning }: RunOptions,
   leader: Leader | null,
 ): Promise<{ readonly tokens: number; readonly window: OpenWindow }> {
   const checkpoint = await resumableCheckpoint(run.path, ({ message }) => onWarning?.(message));
   if (checkpoint !== null) {
+    // The process that wrote it may have been killed before it did so, and this may be the last one.
+    await removeEarlier(run.checkpoints, checkpoint.state.step, keepLast);
     await (leader === null ? restoreTrainer(trainer, checkpoint) : leader.restore(trainer, checkpoint));
     return checkpoint.state;
   }

@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Batch, evaluationBatches } from '@lpr/data';
 import { BlockBootstrap, decodeLoads, decodeTrace, layersReport, normalMargin } from '@lpr/metrics';
@@ -98,6 +98,16 @@ describe('trainRun', () => {
     const before = await decided('run');
     expect(await train('run')).toMatchObject({ step: 12, finished: true });
     expect(await decided('run')).toEqual(before);
+  });
+
+  it('leaves nothing of a process that was killed when it had written the last checkpoint', async () => {
+    await train('run');
+    const root = join(place.root, 'run', 'checkpoints');
+    const kept = (await readdir(root)).toSorted();
+    for (const left of ['step-000008', '.step-000011.tmp'])
+      await cp(join(root, kept[0]!), join(root, left), { recursive: true });
+    expect(await train('run')).toMatchObject({ step: 12, finished: true });
+    expect((await readdir(root)).toSorted()).toEqual(kept);
   });
 
   it('saves nothing of a run that diverged', async () => {
