@@ -39,6 +39,7 @@ export * from './ops/softmax.ts';
 export * from './ops/swiglu.ts';
 export * from './ops/topk.ts';
 export * from './pausing.ts';
+export { packMoments, unpackMoments } from './packed-moments.ts';
 export * from './random.ts';
 export { HostNumbers, hostNumbers, receiveInto } from './host-numbers.ts';
 export { type ScopeOptions, keep, pausingScope, scope } from './scope.ts';

@@ -45,6 +45,7 @@ export const NOT_OPS = [
   'hostNumbers',
   'keep',
   'labelledPausing',
+  'packMoments',
   'parameter',
   'pauseFor',
   'pausingScope',
@@ -53,6 +54,7 @@ export const NOT_OPS = [
   'scope',
   'sizeOf',
   'state',
+  'unpackMoments',
 ] as const satisfies readonly (keyof typeof api)[];
 
 export type OpName = Exclude<keyof typeof api, (typeof NOT_OPS)[number]>;
