@@ -1,7 +1,6 @@
 /**
  * Kernels over long rows in one launch: a workgroup has a row of `[rows, columns]`. Its threads take every 64th column
- * each, so that neighbours read neighbouring numbers, and add up, or compare, what they found in workgroup memory; the
- * second look at a row finds it in the cache.
+ * each, so that neighbours read neighbouring numbers, and add up, or compare, what they found in workgroup memory.
  */
 import type { Recorder } from '../recorder.ts';
 import type { Value } from '../value.ts';
