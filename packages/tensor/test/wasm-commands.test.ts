@@ -59,9 +59,10 @@ it('encodes words in the order of their declaration, each as its type says', () 
   expect(encodeWords('AFFINE', { count: 1, chunk: 1, x: 0, out: 0, scale: 0.1, shift: -0 }, address)).toEqual([
     ...[1, 1, 0, 0, floatBits(0.1), -(2 ** 31)],
   ]);
-  const segment = { parameter: 1, gradient: 2, firstMoment: buffer, secondMoment: 4, count: 5, kept: 1, firstTile: 7 };
+  const moments = { firstMoment: buffer, secondMoment: 4, random: 9 };
+  const segment = { parameter: 1, gradient: 2, ...moments, count: 5, kept: 1, firstTile: 7 };
   expect(encodeRecords('ADAM_W_SEGMENT', [segment, { ...segment, count: 6 }], address)).toEqual(
-    [5, 6].flatMap((count) => [1, 2, count, 0x3f800000, 7, 640, 4]),
+    [5, 6].flatMap((count) => [1, 2, 640, 4, 9, count, 0x3f800000, 7]),
   );
 });
 
@@ -97,7 +98,7 @@ export class SumOfSquaresSegment {
     );
   }
   expect(classes.match(/^export class \w+Words /gm)).toHaveLength(commands.length);
-  expect(Object.keys(RECORDS)).toEqual(['ADAM_W_SEGMENT', 'PACKED_ADAM_W_SEGMENT', 'SUM_OF_SQUARES_SEGMENT']);
+  expect(Object.keys(RECORDS)).toEqual(['ADAM_W_SEGMENT', 'SUM_OF_SQUARES_SEGMENT']);
 });
 
 it('records no command with a word too few or too many', () => {

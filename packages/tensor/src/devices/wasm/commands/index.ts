@@ -68,6 +68,5 @@ export type Records = typeof optimizerRecords & typeof reduceRecords;
 export type RecordName = keyof Records;
 export const RECORDS: Records = {
   ADAM_W_SEGMENT: optimizerRecords.ADAM_W_SEGMENT,
-  PACKED_ADAM_W_SEGMENT: optimizerRecords.PACKED_ADAM_W_SEGMENT,
   SUM_OF_SQUARES_SEGMENT: reduceRecords.SUM_OF_SQUARES_SEGMENT,
 };

@@ -1,7 +1,7 @@
 /** Records the optimiser's kernels. */
 import { roundingBits } from '../../../packed-moments.ts';
 import type { AdamWStep, OptimizerKernels } from '../../kernels/optimizer.ts';
-import type { Commands } from '../commands/index.ts';
+import type { Records } from '../commands/index.ts';
 import type { Words } from '../commands/words.ts';
 import type { Recorder } from '../recorder.ts';
 
@@ -10,30 +10,34 @@ const ELEMENTS_PER_TILE = 8192;
 
 export function optimizerKernels(recorder: Recorder): OptimizerKernels {
   return {
-    adamW({ segments, ...settings }) {
-      const { rows, tiles } = cut(segments, settings);
-      if (tiles === 0) return;
-      const table = recorder.table('ADAM_W_SEGMENT', rows);
-      recorder.record('ADAM_W', tiles, { table, segments: rows.length, ...numbersOf(settings) });
-      recorder.release(table);
-    },
-
-    adamWPacked({ segments, key, ...settings }) {
-      const { rows, tiles } = cut(segments, settings);
-      if (tiles === 0) return;
-      const seeded = rows.map(({ start, ...row }) => ({ ...row, random: roundingBits(start, key) }));
-      const table = recorder.table('PACKED_ADAM_W_SEGMENT', seeded);
-      recorder.record('PACKED_ADAM_W', tiles, { table, segments: rows.length, ...numbersOf(settings) });
-      recorder.release(table);
-    },
+    adamW: ({ segments, ...settings }) =>
+      recordSteps(
+        recorder,
+        segments.map((segment) => ({ ...segment, random: 0 })),
+        settings,
+        false,
+      ),
+    adamWPacked: ({ segments, key, ...settings }) =>
+      recordSteps(
+        recorder,
+        segments.map(({ moments, start, ...segment }) => ({
+          ...segment,
+          ...{ firstMoment: moments, secondMoment: null, random: roundingBits(start, key) },
+        })),
+        settings,
+        true,
+      ),
   };
 }
 
-/** The segments that are not empty as rows of a table, and the tiles of all. */
-function cut<S extends { readonly count: number; readonly weightDecay: number }>(
-  segments: readonly S[],
-  { learningRate }: AdamWStep,
-): { rows: (Omit<S, 'weightDecay'> & { kept: number; firstTile: number })[]; tiles: number } {
+type Row = Words<Records['ADAM_W_SEGMENT']>;
+
+function recordSteps(
+  recorder: Recorder,
+  segments: readonly (Omit<Row, 'kept' | 'firstTile'> & { readonly weightDecay: number })[],
+  { gradientScale, learningRate, beta1, beta2, epsilon, step }: AdamWStep,
+  packed: boolean,
+): void {
   let tiles = 0;
   const rows = segments
     .filter(({ count }) => count > 0)
@@ -42,19 +46,12 @@ function cut<S extends { readonly count: number; readonly weightDecay: number }>
       tiles += Math.ceil(segment.count / ELEMENTS_PER_TILE);
       return row;
     });
-  return { rows, tiles };
-}
-
-/** What the command is told of a step. */
-function numbersOf({
-  gradientScale,
-  learningRate,
-  beta1,
-  beta2,
-  epsilon,
-  step,
-}: AdamWStep): Omit<Words<Commands['ADAM_W']>, 'table' | 'segments'> {
-  return {
+  if (tiles === 0) return;
+  const table = recorder.table('ADAM_W_SEGMENT', rows);
+  recorder.record('ADAM_W', tiles, {
+    table,
+    segments: rows.length,
+    packed,
     elementsPerTile: ELEMENTS_PER_TILE,
     gradientScale,
     beta1,
@@ -64,5 +61,6 @@ function numbersOf({
     correction2: 1 / (1 - beta2 ** step),
     stepSize: learningRate / (1 - beta1 ** step),
     epsilon,
-  };
+  });
+  recorder.release(table);
 }
