@@ -43,6 +43,11 @@ interface Undisturbed {
   readonly decided: Readonly<Record<string, string>>;
 }
 
+interface Disturbed extends Undisturbed {
+  /** On lives so far, in milliseconds. */
+  spent: number;
+}
+
 /**
  * Goes on for this long, then brings the errand under way to its end.
  *
@@ -57,13 +62,14 @@ export async function runLives(
   const random = randomOf(seed);
   const summary: Summary = { lives: 0, kills: {}, killsDuringWrites: 0, faults: {}, losses: [] };
   try {
-    const errands: Undisturbed[] = [];
+    const errands: Disturbed[] = [];
     for (const errand of errandsIn(work)) {
-      errands.push(await undisturbed(errand, join(work, errand.name)));
+      errands.push({ ...(await undisturbed(errand, join(work, errand.name))), spent: 0 });
     }
     const end = Date.now() + milliseconds;
     do {
-      const chosen = leastKilled(errands, seed, summary);
+      const chosen = leastDisturbed(errands, seed, summary.lives);
+      const start = performance.now();
       const folder = join(work, 'disturbed');
       await live(chosen, folder, () => Date.now() < end, random, summary);
       const { errand, decided: expected } = chosen;
@@ -73,6 +79,7 @@ export async function runLives(
       );
       if (differing.length > 0) summary.losses.push(`${errand.name} ${summary.lives + 1}: ${differing.join(', ')}`);
       summary.lives++;
+      chosen.spent += performance.now() - start;
       onLife(summary);
       rmSync(folder, { recursive: true });
     } while (Date.now() < end);
@@ -82,14 +89,10 @@ export async function runLives(
   }
 }
 
-/**
- * The errand that was killed least often, so that each is as often; in turn at first, from one that the seed says, so
- * that short runs come to each.
- */
-function leastKilled(errands: readonly Undisturbed[], seed: number, { lives, kills }: Summary): Undisturbed {
+/** The errand that had the least time so far; in turn at first, from one that the seed says. */
+function leastDisturbed(errands: readonly Disturbed[], seed: number, lives: number): Disturbed {
   if (lives < errands.length) return errands[(seed + lives) % errands.length]!;
-  const killsOf = ({ errand: { name } }: Undisturbed): number => kills[name] ?? 0;
-  return errands.reduce((least, each) => (killsOf(each) < killsOf(least) ? each : least));
+  return errands.reduce((least, each) => (each.spent < least.spent ? each : least));
 }
 
 async function undisturbed(errand: Errand, folder: string): Promise<Undisturbed> {
