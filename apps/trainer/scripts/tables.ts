@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type RunsResult, shareSettings } from '@lpr/results';
+import { type RunsResult, shareSettings, withSharedSettings } from '@lpr/results';
 import { differenceLines, readResult, staleDocuments, writeResult } from '@lpr/results/node';
 import { describeEnvironment } from '@lpr/runs';
 import { createDevice } from '@lpr/tensor';
@@ -21,6 +21,7 @@ pnpm tables --check                      says which tables differ, and changes n
 pnpm tables collect FOLDER... --out FILE stores finished runs and comparisons as a result
     --about TEXT      what it is; kept from FILE where that is there
     --command TEXT    what made it, once or several times; kept likewise
+    --add             to the runs and commands that FILE holds, such as further seeds of them
 pnpm tables compute                      computes anew what needs no training: ${Object.keys(COMPUTED).join(', ')}`;
 
 /** Makes all tables and pictures anew, or says which tables differ. */
@@ -47,11 +48,14 @@ async function collect(folders: readonly string[], out: string, given: Given): P
   const before = existsSync(out) ? await readResult(out) : undefined;
   if (before?.kind === 'tables') throw new Error(`${out} holds tables, not runs; name another file`);
   const about = given.about ?? before?.about;
-  const commands = given.command ?? before?.commands;
+  const earlier = given.add ? (before?.commands ?? []) : [];
+  const commands = given.command === undefined ? before?.commands : [...new Set([...earlier, ...given.command])];
   if (about === undefined || commands === undefined) {
     throw new Error(`${out} is new, so say what it is by --about, and what made it by --command`);
   }
-  const { runs, paper, when, machine } = await collectResults([first, ...others]);
+  const known =
+    given.add && before !== undefined ? { runs: withSharedSettings(before), paper: before.paper } : undefined;
+  const { runs, paper, when, machine } = await collectResults([first, ...others], known);
   const { titles = {} } = before ?? {};
   const result: RunsResult = { kind: 'runs', about, commands, when, machine, titles, ...shareSettings(runs), paper };
   await writeResult(out, result);
@@ -80,6 +84,7 @@ async function compute(): Promise<void> {
 interface Given {
   readonly about?: string | undefined;
   readonly command?: readonly string[] | undefined;
+  readonly add: boolean;
 }
 
 const { values, positionals } = parseArgs({
@@ -90,6 +95,7 @@ const { values, positionals } = parseArgs({
     out: { type: 'string' },
     about: { type: 'string' },
     command: { type: 'string', multiple: true },
+    add: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
   allowPositionals: true,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { layersReport } from '@lpr/metrics';
 import { predictFlops } from '@lpr/model';
 import { balanceOf, type EvaluationLine, RunFolder } from '@lpr/runs';
+import { shareSettings, withSharedSettings } from '@lpr/results';
 import { afterAll, describe, expect, it } from 'vitest';
 import { collectResults } from '../src/comparison/collect.ts';
 import { type Comparison, createComparison, readComparison } from '../src/comparison/comparison.ts';
@@ -296,7 +297,13 @@ describe('collected results', () => {
     expect(paper.map(({ number, rows }) => [number, rows.map((row) => row.runs)])).toEqual([
       [6, names.map((corrected) => ({ corrected }))],
     ]);
+    // Also to what was collected before and has lain in a file since.
+    const known = await collectResults([first]);
+    const { shared, runs: apart } = shareSettings(known.runs);
+    const stored = { paper: known.paper, runs: withSharedSettings({ shared, runs: apart }) };
+    expect(await collectResults([second], stored)).toEqual(await collectResults([first, second]));
     const other = await make('other', 'corrected', runsOf('lpr'), 6);
+    await expect(collectResults([other], stored)).rejects.toThrow('a of seed 0 has other results than the run');
     await expect(collectResults([first, other])).rejects.toThrow('a of seed 0 has other results than the run');
 
     const others = ['d', 'e', 'f'];

@@ -157,6 +157,17 @@ export function shareSettings(runs: readonly RunResult[]): {
   };
 }
 
+/** Runs as before `shareSettings`, each with all of its settings. */
+export function withSharedSettings({
+  shared,
+  runs,
+}: {
+  readonly shared: Readonly<Record<string, Setting>>;
+  readonly runs: readonly RunResult[];
+}): RunResult[] {
+  return runs.map((run) => ({ ...run, settings: { ...shared, ...run.settings } }));
+}
+
 /** Settings by the dotted paths of their keys; lists as one word each. */
 export function flatSettings(settings: object, above: string = ''): Record<string, Setting> {
   return Object.fromEntries(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { flatSettings, parseResult, renderView, resultText, shareSettings } from '../src/index.ts';
+import { flatSettings, parseResult, renderView, resultText, shareSettings, withSharedSettings } from '../src/index.ts';
 import { sampleRun, sampleRuns } from './samples.ts';
 
 const view = (text: Record<string, string>) => new Map(Object.entries(text));
@@ -84,6 +84,11 @@ describe('a table of runs', () => {
     ]);
     expect(shared).toEqual({ 'lpr.temperature': 2, 'lpr.ema': 'off', seeds: '[1,2]' });
     expect(apart.map(({ settings }) => settings)).toEqual([{}, {}, { 'lpr.temperature': 4 }, {}]);
+    const all = { 'lpr.temperature': 2, 'lpr.ema': 'off', seeds: '[1,2]' };
+    // A run that has not got a setting is told apart from none that has it as most have.
+    expect(withSharedSettings({ shared, runs: apart }).map(({ settings }) => settings)).toEqual([
+      ...[all, all, { ...all, 'lpr.temperature': 4 }, all],
+    ]);
     const result = sampleRuns(apart, { shared });
     const columns = 'name; lpr.temperature: temperature; lpr.ema';
     expect(renderView(result, view({ columns, names: 'warm; lpr', seed: '0' }))).toEqual([

@@ -14,9 +14,9 @@ export interface Collected {
   readonly runs: readonly RunResult[];
   /** Of the comparisons among the folders, a table with all formulations that they have of it. */
   readonly paper: readonly PaperTableResult[];
-  /** The day on which the last of them was finished. */
+  /** The day on which the last run in the folders was finished. */
   readonly when: string;
-  /** Of the first run. */
+  /** Of the first run in the folders. */
   readonly machine: Machine;
 }
 
@@ -25,13 +25,17 @@ export interface Collected {
  * folder is, but for a seed at its end ("corrected-1" with seed 1 is "corrected"). A run that is in several comparisons
  * is there once.
  *
+ * @param before results that these are added to: further seeds and formulations of what they hold, and other runs
  * @throws UsageError when a run is not finished, comparisons have other rows in a table of the paper, or a name and a
  *   seed have two results
  */
-export async function collectResults(folders: readonly [string, ...string[]]): Promise<Collected> {
-  const runs: RunResult[] = [];
+export async function collectResults(
+  folders: readonly [string, ...string[]],
+  before: Pick<Collected, 'runs' | 'paper'> = { runs: [], paper: [] },
+): Promise<Collected> {
+  const runs: RunResult[] = [...before.runs];
   const paths: string[] = [];
-  const tables = new Map<number, PaperTableResult>();
+  const tables = new Map(before.paper.map((table) => [table.number, table]));
   for (const folder of folders) {
     const comparison = await readComparison(folder);
     if (comparison === null) {
