@@ -157,11 +157,11 @@ async function killAt(
 }
 
 /**
- * Until when it may be killed, in shares of what it takes: until 1.5 one attempt in three comes to its end, until less
- * it is killed more often; where a busy machine lets it get nowhere, until more each time.
+ * Until when it may be killed, in shares of what it takes: so early that most attempts are killed, and more so where
+ * what was done before need not be done again; where a busy machine lets it get nowhere, until more each time.
  */
 function shareUntil({ goesOn = false }: Errand, attempt: number): number {
-  return goesOn ? Math.min(1.5, 0.5 * 1.05 ** attempt) : 1.5;
+  return Math.min(1.5, (goesOn ? 0.5 : 1.1) * 1.05 ** attempt);
 }
 
 /** Some moment until this one. */
