@@ -49,7 +49,12 @@ function command(): string {
   return ['pnpm bench', ...positionals, ...torch, ...only, ...(values.software ? ['--software'] : [])].join(' ');
 }
 
-if (values.help) {
+if (values.page && values.json !== undefined) {
+  console.error(
+    '--page: the page has a button that saves what its browser measured, so --json has nothing to store; leave it out',
+  );
+  process.exitCode = 1;
+} else if (values.help) {
   console.log(
     'pnpm bench [--json FILE] [--torch FILE [--python FILE]] [--software] [--only PART,...] [--page] [names...]\n',
   );

@@ -46,6 +46,16 @@ describe('a plan', () => {
     expect(lines.join('\n')).not.toContain('Of more ranks');
   });
 
+  it('moves less for moments in 16 bits', () => {
+    const memoryOf = (moments: string): number => {
+      const set = ['size.experts=64', `training.moments=${moments}`];
+      const packed = resolveSettings({ preset: 'quick', config: [], set });
+      const lines = planText(packed, config, { ...options, ranks: 1 }, balances);
+      return Number(lines.find((line) => /^1 +all each/.test(line))!.split(/ +/)[6]);
+    };
+    expect(memoryOf('bfloat16') / memoryOf('float32')).toBeCloseTo(20 / 28, 1);
+  });
+
   it('says that some of more ranks than experts own none', () => {
     const lines = planText(settings, config, { ...options, ranks: 128 }, balances);
     expect(lines.at(-1)).toBe('Of more ranks than the 64 experts some own none; they are left out here.');

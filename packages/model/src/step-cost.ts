@@ -3,21 +3,21 @@
  * and time by a model of four terms, compute, memory, all-to-all and all-reduce.
  *
  * With m micro-batches of T tokens a rank, N ranks, P numbers that all ranks hold and E of experts that a rank owns
- * alone, F operations a second, W bytes a second from and to a rank's memory, and a network of B bytes a second and A
- * seconds a message for each rank:
+ * alone, M bytes of the two moments of a number, F operations a second, W bytes a second from and to a rank's memory,
+ * and a network of B bytes a second and A seconds a message for each rank:
  *
  *     compute    = m T (f_other + load f_experts) / F
- *     memory     = (28 (P + E) + 4 P (m (N + 2) - 1) / N + 12 E (N m - 1) + 2 sent) / W
+ *     memory     = ((12 + 2 M) (P + E) + 4 P (m (N + 2) - 1) / N + 12 E (N m - 1) + 2 sent) / W
  *     all-to-all = sum over layers and micro-batches of passes (load bytes / B + (N - 1) A)
  *     all-reduce = 4 P (N - 1) / N (m + 1) / B, of which what is sent while the backward pass goes on costs nothing
  *
  * `load` is what the rank with the most rows has over the mean: all wait for it, and its rows are the most to receive.
- * Memory: the optimiser reads a weight, its gradient and two moments of float32 and writes all but the gradient; who
- * owns a part of the gradients reads what N ranks have for it and the sum, and writes that; and a byte that is sent is
- * read and written once on the way, which is the processors' work where ranks share a machine.
+ * Memory: the optimiser reads a weight, its gradient and its two moments and writes all but the gradient; who owns a
+ * part of the gradients reads what N ranks have for it and the sum, and writes that; and a byte that is sent is read and
+ * written once on the way, which is the processors' work where ranks share a machine.
  */
 import { sizeOf } from '@lpr/tensor';
-import { heldShape } from '@lpr/tensor/nn';
+import { heldShape, MOMENT_BYTES, type MomentType } from '@lpr/tensor/nn';
 import { type DecoderConfig, planDecoder } from './families/index.ts';
 import { predictFlops } from './flops.ts';
 import { decoderParameters } from './parameters.ts';
@@ -30,6 +30,8 @@ export interface RankedStep {
   readonly expertParallel: boolean;
   /** How gradients are added up; 'ordered' unless given. */
   readonly reduction?: 'ordered' | 'allReduce';
+  /** How AdamW keeps its moments; float32 unless given. */
+  readonly moments?: MomentType | undefined;
   /** Micro-batches that each rank computes a step. */
   readonly microBatches: number;
   /** Sequences of a micro-batch. */
@@ -96,13 +98,13 @@ export function rankCost(config: DecoderConfig, step: RankedStep): RankCost {
 
 /** Numbers from and to memory for the optimiser and for the sums of gradients. */
 function movedNumbers(plan: DecoderPlan, step: RankedStep): number {
-  const { ranks, microBatches, reduction = 'ordered' } = step;
+  const { ranks, microBatches, reduction = 'ordered', moments = 'float32' } = step;
   const { own, common } = numbersOf(plan, step);
   // A sum reads two numbers and writes one.
   const added = (numbers: number, times: number): number => 3 * numbers * (times - 1);
   const ordered = ranks > 1 && reduction === 'ordered';
   return (
-    7 * (own + common) +
+    (3 + (2 * MOMENT_BYTES[moments]) / BYTES) * (own + common) +
     (ordered
       ? (common / ranks) * (microBatches * (ranks + 2) - 1)
       : added(common, microBatches) + added(common / ranks, ranks)) +

@@ -88,6 +88,9 @@ describe('the cost of a step', () => {
     // Of seven numbers an update; of two micro-batches of four ranks each, of which the first sum reads no sum.
     const numbers = 7 * (own + common) + (common / 4) * (2 * 6 - 1) + 3 * own * 7;
     expect(moved).toBeCloseTo(4 * numbers + 2 * (sentGradients + sentTokens), 3);
+    // Both moments of a number in the place of one.
+    const packed = rankCost(config, { ...step, moments: 'bfloat16' });
+    expect(moved - packed.moved).toBeCloseTo(4 * 2 * (own + common), 3);
     const uneven = rankCost(config, { ...step, load: 2 });
     expect(uneven.moved - moved).toBeCloseTo(2 * sentTokens, 3);
     expect(rankCost(config, { ...step, ranks: 1 }).moved).toBeCloseTo(4 * (7 + 3) * total, 3);

@@ -38,6 +38,7 @@ export function plannedStep(
   const stepOf = (of: Ranked): RankedStep => ({
     ...of,
     reduction: training.reduction ?? 'ordered',
+    moments: training.moments,
     microBatches: batchesOfRank(settings, of.ranks),
     batch: data.batchSize,
     sequence: data.sequenceLength,
