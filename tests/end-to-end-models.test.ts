@@ -109,6 +109,8 @@ interface Measures {
       maxViolations: { batch: number; worstBatch: number; global: number };
     }[];
   };
+  readonly samplingFloor: { gini: { mean: number } };
+  readonly textFloor: { mean: { gini: { mean: number } }; pieces: number };
   readonly tokenTypeFloor: { balance: { gini: number }; frequent: number; share: number };
   readonly stability: { from: number; to: number; layers: { kept: number; independent: number }[] } | null;
   readonly counts: number[][];
@@ -139,6 +141,9 @@ describe('eval', () => {
       expect(information.reduce((sum, value) => sum + value / 2, 0)).toBeCloseTo(evaluation.mutualInformation!, 9);
       for (const { domainInformation } of heldOut.specialisation) expect(domainInformation).toBeGreaterThan(0);
       expect(heldOut.step).toBe(40);
+      // Text in pieces about something is less even than as many tokens that do not depend on one another.
+      expect(heldOut.textFloor.pieces).toBeGreaterThan(1);
+      expect(heldOut.textFloor.mean.gini.mean).toBeGreaterThan(heldOut.samplingFloor.gini.mean);
       const { tokenTypeFloor: byId } = heldOut;
       expect(byId.frequent > 0).toBe(byId.share > 0);
       const { routing, stability } = heldOut;

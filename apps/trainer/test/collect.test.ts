@@ -162,6 +162,24 @@ describe('a comparison of several seeds', () => {
       /Less Qwen3-MoE, on the same text\nQwen3-MoE-LPR +-0\.2500 ± 0\.0000/,
     );
     expect(summaryOf(one, models, results).settings.map(({ errorsOf }) => errorsOf)).toEqual(['blocks', 'blocks']);
+
+    // Blocks that are alike leave nothing to chance; where one is turned, each run has a floor of its own.
+    const lprFolder = join(folder, 'lpr');
+    const turned = COUNTS.map((loads) => loads.toReversed());
+    const run = await RunFolder.open(lprFolder);
+    const block = { domain: 'text', weight: 1, tokens: 5, loss: 25 };
+    await run.writeBlocks({ step: 40, blocks: [COUNTS, turned].map((counts) => ({ ...block, counts })) });
+    await run.close();
+    const { runs } = await collectResults([folder]);
+    expect(runs.map(({ textFloor }) => textFloor?.gini)).toEqual([
+      { mean: 0, low: 0, high: 0 },
+      // Either block twice in place of both: 8, 6, 4, 2 in the first layer, 15, 5, 5 and none below zero in the second.
+      expect.objectContaining({ mean: expect.closeTo((0.25 + 0.45) / 2, 9) }),
+    ]);
+    expect(Object.keys(runs[1]!.textFloor!)).toEqual(['gini', 'minMax', 'maxViolation']);
+    const [alone] = (await collectResults([lprFolder])).runs;
+    expect(alone!.textFloor).toEqual(runs[1]!.textFloor);
+    expect((await collectResults([join(root, 'seeds')])).runs[0]!.textFloor).toBeUndefined();
   });
 });
 

@@ -4,6 +4,7 @@
  */
 import { mean } from './arrays.ts';
 import { balanceMeasures, type BalanceKey, layersReport } from './balance-measures.ts';
+import { BlockDraws, blockLoads } from './block-draws.ts';
 import type { HeldOutBlock } from './held-out-blocks.ts';
 import { Random } from './random.ts';
 import { studentQuantile } from './special-functions.ts';
@@ -23,11 +24,8 @@ const DRAWS = 500;
 /**
  * Resampled evaluations of one run.
  *
- * Each domain is resampled by itself, since the mix of domains is no accident: of its n blocks n - 1 are drawn with
- * replacement, each counting n / (n - 1), which makes the variance of a mean exactly that of n independent blocks (Rao
- * and Wu 1988, Resampling inference with complex survey data). The error of a number is the standard deviation of its
- * draws times Student's t of blocks less domains. Two runs on the same blocks have the same draws, so that they are
- * compared block by block.
+ * The error of a number is the standard deviation of its draws (`BlockDraws`) times Student's t of blocks less domains.
+ * Two runs on the same blocks have the same draws, so that they are compared block by block.
  */
 export class BlockBootstrap {
   /** As evaluated. */
@@ -43,24 +41,15 @@ export class BlockBootstrap {
    */
   constructor(blocks: readonly HeldOutBlock[], seed: number = 0) {
     if (blocks.length === 0) throw new RangeError('blocks is empty; a bootstrap needs the blocks of an evaluation');
-    const names = [...new Set(blocks.map(({ domain }) => domain))];
-    const domains = names.map((name) => [...blocks.keys()].filter((i) => blocks[i]!.domain === name));
-    const isAlone = domains.some(({ length }) => length === 1);
+    const draws = new BlockDraws(blocks);
     const random = new Random(seed);
     this.#blocks = blocks;
-    this.#quantile = isAlone ? null : studentQuantile(CONFIDENCE, blocks.length - domains.length);
+    this.#quantile = draws.isPossible ? studentQuantile(CONFIDENCE, draws.degreesOfFreedom) : null;
     this.numbers = numbersOf(
       blocks,
       blocks.map(() => 1),
     );
-    this.#draws = Array.from({ length: isAlone ? 0 : DRAWS }, () => {
-      const times = blocks.map(() => 0);
-      for (const members of domains) {
-        const n = members.length;
-        for (let i = 1; i < n; i++) times[members[random.below(n)]!]! += n / (n - 1);
-      }
-      return numbersOf(blocks, times);
-    });
+    this.#draws = Array.from({ length: draws.isPossible ? DRAWS : 0 }, () => numbersOf(blocks, draws.next(random)));
   }
 
   /** With its interval. */
@@ -95,17 +84,12 @@ export class BlockBootstrap {
 function numbersOf(blocks: readonly HeldOutBlock[], times: readonly number[]): BlockNumbers {
   let loss = 0;
   let weights = 0;
-  const counts = blocks[0]!.counts.map((layer) => new Float64Array(layer.length));
   for (const [i, block] of blocks.entries()) {
-    const count = times[i]!;
-    if (count === 0) continue;
-    loss += count * block.weight * block.loss;
-    weights += count * block.weight * block.tokens;
-    for (const [layer, loads] of counts.entries()) {
-      const own = block.counts[layer]!;
-      for (let expert = 0; expert < loads.length; expert++) loads[expert]! += count * own[expert]!;
-    }
+    if (times[i] === 0) continue;
+    loss += times[i]! * block.weight * block.loss;
+    weights += times[i]! * block.weight * block.tokens;
   }
+  const counts = blockLoads(blocks, times);
   const balance = counts.length === 0 ? null : layersReport(counts).mean;
   return Object.fromEntries(
     KEYS.map((key) => [key, key === 'testLoss' ? loss / weights : (balance?.[key] ?? Number.NaN)]),

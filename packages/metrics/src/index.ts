@@ -31,6 +31,7 @@ export { normalMargin, selectionMargin } from './router-decisions.ts';
 export { independentOverlap } from './routing-stability.ts';
 export * from './specialisation.ts';
 export * from './statistics.ts';
+export * from './text-floor.ts';
 export * from './token-groups.ts';
 export * from './token-type-floor.ts';
 export * from './trace-file.ts';

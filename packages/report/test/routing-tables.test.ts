@@ -1,5 +1,5 @@
 /** Tables of evaluations: each value beside what there would be without structure, and what is not known as a dash. */
-import { balanceReport, layersReport } from '@lpr/metrics';
+import { balanceReport, layersReport, textFloor } from '@lpr/metrics';
 import { expect, it } from 'vitest';
 import {
   balanceTable,
@@ -10,7 +10,9 @@ import {
   overviewTable,
   placementTable,
   routingTable,
+  type RunLevels,
   similarityTable,
+  simulateLevels,
   stabilityTable,
   textTable,
 } from '../src/tables.ts';
@@ -76,7 +78,7 @@ it('stability and similarity, with their levels', () => {
 
 it('balance and its cost say what text they are of', () => {
   const { layers, mean, worst } = layersReport([[1, 3]]);
-  const balance = { layers, mean, worst, pValues: { layers: [0.5], all: 0.5 }, levels: null };
+  const balance = { layers, mean, worst, pValues: { layers: [0.5], all: 0.5 }, levels: null, textFloor: null };
   const { title } = balanceTable('training text after step 3', { ...balance, tokenTypes: null });
   expect(title).toBe('Balance on training text after step 3');
   expect(placementTable('given text', [[1, 3]]).title).toBe('Cost of the load on given text');
@@ -84,12 +86,30 @@ it('balance and its cost say what text they are of', () => {
 
 it('balance stands beside what a router by id alone could reach', () => {
   const { layers, mean, worst } = layersReport([[1, 3]]);
-  const balance = { layers, mean, worst, pValues: { layers: [0.5], all: 0.5 }, levels: null };
+  const balance = { layers, mean, worst, pValues: { layers: [0.5], all: 0.5 }, levels: null, textFloor: null };
   const table = (frequent: number) =>
     balanceTable('text', { ...balance, tokenTypes: { balance: balanceReport([2, 1]), frequent, share: 0.25 } });
   expect(textTable(table(1)).rows.at(-1)!.slice(0, 3)).toEqual(['by id alone', '0.167', '0.500']);
   expect(table(1).notes.at(-1)).toContain('1 token id is more than the fair share of an expert, 25.0 % of the tokens');
   expect(table(0).notes.at(-1)).toContain('no token id is more than the fair share');
+});
+
+it('balance stands beside what the text leaves to chance', () => {
+  const { layers, mean, worst } = layersReport([[1, 3]]);
+  const balance = { layers, mean, worst, pValues: { layers: [0.5], all: 0.5 }, tokenTypes: null };
+  const block = { domain: 'text', weight: 1, tokens: 4, loss: 4 };
+  const floor = textFloor([
+    { ...block, counts: [[1, 3]] },
+    { ...block, counts: [[3, 1]] },
+  ])!;
+  const { samplingFloor, isotropicNull } = simulateLevels({ experts: 2, topK: 1, tokens: 8, latentDim: 4, layers: 1 });
+  const table = (levels: Pick<RunLevels, 'samplingFloor' | 'isotropicNull'> | null) =>
+    balanceTable('text', { ...balance, levels, textFloor: { mean: floor.mean, pieces: 2 } });
+  const names = textTable(table({ samplingFloor, isotropicNull })).rows.map(([name]) => name);
+  expect(names.slice(-3)).toEqual(['sampling floor', 'text floor', 'isotropic null']);
+  // Either block twice in place of both: 2 of 8 tokens go elsewhere than they should.
+  expect(textTable(table(null)).rows.at(-1)!.slice(0, 2)).toEqual(['text floor', '0.250']);
+  expect(table(null).notes.at(-1)).toContain('on 2 pieces of it');
 });
 
 it('evaluations have decisions where they are known', () => {

@@ -1,5 +1,5 @@
 /** Tables of runs: each in a row, or those of a name averaged over their seeds. */
-import { type BalanceMeasure, balanceMeasures, type Estimate, meanEstimate } from '@lpr/metrics';
+import { type BalanceKey, type BalanceMeasure, balanceMeasures, type Estimate, meanEstimate } from '@lpr/metrics';
 import {
   type Cell,
   type Column,
@@ -26,6 +26,8 @@ interface RunColumn extends Omit<Column, 'key'> {
   readonly of: (run: RunResult) => Value;
   /** Of what was measured and has errors of its own. */
   readonly quantity?: Quantity;
+  /** A level with the range that chance gives it, which a row of one run shows. */
+  readonly range?: (run: RunResult) => Levels[BalanceKey];
 }
 
 const COLUMNS: Readonly<Record<string, RunColumn>> = {
@@ -44,8 +46,8 @@ const COLUMNS: Readonly<Record<string, RunColumn>> = {
 };
 
 /**
- * A column by its key: one of COLUMNS, a measure ("gini", or "worst.gini" of the worst layer), a cost of the load
- * ("ranks.4", "capacity.1.25"), or the dotted path of a setting.
+ * A column by its key: one of COLUMNS, a measure ("gini", "worst.gini" of the worst layer, or "text.gini", its text
+ * floor), a cost of the load ("ranks.4", "capacity.1.25"), or the dotted path of a setting.
  */
 function columnOf(key: string, runs: readonly RunResult[], shared: Readonly<Record<string, Setting>>): RunColumn {
   const known = COLUMNS[key];
@@ -60,6 +62,16 @@ function columnOf(key: string, runs: readonly RunResult[], shared: Readonly<Reco
       ...(!isWorst && { quantity: measure.key }),
     };
   }
+  const floor = balanceMeasures.find((each) => `text.${each.key}` === key);
+  if (floor !== undefined && runs.some(({ textFloor }) => textFloor !== undefined)) {
+    const range = ({ textFloor }: RunResult): Levels[BalanceKey] => textFloor?.[floor.key];
+    return {
+      title: `${floor.title}, text floor`,
+      of: (run) => levelMean(range(run)),
+      range,
+      ...{ decimals: floor.decimals, format: 'measure' },
+    };
+  }
   const cost = placementTitle(key);
   if (cost !== null && runs.some(({ placement = {} }) => key in placement)) {
     return { title: cost, of: ({ placement = {} }) => placement[key] ?? null, decimals: 3 };
@@ -70,8 +82,12 @@ function columnOf(key: string, runs: readonly RunResult[], shared: Readonly<Reco
   const { mean = {}, placement = {} } = runs[0] ?? {};
   const names = [...Object.keys(COLUMNS), ...Object.keys(mean), ...Object.keys(placement)];
   throw new RangeError(
-    `there is no column "${key}"; there are ${names.join(', ')}, worst. with a measure, and settings such as lpr.temperature`,
+    `there is no column "${key}"; there are ${names.join(', ')}, worst. and text. with a measure, and settings such as lpr.temperature`,
   );
+}
+
+function levelMean(level: Levels[BalanceKey]): number | null {
+  return typeof level === 'object' ? (level?.mean ?? null) : (level ?? null);
 }
 
 /** The measure of a column's key, its own or "worst." before it. */
@@ -167,7 +183,8 @@ function tokensText(runs: readonly RunResult[]): string {
   return others.length > 0 ? 'Held-out text.' : `Held-out text, ${formatNumber(only!, 0)} tokens.`;
 }
 
-function cellOf({ of, quantity, decimals, format }: RunColumn, group: RunGroup): Cell {
+function cellOf({ of, quantity, range, decimals, format }: RunColumn, group: RunGroup): Cell {
+  if (range !== undefined && group.runs.length === 1) return range(group.runs[0]) ?? '';
   if (quantity !== undefined) {
     const estimate = estimateOf(group, quantity);
     if (estimate === null) return '';

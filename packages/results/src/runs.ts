@@ -46,6 +46,11 @@ export interface RunResult {
   readonly samplingFloor: Levels;
   readonly isotropicNull: Levels;
   /**
+   * The level of a router that is even over all such text, on pieces as different as those of the held-out text
+   * (`textFloor` of @lpr/metrics); left out where the run did not keep them, and in results of earlier versions.
+   */
+  readonly textFloor?: Levels | undefined;
+  /**
    * How far the held-out text decides its numbers, of a setting with one seed; left out where that is not known, and
    * where seeds say more.
    */
@@ -107,6 +112,7 @@ export const runSchema: z.ZodType<RunResult> = z.strictObject({
   placement: z.record(z.string(), z.number()).optional(),
   samplingFloor: levels,
   isotropicNull: levels,
+  textFloor: levels.optional(),
   bootstrap: bootstrapSchema.optional(),
   settings: settingsSchema,
 });

@@ -75,6 +75,25 @@ describe('a table of runs', () => {
     ]);
   });
 
+  it('has the floor of the text with its range, as mean over seeds, and as nothing where it is not known', () => {
+    const floor = (mean: number) => ({ gini: { mean, low: mean - 0.01, high: mean + 0.01 }, minMax: 0.5 });
+    const result = sampleRuns([
+      sampleRun({ textFloor: floor(0.03) }),
+      sampleRun({ name: 'top-k' }),
+      sampleRun({ name: 'two', textFloor: floor(0.03) }),
+      sampleRun({ name: 'two', seed: 1, textFloor: floor(0.04) }),
+    ]);
+    const columns = 'name; gini; text.gini: floor; text.minMax';
+    expect(renderView(result, view({ columns, by: 'name' })).slice(0, 5)).toEqual([
+      '|       |          Gini |               floor | min-max, text floor |',
+      '| ----- | ------------: | ------------------: | ------------------: |',
+      '| lpr   |         0.028 | 0.030 (0.020-0.040) |               0.500 |',
+      '| top-k |         0.028 |                     |                     |',
+      '| two   | 0.028 ± 0.000 |       0.035 ± 0.064 |       0.500 ± 0.000 |',
+    ]);
+    expect(() => renderView(sampleRuns([sampleRun()]), view({ columns }))).toThrow('there is no column "text.gini"');
+  });
+
   it('chooses runs by name and seed, and columns by the paths of settings', () => {
     const { shared, runs: apart } = shareSettings([
       sampleRun({ settings: flatSettings({ lpr: { temperature: 2, ema: 'off' }, seeds: [1, 2] }) }),

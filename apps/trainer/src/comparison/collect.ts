@@ -1,8 +1,9 @@
 /** Finished runs and comparisons, from their folders, as results to store. */
 import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
+import { balanceMeasures, textFloor } from '@lpr/metrics';
 import type { Machine, PaperTableResult, RunResult } from '@lpr/results';
-import { readRun, RUN_FILES, settingName } from '@lpr/runs';
+import { finalEvaluation, readBlocks, readRun, type Run, RUN_FILES, settingName } from '@lpr/runs';
 import { UsageError } from '../cli/errors.ts';
 import { readSettings } from '../settings/check.ts';
 import { readComparison } from './comparison.ts';
@@ -41,15 +42,20 @@ export async function collectResults(
     if (comparison === null) {
       const settings = await readSettings(folder);
       const name = basename(resolve(folder));
-      const [model] = summarize([await readRun(resolve(folder))], new Map([[name, settings]]));
-      addRun(runs, runResult(settings, { ...model!, name: settingName(name, settings.seed) }), folder);
+      const run = await readRun(resolve(folder));
+      const [model] = summarize([run], new Map([[name, settings]]));
+      const result = runResult(settings, { ...model!, name: settingName(name, settings.seed) });
+      addRun(runs, await withTextFloor(result, run), folder);
       paths.push(folder);
       continue;
     }
     for (const table of paperResults(comparison)) {
       tables.set(table.number, joined(tables.get(table.number), table, folder));
     }
-    for (const run of (await readFinished(folder, comparison)).results) addRun(runs, run, folder);
+    const finished = await readFinished(folder, comparison);
+    for (const [i, run] of finished.runs.entries()) {
+      addRun(runs, await withTextFloor(finished.results[i]!, run), folder);
+    }
     paths.push(...Array.from(comparison.runs.keys(), (name) => join(folder, name)));
   }
   const ends = await Promise.all(paths.map(async (path) => (await stat(join(path, RUN_FILES.evaluations))).mtime));
@@ -64,6 +70,16 @@ export async function collectResults(
       threads: environment?.threads ?? null,
     },
   };
+}
+
+/** With the floor of its held-out text, of the measures that short tables show. */
+async function withTextFloor(result: RunResult, { folder, evaluations }: Run): Promise<RunResult> {
+  const final = finalEvaluation(evaluations.value ?? []);
+  const { value: blocks = [] } = final === undefined ? {} : await readBlocks(folder, final.step);
+  const floor = textFloor(blocks);
+  if (floor === null) return result;
+  const shown = balanceMeasures.filter(({ tables }) => tables === 'short');
+  return { ...result, textFloor: Object.fromEntries(shown.map(({ key }) => [key, floor.mean[key]])) };
 }
 
 /** A table with the formulations of two comparisons. */
@@ -89,11 +105,14 @@ function isUnfilled({ rows }: PaperTableResult): boolean {
   return rows.every((row) => Object.keys(row.runs).length === 0);
 }
 
-/** Of two results of one run, which intervals only one of them has. */
-function withBootstrapOf(known: RunResult, { bootstrap }: RunResult): RunResult {
-  if (bootstrap === undefined) return known;
-  const differences = { ...bootstrap.differences, ...known.bootstrap?.differences };
-  return { ...known, bootstrap: { ...bootstrap, differences } };
+/** Of two results of one run, which intervals and floors only one of them has. */
+function withMoreOf(known: RunResult, { bootstrap, textFloor: floor }: RunResult): RunResult {
+  const differences = { ...bootstrap?.differences, ...known.bootstrap?.differences };
+  return {
+    ...known,
+    ...(floor && { textFloor: floor }),
+    ...(bootstrap && { bootstrap: { ...bootstrap, differences } }),
+  };
 }
 
 /** Adds a run, or to the same run what only this folder knows of it. */
@@ -109,7 +128,7 @@ function addRun(runs: RunResult[], run: RunResult, folder: string): void {
     ([key, value]) => known[key as 'steps'] === value,
   );
   if (isSame) {
-    runs[place] = withBootstrapOf(known, run);
+    runs[place] = withMoreOf(known, run);
     return;
   }
   throw new UsageError(

@@ -8,10 +8,12 @@ import {
   domainSpecialisation,
   expertTokenCounts,
   groupInformation,
+  type HeldOutBlock,
   layersReport,
   mutualInformation,
   mutualInformationBias,
   type RoutingTrace,
+  textFloor,
   tokenTypeFloor,
   TraceRecorder,
   vocabularySpecialisation,
@@ -98,6 +100,8 @@ export interface ModelEvaluation {
   /** What routers without any structure reach on as many tokens, as the mean over as many layers. */
   readonly samplingFloor: BalanceRanges | null;
   readonly isotropicNull: BalanceRanges | null;
+  /** What a router that is even over all text of this kind shows on pieces of it, taken as independent. */
+  readonly textFloor: { readonly mean: BalanceRanges; readonly pieces: number } | null;
   /** What no router is more even than that goes by the token's id alone, over the same tokens as specialisation. */
   readonly tokenTypeFloor: TokenTypes | null;
   /** Of every layer, over the first tokens of each domain. */
@@ -134,7 +138,7 @@ export async function evaluateInFull(
     onLoads: (counts, tokens) => loads.add(counts, tokens),
     onProgress,
   });
-  const { loss, tokens, counts, usage } = evaluation;
+  const { loss, tokens, counts, usage, blocks } = evaluation;
   const window = routedWindow(counts, tokens);
   const size = levelSize(window, latentDimOf(decoder));
   const levels = size === null ? null : simulateLevels(size);
@@ -158,6 +162,7 @@ export async function evaluateInFull(
     },
     samplingFloor: levels?.samplingFloor ?? null,
     isotropicNull: levels?.isotropicNull ?? null,
+    textFloor: textFloorOf(blocks),
     tokenTypeFloor: trace === null || size === null ? null : tokenTypesOf(trace, size),
     specialisation: trace === null ? [] : specialisationOf(trace),
     routing: {
@@ -182,6 +187,11 @@ function traceOf(routed: readonly RoutedBatch[], { experts }: RoutedWindow): Rou
   const recorder = new TraceRecorder({ experts, limit });
   for (const batch of routed) recorder.add(batch);
   return recorder.trace();
+}
+
+function textFloorOf(blocks: readonly HeldOutBlock[]): ModelEvaluation['textFloor'] {
+  const floor = textFloor(blocks);
+  return floor === null ? null : { mean: floor.mean, pieces: blocks.length };
 }
 
 function tokenTypesOf({ tokenIds }: RoutingTrace, size: Pick<LevelSize, 'experts' | 'topK'>): TokenTypes {
@@ -227,7 +237,11 @@ export function evaluationTables(evaluation: ModelEvaluation): TableRecord[] {
   const levels = samplingFloor === null || isotropicNull === null ? null : { samplingFloor, isotropicNull };
   return [
     losses,
-    balanceTable(what, { layers, mean, worst, pValues, levels, tokenTypes: evaluation.tokenTypeFloor }),
+    balanceTable(what, {
+      ...{ layers, mean, worst, pValues, levels },
+      textFloor: evaluation.textFloor,
+      tokenTypes: evaluation.tokenTypeFloor,
+    }),
     placementTable(what, evaluation.counts),
     specialisationTable(what, evaluation),
     routingTable({ what, ...routing }),

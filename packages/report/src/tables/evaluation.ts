@@ -1,5 +1,5 @@
 /** What an evaluation says of one model: loss by domain, balance of every layer; and of one run at several steps. */
-import type { BalanceReport } from '@lpr/metrics';
+import type { BalanceRanges, BalanceReport } from '@lpr/metrics';
 import { hasNoInformation, informationCell, NO_INFORMATION_NOTE } from './information.ts';
 import { balanceCells, balanceColumns, levelCells, type Measures } from './measures.ts';
 import type { RunLevels } from '../levels.ts';
@@ -41,6 +41,8 @@ export interface LayerBalance {
   readonly pValues: { readonly layers: readonly (number | null)[]; readonly all: number | null };
   /** null where no token reached an expert. */
   readonly levels: Pick<RunLevels, 'samplingFloor' | 'isotropicNull'> | null;
+  /** The floor of a router that is even over all text of this kind; null where it is not known. */
+  readonly textFloor: { readonly mean: BalanceRanges; readonly pieces: number } | null;
   /** The floor of routers that go by the token's id; which types set it. null where it is not known. */
   readonly tokenTypes: { readonly balance: BalanceReport; readonly frequent: number; readonly share: number } | null;
 }
@@ -48,20 +50,21 @@ export interface LayerBalance {
 /** Every measure that is worth a column, of every layer. @param what it is of: "held-out text after step 40" */
 export function balanceTable(
   what: string,
-  { layers, mean, worst, pValues, levels, tokenTypes }: LayerBalance,
+  { layers, mean, worst, pValues, levels, textFloor, tokenTypes }: LayerBalance,
 ): TableRecord {
   const rows: Row[] = [
     ...layers.map((report, layer) => ({ name: `layer ${layer}`, ...only(report), p: pValues.layers[layer]! })),
     { name: 'mean', ...only(mean), p: pValues.all },
     { name: 'worst', ...only(worst) },
   ];
-  const levelRows: Row[] =
-    levels === null
-      ? []
-      : [
-          { name: 'sampling floor', ...levelCells(levels.samplingFloor) },
-          { name: 'isotropic null', ...levelCells(levels.isotropicNull) },
-        ];
+  const ranges: readonly (readonly [name: string, BalanceRanges | undefined])[] = [
+    ['sampling floor', levels?.samplingFloor],
+    ['text floor', textFloor?.mean],
+    ['isotropic null', levels?.isotropicNull],
+  ];
+  const levelRows = ranges.flatMap(([name, level]): Row[] =>
+    level === undefined ? [] : [{ name, ...levelCells(level) }],
+  );
   return {
     title: `Balance on ${what}`,
     columns: [
@@ -74,6 +77,11 @@ export function balanceTable(
     notes: [
       "p is the probability that uniform routers make loads at least as uneven (chi-square test), of the mean: of all layers together. Small, the load differs from a uniform router's.",
       ...(levels === null ? [] : ['Levels are means over as many layers, with their 95 % ranges.']),
+      ...(textFloor === null
+        ? []
+        : [
+            `Text floor: a router that is even over all such text, on ${textFloor.pieces} pieces of it as different as these; what is farther from balance is not the chance of the text.`,
+          ]),
       ...(tokenTypes === null ? [] : [typesNote(tokenTypes)]),
     ],
   };
