@@ -22,6 +22,24 @@ describe('loadStateOfTheUnion', () => {
   });
 });
 
+describe('a source of the addresses', () => {
+  it('has whole ones, or pieces of them that joined are the addresses', async () => {
+    const whole = loadStateOfTheUnion();
+    const addresses = await readSource(await openSource({ type: 'state-of-the-union' }));
+    expect(addresses.map(({ id }) => id)).toEqual(whole.map(({ id }) => id));
+    const pieces = await readSource(await openSource({ type: 'state-of-the-union', documentCharacters: 2000 }));
+    expect(new Set(pieces.map(({ id }) => id)).size).toBe(pieces.length);
+    expect(pieces.length).toBeGreaterThan(4000);
+    for (const { text } of pieces) expect(text.length).toBeLessThan(4000);
+    const joined = new Map<string, string>();
+    for (const { id, text } of pieces) {
+      const address = id.slice(0, id.lastIndexOf('/'));
+      joined.set(address, (joined.get(address) ?? '') + text);
+    }
+    expect(Array.from(joined, ([id, text]) => ({ id, text }))).toEqual(whole.map(({ id, text }) => ({ id, text })));
+  });
+});
+
 describe('a text source', () => {
   const { path: folder, write } = makeFolder();
 

@@ -3,6 +3,7 @@
  */
 
 import * as z from 'zod';
+import type { Document } from '../documents.ts';
 import { type ByteFile, openLocalFiles } from './bytes.ts';
 import { type HubAccess, openHub } from './hub.ts';
 import { jsonLinesFile } from './jsonl.ts';
@@ -10,8 +11,15 @@ import { parquetFile } from './parquet.ts';
 import { pathNames } from './names.ts';
 import { loadStateOfTheUnion } from './sotu.ts';
 import { documentSource, sharesOf, type Source, type SourceFile } from './source.ts';
-import { type JsonLinesSpec, type ParquetSpec, type SourceSpec, sourceSpecSchema, type TextSpec } from './spec.ts';
-import { textFile } from './text.ts';
+import {
+  type JsonLinesSpec,
+  type ParquetSpec,
+  type SourceSpec,
+  sourceSpecSchema,
+  type StateOfTheUnionSpec,
+  type TextSpec,
+} from './spec.ts';
+import { cutText, textFile } from './text.ts';
 
 export interface OpenOptions {
   /** How to reach the hub, where the environment does not say it. */
@@ -32,7 +40,7 @@ export async function openSource(spec: SourceSpec, { hub, cacheDirectory }: Open
   }
   switch (spec.type) {
     case 'state-of-the-union':
-      return documentSource(loadStateOfTheUnion(), spec);
+      return documentSource(addresses(spec), spec);
     case 'text':
       return openFiles(spec, 'size', (file) => textOrRecords(file, spec));
     case 'jsonl':
@@ -42,6 +50,14 @@ export async function openSource(spec: SourceSpec, { hub, cacheDirectory }: Open
     case 'hub':
       return openHub(spec, { access: hub, cacheDirectory });
   }
+}
+
+function addresses({ documentCharacters }: StateOfTheUnionSpec): Document[] {
+  const whole = loadStateOfTheUnion();
+  if (documentCharacters === undefined) return whole;
+  return whole.flatMap(({ id, text, ...rest }) =>
+    Array.from(cutText(text, documentCharacters), (piece, i) => ({ id: `${id}/${i}`, text: piece, ...rest })),
+  );
 }
 
 /** Opens local files that are read in a format of theirs. */

@@ -19,6 +19,11 @@ interface CommonSpec {
 /** The addresses that come with the package. */
 export interface StateOfTheUnionSpec extends CommonSpec {
   readonly type: 'state-of-the-union';
+  /**
+   * Cuts each address into documents of so many characters, as those of a text file: what is held out is then of all
+   * times and subjects, where whole addresses are few and each of its own. Default: an address is a document.
+   */
+  readonly documentCharacters?: number | undefined;
 }
 
 /**
@@ -88,7 +93,7 @@ const common = {
 
 /** Checks a `SourceSpec`; `z.toJSONSchema` makes a JSON schema of it. */
 export const sourceSpecSchema: z.ZodType<SourceSpec> = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('state-of-the-union'), ...common }),
+  z.strictObject({ type: z.literal('state-of-the-union'), documentCharacters: positive.optional(), ...common }),
   z.strictObject({
     type: z.literal('text'),
     paths,
