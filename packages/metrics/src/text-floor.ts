@@ -1,10 +1,10 @@
 /**
  * How even loads on this much text can be expected to be, where experts know what the text is about.
  *
- * A router that is even over all text of a kind is not on a few pieces of it: a piece is about something, and experts of
- * that get more. The sampling floor (`samplingFloor`) takes tokens as independent of one another, which they are not;
- * this floor takes pieces of text as they are, and asks how uneven their sum would be by the chance of which pieces they
- * are, were the router even over all text. What a router shows beyond it is not the chance of the text.
+ * A router that is even over all text of a kind is not on a few pieces of it: a piece is about something, and experts
+ * of that get more. The sampling floor (`samplingFloor`) takes tokens as independent of one another, which they are
+ * not; this floor takes pieces of text as they are, and asks how uneven their sum would be by the chance of which
+ * pieces they are, were the router even over all text. What a router shows beyond it is not the chance of the text.
  */
 import { type MeasureRange, rangeOf, sum } from './arrays.ts';
 import { type BalanceKey, layersReport, mapMeasures } from './balance-measures.ts';
@@ -22,8 +22,9 @@ export interface TextFloor {
 }
 
 /**
- * The floor of the blocks of an evaluation, which are taken as independent pieces of text: where neighbours are about the
- * same, it is too low, and longer blocks come nearer.
+ * The floor of the blocks of an evaluation, which are taken as independent pieces of text: where neighbours are about
+ * the same, it is too low, and longer blocks come nearer; where a block stands for each part of the text by design, it
+ * is too high.
  *
  * The loads of a drawing of blocks (`BlockDraws`) less those of all blocks are what the choice of text does to them. An
  * even router's loads are even ones with that added, 0 where it would be less.

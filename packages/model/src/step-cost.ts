@@ -13,8 +13,8 @@
  *
  * `load` is what the rank with the most rows has over the mean: all wait for it, and its rows are the most to receive.
  * Memory: the optimiser reads a weight, its gradient and its two moments and writes all but the gradient; who owns a
- * part of the gradients reads what N ranks have for it and the sum, and writes that; and a byte that is sent is read and
- * written once on the way, which is the processors' work where ranks share a machine.
+ * part of the gradients reads what N ranks have for it and the sum, and writes that; and a byte that is sent is read
+ * and written once on the way, which is the processors' work where ranks share a machine.
  */
 import { sizeOf } from '@lpr/tensor';
 import { heldShape, MOMENT_BYTES, type MomentType } from '@lpr/tensor/nn';
