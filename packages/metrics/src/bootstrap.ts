@@ -85,7 +85,6 @@ function numbersOf(blocks: readonly HeldOutBlock[], times: readonly number[]): B
   let loss = 0;
   let weights = 0;
   for (const [i, block] of blocks.entries()) {
-    if (times[i] === 0) continue;
     loss += times[i]! * block.weight * block.loss;
     weights += times[i]! * block.weight * block.tokens;
   }
