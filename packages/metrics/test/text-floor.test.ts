@@ -82,7 +82,6 @@ describe('the floor of a text', () => {
       expect(other[of].gini.mean).toBeCloseTo(floor[of].gini.mean, 12);
     }
     expect(textFloor(blocksOf(counts), 8)).not.toEqual(floor);
-
     expect(floor.worst.gini.mean).toBeGreaterThan(floor.mean.gini.mean);
   });
 

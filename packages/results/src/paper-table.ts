@@ -11,7 +11,6 @@ import {
   formatProbability,
   hasNoInformation,
   informationCell,
-  type Levels,
   markdownLines,
   measuredCell,
   NO_INFORMATION_NOTE,
@@ -22,7 +21,7 @@ import {
 } from '@lpr/report/tables';
 import { differenceOf, errorsOf, estimateOf, groupRuns, type RunGroup } from './estimates.ts';
 import { formulationTitles, type PaperRowResult, type PaperTableResult } from './paper.ts';
-import type { RunResult } from './runs.ts';
+import { levelMean, type RunResult } from './runs.ts';
 
 /** What the paper reports, too. */
 const COMPARED = ['testLoss', 'gini', 'minMax'] as const;
@@ -142,7 +141,7 @@ function rowCells({ row, group, baseline }: OurRow): Row {
   const information = estimateOf(group, 'information');
   return {
     name: row.title,
-    floor: centre(samplingFloor),
+    floor: levelMean(samplingFloor.gini),
     ...(isotropicNull.gini !== undefined && { null: isotropicNull.gini }),
     variance: varianceText(estimateOf(group, 'variance')?.mean),
     variation: cellOf(estimateOf(group, 'coefficientOfVariation')),
@@ -178,11 +177,6 @@ function reportedCells({ title, testLoss, gini, minMax, variance }: PaperRowResu
 /** "6.19e4": it spans orders of magnitude. */
 function varianceText(variance: number | undefined): string {
   return variance === undefined ? '-' : variance.toExponential(2).replace('+', '');
-}
-
-/** A level of the Gini as one number. */
-function centre({ gini }: Levels): number | null {
-  return typeof gini === 'object' ? (gini?.mean ?? null) : (gini ?? null);
 }
 
 /** How far the rows have the paper's order, and the chance of that. */

@@ -17,7 +17,7 @@ import {
   type TableRecord,
 } from '@lpr/report/tables';
 import { differenceOf, errorsOf, estimateOf, groupRuns, type Quantity, type RunGroup } from './estimates.ts';
-import { informationOf, namedLevels, type RunResult, type Setting } from './runs.ts';
+import { informationOf, levelMean, namedLevels, type RunResult, type Setting } from './runs.ts';
 
 type Value = string | number | null;
 
@@ -84,10 +84,6 @@ function columnOf(key: string, runs: readonly RunResult[], shared: Readonly<Reco
   throw new RangeError(
     `there is no column "${key}"; there are ${names.join(', ')}, worst. and text. with a measure, and settings such as lpr.temperature`,
   );
-}
-
-function levelMean(level: Levels[BalanceKey]): number | null {
-  return typeof level === 'object' ? (level?.mean ?? null) : (level ?? null);
 }
 
 /** The measure of a column's key, its own or "worst." before it. */

@@ -117,6 +117,11 @@ export const runSchema: z.ZodType<RunResult> = z.strictObject({
   settings: settingsSchema,
 });
 
+/** A level of a measure as one number. */
+export function levelMean(level: Levels[keyof Levels]): number | null {
+  return typeof level === 'object' ? (level?.mean ?? null) : (level ?? null);
+}
+
 /** Mutual information of expert and token less the bias of its estimate. */
 export function informationOf({ mutualInformation, mutualInformationBias }: RunResult): number | null {
   return mutualInformation === null || mutualInformationBias === null
