@@ -36,6 +36,14 @@ it('leaves out ranks that experts cannot be dealt out to', () => {
   );
 });
 
+it('has more ranks where there are more experts', () => {
+  const keys = (experts: number) => Object.keys(placementCosts([new Array<number>(experts).fill(1)]));
+  expect(keys(32).filter((key) => key.startsWith('ranks.'))).toEqual(
+    [2, 4, 8, 16, 32].map((ranks) => `ranks.${ranks}`),
+  );
+  expect(keys(1024)).toContain('ranks.64');
+});
+
 it('says the means alone, with a title for each', () => {
   const counts = [
     [3, 1, 0, 0],

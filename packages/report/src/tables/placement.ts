@@ -4,8 +4,6 @@ import type { Column, Row, TableRecord } from './table.ts';
 
 /** Ranks of expert parallelism, of which those are shown that the experts can be dealt out to evenly. */
 const RANKS = [2, 4, 8, 16, 32, 64];
-/** Ranks that are shown at most. */
-const MOST_RANKS = 3;
 /** Places of an expert over its uniform share. */
 const CAPACITIES = [1, 1.25, 2];
 
@@ -17,7 +15,7 @@ interface Cost {
 
 /** By the keys of their columns: of ranks that the experts can be dealt out to evenly, and of places. */
 function costsOf(experts: number): Map<string, Cost> {
-  const ranks = RANKS.filter((count) => count <= experts && experts % count === 0).slice(0, MOST_RANKS);
+  const ranks = RANKS.filter((count) => experts % count === 0);
   return new Map<string, Cost>([
     ...ranks.map((count): [string, Cost] => [
       `ranks.${count}`,
