@@ -64,7 +64,7 @@ describe('resolveSettings', () => {
   it('calibrates LPR with a bias alone, unless it is asked for what cannot be', () => {
     const calibrationOf = (changes: Partial<SettingOptions>, compared: Parameters<typeof resolveSettings>[1] = []) =>
       resolveSettings({ ...options, ...changes }, compared).training.calibration;
-    const own = { tokens: 65_536, rounds: 2 };
+    const own = { tokens: 16_384, rounds: 1 };
     expect(calibrationOf({})).toEqual(own);
     expect(calibrationOf({ arch: 'deepseek-v3' })).toEqual(own);
     expect(calibrationOf({ set: ['lpr.selectionBiasRate=0'] })).toBeNull();

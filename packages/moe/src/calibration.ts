@@ -5,9 +5,12 @@
  * The load of an expert grows with its bias, and by how much the scores tell: an expert that was not chosen is chosen
  * as soon as its bias has grown by what it lacks to the last one chosen; one that was is lost when it falls below the
  * first one left out. The tokens for which that distance is small make up a density, the slope of the load, and `bias
- * += (mean load - load) / slope` is Newton's method with the slope of each expert alone. Where that goes too far, since
- * the biases of competitors move as well or the density changes on the way, the load ends up on the other side of the
- * mean, and the expert's next step may be half as long at most.
+ * += (mean load - load) / slope` is Newton's method with the slope of each expert alone.
+ *
+ * A share of that step is taken after every batch, so that the bias moves as often as the text has batches, those of
+ * other experts and of layers below move with it, and what it settles around is the bias that balances the text. The
+ * mean of where it has been is that bias, without what each batch has of its own (averaged stochastic approximation:
+ * Polyak and Juditsky 1992). Steps over the whole text that are taken a few times need several readings for the same.
  */
 import {
   affine,
@@ -37,6 +40,10 @@ const WINDOW = 0.1;
 const FURTHEST = 5;
 /** Slopes are at least this share of what even loads over one window would have. */
 const FLATTEST = 0.01;
+/** Batches that the mean slope of all experts counts for in the slope of each. */
+const PRIOR_BATCHES = 5;
+/** Of Newton's step that is taken after a batch; more after the first ones, when all that is known is theirs. */
+const SHARE = 0.2;
 
 /** What a batch tells of a router's loads; see `surveyLoads`. */
 export interface LoadSurvey {
@@ -68,17 +75,17 @@ export function surveyLoads(router: Pick<Router, 'topK' | 'selectionBias'>, rout
 }
 
 /**
- * One router's selection bias on its way to even loads: `survey` and `add` every batch of a text, then `step`, some
- * rounds.
+ * One router's selection bias on its way to even loads: `survey` and `follow` every batch of a text, in an order in
+ * which every stretch is like the whole, then `finish`.
  */
 export class BiasCalibration {
   readonly #router: Router;
-  #loads: Float64Array;
-  #slopes: Float64Array;
-  /** The last step of each bias, and how far its next may go. */
-  readonly #moves: Float64Array;
-  readonly #limits: Float64Array;
-  /** Sum over batches, and their number. */
+  /** f64 `[M]` as of now; null until the first batch. */
+  #bias: Float64Array | null = null;
+  /** Sum over batches of the bias after each, the t-th t times: what it was at first counts for little. */
+  readonly #weighted: Float64Array;
+  /** Sums over batches, and their number. */
+  readonly #slopes: Float64Array;
   #window = 0;
   #batches = 0;
 
@@ -90,70 +97,70 @@ export class BiasCalibration {
       );
     }
     this.#router = router;
-    this.#loads = new Float64Array(router.experts);
+    this.#weighted = new Float64Array(router.experts);
     this.#slopes = new Float64Array(router.experts);
-    this.#moves = new Float64Array(router.experts);
-    this.#limits = new Float64Array(router.experts).fill(Number.POSITIVE_INFINITY);
   }
 
-  /** What a routed batch tells, f32 `[2 M + 1]`, to be read and given to `add`. Inside a scope. */
+  /** What a routed batch tells, f32 `[2 M + 1]`, to be read and given to `follow`. Inside a scope. */
   survey(routing: Routing): Tensor {
     const { loads, slopes, window } = surveyLoads(this.#router, routing);
     return concatenate([loads, slopes, reshape(window, [1])], 0);
   }
 
-  /** Records what a batch told. */
-  add(survey: Float32Array): void {
-    const { experts } = this.#router;
-    for (let e = 0; e < experts; e++) {
-      this.#loads[e]! += survey[e]!;
-      this.#slopes[e]! += survey[experts + e]!;
-    }
+  /** Moves the bias towards even loads, by what a batch told. */
+  async follow(survey: Float32Array): Promise<void> {
+    const { selectionBias, experts } = this.#router;
+    this.#bias ??= Float64Array.from(await selectionBias!.values.dataF32());
+    const bias = this.#bias;
+    const batches = ++this.#batches;
+    const loads = survey.subarray(0, experts);
+    for (let e = 0; e < experts; e++) this.#slopes[e]! += survey[experts + e]!;
     this.#window += survey[2 * experts]!;
-    this.#batches++;
+    const even = average(loads);
+    const window = this.#window / batches;
+    const typical = average(this.#slopes) / batches;
+    const flattest = (FLATTEST * even) / window;
+    const share = Math.max(1 / batches, SHARE);
+    for (const [e, load] of loads.entries()) {
+      const slope = (this.#slopes[e]! + PRIOR_BATCHES * typical) / (batches + PRIOR_BATCHES);
+      const wanted = (share * (even - load)) / Math.max(slope, flattest);
+      bias[e]! += selectionBias!.sign * Math.min(Math.max(wanted, -FURTHEST * window), FURTHEST * window);
+    }
+    const centre = average(bias);
+    for (let e = 0; e < experts; e++) {
+      bias[e]! -= centre;
+      this.#weighted[e]! += batches * bias[e]!;
+    }
+    this.#set(bias);
   }
 
   /**
-   * Moves the bias towards even loads over what was added, and begins anew. Gives the loads before that.
+   * Sets the bias to the mean of what it was.
    *
-   * @throws Error when nothing was added
+   * @throws Error when it followed no batch
    */
-  async step(): Promise<Float64Array> {
-    const { selectionBias, experts } = this.#router;
-    if (this.#batches === 0) throw new Error('BiasCalibration: step() after no batch; add some first');
-    const { values, sign } = selectionBias!;
-    const bias = Float64Array.from(await values.dataF32());
-    const loads = this.#loads;
-    const even = loads.reduce((total, load) => total + load, 0) / experts;
-    const window = this.#window / this.#batches;
-    const flattest = (FLATTEST * even) / window;
-    for (const [e, load] of loads.entries()) {
-      const wanted = (even - load) / Math.max(this.#slopes[e]!, flattest);
-      const last = this.#moves[e]!;
-      if (wanted * last < 0) this.#limits[e] = Math.abs(last) / 2;
-      const limit = Math.min(this.#limits[e]!, FURTHEST * window);
-      const move = Math.min(Math.max(wanted, -limit), limit);
-      this.#moves[e] = move;
-      bias[e]! += sign * move;
-    }
-    const centre = bias.reduce((total, value) => total + value, 0) / experts;
+  finish(): void {
+    const batches = this.#batches;
+    if (batches === 0) throw new Error('BiasCalibration: finish() after no batch; let it follow some first');
+    const weights = (batches * (batches + 1)) / 2;
+    this.#set(this.#weighted.map((sum) => sum / weights));
+  }
+
+  #set(bias: Float64Array): void {
+    const { values } = this.#router.selectionBias!;
     withoutGradients(values.device, () => {
-      assign(
-        values,
-        tensor(
-          values.device,
-          Float32Array.from(bias, (value) => value - centre),
-        ),
-      );
+      assign(values, tensor(values.device, Float32Array.from(bias)));
     });
-    this.#loads = new Float64Array(experts);
-    this.#slopes = new Float64Array(experts);
-    this.#window = this.#batches = 0;
-    return loads;
   }
 }
 
 /** Whether a router has a selection bias that decides which experts are chosen. */
 export function isCalibrated({ selectionBias, topK: k, experts }: Router): boolean {
   return selectionBias !== null && k < experts;
+}
+
+function average(values: Float32Array | Float64Array): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum / values.length;
 }

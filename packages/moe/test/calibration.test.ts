@@ -19,17 +19,21 @@ async function surveyed(router: Router, x: Matrix): Promise<{ loads: number[]; s
 
 const biasOf = async (router: Router): Promise<number[]> => Array.from(await router.selectionBias!.values.data());
 
-async function calibrated(router: Router, batches: readonly Matrix[], rounds: number): Promise<number[][]> {
+async function loadsOf(router: Router, batches: readonly Matrix[]): Promise<number[]> {
+  const sums = new Array<number>(router.experts).fill(0);
+  for (const batch of batches) (await surveyed(router, batch)).loads.forEach((load, e) => (sums[e]! += load));
+  return sums;
+}
+
+async function calibrate(router: Router, batches: readonly Matrix[], rounds: number): Promise<void> {
   const calibration = new BiasCalibration(router);
-  const results: number[][] = [];
   for (let round = 0; round < rounds; round++) {
     for (const batch of batches) {
       const survey = await scope(device, async () => await calibration.survey(route(router, batch)).data());
-      calibration.add(survey as Float32Array);
+      await calibration.follow(survey as Float32Array);
     }
-    results.push(Array.from(await calibration.step()));
   }
-  return results;
+  calibration.finish();
 }
 
 describe('surveyLoads', () => {
@@ -79,7 +83,7 @@ describe('surveyLoads', () => {
 });
 
 describe('BiasCalibration', () => {
-  it('evens out the load of any scores within a few rounds, and keeps the mean of the bias at 0', async () => {
+  it('evens out the load of any scores within a few readings, and keeps the mean of the bias at 0', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.record({
@@ -101,12 +105,14 @@ describe('BiasCalibration', () => {
           // Scores are all that the others have; LPR's latents need some width.
           const width = kind === 'latentPrototype' ? 8 : experts;
           const batches = [await normal(300, width, seed), await normal(200, width, seed + 1)];
-          const rounds = await calibrated(router, batches, 8);
+          const before = await loadsOf(router, batches);
+          await calibrate(router, batches, 16);
+          const after = await loadsOf(router, batches);
           const even = (500 * topK) / experts;
           const unevenness = (loads: readonly number[]): number =>
             total(loads.map((load) => Math.abs(load - even))) / (experts * even);
-          for (const loads of rounds) expect(total(loads)).toBe(500 * topK);
-          expect(unevenness(rounds.at(-1)!)).toBeLessThan(Math.max(0.1, 0.5 * unevenness(rounds[0]!)));
+          for (const loads of [before, after]) expect(total(loads)).toBe(500 * topK);
+          expect(unevenness(after)).toBeLessThan(Math.max(0.1, 0.5 * unevenness(before)));
           const bias = await biasOf(router);
           expect(mean(bias)).toBeCloseTo(0, 5);
           dispose(router);
@@ -121,11 +127,62 @@ describe('BiasCalibration', () => {
     assign(router.selectionBias!.values, [-50, 0, 0, 0]);
     const x = await normal(100, 4, 7);
     const { window } = await surveyed(router, x);
-    const [loads] = await calibrated(router, [x], 1);
-    expect(loads![0]).toBe(0);
+    expect((await loadsOf(router, [x]))[0]).toBe(0);
+    await calibrate(router, [x], 1);
     const bias = await biasOf(router);
     expect(bias[0]! - Math.max(...bias.slice(1)) + 50).toBeLessThan(10 * window + 1e-4);
     expect(bias[0]! - bias[1]! + 50).toBeGreaterThan(0);
+    dispose(router);
+  });
+
+  it('ends where it was on the way, the later the more, each time moved by a share of what the slopes ask for', async () => {
+    for (const [kind, sign] of [
+      ['deepSeekV3', 1],
+      ['quantileBalancing', -1],
+    ] as const) {
+      const router = onLogits(resolveRouter(kind), 3, 1);
+      const calibration = new BiasCalibration(router);
+      const surveys = Array.from({ length: 9 }, (_, t) => ({
+        loads: [4 + (t % 3), 2, 6 - (t % 2)],
+        slopes: [40 + t, 80, 60 + 2 * t],
+        window: 0.05 + 0.001 * t,
+      }));
+      const bias = [0, 0, 0];
+      const visited: number[][] = [];
+      for (const [t, { loads, slopes, window }] of surveys.entries()) {
+        await calibration.follow(Float32Array.from([...loads, ...slopes, window]));
+        const seen = surveys.slice(0, t + 1);
+        const width = mean(seen.map((each) => each.window));
+        const slopeOf = (e: number): number => mean(seen.map((each) => each.slopes[e]!));
+        const typical = mean([0, 1, 2].map(slopeOf));
+        for (const e of [0, 1, 2]) {
+          // As if five batches before had told the slope of all experts.
+          const slope = (slopeOf(e) * (t + 1) + typical * 5) / (t + 6);
+          const wanted = (Math.max(1 / (t + 1), 0.2) * (mean(loads) - loads[e]!)) / slope;
+          bias[e]! += sign * Math.min(5 * width, Math.max(-5 * width, wanted));
+        }
+        const centre = mean(bias);
+        for (const e of [0, 1, 2]) bias[e]! -= centre;
+        visited.push([...bias]);
+        (await biasOf(router)).forEach((value, e) => expect(value).toBeCloseTo(bias[e]!, 5));
+      }
+      calibration.finish();
+      const weights = visited.map((_, t) => t + 1);
+      (await biasOf(router)).forEach((value, e) =>
+        expect(value).toBeCloseTo(total(visited.map((at, t) => weights[t]! * at[e]!)) / total(weights), 5),
+      );
+      dispose(router);
+    }
+  });
+
+  it('finds the bias that balances what batches are drawn from, not the chance of each: none for scores that are alike', async () => {
+    const router = onLogits(resolveRouter('deepSeekV3'), 6, 2);
+    assign(router.selectionBias!.values, [0.2, -0.1, 0.05, -0.15, 0.1, -0.1]);
+    const batches: Matrix[] = [];
+    for (let seed = 0; seed < 64; seed++) batches.push(await normal(60, 6, seed));
+    await calibrate(router, batches, 1);
+    // What one batch can tell has errors of 0.04.
+    for (const value of await biasOf(router)) expect(Math.abs(value)).toBeLessThan(0.015);
     dispose(router);
   });
 
@@ -136,7 +193,7 @@ describe('BiasCalibration', () => {
       dispose(router);
     }
     const router = onLogits(resolveRouter('deepSeekV3'), 4, 2);
-    await expect(new BiasCalibration(router).step()).rejects.toThrow('after no batch');
+    expect(() => new BiasCalibration(router).finish()).toThrow('after no batch');
     dispose(router);
   });
 });

@@ -1,7 +1,7 @@
 /**
  * Calibration: a model's routers are evened out on a text, with all weights as they are. Only selection biases move;
- * each layer's by Newton's method, all layers at once. What a layer reads changes a little while those below it still
- * move, which the next round makes good.
+ * each layer's by Newton's method, all layers at once, a little after every batch, so that what a layer reads settles
+ * as those below it do.
  */
 import type { Batch } from '@lpr/data';
 import type { Decoder } from '@lpr/model';
@@ -14,33 +14,36 @@ export interface CalibrateOptions {
   readonly rounds: number;
   /** Told how many tokens are done, over all rounds. */
   readonly onProgress?: (tokens: number) => void;
+  /** When it fires, what its reason is is thrown; the biases are then on their way. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Evens out the loads of all routers that have a selection bias, over the text of some batches. The same bits for any
  * number of threads.
  *
- * @param batches the same at every call
- * @returns for every round the loads `[layers][experts]` that it began with, of the layers that are calibrated
+ * @param text in any order: batches are read in one in which every stretch has some of the whole text
  * @throws RangeError when no router has a selection bias, or there is no batch
  */
 export async function calibrate(
   decoder: Decoder,
-  batches: () => Iterable<Batch>,
-  { rounds, onProgress }: CalibrateOptions,
-): Promise<readonly (readonly Float64Array[])[]> {
+  text: Iterable<Batch>,
+  { rounds, onProgress, signal }: CalibrateOptions,
+): Promise<void> {
   const calibrated = [...decoder.routers.entries()].filter(([, router]) => isCalibrated(router));
   if (calibrated.length === 0) {
     throw new RangeError(
       'calibrate: no router of this model has a selection bias to set. LPR has one where selectionBiasRate is above 0; deepseek-v3 and quantile-balancing always have one',
     );
   }
+  const batches = scattered([...text]);
+  if (batches.length === 0) throw new RangeError('calibrate: got no batches; give at least one');
   const calibrations = calibrated.map(([layer, router]) => ({
     layer,
-    router,
+    experts: router.experts,
     calibration: new BiasCalibration(router),
   }));
-  const record = async (batch: Batch) => {
+  const survey = async (batch: Batch): Promise<Float32Array> => {
     const computation = pausingScope(
       decoder.device,
       function* () {
@@ -51,34 +54,31 @@ export async function calibrate(
       },
       { gradients: false },
     );
-    const { surveys } = await awaited(computation);
-    // Its failure is reported when it is awaited.
-    surveys.catch(() => {});
-    return { tokens: batch.inputIds.length, surveys };
+    return (await (
+      await awaited(computation)
+    ).surveys) as Float32Array;
   };
   let done = 0;
-  const collect = async ({ tokens, surveys }: Awaited<ReturnType<typeof record>>): Promise<void> => {
-    const all = (await surveys) as Float32Array;
-    let at = 0;
-    for (const { router, calibration } of calibrations)
-      calibration.add(all.subarray(at, (at += 2 * router.experts + 1)));
-    done += tokens;
-    onProgress?.(done);
-  };
-  const results: (readonly Float64Array[])[] = [];
   for (let round = 0; round < rounds; round++) {
-    // As in evaluation, the next batch is recorded before the survey of one is awaited.
-    let pending: Awaited<ReturnType<typeof record>> | null = null;
-    for (const batch of batches()) {
-      const next = await record(batch);
-      if (pending !== null) await collect(pending);
-      pending = next;
+    for (const batch of batches) {
+      signal?.throwIfAborted();
+      const surveys = await survey(batch);
+      let at = 0;
+      for (const { experts, calibration } of calibrations) {
+        await calibration.follow(surveys.subarray(at, (at += 2 * experts + 1)));
+      }
+      done += batch.inputIds.length;
+      onProgress?.(done);
     }
-    if (pending === null) throw new RangeError('calibrate: got no batches; give at least one');
-    await collect(pending);
-    const loads: Float64Array[] = [];
-    for (const { calibration } of calibrations) loads.push(await calibration.step());
-    results.push(loads);
   }
-  return results;
+  for (const { calibration } of calibrations) calibration.finish();
+}
+
+/** Less the whole turns of each step, steps of this many turns leave every stretch of places all around the circle. */
+const GOLDEN_TURN = (Math.sqrt(5) - 1) / 2;
+
+/** The same items in an order in which any few in a row are from all over: by multiples of the golden ratio. */
+function scattered<Item>(items: readonly Item[]): Item[] {
+  const turn = (place: number): number => (place * GOLDEN_TURN) % 1;
+  return [...items.entries()].toSorted(([a], [b]) => turn(a) - turn(b)).map(([, item]) => item);
 }

@@ -63,7 +63,7 @@ export interface RunOptions {
    * After the last step, before the last checkpoint; without it selection biases stay as training left them, as they do
    * when a run stops because evaluations no longer get better.
    */
-  readonly calibration?: CalibrateOptions & {
+  readonly calibration?: Omit<CalibrateOptions, 'signal'> & {
     /** The text, anew each time. */
     readonly batches: () => Iterable<Batch>;
   };
@@ -307,8 +307,7 @@ class Training {
     const { trainer, calibration, signal } = this.#options;
     if (calibration === undefined || !this.#isEnd(trainer.step) || this.#saved === trainer.step) return true;
     try {
-      const batches = (): Iterable<Batch> => untilAborted(calibration.batches(), signal);
-      await this.#window.pause(() => calibrate(trainer.decoder, batches, calibration));
+      await this.#window.pause(() => calibrate(trainer.decoder, calibration.batches(), { ...calibration, signal }));
       this.#leader?.stateChanged();
       return true;
     } catch (error) {

@@ -24,13 +24,11 @@ const ginisOf = async (decoder: Decoder): Promise<number> =>
   layersReport((await evaluate(decoder, text())).counts).mean.gini;
 
 describe('calibrate', () => {
-  it('evens out the loads over the text, moves nothing but selection biases, and says what the loads were', async () => {
+  it('evens out the loads over the text, and moves nothing but selection biases', async () => {
     const decoder = makeDecoder(place.device, 'corrected');
     const before = await exportWeights(decoder);
     const counts = (await evaluate(decoder, text())).counts;
-    const rounds = await calibrate(decoder, text, { rounds: 6 });
-    expect(rounds).toHaveLength(6);
-    expect(rounds[0]!.map((loads) => [...loads])).toEqual(counts.map((loads) => [...loads]));
+    await calibrate(decoder, text(), { rounds: 4 });
     expect(await ginisOf(decoder)).toBeLessThan(0.5 * layersReport(counts).mean.gini);
     for (const [name, { data }] of await exportWeights(decoder)) {
       const isMoved = name.endsWith('selection_bias');
@@ -41,12 +39,26 @@ describe('calibrate', () => {
     decoder.dispose();
   });
 
+  it('evens out the whole of a text that changes on its way', async () => {
+    const middle = tokens.toSorted()[tokens.length / 2]!;
+    const drift = [...tokens.filter((token) => token < middle), ...tokens.filter((token) => token >= middle)];
+    const drifting = (): Iterable<Batch> => evaluationBatches(Int32Array.from(drift), 4, 8, 2048);
+    const decoder = makeDecoder(place.device, 'corrected');
+    const giniOfAll = async () => layersReport((await evaluate(decoder, drifting())).counts).mean.gini;
+    const before = await giniOfAll();
+    await calibrate(decoder, drifting(), { rounds: 1 });
+    expect(await giniOfAll()).toBeLessThan(0.15 * before);
+    decoder.dispose();
+  });
+
   it('refuses a model without a selection bias, and no text', async () => {
     const plain = makeDecoder(place.device, 'plain');
-    await expect(calibrate(plain, text, { rounds: 1 })).rejects.toThrow('no router of this model has a selection bias');
+    await expect(calibrate(plain, text(), { rounds: 1 })).rejects.toThrow(
+      'no router of this model has a selection bias',
+    );
     plain.dispose();
     const decoder = makeDecoder(place.device, 'corrected');
-    await expect(calibrate(decoder, () => [], { rounds: 1 })).rejects.toThrow('got no batches');
+    await expect(calibrate(decoder, [], { rounds: 1 })).rejects.toThrow('got no batches');
     decoder.dispose();
   });
 });

@@ -84,10 +84,10 @@ function addCalibrate(program: Command): void {
     )
     .argument('<model>', MODEL)
     .requiredOption('--out <folder>', 'to make; must not hold anything yet')
-    .option('--rounds <n>', 'times that the text is read', atLeast(1), 3)
+    .option('--rounds <n>', 'times that the text is read; more text is better, where there is some', atLeast(1), 1)
     .addOption(repeatable('--text <path>', "UTF-8 text file or glob in place of the run's training text; repeatable"))
-    .option('--tokens <n>', 'of the text, at most', atLeast(1), 65_536)
-    .option('--batch-size <n>', 'sequences at once', atLeast(1), 8)
+    .option('--tokens <n>', 'of the text, at most', atLeast(1), 262_144)
+    .option('--batch-size <n>', 'sequences at once, at most: biases move after each batch', atLeast(1), 16)
     .option('--tokenizer <file>', 'a tokenizer.json in place of the one that lies with the model')
     .option('--json', 'print one JSON object')
     .action(async (model: string, options: CalibrateCommandOptions) => {

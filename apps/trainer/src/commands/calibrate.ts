@@ -7,7 +7,7 @@ import { calibrate, evaluate } from '@lpr/train';
 import { UsageError } from '../cli/errors.ts';
 import { createProgress } from '../cli/progress.ts';
 import { findModel, loadModel } from '../run/model-source.ts';
-import { evaluationText } from '../run/session.ts';
+import { calibrationText } from '../run/session.ts';
 import { hasSelectionBias } from '../settings/calibration.ts';
 import { writeCompressed } from './compressed.ts';
 import { type EvalOptions, textOf } from './eval.ts';
@@ -33,19 +33,24 @@ export async function calibrateModel(path: string, options: CalibrateCommandOpti
   try {
     // On the text that the model was trained on, so that the held-out text stays that.
     const text = await textOf(path, source, { ...options, split: 'training', domain: [] }, progress);
-    const { batches, total } = evaluationText(text.streams, text.sequenceLength, { tokens: text.tokens, batchSize });
+    const { batches, total } = calibrationText(text.streams, text.sequenceLength, { tokens: text.tokens, batchSize });
     const compress = async (device: Device) => {
       const decoder = await loadModel(device, source);
-      const onProgress = (done: number): void => {
-        progress.phase('calibrating', `${Math.floor((100 * done) / ((rounds + 1) * total))}%`);
+      const readings = rounds + 2;
+      const reading = (done: number): void => {
+        progress.phase('calibrating', `${Math.floor((100 * done) / (readings * total))}%`);
       };
-      const loads = await calibrate(decoder, batches, { rounds, onProgress });
-      const { counts } = await evaluate(decoder, batches(), {
-        onProgress: (done) => onProgress(rounds * total + done),
-      });
+      // On the same text before and after, which calibration itself does not tell: biases move while it reads.
+      const loadsFrom = async (read: number) => {
+        const onProgress = (done: number): void => reading(read * total + done);
+        return layersReport((await evaluate(decoder, batches(), { onProgress })).counts);
+      };
+      const before = await loadsFrom(0);
+      await calibrate(decoder, batches(), { rounds, onProgress: (done) => reading(total + done) });
+      const after = await loadsFrom(rounds + 1);
       const weights = await exportWeights(decoder);
       decoder.dispose();
-      return { config: source.config, weights, before: layersReport(loads[0]!), after: layersReport(counts) };
+      return { config: source.config, weights, before, after };
     };
     const { before, after } = await writeCompressed(source, { ...options, compress });
     progress.end();
@@ -59,7 +64,7 @@ export async function calibrateModel(path: string, options: CalibrateCommandOpti
     ]);
     console.log(alignColumns([['', 'Gini', 'min-max', 'calibrated: Gini', 'min-max'], ...rows]).join('\n'));
     console.log(
-      `\nOver ${total} tokens of the ${text.text} text, read ${rounds} times: ${balanceText(after.mean, after.worst)}`,
+      `\nOver ${total} tokens of the ${text.text} text, read ${rounds === 1 ? 'once' : `${rounds} times`}: ${balanceText(after.mean, after.worst)}`,
     );
     console.log(`Other text is less even: pnpm trainer eval ${shown(out)} --run FOLDER says how much. ${shown(out)}`);
   } finally {

@@ -20,7 +20,7 @@ import type { LoadShape } from '@lpr/metrics';
 import type { Decoder } from '@lpr/model';
 import type { Communicator } from '@lpr/mpi';
 import { createDevice, type Device } from '@lpr/tensor';
-import type { CalibrateOptions, EvaluationOptions } from '@lpr/train';
+import type { EvaluationOptions, RunOptions } from '@lpr/train';
 import { UsageError } from '../cli/errors.ts';
 import type { Progress } from '../cli/progress.ts';
 import type { Settings } from '../settings/schema.ts';
@@ -202,8 +202,8 @@ export function calibrationOf(
   { tokens, progress }: Session,
   { data, evaluation }: Settings,
   { tokens: limit, rounds }: NonNullable<Settings['training']['calibration']>,
-): CalibrateOptions & Pick<EvaluationOptions, 'batches'> {
-  const { batches, total } = evaluationText(tokens.training, data.sequenceLength, {
+): NonNullable<RunOptions['calibration']> {
+  const { batches, total } = calibrationText(tokens.training, data.sequenceLength, {
     tokens: limit,
     batchSize: evaluation.batchSize,
   });
@@ -212,6 +212,24 @@ export function calibrationOf(
     rounds,
     onProgress: (done) => progress.phase('calibrating', `${Math.floor((100 * done) / (rounds * total))}%`),
   };
+}
+
+/** Batches of a text at least, where it has as many sequences: a bias moves after each, by a fifth of the way. */
+const CALIBRATION_BATCHES = 64;
+
+/**
+ * Streams as a calibration reads them: as an evaluation does, but in smaller batches where these would be few.
+ *
+ * @param batchSize sequences at once, at most
+ */
+export function calibrationText(
+  streams: readonly TokenStream[],
+  sequenceLength: number,
+  { tokens, batchSize }: Pick<Settings['evaluation'], 'tokens' | 'batchSize'>,
+): ReturnType<typeof evaluationText> {
+  const { total } = evaluationText(streams, sequenceLength, { tokens, batchSize });
+  const most = Math.floor(total / sequenceLength / CALIBRATION_BATCHES);
+  return evaluationText(streams, sequenceLength, { tokens, batchSize: Math.min(batchSize, Math.max(1, most)) });
 }
 
 /** Says which domain has too little text for its share, so that less is evaluated than could be. */

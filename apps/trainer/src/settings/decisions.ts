@@ -134,7 +134,7 @@ const SMALL = {
   architecture: 'qwen3-moe',
   router: 'lpr',
   model: {},
-  withRouter: { lpr: { training: { calibration: { tokens: 65_536, rounds: 2 } } } },
+  withRouter: { lpr: { training: { calibration: { tokens: 262_144, rounds: 1 } } } },
 } as const;
 
 interface PaperModel {
@@ -288,6 +288,7 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   tiny: {
     ...SMALL,
     description: 'seconds: to see that everything works',
+    withRouter: { lpr: { training: { calibration: { tokens: 16_384, rounds: 1 } } } },
     size: {
       vocabulary: 512,
       hidden: 32,
