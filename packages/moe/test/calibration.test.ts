@@ -20,7 +20,7 @@ async function surveyed(router: Router, x: Matrix): Promise<{ loads: number[]; s
 const biasOf = async (router: Router): Promise<number[]> => Array.from(await router.selectionBias!.values.data());
 
 async function loadsOf(router: Router, batches: readonly Matrix[]): Promise<number[]> {
-  const sums = new Array<number>(router.experts).fill(0);
+  const sums = Array.from({ length: router.experts }, () => 0);
   for (const batch of batches) (await surveyed(router, batch)).loads.forEach((load, e) => (sums[e]! += load));
   return sums;
 }

@@ -37,7 +37,7 @@ it('leaves out ranks that experts cannot be dealt out to', () => {
 });
 
 it('has more ranks where there are more experts', () => {
-  const keys = (experts: number) => Object.keys(placementCosts([new Array<number>(experts).fill(1)]));
+  const keys = (experts: number) => Object.keys(placementCosts([Array.from({ length: experts }, () => 1)]));
   expect(keys(32).filter((key) => key.startsWith('ranks.'))).toEqual(
     [2, 4, 8, 16, 32].map((ranks) => `ranks.${ranks}`),
   );
