@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { Batch } from '@lpr/data';
 import { createProgress } from '../src/cli/progress.ts';
-import { evaluationText, loadTokens, vocabularyOf, warnOfScarce } from '../src/run/session.ts';
+import { calibrationText, evaluationText, loadTokens, vocabularyOf, warnOfScarce } from '../src/run/session.ts';
 import { resolveSettings } from '../src/settings/resolve.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'lpr-session-'));
@@ -127,5 +128,26 @@ describe('evaluationText', () => {
     );
     warnOfScarce(evaluationText(streams, 16, { tokens: 192, batchSize: 2 }).scarce, noting);
     expect(said.match(/warning/g)).toHaveLength(1);
+  });
+});
+
+describe('calibrationText', () => {
+  it('is that of an evaluation, in smaller batches where there would be fewer than 64', () => {
+    const stream = { domain: 'a', tokens: Int32Array.from({ length: 10_001 }, (_, i) => i) };
+    const sizesOf = (tokens: number, batchSize: number): number[] => {
+      const { batches, total } = calibrationText([stream], 10, { tokens, batchSize });
+      const { batches: whole } = evaluationText([stream], 10, { tokens, batchSize: 1 });
+      const read = [...batches()];
+      const ids = (from: Iterable<Batch>): number[] => [...from].flatMap(({ inputIds }) => [...inputIds]);
+      expect(ids(read)).toEqual(ids(whole()));
+      expect(total).toBe(ids(read).length);
+      return [...new Set(read.map(({ batch }) => batch))];
+    };
+    // 1,000 sequences, 640 and 64 of them, and fewer than there are to be batches.
+    expect(sizesOf(10_000, 4)).toEqual([4]);
+    expect(sizesOf(10_000, 100)).toEqual([15, 10]);
+    expect(sizesOf(6_400, 16)).toEqual([10]);
+    expect(sizesOf(640, 16)).toEqual([1]);
+    expect(sizesOf(100, 16)).toEqual([1]);
   });
 });
