@@ -175,6 +175,18 @@ describe('BiasCalibration', () => {
     }
   });
 
+  it('moves the furthest it may where no choice is near to another, and not at all where loads are even', async () => {
+    const router = onLogits(resolveRouter('deepSeekV3'), 3, 1);
+    const calibration = new BiasCalibration(router);
+    const follow = async (loads: number[]): Promise<number[]> => {
+      await calibration.follow(Float32Array.from([...loads, 0, 0, 0, 0.01]));
+      return (await biasOf(router)).map((value) => Math.round(1e4 * value) / 1e4);
+    };
+    expect(await follow([4, 4, 4])).toEqual([0, 0, 0]);
+    expect(await follow([0, 4, 8])).toEqual([0.05, 0, -0.05]);
+    dispose(router);
+  });
+
   it('finds the bias that balances what batches are drawn from, not the chance of each: none for scores that are alike', async () => {
     const router = onLogits(resolveRouter('deepSeekV3'), 6, 2);
     assign(router.selectionBias!.values, [0.2, -0.1, 0.05, -0.15, 0.1, -0.1]);
