@@ -122,11 +122,14 @@ export default class LoadedTests extends TestRunner {
   }
 }
 
+/** Of the test alone, without the hooks around it; what it spies on is left as it was. */
 async function failureOf(test) {
   try {
     await test.run();
     return undefined;
   } catch (error) {
     return error ?? new Error('the test threw nothing');
+  } finally {
+    vi.restoreAllMocks();
   }
 }

@@ -184,6 +184,8 @@ describe('BiasCalibration', () => {
     };
     expect(await follow([4, 4, 4])).toEqual([0, 0, 0]);
     expect(await follow([0, 4, 8])).toEqual([0.05, 0, -0.05]);
+    // The slope is as if a hundredth of the even load were within a window: 4 / 100 / 0.01. A third of 0.016 by that.
+    expect(await follow([4.016, 3.984, 4])).toEqual([0.0487, 0.0013, -0.05]);
     dispose(router);
   });
 
