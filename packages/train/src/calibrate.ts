@@ -14,7 +14,7 @@ export interface CalibrateOptions {
   readonly rounds: number;
   /** Told how many tokens are done, over all rounds. */
   readonly onProgress?: (tokens: number) => void;
-  /** When it fires, what its reason is is thrown; the biases are then on their way. */
+  /** When it fires, its reason is thrown, and biases are left where they had come to. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -54,9 +54,8 @@ export async function calibrate(
       },
       { gradients: false },
     );
-    return (await (
-      await awaited(computation)
-    ).surveys) as Float32Array;
+    const { surveys } = await awaited(computation);
+    return (await surveys) as Float32Array;
   };
   let done = 0;
   for (let round = 0; round < rounds; round++) {
@@ -74,10 +73,10 @@ export async function calibrate(
   for (const { calibration } of calibrations) calibration.finish();
 }
 
-/** Less the whole turns of each step, steps of this many turns leave every stretch of places all around the circle. */
+/** Points on a circle, each this part of a turn on from the one before, are spread evenly however many there are. */
 const GOLDEN_TURN = (Math.sqrt(5) - 1) / 2;
 
-/** The same items in an order in which any few in a row are from all over: by multiples of the golden ratio. */
+/** The same items in an order in which any few in a row are from all over: as such points lie on the circle. */
 function scattered<Item>(items: readonly Item[]): Item[] {
   const turn = (place: number): number => (place * GOLDEN_TURN) % 1;
   return [...items.entries()].toSorted(([a], [b]) => turn(a) - turn(b)).map(([, item]) => item);
