@@ -43,7 +43,7 @@ export async function readConfig(folder: string): Promise<DecoderConfig> {
 export interface LoadOptions {
   /** Read from the folder unless given, for instance with another router's loss weights. */
   readonly config?: DecoderConfig;
-  /** Told what of the weights is passed over or loses digits, a sentence each. */
+  /** Told what of the weights is passed over, loses digits or is not finite, a sentence each. */
   readonly onNote?: (sentence: string) => void;
 }
 
@@ -136,6 +136,7 @@ async function withWeights<Result>(
     const targets = matchWeights(layout, entries);
     for (const sentence of notesOn(entries, layout)) onNote?.(sentence);
     return await use(async (decoder, onTensor) => {
+      const broken: string[] = [];
       for (const { parameter, parts } of targets) {
         const values = new Float32Array(sizeOf(parameter.shape));
         for (const { name, start } of parts) {
@@ -143,7 +144,11 @@ async function withWeights<Result>(
           values.set((await entry.file.read(entry)) as Float32Array, start);
         }
         assignHeld(decoder, parameter, values);
+        if (onNote !== undefined && !values.every(Number.isFinite)) broken.push(parameter.name);
         await onTensor?.(parameter, values);
+      }
+      if (broken.length > 0) {
+        onNote!(`${broken.length} weights hold numbers that are not finite in float32, such as ${broken[0]}`);
       }
     });
   } finally {
@@ -155,7 +160,9 @@ async function withWeights<Result>(
 function notesOn(entries: ReadonlyMap<string, SafetensorsEntry>, layout: Decoder['layout']): string[] {
   const kinds = new Map<string, string[]>();
   for (const { name, what } of besideModel(entries.keys(), layout)) {
-    kinds.set(what, [...(kinds.get(what) ?? []), name]);
+    const names = kinds.get(what) ?? [];
+    kinds.set(what, names);
+    names.push(name);
   }
   const passed = Array.from(
     kinds,

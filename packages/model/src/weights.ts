@@ -61,7 +61,7 @@ export interface WeightTarget {
 
 /**
  * Which weights fill which tensors. Experts come one tensor each (`experts.0.gate_proj.weight`) or stacked
- * (`experts.gate_up_proj`, transformers 5); the layouts may be mixed.
+ * (`experts.gate_up_proj`, transformers 5); the layouts may be mixed. Parts have the names of the checkpoint.
  *
  * @throws WeightsError that lists every missing, unknown and misshapen name.
  */
@@ -74,7 +74,9 @@ export function matchWeights(
   const problems: string[] = [];
   const targets = layout.map((parameter): WeightTarget => {
     const { name, shape, pieces } = parameter;
-    return { parameter, parts: weights.has(name) ? [{ name, shape, start: 0 }] : pieces };
+    const stacked = nameIn(weights, name);
+    if (weights.has(stacked)) return { parameter, parts: [{ name: stacked, shape, start: 0 }] };
+    return { parameter, parts: pieces.map((piece) => ({ ...piece, name: nameIn(weights, piece.name) })) };
   });
   for (const { name, shape } of targets.flatMap(({ parts }) => parts)) {
     const weight = weights.get(name);
@@ -92,6 +94,12 @@ export function matchWeights(
     throw new WeightsError(`weights do not fit the decoder (${problems.length} names):\n${problems.join('\n')}`);
   }
   return targets;
+}
+
+/** What a checkpoint calls a weight: transformers 5 keeps Mixtral's experts under the name that other families have. */
+function nameIn(weights: ReadonlyMap<string, unknown>, name: string): string {
+  const today = name.replace('.block_sparse_moe.', '.mlp.');
+  return !weights.has(name) && weights.has(today) ? today : name;
 }
 
 /** A weight that a public checkpoint has and no decoder reads, and what it is. */
@@ -137,10 +145,27 @@ export function importWeights(
   }
 }
 
-/** Overwrites a parameter or buffer with a whole tensor, or what is held of it here. */
-export function assignHeld(decoder: Decoder, { name, rows, shape }: ModelParameter, values: Float32Array): void {
+/**
+ * Overwrites a parameter or buffer with a whole tensor, or what is held of it here.
+ *
+ * @throws WeightsError where a table of experts names one that is not there, or one twice for the same token
+ */
+export function assignHeld(decoder: Decoder, parameter: ModelParameter, values: Float32Array): void {
+  const { name, rows, shape, initial } = parameter;
+  if (initial.kind === 'balancedTable') checkTable(name, shape, initial.values, values);
   const held = rows === undefined ? values : values.subarray(...rows.map((row) => row * sizeOf(shape.slice(1))));
   assign(tensorOf(decoder, name), held);
+}
+
+function checkTable(name: string, [, columns = 0]: Shape, experts: number, values: Float32Array): void {
+  for (let start = 0; start < values.length; start += columns) {
+    const row = values.subarray(start, start + columns);
+    const isExpert = (id: number) => Number.isInteger(id) && id >= 0 && id < experts;
+    if (row.every(isExpert) && new Set(row).size === columns) continue;
+    throw new WeightsError(
+      `${name} must name different experts in each row, whole numbers from 0 to ${experts - 1}; got ${row.join(', ')} in row ${start / columns}`,
+    );
+  }
 }
 
 /** The parameter or buffer of a decoder's layout by name. */

@@ -67,7 +67,23 @@ describe('parseDecoderConfig', () => {
     ],
     ['mixtral', { num_local_experts: 1 }, 'config: num_experts_per_tok: got 2, expected at most num_local_experts, 1'],
     ['mixtral', { num_attention_heads: 16 }, 'config: head_dim: got nothing, expected an even number'],
-    ['mixtral', { sliding_window: 4096 }, 'config: sliding_window: got 4096, expected null, the only value'],
+    [
+      'mixtral',
+      { sliding_window: 31 },
+      'config: sliding_window: got 31, expected null, or at least max_position_embeddings, 32',
+    ],
+    [
+      'mixtral',
+      { num_experts: 8 },
+      'config: num_experts: got 8, expected what num_local_experts says, 6; leave one of the two out',
+    ],
+    [
+      'qwen3_moe',
+      { quantization_config: { bits: 4 } },
+      'quantization_config: got {"bits":4}, expected null; quantized',
+    ],
+    ['qwen3_moe', { rope_scaling: { rope_type: 'yarn', factor: 4 } }, 'factor":4}, expected null, the only value'],
+    ['qwen3_moe', { rope_parameters: [] }, 'config: rope_parameters: got [], expected an object of rope_theta and'],
     ['mixtral', { attention_bias: true }, 'config: attention_bias is not a key of mixtral configs'],
     ['deepseek_v3', { qk_rope_head_dim: 3 }, 'config: qk_rope_head_dim: got 3, expected an even number'],
     ['deepseek_v3', { kv_lora_rank: null }, 'config: kv_lora_rank: got null, expected a whole number of at least 1'],
@@ -98,6 +114,40 @@ describe('parseDecoderConfig', () => {
     expect(planDecoder(config)).toEqual(planDecoder(parseDecoderConfig({ ...smallJson, mlp_only_layers: [] })));
     expect(parseDecoderConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
     expect(planDecoder(parseDecoderConfig({ ...smallJson, initializer_range: 0.006 })).weightStd).toBe(0.006);
+  });
+
+  it('reads the number of experts under the names that versions of transformers give it', () => {
+    const { num_experts: experts, ...qwen } = smallJson;
+    expect(parseDecoderConfig({ ...qwen, num_local_experts: experts })).toEqual(smallConfig());
+    expect(parseDecoderConfig({ ...smallJson, num_local_experts: experts })).toEqual(smallConfig());
+    expect(familyConfig('deepseek_v3', { num_local_experts: 6 })).toEqual(familyConfig('deepseek_v3'));
+    expect(familyConfig('mixtral', { num_local_experts: undefined, num_experts: 6 })).toMatchObject({
+      num_local_experts: 6,
+    });
+    expect(messageOf({ ...qwen, num_local_experts: 0 })).toMatch(/^config: num_experts: got 0, expected a whole/);
+  });
+
+  it('takes keys that change nothing', () => {
+    const inert = {
+      ...{ rope_scaling: { rope_type: 'default' }, rope_parameters: null, quantization_config: null },
+      ...{ return_dict: true, output_hidden_states: false, is_decoder: false, _attn_implementation_autoset: true },
+    };
+    for (const family of ['qwen3_moe', 'mixtral', 'deepseek_v3'] as const) {
+      expect(planDecoder(familyConfig(family, inert))).toEqual(planDecoder(familyConfig(family)));
+    }
+    // All that a context of 32 tokens may look back.
+    const reaching = familyConfig('mixtral', { sliding_window: 32 });
+    expect(planDecoder(reaching)).toEqual(planDecoder(familyConfig('mixtral')));
+  });
+
+  it('proposes a key only where one is near, and says where an unknown one lies', () => {
+    expect(messageOf({ ...smallJson, num_expert: 8 })).toMatch(/; did you mean num_experts\?$/);
+    expect(messageOf({ ...smallJson, hybrid_pattern: 'M*' })).toBe(
+      'config: hybrid_pattern is not a key of qwen3_moe configs',
+    );
+    expect(messageOf({ ...smallJson, rope_parameters: { rope_theta: 1e4, factor: 4 } })).toBe(
+      'config: rope_parameters.factor is not a key of qwen3_moe configs',
+    );
   });
 
   it('names what is wrong with something nested deeply, or long', () => {

@@ -14,6 +14,7 @@ import {
 } from '../src/index.ts';
 import { loadHuggingFace, saveHuggingFace } from '../src/node.ts';
 import { encodeHeader } from '../src/safetensors/header.ts';
+import { tensorOf } from '../src/weights.ts';
 import { familyConfig } from './support.ts';
 
 const device = await createWasmDevice({ threads: 1 });
@@ -169,6 +170,57 @@ describe('a checkpoint folder', () => {
     expect(await exportWeights(decoder)).toEqual(weights);
     decoder.dispose();
     expect(notes).toEqual([expect.stringMatching(/^\d+ weights of float64 are read as float32, such as model\./)]);
+  });
+
+  it('may hold numbers that are not finite, which is said', async () => {
+    const weights = await saved('mixtral');
+    weights.get('lm_head.weight')!.data[3] = NaN;
+    weights.get('model.norm.weight')!.data[0] = -Infinity;
+    await writeFile(join(folder, 'model.safetensors'), encodeSafetensors(weights));
+    const notes: string[] = [];
+    const decoder = await loadHuggingFace(device, folder, { onNote: (sentence) => notes.push(sentence) });
+    decoder.dispose();
+    expect(notes).toEqual(['2 weights hold numbers that are not finite in float32, such as model.norm.weight']);
+  });
+
+  it.each([true, false])('of Mixtral may have the names of transformers 5, stacked %s', async (isStacked) => {
+    const weights = await saved('mixtral');
+    const decoder = await loadHuggingFace(device, folder);
+    const stacked = await Promise.all(
+      decoder.layout.map(async ({ name, shape }) => {
+        const data = await tensorOf(decoder, name).dataF32();
+        return [name, { shape, data }] as const;
+      }),
+    );
+    decoder.dispose();
+    const named = (isStacked ? stacked : Array.from(weights)).map(
+      ([name, weight]) => [name.replace('block_sparse_moe', 'mlp'), weight] as const,
+    );
+    await writeFile(join(folder, 'model.safetensors'), encodeSafetensors(new Map(named)));
+    const { weights: read } = await loaded();
+    expect([...read.keys()]).toEqual([...weights.keys()]);
+    if (!isStacked) expect(read).toEqual(weights);
+  });
+
+  it.each([
+    ['another expert', [0, 6]],
+    ['half an expert', [0, 0.5]],
+    ['one expert twice', [3, 3]],
+    ['no number', [0, NaN]],
+    ['one below the first', [-1, 2]],
+  ])('whose table of a hash names %s is refused', async (_, row) => {
+    const config = familyConfig('mixtral', { router_type: 'hash' });
+    const decoder = createDecoder(device, config, { seed: 0 });
+    await saveHuggingFace(decoder, folder);
+    const tensors = await exportWeights(decoder);
+    decoder.dispose();
+    const name = [...tensors.keys()].find((key) => key.endsWith('gate.table'))!;
+    await loaded();
+    tensors.get(name)!.data.set(row, 2 * 5);
+    await writeFile(join(folder, 'model.safetensors'), encodeSafetensors(tensors));
+    await expect(loaded()).rejects.toThrow(
+      `${name} must name different experts in each row, whole numbers from 0 to 5; got ${row.join(', ')} in row 5`,
+    );
   });
 
   it('with an index that disagrees with its files is refused', async () => {

@@ -2,7 +2,7 @@
 import { WEIGHT_STD } from '@lpr/tensor/nn';
 import { z } from 'zod';
 import type { DecoderPlan, DensePlan, MoePlan } from '../plan.ts';
-import { count, type CrossCheck, fixed, flag, positive, remark } from './fields.ts';
+import { count, type CrossCheck, fixed, fixedWhereGiven, flag, positive, remark } from './fields.ts';
 import { routerFields, type RouterKeys } from './routing.ts';
 
 /** What all families have in common. */
@@ -21,7 +21,7 @@ export interface CommonKeys extends RouterKeys {
   readonly initializer_range: number;
   readonly rms_norm_eps: number;
   readonly rope_theta: number;
-  readonly rope_parameters?: { readonly rope_theta: number } | undefined;
+  readonly rope_parameters?: { readonly rope_theta: number } | null | undefined;
 }
 
 /** Keys that are written into `config.json` as they are, for those who read it elsewhere. */
@@ -33,6 +33,14 @@ const noteFields = {
   bos_token_id: remark(),
   eos_token_id: remark(),
   pad_token_id: remark(),
+  // Of transformers and those who train with it: what is returned and from where, never what it is.
+  return_dict: remark(),
+  output_hidden_states: remark(),
+  output_attentions: remark(),
+  is_decoder: fixedWhereGiven(false),
+  _attn_implementation_autoset: remark(),
+  unsloth_fixed: remark(),
+  unsloth_version: remark(),
 };
 
 export const noteKeys: readonly string[] = Object.keys(noteFields);
@@ -53,8 +61,13 @@ export const commonFields: Readonly<Record<string, z.ZodType>> = {
   max_position_embeddings: count(),
   hidden_act: fixed('silu'),
   tie_word_embeddings: flag().default(false),
-  rope_scaling: fixed(null),
-  rope_parameters: z.strictObject({ rope_theta: positive(), rope_type: fixed('default') }).optional(),
+  rope_scaling: z
+    .union([z.null(), z.strictObject({ rope_type: z.literal('default') })], 'null, the only value that is implemented')
+    .default(null),
+  rope_parameters: z
+    .strictObject({ rope_theta: positive(), rope_type: fixed('default') }, 'an object of rope_theta and rope_type')
+    .nullish(),
+  quantization_config: z.null('null; quantized weights are not implemented').optional(),
   attention_dropout: fixed(0),
   initializer_range: positive().default(WEIGHT_STD),
   ...noteFields,

@@ -15,7 +15,7 @@ import {
   mixture,
   rotaryTheta,
 } from './common.ts';
-import { count, crossCheck, fixed, notNegative, positive } from './fields.ts';
+import { count, crossCheck, notNegative, positive } from './fields.ts';
 import { routerChecks, routerOf } from './routing.ts';
 
 export interface MixtralConfig extends GroupedQueryKeys {
@@ -23,6 +23,8 @@ export interface MixtralConfig extends GroupedQueryKeys {
   /** Width of one expert. */
   readonly intermediate_size: number;
   readonly num_local_experts: number;
+  /** Tokens that attention reaches back, where it is so many that all are reached. */
+  readonly sliding_window: number | null;
   /** In training, what router and experts read is multiplied by numbers drawn evenly from 1 - this to 1 + this. */
   readonly router_jitter_noise: number;
 }
@@ -32,7 +34,7 @@ const fields = z.strictObject({
   model_type: z.literal('mixtral'),
   num_key_value_heads: count(),
   head_dim: count().nullish(),
-  sliding_window: fixed(null),
+  sliding_window: count().nullable().default(null),
   intermediate_size: count(),
   num_local_experts: count(),
   router_jitter_noise: notNegative().default(0),
@@ -45,6 +47,12 @@ export const mixtralSchema: z.ZodObject = fields.superRefine(
     ...expertsChecks<MixtralConfig>('num_local_experts'),
     ...groupedQueryChecks,
     ...routerChecks,
+    {
+      field: 'sliding_window',
+      expected: ({ max_position_embeddings: positions }) =>
+        `null, or at least max_position_embeddings, ${positions}: shorter windows are not implemented`,
+      holds: ({ sliding_window: window, max_position_embeddings: positions }) => window === null || window >= positions,
+    },
   ]),
 );
 

@@ -77,8 +77,9 @@ export function planQwen3Moe(config: Qwen3MoeConfig): DecoderPlan {
     router: routerOf(config, () => ({ kind: 'topKSoftmax', renormalize: config.norm_topk_prob })),
     inputJitter: 0,
   });
+  const dense = new Set(config.mlp_only_layers);
   const layers = Array.from({ length: config.num_hidden_layers }, (_, i): LayerPlan => {
-    const sparse = !config.mlp_only_layers.includes(i) && (i + 1) % config.decoder_sparse_step === 0;
+    const sparse = !dense.has(i) && (i + 1) % config.decoder_sparse_step === 0;
     if (!sparse) return { attention, feedForward: { ...block, kind: 'dense', width: config.intermediate_size } };
     const size = { ...block, width: config.moe_intermediate_size, experts: config.num_experts, sharedWidth: 0 };
     return { attention, feedForward: mixture(config, size, routed) };
