@@ -115,6 +115,32 @@ describe('the runs of a sweep', () => {
     expect([...new Set(settingNames({ runs }).values())]).toEqual(['lpr-8-1', 'lpr-8-2']);
   });
 
+  it('are of one setting where they differ in their seed alone, however their names end', () => {
+    const rowsOf = (runs: string): [names: string[], settings: string[], baseline: string | null] => {
+      const comparison = expandSweep(sweepOf(`runs: ${runs}`), tiny, 'a.yaml');
+      const again = expandSweep(sweepOf(JSON.stringify({ runs: Object.fromEntries(comparison.runs) })), none, 'b.yaml');
+      expect(again.runs).toEqual(comparison.runs);
+      return [[...comparison.runs.keys()], [...settingNames(comparison).values()], comparison.baseline];
+    };
+    const run = (seed: number, experts: number): string => `{seed: ${seed}, size: {experts: ${experts}}}`;
+    expect(rowsOf(`{width-0: ${run(0, 4)}, width-1: ${run(1, 8)}}`)).toEqual([
+      ['width-0', 'width-1'],
+      ['width-0', 'width-1'],
+      'width-0',
+    ]);
+    expect(rowsOf(`{a-0: ${run(0, 4)}, a-1: ${run(1, 8)}, b-0: ${run(0, 16)}, b-1: ${run(1, 16)}}`)).toEqual([
+      ['a-0', 'a-1', 'b-0', 'b-1'],
+      ['a-0', 'a-1', 'b', 'b'],
+      'a-0',
+    ]);
+    // The name that a run keeps is that of no other setting.
+    const nested = ['a-0', 'a-1', 'a-0-0', 'a-0-1'];
+    expect(
+      rowsOf(`{a-0: ${run(0, 4)}, a-1: ${run(1, 8)}, a-0-0: ${run(0, 16)}, a-0-1: ${run(1, 16)}}`).slice(0, 2),
+    ).toEqual([nested, nested]);
+    expect(rowsOf(`{lr=1e-7: ${run(7, 4)}, lr=1e-6: ${run(6, 8)}}`)[1]).toEqual(['lr=1e-7', 'lr=1e-6']);
+  });
+
   it('combine entries of a list, a grid and draws', () => {
     const runs = runsOf(
       'list: [{router: top-k}, {router: switch, size.experts: 4}]\ngrid: {training.steps: [1, 2]}\n' +

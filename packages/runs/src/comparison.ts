@@ -199,10 +199,11 @@ export function seedName(setting: string, seed: number): string {
   return `${setting}-${seed}`;
 }
 
-/** The name of the setting of a run: without the seed, where that stands behind. */
+/** The name of the setting of a run: without the seed, where that stands behind and is no exponent, as in "lr=1e-7". */
 export function settingName(run: string, seed: number): string {
   const ending = seedName('', seed);
-  return run.endsWith(ending) ? run.slice(0, -ending.length) : run;
+  const setting = run.slice(0, -ending.length);
+  return run.endsWith(ending) && !/(?:^|=)[+-]?[\d.]+e$/i.test(setting) ? setting : run;
 }
 
 /** The names of a comparison's own files, and of a run that would be in their way. */

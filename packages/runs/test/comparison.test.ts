@@ -44,6 +44,8 @@ describe('a comparison', () => {
       'lpr-12',
       'lpr',
     ]);
+    const numbers = ['lr=1e-7', '1E-7', 'lr=-2.5e-7', 'lr=1e-7-7', 'v1e-7'];
+    expect(numbers.map((name) => settingName(name, 7))).toEqual([...numbers.slice(0, 3), 'lr=1e-7', 'v1e']);
   });
 
   it('of an earlier version lies under another name, and gives way to one of today', async () => {

@@ -26,10 +26,29 @@ export interface Comparison {
 
 export type FormulationRows = ReadonlyMap<string, readonly string[]>;
 
-/** The name of each run's setting: its own, or without the seed where a comparison has several. */
+/**
+ * The name of each run's setting: its own, or without the seed where a comparison has several and its runs are named by
+ * them.
+ */
 export function settingNames({ runs }: Pick<Comparison, 'runs'>): Map<string, string> {
+  const own = new Map(Array.from(runs.keys(), (name) => [name, name]));
+  const stripped = new Map(Array.from(runs, ([name, { seed }]) => [name, settingName(name, seed)]));
   const hasSeveral = new Set(Array.from(runs.values(), ({ seed }) => seed)).size > 1;
-  return new Map(Array.from(runs, ([name, { seed }]) => [name, hasSeveral ? settingName(name, seed) : name]));
+  const areNamedBySeeds = Array.from(stripped).every(([run, setting]) => run !== setting);
+  return hasSeveral && areNamedBySeeds ? withoutMixed(stripped, runs) : own;
+}
+
+/** A name may end like a seed by chance, "width-0" beside "width-1": such runs keep theirs where more differs. */
+function withoutMixed(names: Map<string, string>, runs: Comparison['runs']): Map<string, string> {
+  const kinds = new Map<string, Set<string>>();
+  for (const [run, setting] of names) {
+    const kind = JSON.stringify({ ...runs.get(run)!, seed: null });
+    kinds.set(setting, (kinds.get(setting) ?? new Set()).add(kind));
+  }
+  const isMixed = (setting: string): boolean => kinds.get(setting)!.size > 1;
+  if (!Array.from(names.values()).some(isMixed)) return names;
+  // Once more: a name that is kept may be that of another setting, too.
+  return withoutMixed(new Map(Array.from(names, ([run, name]) => [run, isMixed(name) ? run : name])), runs);
 }
 
 /** The runs of each setting, by its name, in the order of their first runs. */

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { parseYaml, seedName, settingName } from '@lpr/runs';
 import { UsageError, unknownNameText } from '../cli/errors.ts';
-import type { Comparison } from '../comparison/comparison.ts';
+import { type Comparison, settingNames } from '../comparison/comparison.ts';
 import { type Fault, faultsOf, faultsText } from '../settings/faults.ts';
 import { isGroup, type Partials } from '../settings/merge.ts';
 import { resolveSettings, routerNames, type SettingOptions } from '../settings/resolve.ts';
@@ -159,7 +159,7 @@ export function expandSweep(file: SweepFile, options: SettingOptions, origin: st
   if (named.size < runs.length) throw new UsageError(`${origin}: two runs have one name and one seed; rename one`);
   return {
     runs: named,
-    baseline: baselineOf([...new Set(runs.map(settingOf))], file, origin),
+    baseline: baselineOf([...new Set(settingNames({ runs: named }).values())], file, origin),
     tables: new Map(),
   };
 }
