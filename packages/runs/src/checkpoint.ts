@@ -97,12 +97,19 @@ export async function saveCheckpoint(
 export async function removeEarlier(root: string, step: number, keepLast: number): Promise<void> {
   // Newer ones can only be damaged ones that the run passed over when it resumed: they count for nothing here.
   const upToHere = (await checkpointSteps(root)).filter((each) => each <= step);
-  const old = [
-    ...upToHere.slice(keepLast).map(stepName),
-    ...(await readdir(root)).filter((name) => /^\.step-\d+\.tmp$/.test(name)),
-  ];
-  for (const name of old) await rm(join(root, name), { recursive: true });
+  for (const old of upToHere.slice(keepLast)) await rm(join(root, stepName(old)), { recursive: true });
+  await removeHalfWritten(root);
 }
+
+/** Removes what killed processes left of checkpoints. Only for who holds the run's lock. */
+export async function removeHalfWritten(root: string): Promise<void> {
+  for (const name of await readdir(root)) {
+    if (HALF_WRITTEN.test(name)) await rm(join(root, name), { recursive: true });
+  }
+}
+
+/** What a checkpoint is called while it is written. */
+const HALF_WRITTEN = /^\.step-\d{6,}\.tmp$/;
 
 /** Folders of the checkpoints in `root`, newest first; empty when there are none. */
 export async function listCheckpoints(root: string): Promise<string[]> {

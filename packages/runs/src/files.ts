@@ -79,16 +79,33 @@ const WRITER = `${HOST}-${process.pid}-${threadId}`;
  * here can tell.
  */
 async function leftFor(path: string): Promise<string[]> {
-  const left: string[] = [];
   const sum = sumOfName(path);
   // One may be allowed to write where one may not look.
-  for (const name of await readdir(dirname(path)).catch(() => [])) {
-    const [, file, host, pid] = TEMPORARY.exec(name) ?? [];
-    if (file !== sum || host !== HOST) continue;
+  const names = await readdir(dirname(path)).catch(() => []);
+  return await leftAmong(dirname(path), names.filter((name) => TEMPORARY.exec(name)?.[1] === sum));
+}
+
+/**
+ * Removes the temporary files in a folder whose process was killed. Only for who keeps the processes of other hosts off
+ * the folder: theirs are removed.
+ */
+export async function removeLeft(folder: string): Promise<void> {
+  const names = await readdir(folder);
+  const elsewhere = names.filter((name) => (TEMPORARY.exec(name)?.[2] ?? HOST) !== HOST);
+  const left = [...elsewhere.map((name) => join(folder, name)), ...(await leftAmong(folder, names))];
+  for (const path of left) await rm(path, { force: true });
+}
+
+/** The paths of temporary files that a killed process of this host has left. */
+async function leftAmong(folder: string, names: readonly string[]): Promise<string[]> {
+  const left: string[] = [];
+  for (const name of names) {
+    const [, , host, pid] = TEMPORARY.exec(name) ?? [];
+    if (host !== HOST) continue;
     // A number is given again: that of the first process of a container is always 1.
     const isOwn = name.includes(`.${WRITER}-`);
     const isLeft = isOwn ? !underWay.has(name) : (await workingProcess(Number(pid))) === null;
-    if (isLeft) left.push(join(dirname(path), name));
+    if (isLeft) left.push(join(folder, name));
   }
   return left;
 }

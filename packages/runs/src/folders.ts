@@ -1,6 +1,6 @@
 /** Making folders so that a process killed at any moment leaves what was there before or all of what is new. */
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isFolder, makeFolder } from '@lpr/guard';
 import { syncFolder } from './files.ts';
@@ -35,21 +35,22 @@ export async function writeFolder<Result>(path: string, write: (folder: string) 
   const target = resolve(path);
   const isThere = await isFolder(target);
   if (isThere) refuseContent(path, await readdir(target));
-  else if (await exists(target)) throw new Error(`${path} is there and is no folder; choose another name`);
+  else if (await exists(target)) {
+    throw new Error(`${path} is there and is no folder, nor a link to one; choose another name`);
+  }
   const isInside = isThere && !(await canReplace(target));
   const temporary = isInside ? join(target, '.new.tmp') : join(dirname(target), `.${basename(target)}.tmp`);
   // Beside the lock, which stays where it is: a process killed at any moment leaves nothing else in the new folder.
-  const content = join(temporary, 'content');
+  const content = join(temporary, CONTENT);
   await makeFolder(temporary).catch((error: unknown) => {
     throw new Error(`cannot make the folder ${path} (${String(error)}); choose another`, { cause: error });
   });
+  await refuseForeign(path, temporary);
   const unlock = await lockFolder(temporary);
   let result: Result;
   try {
     // What a process that was killed has left.
-    for (const name of await readdir(temporary)) {
-      if (!name.startsWith(RUN_FILES.lock)) await rm(join(temporary, name), { recursive: true });
-    }
+    await rm(content, { recursive: true, force: true });
     await mkdir(content);
     result = await write(content);
     await syncFiles(content);
@@ -63,6 +64,20 @@ export async function writeFolder<Result>(path: string, write: (folder: string) 
   await syncFolder(target);
   await syncFolder(dirname(target));
   return result;
+}
+
+/** In the temporary folder: what is written. */
+const CONTENT = 'content';
+
+/** Throws when a folder of the name that is to be a temporary one is somebody else's. */
+async function refuseForeign(path: string, temporary: string): Promise<void> {
+  const own: readonly string[] = [CONTENT, RUN_FILES.lock, RUN_FILES.takeover];
+  const foreign = (await readdir(temporary)).find((name) => !own.includes(name));
+  if (foreign === undefined) return;
+  throw new Error(
+    `cannot write ${path}: it is made in ${temporary}, where there is ${JSON.stringify(foreign)}, which is none of its ` +
+      'files; move that folder away, or choose another name',
+  );
 }
 
 /**
@@ -137,8 +152,9 @@ function refuseContent(path: string, content: readonly string[]): void {
   }
 }
 
+/** Whether anything is there, be it a link to nothing. */
 async function exists(path: string): Promise<boolean> {
-  return await stat(path).then(
+  return await lstat(path).then(
     () => true,
     () => false,
   );

@@ -19,6 +19,8 @@ export const RUN_FILES = {
   failure: 'failure.json',
   note: 'note.json',
   lock: 'lock',
+  /** While a process takes the lock of another one over. */
+  takeover: 'lock.takeover',
 } as const;
 
 /** The folders of a run that hold something of each of several steps. */

@@ -15,15 +15,15 @@
  * - `note.json`: what people wrote of it, see note.ts; written without the lock
  * - `lock`: while a process works on it
  */
-import { readdir, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { makeFolder } from '@lpr/guard';
+import { dirname, join } from 'node:path';
+import { isFolder, makeFolder } from '@lpr/guard';
 import { encodeTrace, type LoadShape, type RoutingTrace } from '@lpr/metrics';
 import { encodeBlocks, type HeldOutBlocks } from './blocks.ts';
+import { removeHalfWritten } from './checkpoint.ts';
 import { encodeConfig, readConfig } from './config.ts';
 import { type Environment, recordEnvironment } from './environment.ts';
 import { finalEvaluation } from './evaluation-line.ts';
-import { writeWhole } from './files.ts';
+import { removeLeft, writeWhole } from './files.ts';
 import { makeEmptyFolder } from './folders.ts';
 import { completeChange } from './identity.ts';
 import { lockFolder } from './lock.ts';
@@ -123,12 +123,13 @@ export class RunFolder {
     await writeWhole(path, content);
   }
 
-  /** Removes what killed processes left half written. */
+  /** Removes what killed processes left half written, and nothing else: others may have files here, too. */
   async #removeTemporaries(): Promise<void> {
-    const names = await readdir(this.path, { recursive: true });
-    for (const name of names) {
-      if (/^\..*\.tmp$/.test(basename(name))) await rm(join(this.path, name), { recursive: true, force: true });
+    for (const folder of ['', ...Object.values(RUN_FOLDERS)]) {
+      const path = join(this.path, folder);
+      if (await isFolder(path)) await removeLeft(path);
     }
+    if (await isFolder(this.checkpoints)) await removeHalfWritten(this.checkpoints);
   }
 
   /** Gives the lock back. */

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
@@ -45,14 +45,43 @@ describe('writeFolder', () => {
     expect(await readdir(folder())).toEqual([]);
     // What a killed one leaves: half of the files, and its lock.
     for (const left of [join(folder(), '.out.tmp'), join(path, '.new.tmp')]) {
-      await mkdir(left, { recursive: true });
-      await writeFile(join(left, 'config.json'), 'half');
-      await writeFile(join(left, 'old'), '');
+      await mkdir(join(left, 'content'), { recursive: true });
+      await writeFile(join(left, 'content', 'config.json'), 'half');
+      await writeFile(join(left, 'content', 'old'), '');
       await writeFile(join(left, 'lock'), '{"pid":999999999,"host":"');
     }
     await writeFolder(path, write);
     expect((await readdir(path)).toSorted()).toEqual(['config.json', 'deep']);
     expect(await readFile(join(path, 'config.json'), 'utf8')).toBe('{}');
+  });
+
+  it('changes nothing in a folder that is called as its temporary one would be, and names it', async () => {
+    const path = join(folder(), 'data');
+    await mkdir(path);
+    const cwd = vi.spyOn(process, 'cwd');
+    for (const [theirs, here] of [
+      [join(folder(), '.data.tmp'), folder()],
+      [join(path, '.new.tmp'), path],
+    ] as const) {
+      cwd.mockReturnValue(here);
+      await mkdir(join(theirs, 'deep'), { recursive: true });
+      await writeFile(join(theirs, 'deep', 'precious'), 'mine');
+      await expect(writeFolder(path, write)).rejects.toThrow(
+        `cannot write ${path}: it is made in ${theirs}, where there is "deep", which is none of its files; move that folder away`,
+      );
+      expect(await readdir(theirs)).toEqual(['deep']);
+      expect(await readFile(join(theirs, 'deep', 'precious'), 'utf8')).toBe('mine');
+    }
+    cwd.mockRestore();
+  });
+
+  it('refuses a link to nothing before the work', async () => {
+    const path = join(folder(), 'link');
+    await symlink(join(folder(), 'none'), path);
+    const begun = vi.fn(write);
+    await expect(writeFolder(path, begun)).rejects.toThrow(/link is there and is no folder, nor a link to one/);
+    expect(begun).not.toHaveBeenCalled();
+    expect(await readdir(folder())).toEqual(['link']);
   });
 
   it('never has a lock in the folder that it gives, whenever it is killed', async () => {

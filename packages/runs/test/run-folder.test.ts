@@ -1,13 +1,22 @@
+import { existsSync } from 'node:fs';
 import { appendFile, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
 import { decodeLoads, encodeLoadHeader, encodeLoadWindow } from '@lpr/metrics';
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../src/config.ts';
+import { sha256 } from '../src/files.ts';
+import { writeFolder } from '../src/folders.ts';
 import { loggedStep } from '../src/logs.ts';
 import { RunFolder } from '../src/run-folder.ts';
 import { readEvaluations, readMetrics } from '../src/run.ts';
 import { summaryRecord } from '../src/tensorboard/events.ts';
 import { evaluationLine, jsonLines, metricsLine, useFolder } from './lines.ts';
+
+/** What `writeWhole` calls a file for as long as a process of a host writes it. */
+function temporaryOf(host: string, pid: number): string {
+  return `.${'0f'.repeat(8)}.${sha256(host).slice(0, 8)}-${pid}-0-0123abcd.tmp`;
+}
 
 const shape = { layers: 2, experts: 3, topK: 1 };
 
@@ -42,23 +51,44 @@ describe('a run folder', () => {
     const path = join(folder(), 'run');
     await mkdir(path);
     await writeFile(join(path, 'lock'), '{"pid":');
-    await writeFile(join(path, '.0f.tmp'), 'half');
+    await writeFile(join(path, temporaryOf('elsewhere', 1)), 'half');
     const run = await RunFolder.create(path, { seed: 1 });
     expect(await readConfig(path)).toEqual({ seed: 1 });
     await run.close();
   });
 
-  it('loses what killed processes left half written when it is opened', async () => {
+  it('loses what killed processes left half written when it is opened, and nothing that others have there', async () => {
     const path = join(folder(), 'run');
     await (await RunFolder.create(path, { seed: 1 })).close();
-    const before = await readdir(path);
-    await writeFile(join(path, '.0f.tmp'), 'half');
-    await mkdir(join(path, 'checkpoints', '.step-000005.tmp'), { recursive: true });
-    await writeFile(join(path, 'checkpoints', '.step-000005.tmp', 'model.safetensors'), 'half');
-    const run = await RunFolder.open(path);
-    expect(await readdir(join(path, 'checkpoints'))).toEqual([]);
-    await run.close();
-    expect(await readdir(path)).toEqual([...before, 'checkpoints'].toSorted());
+    const theirs = ['.data.tmp/x', '.step-000005.tmp/x', '.f.tmp', 'checkpoints/.step.tmp/x', 'traces/.x.tmp/x'];
+    // Of a process that lives, as one that writes a note.
+    const note = temporaryOf(hostname(), process.ppid);
+    const left = [
+      ...[temporaryOf(hostname(), 999_999_999), temporaryOf('elsewhere', process.ppid)],
+      `traces/${temporaryOf(hostname(), 999_999_999)}`,
+      'checkpoints/.step-000005.tmp/model.safetensors',
+    ];
+    for (const name of [...theirs, note, ...left]) {
+      await mkdir(dirname(join(path, name)), { recursive: true });
+      await writeFile(join(path, name), 'half');
+    }
+    await (await RunFolder.open(path)).close();
+    for (const name of [...theirs, note]) expect(existsSync(join(path, name)), name).toBe(true);
+    for (const name of left) expect(existsSync(join(path, name)), name).toBe(false);
+    expect(await readdir(join(path, 'checkpoints'))).toEqual(['.step.tmp']);
+  });
+
+  it('is opened while a folder is written into it, and made beside one that is called like a temporary one', async () => {
+    const path = join(folder(), 'run');
+    await mkdir(join(path, '.data.tmp'), { recursive: true });
+    await writeFile(join(path, '.data.tmp', 'precious'), 'mine');
+    await (await RunFolder.create(path, { seed: 1 })).close();
+    expect(await readFile(join(path, '.data.tmp', 'precious'), 'utf8')).toBe('mine');
+    await writeFolder(join(path, 'exported'), async (temporary) => {
+      await (await RunFolder.open(path)).close();
+      await writeFile(join(temporary, 'config.json'), '{}');
+    });
+    expect(await readdir(join(path, 'exported'))).toEqual(['config.json']);
   });
 
   it('says when there is no run, no folder can be made, or the settings are no YAML', async () => {
