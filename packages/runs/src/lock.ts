@@ -1,5 +1,6 @@
 /** Keeps two processes off one run folder: a file `lock` that names the process that works on it. */
-import { open, rm, stat } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { lstat, open, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -49,7 +50,8 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
       `${folder} is in use by process ${holder.pid} on ${holder.host}. Wait for it or stop it; if no such trainer runs, delete ${path}`,
     );
   };
-  const turn = `${path}.takeover`;
+  const turn = join(folder, RUN_FILES.takeover);
+  await entryOf(turn);
   while (!(await createOnly(path, JSON.stringify(own)))) {
     await throwIfHeld();
     // One process at a time takes over, and looks again: another may just have done so.
@@ -93,12 +95,26 @@ async function createOnly(path: string, content: string): Promise<boolean> {
 const WRITE_TIMEOUT = 1000;
 const TAKEOVER_TIMEOUT = 10_000;
 
-/** Milliseconds since a file was made, by whichever clock; 0 when it is gone. */
+/** Milliseconds since a file of a lock was made, by whichever clock; 0 when it is gone. @throws Error as `entryOf` */
 async function ageOf(path: string): Promise<number> {
-  return await stat(path).then(
-    ({ mtimeMs }) => Math.abs(Date.now() - mtimeMs),
-    () => 0,
-  );
+  const entry = await entryOf(path);
+  return entry === null ? 0 : Math.abs(Date.now() - entry.mtimeMs);
+}
+
+/** null when the file of a lock is gone. @throws Error when what is there is no file, be it a link to nothing */
+async function entryOf(path: string): Promise<Stats | null> {
+  const entry = await lstat(path).catch(() => null);
+  if (entry !== null && !entry.isFile()) throw notALock(path, `it is no regular file but ${kindOf(entry)}`);
+  return entry;
+}
+
+function kindOf(entry: Stats): string {
+  if (entry.isSymbolicLink()) return 'a link';
+  return entry.isDirectory() ? 'a folder' : 'a pipe or a device';
+}
+
+function notALock(path: string, why: string, cause?: unknown): Error {
+  return new Error(`${path} is no lock that can be read (${why}); delete it if no trainer works there`, { cause });
 }
 
 /** Whether a process works on a run: its folder has a lock whose process runs. */
@@ -126,13 +142,12 @@ async function isHeldBy({ pid, host, started, job }: Holder): Promise<boolean> {
 
 /** null when the lock is gone or was never written whole. @throws Error when what is there is no lock */
 async function readHolder(path: string): Promise<Holder | null> {
+  if ((await entryOf(path)) === null) return null;
   try {
     return decodeHolder(await readText(path, MAX_SMALL_FILE_BYTES));
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return null;
-    throw new Error(`${path} is no lock that can be read (${messageOf(error)}); delete it if no trainer works there`, {
-      cause: error,
-    });
+    throw notALock(path, messageOf(error), error);
   }
 }
 

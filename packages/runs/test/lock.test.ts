@@ -1,7 +1,7 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate, setTimeout } from 'node:timers/promises';
@@ -171,6 +171,25 @@ describe('the lock of a run folder', () => {
     await writeFile(path, Buffer.alloc(2 ** 24 + 1));
     await expect(lockFolder(folder)).rejects.toThrow(/lock is no lock that can be read \(it has 16777217 bytes/);
     expect(await isLocked(filesIn(folder))).toBe(false);
+  });
+
+  it.skipIf(process.platform === 'win32')('is no link, to nothing or to a lock, and no folder', async () => {
+    await writeFile(join(folder, 'other'), '{"pid":');
+    for (const name of ['lock', 'lock.takeover']) {
+      const path = join(folder, name);
+      for (const [kind, make] of [
+        ['link', () => symlink('/nowhere', path)],
+        ['link', () => symlink('other', path)],
+        ['folder', () => mkdir(path)],
+      ] as const) {
+        await make();
+        await expect(lockFolder(folder)).rejects.toThrow(
+          `${path} is no lock that can be read (it is no regular file but a ${kind}); delete it if no trainer works there`,
+        );
+        expect((await readdir(folder)).toSorted()).toEqual([name, 'other'].toSorted());
+        await rm(path, { recursive: true });
+      }
+    }
   });
 
   it('of another host is respected', async () => {
