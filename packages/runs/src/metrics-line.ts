@@ -98,10 +98,11 @@ export function weightedSum(weighted: readonly (number | null)[]): number | null
 /**
  * Tokens a second over all windows: their tokens over their time. null before the first window closed.
  *
- * @param lines those of a whole run, from its first step on
+ * @param lines of a run, from its first step on, or from behind the end of a window on
+ * @param start tokens at the end of that window
  */
-export function overallTokensPerSecond(lines: Iterable<MetricsLine>): number | null {
-  let before = 0;
+export function overallTokensPerSecond(lines: Iterable<MetricsLine>, start: number = 0): number | null {
+  let before = start;
   let [tokens, seconds] = [0, 0];
   for (const { tokens: done, tokensPerSecond } of lines) {
     if (tokensPerSecond === undefined) continue;

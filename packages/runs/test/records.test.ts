@@ -119,6 +119,7 @@ describe('what follows from all lines', () => {
     );
     // 100 tokens in 2 s and 100 in 4 s.
     expect(overallTokensPerSecond(lines)).toBeCloseTo(200 / 6, 12);
+    expect(overallTokensPerSecond(lines.slice(2), 100)).toBeCloseTo(100 / 4, 12);
     expect(overallTokensPerSecond([metricsLine(10, { tokensPerSecond: 0 })])).toBeNull();
   });
 

@@ -6,6 +6,7 @@ import {
   filesIn,
   finalEvaluation,
   isLocked,
+  type MetricsLine,
   overallTokensPerSecond,
   readEvaluations,
   readFailure,
@@ -29,7 +30,7 @@ export interface RunStatus {
   readonly steps: number;
   /** Of the finished model. */
   readonly testLoss: number | null;
-  /** Of the last window, while it runs. */
+  /** Of the last windows, while it runs. */
   readonly tokensPerSecond: number | null;
   /** Of training, while it runs. */
   readonly secondsLeft: number | null;
@@ -86,7 +87,7 @@ async function runStatus(path: string, name: string, settings: Settings): Promis
   const isRunning = await isLocked(filesIn(path));
   const state: RunState =
     final !== undefined ? 'done' : isRunning ? 'running' : failure !== null ? 'failed' : begun ? 'stopped' : 'waiting';
-  const speed = state === 'running' ? overallTokensPerSecond(metrics.slice(-RECENT)) : null;
+  const speed = state === 'running' ? recentTokensPerSecond(metrics) : null;
   const left = (steps - (last?.step ?? 0)) * tokensPerStep(settings);
   return {
     name,
@@ -102,6 +103,15 @@ async function runStatus(path: string, name: string, settings: Settings): Promis
 
 /** Steps at the end of a run that its speed is told by: a run may have begun on another machine. */
 const RECENT = 200;
+
+/** That of the windows which end in the last steps, at least of the last window. */
+function recentTokensPerSecond(metrics: readonly MetricsLine[]): number | null {
+  const windows = metrics.filter(({ tokensPerSecond }) => tokensPerSecond !== undefined);
+  const since = (metrics.at(-1)?.step ?? 0) - RECENT;
+  const recent = windows.filter(({ step }) => step > since).length;
+  const first = Math.max(0, windows.length - Math.max(1, recent));
+  return overallTokensPerSecond(windows.slice(first), windows[first - 1]?.tokens);
+}
 
 function tokensPerStep({ data, training }: Settings): number {
   return training.accumulation * data.batchSize * data.sequenceLength;
