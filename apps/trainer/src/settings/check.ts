@@ -86,6 +86,12 @@ function routerFaults(settings: Settings): Fault[] {
   }));
 }
 
+/** What the batches of a step, which are all made before it is taken, may take together. */
+const MOST_STEP_BYTES = 2 ** 30;
+
+/** What a batch takes besides its tokens, each of which is an input and a target of 4 bytes. */
+const BATCH_BYTES = 512;
+
 function sizeFaults(settings: Settings): Fault[] {
   const { size, data, training, evaluation } = settings;
   const faults: Fault[] = [];
@@ -107,6 +113,13 @@ function sizeFaults(settings: Settings): Fault[] {
     training.schedule !== 'warmupStableDecay' || training.warmup + training.stable <= 1,
     'training',
     `warmup (${training.warmup}) and stable (${training.stable}) are shares of the steps, together at most 1`,
+  );
+  const stepBytes = training.accumulation * (BATCH_BYTES + 8 * data.batchSize * data.sequenceLength);
+  check(
+    stepBytes <= MOST_STEP_BYTES,
+    'training.accumulation',
+    `got ${training.accumulation}, which times data.batchSize (${data.batchSize}) and data.sequenceLength (${data.sequenceLength}) are ` +
+      `${(stepBytes / 2 ** 30).toPrecision(3)} GiB of tokens in memory for one step, expected at most ${MOST_STEP_BYTES / 2 ** 30}; lower one of them`,
   );
   const { from } = settings;
   check(
