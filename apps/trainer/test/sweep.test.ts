@@ -232,6 +232,12 @@ describe('a file of a sweep that does not fit', () => {
       'grid: {size.experts: [8, 16]}\nbaseline: experts=9',
       'baseline: unknown run "experts=9". Did you mean experts=8?',
     ],
+    ['runs: {..: {}}', 'a.yaml: a run is called "..", but its name is that of its folder'],
+    [`runs: {${'x'.repeat(300)}: {}}`, 'a.yaml: a run is called "xxxxxxxxxxxxxxxxxxxx...", 300 bytes in UTF-8'],
+    [`runs: {${'x'.repeat(199)}: {}}\nseeds: 2`, '201 bytes in UTF-8, but a name has at most 200: shorten it'],
+    ['runs: {"": {}}\nseeds: 2', 'a.yaml: a run is called "", but its name is that of its folder'],
+    ['runs: {"\\e[31m": {size: {topK: 0}}}', 'a.yaml: a run is called "\\u001b[31m", but'],
+    ['runs: {LPR: {}, lpr: {router: top-k}}', 'a.yaml: the runs "LPR" and "lpr" have one folder where'],
     ['runs: {a: {size: {topK: 0}}}', 'a.yaml: the run a: settings: size.topK: got 0, expected'],
   ])('names the run and the setting: %j', (yaml, message) => {
     expect(() => runsOf(yaml)).toThrow(message);

@@ -20,6 +20,7 @@ import { MAX_SMALL_FILE_BYTES } from './run-files.ts';
 import { parseYaml } from './yaml.ts';
 import { lockFolder } from './lock.ts';
 import { RUN_FILES, SWEEP_FILES } from './names.ts';
+import { UNSEEN } from './note.ts';
 import { countSchema, issueText, measureSchema, type ReadonlyDeep } from './plain.ts';
 
 const comparisonSchema = z.strictObject({
@@ -136,11 +137,11 @@ export type Summary = ReadonlyDeep<z.infer<typeof summarySchema>>;
 /**
  * Makes the folder of a comparison.
  *
- * @throws Error when something is there already, or a run has a name that no folder beside the comparison's files can
- *   have
+ * @throws Error when something is there already, or `runNamesFault` finds one
  */
 export async function createComparison(folder: string, { runs, baseline, tables }: StoredComparison): Promise<void> {
-  for (const name of Object.keys(runs)) checkRunName(name);
+  const fault = runNamesFault(Object.keys(runs));
+  if (fault !== null) throw new Error(fault);
   await makeEmptyFolder(folder);
   const unlock = await lockFolder(folder);
   const content = {
@@ -176,7 +177,10 @@ export async function readComparison(folder: string): Promise<StoredComparison |
   if (!parsed.success) throw new Error(`${path} is damaged: ${issueText(parsed.error)}`);
   const { runs, baseline, tables } = parsed.data;
   const names = Object.keys(runs);
-  for (const name of names) checkRunName(name, `${path}: `);
+  for (const name of names) {
+    const fault = runNameFault(name);
+    if (fault !== null) throw new Error(`${path}: ${fault}`);
+  }
   const isKnown = (setting: string): boolean =>
     names.some(
       (name) => name === setting || (name.startsWith(`${setting}-`) && /^\d+$/.test(name.slice(setting.length + 1))),
@@ -207,13 +211,50 @@ export function settingName(run: string, seed: number): string {
 }
 
 /** The names of a comparison's own files, and of a run that would be in their way. */
-const TAKEN: readonly string[] = [...Object.values(SWEEP_FILES), RUN_FILES.lock];
+const TAKEN: readonly string[] = [...Object.values(SWEEP_FILES), RUN_FILES.lock, RUN_FILES.takeover];
 
-function checkRunName(name: string, origin: string = ''): void {
-  if (name !== '' && !name.startsWith('.') && !/[/\\\0]/.test(name) && !TAKEN.includes(name)) return;
-  throw new Error(
-    `${origin}a run is called ${JSON.stringify(name)}, but its name is that of its folder beside ${SWEEP_FILES.sweep}: ` +
-      'rename it to letters, digits and the like, without a slash and without a dot in front',
+/** A folder's name may have 255 bytes; files are called by it and more. */
+const LONGEST_NAME = 200;
+
+/**
+ * What is wrong with the names of runs that are to be made, which are those of folders beside the comparison's files;
+ * null where nothing is.
+ */
+export function runNamesFault(names: readonly string[]): string | null {
+  const known = new Map<string, string>();
+  for (const name of names) {
+    const fault = runNameFault(name);
+    if (fault !== null) return fault;
+    const bytes = Buffer.byteLength(name);
+    if (bytes > LONGEST_NAME) {
+      const start = JSON.stringify(`${Array.from(name).slice(0, 20).join('')}...`);
+      return `a run is called ${start}, ${bytes} bytes in UTF-8, but a name has at most ${LONGEST_NAME}: shorten it`;
+    }
+    // Some file systems tell neither capitals apart nor how a letter with an accent is written.
+    const key = name.normalize('NFC').toLowerCase().normalize('NFC');
+    const other = known.get(key);
+    if (other !== undefined) {
+      return (
+        `the runs ${JSON.stringify(other)} and ${JSON.stringify(name)} have one folder where a file system does not tell ` +
+        'capitals apart, or how accents are written: rename one'
+      );
+    }
+    known.set(key, name);
+  }
+  return null;
+}
+
+/** What is wrong with the name of a run, be it of an earlier version; null where nothing is. */
+function runNameFault(name: string): string | null {
+  const isFit = name !== '' && !name.startsWith('.') && !/[/\\]/.test(name) && !UNSEEN.test(name);
+  if (isFit && !TAKEN.includes(name)) return null;
+  // JSON has some control characters as they are.
+  const shown = Array.from(JSON.stringify(name), (character) =>
+    UNSEEN.test(character) ? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}` : character,
+  );
+  return (
+    `a run is called ${shown.join('')}, but its name is that of its folder beside ${SWEEP_FILES.sweep}: rename it to ` +
+    'letters, digits and the like, without a slash or control characters, and without a dot in front'
   );
 }
 

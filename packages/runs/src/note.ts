@@ -15,7 +15,7 @@ const LONGEST_TAG = 64;
 const MOST_BYTES = 2 ** 20;
 
 /** A terminal or a line of a table takes these for orders, or shows what stands beside them in another order. */
-const UNSEEN = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;
+export const UNSEEN: RegExp = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;
 /** A surrogate without its other half. */
 const HALF = /\p{Cs}/u;
 

@@ -62,7 +62,10 @@ describe('a comparison', () => {
     expect(await readSummary(folder())).toEqual({ settings: [], models: [] });
   });
 
-  it.each(['../../x', '..', '.', '', 'a/b', 'a\\b', '/etc', '.hidden', 'sweep.yaml', 'summary.json', 'lock'])(
+  it.each([
+    ...['../../x', '..', '.', '', 'a/b', 'a\\b', '/etc', '.hidden', 'a\nb', '\0', '\u001b[31m'],
+    ...['sweep.yaml', 'summary.json', 'slurm', 'lock', 'lock.takeover'],
+  ])(
     'has no run called %j, which could lie elsewhere or in the way',
     async (name) => {
       await expect(createComparison(join(folder(), 'new'), { runs: { [name]: {} }, tables: {} })).rejects.toThrow(
@@ -74,6 +77,31 @@ describe('a comparison', () => {
       );
     },
   );
+
+  it('is made of runs whose names are short, seen, and no one folder on any file system', async () => {
+    const faultOf = async (...names: string[]): Promise<string | null> => {
+      const runs = Object.fromEntries(names.map((name) => [name, {}]));
+      return await createComparison(join(folder(), String(names[0])), { runs, tables: {} }).then(
+        () => null,
+        (error: Error) => error.message,
+      );
+    };
+    expect(await faultOf('x'.repeat(200))).toBeNull();
+    expect(await faultOf(`${'x'.repeat(199)}ä`)).toBe(
+      `a run is called "${'x'.repeat(20)}...", 201 bytes in UTF-8, but a name has at most 200: shorten it`,
+    );
+    expect(await faultOf('a', '\u009b31m\u202e\u007f')).toContain('a run is called "\\u009b31m\\u202e\\u007f", but');
+    for (const [one, other] of [
+      ['LPR', 'lpr'],
+      ['\u00e4', 'a\u0308'],
+      ['A\u030a', '\u00e5'],
+    ] as const) {
+      expect(await faultOf('b', one, other)).toContain(`the runs "${one}" and "${other}" have one folder where`);
+      // Of an earlier version they may be there.
+      await writeFile(join(folder(), 'sweep.yaml'), `runs: {${JSON.stringify(one)}: {}, ${JSON.stringify(other)}: {}}`);
+      expect(Object.keys((await readComparison(folder()))!.runs)).toEqual([one, other]);
+    }
+  });
 
   it.each([
     ['runs: {}', /is damaged: runs: names no runs/],

@@ -1,6 +1,6 @@
 /** From the file of a sweep to its runs. */
 import { readFileSync } from 'node:fs';
-import { parseYaml, seedName, settingName } from '@lpr/runs';
+import { parseYaml, runNamesFault, seedName, settingName } from '@lpr/runs';
 import { UsageError, unknownNameText } from '../cli/errors.ts';
 import { type Comparison, settingNames } from '../comparison/comparison.ts';
 import { type Fault, faultsOf, faultsText } from '../settings/faults.ts';
@@ -141,6 +141,8 @@ export function expandSweep(file: SweepFile, options: SettingOptions, origin: st
         'Give fewer values, or draw some with random: {runs: 50, settings: ...}',
     );
   }
+  // What is wrong with settings is told by these names.
+  checkNames(Object.keys(file.runs ?? {}), origin);
   const { preset = file.preset, config, ...rest } = options;
   const base: SettingOptions = {
     ...rest,
@@ -156,12 +158,18 @@ export function expandSweep(file: SweepFile, options: SettingOptions, origin: st
   const named = new Map(
     runs.map((run) => [isSeveral ? seedName(settingOf(run), run.settings.seed) : run.name, run.settings]),
   );
+  checkNames([...named.keys()], origin);
   if (named.size < runs.length) throw new UsageError(`${origin}: two runs have one name and one seed; rename one`);
   return {
     runs: named,
     baseline: baselineOf([...new Set(settingNames({ runs: named }).values())], file, origin),
     tables: new Map(),
   };
+}
+
+function checkNames(runs: readonly string[], origin: string): void {
+  const fault = runNamesFault(runs);
+  if (fault !== null) throw new UsageError(`${origin}: ${fault}`);
 }
 
 /** A run before its settings are put together. */
