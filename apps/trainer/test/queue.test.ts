@@ -1,10 +1,10 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { readFailure } from '@lpr/runs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Outcome, PlannedRun } from '../src/pool/one-run.ts';
+import { failed, type Outcome, type PlannedRun } from '../src/pool/one-run.ts';
 import { type Place, trainAll } from '../src/pool/queue.ts';
 import { resolveSettings } from '../src/settings/resolve.ts';
 
@@ -34,6 +34,14 @@ function place(answers: Readonly<Record<string, readonly Outcome[]>>, given: str
     close: async () => void given.push('closed'),
   };
 }
+
+it.runIf(existsSync('/proc/self'))('a run fails for what it failed of where its folder cannot be made', async () => {
+  const [run] = runs('a') as [PlannedRun];
+  const outcome = { kind: 'failed', reason: 'NaN' };
+  expect(await failed({ ...run, folder: '/proc/none' }, 'NaN')).toEqual(outcome);
+  expect(await failed({ ...run, folder: join(folder, 'deep') }, 'NaN')).toEqual(outcome);
+  expect((await readFailure(join(folder, 'deep', 'a')))?.reason).toBe('NaN');
+});
 
 describe('a queue of runs', () => {
   it('trains all, in their order, in all places, each run once', async () => {

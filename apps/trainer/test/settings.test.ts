@@ -225,11 +225,11 @@ describe('resolveSettings', () => {
     [{ set: ['size.topK=0'] }, 'size.topK: got 0, expected a number of at least 1'],
     ...[Number.MAX_SAFE_INTEGER, 400_000_000, 2 ** 20].map((accumulation): [Partial<SettingOptions>, string] => [
       { set: [`training.accumulation=${accumulation}`] },
-      `training.accumulation: got ${accumulation}, which times data.batchSize (`,
+      `training.accumulation: got ${accumulation}, which makes the batches of a step, with data.batchSize `,
     ]),
     [
       { set: ['training.accumulation=1000', 'data.batchSize=2000', 'data.sequenceLength=1024'] },
-      'and data.sequenceLength (1024) are 15.3 GiB of tokens in memory for one step, expected at most 1; lower one of them',
+      'data.sequenceLength 1024, take 15.3 GiB of memory, expected at most 1; lower one of the three',
     ],
     [{ set: ['size.topK=9'] }, 'size.topK: got 9, but there are only 8 experts'],
     [{ set: ['size.experts=many'] }, 'size.experts: got "many", expected a'],

@@ -235,8 +235,8 @@ export function runNamesFault(names: readonly string[]): string | null {
     const other = known.get(key);
     if (other !== undefined) {
       return (
-        `the runs ${JSON.stringify(other)} and ${JSON.stringify(name)} have one folder where a file system does not tell ` +
-        'capitals apart, or how accents are written: rename one'
+        `the runs ${JSON.stringify(other)} and ${JSON.stringify(name)} have one folder where a file system ` +
+        'does not tell capitals apart, or how accents are written: rename one'
       );
     }
     known.set(key, name);

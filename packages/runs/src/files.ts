@@ -82,7 +82,10 @@ async function leftFor(path: string): Promise<string[]> {
   const sum = sumOfName(path);
   // One may be allowed to write where one may not look.
   const names = await readdir(dirname(path)).catch(() => []);
-  return await leftAmong(dirname(path), names.filter((name) => TEMPORARY.exec(name)?.[1] === sum));
+  return await leftAmong(
+    dirname(path),
+    names.filter((name) => TEMPORARY.exec(name)?.[1] === sum),
+  );
 }
 
 /**

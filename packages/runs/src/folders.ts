@@ -75,8 +75,8 @@ async function refuseForeign(path: string, temporary: string): Promise<void> {
   const foreign = (await readdir(temporary)).find((name) => !own.includes(name));
   if (foreign === undefined) return;
   throw new Error(
-    `cannot write ${path}: it is made in ${temporary}, where there is ${JSON.stringify(foreign)}, which is none of its ` +
-      'files; move that folder away, or choose another name',
+    `cannot write ${path}: it is made in ${temporary}, where there is ${JSON.stringify(foreign)}, which is none of ` +
+      'its files; move that folder away, or choose another name',
   );
 }
 

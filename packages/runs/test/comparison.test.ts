@@ -65,18 +65,15 @@ describe('a comparison', () => {
   it.each([
     ...['../../x', '..', '.', '', 'a/b', 'a\\b', '/etc', '.hidden', 'a\nb', '\0', '\u001b[31m'],
     ...['sweep.yaml', 'summary.json', 'slurm', 'lock', 'lock.takeover'],
-  ])(
-    'has no run called %j, which could lie elsewhere or in the way',
-    async (name) => {
-      await expect(createComparison(join(folder(), 'new'), { runs: { [name]: {} }, tables: {} })).rejects.toThrow(
-        `a run is called ${JSON.stringify(name)}`,
-      );
-      await writeFile(join(folder(), 'comparison.yaml'), `runs:\n  ${JSON.stringify(name)}: {}\n`);
-      await expect(readComparison(folder())).rejects.toThrow(
-        `${join(folder(), 'comparison.yaml')}: a run is called ${JSON.stringify(name)}`,
-      );
-    },
-  );
+  ])('has no run called %j, which could lie elsewhere or in the way', async (name) => {
+    await expect(createComparison(join(folder(), 'new'), { runs: { [name]: {} }, tables: {} })).rejects.toThrow(
+      `a run is called ${JSON.stringify(name)}`,
+    );
+    await writeFile(join(folder(), 'comparison.yaml'), `runs:\n  ${JSON.stringify(name)}: {}\n`);
+    await expect(readComparison(folder())).rejects.toThrow(
+      `${join(folder(), 'comparison.yaml')}: a run is called ${JSON.stringify(name)}`,
+    );
+  });
 
   it('is made of runs whose names are short, seen, and no one folder on any file system', async () => {
     const faultOf = async (...names: string[]): Promise<string | null> => {

@@ -67,7 +67,7 @@ describe('writeFolder', () => {
       await mkdir(join(theirs, 'deep'), { recursive: true });
       await writeFile(join(theirs, 'deep', 'precious'), 'mine');
       await expect(writeFolder(path, write)).rejects.toThrow(
-        `cannot write ${path}: it is made in ${theirs}, where there is "deep", which is none of its files; move that folder away`,
+        `cannot write ${path}: it is made in ${theirs}, where there is "deep", which is none of its files; move that`,
       );
       expect(await readdir(theirs)).toEqual(['deep']);
       expect(await readFile(join(theirs, 'deep', 'precious'), 'utf8')).toBe('mine');
@@ -78,7 +78,7 @@ describe('writeFolder', () => {
   it('refuses a link to nothing before the work', async () => {
     const path = join(folder(), 'link');
     await symlink(join(folder(), 'none'), path);
-    const begun = vi.fn(write);
+    const begun = vi.fn<typeof write>(write);
     await expect(writeFolder(path, begun)).rejects.toThrow(/link is there and is no folder, nor a link to one/);
     expect(begun).not.toHaveBeenCalled();
     expect(await readdir(folder())).toEqual(['link']);

@@ -184,7 +184,7 @@ describe('the lock of a run folder', () => {
       ] as const) {
         await make();
         await expect(lockFolder(folder)).rejects.toThrow(
-          `${path} is no lock that can be read (it is no regular file but a ${kind}); delete it if no trainer works there`,
+          `${path} is no lock that can be read (it is no regular file but a ${kind}); delete it if no trainer`,
         );
         expect((await readdir(folder)).toSorted()).toEqual([name, 'other'].toSorted());
         await rm(path, { recursive: true });

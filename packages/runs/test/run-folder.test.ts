@@ -57,7 +57,7 @@ describe('a run folder', () => {
     await run.close();
   });
 
-  it('loses what killed processes left half written when it is opened, and nothing that others have there', async () => {
+  it('loses what killed processes left half written when it is opened, and nothing of others', async () => {
     const path = join(folder(), 'run');
     await (await RunFolder.create(path, { seed: 1 })).close();
     const theirs = ['.data.tmp/x', '.step-000005.tmp/x', '.f.tmp', 'checkpoints/.step.tmp/x', 'traces/.x.tmp/x'];
@@ -78,7 +78,7 @@ describe('a run folder', () => {
     expect(await readdir(join(path, 'checkpoints'))).toEqual(['.step.tmp']);
   });
 
-  it('is opened while a folder is written into it, and made beside one that is called like a temporary one', async () => {
+  it('is opened while a folder is written into it, and made beside one called like a temporary one', async () => {
     const path = join(folder(), 'run');
     await mkdir(join(path, '.data.tmp'), { recursive: true });
     await writeFile(join(path, '.data.tmp', 'precious'), 'mine');

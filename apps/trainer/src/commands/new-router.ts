@@ -1,17 +1,26 @@
 /** `pnpm trainer new-router`: a router from outside to begin with, and the test that holds it to what it says. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '@lpr/guard';
 import { UsageError } from '../cli/errors.ts';
 import { shown } from './shared.ts';
 
-/** Writes NAME.ts and NAME.test.ts. Throws UsageError where a file is there already, or the name is none. */
+/**
+ * Writes NAME.ts and NAME.test.ts.
+ *
+ * @throws UsageError where a file is there already, their folder cannot be made, or the name is none
+ */
 export async function newRouter(name: string, out: string): Promise<void> {
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name)) {
     throw new UsageError(
       `new-router ${name}: take lower-case words and digits with hyphens between, such as my-router`,
     );
   }
-  await mkdir(out, { recursive: true });
+  await makeFolder(out).catch((error: unknown) => {
+    throw new UsageError(
+      `new-router ${name}: --out ${out}: cannot make that folder (${String(error)}); choose another`,
+    );
+  });
   for (const [file, text] of Object.entries({ [`${name}.ts`]: router(name), [`${name}.test.ts`]: test(name) })) {
     const path = join(out, file);
     await writeFile(path, text, { flag: 'wx' }).catch((error: unknown) => {

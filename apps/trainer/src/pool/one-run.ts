@@ -1,7 +1,7 @@
 /** One run of several: trained and evaluated as far as it is not yet, and what came of it. */
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '@lpr/guard';
 import { clearFailure, FolderInUseError, RUN_FILES, RunFolder, writeFailure } from '@lpr/runs';
 import { finishRun } from '../run/finish.ts';
 import type { Session } from '../run/session.ts';
@@ -63,7 +63,7 @@ export async function trainOne(
 export async function failed({ name, folder }: PlannedRun, reason: string): Promise<Outcome> {
   const path = join(folder, name);
   try {
-    await mkdir(path, { recursive: true });
+    await makeFolder(path);
     await writeFailure(path, reason);
   } catch {
     // A full disk may be what it failed of; the reason is told all the same.

@@ -118,8 +118,9 @@ function sizeFaults(settings: Settings): Fault[] {
   check(
     stepBytes <= MOST_STEP_BYTES,
     'training.accumulation',
-    `got ${training.accumulation}, which times data.batchSize (${data.batchSize}) and data.sequenceLength (${data.sequenceLength}) are ` +
-      `${(stepBytes / 2 ** 30).toPrecision(3)} GiB of tokens in memory for one step, expected at most ${MOST_STEP_BYTES / 2 ** 30}; lower one of them`,
+    `got ${training.accumulation}, which makes the batches of a step, with data.batchSize ${data.batchSize} and ` +
+      `data.sequenceLength ${data.sequenceLength}, take ${(stepBytes / 2 ** 30).toPrecision(3)} GiB of memory, ` +
+      `expected at most ${MOST_STEP_BYTES / 2 ** 30}; lower one of the three`,
   );
   const { from } = settings;
   check(
