@@ -44,14 +44,16 @@ const FLATTEST = 0.01;
 const PRIOR_BATCHES = 5;
 /** Of Newton's step that is taken after a batch; more after the first ones, when all that is known is theirs. */
 const SHARE = 0.2;
+/** Far below any window that is not 0: what f32 tells apart of scores is 1e-23 or more, by the square of it. */
+const NO_WINDOW = 1e-30;
 
 /** What a batch tells of a router's loads; see `surveyLoads`. */
 export interface LoadSurvey {
   /** f32 `[M]`: choices of each expert. */
   readonly loads: Tensor;
-  /** f32 `[M]`: by how much each expert's load grows with its bias, per unit of the bias. */
+  /** f32 `[M]`: by how much each expert's load grows with its bias, per unit of the bias; 0 where the window is. */
   readonly slopes: Tensor;
-  /** f32 scalar: half the width of the window that the slopes were found in. */
+  /** f32 scalar: half the width of the window that the slopes were found in; 0 where all scores are equal. */
   readonly window: Tensor;
 }
 
@@ -70,7 +72,8 @@ export function surveyLoads(router: Pick<Router, 'topK' | 'selectionBias'>, rout
     const centred = subtract(scores, mean(scores));
     const window = affine(sqrt(mean(multiply(centred, centred))), WINDOW);
     const near = greater(window, maximum(distance, affine(distance, -1)));
-    return { loads: cast(routing.counts, 'f32'), slopes: divide(sum(near, 0), affine(window, 2)), window };
+    const slopes = divide(sum(near, 0), maximum(affine(window, 2), NO_WINDOW));
+    return { loads: cast(routing.counts, 'f32'), slopes, window };
   });
 }
 
@@ -107,7 +110,7 @@ export class BiasCalibration {
     return concatenate([loads, slopes, reshape(window, [1])], 0);
   }
 
-  /** Moves the bias towards even loads, by what a batch told. */
+  /** Moves the bias towards even loads, by what a batch told; not at all while all scores were equal. */
   async follow(survey: Float32Array): Promise<void> {
     const { selectionBias, experts } = this.#router;
     this.#bias ??= Float64Array.from(await selectionBias!.values.dataF32());
@@ -119,6 +122,7 @@ export class BiasCalibration {
     const even = average(loads);
     const window = this.#window / batches;
     const typical = average(this.#slopes) / batches;
+    // Without a window this is infinite: scores that are all equal say of no bias how far it should move.
     const flattest = (FLATTEST * even) / window;
     const share = Math.max(1 / batches, SHARE);
     for (const [e, load] of loads.entries()) {

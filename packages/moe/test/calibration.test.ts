@@ -189,6 +189,28 @@ describe('BiasCalibration', () => {
     dispose(router);
   });
 
+  it('moves nothing while all scores are equal, and goes on from there once they differ', async () => {
+    for (const kind of ['deepSeekV3', 'quantileBalancing'] as const) {
+      const router = onLogits(resolveRouter(kind), 4, 2);
+      const bias = [0.25, -0.5, 0.25, 0];
+      assign(router.selectionBias!.values, bias);
+      const alike = Array.from({ length: 6 }, () => [0, 0, 0, 0]);
+      const { slopes, window } = await surveyed(router, alike);
+      expect({ slopes, window }).toEqual({ slopes: [0, 0, 0, 0], window: 0 });
+      await calibrate(router, [alike], 2);
+      expect(await biasOf(router)).toEqual(bias);
+      const calibration = new BiasCalibration(router);
+      for (const batch of [alike, await normal(40, 4, 8)]) {
+        const survey = await scope(device, async () => await calibration.survey(route(router, batch)).data());
+        await calibration.follow(survey as Float32Array);
+      }
+      const moved = await biasOf(router);
+      expect(moved.every(Number.isFinite)).toBe(true);
+      expect(moved).not.toEqual(bias);
+      dispose(router);
+    }
+  });
+
   it('finds the bias that balances what batches are drawn from, not the chance of each: none for scores that are alike', async () => {
     const router = onLogits(resolveRouter('deepSeekV3'), 6, 2);
     assign(router.selectionBias!.values, [0.2, -0.1, 0.05, -0.15, 0.1, -0.1]);
