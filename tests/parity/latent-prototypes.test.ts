@@ -165,9 +165,10 @@ it.for(casesOf('ema'))('%s', async ([, fixture]) => {
         const chosen = scatterAlongRows(ones(device, indices.shape), indices, experts);
         hard = movePrototypes(hard, assignedSums(chosen, z), decay);
         soft = movePrototypes(soft, assignedSums(softmax(scores), z), decay);
-        const keys = moveDecayedSums(vector, assignedSums(routing, z), decay);
+        const { means: keys } = moveDecayedSums(vector, assignedSums(routing, z), decay);
         const seconds = moments({ mean: z, logvar: given(`logvar.${step}`) });
-        const { mean, logvar } = gaussiansOf(moveDecayedSums(gaussian, assignedSums(routing, seconds), decay));
+        const { means } = moveDecayedSums(gaussian, assignedSums(routing, seconds), decay);
+        const { mean, logvar } = gaussiansOf(means);
         const got: Record<string, Tensor> = {
           routing,
           'paper.expert_keys': hard,

@@ -64,7 +64,8 @@ export interface LatentPrototypeOptions {
   /**
    * After each step, prototypes move towards the mean of their tokens: the chosen ones ('hard'), or all, weighted by
    * the softmax over all scores ('soft'). 'official': the released code's decayed sums over decayed counts of the
-   * `assignment`, whose counts start at 0. Gradients reach the prototypes besides.
+   * `assignment`, whose counts start at 0: until an expert has any, its prototype stays. Gradients reach the prototypes
+   * besides.
    */
   readonly ema: 'off' | 'hard' | 'soft' | 'official';
   readonly emaDecay: number;

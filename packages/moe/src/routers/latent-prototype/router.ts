@@ -30,7 +30,7 @@ import { fullChoices } from '../../choices.ts';
 import type { RouterCore, RouterMethod } from '../../method.ts';
 import { drawNoise, type RouteContext, type RouterShape } from '../../router.ts';
 import { checkGroups, limitToBestGroups, updateSelectionBias } from '../../selection.ts';
-import { gaussiansOf, moveDecayedSums, movePrototypes } from './ema.ts';
+import { gaussiansOf, moveAssigned, moveDecayedSums, movePrototypes } from './ema.ts';
 import { AVERAGED, objectiveOf } from './objective.ts';
 import { type LatentPrototypeOptions, latentPrototypePresets } from './options.ts';
 import { comparesDistributions, keysName, measureParameters, Rows, scoresOf } from './similarity.ts';
@@ -211,14 +211,16 @@ function moveByAverages(options: Options, tensor: Core['tensor'], averaged: Tens
     assign(keys, movePrototypes(keys, averaged, options.emaDecay));
   } else if (!comparesDistributions(options)) {
     const state = { sums: tensor('ema_sums'), counts: tensor('ema_counts') };
-    assign(keys, moveDecayedSums(state, averaged, options.emaDecay));
+    const { means, assigned } = moveDecayedSums(state, averaged, options.emaDecay);
+    moveAssigned(keys, means, assigned);
   } else {
-    const [means, squares] = [tensor('ema_mu'), tensor('ema_var')];
-    const state = { sums: concatenate([means, squares], 1), counts: tensor('ema_counts') };
-    const { mean, logvar } = gaussiansOf(moveDecayedSums(state, averaged, options.emaDecay));
-    assign(means, slice(state.sums, 1, 0, options.latentDim));
-    assign(squares, slice(state.sums, 1, options.latentDim, 2 * options.latentDim));
-    assign(keys, mean);
-    assign(tensor('expert_keys_logvar'), logvar);
+    const [first, second] = [tensor('ema_mu'), tensor('ema_var')];
+    const state = { sums: concatenate([first, second], 1), counts: tensor('ema_counts') };
+    const { means, assigned } = moveDecayedSums(state, averaged, options.emaDecay);
+    const { mean, logvar } = gaussiansOf(means);
+    assign(first, slice(state.sums, 1, 0, options.latentDim));
+    assign(second, slice(state.sums, 1, options.latentDim, 2 * options.latentDim));
+    moveAssigned(keys, mean, assigned);
+    moveAssigned(tensor('expert_keys_logvar'), logvar, assigned);
   }
 }
