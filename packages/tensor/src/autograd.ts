@@ -4,6 +4,7 @@
  * and frees each as it goes. Nodes hold what they need themselves, so tensors of the forward pass may be freed earlier;
  * nodes that `backward` never reaches are freed with the outermost scope.
  */
+import { copyInto } from './creation.ts';
 import { atOnce, type Pausing } from './pausing.ts';
 import { gradientsEnabled, keep, ownNode, pausingScope } from './scope.ts';
 import { formatShape, sameShape } from './shape.ts';
@@ -78,9 +79,9 @@ export function needsGradient(inputs: readonly Tensor[]): boolean {
 export type GradientReceiver = (leaf: Tensor, contribution: Tensor) => void;
 
 /**
- * Adds d loss / d leaf to `grad` of every leaf with `requiresGrad` that the loss depends on. `loss` is a scalar, or
- * `gradient` (of its shape) is given. The graph is consumed: a second call on it throws, as does one after values that
- * a gradient needs were changed in place.
+ * Adds d loss / d leaf to `grad` of every leaf with `requiresGrad` that the loss depends on; the memory of each is its
+ * own. `loss` is a scalar, or `gradient` (of its shape) is given. The graph is consumed: a second call on it throws, as
+ * does one after values that a gradient needs were changed in place.
  *
  * @param receive in place of adding to `grad`; it is called while the pass is recorded, as soon as the contribution is
  */
@@ -110,19 +111,25 @@ export function* backwardPausing(
   }
   const { device } = loss;
   const { label } = device;
+  const begun = new Set<Tensor>();
   try {
     yield* pausingScope(
       device,
       function* () {
         const seed = gradient ?? new Tensor(device, loss.shape);
         if (gradient === undefined) device.kernels.fill({ out: seed.buffer, value: 1, count: 1, integer: false });
-        yield* propagate(loss, seed, (leaf, contribution) => receive(leaf, handleOf(contribution)));
+        yield* propagate(loss, seed, (leaf, contribution) => {
+          if (leaf.grad === null) begun.add(leaf);
+          receive(leaf, handleOf(contribution));
+        });
       },
       { gradients: false },
     );
   } finally {
     device.label = label;
   }
+  // Only now, when what the pass itself held is freed: hardly any gradient is then still shared.
+  for (const leaf of begun) ownGradient(leaf);
 }
 
 function* propagate(loss: Tensor, seed: Tensor, receive: GradientReceiver): Pausing<void> {
@@ -203,6 +210,16 @@ function addGradients(a: Tensor, b: Tensor): Tensor {
 /** A handle of its own, since the same tensor may be the gradient of several leaves. */
 function handleOf(gradient: Tensor): Tensor {
   return new Tensor(gradient.device, gradient.shape, 'f32', { sharing: gradient, persistent: true });
+}
+
+/** Gives a gradient that is also that of other leaves, or the caller's, memory of its own. */
+function ownGradient(leaf: Tensor): void {
+  const { grad } = leaf;
+  if (!grad?.sharesMemory) return;
+  const own = new Tensor(grad.device, grad.shape, 'f32', { persistent: true });
+  copyInto(grad, own);
+  grad.dispose();
+  leaf.grad = own;
 }
 
 /** What `backward` does with what a use of a leaf adds to its gradient, unless told otherwise. */

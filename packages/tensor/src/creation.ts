@@ -119,7 +119,7 @@ function rangeOf(values: Int32Array): Range {
 }
 
 /** Copies equal-sized contiguous tensors on the device. */
-function copyInto(source: Tensor, target: Tensor): void {
+export function copyInto(source: Tensor, target: Tensor): void {
   target.device.kernels.stridedCopy({
     x: source.buffer,
     xOffset: 0,

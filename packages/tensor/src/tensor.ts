@@ -52,6 +52,10 @@ class Storage {
   release(): void {
     if (--this.#users === 0) this.device.free(this.buffer);
   }
+
+  get isShared(): boolean {
+    return this.#users > 1;
+  }
 }
 
 /** Numbers on a device, contiguous and row-major. Made by creation functions and ops. */
@@ -108,6 +112,11 @@ export class Tensor {
   }
   set range(range: Range | null) {
     this.#live().range = range;
+  }
+
+  /** Whether other tensors that live use the same memory, so that a change of one is a change of all. */
+  get sharesMemory(): boolean {
+    return this.#live().isShared;
   }
 
   get disposed(): boolean {
