@@ -1,5 +1,5 @@
 /** Methods with a varying number of experts a token, with a table, and with cosines, against their equations. */
-import { assign, scope, tensor } from '@lpr/tensor';
+import { assign, backward, multiply, scope, sum, tensor } from '@lpr/tensor';
 import { describe, expect, it } from 'vitest';
 import { expectedExperts, resolveRouter, smoothStep } from '../src/index.ts';
 import { dispose, normal, onLogits, routed, total } from './routed.ts';
@@ -131,6 +131,58 @@ describe('adamoe', () => {
     const fractions = [2, 2, 2, 2].map((count) => count / 4);
     const expected = 4 * total(fractions.map((f, e) => f * mean(p.map((row) => row[e]!))));
     expect(read.losses['loadBalancing']).toBeCloseTo(expected, 5);
+    dispose(router);
+  });
+
+  it('gives the experts among the chosen weights of sum 1 however much more probable null experts are', async () => {
+    const router = makeRouter(resolveRouter('adamoe', { nullExperts: 1 }), { hidden: 2, experts: 3, topK: 3 });
+    for (const gap of [0, 60, 90, 1e6]) {
+      assign(router.parameters.get('weight')!, [-2000, 0, 0, 0, -1, 0]);
+      assign(router.parameters.get('null.weight')!, [gap, 0]);
+      const { experts, weights } = await routed(router, [[1, 0]], { training: true });
+      expect(experts).toEqual([gap === 0 ? [1, 3, 2] : [3, 1, 2]]);
+      const [larger, smaller] = softmax([0, -1]);
+      const expected = gap === 0 ? [larger, 0, smaller] : [0, larger, smaller];
+      weights[0]!.forEach((weight, slot) => expect(weight).toBeCloseTo(expected[slot]!, 6));
+    }
+    dispose(router);
+  });
+
+  it('gives no weight, and no gradient of it, to tokens that chose null experts alone', async () => {
+    const options = resolveRouter('adamoe', { nullExperts: 2, loadBalancingWeight: 0 });
+    const router = makeRouter(options, { hidden: 2, experts: 2, topK: 2 });
+    const weight = router.parameters.get('weight')!;
+    assign(weight, [0, 1, 1, 0]);
+    assign(router.parameters.get('null.weight')!, [50, -1, 40, -1]);
+    const x = [
+      [1, 0],
+      [0, 1],
+    ];
+    await scope(device, async () => {
+      const { experts, weights } = router.route(toTensor(x), { training: true });
+      const [none, both] = await toMatrix(weights);
+      expect(none).toEqual([0, 0]);
+      softmax([1, 0]).forEach((value, slot) => expect(both![slot]).toBeCloseTo(value, 6));
+      expect(Array.from(await experts.data())).toEqual([2, 2, 0, 1]);
+      backward(
+        sum(
+          multiply(
+            weights,
+            toTensor([
+              [3, 5],
+              [1, 0],
+            ]),
+          ),
+        ),
+      );
+    });
+    const [first, second] = softmax([1, 0]) as [number, number];
+    // d w0 / d logit0 = w0 w1, of the second token alone, whose x is [0, 1].
+    const gradients = await toMatrix(weight.grad!);
+    [
+      [0, first * second],
+      [0, -first * second],
+    ].forEach((row, e) => row.forEach((value, d) => expect(gradients[e]![d]).toBeCloseTo(value, 6)));
     dispose(router);
   });
 

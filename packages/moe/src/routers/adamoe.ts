@@ -1,7 +1,7 @@
 /**
  * AdaMoE (Zeng et al. 2024, arXiv 2406.13233): beside the M experts stand m null experts that do nothing; `p =
- * softmax(W x)` over all, the k most probable, weights p of the true ones among them divided by their sum. So tokens
- * get 0 to k experts. Balanced by the auxiliary loss over all M + m, in which the loads of null experts are replaced by
+ * softmax(W x)` over all, the k most probable, weights p of the true ones among them divided by their sum, which is the
+ * softmax over their logits alone and exists however small p is. So tokens get 0 to k experts. Balanced by the auxiliary loss over all M + m, in which the loads of null experts are replaced by
  * their mean, so that it does not matter which of them is chosen; weight 0.01.
  *
  * Causal; training and evaluation route alike.
@@ -10,9 +10,7 @@ import {
   affine,
   cast,
   concatenate,
-  divide,
   linear,
-  maximum,
   mean,
   minimum,
   multiply,
@@ -20,7 +18,6 @@ import {
   slice,
   softmax,
   stretch,
-  sum,
   topK,
 } from '@lpr/tensor';
 import { weightSpec, withoutGradients } from '@lpr/tensor/nn';
@@ -28,6 +25,7 @@ import { countEmpty, filledSlots, partialChoices } from '../choices.ts';
 import { layerLoadBalancing } from '../losses/load-balancing.ts';
 import type { RouterMethod } from '../method.ts';
 import type { LossTerm } from '../router.ts';
+import { FAR } from '../selection.ts';
 
 export interface AdaMoEOptions {
   readonly kind: 'adamoe';
@@ -60,16 +58,17 @@ export const adamoe: RouterMethod<AdaMoEOptions> = {
     const { nullExperts, loadBalancingWeight: weight } = options;
     const logits = concatenate([linear(x, tensor('weight')), linear(x, tensor('null.weight'))], 1);
     const probabilities = softmax(logits);
-    const { values, indices } = topK(probabilities, k);
+    const { values, indices } = topK(logits, k);
     const experts = withoutGradients(x.device, () => cast(minimum(cast(indices, 'f32'), count), 'i32'));
-    const kept = multiply(values, filledSlots(experts, count));
+    const filled = filledSlots(experts, count);
+    const own = minimum(values, affine(filled, 2 * FAR, -FAR));
     const losses: LossTerm[] = [];
     let sums = {};
     if (training && weight > 0) {
       const counts = withoutGradients(x.device, () => {
-        const own = cast(segmentPlan(indices, count + nullExperts).counts, 'f32');
-        const shared = mean(slice(own, 0, count, count + nullExperts), 0, { keepAxis: true });
-        return concatenate([slice(own, 0, 0, count), stretch(shared, [nullExperts])], 0);
+        const loads = cast(segmentPlan(indices, count + nullExperts).counts, 'f32');
+        const shared = mean(slice(loads, 0, count, count + nullExperts), 0, { keepAxis: true });
+        return concatenate([slice(loads, 0, 0, count), stretch(shared, [nullExperts])], 0);
       });
       losses.push({
         name: 'loadBalancing',
@@ -80,8 +79,8 @@ export const adamoe: RouterMethod<AdaMoEOptions> = {
     }
     return {
       ...partialChoices(experts, count),
-      // A token that chose null experts alone has no weights to divide.
-      weights: divide(kept, maximum(sum(kept, -1, { keepAxis: true }), 1e-20)),
+      // The factor is for tokens that chose null experts alone, whose softmax is of no expert.
+      weights: multiply(softmax(own), filled),
       scores: affine(slice(logits, 1, 0, count), 1),
       unused: [{ reason: 'null', count: countEmpty(experts, count) }],
       losses,
