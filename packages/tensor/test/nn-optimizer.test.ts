@@ -57,6 +57,44 @@ describe('AdamW', () => {
     optimizer.dispose();
   });
 
+  it('refuses options that it cannot step with, by name', () => {
+    const make = (options: object) => (): void => {
+      const leaf = parameter(device, [1], [1]);
+      try {
+        new AdamW(device, new Map([['leaf', leaf]]), options).dispose();
+      } finally {
+        leaf.dispose();
+      }
+    };
+    const beta = 'at least 0 and below 1 as f32';
+    const above = 'finite and above 0 as f32';
+    const decay = 'a finite number of at least 0';
+    const group = (weightDecay: unknown): object => ({ weightDecayGroups: [{ names: ['leaf'], weightDecay }] });
+    for (const [options, message] of [
+      [{ beta1: 1 }, `beta1 must be ${beta}, got 1`],
+      [{ beta1: -0.1 }, `beta1 must be ${beta}, got -0.1`],
+      [{ beta2: 1 - 1e-9 }, `beta2 must be ${beta}, got 0.999999999`],
+      [{ beta2: '0.9' }, `beta2 must be ${beta}, got 0.9`],
+      [{ epsilon: 0 }, `epsilon must be ${above}, got 0`],
+      [{ epsilon: 1e-38 }, `epsilon must be ${above}, got 1e-38`],
+      [{ clipNorm: -1 }, `clipNorm must be ${above}, got -1`],
+      [{ clipNorm: 1e39 }, `clipNorm must be ${above}, got 1e+39`],
+      [{ clipNorm: undefined }, `clipNorm must be ${above}, got undefined`],
+      [{ weightDecay: -1e-9 }, `weightDecay must be ${decay}, got -1e-9`],
+      [{ weightDecay: Infinity }, `weightDecay must be ${decay}, got Infinity`],
+      [group(Number.NaN), `weightDecayGroups[0].weightDecay must be ${decay}, got NaN`],
+      [{ moments: 'fp8' }, 'moments must be one of float32, bfloat16, got fp8'],
+    ] as const) {
+      expect(make(options)).toThrow(new RangeError(`AdamW: ${message}`));
+    }
+    for (const options of [
+      { beta1: 0, beta2: 0, weightDecay: 0, ...group(0) },
+      { beta1: 0.9999, beta2: 0.99999, epsilon: 2 ** -126, clipNorm: 1e38, moments: 'bfloat16' },
+    ]) {
+      expect(make(options)).not.toThrow();
+    }
+  });
+
   it('goes on bit for bit from an exported state', async () => {
     const run = async (interrupted: boolean): Promise<number[]> => {
       const leaf = parameter(device, [1, -1, 0.5], [3]);

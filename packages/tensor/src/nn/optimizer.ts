@@ -4,7 +4,7 @@ import { add, minimum, multiply, reciprocal } from '../ops/elementwise.ts';
 import { globalNorm } from '../ops/reduce.ts';
 import { scope } from '../scope.ts';
 import type { Tensor } from '../tensor.ts';
-import { createMoments, MOMENTS, type Moments, type MomentType, type Mover } from './moments.ts';
+import { createMoments, MOMENT_TYPES, MOMENTS, type Moments, type MomentType, type Mover } from './moments.ts';
 
 /** Parameters by name, and how they decay. */
 export interface WeightDecayGroup {
@@ -18,15 +18,16 @@ export interface WeightDecayGroup {
 
 /** How AdamW steps. */
 export interface AdamWOptions {
+  /** From 0 to below 1. */
   readonly beta1: number;
   readonly beta2: number;
-  /** Added outside the root. */
+  /** Added outside the root; above 0. */
   readonly epsilon: number;
   /** Decoupled decay of every parameter that is in none of the groups: matrices, norms, embeddings, prototypes. */
   readonly weightDecay: number;
   /** Parameters that decay otherwise; the first group that names a parameter counts. */
   readonly weightDecayGroups: readonly WeightDecayGroup[];
-  /** The global norm that gradients are scaled down to. */
+  /** The global norm that gradients are scaled down to; above 0. */
   readonly clipNorm: number;
   /**
    * How moments are kept. bfloat16 takes 4 bytes a parameter less to hold and 8 less to move at each step; what the
@@ -34,6 +35,9 @@ export interface AdamWOptions {
    */
   readonly moments: MomentType;
 }
+
+/** GPUs may take f32 of less for 0. */
+const LEAST_NORMAL = 2 ** -126;
 
 /** As in the released code of LPR (arXiv 2506.21328, section "training"). */
 export const ADAMW_DEFAULTS: AdamWOptions = {
@@ -45,6 +49,30 @@ export const ADAMW_DEFAULTS: AdamWOptions = {
   clipNorm: 1,
   moments: 'float32',
 };
+
+/** Throws a RangeError that names an option which AdamW cannot step with. */
+function checkOptions({ weightDecayGroups, moments, ...numbers }: AdamWOptions): void {
+  const check = (field: string, value: unknown, isFine: boolean, expected: string): void => {
+    if (!isFine) throw new RangeError(`AdamW: ${field} must be ${expected}, got ${String(value)}`);
+  };
+  // As kernels get them: a beta just below 1 would be 1, and a small epsilon 0.
+  const single = (value: unknown): number => (typeof value === 'number' ? Math.fround(value) : Number.NaN);
+  const checkDecay = (field: string, value: unknown): void =>
+    check(field, value, single(value) >= 0 && single(value) < Infinity, 'a finite number of at least 0');
+  for (const field of ['beta1', 'beta2'] as const) {
+    const beta = single(numbers[field]);
+    check(field, numbers[field], beta >= 0 && beta < 1, 'at least 0 and below 1 as f32');
+  }
+  for (const field of ['epsilon', 'clipNorm'] as const) {
+    const value = single(numbers[field]);
+    check(field, numbers[field], value >= LEAST_NORMAL && value < Infinity, 'finite and above 0 as f32');
+  }
+  checkDecay('weightDecay', numbers.weightDecay);
+  for (const [i, group] of weightDecayGroups.entries()) {
+    checkDecay(`weightDecayGroups[${i}].weightDecay`, group.weightDecay);
+  }
+  check('moments', moments, MOMENT_TYPES.includes(moments), `one of ${MOMENT_TYPES.join(', ')}`);
+}
 
 /**
  * The decay of each parameter.
@@ -103,6 +131,7 @@ export class AdamW {
   /**
    * @param starts the number of each parameter's first element among those of all, where a parameter is but a part of
    *   one that several ranks hold together: what moments of bfloat16 are rounded by
+   * @throws RangeError that names an option out of its range, or when a weight decay group names no parameter
    */
   constructor(
     device: Device,
@@ -112,6 +141,7 @@ export class AdamW {
   ) {
     this.#device = device;
     this.#options = { ...ADAMW_DEFAULTS, ...options };
+    checkOptions(this.#options);
     this.#parameters = parameters;
     this.#decays = weightDecays(parameters.keys(), this.#options);
     this.#moments = createMoments(this.#options.moments, device, parameters, starts);
