@@ -4,9 +4,7 @@
  */
 import { closest, distance } from 'fastest-levenshtein';
 import { type DecoderConfig, familyOf, modelTypes, planDecoder } from './families/index.ts';
-
-/** Characters of a value in a message. */
-const MOST_SHOWN = 200;
+import { shown } from '@lpr/moe';
 
 /** Before the model type where code for transformers lies beside the weights (transformers.ts). */
 export const CODED_PREFIX = 'lpr_';
@@ -105,14 +103,4 @@ function withoutCode(json: unknown): unknown {
 
 function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], json);
-}
-
-function shown(value: unknown): string {
-  if (value === undefined) return 'nothing';
-  try {
-    const text = JSON.stringify(value);
-    return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}...` : text;
-  } catch {
-    return 'something nested too deeply to be shown';
-  }
 }

@@ -13,6 +13,8 @@ export * from './losses/squared-variation.ts';
 export * from './moe-layer.ts';
 export * from './normal-distribution.ts';
 export {
+  type NumberRule,
+  numberRule,
   type OptionRule,
   type OptionRules,
   resolveOptions,
@@ -20,6 +22,7 @@ export {
   type RouterMethod,
   type RouterTraits,
   type RoutingReads,
+  shown,
   topKFor,
 } from './method.ts';
 export { type BatchPart, mergeStatistics, type RoutingStatistics, statisticsOf } from './statistics.ts';

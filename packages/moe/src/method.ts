@@ -149,10 +149,35 @@ export class MethodRouter<Options extends { readonly kind: string }> implements 
   }
 }
 
-/** The values a setting may have: one of some words, a whole number, or a number within bounds. */
-export type OptionRule = readonly string[] | 'count' | 'countOrNull' | 'positive' | 'share';
+/** Which numbers a setting may be; never infinite ones. */
+export type NumberRule = { readonly whole?: boolean; readonly orNull?: boolean } & (
+  | { readonly above: number; readonly from?: never; readonly to?: never }
+  | { readonly above?: never; readonly from: number; readonly to?: number }
+);
+
+/** What sizes of tensors are counted in. */
+const MOST = 2 ** 31 - 1;
+
+type NamedRule = 'count' | 'countOrNull' | 'rounds' | 'positive' | 'share';
+
+const NUMBER_RULES: Readonly<Record<NamedRule, NumberRule>> = {
+  count: { whole: true, from: 1, to: MOST },
+  countOrNull: { whole: true, from: 1, to: MOST, orNull: true },
+  /** How often something is repeated at each batch: more than this would seem to hang. */
+  rounds: { whole: true, from: 1, to: 4096 },
+  positive: { above: 0 },
+  share: { from: 0, to: 1 },
+};
+
+/** The values a setting may have: one of some words, or some numbers, of which the usual ones have names. */
+export type OptionRule = readonly string[] | NumberRule | NamedRule;
 
 export type OptionRules<Options> = { readonly [Field in keyof Options]?: OptionRule };
+
+/** Which numbers a rule allows; none says at least 0. */
+export function numberRule(rule: Exclude<OptionRule, readonly string[]> | undefined): NumberRule {
+  return typeof rule === 'string' ? NUMBER_RULES[rule] : (rule ?? { from: 0 });
+}
 
 /**
  * Settings with some set otherwise. Throws a RangeError that names the field for unknown fields, values of the wrong
@@ -166,7 +191,7 @@ export function resolveOptions<Options extends object>(
 ): Options {
   for (const [field, value] of Object.entries(overrides)) {
     const expected = problemWith(field, value, defaults, rules);
-    if (expected !== null) throw new RangeError(`${name}: ${field} must be ${expected}, got ${JSON.stringify(value)}`);
+    if (expected !== null) throw new RangeError(`${name}: ${field} must be ${expected}, got ${shown(value)}`);
   }
   return { ...defaults, ...overrides };
 }
@@ -178,17 +203,45 @@ function problemWith<Options extends object>(
   defaults: Options,
   rules: OptionRules<Options>,
 ): string | null {
-  if (!(field in defaults)) return `one of the settings ${Object.keys(defaults).join(', ')}`;
-  const rule = rules[field as keyof Options];
-  if (Array.isArray(rule)) return rule.includes(value) ? null : `one of ${rule.join(', ')}`;
+  // Not `in`: what every object inherits is no setting.
+  if (!Object.hasOwn(defaults, field)) return `one of the settings ${Object.keys(defaults).join(', ')}`;
+  const rule: OptionRule | undefined = rules[field as keyof Options];
+  if (isWords(rule)) return rule.includes(value as string) ? null : `one of ${rule.join(', ')}`;
   const initial = defaults[field as keyof Options];
   if (typeof initial === 'boolean') return typeof value === 'boolean' ? null : 'true or false';
   if (typeof initial === 'string') return value === initial ? null : JSON.stringify(initial);
-  if (rule === 'countOrNull' && value === null) return null;
-  if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) return 'a finite number of at least 0';
-  if ((rule === 'count' || rule === 'countOrNull') && (!Number.isInteger(value) || value < 1)) {
-    return rule === 'count' ? 'a whole number of at least 1' : 'a whole number of at least 1, or null';
+  const numbers = numberRule(rule);
+  return isAllowed(value, numbers) ? null : inWords(numbers);
+}
+
+function isWords(rule: OptionRule | undefined): rule is readonly string[] {
+  return Array.isArray(rule);
+}
+
+function isAllowed(value: unknown, { whole, orNull, above, from, to = Infinity }: NumberRule): boolean {
+  if (value === null) return orNull === true;
+  if (typeof value !== 'number' || !Number.isFinite(value) || (whole && !Number.isInteger(value))) return false;
+  return above === undefined ? value >= from && value <= to : value > above;
+}
+
+function inWords({ whole, orNull, above, from, to }: NumberRule): string {
+  const least = above === undefined ? `of at least ${from}` : `above ${above}`;
+  const bounds = to === undefined ? least : `from ${from} to ${to}`;
+  return `a ${whole ? 'whole ' : to === undefined ? 'finite ' : ''}number ${bounds}${orNull ? ', or null' : ''}`;
+}
+
+/** Characters of a value in a message. */
+const MOST_SHOWN = 200;
+
+/** The beginning of a value, as JSON where that says what it is, for messages. */
+export function shown(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  // JSON has no infinite numbers.
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value);
+  try {
+    const text = JSON.stringify(value) ?? `a ${typeof value}`;
+    return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}...` : text;
+  } catch {
+    return 'something nested too deeply to be shown';
   }
-  if (rule === 'positive' && value === 0) return 'above 0';
-  return rule === 'share' && value > 1 ? 'a number from 0 to 1' : null;
 }

@@ -71,7 +71,7 @@ describe('defineRouter', () => {
     const forget = registerRouter(router);
     expect(resolveRouter('custom-own')).toEqual({ kind: 'custom-own', sharpness: 1 });
     expect(() => resolveRouter('custom-own', { sharpness: 0 } as object)).toThrow(
-      'custom-own: sharpness must be above 0',
+      'custom-own: sharpness must be a finite number above 0',
     );
     expect(routerTraits({ kind: 'custom-own' })).toBe(TRAITS);
     registerRouter(router)();

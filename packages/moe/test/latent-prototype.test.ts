@@ -29,8 +29,8 @@ describe('resolveLatentPrototype', () => {
   });
 
   it.each([
-    [{ latentDim: 1.5 }, 'latentDim must be a whole number of at least 1, got 1.5'],
-    [{ temperature: 0 }, 'temperature must be above 0, got 0'],
+    [{ latentDim: 1.5 }, 'latentDim must be a whole number from 1 to 2147483647, got 1.5'],
+    [{ temperature: 0 }, 'temperature must be a finite number above 0, got 0'],
     [{ klWeight: -1 }, 'klWeight must be a finite number of at least 0, got -1'],
     [{ outProjection: 1 }, 'outProjection must be true or false, got 1'],
     [{ alignment: 'l2' }, 'alignment must be one of paper, official, assignedMean, got "l2"'],

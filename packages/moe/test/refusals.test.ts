@@ -13,6 +13,7 @@ import {
   type OptionRule,
   resolveOptions,
   resolveRouter,
+  type RouterKind,
 } from '../src/index.ts';
 import { sequenceLoadBalancing } from '../src/losses/load-balancing.ts';
 import { checkGroups, limitToBestGroups } from '../src/selection.ts';
@@ -27,25 +28,87 @@ describe('resolveOptions', () => {
     });
 
   it.each<[OptionRule | undefined, unknown, readonly unknown[], readonly unknown[], string]>([
-    ['count', 2, [1, 7], [0, 1.5, -1, null, '3'], 'at least'],
-    ['countOrNull', 2, [1, 7, null], [0, 1.5, -1, '3'], 'at least'],
-    ['positive', 2, [1e-9, 7], [0, -1, Infinity, Number.NaN], 'above 0|a finite number of at least 0'],
-    ['share', 0.5, [0, 0.3, 1], [1.01, -0.1], 'a number from 0 to 1|a finite number of at least 0'],
-    [undefined, 2, [0, 1.5, 1e9], [-1, Infinity, '2', true], 'a finite number of at least 0'],
+    ['count', 2, [1, 7, 2 ** 31 - 1], [0, 1.5, -1, null, '3', 2 ** 31], 'a whole number from 1 to 2147483647'],
+    [
+      'countOrNull',
+      2,
+      [1, 7, null, 2 ** 31 - 1],
+      [0, 1.5, '3', 2 ** 31],
+      'a whole number from 1 to 2147483647, or null',
+    ],
+    ['rounds', 2, [1, 4096], [0, 1.5, 4097, 1e12, null], 'a whole number from 1 to 4096'],
+    ['positive', 2, [1e-9, 7], [0, -1, Infinity, Number.NaN, null, '1'], 'a finite number above 0'],
+    ['share', 0.5, [0, 0.3, 1], [1.01, -0.1, Number.NaN], 'a number from 0 to 1'],
+    [{ above: 1 }, 2, [1.001, 1e300], [1, 0.5, Infinity], 'a finite number above 1'],
+    [{ from: 2, to: 3 }, 2, [2, 2.5, 3], [1.99, 3.01, null], 'a number from 2 to 3'],
+    [{ whole: true, from: 0 }, 2, [0, 1e300], [-1, 0.5], 'a whole number of at least 0'],
+    [undefined, 2, [0, 1.5, 1e9], [-1, Infinity, '2', true, null], 'a finite number of at least 0'],
     [undefined, true, [true, false], [0, 1, 'true', null], 'true or false'],
     [undefined, 'fixed', ['fixed'], ['other', 1], '"fixed"'],
     [['a', 'b'], 'a', ['a', 'b'], ['c', 1], 'one of a, b'],
   ])('takes values by the rule %j (default %j)', (rule, initial, fit, unfit, words) => {
     for (const value of fit) expect(resolve(rule, initial, value)()).toEqual({ field: value });
     for (const value of unfit) {
-      expect(resolve(rule, initial, value)).toThrow(new RegExp(`^m: field must be .*(${words})`));
-      expect(resolve(rule, initial, value)).toThrow(`, got ${JSON.stringify(value)}`);
+      const got = typeof value === 'number' ? String(value) : JSON.stringify(value);
+      expect(resolve(rule, initial, value)).toThrow(new RangeError(`m: field must be ${words}, got ${got}`));
     }
   });
 
-  it('names a whole number where null would do as well, and says so', () => {
-    expect(resolve('count', 2, 0)).toThrow('field must be a whole number of at least 1, got 0');
-    expect(resolve('countOrNull', 2, 0)).toThrow('field must be a whole number of at least 1, or null, got 0');
+  it('knows no settings but its own, such as those that every object has', () => {
+    for (const field of ['toString', 'constructor', '__proto__', 'fields']) {
+      const overrides = JSON.parse(`{ "${field}": 5 }`) as object;
+      expect(() =>
+        resolveOptions<{ field?: number; other?: number }>('m', { field: 1, other: 2 }, {}, overrides),
+      ).toThrow(new RangeError(`m: ${field} must be one of the settings field, other, got 5`));
+    }
+  });
+
+  it('shows what it got whatever it is, as far as a line holds it', () => {
+    let deep: unknown = 1;
+    for (let i = 0; i < 100_000; i++) deep = [deep];
+    for (const [value, text] of [
+      [deep, 'something nested too deeply to be shown'],
+      [undefined, 'nothing'],
+      [5n, '5'],
+      [() => 1, 'a function'],
+      ['a'.repeat(198), `"${'a'.repeat(198)}"`],
+      ['a'.repeat(199), `"${'a'.repeat(199)}...`],
+    ] as const) {
+      expect(resolve('count', 2, value)).toThrow(
+        new RangeError(`m: field must be a whole number from 1 to 2147483647, got ${text}`),
+      );
+    }
+  });
+
+  it('has a ceiling for whatever routers count, and for how often they repeat something', () => {
+    const refused: [RouterKind, object, string][] = [
+      ['sinkhorn', { rounds: 1e12 }, 'rounds must be a whole number from 1 to 4096, got 1000000000000'],
+      ['base', { priceRounds: 4097 }, 'priceRounds must be a whole number from 1 to 4096'],
+      ['base', { bidRounds: 4097 }, 'bidRounds must be a whole number from 1 to 4096'],
+      ['quantileBalancing', { rounds: 4097 }, 'rounds must be a whole number from 1 to 4096'],
+      ['hash', { vocabulary: 1e18 }, 'vocabulary must be a whole number from 1 to 2147483647'],
+      ['adamoe', { nullExperts: 1e300 }, 'nullExperts must be a whole number from 1 to 2147483647, got 1e+300'],
+      ['latentPrototype', { latentDim: 1e300 }, 'latentDim must be a whole number from 1 to 2147483647'],
+    ];
+    for (const [kind, overrides, message] of refused) {
+      expect(() => resolveRouter(kind, overrides)).toThrow(`${kind}: ${message}`);
+    }
+  });
+
+  it("keeps ReMoE's penalty where f32 can move it, and its factor above 1", () => {
+    for (const initialPenalty of [1e-30, 1e30]) {
+      expect(resolveRouter('remoe', { initialPenalty })).toHaveProperty('initialPenalty', initialPenalty);
+    }
+    for (const initialPenalty of [0, 9e-31, 1.1e30]) {
+      expect(() => resolveRouter('remoe', { initialPenalty })).toThrow(
+        `remoe: initialPenalty must be a number from 1e-30 to 1e+30, got ${initialPenalty}`,
+      );
+    }
+    for (const penaltyFactor of [0.5, 1]) {
+      expect(() => resolveRouter('remoe', { penaltyFactor })).toThrow(
+        `remoe: penaltyFactor must be a finite number above 1, got ${penaltyFactor}`,
+      );
+    }
   });
 });
 

@@ -13,7 +13,7 @@ describe('resolveRouter', () => {
     expect(() => resolveRouter('switch', { jitter: 2 })).toThrow('switch: jitter must be a number from 0 to 1, got 2');
     expect(() => resolveRouter('swich' as never)).toThrow('router kind must be one of latentPrototype, topKSoftmax');
     expect(() => resolveRouter('adamoe', { nullExperts: 0 })).toThrow(
-      'nullExperts must be a whole number of at least 1',
+      'nullExperts must be a whole number from 1 to 2147483647, got 0',
     );
     expect(() => makeRouter(resolveRouter('switch'), { hidden: 4, experts: 4, topK: 2 })).toThrow(
       'switch router: topK must be 1 for this method, got 2',

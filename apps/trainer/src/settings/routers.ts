@@ -5,6 +5,7 @@ import {
   type LatentPrototypePreset,
   latentPrototypePresets,
   latentPrototypeRules,
+  numberRule,
   type OptionRule,
   type RouterKind,
   routerMethod,
@@ -85,19 +86,12 @@ function optionsSchema(defaults: object, rules: Readonly<Partial<Record<string, 
 }
 
 function fieldSchema(initial: unknown, rule: OptionRule | undefined): z.ZodType {
-  if (typeof rule === 'object') return z.enum(rule as [string, ...string[]]);
+  if (Array.isArray(rule)) return z.enum(rule as [string, ...string[]]);
   if (typeof initial === 'boolean') return z.boolean();
   if (typeof initial === 'string') return z.literal(initial);
-  switch (rule) {
-    case 'count':
-      return z.int().min(1);
-    case 'countOrNull':
-      return z.int().min(1).nullable();
-    case 'positive':
-      return z.number().gt(0);
-    case 'share':
-      return z.number().min(0).max(1);
-    default:
-      return z.number().min(0);
-  }
+  const { whole, orNull, above, from, to } = numberRule(rule as Exclude<typeof rule, readonly string[]>);
+  let schema: z.ZodNumber = whole ? z.int() : z.number();
+  schema = above === undefined ? schema.min(from) : schema.gt(above);
+  if (to !== undefined) schema = schema.max(to);
+  return orNull ? schema.nullable() : schema;
 }

@@ -21,7 +21,7 @@ export interface BaseOptions {
 
 export const base: RouterMethod<BaseOptions> = {
   defaults: { kind: 'base', priceRounds: 8, bidRounds: 8 },
-  rules: { priceRounds: 'count', bidRounds: 'count' },
+  rules: { priceRounds: 'rounds', bidRounds: 'rounds' },
   traits: () => ({
     reads: { training: 'batch', evaluation: 'token' },
     alike: false,

@@ -22,7 +22,7 @@ export interface QuantileBalancingOptions {
 
 export const quantileBalancing: RouterMethod<QuantileBalancingOptions> = {
   defaults: { kind: 'quantileBalancing', renormalize: true, rounds: 4 },
-  rules: { rounds: 'count' },
+  rules: { rounds: 'rounds' },
   traits: ({ renormalize }) => ({
     reads: { training: 'token', evaluation: 'token' },
     alike: true,

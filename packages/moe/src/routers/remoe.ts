@@ -30,7 +30,7 @@ import { overWhole, tokensOfWhole } from '../statistics.ts';
 export interface ReMoEOptions {
   readonly kind: 'remoe';
   readonly initialPenalty: number;
-  /** What lambda is multiplied with or divided by. */
+  /** What lambda is multiplied with or divided by; above 1. */
   readonly penaltyFactor: number;
 }
 
@@ -40,7 +40,8 @@ const LARGEST_PENALTY = 1e4;
 
 export const remoe: RouterMethod<ReMoEOptions> = {
   defaults: { kind: 'remoe', initialPenalty: 1e-8, penaltyFactor: 1.2 },
-  rules: { initialPenalty: 'positive', penaltyFactor: 'positive' },
+  // f32 holds the initial value, and a factor below 1 would reward what it is to punish.
+  rules: { initialPenalty: { from: 1e-30, to: 1e30 }, penaltyFactor: { above: 1 } },
   traits: () => ({
     reads: { training: 'token', evaluation: 'token' },
     alike: true,

@@ -47,7 +47,7 @@ export function sinkhornFactors(logits: Tensor, rounds: number): Tensor {
 
 export const sinkhorn: RouterMethod<SinkhornOptions> = {
   defaults: { kind: 'sinkhorn', rounds: 20 },
-  rules: { rounds: 'count' },
+  rules: { rounds: 'rounds' },
   traits: () => ({
     reads: { training: 'batch', evaluation: 'token' },
     alike: false,

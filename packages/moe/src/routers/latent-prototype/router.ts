@@ -32,7 +32,7 @@ import { drawNoise, type RouteContext, type RouterShape } from '../../router.ts'
 import { checkGroups, limitToBestGroups, updateSelectionBias } from '../../selection.ts';
 import { gaussiansOf, moveAssigned, moveDecayedSums, movePrototypes } from './ema.ts';
 import { AVERAGED, objectiveOf } from './objective.ts';
-import { type LatentPrototypeOptions, latentPrototypePresets } from './options.ts';
+import { type LatentPrototypeOptions, latentPrototypePresets, latentPrototypeRules } from './options.ts';
 import { comparesDistributions, keysName, measureParameters, Rows, scoresOf } from './similarity.ts';
 
 type Options = LatentPrototypeOptions & { readonly kind: 'latentPrototype' };
@@ -126,6 +126,7 @@ function select({ options, topK: k, tensor }: Core, scores: Tensor): Selected {
 
 export const latentPrototype: RouterMethod<Options> = {
   defaults: { kind: 'latentPrototype', ...latentPrototypePresets.corrected },
+  rules: latentPrototypeRules,
   traits: (options) => ({
     reads: { training: 'token', evaluation: 'token' },
     alike: options.scoreFrom === 'mu' || comparesDistributions(options),
