@@ -10,7 +10,7 @@ import { readCounts } from './trainer.ts';
 
 /** Mean cross entropy of some tokens. */
 export interface HeldOutLoss {
-  /** In nats a token: no auxiliary term enters. */
+  /** In nats a token: no auxiliary term enters. NaN where no token has a label. */
   readonly loss: number;
   readonly tokens: number;
 }
@@ -196,9 +196,11 @@ class EvaluationSums {
     const domain = domainOf(batch);
     const labels = countLabels(batch);
     const { weight = 1 } = batch;
+    // The mean over no labels is NaN, which no factor undoes.
+    const lost = labels === 0 ? 0 : loss * labels;
     const before = this.#domains.get(domain) ?? { loss: 0, labels: 0, tokens: 0 };
     this.#domains.set(domain, {
-      loss: before.loss + loss * labels,
+      loss: before.loss + lost,
       labels: before.labels + labels,
       tokens: before.tokens + batch.inputIds.length,
     });
@@ -207,13 +209,13 @@ class EvaluationSums {
     this.tokens += batch.inputIds.length;
     this.#sequence = batch.sequenceLength;
     for (const kind of Object.keys(slots) as (keyof Slots)[]) this.#slots[kind] += slots[kind];
-    this.#loss += loss * labels * weight;
+    this.#loss += lost * weight;
     this.#labels += labels * weight;
     for (const [layer, loads] of counts.entries()) {
       const sums = (this.#counts[layer] ??= new Float64Array(loads.length));
       for (const [expert, load] of loads.entries()) sums[expert]! += load;
     }
-    this.#blocks.add({ domain, weight, tokens: labels, loss: loss * labels, counts });
+    this.#blocks.add({ domain, weight, tokens: labels, loss: lost, counts });
   }
 
   /** The experts of each token `[tokens, slots]`, layer by layer; after `add`. */

@@ -228,6 +228,34 @@ describe('gradient accumulation', () => {
   });
 });
 
+it('evaluates batches without labels as text that is routed and predicts nothing', async () => {
+  const decoder = makeDecoder(device, 'plain');
+  const stream = new BatchStream({ tokens, batchSize: 1, sequenceLength: 8, seed: 1 });
+  const ofDomain = (index: number, domain: string): Batch => ({ ...stream.batchAt(index), domains: [domain] });
+  const without = (batch: Batch): Batch => ({ ...batch, labels: new Int32Array(8).fill(-100) });
+  const [first, second] = [ofDomain(0, 'a'), ofDomain(1, 'b')];
+  const alone = await evaluate(decoder, [first]);
+  const both = await evaluate(decoder, [without({ ...first, weight: 3 }), first, without(second)]);
+  expect(both.loss).toBe(alone.loss);
+  expect(both.tokens).toBe(24);
+  expect(both.domains).toEqual(
+    new Map([
+      ['a', { loss: alone.loss, tokens: 16 }],
+      ['b', { loss: Number.NaN, tokens: 8 }],
+    ]),
+  );
+  expect(both.blocks.map(({ loss, tokens: labels }) => [loss, labels])).toEqual([
+    [0, 0],
+    [alone.loss * 8, 8],
+    [0, 0],
+  ]);
+  expect(both.counts.map((layer) => layer.reduce((a, b) => a + b))).toEqual(
+    alone.counts.map((layer) => 3 * layer.reduce((a, b) => a + b)),
+  );
+  expect((await evaluate(decoder, [without(first)])).loss).toBeNaN();
+  decoder.dispose();
+});
+
 describe('a run that diverges', () => {
   it('stops with an error that names the step and its numbers', async () => {
     const decoder = makeDecoder(device, 'vanilla');
