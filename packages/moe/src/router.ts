@@ -136,7 +136,11 @@ export interface Router {
   readonly buffers: ReadonlyMap<string, Tensor>;
   /** That of `buffers` which experts are chosen by besides the scores; null where the method has none. */
   readonly selectionBias: SelectionBias | null;
-  /** Routes x `[tokens, hidden]`; changes nothing. */
+  /**
+   * Routes x `[tokens, hidden]`; changes nothing.
+   *
+   * @throws RangeError when x is not like that, or has no tokens
+   */
   route(x: Tensor, context: RouteContext): Routing;
   /** Updates outside of the gradient, after an optimiser step, from the statistics of all its tokens. */
   afterStep(statistics: RoutingStatistics): void;
@@ -174,10 +178,12 @@ export function checkRouterShape(kind: string, { hidden, experts, topK }: Router
   }
 }
 
-/** Throws unless x is `[tokens, hidden]`. */
+/** Throws a RangeError unless x is `[tokens, hidden]`; of no tokens there are no means, and no largest. */
 export function checkTokens(kind: string, x: Tensor, hidden: number): void {
-  if (x.shape.length !== 2 || x.shape[1] !== hidden) {
-    throw new RangeError(`${kind} router: x must be [tokens, ${hidden}], got [${x.shape.join(', ')}]`);
+  if (x.shape.length !== 2 || x.shape[1] !== hidden || x.shape[0] === 0) {
+    throw new RangeError(
+      `${kind} router: x must be [tokens, ${hidden}] with at least one token, got [${x.shape.join(', ')}]`,
+    );
   }
 }
 

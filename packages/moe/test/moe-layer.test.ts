@@ -124,7 +124,7 @@ describe('topKSoftmax', () => {
     const router = makeRouter({ kind: 'topKSoftmax', renormalize: true }, shape);
     scope(device, () => {
       expect(() => router.route(randomNormal(device, [tokens, 5], key), { training: false })).toThrow(
-        'x must be [tokens, 6], got [9, 5]',
+        'x must be [tokens, 6] with at least one token, got [9, 5]',
       );
     });
     router.parameters.forEach((parameter) => parameter.dispose());

@@ -14,6 +14,10 @@ import {
   resolveOptions,
   resolveRouter,
   type RouterKind,
+  routerMethods,
+  routerTraits,
+  type Routing,
+  topKFor,
 } from '../src/index.ts';
 import { sequenceLoadBalancing } from '../src/losses/load-balancing.ts';
 import { checkGroups, limitToBestGroups } from '../src/selection.ts';
@@ -204,8 +208,24 @@ describe('routers', () => {
     const router = makeRouter(resolveRouter('topKSoftmax'), shape);
     scope(device, () => {
       expect(() => router.route(zeros(device, [2, 4, 1]), { training: false })).toThrow(
-        'must be [tokens, 4], got [2, 4, 1]',
+        'must be [tokens, 4] with at least one token, got [2, 4, 1]',
       );
+    });
+    dispose(router);
+  });
+
+  it.each(Object.keys(routerMethods) as RouterKind[])('take at least one token: %s', (kind) => {
+    const options = resolveRouter(kind);
+    const router = makeRouter(options, { ...shape, topK: topKFor(routerTraits(options), shape) });
+    scope(device, () => {
+      const route = (tokens: number, training: boolean): Routing =>
+        router.route(zeros(device, [tokens, 4]), { training, noise: key, tokenIds: zeros(device, [tokens], 'i32') });
+      for (const training of [true, false]) {
+        expect(() => route(0, training)).toThrow(
+          new RangeError(`${kind} router: x must be [tokens, 4] with at least one token, got [0, 4]`),
+        );
+        expect(route(1, training).experts.shape[0]).toBe(1);
+      }
     });
     dispose(router);
   });
