@@ -275,6 +275,11 @@ describe('resolveSettings', () => {
     [{ set: ['from=3'] }, 'from: got 3'],
     [{ config: ['/no/such/file.yaml'] }, '--config /no/such/file.yaml: ENOENT'],
     [{ config: [configFile('broken.yaml', 'size: {experts: 3')] }, 'broken.yaml'],
+    [
+      { config: [configFile('endless.yaml', 'seed: &a [*a]')] },
+      'endless.yaml: seed.0: the alias stands for what holds it',
+    ],
+    [{ set: ['seed=&a [*a]'] }, '--set seed=&a [*a]: 0: the alias stands for what holds it'],
     [{ config: [configFile('list.yaml', '[1, 2]')] }, 'expected settings such as "seed: 1", got [1,2]'],
     [{ config: [configFile('preset.yaml', 'preset: smal')], preset: undefined }, 'Did you mean small?'],
   ])('refuses %o', (change, message) => {

@@ -21,6 +21,9 @@ const folder = useFolder();
 const DEEP = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
 /** Below the most that a run's settings may have; reading them takes the square of their number. */
 const MANY_KEYS = Array.from({ length: 12_000 }, (_, i) => `key${i}: value`).join('\n');
+/** A hundred times as many values as characters. */
+const UNFOLDING = `b: &b [${'0,'.repeat(20_000)}]\nc: [${'*b, '.repeat(99)}]`;
+const nested = (inner: string, levels: number): string => `${'['.repeat(levels)}${inner}${']'.repeat(levels)}`;
 const FILES = ['config.yaml', 'environment.json', 'metrics.jsonl', 'evaluations.jsonl', 'loads.bin', 'note.json'];
 
 describe('YAML', () => {
@@ -30,6 +33,8 @@ describe('YAML', () => {
     ['tags', '!a '.repeat(80_000)],
     ['quotes', '"'.repeat(150_000)],
     ['growth', `a: &a [x, x]\nb: &b [${'*a, '.repeat(999)}]\nc: [${'*b, '.repeat(999)}]`],
+    ['unfolding', UNFOLDING],
+    ['an end', 'model: &m {self: *m}'],
     ['depth', '['.repeat(20_000)],
     ['length', `a: ${'x '.repeat(1e6)}`],
   ])('of a run that asks for more than its size comes to an end: %s', async (_, text) => {
@@ -44,6 +49,35 @@ describe('YAML', () => {
   ])('is refused beyond its limits: %s', (_, message, limits) =>
     expect(() => parseYaml(MANY_KEYS, limits)).toThrow(message),
   );
+
+  it.each([
+    [
+      'a group',
+      'model: &m {size: 1, self: *m}',
+      'model.self: the alias stands for what holds it; write out what is meant',
+    ],
+    ['a list', 'seed: &a [*a]', 'seed.0: the alias stands for what holds it'],
+    ['all of it', '&a [1, [*a]]', '1.0: the alias stands for what holds it'],
+    [
+      'many values',
+      UNFOLDING,
+      /^c\.\d+\.\d+: with what its aliases stand for it has more than 131072 values; name fewer/,
+    ],
+    ['levels', `a: &a ${nested('x', 300)}\nb: ${nested('*a', 300)}`, /^b\.0\.0.*\.\.\.: it is nested too deeply/],
+  ])('is refused by the place where an alias has no end, or too far a one: %s', (_, text, message) =>
+    expect(() => parseYaml(text)).toThrow(message),
+  );
+
+  it('may use aliases, and have a value for each character', () => {
+    const shared = { width: [8, 16] };
+    expect(parseYaml('a: &a {width: [8, 16]}\nb: *a\nc: [*a, *a]')).toEqual({
+      a: shared,
+      b: shared,
+      c: [shared, shared],
+    });
+    const zeros = Array.from({ length: 140_000 }, () => 0);
+    expect(parseYaml(JSON.stringify(zeros))).toEqual(zeros);
+  });
 
   it('that a person hands over may hold the settings of many runs', () => {
     const runs = Object.fromEntries(

@@ -53,7 +53,7 @@ export function readAssignment(assignment: string, known: Partials): Partials {
   try {
     value = parseYaml(assignment.slice(at + 1));
   } catch (error) {
-    fail(`the value is no YAML: ${String(error)}`);
+    fail(error instanceof Error ? error.message : String(error));
   }
   const set = (under: unknown, depth: number): unknown => {
     const key = path[depth];
