@@ -5,10 +5,10 @@
 
 import { createHash } from 'node:crypto';
 import type { HubApiError, ListFileEntry } from '@huggingface/hub';
-import picomatch from 'picomatch';
 import { CACHE_FORMAT, cached } from '../cache.ts';
 import type { ByteFile } from './bytes.ts';
 import { findDataFiles } from './hub-card.ts';
+import { type Glob, matchingPaths, parseGlobs } from './hub-globs.ts';
 import { type HttpOptions, persistentFetch, readRange } from './http.ts';
 import { jsonLinesFile } from './jsonl.ts';
 import { hubNames } from './names.ts';
@@ -102,17 +102,15 @@ async function listDataset(spec: HubSpec, endpoint: string, http: HttpOptions): 
   const hub = await import('@huggingface/hub');
   const files: ListedFile[] = [];
   let commit: string;
-  let patterns: readonly string[];
+  let globs: readonly Glob[];
   try {
     const info = await hub.datasetInfo({ ...api, name: dataset, revision, additionalFields: ['sha', 'cardData'] });
     commit = info.sha;
-    patterns = spec.paths ?? findDataFiles(spec, info.cardData);
-    const folders = new Set(patterns.map(fixedFolder));
-    const matches = picomatch([...patterns]);
-    for (const path of folders) {
+    globs = parseGlobs(dataset, spec.paths ?? findDataFiles(spec, info.cardData));
+    for (const path of new Set(globs.map(({ folder }) => folder))) {
       const repo = { type: 'dataset', name: dataset } as const;
       for await (const file of hub.listFiles({ ...api, repo, path, revision: commit, recursive: true })) {
-        if (file.type === 'file' && matches(file.path) && READABLE.test(file.path)) {
+        if (file.type === 'file' && READABLE.test(file.path)) {
           files.push({ path: file.path, size: file.size, content: contentOf(file, commit) });
         }
       }
@@ -120,14 +118,16 @@ async function listDataset(spec: HubSpec, endpoint: string, http: HttpOptions): 
   } catch (error) {
     throw error instanceof hub.HubApiError ? explain(error, spec, endpoint) : error;
   }
-  if (files.length === 0) {
+  const unique = new Map(files.map((file) => [file.path, file]));
+  const chosen = [...matchingPaths(dataset, globs, [...unique.keys()])].toSorted().map((path) => unique.get(path)!);
+  if (chosen.length === 0) {
+    const patterns = globs.map(({ pattern }) => pattern).join(', ');
     throw new Error(
-      `hub: ${dataset} at ${revision} has no parquet or JSON lines file that matches ${patterns.join(', ')}. ` +
+      `hub: ${dataset} at ${revision} has no parquet or JSON lines file that matches ${patterns}. ` +
         'Look at its files on the hub and name them by "paths".',
     );
   }
-  const unique = new Map(files.map((file) => [file.path, file]));
-  return { commit, files: [...unique.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1)) };
+  return { commit, files: chosen };
 }
 
 const READABLE = /\.(parquet|(json|jsonl|ndjson)(\.gz)?)$/;
@@ -135,12 +135,6 @@ const READABLE = /\.(parquet|(json|jsonl|ndjson)(\.gz)?)$/;
 /** Large files have a SHA-256, as local ones do; small ones the hash that Git gives them. */
 function contentOf({ path, oid, lfs }: Pick<ListFileEntry, 'path' | 'oid' | 'lfs'>, commit: string): string {
   return lfs === undefined ? (oid === undefined ? `path:${commit}/${path}` : `git:${oid}`) : `sha256:${lfs.oid}`;
-}
-
-/** The folder that all matches of a glob are in, empty for the dataset's own. */
-function fixedFolder(pattern: string): string {
-  const { base, isGlob } = picomatch.scan(pattern, { unescape: true });
-  return isGlob ? base : base.replace(/(^|\/)[^/]*$/, '');
 }
 
 function explain(error: HubApiError, { dataset, revision = 'main' }: HubSpec, endpoint: string): Error {
