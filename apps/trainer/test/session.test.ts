@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Batch } from '@lpr/data';
 import { createProgress } from '../src/cli/progress.ts';
-import { calibrationText, evaluationText, loadTokens, vocabularyOf, warnOfScarce } from '../src/run/session.ts';
+import {
+  cacheDirectory,
+  calibrationText,
+  evaluationText,
+  loadTokens,
+  vocabularyOf,
+  warnOfScarce,
+} from '../src/run/session.ts';
 import { resolveSettings } from '../src/settings/resolve.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'lpr-session-'));
@@ -76,6 +83,16 @@ describe('loadTokens', () => {
     vi.stubEnv('XDG_CACHE_HOME', work);
     expect(training).toEqual((await loadTokens(settingsOf('data.tokenizer=bytes'), progress)).training);
     expect(said).toMatch(/warning: no cache \(Error: ENOTDIR.*Set XDG_CACHE_HOME to a folder that can be written/);
+  });
+
+  it('keeps its cache in no place that depends on where it is started', () => {
+    expect(cacheDirectory({ XDG_CACHE_HOME: '/cache' })).toBe('/cache/lpr');
+    for (const none of [{}, { XDG_CACHE_HOME: '' }, { XDG_CACHE_HOME: 'cache' }, { XDG_CACHE_HOME: './cache' }]) {
+      vi.stubEnv('HOME', '/home/someone');
+      expect(cacheDirectory(none)).toBe('/home/someone/.cache/lpr');
+      vi.stubEnv('HOME', '');
+      expect(cacheDirectory(none)).toBeNull();
+    }
   });
 
   it('evaluates on other text whole, besides what is held out or in its place', async () => {

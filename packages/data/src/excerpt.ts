@@ -8,5 +8,19 @@ export function excerptOf(value: unknown): string {
   } catch {
     return 'something nested too deeply to be shown';
   }
-  return text.length > 80 ? `${text.slice(0, 80)}...` : text;
+  return shortened(text, 80);
+}
+
+/** Names that a message lists where there may be any number of them. */
+const NAMES_SHOWN = 20;
+
+/** The first of some names, and how many more there are. */
+export function namesText(names: readonly string[]): string {
+  const shown = names.slice(0, NAMES_SHOWN).map((name) => shortened(name, 80));
+  const more = names.length > NAMES_SHOWN ? ` and ${names.length - NAMES_SHOWN} more` : '';
+  return `${shown.join(', ')}${more}`;
+}
+
+export function shortened(text: string, characters: number): string {
+  return text.length > characters ? `${text.slice(0, characters)}...` : text;
 }

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ByteFile } from '../src/sources/bytes.ts';
+import { type ByteFile, openLocalFiles } from '../src/sources/bytes.ts';
+import { jsonLinesFile } from '../src/sources/jsonl.ts';
 import { openSource } from '../src/sources/open.ts';
 import { parquetFile } from '../src/sources/parquet.ts';
 import type { Shard } from '../src/sources/source.ts';
@@ -52,6 +53,27 @@ describe('jsonl', () => {
     ]);
   });
 
+  it('reads no line that is longer than it may be', async () => {
+    const lines = jsonLines(['a'.repeat(50), 'b'.repeat(50), 'c'.repeat(51), 'd']);
+    const longest = lines.indexOf('\n');
+    const textsUpTo = async (name: string, content: string | Uint8Array, most: number) => {
+      const [file] = await openLocalFiles('jsonl', [write(name, content)]);
+      return (await readSource({ names: [], splitBy: 'size', files: [jsonLinesFile(file!, 'text', most)] })).length;
+    };
+    for (const [name, content] of [
+      ['long.jsonl', lines],
+      ['long.jsonl.gz', gzipSync(lines)],
+    ] as const) {
+      expect(await textsUpTo(name, content, longest + 1)).toBe(4);
+      await expect(textsUpTo(name, content, longest)).rejects.toThrow(
+        `${name} line 3 has more than ${longest} bytes. Each line must be one whole JSON object; cut a longer document`,
+      );
+    }
+    // Of a line without an end no more is kept than a line may have.
+    const endless = gzipSync(new Uint8Array(2 ** 26));
+    await expect(textsUpTo('endless.jsonl.gz', endless, 2 ** 20)).rejects.toThrow(/line 1 has more than 1048576 bytes/);
+  });
+
   it('gives the same shards from any one on', async () => {
     const texts = Array.from({ length: 3000 }, (_, index) => `document ${index}`);
     const source = await openSource({ type: 'jsonl', paths: [write('many.jsonl', jsonLines(texts))] });
@@ -79,6 +101,8 @@ describe('jsonl', () => {
     expect(await failure(`${good}{"id": 3, "content": "x"}\n`)).toMatch(
       /wrong\.jsonl line 17 has no field "text"; it has: id, content\. Name the one/,
     );
+    const many = JSON.stringify(Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`k${i}`, i])));
+    expect(await failure(many)).toMatch(/has no field "text"; it has: k0, k1, .*, k19 and 980 more\. Name/);
     expect(await failure('{"text": 12}')).toMatch(/line 1: the field "text" holds 12, expected text/);
     expect(await failure(`${good}{"text": "cut sh`)).toMatch(/line 17 is not JSON: {"text": "cut sh\. Each line/);
     expect(await failure('["text"]')).toMatch(/line 1 is \["text"\], expected an object/);
@@ -149,6 +173,8 @@ describe('parquet', () => {
     expect(await failure(good)).toMatch(
       /wrong\.parquet has no column "text"; it has: url, content, count\. Name the one/,
     );
+    const wide = parquet(Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`c${i}`, ['a']])), {});
+    expect(await failure(wide)).toMatch(/has no column "text"; it has: c0, c1, .*, c19 and 10 more\. Name/);
     expect(await failure(good, 'count')).toMatch(/wrong\.parquet row 0: the column "count" holds 1, expected text/);
     expect(await failure(good.subarray(0, -5), 'url')).toMatch(/wrong\.parquet is not a whole parquet file \(/);
     expect(await failure(new Uint8Array(0), 'url')).toMatch(/wrong\.parquet is not a whole parquet file \(/);

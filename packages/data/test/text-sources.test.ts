@@ -100,17 +100,21 @@ describe('a text source', () => {
     const paths = [
       write('records.jsonl', records),
       write('records.ndjson.GZ', gzipSync(records)),
+      write('records.json', records),
       write('records.parquet', parquet({ text: ['three'] }, {})),
       write('plain.txt', 'four'),
     ];
-    expect(await textsOf({ paths })).toEqual(['one', 'two', 'one', 'two', 'three', 'four']);
+    expect(await textsOf({ paths })).toEqual(['one', 'two', 'one', 'two', 'one', 'two', 'three', 'four']);
+    await expect(read({ paths: [write('settings.json', '[\n1]')] })).rejects.toThrow(
+      /settings\.json line 1 is not JSON: \[\. Each line must be one whole JSON object/,
+    );
     await expect(read({ paths: [write('bodies.jsonl', '{"body": "x"}')] })).rejects.toThrow(
       /bodies\.jsonl line 1 has no field "text"; it has: body\. Name the one .*: the "field" of a source of type jsonl/,
     );
     await expect(read({ paths, separator: '---' })).rejects.toThrow(
       /records\.jsonl is read as jsonl, a document a record, where separator has no meaning\. Give it a source of its own/,
     );
-    await expect(read({ paths: paths.slice(2), documentCharacters: 3 })).rejects.toThrow(
+    await expect(read({ paths: paths.slice(3), documentCharacters: 3 })).rejects.toThrow(
       /records\.parquet is read as parquet, a document a record, where documentCharacters has no meaning/,
     );
   });
@@ -140,6 +144,11 @@ describe('a text source', () => {
     await expect(read({ paths: ['/dev/null'] })).rejects.toThrow('cannot read /dev/null: it is no regular file');
     const latin1 = write('latin1.txt', Uint8Array.of(0x47, 0x72, 0xf6, 0xdf, 0x65));
     await expect(read({ paths: [latin1] })).rejects.toThrow(/latin1\.txt is not UTF-8/);
+    for (const bytes of [Buffer.from('Größe', 'utf16le'), new Uint8Array(9)]) {
+      await expect(read({ paths: [write('zeros.txt', bytes)] })).rejects.toThrow(
+        /zeros\.txt has bytes of zero, so it is UTF-16 or no text; convert it to UTF-8, or leave it out/,
+      );
+    }
     await expect(read({ paths: [write('empty.txt', ' \n')] })).rejects.toThrow(/empty\.txt is empty/);
     await expect(read({ paths: [write('bars.txt', '||')], separator: '|' })).rejects.toThrow(
       /bars\.txt is empty|no text between/,

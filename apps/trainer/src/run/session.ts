@@ -3,7 +3,7 @@
  * comparison.
  */
 import { availableParallelism, cpus, homedir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import {
   type Batch,
   type EvaluationPlan,
@@ -159,11 +159,17 @@ export function vocabularyOf({ data, size }: Settings, tokenizer: Tokenizer): nu
   return data.tokenizer === 'train' ? tokenizer.vocabularySize : size.vocabulary;
 }
 
-/** `$XDG_CACHE_HOME/lpr`, by default `~/.cache/lpr`; null for a user without a home. */
+/**
+ * `$XDG_CACHE_HOME/lpr`, by default `~/.cache/lpr`; null for a user without a home. A path that is relative is none, as
+ * the XDG Base Directory Specification has it.
+ */
 export function cacheDirectory(environment: NodeJS.ProcessEnv): string | null {
-  if (environment['XDG_CACHE_HOME']) return join(environment['XDG_CACHE_HOME'], 'lpr');
+  const cache = environment['XDG_CACHE_HOME'] ?? '';
+  if (isAbsolute(cache)) return join(cache, 'lpr');
   try {
-    return join(homedir(), '.cache', 'lpr');
+    // It is what the environment has as HOME, which may be empty.
+    const home = homedir();
+    return isAbsolute(home) ? join(home, '.cache', 'lpr') : null;
   } catch {
     return null;
   }

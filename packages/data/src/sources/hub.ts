@@ -6,11 +6,12 @@
 import { createHash } from 'node:crypto';
 import type { HubApiError, ListFileEntry } from '@huggingface/hub';
 import { CACHE_FORMAT, cached } from '../cache.ts';
+import { namesText } from '../excerpt.ts';
 import type { ByteFile } from './bytes.ts';
 import { findDataFiles } from './hub-card.ts';
 import { type Glob, matchingPaths, parseGlobs } from './hub-globs.ts';
 import { type HttpOptions, persistentFetch, readRange } from './http.ts';
-import { jsonLinesFile } from './jsonl.ts';
+import { JSON_LINES, jsonLinesFile } from './jsonl.ts';
 import { hubNames } from './names.ts';
 import { parquetFile } from './parquet.ts';
 import { cachedFile } from './shard-cache.ts';
@@ -110,7 +111,7 @@ async function listDataset(spec: HubSpec, endpoint: string, http: HttpOptions): 
     for (const path of new Set(globs.map(({ folder }) => folder))) {
       const repo = { type: 'dataset', name: dataset } as const;
       for await (const file of hub.listFiles({ ...api, repo, path, revision: commit, recursive: true })) {
-        if (file.type === 'file' && READABLE.test(file.path)) {
+        if (file.type === 'file' && (file.path.endsWith('.parquet') || JSON_LINES.test(file.path))) {
           files.push({ path: file.path, size: file.size, content: contentOf(file, commit) });
         }
       }
@@ -121,7 +122,7 @@ async function listDataset(spec: HubSpec, endpoint: string, http: HttpOptions): 
   const unique = new Map(files.map((file) => [file.path, file]));
   const chosen = [...matchingPaths(dataset, globs, [...unique.keys()])].toSorted().map((path) => unique.get(path)!);
   if (chosen.length === 0) {
-    const patterns = globs.map(({ pattern }) => pattern).join(', ');
+    const patterns = namesText(globs.map(({ pattern }) => pattern));
     throw new Error(
       `hub: ${dataset} at ${revision} has no parquet or JSON lines file that matches ${patterns}. ` +
         'Look at its files on the hub and name them by "paths".',
@@ -129,8 +130,6 @@ async function listDataset(spec: HubSpec, endpoint: string, http: HttpOptions): 
   }
   return { commit, files: chosen };
 }
-
-const READABLE = /\.(parquet|(json|jsonl|ndjson)(\.gz)?)$/;
 
 /** Large files have a SHA-256, as local ones do; small ones the hash that Git gives them. */
 function contentOf({ path, oid, lfs }: Pick<ListFileEntry, 'path' | 'oid' | 'lfs'>, commit: string): string {

@@ -6,29 +6,42 @@
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { Document } from '../documents.ts';
-import { excerptOf } from '../excerpt.ts';
+import { excerptOf, namesText, shortened } from '../excerpt.ts';
 import { type ByteFile, readChunks } from './bytes.ts';
 import { fileDocument, gatherShards, type SourceFile } from './source.ts';
+
+/** How the names of such files end; `.json` alone too, as most of the hub's do. */
+export const JSON_LINES: RegExp = /\.(json|jsonl|ndjson)(\.gz)?$/i;
+/** Bytes that a line may have. To read one takes several times as many, and twice as many make no string. */
+const LONGEST_LINE = 2 ** 28;
 
 /**
  * One file of JSON lines. Blank lines, and lines whose text is empty or null, are passed over; `NaN` and `Infinity`,
  * which Python writes, are taken for null. Reading throws an Error that names the file, line and field that is wrong.
+ *
+ * @param longest bytes of a line, the end of it left out
  */
-export function jsonLinesFile(file: ByteFile, field: string): SourceFile {
+export function jsonLinesFile(file: ByteFile, field: string, longest: number = LONGEST_LINE): SourceFile {
   return {
     name: file.name,
     byteLength: file.byteLength,
     content: () => file.content(),
     format: { type: 'jsonl', field, isCompressed: isCompressed(file) },
-    shards: (first) => gatherShards(readDocuments(file, field), first),
+    shards: (first) => gatherShards(readDocuments(file, field, longest), first),
   };
 }
 
-async function* readDocuments(file: ByteFile, field: string): AsyncGenerator<Document> {
+async function* readDocuments(file: ByteFile, field: string, longest: number): AsyncGenerator<Document> {
   let number = 0;
-  for await (const line of readLines(decompressed(file))) {
+  for await (const line of readLines(decompressed(file), longest)) {
     number++;
     const place = `${file.name} line ${number}`;
+    if (line === null) {
+      throw new Error(
+        `jsonl: ${place} has more than ${longest} bytes. Each line must be one whole JSON object; ` +
+          'cut a longer document into several.',
+      );
+    }
     const text = parseLine(line, field, place);
     if (text !== '') {
       yield fileDocument(text);
@@ -60,20 +73,31 @@ async function* decompressed(file: ByteFile): AsyncGenerator<Uint8Array> {
 
 const NEWLINE = 0x0a;
 
-async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+/** Lines without their ends; null, the last, for one that is longer than it may be. */
+async function* readLines(chunks: AsyncIterable<Uint8Array>, longest: number): AsyncGenerator<Buffer | null> {
   let begun: Uint8Array[] = [];
+  let length = 0;
   for await (const chunk of chunks) {
     let start = 0;
-    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
-      yield Buffer.concat([...begun, chunk.subarray(start, end)]);
-      begun = [];
-      start = end + 1;
+    while (start < chunk.length) {
+      const end = chunk.indexOf(NEWLINE, start);
+      const part = chunk.subarray(start, end === -1 ? chunk.length : end);
+      length += part.length;
+      if (length > longest) {
+        yield null;
+        return;
+      }
+      begun.push(part);
+      if (end !== -1) {
+        yield Buffer.concat(begun);
+        begun = [];
+        length = 0;
+      }
+      start += part.length + 1;
     }
-    begun.push(chunk.subarray(start));
   }
-  const rest = Buffer.concat(begun);
-  if (rest.length > 0) {
-    yield rest;
+  if (length > 0) {
+    yield Buffer.concat(begun);
   }
 }
 
@@ -94,16 +118,18 @@ function parseLine(line: Uint8Array, field: string, place: string): string {
   try {
     record = parseJson(json);
   } catch (cause) {
-    throw new Error(`jsonl: ${place} is not JSON: ${excerpt(json)}. Each line must be one whole JSON object.`, {
+    throw new Error(`jsonl: ${place} is not JSON: ${shortened(json, 60)}. Each line must be one whole JSON object.`, {
       cause,
     });
   }
   if (typeof record !== 'object' || record === null || Array.isArray(record)) {
-    throw new Error(`jsonl: ${place} is ${excerpt(json)}, expected an object with the field ${JSON.stringify(field)}.`);
+    throw new Error(
+      `jsonl: ${place} is ${shortened(json, 60)}, expected an object with the field ${JSON.stringify(field)}.`,
+    );
   }
   if (!Object.hasOwn(record, field)) {
     throw new Error(
-      `jsonl: ${place} has no field ${JSON.stringify(field)}; it has: ${Object.keys(record).join(', ')}. ` +
+      `jsonl: ${place} has no field ${JSON.stringify(field)}; it has: ${namesText(Object.keys(record))}. ` +
         'Name the one that holds the text: the "field" of a source of type jsonl, the "column" of one of type hub.',
     );
   }
@@ -148,8 +174,4 @@ export function asText(value: unknown, what: string): string {
     throw new Error(`${what} holds ${excerptOf(value)}, expected text. Name a field or column of text.`);
   }
   return value;
-}
-
-function excerpt(text: string): string {
-  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
 }

@@ -6,7 +6,7 @@ import * as z from 'zod';
 import type { Document } from '../documents.ts';
 import { type ByteFile, openLocalFiles } from './bytes.ts';
 import { type HubAccess, openHub } from './hub.ts';
-import { jsonLinesFile } from './jsonl.ts';
+import { JSON_LINES, jsonLinesFile } from './jsonl.ts';
 import { parquetFile } from './parquet.ts';
 import { pathNames } from './names.ts';
 import { loadStateOfTheUnion } from './sotu.ts';
@@ -82,7 +82,7 @@ function splitOf({ maxTokens }: JsonLinesSpec | ParquetSpec): Source['splitBy'] 
 
 /** A file among those named as text: its ending says when it holds records instead, whose field or column is `text`. */
 function textOrRecords(file: ByteFile, spec: TextSpec): SourceFile {
-  const type = /\.(jsonl|ndjson)(\.gz)?$/i.test(file.name) ? 'jsonl' : /\.parquet$/i.test(file.name) ? 'parquet' : null;
+  const type = JSON_LINES.test(file.name) ? 'jsonl' : /\.parquet$/i.test(file.name) ? 'parquet' : null;
   if (type === null) {
     return textFile(file, spec);
   }

@@ -2,6 +2,7 @@
  * Parquet as a source: a row a document, one column the text, read by row group. Node only.
  */
 
+import { namesText } from '../excerpt.ts';
 import type { ByteFile } from './bytes.ts';
 import { asText } from './jsonl.ts';
 import { type ParquetContent, ParquetReader, ParquetTimeout } from './parquet-reader.ts';
@@ -56,7 +57,7 @@ async function open(reader: ParquetReader, file: ByteFile, column: string): Prom
   const { columns, groups } = await readable(file, () => reader.open());
   if (!columns.includes(column)) {
     throw new Error(
-      `parquet: ${file.name} has no column ${JSON.stringify(column)}; it has: ${columns.join(', ')}. ` +
+      `parquet: ${file.name} has no column ${JSON.stringify(column)}; it has: ${namesText(columns)}. ` +
         'Name the one that holds the text.',
     );
   }

@@ -27,8 +27,8 @@ export interface StateOfTheUnionSpec extends CommonSpec {
 }
 
 /**
- * Plain text, UTF-8. Files that end in `.jsonl`, `.ndjson` (or these and `.gz`) or `.parquet` are read as what they
- * are.
+ * Plain text, UTF-8. Files that end in `.jsonl`, `.ndjson`, `.json` (or these and `.gz`) or `.parquet` are read as
+ * what they are: a record a document.
  */
 export interface TextSpec extends CommonSpec {
   readonly type: 'text';

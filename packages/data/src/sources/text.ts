@@ -10,10 +10,12 @@ import type { TextSpec } from './spec.ts';
 const DEFAULT_CHARACTERS = 8192;
 /** JavaScript's longest string is a little longer. */
 const LARGEST_FILE = 2 ** 29;
+/** Bytes of a file's beginning in which text has no zero; UTF-16 without a mark and most that is no text have one. */
+const FIRST_BLOCK = 2 ** 16;
 
 /**
  * A UTF-8 text file. A byte order mark is dropped. A line end in the separator stands for that of Windows too. Reading
- * throws an Error naming the file that is too large, not UTF-8 or empty.
+ * throws an Error naming the file that is too large, no text, not UTF-8 or empty.
  */
 export function textFile(
   file: ByteFile,
@@ -82,6 +84,11 @@ async function readText(file: ByteFile): Promise<string> {
     );
   }
   const bytes = await file.slice(0);
+  if (new Uint8Array(bytes, 0, Math.min(FIRST_BLOCK, bytes.byteLength)).includes(0)) {
+    throw new Error(
+      `text: ${name} has bytes of zero, so it is UTF-16 or no text; convert it to UTF-8, or leave it out.`,
+    );
+  }
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
