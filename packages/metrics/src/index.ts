@@ -2,7 +2,7 @@
  * Measures of load balance, router health and specialisation from plain arrays; what they are worth; exact records of
  * loads and routing.
  */
-export type { MeasureRange } from './arrays.ts';
+export { largest, type MeasureRange } from './arrays.ts';
 export * from './balance.ts';
 export {
   type BalanceKey,

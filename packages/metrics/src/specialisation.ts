@@ -28,13 +28,14 @@ export function mutualInformation(joint: readonly Counts[]): number {
 /**
  * Expected excess of `mutualInformation` over the true value, to first order: `(K_xy - K_x - K_y + 1) / (2 N)` with K
  * the numbers of non-empty cells, rows and columns and N the number of samples (Miller 1955). A measure of
- * specialisation that is not well above it shows nothing.
+ * specialisation that is not well above it shows nothing. `NaN` when nothing was counted.
  *
  * @param joint as for `mutualInformation`. Counts must be of independent samples: with top-k, N counts token-expert
  *   pairs.
  */
 export function mutualInformationBias(joint: readonly Counts[]): number {
   const { rowSums, columnSums, total } = marginals(joint);
+  if (total === 0) return Number.NaN;
   let cells = 0;
   for (const row of joint) cells += filled(row);
   return (cells - filled(rowSums) - filled(columnSums) + 1) / (2 * total);

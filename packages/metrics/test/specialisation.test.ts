@@ -37,7 +37,16 @@ describe('mutual information', () => {
   test('is ln n when the token decides the expert, 0 when they are independent', () => {
     expect(mutualInformation([[5, 0, 0], [0, 5, 0], [0, 0, 5]])).toBeCloseTo(Math.log(3), 12); // biome-ignore format: a matrix
     expect(mutualInformation([[2, 4, 6], [1, 2, 3]])).toBeCloseTo(0, 12); // biome-ignore format: a matrix
-    expect(mutualInformation([[0, 0]])).toBeNaN();
+    for (const nothing of [
+      [[0, 0]],
+      [
+        [0, 0],
+        [0, 0],
+      ],
+    ]) {
+      expect(mutualInformation(nothing)).toBeNaN();
+      expect(mutualInformationBias(nothing)).toBeNaN();
+    }
   });
 
   test('of independent samples is on average its bias', () => {

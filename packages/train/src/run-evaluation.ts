@@ -57,10 +57,10 @@ export async function evaluateRun(
   return { ...lineOf(evaluation, at), ...(routed.length > 0 && { decisions: decisionsOf(routed).map(decisionsLine) }) };
 }
 
-/** Whether the last `patience` evaluations were all no better than the best before them. */
+/** Whether the last `patience` evaluations were all no better than the best before them that came to a number. */
 export function isOutOfPatience(losses: readonly number[], patience: number | null | undefined): boolean {
   if (patience === null || patience === undefined || losses.length <= patience) return false;
-  const best = Math.min(...losses.slice(0, -patience));
+  const best = Math.min(...losses.slice(0, -patience).filter(Number.isFinite));
   return losses.slice(-patience).every((loss) => !(loss < best));
 }
 

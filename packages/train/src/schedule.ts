@@ -61,13 +61,18 @@ export function makeSchedule(options: ScheduleOptions, steps: number): Schedule 
     );
   }
   if (!(minRatio >= 0 && minRatio <= 1)) throw new RangeError(`schedule: minRatio must be in [0, 1], got ${minRatio}`);
-  const warmupSteps = Math.round(warmup * steps);
+  const warmupSteps = stepsOf(warmup, steps);
   if (kind === 'constant') {
     return { warmupSteps, stableSteps: Number.POSITIVE_INFINITY, decaySteps: 0, decay: 'linear', minRatio };
   }
-  const stableSteps = Math.min(Math.round(stable * steps), steps - warmupSteps);
+  const stableSteps = Math.min(stepsOf(stable, steps), steps - warmupSteps);
   const decay = kind === 'warmupStableDecay' ? options.decay : kind;
   return { warmupSteps, stableSteps, decaySteps: steps - warmupSteps - stableSteps, decay, minRatio };
+}
+
+/** Of the share as it is written: 0.29 is a little less in binary, and of 50 steps it is 14.5 all the same. */
+function stepsOf(share: number, steps: number): number {
+  return Math.round(Number((share * steps).toPrecision(12)));
 }
 
 /**

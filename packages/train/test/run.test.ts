@@ -349,6 +349,9 @@ describe('evaluations of a run', () => {
     expect(isOutOfPatience([3, 2, 2.5, 2], 2)).toBe(true);
     expect(isOutOfPatience([3, 2], 2)).toBe(false);
     expect(isOutOfPatience([3, 4, 5], null)).toBe(false);
+    expect(isOutOfPatience([Number.NaN, 2, 1.5], 1)).toBe(false);
+    expect(isOutOfPatience([2, Number.NaN, 2], 1)).toBe(true);
+    expect(isOutOfPatience([Number.NaN, Number.NaN, 7], 1)).toBe(false);
   });
 });
 

@@ -19,6 +19,12 @@ describe('warm-up, stable, decay', () => {
     });
   });
 
+  it('rounds shares as they are written, not as binary numbers are', () => {
+    expect(makeSchedule(wsd({ warmup: 0, stable: 0.29 }), 50).stableSteps).toBe(15);
+    expect(makeSchedule(wsd({ warmup: 0.29, stable: 0 }), 50).warmupSteps).toBe(15);
+    expect(makeSchedule(wsd({ warmup: 0.2899, stable: 0.5 }), 50)).toMatchObject({ warmupSteps: 14, stableSteps: 25 });
+  });
+
   it('covers every step of any run, with factors from minRatio to 1', () => {
     fc.assert(
       fc.property(

@@ -9,6 +9,7 @@ import {
   expertTokenCounts,
   groupInformation,
   type HeldOutBlock,
+  largest,
   layersReport,
   mutualInformation,
   mutualInformationBias,
@@ -202,7 +203,7 @@ function tokenTypesOf({ tokenIds }: RoutingTrace, size: Pick<LevelSize, 'experts
 }
 
 /** Of every layer. */
-function specialisationOf(trace: RoutingTrace): Specialisation[] {
+export function specialisationOf(trace: RoutingTrace): Specialisation[] {
   return Array.from({ length: trace.layers }, (_, layer) => layerSpecialisation(trace, layer));
 }
 
@@ -217,7 +218,7 @@ function layerSpecialisation(trace: RoutingTrace, layer: number): Specialisation
     domainInformation: domains?.nats ?? null,
     domainInformationIndependent: domains?.independent ?? null,
     vocabulary: shares.length === 0 ? Number.NaN : shares.reduce((sum, share) => sum + share, 0) / shares.length,
-    domain: several ? Math.max(...domainSpecialisation(trace, layer).flatMap((row) => [...row])) : null,
+    domain: several ? largest(domainSpecialisation(trace, layer).map((row) => largest(row))) : null,
   };
 }
 
