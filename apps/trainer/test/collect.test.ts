@@ -184,6 +184,28 @@ describe('a comparison of several seeds', () => {
 });
 
 describe('collected results', () => {
+  it('are no seeds of one setting where they differ in more', async () => {
+    const [one, further] = [settings('top-k'), settings('top-k', 2)];
+    const wider = { ...settings('top-k', 1), size: { ...one.size, experts: 8 } };
+    const elsewhere = {
+      ...further,
+      threads: 3,
+      data: { ...one.data, sources: [{ type: 'text' as const, paths: ['x'] }] },
+    };
+    const paths = ['width-0', 'width-1', 'width-2'].map((name) => join(root, name)) as [string, string, string];
+    for (const [i, config] of [one, wider, elsewhere].entries()) {
+      await makeRun(paths[i]!, config, { loss: 5, final: true });
+    }
+    const { runs } = await collectResults([paths[0], paths[2]]);
+    expect(runs.map(({ name, seed }) => [name, seed])).toEqual([
+      ['width', 0],
+      ['width', 2],
+    ]);
+    await expect(collectResults([paths[0], paths[1]])).rejects.toThrow(
+      `${paths[1]}: size.experts of width is 8, but 4 in the run of that name and another seed before it`,
+    );
+  });
+
   it('are those of runs and comparisons, with all their measures and settings', async () => {
     const compared = new Map([
       ['top-k', settings('top-k', 1)],

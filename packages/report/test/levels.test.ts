@@ -211,6 +211,8 @@ describe('a comparison', () => {
         /^± is .* bootstrap over blocks of the held-out text: .* not contain .* between seeds\. MI has none/,
       ),
     ]);
+    const others = [blocks, { ...blocks, name: 'b', seeds: [1] }];
+    expect(comparisonTable(others, published).title).toMatch(/^100 held-out tokens; k is what ran; balance is/);
     expect(comparisonTable([blocks, { ...run, ...seeds, name: 'b' }], published).notes).toEqual([
       expect.stringMatching(/mean over seeds/),
       expect.stringMatching(/^Of one seed, ± is .* bootstrap/),

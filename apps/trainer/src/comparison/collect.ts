@@ -27,8 +27,8 @@ export interface Collected {
  * is there once.
  *
  * @param before results that these are added to: further seeds and formulations of what they hold, and other runs
- * @throws UsageError when a run is not finished, comparisons have other rows in a table of the paper, or a name and a
- *   seed have two results
+ * @throws UsageError when a run is not finished, comparisons have other rows in a table of the paper, a name and a seed
+ *   have two results, or runs of one name differ in more than their seed
  */
 export async function collectResults(
   folders: readonly [string, ...string[]],
@@ -115,11 +115,34 @@ function withMoreOf(known: RunResult, { bootstrap, textFloor: floor }: RunResult
   };
 }
 
+/** What may be another at each seed of a setting: where a run computes and what it keeps, and where its text lies. */
+const FREE: readonly string[] = [
+  ...['seed', 'device', 'threads', 'training.checkpointEvery', 'training.keepCheckpoints'],
+  ...['from', 'data.sources', 'data.tokenizer', 'data.tokenizer.path', 'evaluation.sources'],
+];
+
+/** Throws where a run has the name of another one and is no further seed of it, but of another setting. */
+function checkSetting(runs: readonly RunResult[], run: RunResult, folder: string): void {
+  for (const other of runs) {
+    if (other.name !== run.name) continue;
+    const path = Object.keys(run.settings).find(
+      (each) => !FREE.includes(each) && each in other.settings && other.settings[each] !== run.settings[each],
+    );
+    if (path === undefined) continue;
+    throw new UsageError(
+      `${folder}: ${path} of ${run.name} is ${run.settings[path]}, but ${other.settings[path]} in the run of that name ` +
+        'and another seed before it, so they are no seeds of one setting; rename the folder of one of the two, or ' +
+        'collect it into a file of its own',
+    );
+  }
+}
+
 /** Adds a run, or to the same run what only this folder knows of it. */
 function addRun(runs: RunResult[], run: RunResult, folder: string): void {
   const place = runs.findIndex(({ name, seed }) => name === run.name && seed === run.seed);
   const known = runs[place];
   if (known === undefined) {
+    checkSetting(runs, run, folder);
     runs.push(run);
     return;
   }

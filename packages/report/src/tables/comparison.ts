@@ -213,12 +213,12 @@ export function differenceCell(difference: Estimate): Cell {
   return { value, error, isDifference: true, ...(exceedsError(difference) && { mark: LARGER }) };
 }
 
-/** "3 seeds (0, 1, 2)", where all runs have those. */
+/** "3 seeds (0, 1, 2)", where all runs have those; nothing where each run is of one seed. */
 function seedsText(runs: readonly ComparedRun[]): string {
+  if (runs.every(({ seeds }) => seeds.length <= 1)) return '';
   const [first, ...others] = new Set(runs.map(({ seeds }) => seeds.join(', ')));
   const count = runs[0]?.seeds.length ?? 0;
-  if (others.length > 0) return '; means over seeds';
-  return count > 1 ? `; means over ${count} seeds (${first})` : '';
+  return others.length > 0 ? '; means over seeds' : `; means over ${count} seeds (${first})`;
 }
 
 /** Experts of a token with at most two decimals; null where there are none. */
