@@ -1,8 +1,9 @@
 /**
  * AdaMoE (Zeng et al. 2024, arXiv 2406.13233): beside the M experts stand m null experts that do nothing; `p =
- * softmax(W x)` over all, the k most probable, weights p of the true ones among them divided by their sum, which is the
- * softmax over their logits alone and exists however small p is. So tokens get 0 to k experts. Balanced by the auxiliary loss over all M + m, in which the loads of null experts are replaced by
- * their mean, so that it does not matter which of them is chosen; weight 0.01.
+ * softmax(W x)` over all, the k most probable, weights p of the true ones among them divided by their sum, which is
+ * the softmax over their logits alone and exists however small p is. So tokens get 0 to k experts. Balanced by the
+ * auxiliary loss over all M + m, in which the loads of null experts are replaced by their mean, so that it does not
+ * matter which of them is chosen; weight 0.01.
  *
  * Causal; training and evaluation route alike.
  */
