@@ -17,6 +17,9 @@
 import { checkPositiveInteger, MAX_U32 } from './checks.ts';
 import { checkCounts, type Counts } from './counts.ts';
 
+/** More training steps than any run has, in whatever file: a number beyond is damage. */
+export const MAX_STEP = 1e12;
+
 /** What all records of one file have in common. */
 export interface LoadShape {
   /** Mixture-of-experts layers, in the order of the model; dense layers are not counted. */
@@ -149,6 +152,11 @@ export function decodeLoads(bytes: Uint8Array): LoadFile {
     if (step <= previous) {
       throw new Error(
         `record ${windows.length} of the loads has step ${step} after step ${previous}; the file is damaged`,
+      );
+    }
+    if (step > MAX_STEP) {
+      throw new Error(
+        `record ${windows.length} of the loads has step ${step}, beyond the most, ${MAX_STEP}; the file is damaged`,
       );
     }
     const counts = Array.from({ length: shape.layers }, (_, layer) => {

@@ -7,6 +7,7 @@ import {
   LoadRecorder,
   type LoadShape,
   loadsUntilStep,
+  MAX_STEP,
 } from '../src/index.ts';
 
 function concat(parts: readonly Uint8Array[]): Uint8Array {
@@ -137,6 +138,12 @@ describe('file', () => {
     expect(() => decodeLoads(new TextEncoder().encode('{"step": 1, "tokens": 12345}'))).toThrow('LPRLOADS');
     expect(() => decodeLoads(concat([header, record, record]))).toThrow(
       'record 1 of the loads has step 5 after step 5',
+    );
+    const last = encodeLoadWindow(shape, { step: MAX_STEP, tokens: 1, counts: [[1, 0]] });
+    const beyond = encodeLoadWindow(shape, { step: MAX_STEP + 1, tokens: 1, counts: [[1, 0]] });
+    expect(decodeLoads(concat([header, record, last])).windows.map(({ step }) => step)).toEqual([5, 1e12]);
+    expect(() => decodeLoads(concat([header, record, beyond]))).toThrow(
+      'record 1 of the loads has step 1000000000001, beyond the most, 1000000000000; the file is damaged',
     );
     const other = header.slice();
     other[8] = 9;

@@ -1,4 +1,5 @@
-/** What schemas of several files share. */
+/** What schemas of several files share, and what is said of them that are damaged. */
+import { MAX_STEP } from '@lpr/metrics';
 import { z } from 'zod';
 
 /** A type all the way down read-only, as everything is that was read from a file. */
@@ -8,10 +9,7 @@ export type ReadonlyDeep<T> = T extends readonly (infer Item)[]
     ? { readonly [Key in keyof T]: ReadonlyDeep<T[Key]> }
     : T;
 
-/** More steps than any run has: a number beyond is damage. */
-const MOST_STEPS = 1e12;
-
-export const stepSchema = z.int().min(0).max(MOST_STEPS);
+export const stepSchema = z.int().min(0).max(MAX_STEP);
 
 export const countSchema = z.int().min(0);
 
@@ -29,4 +27,9 @@ export function issueText({ issues }: z.ZodError): string {
 /** A finite number as it is, anything else as null. */
 export function measured(value: number): number | null {
   return Number.isFinite(value) ? value : null;
+}
+
+/** What an error says, whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
