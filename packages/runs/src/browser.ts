@@ -13,6 +13,7 @@ export type { LoadsInfo } from './load-windows.ts';
 export { type MetricsLine, overallTokensPerSecond, type PartNorms, seriesOf, timeShares } from './metrics-line.ts';
 export { MetricsSeries, type SeriesFile } from './metrics-series.ts';
 export type { RunNote } from './note.ts';
+export { messageOf } from './plain.ts';
 export type { Part } from './run-files.ts';
 export type { Series } from './series.ts';
 export type { LayerSimilarity, Similarity } from './similarity.ts';

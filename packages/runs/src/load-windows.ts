@@ -9,6 +9,7 @@ import {
   type LoadShape,
   loadRecordBytes,
 } from '@lpr/metrics';
+import { hasCode } from './files.ts';
 import { RUN_FILES } from './names.ts';
 import { measured } from './plain.ts';
 import { type RunFiles, withFile } from './run-files.ts';
@@ -34,12 +35,15 @@ export interface WindowRange {
 }
 
 /**
- * Shape and number of whole windows; null where the file has no whole header yet.
+ * Shape and number of whole windows; null where there is no file, or it has no whole header yet.
  *
  * @throws Error where the file is none of loads, or the error of the file system
  */
 export async function loadsInfo(files: RunFiles): Promise<LoadsInfo | null> {
-  return await withFile(files, RUN_FILES.loads, infoOf);
+  return await withFile(files, RUN_FILES.loads, infoOf).catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return null;
+    throw error;
+  });
 }
 
 /**

@@ -9,7 +9,8 @@ import { z } from 'zod';
 import { hasCode } from './files.ts';
 import { RUN_FILES } from './names.ts';
 import { workingProcess } from './processes.ts';
-import { MAX_SMALL_FILE_BYTES, messageOf, readSmall, type RunFiles, withFile } from './run-files.ts';
+import { messageOf } from './plain.ts';
+import { MAX_SMALL_FILE_BYTES, readSmall, type RunFiles, withFile } from './run-files.ts';
 
 const holderSchema = z.strictObject({
   /** Of a process: 0 and negative numbers mean groups of them. */

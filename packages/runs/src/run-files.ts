@@ -3,6 +3,7 @@ import { type FileHandle, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openRegular, textOf } from '@lpr/guard';
 import { hasCode } from './files.ts';
+import { messageOf } from './plain.ts';
 
 /** Paths are below the run's folder, parts joined by '/'. */
 export interface RunFiles {
@@ -78,9 +79,4 @@ export async function readPart<T>(
   } catch (error) {
     return { missing: hasCode(error, 'ENOENT') ? `${path} is missing` : `${path}: ${messageOf(error)}` };
   }
-}
-
-/** What an error says, whatever was thrown. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

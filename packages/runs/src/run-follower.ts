@@ -9,7 +9,8 @@ import { metricsLineSchema } from './metrics-line.ts';
 import { MetricsSeries } from './metrics-series.ts';
 import { RUN_FILES } from './names.ts';
 import { decodeNote, NO_NOTE, type RunNote } from './note.ts';
-import { messageOf, readSmall, type RunFiles, withFile } from './run-files.ts';
+import { messageOf } from './plain.ts';
+import { readSmall, type RunFiles, withFile } from './run-files.ts';
 
 type FollowedLog = Pick<FollowedLines<unknown>, 'poll' | 'problems'>;
 
@@ -20,8 +21,8 @@ export class RunFollower {
   readonly #evaluations: EvaluationLine[] = [];
   readonly #logs: ReadonlyMap<string, FollowedLog>;
   readonly #problems = new Map<string, string>();
-  readonly #settings = new FollowedFile<unknown>(RUN_FILES.config, decodeConfig, { initial: null, forgets: false });
-  readonly #note = new FollowedFile<RunNote>(RUN_FILES.note, decodeNote, { initial: NO_NOTE, forgets: true });
+  readonly #settings = new FollowedFile<unknown>(RUN_FILES.config, decodeConfig, null);
+  readonly #note = new FollowedFile<RunNote>(RUN_FILES.note, decodeNote, NO_NOTE);
   #locked = false;
   #read = false;
   #updatedAt = 0;
@@ -97,14 +98,7 @@ export class RunFollower {
 
   /** Shape and number of its loads; null where there are none, or the file is none of loads (which is a problem). */
   async loads(): Promise<LoadsInfo | null> {
-    try {
-      const info = await loadsInfo(this.#files);
-      this.#problems.delete(RUN_FILES.loads);
-      return info;
-    } catch (error) {
-      if (!hasCode(error, 'ENOENT')) this.#problems.set(RUN_FILES.loads, `${RUN_FILES.loads}: ${messageOf(error)}`);
-      return null;
-    }
+    return await this.#guarded(RUN_FILES.loads, () => loadsInfo(this.#files), null);
   }
 
   /** Some windows of its loads as the bytes of a smaller file of loads; as `readWindows`. */
@@ -116,9 +110,9 @@ export class RunFollower {
     const before = this.#state();
     const changed: boolean[] = [];
     for (const small of [this.#settings, this.#note]) {
-      changed.push(await this.#guarded(small.path, () => small.poll(this.#files)));
+      changed.push(await this.#guarded(small.path, () => small.poll(this.#files), false));
     }
-    for (const [file, log] of this.#logs) changed.push(await this.#guarded(file, () => log.poll()));
+    for (const [file, log] of this.#logs) changed.push(await this.#guarded(file, () => log.poll(), false));
     await this.loads();
     this.#locked = await isLocked(this.#files);
     this.#updatedAt = await this.#modifiedAt(RUN_FILES.metrics);
@@ -130,15 +124,18 @@ export class RunFollower {
     return JSON.stringify([this.#locked, this.#read, Array.from(this.#problems)]);
   }
 
-  /** Runs a step of a poll; what it throws becomes a problem of that file and stops nothing else. */
-  async #guarded(file: string, step: () => Promise<boolean>): Promise<boolean> {
+  /**
+   * Reads a file; what that throws stops nothing else, and is a problem of the file until it can be read. A file that is
+   * damaged must throw each time, although it is read once.
+   */
+  async #guarded<Result>(file: string, read: () => Promise<Result>, otherwise: Result): Promise<Result> {
     try {
-      const changed = await step();
-      if (changed) this.#problems.delete(file);
-      return changed;
+      const result = await read();
+      this.#problems.delete(file);
+      return result;
     } catch (error) {
       this.#problems.set(file, `${file}: ${messageOf(error)}`);
-      return false;
+      return otherwise;
     }
   }
 
@@ -151,42 +148,53 @@ export class RunFollower {
 class FollowedFile<Value> {
   readonly path: string;
   readonly #decode: (text: string) => Value;
-  /** What it holds before it is there, and whether again once it is gone. */
-  readonly #absent: { readonly initial: Value; readonly forgets: boolean };
+  readonly #absent: Value;
   #value: Value;
   #seen = '';
+  /** Why what was seen could not be understood; null where it could. */
+  #damage: Error | null = null;
 
-  constructor(
-    path: string,
-    decode: (text: string) => Value,
-    absent: { readonly initial: Value; readonly forgets: boolean },
-  ) {
+  /** @param absent what it holds while it is not there */
+  constructor(path: string, decode: (text: string) => Value, absent: Value) {
     this.path = path;
     this.#decode = decode;
     this.#absent = absent;
-    this.#value = absent.initial;
+    this.#value = absent;
   }
 
   get value(): Value {
     return this.#value;
   }
 
-  /** Whether it is another one than before. */
+  /**
+   * Whether it is another one than before.
+   *
+   * @throws Error where it cannot be read now; of one that is damaged the same each time, until it is another one
+   */
   async poll(files: RunFiles): Promise<boolean> {
+    let changed: boolean;
     try {
-      return await withFile(files, this.path, async (file) => {
+      changed = await withFile(files, this.path, async (file) => {
         const { size, mtimeMs, ino } = await file.stat();
         const seen = `${size} ${mtimeMs} ${ino}`;
-        if (this.#seen === seen) return false;
-        this.#seen = seen;
-        this.#value = this.#decode(await readSmall(file));
-        return true;
+        return this.#seen !== seen && this.#take(seen, await readSmall(file));
       });
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw error;
-      const isGone = this.#absent.forgets && this.#seen !== '';
-      if (isGone) [this.#seen, this.#value] = ['', this.#absent.initial];
-      return isGone;
+      changed = this.#seen !== '';
+      [this.#seen, this.#value, this.#damage] = ['', this.#absent, null];
     }
+    if (this.#damage !== null) throw this.#damage;
+    return changed;
+  }
+
+  #take(seen: string, text: string): boolean {
+    [this.#seen, this.#damage] = [seen, null];
+    try {
+      this.#value = this.#decode(text);
+    } catch (error) {
+      this.#damage = new Error(messageOf(error), { cause: error });
+    }
+    return true;
   }
 }

@@ -16,7 +16,8 @@ import { factsOf, type RunFacts } from './facts.ts';
 import { readLines } from './followed-lines.ts';
 import { type MetricsLine, metricsLineSchema } from './metrics-line.ts';
 import { isRunFolder, RUN_FILES } from './names.ts';
-import { filesIn, messageOf, type Part, readPart, readSmall, readWhole, type RunFiles, withFile } from './run-files.ts';
+import { messageOf } from './plain.ts';
+import { filesIn, type Part, readPart, readSmall, readWhole, type RunFiles, withFile } from './run-files.ts';
 
 /** One run, by the name of its folder. */
 export interface Run {

@@ -90,16 +90,40 @@ function layerLatents(tensors: ReturnType<DecodeTensors>, layer: number): Omit<L
   const matrix = (part: LatentPart): Matrix => {
     const tensor = tensors.get(latentName(layer, part));
     const [rows, columns] = tensor?.shape ?? [];
-    if (tensor === undefined || rows === undefined || columns === undefined || tensor.shape.length !== 2) {
+    // Zero is refused too: there is a token, a direction, an expert.
+    if (tensor === undefined || !rows || !columns || tensor.shape.length !== 2) {
       throw new Error(`${latentName(layer, part)} is missing or no matrix`);
     }
     return { rows, columns, values: Array.from(tensor.data as ArrayLike<number>, Number) };
   };
-  const chosen = matrix('experts');
+  const [latents, prototypes, chosen] = [matrix('latents'), matrix('prototypes'), matrix('experts')];
+  if (chosen.rows !== latents.rows) {
+    throw new Error(
+      `${latentName(layer, 'experts')} has ${chosen.rows} rows and ${latentName(layer, 'latents')} ${latents.rows}; each token has one in both`,
+    );
+  }
+  if (prototypes.columns !== latents.columns) {
+    throw new Error(
+      `${latentName(layer, 'prototypes')} has ${prototypes.columns} columns and ${latentName(layer, 'latents')} ${latents.columns}; they lie in one space`,
+    );
+  }
+  const check = (
+    part: LatentPart,
+    { columns, values }: Matrix,
+    isValid: (v: number) => boolean,
+    what: string,
+  ): void => {
+    const at = Array.from(values).findIndex((value) => !isValid(value));
+    if (at < 0) return;
+    const place = `[${Math.floor(at / columns)}][${at % columns}]`;
+    throw new Error(`${latentName(layer, part)}${place} is ${values[at]}; it must be ${what}`);
+  };
+  check('latents', latents, Number.isFinite, 'finite');
+  check('prototypes', prototypes, Number.isFinite, 'finite');
+  const isExpert = (value: number): boolean => Number.isInteger(value) && value >= 0 && value < prototypes.rows;
+  check('experts', chosen, isExpert, `an expert, from 0 to ${prototypes.rows - 1}`);
   return {
-    layer,
-    latents: matrix('latents'),
-    prototypes: matrix('prototypes'),
+    ...{ layer, latents, prototypes },
     experts: Int32Array.from({ length: chosen.rows }, (_, token) => chosen.values[token * chosen.columns]!),
   };
 }

@@ -1,6 +1,6 @@
 /** Runs as they are read: whole, half written, damaged, followed. */
 import { execFileSync } from 'node:child_process';
-import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { describeEnvironment } from '../src/environment.ts';
@@ -168,5 +168,59 @@ describe('a run that is followed', () => {
     await writeFile(path('evaluations.jsonl'), '');
     await run.poll();
     expect([run.metrics.step, run.evaluations.length, run.problems]).toEqual([5, 0, []]);
+  });
+
+  it.each(['config.yaml', 'note.json', 'metrics.jsonl', 'evaluations.jsonl', 'loads.bin'])(
+    'has a problem with %s as long as that cannot be read, and no longer',
+    async (file) => {
+      await writeRun(join(folder(), 'run'));
+      await writeFile(path('note.json'), '{"text":"x","tags":[]}');
+      const run = new RunFollower(filesIn(join(folder(), 'run')));
+      await run.poll();
+      expect(run.problems).toEqual([]);
+      await rename(path(file), path('elsewhere'));
+      await mkdir(path(file));
+      await run.poll();
+      expect(run.problems).toEqual([expect.stringMatching(`^${file}: it is no regular file`)]);
+      const { version } = run;
+      await rm(path(file), { recursive: true });
+      await rename(path('elsewhere'), path(file));
+      await run.poll();
+      expect(run).toMatchObject({ problems: [], settings: { seed: 3 }, note: { text: 'x' }, metrics: { step: 20 } });
+      expect(run.version).toBeGreaterThan(version);
+      await rm(path(file));
+      await mkdir(path(file));
+      await run.poll();
+      await rm(path(file), { recursive: true });
+      await run.poll();
+      expect(run.problems).toEqual([]);
+    },
+  );
+
+  it.each(['config.yaml', 'note.json', 'loads.bin'])(
+    'has a problem with %s as long as that is damaged',
+    async (file) => {
+      await mkdir(join(folder(), 'run'));
+      await writeFile(path(file), '[no file of this name: '.repeat(2));
+      const run = new RunFollower(filesIn(join(folder(), 'run')));
+      for (let poll = 0; poll < 2; poll++) {
+        await run.poll();
+        expect(run.problems).toEqual([expect.stringMatching(`^${file}: `)]);
+      }
+      await rm(path(file));
+      await run.poll();
+      expect(run.problems).toEqual([]);
+    },
+  );
+
+  it('has nothing of the run that was in its folder before', async () => {
+    await writeRun(join(folder(), 'run'));
+    const run = new RunFollower(filesIn(join(folder(), 'run')));
+    await run.poll();
+    await rm(join(folder(), 'run'), { recursive: true });
+    await mkdir(join(folder(), 'run'));
+    await writeFile(path('metrics.jsonl'), jsonLines(metricsLine(1)));
+    await run.poll();
+    expect(run).toMatchObject({ settings: null, metrics: { step: 1 }, evaluations: [], problems: [] });
   });
 });
