@@ -1,5 +1,5 @@
 /** Runs that grow while they are read. */
-import { appendFile, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ServedFolder } from '../src/server/paths.ts';
@@ -94,5 +94,23 @@ describe('the runs of a folder', () => {
     await remove();
     await poll();
     expect(told).toEqual(['a 10', 'a 11', 'no a']);
+  });
+
+  it('are not found once they are gone, which the next poll tells although a request came before it', async () => {
+    await writeRun(join(folder.root, 'a'));
+    const store = new RunStore(folder, 'runs');
+    const told: string[] = [];
+    const poll = (): Promise<void> => store.poll(({ gone }) => told.push(...gone));
+    await poll();
+    const run = await store.run('a');
+    expect(run?.id).toBe('a');
+    expect(await store.run('a')).toBe(run);
+    await rm(join(folder.root, 'a'), { recursive: true });
+    expect(await store.run('a')).toBeUndefined();
+    await mkdir(join(folder.root, 'a'));
+    expect(await store.run('a')).toBeUndefined();
+    await poll();
+    await poll();
+    expect(told).toEqual(['a']);
   });
 });

@@ -381,6 +381,12 @@ describe('events', () => {
     await expect.poll(() => dashboard.listeners()).toBe(0);
   });
 
+  it('are told to nobody who asks for their headers alone', async () => {
+    const { status, headers, body } = await ask('/api/events', { method: 'HEAD' });
+    expect([status, headers['content-type'], body.length]).toEqual([200, 'text/event-stream', 0]);
+    expect(dashboard.listeners()).toBe(0);
+  });
+
   it('end when the server does', async () => {
     const other = await serveDashboard(root, { host: '127.0.0.1', port: 0 });
     const response = await fetch(new URL('/api/events', other.url));

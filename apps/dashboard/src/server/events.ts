@@ -28,6 +28,11 @@ export class RunEvents {
   /** Keeps the response open and sends the runs, then every change, until the page goes away. */
   add(request: IncomingMessage, response: ServerResponse): void {
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+    // Who wants no body is told nothing.
+    if (request.method === 'HEAD') {
+      response.end();
+      return;
+    }
     response.write(`retry: 2000\n\n${message(this.#store.list())}`);
     this.#clients.add(response);
     const heartbeat = setInterval(() => response.write(':\n\n'), HEARTBEAT_MS);

@@ -1,4 +1,5 @@
 /** All runs below the served folder, found anew at each poll. */
+import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { findRuns } from '@lpr/runs';
 import type { AllSettings, RunList } from '../api.ts';
@@ -17,7 +18,9 @@ export class RunStore {
   readonly #runs = new Map<string, FollowedRun>();
   /** Versions that were told of: a request may have read a run's news before the poll comes to it. */
   readonly #told = new WeakMap<FollowedRun, number>();
-  #discovering: Promise<string[]> | null = null;
+  /** Ids of runs that are gone, of which was not told yet: a request may have found that out before the poll does. */
+  readonly #gone = new Set<string>();
+  #discovering: Promise<void> | null = null;
 
   constructor(folder: ServedFolder, name: string) {
     this.#folder = folder;
@@ -26,7 +29,7 @@ export class RunStore {
 
   /** A run by its id, with what its files hold by now; undefined where there is no such run. */
   async run(id: string): Promise<FollowedRun | undefined> {
-    if (!this.#runs.has(id)) await this.discover();
+    if (!this.#runs.has(id) || !(await this.#isThere(id))) await this.discover();
     const run = this.#runs.get(id);
     await run?.poll();
     return run;
@@ -56,16 +59,17 @@ export class RunStore {
     return { paths, runs: Object.fromEntries(whole) };
   }
 
-  /** Looks for runs; @returns ids of those that are gone. Calls at one time share one pass. */
-  discover(): Promise<string[]> {
+  /** Looks for runs. Calls at one time share one pass. */
+  discover(): Promise<void> {
     this.#discovering ??= this.#discover().finally(() => (this.#discovering = null));
     return this.#discovering;
   }
 
   /** Looks for runs and reads what is new in each. @param changed is told what changed as soon as it is read */
   async poll(changed: (list: RunList) => void): Promise<void> {
-    const gone = await this.discover();
-    if (gone.length > 0) changed({ folder: this.#name, runs: [], gone });
+    await this.discover();
+    if (this.#gone.size > 0) changed({ folder: this.#name, runs: [], gone: [...this.#gone] });
+    this.#gone.clear();
     for (const run of [...this.#runs.values()]) {
       await run.poll();
       if (this.#told.get(run) === run.version) continue;
@@ -74,17 +78,24 @@ export class RunStore {
     }
   }
 
-  async #discover(): Promise<string[]> {
-    const found = new Set(
-      await findRuns(this.#folder.root, {
-        depth: MAX_DEPTH,
-        // What leaves the served folder is no run.
-        list: async (path) => readdir(await this.#folder.resolve(path), { withFileTypes: true }),
-      }),
-    );
-    const gone = [...this.#runs.keys()].filter((id) => !found.has(id));
-    for (const id of gone) this.#runs.delete(id);
+  async #discover(): Promise<void> {
+    const list = (path: string): Promise<Dirent[]> => this.#list(path);
+    const found = new Set(await findRuns(this.#folder.root, { depth: MAX_DEPTH, list }));
+    for (const id of this.#runs.keys()) {
+      if (found.has(id)) continue;
+      this.#runs.delete(id);
+      this.#gone.add(id);
+    }
     for (const id of found) if (!this.#runs.has(id)) this.#runs.set(id, new FollowedRun(this.#folder, id));
-    return gone;
+  }
+
+  /** Whether the folder of a run is one still. */
+  async #isThere(id: string): Promise<boolean> {
+    return (await findRuns(this.#folder.root, { depth: 0, list: () => this.#list(id) })).length > 0;
+  }
+
+  /** What leaves the served folder is not there. */
+  async #list(path: string): Promise<Dirent[]> {
+    return await readdir(await this.#folder.resolve(path), { withFileTypes: true });
   }
 }
