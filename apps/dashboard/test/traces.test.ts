@@ -45,7 +45,15 @@ function traceOf(turn: number): RoutingTrace {
   };
 }
 
-async function writeRun(): Promise<void> {
+function numbers(length: number): Float32Array<ArrayBuffer> {
+  return Float32Array.from({ length }, (_, i) => Math.sin(7 * i) + (i % 3));
+}
+
+type Tensors = Record<string, { readonly shape: readonly number[]; readonly data: Float32Array | Int32Array }>;
+
+const LATENTS = 'latents/step-000002.safetensors';
+
+async function writeRun(changed: Tensors = {}): Promise<void> {
   await writeFile(join(folder, 'metrics.jsonl'), metricsLine(1) + metricsLine(2));
   await writeFile(join(folder, 'config.yaml'), 'router: lpr\nlpr:\n  measure: cosine\n  latentDim: 3\n');
   await writeFile(join(folder, 'tokenizer.json'), new ByteTokenizer().toJson());
@@ -58,14 +66,14 @@ async function writeRun(): Promise<void> {
     await writeFile(join(folder, `traces/step-00000${step}.trace`), encodeTrace(traceOf(turn)));
   }
   const rows = 40;
-  const numbers = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(7 * i) + (i % 3));
-  const latents = {
+  const latents: Tensors = {
     'layers.0.latents': { shape: [rows, 3], data: numbers(3 * rows) },
     'layers.0.tokens': { shape: [rows], data: new Int32Array(rows) },
     'layers.0.experts': { shape: [rows, 2], data: Int32Array.from({ length: 2 * rows }, (_, i) => i % EXPERTS) },
     'layers.0.prototypes': { shape: [EXPERTS, 3], data: numbers(3 * EXPERTS) },
+    ...changed,
   };
-  await writeFile(join(folder, 'latents/step-000002.safetensors'), encodeSafetensors(new Map(Object.entries(latents))));
+  await writeFile(join(folder, LATENTS), encodeSafetensors(new Map(Object.entries(latents))));
 }
 
 test('every figure of traces and latents is drawn', async () => {
@@ -92,10 +100,27 @@ test('what was written is read', async () => {
   expect(Array.from(layer!.experts.slice(0, 5))).toEqual([0, 2, 4, 6, 0]);
 });
 
+// biome-ignore format: a line each
+test.each([
+  ['latents', [40, 3], numbers(120).fill(Number.NaN, 5, 6), 'latents[1][2] is NaN; it must be finite'],
+  ['prototypes', [8, 3], numbers(24).fill(Infinity, 9, 10), 'prototypes[3][0] is Infinity; it must be finite'],
+  ['prototypes', [8, 2], numbers(16), 'prototypes has 2 columns and layers.0.latents 3; they lie in one space'],
+  ['prototypes', [0, 3], numbers(0), 'prototypes is missing or no matrix'],
+  ['experts', [39, 2], new Int32Array(78), 'experts has 39 rows and layers.0.latents 40; each token has one in both'],
+  ['experts', [40, 0], new Int32Array(0), 'experts is missing or no matrix'],
+  ['experts', [40, 2], new Int32Array(80).fill(8, 3, 4), 'experts[1][1] is 8; it must be an expert, from 0 to 7'],
+  ['experts', [40, 2], new Int32Array(80).fill(-1, 0, 1), 'experts[0][0] is -1; it must be an expert, from 0 to 7'],
+])('latents that are none are refused by file and place: %s %j', async (part, shape, data, message) => {
+  await writeRun({ [`layers.0.${part}`]: { shape, data } });
+  const [run] = await readRuns(folder);
+  const { missing } = (await readLatents(run!.files, decodeSafetensors)) as { missing?: string };
+  expect(missing).toBe(`${LATENTS}: layers.0.${message}`);
+});
+
 test('a damaged file costs its figures alone, and is named', async () => {
   await writeRun();
   await writeFile(join(folder, 'traces/step-000002.trace'), 'LPRTRACE and nothing more that makes sense');
-  await writeFile(join(folder, 'latents/step-000002.safetensors'), 'no');
+  await writeFile(join(folder, LATENTS), 'no');
   await writeFile(join(folder, 'tokenizer.json'), '{');
   const { written, skipped } = await renderRuns(await readRuns(folder), { out: folder, windows: 1 });
   const drawn = written.map((path) => basename(path, '.png'));

@@ -9,6 +9,8 @@ import {
   curvesRecord,
   type Figure,
   FIGURES,
+  latentGeometry,
+  latents,
   loadHeldOut,
   loadHeldOutSorted,
   loadRecord,
@@ -33,6 +35,7 @@ import {
 } from '../src/index.ts';
 import type { CurveNumbers } from '../src/figures/curves.ts';
 import { picturesOf, pngOf, writePicture } from '../src/node.ts';
+import { wholeRun } from './whole-runs.ts';
 import { EVEN, half, temporaryFolder, UNEVEN, writeRun } from './runs.ts';
 
 // Drawing takes its time on a busy machine.
@@ -157,6 +160,18 @@ describe('a record', () => {
     expect(lossBalance.pictures(parts.slice(1), context).missing).toEqual([
       'it compares runs: give at least two that were evaluated',
     ]);
+  });
+
+  it('of each run by itself is there for the others where the data of one are refused', () => {
+    const [first, second] = [wholeRun({ name: 'a' }), wholeRun({ name: 'b' })];
+    const layer = first.latents!.value![0]!;
+    const values = Float64Array.from(layer.latents.values).fill(Number.NaN, 0, 1);
+    const damaged = { ...first, latents: { value: [{ ...layer, latents: { ...layer.latents, values } }] } };
+    for (const figure of [latents, latentGeometry]) {
+      const { pictures, missing } = figure.pictures([damaged, second], context);
+      expect(pictures.map(({ record }) => record.of.runs)).toEqual([['b']]);
+      expect(missing).toEqual([expect.stringMatching(/^a: .*NaN/)]);
+    }
   });
 
   it('of settings against results has an axis for each setting in which runs of a router differ', () => {

@@ -14,7 +14,7 @@ import {
   type RoutedWindow,
 } from '../levels.ts';
 import type { BalanceKey } from '@lpr/metrics';
-import type { Part } from '@lpr/runs/browser';
+import { messageOf, type Part } from '@lpr/runs/browser';
 import type { RunParts } from '../parts.ts';
 import type { DataTable } from '../tables/csv.ts';
 
@@ -164,11 +164,20 @@ export function collect<T>(
   const found: { run: RunParts; value: T }[] = [];
   const missing: string[] = [];
   for (const run of runs) {
-    const read = part(run);
+    const read = attempted(() => part(run));
     if (read.value === undefined) missing.push(`${run.name}: ${'missing' in read ? read.missing : 'nothing there'}`);
     else found.push({ run, value: read.value });
   }
   return { found, missing };
+}
+
+/** What `read` gives; of a run whose data are refused the reason, so that they cost no other run its figure. */
+function attempted<T>(read: () => Part<T>): Part<T> {
+  try {
+    return read();
+  } catch (error) {
+    return { missing: messageOf(error) };
+  }
 }
 
 /** A record of each run by itself. */
@@ -177,8 +186,11 @@ export function perRun<T, Numbers>(
   part: (run: RunParts) => Part<T>,
   record: (value: T, run: RunParts) => FigureRecord<Numbers>,
 ): Made<Numbers> {
-  const { found, missing } = collect(runs, part);
-  return { records: found.map(({ run, value }) => record(value, run)), missing };
+  const { found, missing } = collect(runs, (run): Part<FigureRecord<Numbers>> => {
+    const read = part(run);
+    return 'missing' in read ? read : { value: record(read.value, run) };
+  });
+  return { records: found.map(({ value }) => value), missing };
 }
 
 /** What levels are of. */
