@@ -199,25 +199,29 @@ export function shortPath(path: string, paths: readonly string[]): string {
   return paths.some((other) => other !== path && last(other) === last(path)) ? path : last(path);
 }
 
-const LONGEST_FILE_NAME = 80;
+/** File systems take names of 255 bytes; the rest is for the name of a figure, a number and an extension. */
+const LONGEST_FILE_NAME = 150;
 
 /**
  * A name for a file for each of some texts, which may hold anything: of letters, digits, dots, underscores and hyphens,
- * at most 80 of them and a number, no two the same on a file system that does not tell capitals apart.
+ * at most 150 bytes of them and a number, no two the same on a file system that does not tell capitals apart.
  */
 export function fileNames(texts: readonly string[]): string[] {
   const plain = texts.map((text, i) => {
-    const name = text
-      .replaceAll(/[^\p{L}\p{N}._-]+/gu, '-')
-      .replaceAll(/^[.-]+|[.-]+$/g, '')
-      .slice(0, LONGEST_FILE_NAME);
-    return name || `run-${i + 1}`;
+    const name = text.replaceAll(/[^\p{L}\p{N}._-]+/gu, '-').replaceAll(/^[.-]+|[.-]+$/g, '');
+    return firstBytes(name, LONGEST_FILE_NAME) || `run-${i + 1}`;
   });
   return numbered(
     plain,
     (name, number) => `${name}-${number}`,
     (name) => name.toLowerCase().normalize('NFC'),
   );
+}
+
+/** As many whole characters from the start as fit in so many bytes of UTF-8. */
+function firstBytes(text: string, most: number): string {
+  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(most));
+  return text.slice(0, read);
 }
 
 /** The names, with a number behind those that were there before. */

@@ -100,8 +100,10 @@ describe('names of files', () => {
       'run-5',
       'b',
     ]);
-    const long = 'x'.repeat(80);
+    const long = 'x'.repeat(150);
     expect(fileNames([`${long}1`, `${long}2`, `${long}-2`])).toEqual([long, `${long}-2`, `${long}-3`]);
+    // Three bytes each, and four of two units of UTF-16.
+    expect(fileNames(['漢'.repeat(84), `xy${'𠀀'.repeat(80)}`])).toEqual(['漢'.repeat(50), `xy${'𠀀'.repeat(37)}`]);
     fc.assert(
       fc.property(
         fc.array(fc.string({ unit: fc.constantFrom('a', 'A', '-', '2', '/', 'é', '.') }), { maxLength: 20 }),
