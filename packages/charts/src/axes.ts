@@ -3,7 +3,9 @@ import type { LineSeriesOption } from 'echarts';
 import type { LinePanel } from './lines.ts';
 import type { Part } from './parts.ts';
 import { FONT, type ThemeName, themeOf } from './palette.ts';
-import { fourDigits } from './text.ts';
+import { fourDigits, textWidth } from './text.ts';
+
+const NUMBER_FONT = 11;
 
 /**
  * A range of round numbers around all values, and the interval of its ticks.
@@ -67,13 +69,25 @@ export function xAxis(
     axisTick: { show: true, lineStyle: { color: axis } },
     axisLabel: {
       fontFamily: FONT,
-      fontSize: 11,
+      fontSize: NUMBER_FONT,
       color: inkSoft,
       hideOverlap: true,
       ...(!round && { showMaxLabel: false }),
       ...(type === 'log' && { formatter: fourDigits, showMinLabel: true }),
     },
   };
+}
+
+/** From an axis upwards to its numbers, and to its name. */
+const [NUMBER_GAP, NAME_GAP] = [8, 46];
+
+/** A number beside an axis upwards: in powers of ten where it would push the name away, which may leave the picture. */
+function upNumber(value: number): string {
+  // Zero has no sign.
+  const plain = (value || 0).toLocaleString('en', { maximumFractionDigits: 20 });
+  if (textWidth(plain, NUMBER_FONT) <= NAME_GAP - NUMBER_GAP) return plain;
+  // Without the last digits, as in a range.
+  return Number(value.toPrecision(12)).toExponential().replace('+', '');
 }
 
 /** An axis of numbers to the left of a panel, with grid lines. */
@@ -88,7 +102,7 @@ export function yAxis(
     gridIndex,
     name,
     nameLocation: 'middle',
-    nameGap: 46,
+    nameGap: NAME_GAP,
     nameTextStyle: { fontFamily: FONT, fontSize: 12, color: ink },
     ...(min !== undefined && { min }),
     ...(max !== undefined && { max }),
@@ -101,10 +115,11 @@ export function yAxis(
     splitLine: { lineStyle: { color: grid } },
     axisLabel: {
       fontFamily: FONT,
-      fontSize: 11,
+      fontSize: NUMBER_FONT,
       color: inkSoft,
+      margin: NUMBER_GAP,
       hideOverlap: true,
-      ...(format === undefined ? type === 'log' && { formatter: fourDigits } : { formatter: format }),
+      formatter: format ?? (type === 'log' ? fourDigits : upNumber),
     },
   };
 }

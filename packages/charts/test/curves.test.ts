@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { curvesSize, trainingCurves } from '../src/index.ts';
 import { themeOf } from '../src/palette.ts';
 import { renderPng } from '../src/node.ts';
+import { misplaced, textBoxes } from './geometry.ts';
 import { decode, isDark } from './pixels.ts';
 
 // Drawing takes its time on a busy machine.
@@ -195,3 +196,19 @@ test('another axis than of steps stands where one is named', () => {
   const across = { name: 'Ranks', type: 'log' as const };
   expect(axes(trainingCurves({ ...input, across, firstStep: 1 }))).toMatchObject(across);
 });
+
+test.each([1e308, -1e308, 200_000_000, -0.00005, 3e-9])(
+  'numbers as wide as %d push no name out of its place',
+  (loss) => {
+    const points = [
+      [1, 0],
+      [2, loss],
+    ] as const;
+    const wide = { panels: panels.slice(0, 2), runs: [{ name: 'a', series: { loss: points, gini: points } }] };
+    const [size, boxes] = [curvesSize(wide), textBoxes(trainingCurves(wide), curvesSize(wide))];
+    expect(misplaced(boxes, size)).toEqual([]);
+    const { x } = boxes.find(({ text }) => text === 'Loss, nats per token')!;
+    expect(x).toBeGreaterThan(5);
+    expect(boxes.some(({ text }) => Number(text) === loss)).toBe(true);
+  },
+);
