@@ -6,7 +6,8 @@ import { DASH_ICONS, legendHeight, legendOf, LINE_ICON, tooltipOf } from './lege
 import { type Look, looksOf, REFERENCE_DASHES } from './looks.ts';
 import { FONT, type ThemeName, themeOf } from './palette.ts';
 import { baseOption, panelTitle, type Size } from './parts.ts';
-import { escapeHtml, shortNames, textWidth } from './text.ts';
+import { POINT_FONT, spotsOf } from './point-labels.ts';
+import { escapeHtml, shortNames } from './text.ts';
 
 export interface LossBalanceInput {
   /** Names must differ. */
@@ -34,6 +35,8 @@ const TOP = 58;
 const AXIS_ROOM = 46;
 const LEFT = 62;
 const RIGHT = 34;
+const MAX_NAME = 220;
+const SYMBOL = 8;
 
 export function lossBalanceSize(input: LossBalanceInput): Size {
   const width = input.width ?? 760;
@@ -42,7 +45,7 @@ export function lossBalanceSize(input: LossBalanceInput): Size {
 
 /**
  * ECharts option of loss (up) against balance (to the right) with the Pareto front as a staircase: runs on it are
- * filled and named, others hollow and named where they are few.
+ * filled and named, others hollow and named where they are few or have a colour; each where its name has room.
  *
  * @throws RangeError for no run, or a number that is not finite.
  */
@@ -61,26 +64,36 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
   const front = paretoFront(runs.map((run) => [better === 'lower' ? run.balance : -run.balance, run.loss]));
   const names = shortNames(
     runs.map((run) => run.name),
-    220,
-    11,
+    MAX_NAME,
+    POINT_FONT,
   );
   const stairs = front
     .toSorted((a, b) => runs[a]!.balance - runs[b]!.balance)
-    .map((run) => [runs[run]!.balance, runs[run]!.loss]);
+    .map((run) => [runs[run]!.balance, runs[run]!.loss] as const);
   const points = runs.flatMap((run) => [run, ...(run.seeds ?? [])]);
   const balances = niceRange([...points.map(({ balance }) => balance), ...levels.map(({ range }) => range.mean)], true);
   const least = points.reduce((loss, run) => Math.min(loss, run.loss), Infinity);
   const most = points.reduce((loss, run) => Math.max(loss, run.loss), -Infinity);
   // Some room, so that no point lies on the frame.
   const losses = niceRange([least - 0.04 * (most - least), most + 0.04 * (most - least)], false);
-  // Towards better balance from a run on the front there is none, so its name covers no other; unless it would leave
-  // the picture.
-  const sideOf = (run: number): 'left' | 'right' => {
-    const room = ((runs[run]!.balance - balances.min) / (balances.max - balances.min)) * (size.width - LEFT - RIGHT);
-    const needed = textWidth(names[run]!, 11) * 1.06 + 12;
-    if (better === 'lower') return room > needed ? 'left' : 'right';
-    return size.width - LEFT - RIGHT - room > needed ? 'right' : 'left';
-  };
+  const step = better === 'lower' ? 'end' : 'start';
+  const plot = { left: LEFT, top: TOP, width: size.width - LEFT - RIGHT, height: PLOT_HEIGHT };
+  // Names of the front first: nothing else says which of the grey ones those are.
+  const named = [...front, ...runs.keys()].filter(
+    (run, i) => i < front.length || (!front.includes(run) && (!looks[run]!.isGrey || runs.length <= FEW)),
+  );
+  const spots = spotsOf(
+    named.map((run) => ({
+      at: [runs[run]!.balance, runs[run]!.loss],
+      name: names[run]!,
+      // Towards better balance from a run on the front there is none.
+      side: better === 'lower' ? 'left' : 'right',
+    })),
+    { points: runs.map(({ balance, loss }) => [balance, loss]), lines: stepLines(stairs, step) },
+    { ...plot, x: balances, y: losses },
+    SYMBOL / 2,
+  );
+  const spotOf = new Map(named.map((run, i) => [run, spots[i]]));
   return {
     ...baseOption(theme),
     tooltip: tooltipOf('item', theme),
@@ -93,7 +106,7 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
         theme,
       ),
     ],
-    grid: { left: LEFT, top: TOP, width: size.width - LEFT - RIGHT, height: PLOT_HEIGHT, outerBoundsMode: 'none' },
+    grid: { ...plot, outerBoundsMode: 'none' },
     xAxis: [{ ...xAxis({ name, ...balances }, 0, theme), splitLine: { show: true, lineStyle: { color: grid } } }],
     yAxis: [yAxis({ name: 'Held-out loss, nats per token', ...losses }, 0, theme)],
     series: [
@@ -108,21 +121,20 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
           }),
         );
         const point: ScatterSeriesOption = {
-          ...{ type: 'scatter', name: entry, color: colour, symbolSize: 8 },
+          ...{ type: 'scatter', name: entry, color: colour, symbolSize: SYMBOL },
           z: isGrey && !isBest ? 3 : 4,
           itemStyle: { opacity: 1 },
-          labelLayout: { hideOverlap: true },
           data: [
             {
               value: [run.balance, run.loss],
               itemStyle: { color: isBest ? colour : background, borderColor: colour, borderWidth: 1.75 },
               label: {
-                show: isBest || !isGrey || runs.length <= FEW,
+                show: spotOf.get(at) !== undefined,
                 formatter: names[at]!,
-                position: sideOf(at),
+                ...spotOf.get(at),
                 color: isBest ? ink : inkSoft,
                 fontFamily: FONT,
-                fontSize: 11,
+                fontSize: POINT_FONT,
                 textBorderColor: background,
                 textBorderWidth: 3,
                 fontWeight: isBest ? (600 as const) : (400 as const),
@@ -138,8 +150,8 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
       {
         type: 'line',
         name: FRONT,
-        data: stairs,
-        step: better === 'lower' ? 'end' : 'start',
+        data: stairs.map((point) => [...point]),
+        step,
         symbol: 'none',
         color: axis,
         lineStyle: { color: axis, width: 1.25 },
@@ -161,6 +173,20 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
       ),
     ],
   };
+}
+
+type Point = readonly [number, number];
+
+/** The lines of a staircase: along one axis to the next point, and along the other. */
+function stepLines(stairs: readonly Point[], step: 'start' | 'end'): [Point, Point][] {
+  return stairs.slice(1).flatMap((to, i): [Point, Point][] => {
+    const from = stairs[i]!;
+    const corner: Point = step === 'end' ? [to[0], from[1]] : [from[0], to[1]];
+    return [
+      [from, corner],
+      [corner, to],
+    ];
+  });
 }
 
 function iconOf(entry: string, runs: readonly string[], { levels = [] }: LossBalanceInput): string {

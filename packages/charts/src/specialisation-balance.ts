@@ -3,10 +3,11 @@ import type { MeasureRange } from '@lpr/metrics';
 import type { EChartsOption, LineSeriesOption, ScatterSeriesOption } from 'echarts';
 import { bandOf, niceRange, xAxis, yAxis } from './axes.ts';
 import { legendHeight, legendOf, tooltipOf } from './legend.ts';
-import { type Look, looksOf, namesOf, REFERENCE_DASHES } from './looks.ts';
+import { type DrawnLook, type Look, looksOf, namesOf, REFERENCE_DASHES } from './looks.ts';
 import { FONT, type ThemeName, themeOf } from './palette.ts';
 import { baseOption, panelTitle, type Size } from './parts.ts';
-import { escapeHtml, truncate } from './text.ts';
+import { POINT_FONT, spotsOf } from './point-labels.ts';
+import { escapeHtml } from './text.ts';
 
 export interface SpecialisationBalanceInput {
   /** Names must differ. */
@@ -32,7 +33,6 @@ const TOP = 58;
 const AXIS_ROOM = 46;
 const LEFT = 62;
 const RIGHT = 34;
-const MAX_LABEL = 180;
 /** Of the dots on a path, and of the circles at its ends. */
 const [DOT, END] = [4, 9];
 
@@ -66,9 +66,17 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
   const across = niceRange([...all.map(({ gini }) => 1 - gini), ...levels.map(({ range }) => 1 - range.mean)], false);
   const up = niceRange([0, ...all.map(({ information }) => information)], true);
   const balances = { ...across, max: Math.min(1, across.max) };
-  // A name stands where there is more room.
-  const sideOf = (balance: number): 'left' | 'right' =>
-    balance > (balances.min + balances.max) / 2 ? 'left' : 'right';
+  const plot = { left: LEFT, top: TOP, width: size.width - LEFT - RIGHT, height: PLOT_HEIGHT };
+  const labels = endNames(runs, looks).map(({ run, name }) => ({ run, name, at: placeOf(runs[run]!.points.at(-1)!) }));
+  const spots = spotsOf(
+    // A name stands where there is more room.
+    labels.map(({ name, at }) => ({ name, at, side: at[0] > (balances.min + balances.max) / 2 ? 'left' : 'right' })),
+    // The paths of the grey runs are pale, and everywhere.
+    { points: all.map(placeOf), lines: runs.flatMap(({ points }, i) => (looks[i]!.isGrey ? [] : linesOf(points))) },
+    { ...plot, x: balances, y: up },
+    END / 2,
+  );
+  const labelOf = new Map(labels.map(({ run, name }, i) => [run, { name, spot: spots[i] }]));
   return {
     ...baseOption(theme),
     tooltip: tooltipOf('item', theme),
@@ -84,7 +92,7 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
         theme,
       ),
     ],
-    grid: { left: LEFT, top: TOP, width: size.width - LEFT - RIGHT, height: PLOT_HEIGHT, outerBoundsMode: 'none' },
+    grid: { ...plot, outerBoundsMode: 'none' },
     xAxis: [
       {
         ...xAxis({ name: 'Balance, 1 - Gini', ...balances }, 0, theme),
@@ -95,9 +103,9 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
     series: [
       ...runs.flatMap(({ name, points }, run): (LineSeriesOption | ScatterSeriesOption)[] => {
         const { name: entry, colour, isGrey } = looks[run]!;
-        const isFirst = looks.findIndex((look) => look.name === entry) === run;
-        const path = points.map(({ step, gini, information }, i) => ({
-          value: [1 - gini, information],
+        const label = labelOf.get(run);
+        const path = points.map((point, i) => ({
+          value: [...placeOf(point)],
           symbolSize: i === points.length - 1 || i === 0 ? END : DOT,
           itemStyle: {
             color: i === 0 && points.length > 1 ? background : colour,
@@ -105,20 +113,15 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
             borderWidth: 1.75,
           },
           // Where it ends, so that it need not be looked up in the legend.
-          label: {
-            show: i === points.length - 1 && isFirst && !isGrey && runs.length > 1,
-            ...{
-              formatter: truncate(entry, MAX_LABEL, 11),
-              position: sideOf(1 - gini),
-              color: ink,
-              fontFamily: FONT,
-              fontSize: 11,
-            },
-            ...{ textBorderColor: background, textBorderWidth: 3 },
-          },
-          tooltip: {
-            formatter: `${escapeHtml(name)}, step ${step.toLocaleString('en')}<br>Gini ${gini.toFixed(3)}, ${information.toFixed(3)} nats`,
-          },
+          ...(i === points.length - 1 &&
+            label?.spot !== undefined && {
+              label: {
+                ...{ show: true, formatter: label.name, ...label.spot },
+                ...{ color: ink, fontFamily: FONT, fontSize: POINT_FONT },
+                ...{ textBorderColor: background, textBorderWidth: 3 },
+              },
+            }),
+          tooltip: { formatter: tooltipText(name, point) },
         }));
         return [
           {
@@ -136,7 +139,6 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
             name: entry,
             color: colour,
             data: path,
-            labelLayout: { hideOverlap: true },
             z: isGrey ? 2 : 3,
           },
         ];
@@ -156,6 +158,30 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
       ),
     ],
   };
+}
+
+type Runs = SpecialisationBalanceInput['runs'];
+type Point = Runs[number]['points'][number];
+type Place = readonly [number, number];
+
+function placeOf({ gini, information }: Point): Place {
+  return [1 - gini, information];
+}
+
+function linesOf(points: readonly Point[]): [Place, Place][] {
+  return points.slice(1).map((point, i) => [placeOf(points[i]!), placeOf(point)]);
+}
+
+function tooltipText(name: string, { step, gini, information }: Point): string {
+  const where = `Gini ${gini.toFixed(3)}, ${information.toFixed(3)} nats`;
+  return `${escapeHtml(name)}, step ${step.toLocaleString('en')}<br>${where}`;
+}
+
+/** What is written at the ends of paths: of several runs, the entry of the legend of each colour at the first that has it. */
+function endNames(runs: Runs, looks: readonly DrawnLook[]): { readonly run: number; readonly name: string }[] {
+  if (runs.length === 1) return [];
+  const first = [...runs.keys()].filter((run) => looks.findIndex(({ name }) => name === looks[run]!.name) === run);
+  return first.flatMap((run) => (looks[run]!.isGrey ? [] : [{ run, name: looks[run]!.name }]));
 }
 
 function legendNames(input: SpecialisationBalanceInput): string[] {
