@@ -177,7 +177,7 @@ function tooltipText(name: string, { step, gini, information }: Point): string {
   return `${escapeHtml(name)}, step ${step.toLocaleString('en')}<br>${where}`;
 }
 
-/** What is written at the ends of paths: of several runs, the entry of the legend of each colour at the first that has it. */
+/** What is written at the ends of paths: of several runs the entry of the legend of each colour, at the first of it. */
 function endNames(runs: Runs, looks: readonly DrawnLook[]): { readonly run: number; readonly name: string }[] {
   if (runs.length === 1) return [];
   const first = [...runs.keys()].filter((run) => looks.findIndex(({ name }) => name === looks[run]!.name) === run);

@@ -164,7 +164,7 @@ describe('a record', () => {
 
   it('of each run by itself is there for the others where the data of one are refused', () => {
     const [first, second] = [wholeRun({ name: 'a' }), wholeRun({ name: 'b' })];
-    const layer = first.latents!.value![0]!;
+    const layer = first.latents.value![0]!;
     const values = Float64Array.from(layer.latents.values).fill(Number.NaN, 0, 1);
     const damaged = { ...first, latents: { value: [{ ...layer, latents: { ...layer.latents, values } }] } };
     for (const figure of [latents, latentGeometry]) {

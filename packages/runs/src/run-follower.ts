@@ -125,7 +125,7 @@ export class RunFollower {
   }
 
   /**
-   * Reads a file; what that throws stops nothing else, and is a problem of the file until it can be read. A file that is
+   * Reads a file; what that throws stops nothing else, and is a problem of the file until it can be read. One that is
    * damaged must throw each time, although it is read once.
    */
   async #guarded<Result>(file: string, read: () => Promise<Result>, otherwise: Result): Promise<Result> {
