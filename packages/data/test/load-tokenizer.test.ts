@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as fc from 'fast-check';
 import { Tokenizer as NativeTokenizer } from 'tokenizers';
@@ -76,6 +76,7 @@ describe('loadTokenizer', () => {
   ])('reads the folder of a model, whose configuration may name the end of a text: %s', async (name, like) => {
     const file = JSON.parse(like);
     delete file.model.vocab['<|endoftext|>'];
+    file.model.vocab['<end>'] = 0;
     file.added_tokens[0].content = '<end>';
     const path = write(`model ${name}/tokenizer.json`, JSON.stringify(file));
     expect(await loadTokenizer(dirname(path))).toMatchObject({ endOfText: null });
@@ -105,7 +106,7 @@ describe('loadTokenizer', () => {
       await expect(loadTokenizer(dirname(path))).rejects.toThrow(`tokenizer_config.json: ${problem}`);
     }
     await expect(loadTokenizer(write('odd.json', '{"model": {"type": "Magic"}}'))).rejects.toThrow(
-      /odd\.json: tokenizer\.json: cannot be read \(.*"decoder"/,
+      /odd\.json: tokenizer\.json: cannot be read \(.*model\.type is "Magic"/,
     );
   });
 });
@@ -127,11 +128,15 @@ describe('a tokenizer.json from a stranger', () => {
         for (const each of [inVocabulary, added])
           expect(() => parseTokenizer(each)).toThrow(new RegExp(`has the id ${id} but only 1\\d{3} tokens`));
       }
-      // Public models have gaps.
-      const gap = changed(json, ({ added_tokens }) =>
-        added_tokens.push({ ...added_tokens[0], id: 99_999, content: '<z>' }),
-      );
-      expect(parseTokenizer(gap).vocabularySize).toBe(100_000);
+      // What the library does with them is another thing than what the file says.
+      for (const [content, id] of [
+        ['<z>', 99_999],
+        ['<z>', 0],
+        ['a', 1002],
+      ] as const) {
+        const gap = changed(json, ({ added_tokens }) => added_tokens.push({ ...added_tokens[0], id, content }));
+        expect(() => parseTokenizer(gap)).toThrow(new RegExp(`added_tokens.*id is ${id}, expected \\d+`));
+      }
     }
   });
 
@@ -157,6 +162,13 @@ describe('a tokenizer.json from a stranger', () => {
     const pipe = join(folder, 'pipe.json');
     execFileSync('mkfifo', [pipe]);
     await expect(loadTokenizer(pipe)).rejects.toThrow(/pipe\.json \(Error: it is no regular file/);
+    // Nor is what is beside it, which is not passed over.
+    mkdirSync(join(folder, 'beside'));
+    write('beside/tokenizer.json', TRAINED.toJson());
+    execFileSync('mkfifo', [join(folder, 'beside/tokenizer_config.json')]);
+    await expect(loadTokenizer(join(folder, 'beside'))).rejects.toThrow(
+      /cannot read .*tokenizer_config\.json \(Error: it is no regular file.* take it away/,
+    );
   });
 });
 

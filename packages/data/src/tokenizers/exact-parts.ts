@@ -6,13 +6,20 @@
  * `truncation` and `post_processor` are passed over: texts are encoded whole, and no tokens are put around them.
  */
 
-import { excerptOf } from '../excerpt.ts';
+import { type AddedToken, findOtherId } from './added-tokens.ts';
+import { charactersLeftOut } from './exact-bpe.ts';
+import { BPE, DECODERS, FILE, MODELS, NORMALIZERS, POST_PROCESSORS, PRE_TOKENIZERS } from './file-schema.ts';
+import { checked, checkedPart, damaged, inexact, isPart, type Part } from './parts.ts';
+import { escaped, exactPattern } from './patterns.ts';
 
-type Part = Readonly<Record<string, unknown>>;
-
-/** Thrown for a part whose ids would be others. */
-export class InexactTokenizer extends Error {
-  override readonly name: string = 'InexactTokenizer';
+/** A file as `@huggingface/tokenizers` is to have it. */
+export interface ExactFile {
+  readonly added_tokens: readonly AddedToken[];
+  readonly model: Part;
+  readonly normalizer: Part | null;
+  readonly pre_tokenizer: Part | null;
+  readonly decoder: Part | null;
+  readonly post_processor: null;
 }
 
 /**
@@ -21,22 +28,31 @@ export class InexactTokenizer extends Error {
  * @param file what a `tokenizer.json` holds
  * @throws InexactTokenizer naming the part that is not computed as the Rust library does
  */
-export function exactParts(file: unknown): unknown {
-  if (!isPart(file)) return file;
-  const padding = file['padding'] ?? null;
+export function exactParts(file: unknown): ExactFile {
+  const { added_tokens: added } = checked(FILE, file, '');
+  const { padding = null, model: part, ...rest } = file as Part;
+  const { normalizer = null, pre_tokenizer: preTokenizer = null, decoder = null, post_processor: post = null } = rest;
   if (padding !== null) throw inexact('padding', padding);
-  const added = partsOf(file['added_tokens'], 'added_tokens');
-  for (const [place, token] of added) {
-    if (token['single_word'] === true) throw inexact(`${place}.single_word`, true);
-  }
+  const single = added.findIndex((token) => token.single_word);
+  if (single !== -1) throw inexact(`added_tokens[${single}].single_word`, true);
+  if (post !== null) checkedPart(POST_PROCESSORS, post, 'post_processor');
+
+  const model = exactModel(part);
+  refuseOtherIds(added, model);
+  const contents = new Set(added.map(({ content }) => content));
+  const bpe = model['type'] === 'BPE' ? checked(BPE, model, 'model') : null;
+  const leftOut = bpe && charactersLeftOut(bpe, preTokenizer, (token) => contents.has(token));
   // Where tokens are found only after normalisation, the first words of what is between them are not told apart.
-  const isFirstKnown = added.every(([, token]) => token['normalized'] === false);
-  const model = exactModel(file['model']);
+  const isFirstKnown = added.every((token) => !token.normalized) && keepsBeginning(normalizer);
+  const words =
+    preTokenizer === null ? wordsOfPieces(model) : preTokenizerOf(preTokenizer, 'pre_tokenizer', isFirstKnown);
   return {
-    ...file,
+    added_tokens: added,
     model,
-    normalizer: normalizerOf(file['normalizer'] ?? null, 'normalizer'),
-    pre_tokenizer: preTokenizerOf(file['pre_tokenizer'] ?? null, 'pre_tokenizer', isFirstKnown) ?? wordsOfPieces(model),
+    normalizer: normalizer === null ? null : normalizerOf(normalizer, 'normalizer'),
+    pre_tokenizer: leftOut === null ? words : withoutCharacters(leftOut, words, preTokenizer !== null),
+    decoder: decoder === null ? null : decoderOf(decoder, 'decoder'),
+    post_processor: null,
   };
 }
 
@@ -45,26 +61,63 @@ export function cutsWords(file: unknown): boolean {
   return isPart(file) && isPart(file['pre_tokenizer']);
 }
 
-/** Tokens of a file that take the white space beside them. */
-export function strippingTokens(file: unknown): string[] {
-  return partsOf(isPart(file) ? file['added_tokens'] : null, 'added_tokens').flatMap(([, token]) =>
-    (token['lstrip'] === true || token['rstrip'] === true) && typeof token['content'] === 'string'
-      ? [token['content']]
-      : [],
+/** Words of pieces are cut only where what is left out no longer stands between them. */
+function withoutCharacters(leftOut: string, words: Part | null, cutsBefore: boolean): Part {
+  const removed = replaced(leftOut, '');
+  if (words === null) return removed;
+  return sequence('pretokenizers', cutsBefore ? [words, removed] : [removed, words]);
+}
+
+function refuseOtherIds(added: readonly AddedToken[], { vocab }: Part): void {
+  const ids = new Map(
+    Array.isArray(vocab)
+      ? vocab.map(([token]: [string], id) => [token, id])
+      : Object.entries(vocab as Readonly<Record<string, number>>),
+  );
+  const other = findOtherId(added, (content) => ids.get(content), ids.size);
+  if (other === null) return;
+  const { id, content } = added[other.index]!;
+  throw damaged(
+    `added_tokens[${other.index}].id`,
+    id,
+    `${other.expected}, the id that ${JSON.stringify(content)} has in model.vocab or else the next one`,
   );
 }
 
-function exactModel(model: unknown): unknown {
-  if (!isPart(model)) return model;
-  const { type, dropout } = model;
-  if (dropout !== undefined && dropout !== null && dropout !== 0) throw inexact('model.dropout', dropout);
-  if (type === 'BPE') {
-    const prefix = model['continuing_subword_prefix'] ?? '';
-    if (prefix !== '') throw inexact('model.continuing_subword_prefix', prefix);
-  } else if (type === 'Unigram' && model['byte_fallback'] === true) {
-    throw inexact('model.byte_fallback', true);
-  } else if (type === 'WordLevel') throw inexact('model.type', type);
-  return model;
+function exactModel(part: unknown): Part {
+  // Older files have no type.
+  const model = checkedPart(MODELS, isPart(part) ? { type: typeOfModel(part), ...part } : part, 'model');
+  switch (model.type) {
+    case 'BPE':
+      // Of a suffix of tokens within words the Rust library knows nothing.
+      return { ...model, merges: checked(BPE, model, 'model').merges, continuing_subword_suffix: null };
+    case 'Unigram': {
+      const { unk_id: unknown = null, vocab, byte_fallback: fallsBack } = model;
+      if (fallsBack === true) throw inexact('model.byte_fallback', true);
+      const { length } = vocab as readonly unknown[];
+      if (unknown !== null && Number(unknown) >= length)
+        throw damaged('model.unk_id', unknown, `an id below ${length}`);
+      return model;
+    }
+    default:
+      if (!Object.hasOwn(model['vocab'] as object, String(model['unk_token'])))
+        throw damaged('model.unk_token', model['unk_token'], 'a token of model.vocab');
+      return model;
+  }
+}
+
+function typeOfModel(model: Part): string {
+  if ('merges' in model) return 'BPE';
+  if (Array.isArray(model['vocab'])) return 'Unigram';
+  return 'continuing_subword_prefix' in model ? 'WordPiece' : 'WordLevel';
+}
+
+/** Whether what a text begins with still does when it is normalised. */
+function keepsBeginning(normalizer: unknown): boolean {
+  if (!isPart(normalizer)) return true;
+  const { type, normalizers: steps } = normalizer;
+  if (type === 'Sequence') return Array.isArray(steps) && steps.every(keepsBeginning);
+  return ['NFC', 'NFD', 'NFKC', 'NFKD', 'Lowercase'].includes(String(type));
 }
 
 /** The white space of Unicode; JavaScript's own has U+FEFF and lacks U+0085. */
@@ -79,14 +132,11 @@ const IDEOGRAPHS =
   String.raw`[\u4E00-\u9FFF\u3400-\u4DBF\uF900-\uFAFF\x{20000}-\x{2A6DF}\x{2A700}-\x{2B73F}\x{2B740}-\x{2B81F}` +
   String.raw`\x{2B920}-\x{2CEAF}\x{2F800}-\x{2FA1F}]`;
 
-function normalizerOf(part: unknown, place: string): unknown {
-  if (!isPart(part)) return part;
-  switch (part['type']) {
+function normalizerOf(value: unknown, place: string): Part {
+  const part = checkedPart(NORMALIZERS, value, place);
+  switch (part.type) {
     case 'Sequence':
-      return sequence(
-        'normalizers',
-        partsOf(part['normalizers'], `${place}.normalizers`).map(([at, each]) => normalizerOf(each, at)),
-      );
+      return sequence('normalizers', eachOf(part, 'normalizers', place, normalizerOf));
     // The end of a word makes no difference there.
     case 'Lowercase':
       return sequence('normalizers', lowercase());
@@ -97,16 +147,11 @@ function normalizerOf(part: unknown, place: string): unknown {
       ]);
     case 'Prepend':
       // Of nothing, nothing.
-      return replaced(String.raw`\A[\s\S]`, `${literal(part['prepend'], `${place}.prepend`)}$&`);
+      return replaced(String.raw`\A[\s\S]`, `${literal(part['prepend'])}$&`);
     case 'Replace':
-      checkPattern(part['pattern'], `${place}.pattern`);
-      return { ...part, content: literal(part['content'], `${place}.content`) };
+      return replacement(part, place);
     case 'BertNormalizer':
       return sequence('normalizers', bertNormalizers(part));
-    case 'Precompiled':
-    case 'Nmt':
-    case 'ByteLevel':
-      throw inexact(`${place}.type`, part['type']);
     default:
       return part;
   }
@@ -135,20 +180,30 @@ function replaced(pattern: string, content: string): Part {
   return { type: 'Replace', pattern: { Regex: pattern }, content };
 }
 
-/** A text for `String.replaceAll`, which reads $ otherwise. */
-function literal(content: unknown, place: string): string {
-  if (typeof content !== 'string') throw inexact(place, content);
-  return content.replaceAll('$', '$$$$');
+function replacement(part: Part, place: string): Part {
+  return { ...part, pattern: patternOf(part, place), content: literal(part['content']) };
 }
 
-function preTokenizerOf(part: unknown, place: string, isFirstKnown: boolean): unknown {
-  if (!isPart(part)) return part;
-  const { type } = part;
-  switch (type) {
+/** A text for `String.replaceAll`, which reads $ otherwise. */
+function literal(content: unknown): string {
+  return String(content).replaceAll('$', '$$$$');
+}
+
+function decoderOf(value: unknown, place: string): Part {
+  const type = isPart(value) ? value['type'] : null;
+  if (isPart(value) && type !== 'Sequence' && type !== 'Replace') return value;
+  const part = checkedPart(DECODERS, value, place);
+  if (type === 'Replace') return replacement(part, place);
+  return sequence('decoders', eachOf(part, 'decoders', place, decoderOf));
+}
+
+function preTokenizerOf(value: unknown, place: string, isFirstKnown: boolean): Part {
+  const part = checkedPart(PRE_TOKENIZERS, value, place);
+  switch (part.type) {
     case 'Sequence':
       return sequence(
         'pretokenizers',
-        partsOf(part['pretokenizers'], `${place}.pretokenizers`).map(([at, each]) => preTokenizerOf(each, at, false)),
+        eachOf(part, 'pretokenizers', place, (each, at) => preTokenizerOf(each, at, false)),
       );
     case 'Whitespace':
       return split(`[${WORD}]+|[^${WORD}${SPACE}]+`, 'Removed', true);
@@ -164,10 +219,8 @@ function preTokenizerOf(part: unknown, place: string, isFirstKnown: boolean): un
       return byteLevel(part);
     case 'Metaspace':
       return metaspace(part, place, isFirstKnown);
-    case 'Split':
-      return splitOf(part, place);
     default:
-      throw inexact(`${place}.type`, type);
+      return splitOf(part, place);
   }
 }
 
@@ -177,7 +230,7 @@ function punctuation(behavior: unknown, place: string): Part {
   throw inexact(`${place}.behavior`, behavior);
 }
 
-function byteLevel(part: Part): unknown {
+function byteLevel(part: Part): Part {
   const { add_prefix_space: adds, use_regex: usesWords } = part;
   return sequence('pretokenizers', [
     ...(adds === false ? [] : [replaced(String.raw`\A[^ ]`, ' $&')]),
@@ -186,24 +239,24 @@ function byteLevel(part: Part): unknown {
   ]);
 }
 
-function metaspace(part: Part, place: string, isFirstKnown: boolean): unknown {
-  const { replacement = '▁', split: splits, add_prefix_space: adds } = part;
+function metaspace(part: Part, place: string, isFirstKnown: boolean): Part {
+  const { replacement: sign, split: splits, add_prefix_space: adds } = part;
   const scheme = part['prepend_scheme'] ?? (adds === false ? 'never' : 'always');
-  if (typeof replacement !== 'string' || Array.from(replacement).length !== 1)
-    throw inexact(`${place}.replacement`, replacement);
   if (scheme === 'first' && !isFirstKnown) throw inexact(`${place}.prepend_scheme`, scheme);
   const { str_rep: _, ...rest } = part;
-  const words = { ...rest, replacement, prepend_scheme: scheme };
+  const words = { ...rest, prepend_scheme: scheme };
   if (splits === false) return words;
-  return sequence('pretokenizers', [words, split(`(?=${escaped(replacement)})`, 'Isolated')]);
+  return sequence('pretokenizers', [words, split(`(?=${escaped(String(sign))})`, 'Isolated')]);
 }
 
-function splitOf(part: Part, place: string): unknown {
-  const { behavior, invert, pattern } = part;
-  checkPattern(pattern, `${place}.pattern`);
+function splitOf(part: Part, place: string): Part {
+  const { behavior, invert } = part;
   const isWhole = behavior === 'Isolated' || behavior === 'Removed';
-  if (invert === true ? behavior === 'Removed' : isWhole) return part;
-  const delimiter = isPart(pattern) ? pattern['String'] : undefined;
+  if (invert === true ? behavior === 'Removed' : isWhole) {
+    // Texts that are split have what the groups capture among their parts.
+    return { ...part, pattern: patternOf(part, place, invert === true || behavior === 'Isolated') };
+  }
+  const { String: delimiter } = part['pattern'] as Part;
   const isOne = typeof delimiter === 'string' && Array.from(delimiter).length === 1;
   if (invert !== true && isOne && behavior === 'MergedWithPrevious')
     return split(`(?<=${escaped(delimiter)})`, 'Isolated');
@@ -211,13 +264,21 @@ function splitOf(part: Part, place: string): unknown {
   throw inexact(`${place}.behavior`, behavior);
 }
 
+/** @param groups whether the pattern may have groups that capture */
+function patternOf({ pattern }: Part, place: string, groups = true): Part {
+  const { String: text, Regex: regex } = pattern as { readonly String?: string; readonly Regex?: string };
+  if (text !== undefined) return { Regex: escaped(text) };
+  const exact = exactPattern(regex!, groups);
+  if (exact === null) throw inexact(`${place}.pattern`, pattern);
+  return { Regex: exact };
+}
+
 /**
  * Where a model takes whole texts, and no token goes on behind a word with the sign of a new word: words, since merges
  * never cross that sign. Whole texts take a hundred times as long.
  */
-function wordsOfPieces(model: unknown): unknown {
-  if (!isPart(model) || model['type'] !== 'BPE' || model['ignore_merges'] === true || !isPart(model['vocab']))
-    return null;
+function wordsOfPieces(model: Part): Part | null {
+  if (model['type'] !== 'BPE' || model['ignore_merges'] === true || !isPart(model['vocab'])) return null;
   const crosses = Object.keys(model['vocab']).some((token) => /[^▁]▁/u.test(token));
   return crosses ? null : split('(?<!▁)(?=▁)', 'Isolated');
 }
@@ -226,35 +287,10 @@ function split(pattern: string, behavior: string, invert: boolean = false): Part
   return { type: 'Split', pattern: { Regex: pattern }, behavior, invert };
 }
 
-function sequence(name: 'normalizers' | 'pretokenizers', parts: readonly unknown[]): Part {
+function sequence(name: 'normalizers' | 'pretokenizers' | 'decoders', parts: readonly unknown[]): Part {
   return { type: 'Sequence', [name]: parts };
 }
 
-function escaped(text: string): string {
-  return text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`);
-}
-
-/** Those of a list that are parts at all, with their places: what is wrong with others, the implementation says. */
-function partsOf(list: unknown, place: string): [place: string, part: Part][] {
-  return (Array.isArray(list) ? list : []).flatMap((part: unknown, i): [string, Part][] =>
-    isPart(part) ? [[`${place}[${i}]`, part]] : [],
-  );
-}
-
-function checkPattern(value: unknown, place: string): void {
-  const { String: text, Regex: regex } = isPart(value) ? value : {};
-  if ((typeof text === 'string') === (typeof regex === 'string')) throw inexact(place, value);
-  // Groups that are never entered again, which JavaScript has none of: the implementation makes them plain ones.
-  if (typeof regex === 'string' && /(?<!\\)(?:\\\\)*\(\?>/.test(regex)) throw inexact(place, value);
-}
-
-function isPart(value: unknown): value is Part {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function inexact(field: string, value: unknown): InexactTokenizer {
-  return new InexactTokenizer(
-    `${field} is ${excerptOf(value)}, of which @huggingface/tokenizers would give other ids than the library that made the file; ` +
-      'use a tokenizer without it',
-  );
+function eachOf(part: Part, list: string, place: string, exact: (part: unknown, place: string) => Part): Part[] {
+  return (part[list] as readonly unknown[]).map((each, i) => exact(each, `${place}.${list}[${i}]`));
 }

@@ -4,8 +4,11 @@
 
 import { Tokenizer as Implementation } from '@huggingface/tokenizers';
 import { withinTime } from '@lpr/guard';
-import { cutsWords, exactParts, InexactTokenizer, strippingTokens } from './exact-parts.ts';
+import { type AddedToken, type Section, sectionsOf } from './added-tokens.ts';
+import { cutsWords, type ExactFile, exactParts } from './exact-parts.ts';
+import { InexactTokenizer } from './parts.ts';
 import { findEndOfText, refuseSparseIds, type Tokenizer } from './tokenizer.ts';
+import { type Pieces, piecesOf } from './unigram.ts';
 
 /** Milliseconds that a call may take, and further ones for each character or id of it. */
 const LIMIT = 2000;
@@ -14,10 +17,10 @@ const LIMIT_A_TOKEN = 1;
 export class HuggingFaceTokenizer implements Tokenizer {
   readonly vocabularySize: number;
   readonly endOfText: number | null;
-  readonly #implementation: Implementation;
+  readonly #implementation: Parts;
   readonly #json: string;
-  /** Tokens that take the white space beside them. */
-  readonly #strips: readonly string[];
+  readonly #cutsWords: boolean;
+  readonly #sections: (text: string) => Iterable<Section>;
 
   /**
    * @param json the text of a `tokenizer.json`
@@ -30,38 +33,38 @@ export class HuggingFaceTokenizer implements Tokenizer {
     try {
       const file = JSON.parse(json);
       refuseSparseIds(idsOf(file));
-      this.#strips = strippingTokens(file);
+      this.#cutsWords = cutsWords(file);
       const limit = LIMIT + json.length / 1000;
-      this.#implementation = withinTime(limit, 'loading', () => new Implementation(exactParts(file) as never, {}));
-      if (cutsWords(file)) callByWord(this.#implementation);
+      [this.#implementation, this.#sections] = withinTime(limit, 'loading', () => loadParts(exactParts(file)));
     } catch (cause) {
       throw new Error(`tokenizer.json: cannot be read (${String(cause)}).`, { cause });
     }
-    const ids = [...this.#implementation.get_vocab(true).values()];
-    this.vocabularySize = 1 + ids.reduce((largest, id) => Math.max(largest, id), -1);
-    const idOf = (token: string): number | undefined => this.#implementation.token_to_id(token);
-    const end = findEndOfText((token) => idOf(token) !== undefined, config);
-    this.endOfText = end === null ? null : idOf(end)!;
+    const { vocab } = this.#implementation.model;
+    this.vocabularySize = vocab.length;
+    const end = findEndOfText((token) => vocab.includes(token), config);
+    this.endOfText = end === null ? null : vocab.indexOf(end);
   }
 
-  /**
-   * @throws Error when it takes too long, or where a token takes the white space beside it and the text has a kind of
-   *   it that JavaScript and Rust do not share: the ids would be others
-   */
+  /** @throws Error when it takes too long, or where the text has a character that there is no token for */
   encode(text: string): Int32Array {
-    const strip = this.#strips.find((token) => text.includes(token));
-    if (strip !== undefined && /[\u0085\uFEFF]/.test(text)) {
-      throw new InexactTokenizer(
-        `a text has U+0085 or U+FEFF and the token ${strip}, which takes white space beside it; take them out of the text`,
+    const encode = (): number[] =>
+      Array.from(this.#sections(text)).flatMap((section) =>
+        section.id === null ? this.#encodeSection(section.text, section.isFirst) : [section.id],
       );
-    }
-    const encode = (): readonly number[] => this.#implementation.encode(text, { add_special_tokens: false }).ids;
     return Int32Array.from(bounded(text.length, 'encoding a text by its patterns', encode));
+  }
+
+  #encodeSection(text: string, isFirst: boolean): number[] {
+    const { model, pre_tokenizer: preTokenizer } = this.#implementation;
+    const words = preTokenizer?._call(text, { section_index: isFirst ? 0 : 1 }) ?? [text];
+    // The implementation makes one token of the unknown characters of several words, the Rust library does not.
+    const tokens = this.#cutsWords ? words.flatMap((word) => model._call([word])) : model._call(words);
+    return tokens.map((token) => model.tokens_to_ids.get(token) ?? model.unk_token_id!);
   }
 
   decode(ids: ArrayLike<number>): string {
     const known = Array.from(ids, (id) => {
-      if (this.#implementation.id_to_token(id) === undefined) {
+      if (this.#implementation.model.vocab[id] === undefined) {
         throw new RangeError(`decode: ${id} is not a token id of this tokenizer.`);
       }
       return id;
@@ -76,17 +79,62 @@ export class HuggingFaceTokenizer implements Tokenizer {
   }
 }
 
-/** What of the implementation makes tokens of words. */
-interface WithModel {
-  readonly model: { _call(words: string[]): string[] } | null;
+/** What is used of the implementation; its own types do not tell. */
+interface Parts {
+  readonly normalizer: { _call(text: string): string } | null;
+  readonly pre_tokenizer: { _call(text: string, options: { readonly section_index: number }): string[] } | null;
+  readonly model: {
+    readonly vocab: string[];
+    readonly tokens_to_ids: ReadonlyMap<string, number>;
+    readonly unk_token_id?: number;
+    readonly trie?: Pieces;
+    _call(words: readonly string[]): string[];
+    encode(words: readonly string[]): string[];
+  };
+  readonly decoder: Decoder | null;
+  decode(ids: readonly number[], options: object): string;
 }
 
-/** Word by word: the implementation makes one token of the unknown characters of several, the Rust library does not. */
-function callByWord({ model }: WithModel): void {
-  if (model === null) return;
-  const call = model._call.bind(model);
-  model._call = (words) => words.flatMap((word) => call([word]));
+interface Decoder {
+  readonly config: { readonly type: string };
+  readonly decoders?: readonly Decoder[];
+  added_tokens: readonly AddedToken[];
+  text_decoder?: { decode(bytes: Uint8Array): string };
 }
+
+/**
+ * Loads what the file has, and makes good what the implementation does otherwise than the Rust library. Tokens that are
+ * added are taken out of texts here: the implementation also takes them for tokens of its model.
+ */
+function loadParts(file: ExactFile): [Parts, (text: string) => Iterable<Section>] {
+  const { added_tokens: added, model: unigram } = file;
+  const parts = new Implementation({ ...file, added_tokens: [] }, {}) as unknown as Parts;
+  const { normalizer, decoder, model } = parts;
+  for (const { id, content } of added) model.vocab[id] = content;
+  if (decoder !== null) {
+    decoder.added_tokens = added;
+    for (const part of [decoder, ...(decoder.decoders ?? [])]) {
+      if (part.config.type === 'ByteFallback') part.text_decoder = BYTES;
+    }
+  }
+  if (unigram['type'] === 'Unigram') {
+    const { vocab, unk_id: unknown } = unigram as { vocab: [string, number][]; unk_id?: number | null };
+    const cut = piecesOf(vocab, unknown ?? null, model.trie!);
+    model.encode = (words) => words.flatMap(cut);
+  }
+  return [parts, sectionsOf(added, (text) => normalizer?._call(text) ?? text)];
+}
+
+/** UTF-8 as the Rust library reads it from tokens of single bytes: all of them, or each for nothing it knows. */
+const BYTES = {
+  decode(bytes: Uint8Array): string {
+    try {
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    } catch {
+      return '\uFFFD'.repeat(bytes.length);
+    }
+  },
+};
 
 /** All ids of a file, as far as it has what a file should have: the implementation says what is wrong with the rest. */
 function idsOf(file: unknown): unknown[] {
@@ -102,6 +150,7 @@ function bounded<Result>(tokens: number, what: string, work: () => Result): Resu
     try {
       return work();
     } catch (cause) {
+      if (cause instanceof InexactTokenizer) throw cause;
       throw new Error(`tokenizer.json: ${what} failed (${String(cause)}); the file is damaged`, { cause });
     }
   });

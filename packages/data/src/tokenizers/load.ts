@@ -29,11 +29,24 @@ export async function loadTokenizer(path: string): Promise<Tokenizer> {
       { cause },
     );
   });
-  const config = await readText(join(dirname(file), 'tokenizer_config.json'), MAX_TOKENIZER_BYTES).catch(() => null);
+  const config = await readConfig(join(dirname(file), 'tokenizer_config.json'));
   try {
     return parseTokenizer(json, config === null ? {} : parseConfig(config));
   } catch (cause) {
     throw new Error(`loadTokenizer: ${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+/** @returns null where there is none */
+async function readConfig(file: string): Promise<string | null> {
+  try {
+    return await readText(file, MAX_TOKENIZER_BYTES);
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return null;
+    throw new Error(
+      `loadTokenizer: cannot read ${file} (${String(cause)}). It says which token ends a text: mend it or take it away.`,
+      { cause },
+    );
   }
 }
 

@@ -6,7 +6,8 @@
 
 import type { BpeModel } from './bpe.ts';
 import { excerptOf } from '../excerpt.ts';
-import { QWEN2_PATTERN, type WordRule } from './byte-level.ts';
+import { findOtherId } from './added-tokens.ts';
+import { BYTE_CHARACTERS, QWEN2_PATTERN, type WordRule } from './byte-level.ts';
 
 /** Thrown for a file that is not byte-level BPE as it is read here. */
 export class UnsupportedTokenizer extends Error {
@@ -79,6 +80,7 @@ export function parseTokenizerJson(json: string): BpeModel {
   const model = asObject(file['model'], 'model');
   const words = parseWords(file);
   const decoder = asObject(file['decoder'], 'decoder');
+  expect('version', file['version'], ['1.0', undefined]);
   expect('model.type', model['type'], ['BPE']);
   expect('decoder.type', decoder['type'], ['ByteLevel']);
   expect('truncation', file['truncation'], [null, undefined]);
@@ -92,21 +94,52 @@ export function parseTokenizerJson(json: string): BpeModel {
   if (postProcessor !== null) {
     expect('post_processor.type', asObject(postProcessor, 'post_processor')['type'], ['ByteLevel']);
   }
+  const vocabulary = new Map(
+    Object.entries(asObject(model['vocab'], 'model.vocab')).map(([token, id]) => [
+      token,
+      asId(id, `model.vocab[${JSON.stringify(token)}]`),
+    ]),
+  );
+  expectUnknownLeftOut(model, vocabulary);
   return {
     words,
-    vocabulary: new Map(
-      Object.entries(asObject(model['vocab'], 'model.vocab')).map(([token, id]) => [
-        token,
-        asId(id, `model.vocab[${JSON.stringify(token)}]`),
-      ]),
-    ),
-    merges: asArray(model['merges'], 'model.merges').map((merge, rank) => asMerge(merge, `model.merges[${rank}]`)),
-    specialTokens: new Map(
-      asArray(file['added_tokens'] ?? [], 'added_tokens').map((token, index) =>
-        asSpecialToken(token, `added_tokens[${index}]`),
-      ),
-    ),
+    vocabulary,
+    merges: asArray(model['merges'], 'model.merges')
+      // The first line of the files of merges that GPT-2 came with.
+      .filter((merge) => !(typeof merge === 'string' && merge.startsWith('#version')))
+      .map((merge, rank) => asMerge(merge, `model.merges[${rank}]`)),
+    specialTokens: parseSpecialTokens(file, words, vocabulary),
   };
+}
+
+/** Bytes without a token are left out; other files say what stands for them. */
+function expectUnknownLeftOut(model: Record<string, unknown>, vocabulary: ReadonlyMap<string, number>): void {
+  const mayNotBe = BYTE_CHARACTERS.every((byte) => vocabulary.has(byte));
+  for (const option of ['fuse_unk', 'byte_fallback']) {
+    expect(`model.${option}`, model[option], mayNotBe ? [false, true, null, undefined] : [false, null, undefined]);
+  }
+  const { unk_token: unknown } = model;
+  if (!(mayNotBe && typeof unknown === 'string')) expect('model.unk_token', unknown, [null, undefined]);
+}
+
+function parseSpecialTokens(
+  file: Record<string, unknown>,
+  words: WordRule,
+  vocabulary: ReadonlyMap<string, number>,
+): Map<string, number> {
+  const tokens = asArray(file['added_tokens'] ?? [], 'added_tokens').map((token, index) =>
+    asObject(token, `added_tokens[${index}]`),
+  );
+  // Tokens that are normalised are looked for after the others, and without a normaliser as the others are.
+  const normalized = words === 'gpt2' ? [tokens[0]?.['normalized'] === true] : [false];
+  const special = tokens.map((token, index) => {
+    const written = asSpecialToken(token, `added_tokens[${index}]`);
+    expect(`added_tokens[${index}].normalized`, token['normalized'], normalized);
+    return written;
+  });
+  const other = findOtherId(special, (content) => vocabulary.get(content), vocabulary.size);
+  if (other !== null) throw wrong(`added_tokens[${other.index}].id`, special[other.index]!.id, String(other.expected));
+  return new Map(special.map(({ content, id }) => [content, id]));
 }
 
 function parseWords(file: Record<string, unknown>): WordRule {
@@ -133,14 +166,13 @@ function parseWords(file: Record<string, unknown>): WordRule {
   return 'qwen2';
 }
 
-function asSpecialToken(value: unknown, field: string): [string, number] {
-  const token = asObject(value, field);
-  for (const option of ['single_word', 'lstrip', 'rstrip']) {
-    expect(`${field}.${option}`, token[option], [false, undefined]);
-  }
+function asSpecialToken(token: Record<string, unknown>, field: string): { content: string; id: number } {
   // A token that is not special is matched in the same way, as long as that is before the text is normalised.
   expect(`${field}.special`, token['special'], token['normalized'] === false ? [true, false] : [true]);
-  return [asString(token['content'], `${field}.content`), asId(token['id'], `${field}.id`)];
+  for (const option of ['lstrip', 'rstrip', 'single_word']) {
+    expect(`${field}.${option}`, token[option], [false]);
+  }
+  return { content: asString(token['content'], `${field}.content`), id: asId(token['id'], `${field}.id`) };
 }
 
 function asMerge(value: unknown, field: string): [string, string] {

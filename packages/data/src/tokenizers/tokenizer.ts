@@ -2,6 +2,8 @@
  * What every tokenizer offers, and the handling of special tokens that all of them share.
  */
 
+import { tokenFinder } from './find-tokens.ts';
+
 /** Turns text into token ids and back. */
 export interface Tokenizer {
   /** Ids are in `[0, vocabularySize)`: the number of rows an embedding needs. */
@@ -74,22 +76,15 @@ export type TextPart = { readonly text: string; readonly special: null } | { rea
  * @param specialTokens ids by how the token is written
  */
 export function specialTokenSplitter(specialTokens: ReadonlyMap<string, number>): (text: string) => Iterable<TextPart> {
-  if (specialTokens.size === 0) {
-    return (text) => [{ text, special: null }];
-  }
-  const alternatives = [...specialTokens.keys()]
-    .toSorted((a, b) => b.length - a.length)
-    .map((token) => token.replaceAll(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`));
-  // A capturing group makes split() return the separators too: plain text at even places, special tokens at odd ones.
-  const pattern = new RegExp(`(${alternatives.join('|')})`, 'u');
+  const find = tokenFinder(specialTokens.keys());
   return function* split(text) {
-    for (const [index, part] of text.split(pattern).entries()) {
-      if (index % 2 === 1) {
-        yield { special: specialTokens.get(part)! };
-      } else if (part !== '') {
-        yield { text: part, special: null };
-      }
+    let done = 0;
+    for (const { token, start } of find(text)) {
+      if (done < start) yield { text: text.slice(done, start), special: null };
+      yield { special: specialTokens.get(token)! };
+      done = start + token.length;
     }
+    if (done < text.length) yield { text: text.slice(done), special: null };
   };
 }
 
