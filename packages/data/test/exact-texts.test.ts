@@ -107,6 +107,15 @@ describe('the ids of the library, of tokens that are added', () => {
     ]);
   });
 
+  it.each([null, { type: 'NFKC' }, { type: 'Sequence', normalizers: [{ type: 'NFC' }, { type: 'Lowercase' }] }])(
+    'with a sign before the first word, normalised by %j',
+    async (normalizer) => {
+      const pre_tokenizer = { type: 'Metaspace', replacement: '▁', prepend_scheme: 'first', split: false };
+      const changes = { normalizer, pre_tokenizer, added_tokens: [token('<s>', NEXT, { lstrip: true })], model: MODEL };
+      await expectIdsOfTheLibrary(changes, ['a<s>b', '<s>a', ' <s>a b', ' a', 'éﬁ<s>a']);
+    },
+  );
+
   it('that are none of its model', async () => {
     const normalizer = { type: 'Replace', pattern: { String: '_' }, content: 'y' };
     await expectIdsOfTheLibrary({ normalizer, added_tokens: [token('y', NEXT)], model: MODEL }, ['a_b', 'y_']);
@@ -258,7 +267,7 @@ describe('refused by name is', () => {
     ['model.merges is null, expected a list of merges', { model: bpe({ merges: null }) }],
     ['model.merges[0] is null, expected a pair', { model: bpe({ merges: [null] }) }],
     ['model.merges[0] is "a b c", expected a pair', { model: bpe({ merges: ['a b c'] }) }],
-    ['model.merges[0][0] is 1, expected a string', { model: bpe({ merges: [[1, 2]] }) }],
+    ['model.merges[0] is [1,2], expected a pair', { model: bpe({ merges: [[1, 2]] }) }],
     ['model.merges[0] is ["a","b","c"], expected a pair', { model: bpe({ merges: [['a', 'b', 'c']] }) }],
     [
       'model.merges[0] is ["a","c"], expected tokens of model.vocab, which has no "ac"',
@@ -273,7 +282,7 @@ describe('refused by name is', () => {
     ['model.end_of_word_suffix is "</w>"', { model: bpe({ unk_token: null, end_of_word_suffix: '</w>' }) }],
     ['model.unk_id is 7, expected an id below 1', unigram([['<unk>', 0]], 7)],
     ['model.unk_id is -1, expected an id', unigram([['<unk>', 0]], -1)],
-    ['model.vocab[0][1] is "0", expected a number', unigram([['<unk>', '0']])],
+    ['model.vocab[0] is ["<unk>","0"], expected a token and its score', unigram([['<unk>', '0']])],
     ['pre_tokenizer.split is "false", expected true or false', metaspace({ split: 'false' })],
     ['pre_tokenizer.prepend_scheme is "Always", expected "always"', metaspace({ prepend_scheme: 'Always' })],
     [

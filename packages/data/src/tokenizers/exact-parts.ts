@@ -8,7 +8,7 @@
 
 import { type AddedToken, findOtherId } from './added-tokens.ts';
 import { charactersLeftOut } from './exact-bpe.ts';
-import { BPE, DECODERS, FILE, MODELS, NORMALIZERS, POST_PROCESSORS, PRE_TOKENIZERS } from './file-schema.ts';
+import { type BpeFile, DECODERS, FILE, MODELS, NORMALIZERS, POST_PROCESSORS, PRE_TOKENIZERS } from './file-schema.ts';
 import { checked, checkedPart, damaged, inexact, isPart, type Part } from './parts.ts';
 import { escaped, exactPattern } from './patterns.ts';
 
@@ -40,8 +40,9 @@ export function exactParts(file: unknown): ExactFile {
   const model = exactModel(part);
   refuseOtherIds(added, model);
   const contents = new Set(added.map(({ content }) => content));
-  const bpe = model['type'] === 'BPE' ? checked(BPE, model, 'model') : null;
-  const leftOut = bpe && charactersLeftOut(bpe, preTokenizer, (token) => contents.has(token));
+  const isAdded = (token: string): boolean => contents.has(token);
+  const leftOut =
+    model['type'] === 'BPE' ? charactersLeftOut(model as unknown as BpeFile, preTokenizer, isAdded) : null;
   // Where tokens are found only after normalisation, the first words of what is between them are not told apart.
   const isFirstKnown = added.every((token) => !token.normalized) && keepsBeginning(normalizer);
   const words =
@@ -69,12 +70,11 @@ function withoutCharacters(leftOut: string, words: Part | null, cutsBefore: bool
 }
 
 function refuseOtherIds(added: readonly AddedToken[], { vocab }: Part): void {
-  const ids = new Map(
-    Array.isArray(vocab)
-      ? vocab.map(([token]: [string], id) => [token, id])
-      : Object.entries(vocab as Readonly<Record<string, number>>),
-  );
-  const other = findOtherId(added, (content) => ids.get(content), ids.size);
+  const listed = Array.isArray(vocab) ? new Map(vocab.map(([token]: [string], id) => [token, id])) : null;
+  const named = vocab as Readonly<Record<string, number>>;
+  const idOf = (content: string): number | undefined =>
+    listed === null ? (Object.hasOwn(named, content) ? named[content] : undefined) : listed.get(content);
+  const other = findOtherId(added, idOf, Object.keys(named).length);
   if (other === null) return;
   const { id, content } = added[other.index]!;
   throw damaged(
@@ -90,7 +90,7 @@ function exactModel(part: unknown): Part {
   switch (model.type) {
     case 'BPE':
       // Of a suffix of tokens within words the Rust library knows nothing.
-      return { ...model, merges: checked(BPE, model, 'model').merges, continuing_subword_suffix: null };
+      return { ...model, continuing_subword_suffix: null };
     case 'Unigram': {
       const { unk_id: unknown = null, vocab, byte_fallback: fallsBack } = model;
       if (fallsBack === true) throw inexact('model.byte_fallback', true);

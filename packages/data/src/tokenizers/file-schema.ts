@@ -5,7 +5,7 @@
 
 import * as z from 'zod';
 import type { AddedToken } from './added-tokens.ts';
-import type { Schemas } from './parts.ts';
+import { isPart, type Schemas } from './parts.ts';
 
 const flag = z.boolean('true or false');
 const text = z.string('a string');
@@ -14,7 +14,6 @@ const pattern = z.union(
   [z.strictObject({ String: text }), z.strictObject({ Regex: text })],
   'an object with "String" or "Regex"',
 );
-const pair = z.tuple([text, text], 'a pair of tokens');
 /** Larger ones are no row of an embedding. */
 const ID = 'an id (an integer from 0)';
 const id = z
@@ -59,10 +58,53 @@ export interface BpeFile {
   readonly ignore_merges?: boolean | null | undefined;
 }
 
-const vocabulary = z.record(z.string(), id, 'an object of ids by token');
+/** Large ones are gone over by hand: schemas of their entries take seconds. */
+const vocabulary = z.unknown().superRefine((vocab, { addIssue }) => {
+  if (!isPart(vocab)) return addIssue('an object of ids by token');
+  for (const token of Object.keys(vocab)) {
+    const value = vocab[token];
+    if (!isId(value)) return addIssue({ code: 'custom', path: [token], message: ID });
+  }
+});
+/** As older files have them: a text with one space, and a first line that is none of them. */
+const merges = z.unknown().transform((list, { addIssue }) => {
+  if (!Array.isArray(list)) {
+    addIssue('a list of merges');
+    return z.NEVER;
+  }
+  const pairs: [string, string][] = [];
+  for (const [rank, merge] of list.entries()) {
+    if (typeof merge === 'string' && merge.startsWith('#version')) continue;
+    const pair: unknown = typeof merge === 'string' ? merge.split(' ') : merge;
+    if (isPair(pair)) pairs.push(pair);
+    else {
+      addIssue({ code: 'custom', path: [rank], message: 'a pair of tokens' });
+      return z.NEVER;
+    }
+  }
+  return pairs;
+});
+
+const scoredTokens = z.unknown().superRefine((vocab, { addIssue }) => {
+  if (!Array.isArray(vocab)) return addIssue('a list of tokens and scores');
+  for (const [index, entry] of vocab.entries()) {
+    const isScored = Array.isArray(entry) && entry.length === 2 && typeof entry[0] === 'string';
+    if (!isScored || typeof entry[1] !== 'number')
+      return addIssue({ code: 'custom', path: [index], message: 'a token and its score' });
+  }
+});
+
+function isPair(value: unknown): value is [string, string] {
+  return Array.isArray(value) && value.length === 2 && typeof value[0] === 'string' && typeof value[1] === 'string';
+}
+
+function isId(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 31;
+}
+
 const commonModel = { unk_token: text.nullish(), continuing_subword_prefix: text.nullish() };
 
-export const BPE: z.ZodType<BpeFile> = z.object({
+const bpe = z.object({
   ...commonModel,
   dropout: z.number('a number').nullish(),
   end_of_word_suffix: text.nullish(),
@@ -70,16 +112,11 @@ export const BPE: z.ZodType<BpeFile> = z.object({
   byte_fallback: flag.nullish(),
   ignore_merges: flag.nullish(),
   vocab: vocabulary,
-  // As older files have them: a text with one space, and a first line that is none of them.
-  merges: z
-    .array(z.unknown(), 'a list of merges')
-    .transform((merges) => merges.filter((merge) => !(typeof merge === 'string' && merge.startsWith('#version'))))
-    .transform((merges) => merges.map((merge) => (typeof merge === 'string' ? merge.split(' ') : merge)))
-    .pipe(z.array(pair)),
+  merges,
 });
 
 export const MODELS: Schemas = {
-  BPE,
+  BPE: bpe,
   WordPiece: z.object({
     unk_token: text,
     continuing_subword_prefix: text,
@@ -89,7 +126,7 @@ export const MODELS: Schemas = {
   Unigram: z.object({
     unk_id: id.nullish(),
     byte_fallback: flag.nullish(),
-    vocab: z.array(z.tuple([text, z.number('a number')], 'a token and its score'), 'a list of tokens and scores'),
+    vocab: scoredTokens,
   }),
 };
 

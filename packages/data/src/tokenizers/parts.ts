@@ -42,7 +42,7 @@ export function checked<Output>(schema: z.ZodType<Output>, value: unknown, place
 export type Schemas = Readonly<Record<string, z.ZodType>>;
 
 /**
- * Checks a part by the schema of its type.
+ * A part as the schema of its type has it, with what that passes over.
  *
  * @throws InexactTokenizer naming the type that there is none for, or the field
  */
@@ -50,6 +50,5 @@ export function checkedPart(schemas: Schemas, value: unknown, place: string): Pa
   if (!isPart(value)) throw damaged(place, value, 'an object or null');
   const { type } = value;
   if (typeof type !== 'string' || !Object.hasOwn(schemas, type)) throw inexact(`${place}.type`, type);
-  checked(schemas[type]!, value, place);
-  return { ...value, type };
+  return { ...value, ...(checked(schemas[type]!, value, place) as Part), type };
 }
