@@ -60,8 +60,11 @@ const SPLIT = JSON.parse(
     .toJson()
     .replaceAll(String.raw`|\\p{N}|`, String.raw`|\\p{N}{1,3}|`),
 );
+const PIECE_TOKENS = ['<unk>', '▁', 't', 'h', 'th', '▁th'];
+const PIECE_BYTES = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
 const PIECES = {
   ...PLAIN,
+  added_tokens: [{ ...PLAIN.added_tokens[0], id: 262 }],
   normalizer: {
     type: 'Sequence',
     normalizers: [
@@ -78,7 +81,7 @@ const PIECES = {
     type: 'BPE',
     unk_token: '<unk>',
     byte_fallback: true,
-    vocab: { '<unk>': 0, '▁': 1, t: 2, h: 3, th: 4, '▁th': 5 },
+    vocab: Object.fromEntries([...PIECE_TOKENS, ...PIECE_BYTES].map((token, id) => [token, id])),
     merges: [
       ['t', 'h'],
       ['▁', 'th'],

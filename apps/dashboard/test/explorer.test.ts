@@ -152,9 +152,10 @@ describe('the router explorer', () => {
   it('is stopped by no pattern that takes its time for each token', async () => {
     await writeModel(join(path, 'run'), { step: 20, seed: 1 });
     const file = join(path, 'run', 'tokenizer.json');
-    const tokenizer = JSON.parse(await readFile(file, 'utf8')) as { added_tokens: object[] };
+    const tokenizer = JSON.parse(await readFile(file, 'utf8')) as { added_tokens: object[]; model: { vocab: object } };
+    const id = Object.keys(tokenizer.model.vocab).length;
     const content = `${'a'.repeat(23)}!`;
-    const token = { id: 300, content, single_word: false, lstrip: false, rstrip: false, normalized: false };
+    const token = { id, content, single_word: false, lstrip: false, rstrip: false, normalized: false };
     const added_tokens = [...tokenizer.added_tokens, { ...token, special: false }];
     const decoder = { type: 'Replace', pattern: { Regex: '(a+)+$' }, content: '' };
     await writeFile(file, JSON.stringify({ ...tokenizer, added_tokens, decoder }));

@@ -59,17 +59,17 @@ export interface BpeFile {
 }
 
 /** Large ones are gone over by hand: schemas of their entries take seconds. */
-const vocabulary = z.unknown().superRefine((vocab, { addIssue }) => {
-  if (!isPart(vocab)) return addIssue('an object of ids by token');
+const vocabulary = z.unknown().superRefine((vocab, context) => {
+  if (!isPart(vocab)) return context.addIssue('an object of ids by token');
   for (const token of Object.keys(vocab)) {
     const value = vocab[token];
-    if (!isId(value)) return addIssue({ code: 'custom', path: [token], message: ID });
+    if (!isId(value)) return context.addIssue({ code: 'custom', path: [token], message: ID });
   }
 });
 /** As older files have them: a text with one space, and a first line that is none of them. */
-const merges = z.unknown().transform((list, { addIssue }) => {
+const merges = z.unknown().transform((list, context) => {
   if (!Array.isArray(list)) {
-    addIssue('a list of merges');
+    context.addIssue('a list of merges');
     return z.NEVER;
   }
   const pairs: [string, string][] = [];
@@ -78,19 +78,19 @@ const merges = z.unknown().transform((list, { addIssue }) => {
     const pair: unknown = typeof merge === 'string' ? merge.split(' ') : merge;
     if (isPair(pair)) pairs.push(pair);
     else {
-      addIssue({ code: 'custom', path: [rank], message: 'a pair of tokens' });
+      context.addIssue({ code: 'custom', path: [rank], message: 'a pair of tokens' });
       return z.NEVER;
     }
   }
   return pairs;
 });
 
-const scoredTokens = z.unknown().superRefine((vocab, { addIssue }) => {
-  if (!Array.isArray(vocab)) return addIssue('a list of tokens and scores');
+const scoredTokens = z.unknown().superRefine((vocab, context) => {
+  if (!Array.isArray(vocab)) return context.addIssue('a list of tokens and scores');
   for (const [index, entry] of vocab.entries()) {
     const isScored = Array.isArray(entry) && entry.length === 2 && typeof entry[0] === 'string';
     if (!isScored || typeof entry[1] !== 'number')
-      return addIssue({ code: 'custom', path: [index], message: 'a token and its score' });
+      return context.addIssue({ code: 'custom', path: [index], message: 'a token and its score' });
   }
 });
 

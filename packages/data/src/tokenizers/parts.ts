@@ -35,7 +35,7 @@ export function checked<Output>(schema: z.ZodType<Output>, value: unknown, place
   const { path, message } = result.error.issues[0]!;
   const keys = path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
   const got = path.reduce<unknown>((part, key) => (part as Readonly<Record<PropertyKey, unknown>>)[key], value);
-  throw damaged(`${place}${keys}`.replace(/^\./, ''), got, message);
+  throw damaged(`${place}${keys}`.replace(/^\./, '') || 'the file', got, message);
 }
 
 /** Of parts, by their type. */
