@@ -21,7 +21,7 @@ export interface CommonKeys extends RouterKeys {
   readonly initializer_range: number;
   readonly rms_norm_eps: number;
   readonly rope_theta: number;
-  readonly rope_parameters?: { readonly rope_theta: number } | null | undefined;
+  readonly rope_parameters?: { readonly rope_theta: number } | undefined;
 }
 
 /** Keys that are written into `config.json` as they are, for those who read it elsewhere. */
@@ -33,14 +33,6 @@ const noteFields = {
   bos_token_id: remark(),
   eos_token_id: remark(),
   pad_token_id: remark(),
-  // Of transformers and those who train with it: what is returned and from where, never what it is.
-  return_dict: remark(),
-  output_hidden_states: remark(),
-  output_attentions: remark(),
-  is_decoder: fixedWhereGiven(false),
-  _attn_implementation_autoset: remark(),
-  unsloth_fixed: remark(),
-  unsloth_version: remark(),
 };
 
 export const noteKeys: readonly string[] = Object.keys(noteFields);
@@ -48,6 +40,9 @@ export const noteKeys: readonly string[] = Object.keys(noteFields);
 /** More than any model has, and few enough that a plan of all of them is made at once. */
 const MOST_LAYERS = 4096;
 const MOST_EXPERTS = 2 ** 16;
+
+/** null where a key may be left out says no more than that. */
+const leftOut = <Value>(value: Value): NonNullable<Value> | undefined => value ?? undefined;
 
 /** Their checks, for `z.strictObject`. Types are those of `CommonKeys`. */
 export const commonFields: Readonly<Record<string, z.ZodType>> = {
@@ -63,11 +58,13 @@ export const commonFields: Readonly<Record<string, z.ZodType>> = {
   tie_word_embeddings: flag().default(false),
   rope_scaling: z
     .union([z.null(), z.strictObject({ rope_type: z.literal('default') })], 'null, the only value that is implemented')
+    .transform(() => null)
     .default(null),
   rope_parameters: z
     .strictObject({ rope_theta: positive(), rope_type: fixed('default') }, 'an object of rope_theta and rope_type')
-    .nullish(),
-  quantization_config: z.null('null; quantized weights are not implemented').optional(),
+    .nullish()
+    .transform(leftOut),
+  quantization_config: z.null('null; quantized weights are not implemented').optional().transform(leftOut),
   attention_dropout: fixed(0),
   initializer_range: positive().default(WEIGHT_STD),
   ...noteFields,
@@ -75,6 +72,14 @@ export const commonFields: Readonly<Record<string, z.ZodType>> = {
   architectures: remark(),
   torch_dtype: remark(),
   dtype: remark(),
+  // Of transformers and those who train with it: what is returned and from where, never what it is.
+  return_dict: remark(),
+  output_hidden_states: remark(),
+  output_attentions: remark(),
+  is_decoder: fixedWhereGiven(false),
+  _attn_implementation_autoset: remark(),
+  unsloth_fixed: remark(),
+  unsloth_version: remark(),
 };
 
 /** The parts of a plan that every family fills in alike. */
