@@ -115,7 +115,10 @@ function figureOf(input: CurvesInput, theme: ThemeName): LineFigure {
       ],
     };
   });
-  const figure = { panels, perRow: panels.length, width, plotHeight: 200, legend: [...legend, ...levelNames] };
+  const drawnLevels = levelNames.filter((_, i) =>
+    shown.some(({ key }) => Number.isFinite(levels[i]!.ranges[key]?.mean)),
+  );
+  const figure = { panels, perRow: panels.length, width, plotHeight: 200, legend: [...legend, ...drawnLevels] };
   return viewed(figure, view);
 }
 

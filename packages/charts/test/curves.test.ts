@@ -55,6 +55,11 @@ function seriesOf(option: ReturnType<typeof trainingCurves>, name: string, panel
   return (option.series as Series[]).filter((series) => series.name === name && series.xAxisIndex === panel);
 }
 
+test('a level that no panel has is not in the legend', () => {
+  expect(legendOf(trainingCurves(input))).toEqual(['Top-k', 'LPR', 'sampling floor']);
+  expect(legendOf(trainingCurves({ ...input, panels: panels.slice(0, 1) }))).toEqual(['Top-k', 'LPR']);
+});
+
 test('seeds are a band around their mean, and one entry of the legend', () => {
   const [mean, ...seeds] = [0.2, 0.1, 0.3].map((gini) => run('LPR', 300, gini));
   const option = trainingCurves({ ...input, runs: [{ ...mean!, seeds: seeds.map(({ series }) => series) }] });
