@@ -80,7 +80,7 @@ describe('parseDecoderConfig', () => {
     [
       'qwen3_moe',
       { quantization_config: { bits: 4 } },
-      'quantization_config: got {"bits":4}, expected null; quantized',
+      'quantization_config: got {"bits":4}, expected null: load the weights',
     ],
     ['qwen3_moe', { rope_scaling: { rope_type: 'yarn', factor: 4 } }, 'factor":4}, expected null, the only value'],
     ['qwen3_moe', { rope_parameters: [] }, 'config: rope_parameters: got [], expected an object of rope_theta and'],

@@ -102,10 +102,9 @@ function isId(value: unknown): boolean {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 31;
 }
 
-const commonModel = { unk_token: text.nullish(), continuing_subword_prefix: text.nullish() };
-
 const bpe = z.object({
-  ...commonModel,
+  unk_token: text.nullish(),
+  continuing_subword_prefix: text.nullish(),
   dropout: z.number('a number').nullish(),
   end_of_word_suffix: text.nullish(),
   fuse_unk: flag.nullish(),

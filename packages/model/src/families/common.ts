@@ -64,7 +64,10 @@ export const commonFields: Readonly<Record<string, z.ZodType>> = {
     .strictObject({ rope_theta: positive(), rope_type: fixed('default') }, 'an object of rope_theta and rope_type')
     .nullish()
     .transform(leftOut),
-  quantization_config: z.null('null; quantized weights are not implemented').optional().transform(leftOut),
+  quantization_config: z
+    .null('null: load the weights as floating-point numbers and save them so, since quantized ones are not read')
+    .optional()
+    .transform(leftOut),
   attention_dropout: fixed(0),
   initializer_range: positive().default(WEIGHT_STD),
   ...noteFields,
