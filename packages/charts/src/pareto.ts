@@ -82,6 +82,10 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
   const named = [...front, ...runs.keys()].filter(
     (run, i) => i < front.length || (!front.includes(run) && (!looks[run]!.isGrey || runs.length <= FEW)),
   );
+  const levelLines = levels.map(({ range }): [Point, Point] => [
+    [range.mean, losses.min],
+    [range.mean, losses.max],
+  ]);
   const spots = spotsOf(
     named.map((run) => ({
       at: [runs[run]!.balance, runs[run]!.loss],
@@ -89,7 +93,11 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
       // Towards better balance from a run on the front there is none.
       side: better === 'lower' ? 'left' : 'right',
     })),
-    { points: runs.map(({ balance, loss }) => [balance, loss]), lines: stepLines(stairs, step) },
+    {
+      points: runs.map(({ balance, loss }) => [balance, loss]),
+      lines: stepLines(stairs, step),
+      faint: levelLines,
+    },
     { ...plot, x: balances, y: losses },
     SYMBOL / 2,
   );
@@ -162,7 +170,7 @@ export function lossBalance(input: LossBalanceInput, theme: ThemeName = 'light')
         ({ name: level, range }, i): LineSeriesOption => ({
           type: 'line',
           name: level,
-          data: [losses.min, losses.max].map((loss) => [range.mean, loss]),
+          data: levelLines[i]!.map((end) => [...end]),
           markArea: bandOf('xAxis', [range.low, range.high], inkSoft),
           symbol: 'none',
           color: inkSoft,

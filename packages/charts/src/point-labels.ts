@@ -42,6 +42,8 @@ export interface Obstacles {
   readonly points: readonly Place[];
   /** Ends of straight lines. */
   readonly lines: readonly Line[];
+  /** The same of lines that a name may cross where there is no other room for it. */
+  readonly faint?: readonly Line[];
 }
 
 interface Box {
@@ -58,7 +60,7 @@ interface Box {
  */
 export function spotsOf(
   named: readonly NamedPoint[],
-  { points, lines }: Obstacles,
+  { points, lines, faint = [] }: Obstacles,
   plot: Plot,
   radius: number,
 ): (Spot | undefined)[] {
@@ -67,7 +69,8 @@ export function spotsOf(
     plot.top + plot.height * (1 - (y - plot.y.min) / (plot.y.max - plot.y.min)),
   ];
   const places = points.map(placeOf);
-  const drawn = lines.map(([from, to]): Line => [placeOf(from), placeOf(to)]);
+  const drawnOf = (ends: readonly Line[]): Line[] => ends.map(([from, to]) => [placeOf(from), placeOf(to)]);
+  const [drawn, drawnFaintly] = [drawnOf(lines), drawnOf(faint)];
   const taken: Box[] = [];
   return named.map(({ at, name, side }) => {
     const own = placeOf(at);
@@ -78,11 +81,13 @@ export function spotsOf(
       isIn(box, plot) &&
       ![...taken, ...others].some((other) => meet(box, other)) &&
       !drawn.some((line) => crosses(line, box));
-    const boxes = spotsFrom(side).map((spot) => ({ spot, box: nameBox(own, name, spot, radius + DISTANCE) }));
-    const free = boxes.find(({ box }) => isFree(box));
-    if (free === undefined) return undefined;
-    taken.push(free.box);
-    return free.spot;
+    const free = spotsFrom(side)
+      .map((spot) => ({ spot, box: nameBox(own, name, spot, radius + DISTANCE) }))
+      .filter(({ box }) => isFree(box));
+    const best = free.find(({ box }) => !drawnFaintly.some((line) => crosses(line, box))) ?? free[0];
+    if (best === undefined) return undefined;
+    taken.push(best.box);
+    return best.spot;
   });
 }
 

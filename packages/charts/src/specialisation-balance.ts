@@ -68,11 +68,19 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
   const balances = { ...across, max: Math.min(1, across.max) };
   const plot = { left: LEFT, top: TOP, width: size.width - LEFT - RIGHT, height: PLOT_HEIGHT };
   const labels = endNames(runs, looks).map(({ run, name }) => ({ run, name, at: placeOf(runs[run]!.points.at(-1)!) }));
+  const levelLines = levels.map(({ range }): [Place, Place] => [
+    [1 - range.mean, up.min],
+    [1 - range.mean, up.max],
+  ]);
   const spots = spotsOf(
     // A name stands where there is more room.
     labels.map(({ name, at }) => ({ name, at, side: at[0] > (balances.min + balances.max) / 2 ? 'left' : 'right' })),
-    // The paths of the grey runs are pale, and everywhere.
-    { points: all.map(placeOf), lines: runs.flatMap(({ points }, i) => (looks[i]!.isGrey ? [] : linesOf(points))) },
+    {
+      points: all.map(placeOf),
+      // The paths of the grey runs are pale, and everywhere.
+      lines: runs.flatMap(({ points }, i) => (looks[i]!.isGrey ? [] : linesOf(points))),
+      faint: levelLines,
+    },
     { ...plot, x: balances, y: up },
     END / 2,
   );
@@ -144,10 +152,10 @@ export function specialisationBalance(input: SpecialisationBalanceInput, theme: 
         ];
       }),
       ...levels.map(
-        ({ range: { mean, low, high } }, i): LineSeriesOption => ({
+        ({ range: { low, high } }, i): LineSeriesOption => ({
           type: 'line',
           name: names[legend.length + i]!,
-          data: [up.min, up.max].map((value) => [1 - mean, value]),
+          data: levelLines[i]!.map((end) => [...end]),
           markArea: bandOf('xAxis', [1 - high, 1 - low], inkSoft),
           symbol: 'none',
           color: inkSoft,

@@ -140,3 +140,34 @@ it('runs whose names differ in the middle are told apart at the ends of their pa
   expect(texts).toHaveLength(3);
   for (const [i, text] of texts.entries()) expect(text).toMatch(new RegExp(`^Qwen3-MoE.*….*0\\.00${i}$`));
 });
+
+describe('a name beside the line of a level', () => {
+  const shownBeside = (levels: readonly number[]) => {
+    const runs = [
+      { name: 'to its left', points: [{ step: 1, gini: 0.5, information: 1 }] },
+      { name: 'to its right', points: [{ step: 1, gini: 0, information: 1 }] },
+      { name: 'beside a level', points: [{ step: 1, gini: 0.2, information: 0.5 }] },
+    ];
+    const input = {
+      runs,
+      levels: levels.map((mean, i) => ({ name: `level ${i}`, range: { mean, low: mean, high: mean } })),
+    };
+    const option = specialisationBalance(input);
+    const shown = shownIn(option, specialisationBalanceSize(input));
+    const lines = levels.map((mean) => placesIn(option)([1 - mean, 0])[0]);
+    return { box: shown.find(({ box }) => box.text === 'beside a level')!.box, lines };
+  };
+
+  it('is on its other side', () => {
+    const alone = shownBeside([]).box;
+    const { box, lines } = shownBeside([0.22]);
+    expect(alone.x).toBeLessThan(lines[0]!);
+    expect(alone.x + alone.width).toBeGreaterThan(lines[0]!);
+    expect(box.x).toBeGreaterThan(lines[0]!);
+  });
+
+  it('crosses it where there is no other room', () => {
+    const { box, lines } = shownBeside([0.17, 0.19, 0.21, 0.23]);
+    expect(lines.some((x) => x > box.x && x < box.x + box.width)).toBe(true);
+  });
+});
