@@ -40,6 +40,7 @@ const furtherSettings: readonly RouterOptions[] = [
   { ...lpr, diversityTarget: 'keys', alignment: 'paper' },
   { ...lpr, scoreFrom: 'z', measure: 'wasserstein' },
   { ...lpr, prototypeStart: 'orthogonal' },
+  { ...lpr, vocabulary: 256 },
 ];
 
 const named = (name: string, options: RouterOptions): RouterCase => ({ name, options, traits: routerTraits(options) });

@@ -4,6 +4,7 @@
  */
 import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { LatentPrototypeOptions } from '@lpr/moe';
 import type { Decoder } from './decoder.ts';
 import { type DecoderConfig, planDecoder } from './families/index.ts';
 import { CODED_PREFIX } from './config.ts';
@@ -21,12 +22,20 @@ const NAMES: Readonly<Record<DecoderConfig['model_type'], string>> = {
 };
 
 /** Why transformers does not compute a model, by the key of its config; null where it does. */
-export function foreignToTransformers({
-  router_type: router,
-  expert_latent_dim: latent,
-}: DecoderConfig): string | null {
+export function foreignToTransformers(config: DecoderConfig): string | null {
+  const { router_type: router, expert_latent_dim: latent } = config;
   if (latent !== undefined) return 'no experts with expert_latent_dim';
-  return router === 'vanilla' || router === 'lpr' ? null : `no router "${router}"`;
+  if (router === 'lpr') return switchesOf(config).vocabulary === 0 ? null : 'no LPR with lpr_options.vocabulary';
+  return router === 'vanilla' ? null : `no router "${router}"`;
+}
+
+/** Every switch of a model with LPR. */
+function switchesOf(config: DecoderConfig): LatentPrototypeOptions {
+  const routers = planDecoder(config).layers.flatMap(({ feedForward }) =>
+    feedForward.kind === 'moe' && feedForward.router.kind === 'latentPrototype' ? [feedForward.router] : [],
+  );
+  const { kind: _, ...switches } = routers[0]!;
+  return switches;
 }
 
 /**
@@ -43,14 +52,10 @@ export async function saveForTransformers(decoder: Decoder, folder: string, opti
 
 /** What a config says where its code lies beside it: every switch, and where each class is. */
 function codedKeys(config: DecoderConfig): object {
-  const routers = planDecoder(config).layers.flatMap(({ feedForward }) =>
-    feedForward.kind === 'moe' && feedForward.router.kind === 'latentPrototype' ? [feedForward.router] : [],
-  );
-  const { kind: _, ...switches } = routers[0]!;
   const name = NAMES[config.model_type];
   return {
     model_type: `${CODED_PREFIX}${config.model_type}`,
-    lpr_options: switches,
+    lpr_options: switchesOf(config),
     architectures: [`${name}ForCausalLM`],
     auto_map: { AutoConfig: `modeling_lpr.${name}Config`, AutoModelForCausalLM: `modeling_lpr.${name}ForCausalLM` },
   };

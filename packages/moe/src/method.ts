@@ -158,10 +158,11 @@ export type NumberRule = { readonly whole?: boolean; readonly orNull?: boolean }
 /** What sizes of tensors are counted in. */
 const MOST = 2 ** 31 - 1;
 
-type NamedRule = 'count' | 'countOrNull' | 'rounds' | 'positive' | 'share';
+type NamedRule = 'count' | 'countOrNone' | 'countOrNull' | 'rounds' | 'positive' | 'share';
 
 const NUMBER_RULES: Readonly<Record<NamedRule, NumberRule>> = {
   count: { whole: true, from: 1, to: MOST },
+  countOrNone: { whole: true, from: 0, to: MOST },
   countOrNull: { whole: true, from: 1, to: MOST, orNull: true },
   /** How often something is repeated at each batch: more than this would seem to hang. */
   rounds: { whole: true, from: 1, to: 4096 },

@@ -9,6 +9,7 @@ import {
   randomUniform,
   type SegmentPlan,
   type Shape,
+  reshape,
   slice,
   subtract,
   Tensor,
@@ -185,6 +186,15 @@ export function checkTokens(kind: string, x: Tensor, hidden: number): void {
       `${kind} router: x must be [tokens, ${hidden}] with at least one token, got [${x.shape.join(', ')}]`,
     );
   }
+}
+
+/** The ids of x's tokens, i32 `[tokens]`. Throws where the context has not one for each. */
+export function tokenIdsOf(kind: string, x: Tensor, { tokenIds }: RouteContext): Tensor {
+  const [tokens = 0] = x.shape;
+  if (tokenIds !== undefined && tokenIds.size === tokens) return reshape(tokenIds, [tokens]);
+  throw new Error(
+    `${kind} router: routes by the vocabulary; give context.tokenIds, i32 [${tokens}], got ${tokenIds?.toString() ?? 'none'}`,
+  );
 }
 
 /**

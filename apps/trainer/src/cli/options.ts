@@ -23,7 +23,7 @@ export function addRunOptions(command: Command): Command {
     .option('--arch <name>', `${ARCHITECTURES.join(', ')} (default: ${ARCHITECTURES[0]})`)
     .option(
       '--router <name>',
-      "lpr (Latent Prototype Routing, corrected), lpr-paper (its equations read literally), lpr-official (what its released code computes), top-k (the architecture's own), " +
+      "lpr (Latent Prototype Routing, corrected), lpr-tokens (the same, with a table of latents by token id), lpr-paper (its equations read literally), lpr-official (what its released code computes), top-k (the architecture's own), " +
         `another method: ${ROUTERS.filter(isMethod).join(', ')}; or another system: latent-experts (the architecture's own before experts that share ` +
         'projections), dense (no experts: a plain MLP as wide as those of a token). compare takes several, separated by commas, or all (default: lpr). ./my-router.ts: one of your own (new-router writes one)',
     )

@@ -9,7 +9,7 @@ import { UsageError } from '../cli/errors.ts';
 import { calibrationFaults } from './calibration.ts';
 import { routerFileFaults } from './custom-routers.ts';
 import { decoderConfig } from './decoder-config.ts';
-import { withTodaysNames } from './earlier.ts';
+import { withLaterSwitches, withTodaysNames } from './earlier.ts';
 import { type Fault, faultsOf, faultsText, shown } from './faults.ts';
 import { isGroup } from './merge.ts';
 import { decidedFaults, decidedKeys, idleFaults, withoutIdlePresetKeys } from './model-keys.ts';
@@ -44,7 +44,7 @@ export async function readSettings(folder: string): Promise<Settings> {
 /** Settings that a run wrote, perhaps before some of today's fields were there. */
 export function checkStoredSettings(stored: unknown, origin: string): Settings {
   if (!isGroup(stored)) return checkSettings(stored, origin);
-  const value = withTodaysNames(stored);
+  const value = withLaterSwitches(withTodaysNames(stored));
   const data = value['data'];
   if (!isGroup(data) || !('corpus' in data)) return checkSettings(withoutIdlePresetKeys(value), origin);
   const { corpus, ...rest } = data;

@@ -129,12 +129,18 @@ const C4 = {
   maxTokens: 2_000_000,
 } as const;
 
+/** LPR that balances by a bias, calibrated after the last step. */
+function calibrated(tokens: number): NonNullable<Preset['withRouter']> {
+  const training = { calibration: { tokens, rounds: 1 } };
+  return { lpr: { training }, 'lpr-tokens': { training } };
+}
+
 /** Sizes for the addresses, of Qwen3-MoE with LPR. */
 const SMALL = {
   architecture: 'qwen3-moe',
   router: 'lpr',
   model: {},
-  withRouter: { lpr: { training: { calibration: { tokens: 262_144, rounds: 1 } } } },
+  withRouter: calibrated(262_144),
 } as const;
 
 interface PaperModel {
@@ -288,7 +294,7 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   tiny: {
     ...SMALL,
     description: 'seconds: to see that everything works',
-    withRouter: { lpr: { training: { calibration: { tokens: 16_384, rounds: 1 } } } },
+    withRouter: calibrated(16_384),
     size: {
       vocabulary: 512,
       hidden: 32,

@@ -8,7 +8,16 @@ export function withTodaysNames(settings: Partials): Partials {
   return isGroup(lpr) ? { ...settings, lpr: todaysSwitches(lpr) } : settings;
 }
 
+/** Of a run, whose switches are all there but those that came later. */
+export function withLaterSwitches(settings: Partials): Partials {
+  const { lpr } = settings;
+  return isGroup(lpr) ? { ...settings, lpr: { ...SWITCHES_BEFORE, ...lpr } } : settings;
+}
+
 const LPR = 'lpr.';
+
+/** What switches that came later are of runs before them. */
+const SWITCHES_BEFORE: Readonly<Record<string, unknown>> = { vocabulary: 0 };
 
 /** What settings that came later are of runs before them. */
 const BEFORE: Readonly<Record<string, unknown>> = { 'training.calibration': null };
@@ -17,11 +26,12 @@ const BEFORE: Readonly<Record<string, unknown>> = { 'training.calibration': null
 export function withTodaysPaths(settings: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const entries = Object.entries(settings);
   const isSwitch = ([path]: readonly [string, unknown]): boolean => path.startsWith(LPR);
-  const switches = entries.filter(isSwitch).map(([path, value]) => [path.slice(LPR.length), value] as const);
+  const known = entries.filter(isSwitch).map(([path, value]) => [path.slice(LPR.length), value] as const);
+  const switches = known.length === 0 ? {} : { ...SWITCHES_BEFORE, ...todaysSwitches(Object.fromEntries(known)) };
   return Object.fromEntries([
-    ...Object.entries(BEFORE).filter(([path]) => !entries.some(([known]) => isAtOrBelow(known, path))),
+    ...Object.entries(BEFORE).filter(([path]) => !entries.some(([given]) => isAtOrBelow(given, path))),
     ...entries.filter((entry) => !isSwitch(entry)),
-    ...Object.entries(todaysSwitches(Object.fromEntries(switches))).map(([name, value]) => [LPR + name, value]),
+    ...Object.entries(switches).map(([name, value]) => [LPR + name, value]),
   ]);
 }
 

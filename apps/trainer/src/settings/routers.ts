@@ -23,6 +23,7 @@ export type MethodName = Exclude<RouterKind, 'latentPrototype' | 'topKSoftmax'>;
 export type RouterName =
   | 'top-k'
   | 'lpr'
+  | 'lpr-tokens'
   | 'lpr-paper'
   | 'lpr-official'
   | MethodName
@@ -36,7 +37,7 @@ const METHODS = Object.keys(routerMethods).filter(
 
 /** The names of all routers but those from outside. */
 export const ROUTERS: readonly RouterName[] = [
-  ...(['top-k', 'lpr', 'lpr-paper', 'lpr-official'] as const),
+  ...(['top-k', 'lpr', 'lpr-tokens', 'lpr-paper', 'lpr-official'] as const),
   ...METHODS,
   ...(['latent-experts', 'dense'] as const),
 ];
@@ -49,6 +50,7 @@ export function isCustomName(name: unknown): name is CustomKind {
 /** Which formulation of Latent Prototype Routing a router's name stands for. */
 export const FORMULATIONS: Readonly<Partial<Record<RouterName, LatentPrototypePreset>>> = {
   lpr: 'corrected',
+  'lpr-tokens': 'tokens',
   'lpr-paper': 'paper',
   'lpr-official': 'official',
 };

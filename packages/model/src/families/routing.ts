@@ -64,7 +64,7 @@ export interface RouterKeys extends ReleasedKeys {
   /** Of a router from outside that was in a file: the sum of what it was trained with, for whoever loads that file. */
   readonly router_file_sha256?: string | undefined;
   /** 'reference' is another name for 'official'. */
-  readonly lpr_formulation: 'corrected' | 'official' | 'reference' | 'paper';
+  readonly lpr_formulation: 'corrected' | 'tokens' | 'official' | 'reference' | 'paper';
   /** Any switch of LPR by its own name. A released key that says something else is refused. */
   readonly lpr_options?: Partial<LatentPrototypeOptions> | undefined;
   /** A key of the released code too; it says again what `routing_metrics` tells, and is not read. */
@@ -110,7 +110,7 @@ export const routerFields: Readonly<Record<string, z.ZodType>> = {
   router_type: routerType('vanilla', 'lpr', 'dense', ...rivals).default('vanilla'),
   router_options: z.record(z.string(), z.unknown(), 'an object of settings of the routing method').optional(),
   router_file_sha256: z.string('a sum').optional(),
-  lpr_formulation: oneOf('corrected', 'official', 'reference', 'paper').default('corrected'),
+  lpr_formulation: oneOf('corrected', 'tokens', 'official', 'reference', 'paper').default('corrected'),
   router_latent_dim: count().optional(),
   router_kl_loss_coef: notNegative().optional(),
   router_ema_decay: notNegative().optional(),
@@ -149,8 +149,8 @@ export const routerChecks: readonly CrossCheck<RouterKeys>[] = (
  * The router that a config asks for: the family's own, another method with the config's settings, or LPR in a
  * formulation with the config's changes to it. Reads only the keys that the router depends on.
  *
- * @param kept keys of the family's own router that LPR takes over in its corrected formulation, where `lpr_options`
- *   says nothing else
+ * @param kept keys of the family's own router that LPR takes over in our formulations, where `lpr_options` says nothing
+ *   else
  * @throws RangeError that names a setting that does not fit
  */
 export function routerOf(
@@ -163,20 +163,28 @@ export function routerOf(
   if (type === 'lpr') {
     const formulation = formulationOf(config);
     const switches = {
-      ...(formulation === 'corrected' ? keptSwitches(config, kept) : {}),
+      ...(formulation === 'corrected' || formulation === 'tokens' ? keptSwitches(config, kept) : {}),
+      ...(formulation === 'tokens' ? { vocabulary: config.vocab_size } : {}),
       ...releasedSwitches(config),
       ...lprOptions(config),
     };
     const given = Object.fromEntries(Object.entries(switches).filter(([, value]) => value !== undefined));
-    return { kind: 'latentPrototype', ...resolveLatentPrototype(formulation, given) };
+    const router = resolveLatentPrototype(formulation, given);
+    if (router.vocabulary > 0) checkTable('lpr_options', router.vocabulary, config.vocab_size);
+    return { kind: 'latentPrototype', ...router };
   }
   const settings = config.router_options ?? {};
   if (isCustomKind(type)) return resolveRouter(type, settings as Partial<CustomOptions>);
   if (type !== 'hash') return resolveRouter(type, settings);
   const router = resolveRouter(type, { vocabulary: config.vocab_size, ...settings });
-  if (router.vocabulary >= config.vocab_size) return router;
+  checkTable('hash', router.vocabulary, config.vocab_size);
+  return router;
+}
+
+function checkTable(of: string, rows: number, ids: number): void {
+  if (rows >= ids) return;
   throw new RangeError(
-    `hash: vocabulary must be at least vocab_size (${config.vocab_size}), since every token id has a row; got ${router.vocabulary}`,
+    `${of}: vocabulary must be at least vocab_size (${ids}), since every token id has a row; got ${rows}`,
   );
 }
 

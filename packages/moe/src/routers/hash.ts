@@ -6,9 +6,10 @@
  *
  * Causal; training and evaluation route alike. Needs `context.tokenIds`.
  */
-import { cast, embedding, full, ones, reshape, scatterAlongRows } from '@lpr/tensor';
+import { cast, embedding, full, ones, scatterAlongRows } from '@lpr/tensor';
 import { fullChoices } from '../choices.ts';
 import type { RouterMethod } from '../method.ts';
+import { tokenIdsOf } from '../router.ts';
 
 export interface HashOptions {
   readonly kind: 'hash';
@@ -33,14 +34,9 @@ export const hash: RouterMethod<HashOptions> = {
   parameters: ({ vocabulary }, { experts, topK: k }) => [
     { name: 'table', shape: [vocabulary, k], initial: { kind: 'balancedTable', values: experts }, trained: false },
   ],
-  route({ experts: count, topK: k, tensor }, x, { tokenIds }) {
+  route({ experts: count, topK: k, tensor }, x, context) {
     const [tokens = 0] = x.shape;
-    if (tokenIds === undefined || tokenIds.size !== tokens) {
-      throw new Error(
-        `hash router: routes by the vocabulary; give context.tokenIds, i32 [${tokens}], got ${tokenIds?.toString() ?? 'none'}`,
-      );
-    }
-    const experts = cast(embedding(tensor('table'), reshape(tokenIds, [tokens])), 'i32');
+    const experts = cast(embedding(tensor('table'), tokenIdsOf('hash', x, context)), 'i32');
     return {
       ...fullChoices(experts, count),
       weights: full(x.device, [tokens, k], 1 / k),

@@ -1,5 +1,5 @@
 /**
- * The switches of Latent Prototype Routing and the three formulations made of them. The paper (arXiv 2506.21328), the
+ * The switches of Latent Prototype Routing and the formulations made of them. The paper (arXiv 2506.21328), the
  * code released with it and what works best differ in many independent points; each is one field here, and a resolved
  * set of fields is plain data that a report can list.
  */
@@ -16,6 +16,12 @@ export interface LatentPrototypeOptions {
    * exp(logvar)) and the expert's.
    */
   readonly measure: VectorMeasure | DistributionMeasure;
+  /**
+   * Rows of a learned table of latents by token id, of which a token's is added to its mean; 0: none. The encoder alone
+   * sees a token in its context, which moves as the model learns; the table says from the first step on what token it
+   * is. Above 0, `context.tokenIds` is needed.
+   */
+  readonly vocabulary: number;
   /** What vector measures compare with the prototypes: the sample z = mu + exp(logvar / 2) eps, or its mean mu. */
   readonly scoreFrom: 'z' | 'mu';
   /** Scores are multiplied by this, so that the softmax over the chosen k can tell them apart. */
@@ -93,10 +99,11 @@ export interface LatentPrototypeOptions {
   readonly alignmentWeight: number;
 }
 
-export type LatentPrototypePreset = 'paper' | 'official' | 'corrected';
+export type LatentPrototypePreset = 'paper' | 'official' | 'corrected' | 'tokens';
 
-/** The same in all three. */
+/** The same in the paper's equations, in its code and in ours. */
 const shared = {
+  vocabulary: 0,
   measure: 'cosine',
   kernelWidth: 1,
   attentionHeads: 1,
@@ -108,9 +115,33 @@ const shared = {
   weightScale: 1,
 } as const;
 
+const corrected: LatentPrototypeOptions = {
+  ...shared,
+  latentDim: 16,
+  attentionProjections: true,
+  squaredWasserstein: false,
+  printedHellinger: false,
+  assignment: 'chosenOnly',
+  emaDecay: 0.9,
+  scoreFrom: 'mu',
+  temperature: 2,
+  prototypeStart: 'sphere',
+  diversityTarget: 'both',
+  diversityNormalize: true,
+  diversityReduce: 'mean',
+  alignment: 'assignedMean',
+  outProjection: false,
+  emaBuffers: false,
+  selectionBiasRate: 0.008,
+  strength: 0.2,
+  diversityWeight: 1,
+  klWeight: 0.01,
+  alignmentWeight: 0.1,
+};
+
 /**
  * `paper`: the equations, read literally. `official`: what the released code computes. `corrected`: with their faults
- * mended; the default.
+ * mended; the default. `tokens`: beyond the paper, `corrected` with a table of latents by token id, here of bytes.
  */
 export const latentPrototypePresets: Readonly<Record<LatentPrototypePreset, LatentPrototypeOptions>> = {
   paper: {
@@ -159,34 +190,14 @@ export const latentPrototypePresets: Readonly<Record<LatentPrototypePreset, Late
     klWeight: 0.01,
     alignmentWeight: 0.1,
   },
-  corrected: {
-    ...shared,
-    latentDim: 16,
-    attentionProjections: true,
-    squaredWasserstein: false,
-    printedHellinger: false,
-    assignment: 'chosenOnly',
-    emaDecay: 0.9,
-    scoreFrom: 'mu',
-    temperature: 2,
-    prototypeStart: 'sphere',
-    diversityTarget: 'both',
-    diversityNormalize: true,
-    diversityReduce: 'mean',
-    alignment: 'assignedMean',
-    outProjection: false,
-    emaBuffers: false,
-    selectionBiasRate: 0.008,
-    strength: 0.2,
-    diversityWeight: 1,
-    klWeight: 0.01,
-    alignmentWeight: 0.1,
-  },
+  corrected,
+  tokens: { ...corrected, vocabulary: 256 },
 };
 
 /** Allowed values of the switches, where the type of the default does not say it all. */
 export const latentPrototypeRules: OptionRules<LatentPrototypeOptions> = {
   latentDim: 'count',
+  vocabulary: 'countOrNone',
   measure: [
     'cosine',
     'dotProduct',

@@ -4,6 +4,9 @@
  * similar to its latent, weighted by the softmax over their k scores. Regularisers spread the latents and prototypes
  * out, so that load spreads as well. `options` says which formulation: see options.ts.
  *
+ * Beyond the paper, the mean of a latent may be the encoder's plus a row of a learned table by token id (`vocabulary`):
+ * what the encoder makes of a token moves with the model, above all at first, and its id does not.
+ *
  * Causal. Training and evaluation route alike where scores come from mu (`corrected`, `official`) or from whole
  * Gaussians. Scores from z (`paper`) route by samples in training and by their means in evaluation: noise then spreads
  * the load in training, and evaluation does not have it.
@@ -13,6 +16,7 @@ import {
   affine,
   assign,
   concatenate,
+  embedding,
   exp,
   layerNorm,
   linear,
@@ -28,7 +32,7 @@ import {
 import { constantSpec, type ParameterSpec, unitRows, weightSpec, withoutGradients } from '@lpr/tensor/nn';
 import { fullChoices } from '../../choices.ts';
 import type { RouterCore, RouterMethod } from '../../method.ts';
-import { drawNoise, type RouteContext, type RouterShape } from '../../router.ts';
+import { drawNoise, type RouteContext, type RouterShape, tokenIdsOf } from '../../router.ts';
 import { checkGroups, limitToBestGroups, updateSelectionBias } from '../../selection.ts';
 import { gaussiansOf, moveAssigned, moveDecayedSums, movePrototypes } from './ema.ts';
 import { AVERAGED, objectiveOf } from './objective.ts';
@@ -38,17 +42,26 @@ import { comparesDistributions, keysName, measureParameters, Rows, scoresOf } fr
 type Options = LatentPrototypeOptions & { readonly kind: 'latentPrototype' };
 type Core = RouterCore<Options>;
 
-/** Names as the released code has them below the gate; `selection_bias` is ours. */
+/** Names as the released code has them below the gate; `token_latents` and `selection_bias` are ours. */
 function parameters(options: Options, shape: RouterShape): ParameterSpec[] {
   const { hidden, experts } = shape;
-  const { latentDim } = options;
-  const specs = [
+  const { latentDim, vocabulary } = options;
+  const specs: ParameterSpec[] = [
     constantSpec('norm.weight', [hidden], 1),
     constantSpec('norm.bias', [hidden], 0),
     weightSpec('encoder.weight', [2 * latentDim, hidden]),
     constantSpec('encoder.bias', [2 * latentDim], 0),
     ...measureParameters(options, shape),
   ];
+  // N(0, I), beside which what the encoder makes of a token is small at first.
+  if (vocabulary > 0) {
+    specs.push({
+      name: 'token_latents',
+      shape: [vocabulary, latentDim],
+      initial: { kind: 'normal', std: 1 },
+      trained: true,
+    });
+  }
   const gaussian = comparesDistributions(options);
   if (options.outProjection) {
     // The released code mixes the means of Gaussian prototypes after a projection of their own.
@@ -89,10 +102,12 @@ interface Encoded {
 }
 
 function encode({ options, tensor }: Core, x: Tensor, context: RouteContext): Encoded {
-  const { latentDim, scoreFrom, alignment } = options;
+  const { latentDim, scoreFrom, alignment, vocabulary } = options;
   const normed = layerNorm(x, tensor('norm.weight'), tensor('norm.bias'));
   const both = linear(silu(normed), tensor('encoder.weight'), tensor('encoder.bias'));
-  const mu = slice(both, 1, 0, latentDim);
+  const seen = slice(both, 1, 0, latentDim);
+  const mu =
+    vocabulary === 0 ? seen : add(seen, embedding(tensor('token_latents'), tokenIdsOf('latentPrototype', x, context)));
   const logvar = slice(both, 1, latentDim, 2 * latentDim);
   const samples = context.training && (scoreFrom === 'z' || alignment !== 'assignedMean');
   if (!samples) return { mu, logvar, z: mu };
