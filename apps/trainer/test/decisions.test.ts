@@ -56,7 +56,7 @@ describe('a preset with a router', () => {
     }
   });
 
-  it('hands the groups of DeepSeek-V3 on to LPR in its corrected formulation', () => {
+  it('hands the groups of DeepSeek-V3 on to LPR in our formulations', () => {
     const groups = { groups: 8, keptGroups: 6, weightScale: 2.5 };
     expect(settingsOf('paper/deepseek-v3', 'lpr').lpr).toEqual({ ...latentPrototypePresets.corrected, ...groups });
     expect(settingsOf('paper/deepseek-v3', 'lpr').model).toMatchObject({ n_group: 8, topk_group: 6 });
@@ -106,7 +106,10 @@ describe('config.json of a run', () => {
         expect(stored).toMatchObject({
           router_type: 'lpr',
           lpr_formulation: formulation,
-          lpr_options: latentPrototypePresets[formulation],
+          lpr_options: {
+            ...latentPrototypePresets[formulation],
+            vocabulary: formulation === 'tokens' ? settings.size.vocabulary : 0,
+          },
         });
       }
       expect(planDecoder(parseDecoderConfig(stored))).toEqual(planDecoder(config));

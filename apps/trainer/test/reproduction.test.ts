@@ -184,7 +184,7 @@ describe('the formulations', () => {
     [
       { router: 'switch' },
       undefined,
-      '--router switch: the tables are about LPR; name one of its formulations: lpr, lpr-paper, lpr-official',
+      '--router switch: the tables are about LPR; name one of its formulations: lpr-paper, lpr-official, lpr',
     ],
     [{ router: 'lpr' }, 'paper', '--formulations paper: --router lpr names one already; leave one of them out'],
     [{}, 'papper', 'Did you mean paper?'],

@@ -61,6 +61,18 @@ describe('resolveSettings', () => {
     }
   });
 
+  it('gives LPR with token latents one for every token, and the rest of what LPR has', () => {
+    for (const arch of ['qwen3-moe', 'deepseek-v3'] as const) {
+      const { lpr, size, training } = resolveSettings({ ...options, arch, router: 'lpr-tokens' });
+      const plain = resolveSettings({ ...options, arch, router: 'lpr' });
+      expect(lpr).toEqual({ ...plain.lpr, vocabulary: size.vocabulary });
+      expect(training).toEqual(plain.training);
+    }
+    expect(() => resolveSettings({ ...options, router: 'lpr-tokens', set: ['lpr.vocabulary=1'] })).toThrow(
+      'vocabulary must be at least vocab_size',
+    );
+  });
+
   it('calibrates LPR with a bias alone, unless it is asked for what cannot be', () => {
     const calibrationOf = (changes: Partial<SettingOptions>, compared: Parameters<typeof resolveSettings>[1] = []) =>
       resolveSettings({ ...options, ...changes }, compared).training.calibration;
@@ -160,14 +172,19 @@ describe('resolveSettings', () => {
     expect(prototypeStart).toBe('normal');
     const stored = { ...settings, lpr: { ...switches, unitBall: false } };
     expect(checkStoredSettings(stored, 'config.yaml')).toEqual(settings);
+    const { vocabulary: _, ...before } = settings.lpr!;
+    expect(checkStoredSettings({ ...settings, lpr: before }, 'config.yaml')).toEqual(settings);
     const asked = resolveSettings({ ...options, router: 'lpr', set: ['lpr.unitBall=false'] });
     expect(asked.lpr).toMatchObject({ prototypeStart: 'normal' });
     expect(withTodaysPaths({ seed: 1, 'lpr.unitBall': true, 'lpr.latentDim': 4 })).toEqual({
       'training.calibration': null,
       seed: 1,
+      'lpr.vocabulary': 0,
       'lpr.prototypeStart': 'sphere',
       'lpr.latentDim': 4,
     });
+    const tokens = { 'training.calibration': null, 'lpr.vocabulary': 300 };
+    expect(withTodaysPaths(tokens)).toEqual(tokens);
     const calibration = { 'training.calibration.tokens': 64, 'training.calibration.rounds': 1 };
     expect(withTodaysPaths(calibration)).toEqual(calibration);
   });
@@ -185,7 +202,7 @@ describe('resolveSettings', () => {
   });
 
   it('reads what it wrote as a configuration file', () => {
-    for (const router of ['lpr-official', 'top-k', 'sinkhorn'] as const) {
+    for (const router of ['lpr-official', 'lpr-tokens', 'top-k', 'sinkhorn'] as const) {
       const settings = resolveSettings({ ...options, router, set: ['size.experts=12'] });
       const file = configFile('written.yaml', stringify(settings));
       expect(resolveSettings({ config: [file], set: [] })).toEqual(settings);

@@ -33,7 +33,17 @@ describe('the router of a config', () => {
     );
   });
 
-  it('is that of DeepSeek-V3 with groups and a scale, which LPR keeps in its corrected formulation alone', () => {
+  it('has a latent for every token id where LPR asks for them', () => {
+    const tokens = { router_type: 'lpr', lpr_formulation: 'tokens' };
+    const { tokens: preset } = latentPrototypePresets;
+    expect(routerOf(tokens)).toEqual({ kind: 'latentPrototype', ...preset, vocabulary: 61 });
+    expect(routerOf({ router_type: 'lpr', lpr_options: { vocabulary: 64 } })).toMatchObject({ vocabulary: 64 });
+    expect(() => routerOf({ ...tokens, lpr_options: { vocabulary: 60 } })).toThrow(
+      'lpr_options: vocabulary must be at least vocab_size (61), since every token id has a row; got 60',
+    );
+  });
+
+  it('is that of DeepSeek-V3 with groups and a scale, which LPR keeps in our formulations alone', () => {
     const routerOfLayer = (changes: Readonly<Record<string, unknown>>): unknown => {
       const { feedForward } = planDecoder(familyConfig('deepseek_v3', changes)).layers[1]!;
       return feedForward.kind === 'moe' ? feedForward.router : null;
@@ -47,6 +57,7 @@ describe('the router of a config', () => {
       sequenceLossWeight: 1e-4,
     });
     expect(routerOfLayer({ router_type: 'lpr' })).toMatchObject(groups);
+    expect(routerOfLayer({ router_type: 'lpr', lpr_formulation: 'tokens' })).toMatchObject(groups);
     expect(routerOfLayer({ router_type: 'lpr', lpr_formulation: 'official' })).toMatchObject({
       groups: 1,
       weightScale: 1,
@@ -123,6 +134,7 @@ describe('config.json', () => {
     ['qwen3_moe', { lpr_formulation: 'paper' }],
     ['qwen3_moe', { lpr_formulation: 'reference', router_latent_dim: 8, diversity_lambda: 0.5 }],
     ['mixtral', { lpr_options: { measure: 'hellinger', groups: 2, keptGroups: 1 } }],
+    ['qwen3_moe', { lpr_formulation: 'tokens' }],
     ['deepseek_v3', groups],
     ['deepseek_v3', { ...groups, lpr_formulation: 'official' }],
     ['deepseek_v3', { ...groups, lpr_options: { keptGroups: 3 } }],

@@ -1,4 +1,4 @@
-import { assign, randomNormal, scope, slice, type Tensor, tensor } from '@lpr/tensor';
+import { assign, cast, randomNormal, scope, slice, type Tensor, tensor } from '@lpr/tensor';
 import { createParameters } from '@lpr/tensor/nn';
 import { describe, expect, it } from 'vitest';
 import {
@@ -12,6 +12,7 @@ import {
   statisticsOf,
   todaysSwitches,
 } from '../src/index.ts';
+import { dispose } from './routed.ts';
 import { device, dot, key, loadOf, makeRouter, softmax, toMatrix, unit } from './support.ts';
 
 const shape = { hidden: 12, experts: 6, topK: 2 };
@@ -30,11 +31,12 @@ describe('resolveLatentPrototype', () => {
 
   it.each([
     [{ latentDim: 1.5 }, 'latentDim must be a whole number from 1 to 2147483647, got 1.5'],
+    [{ vocabulary: -1 }, 'vocabulary must be a whole number from 0 to 2147483647, got -1'],
     [{ temperature: 0 }, 'temperature must be a finite number above 0, got 0'],
     [{ klWeight: -1 }, 'klWeight must be a finite number of at least 0, got -1'],
     [{ outProjection: 1 }, 'outProjection must be true or false, got 1'],
     [{ alignment: 'l2' }, 'alignment must be one of paper, official, assignedMean, got "l2"'],
-    [{ temprature: 2 }, 'temprature must be one of the settings measure, kernelWidth'],
+    [{ temprature: 2 }, 'temprature must be one of the settings vocabulary, measure, kernelWidth'],
   ])('rejects %j', (overrides, message) => {
     expect(() => resolveLatentPrototype('corrected', overrides as Partial<LatentPrototypeOptions>)).toThrow(message);
   });
@@ -56,7 +58,34 @@ describe('LatentPrototypeRouter', () => {
       );
       expect((await toMatrix(weights))[2]).toEqual([0.5, 0.5]);
     });
-    [...router.parameters.values(), ...router.buffers.values()].forEach((x) => x.dispose());
+    dispose(router);
+  });
+
+  it('adds to each mean the row of the token id, where it has a table', async () => {
+    const plain = makeRouter(options('corrected'), shape);
+    const router = makeRouter(options('tokens', { vocabulary: 7 }), shape);
+    for (const [name, tensor] of plain.parameters) assign(router.parameters.get(name)!, tensor);
+    const ids = [6, 0, 3, 0, 6];
+    await scope(device, async () => {
+      const x = randomNormal(device, [5, 12], key);
+      const tokenIds = cast(tensor(device, ids, [5]), 'i32');
+      const table = await toMatrix(router.parameters.get('token_latents')!);
+      expect(table).toHaveLength(7);
+      const seen = await toMatrix(plain.route(x, { training: false }).details!['mu']!);
+      const keys = await toMatrix(router.parameters.get('expert_keys')!);
+      const { scores, details } = router.route(x, { training: false, tokenIds });
+      const means = await toMatrix(details!['mu']!);
+      const rows = await toMatrix(scores);
+      ids.forEach((id, t) => {
+        table[id]!.forEach((value, d) => expect(means[t]![d]).toBeCloseTo(seen[t]![d]! + value, 5));
+        rows[t]!.forEach((score, e) => expect(score).toBeCloseTo(2 * dot(unit(means[t]!), unit(keys[e]!)), 4));
+      });
+      expect(() => router.route(x, { training: false })).toThrow(
+        'latentPrototype router: routes by the vocabulary; give context.tokenIds, i32 [5], got none',
+      );
+    });
+    dispose(plain);
+    dispose(router);
   });
 
   it('selects by score plus bias and weights by score alone', async () => {
@@ -70,14 +99,14 @@ describe('LatentPrototypeRouter', () => {
         expect(first).toBeCloseTo(1 / (1 + Math.exp(all[t]![3]! - all[t]![4]!)), 5),
       );
     });
-    [...router.parameters.values(), ...router.buffers.values()].forEach((x) => x.dispose());
+    dispose(router);
   });
 
   it('moves the selection bias towards experts below the mean load', async () => {
     const router = makeRouter(options('corrected', { selectionBiasRate: 0.25 }), { ...shape, experts: 3 });
     scope(device, () => [1, 2].forEach(() => router.afterStep(loadOf([4, 3, 2]))));
     expect(Array.from(await router.buffers.get('selection_bias')!.data())).toEqual([-0.5, 0, 0.5]);
-    [...router.parameters.values(), ...router.buffers.values()].forEach((x) => x.dispose());
+    dispose(router);
   });
 
   it.each(['paper', 'official', 'corrected'] as const)(
@@ -89,7 +118,7 @@ describe('LatentPrototypeRouter', () => {
         expect(losses).toEqual([]);
         expect(await details!['z']!.data()).toEqual(await details!['mu']!.data());
       });
-      [...router.parameters.values(), ...router.buffers.values()].forEach((x) => x.dispose());
+      dispose(router);
     },
   );
 
@@ -197,9 +226,6 @@ describe('prototypes outside of the gradient', () => {
     return { before, after: await toMatrix(keys), router, ...read };
   }
 
-  const dispose = ({ parameters, buffers }: Router): void =>
-    [...parameters.values(), ...buffers.values()].forEach((x) => x.dispose());
-
   it.each(['hard', 'soft'] as const)('%s averages run over all micro-batches of a step', async (ema) => {
     const { before, after, mu, scores, chosen, router } = await step({ ema, emaDecay: 0.75 });
     before.forEach((prototype, e) => {
@@ -304,7 +330,7 @@ describe('group-limited selection', () => {
       });
       (await toMatrix(weights)).forEach(([a, b]) => expect(a! + b!).toBeCloseTo(2.5, 5));
     });
-    [...router.parameters.values(), ...router.buffers.values()].forEach((x) => x.dispose());
+    dispose(router);
     expect(() => makeRouter(options('corrected', { groups: 4, keptGroups: 1 }), shape)).toThrow(
       'groups must divide the 6 experts',
     );

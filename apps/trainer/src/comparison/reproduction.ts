@@ -6,7 +6,7 @@ import { ABLATION_STEPS, counterpartOf } from '../settings/decisions.ts';
 import type { Comparison } from './comparison.ts';
 import { PAPER_TABLES, type PaperRow, type PaperTableNumber } from './paper.ts';
 import { isWritten, namedRouter, presetName, resolveSettings, type SettingOptions } from '../settings/resolve.ts';
-import { FORMULATIONS, type RouterName } from '../settings/routers.ts';
+import type { RouterName } from '../settings/routers.ts';
 import type { Architecture, Settings } from '../settings/schema.ts';
 
 /**
@@ -49,8 +49,9 @@ export function formulationNames(options: SettingOptions, list?: string): string
     if (router === null) return Object.keys(REPRODUCED);
     const found = Object.keys(REPRODUCED).find((name) => REPRODUCED[name]!.router === router);
     if (found !== undefined) return [found];
+    const known = new Set(Object.values(REPRODUCED).map((each) => each.router));
     throw new UsageError(
-      `--router ${router}: the tables are about LPR; name one of its formulations: ${Object.keys(FORMULATIONS).join(', ')}`,
+      `--router ${router}: the tables are about LPR; name one of its formulations: ${[...known].join(', ')}`,
     );
   }
   if (options.router !== undefined) {
