@@ -83,6 +83,9 @@ describe('LatentPrototypeRouter', () => {
       expect(() => router.route(x, { training: false })).toThrow(
         'latentPrototype router: routes by the vocabulary; give context.tokenIds, i32 [5], got none',
       );
+      expect(() => router.route(x, { training: false, tokenIds: slice(tokenIds, 0, 0, 3) })).toThrow(
+        'give context.tokenIds, i32 [5], got ',
+      );
     });
     dispose(plain);
     dispose(router);
