@@ -71,6 +71,10 @@ describe('LatentPrototypeRouter', () => {
       const tokenIds = cast(tensor(device, ids, [5]), 'i32');
       const table = await toMatrix(router.parameters.get('token_latents')!);
       expect(table).toHaveLength(7);
+      // Drawn from N(0, I): of 28 numbers the mean square is 1 give or take 0.27.
+      const drawn = table.flat();
+      expect(Math.abs(drawn.reduce((sum, value) => sum + value * value, 0) / 28 - 1)).toBeLessThan(0.6);
+      expect(new Set(drawn).size).toBe(28);
       const seen = await toMatrix(plain.route(x, { training: false }).details!['mu']!);
       const keys = await toMatrix(router.parameters.get('expert_keys')!);
       const { scores, details } = router.route(x, { training: false, tokenIds });
