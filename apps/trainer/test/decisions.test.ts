@@ -59,6 +59,7 @@ describe('a preset with a router', () => {
   it('hands the groups of DeepSeek-V3 on to LPR in our formulations', () => {
     const groups = { groups: 8, keptGroups: 6, weightScale: 2.5 };
     expect(settingsOf('paper/deepseek-v3', 'lpr').lpr).toEqual({ ...latentPrototypePresets.corrected, ...groups });
+    expect(settingsOf('paper/deepseek-v3', 'lpr-tokens').lpr).toMatchObject({ ...groups, vocabulary: 151_936 });
     expect(settingsOf('paper/deepseek-v3', 'lpr').model).toMatchObject({ n_group: 8, topk_group: 6 });
     expect(settingsOf('paper/deepseek-v3-lpr').lpr).toMatchObject({ groups: 1, keptGroups: 1, weightScale: 1 });
     // What is asked for goes over the preset, by whichever name.
