@@ -282,7 +282,7 @@ describe.skipIf(noBrowser !== null)('the page', () => {
     trainer.stderr.on('data', (part: Buffer) => (output += part.toString()));
     const done = once(trainer, 'exit');
     try {
-      // It stands still at its first report until the page has been looked at, which may take longer than all its steps.
+      // It stands still at its first report until the page was looked at, which may take longer than all its steps.
       const reported = (): Promise<number> =>
         stat(join(root, 'live', 'metrics.jsonl')).then(
           ({ size }) => size,

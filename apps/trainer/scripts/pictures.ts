@@ -26,7 +26,7 @@ const PANELS = [
 export function scalingPicture({ rows }: Table): CurvesInput {
   const numberOf = (row: Table['rows'][number], key: string): number => Number(row[key] ?? 0);
   const modes = [
-    ...new Set(rows.filter((row) => numberOf(row, 'ranks') > 1).map(({ reduction }) => String(reduction))),
+    ...new Set(rows.filter((row) => numberOf(row, 'ranks') > 1).map(({ reduction }) => reduction as string)),
   ];
   if (modes.length === 0) throw new Error('the stored result of `pnpm bench ranks` has no rows of several ranks');
   const pointsOf = (mode: string, scaling: string, value: (row: Table['rows'][number]) => number): [number, number][] =>

@@ -8,10 +8,11 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type RunsResult, shareSettings, withSharedSettings } from '@lpr/results';
 import { differenceLines, readResult, staleDocuments, writeResult } from '@lpr/results/node';
-import { describeEnvironment } from '@lpr/runs';
+import { describeEnvironment, RUN_FILES } from '@lpr/runs';
 import { createDevice } from '@lpr/tensor';
-import { collectResults } from '../src/comparison/collect.ts';
+import { collectResults, provenanceOf } from '../src/comparison/collect.ts';
 import { COMPUTED } from '../src/comparison/computed.ts';
+import { trainingLoadsTable } from '../src/comparison/training-loads.ts';
 import { drawPictures } from './pictures.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
@@ -22,6 +23,9 @@ pnpm tables collect FOLDER... --out FILE stores finished runs and comparisons as
     --about TEXT      what it is; kept from FILE where that is there
     --command TEXT    what made it, once or several times; kept likewise
     --add             to the runs and commands that FILE holds, such as further seeds of them
+pnpm tables loads FOLDER... --steps 5,10 --out FILE
+                                         stores how even the load in training was in the windows that end at these steps
+    --about, --command  as above
 pnpm tables compute                      computes anew what needs no training: ${Object.keys(COMPUTED).join(', ')}`;
 
 /** Makes all tables and pictures anew, or says which tables differ. */
@@ -51,7 +55,7 @@ async function collect(folders: readonly string[], out: string, given: Given): P
   const earlier = given.add ? (before?.commands ?? []) : [];
   const commands = given.command === undefined ? before?.commands : [...new Set([...earlier, ...given.command])];
   if (about === undefined || commands === undefined) {
-    throw new Error(`${out} is new, so say what it is by --about, and what made it by --command`);
+    throw new Error(untold(out));
   }
   const known =
     given.add && before !== undefined ? { runs: withSharedSettings(before), paper: before.paper } : undefined;
@@ -60,6 +64,24 @@ async function collect(folders: readonly string[], out: string, given: Given): P
   const result: RunsResult = { kind: 'runs', about, commands, when, machine, titles, ...shareSettings(runs), paper };
   await writeResult(out, result);
   console.log(`${out}: ${runs.length} runs; \`pnpm tables\` shows them`);
+}
+
+/** Stores the balance of runs in training. */
+async function loads(folders: readonly string[], out: string, given: Given): Promise<void> {
+  const [first, ...others] = folders;
+  if (first === undefined) throw new Error('loads needs the folders of runs');
+  const steps = given.steps?.split(',').map(Number) ?? [];
+  if (steps.length === 0 || !steps.every((step) => Number.isInteger(step) && step > 0)) {
+    throw new Error(`--steps is ${given.steps ?? 'missing'}; give some numbers of steps, such as 5,10,20`);
+  }
+  const before = existsSync(out) ? await readResult(out) : undefined;
+  if (before?.kind === 'runs') throw new Error(`${out} holds runs, not tables; name another file`);
+  const { about = before?.about, command: commands = before?.commands } = given;
+  if (about === undefined || commands === undefined) throw new Error(untold(out));
+  const table = await trainingLoadsTable([first, ...others], steps);
+  const { when, machine } = await provenanceOf(folders, RUN_FILES.loads);
+  await writeResult(out, { kind: 'tables', about, commands, when, machine, tables: { loads: table } });
+  console.log(`${out}: ${table.rows.length} rows; \`pnpm tables\` shows them`);
 }
 
 /** Computes the results that need no training. */
@@ -81,10 +103,15 @@ async function compute(): Promise<void> {
   await device.dispose();
 }
 
+function untold(out: string): string {
+  return `${out} is new, so say what it is by --about, and what made it by --command`;
+}
+
 interface Given {
   readonly about?: string | undefined;
   readonly command?: readonly string[] | undefined;
   readonly add: boolean;
+  readonly steps?: string | undefined;
 }
 
 const { values, positionals } = parseArgs({
@@ -96,6 +123,7 @@ const { values, positionals } = parseArgs({
     about: { type: 'string' },
     command: { type: 'string', multiple: true },
     add: { type: 'boolean', default: false },
+    steps: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
   allowPositionals: true,
@@ -106,6 +134,7 @@ try {
   else if (command === undefined) await rewrite(values.check);
   else if (command === 'compute' && folders.length === 0) await compute();
   else if (command === 'collect' && values.out !== undefined) await collect(folders, values.out, values);
+  else if (command === 'loads' && values.out !== undefined) await loads(folders, values.out, values);
   else throw new Error(HELP);
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error));

@@ -53,7 +53,7 @@ describe('equation 8', () => {
   it('holds of logits, which sharpens weights and leaves choices; cosines of latents are bounded', async () => {
     const { rows } = (await stored('logit-variance')).tables['routers']!;
     const of = (router: string) => rows.filter((row) => row['router'] === router) as Record<string, number>[];
-    const [wide, narrow, latent] = [...new Set(rows.map(({ router }) => String(router)))].map(of);
+    const [wide, narrow, latent] = [...new Set(rows.map(({ router }) => router as string))].map(of);
     for (const [i, { width, variance }] of wide!.entries()) {
       expect(variance! / width!).toBeGreaterThan(0.97);
       expect(variance! / width!).toBeLessThan(1.03);

@@ -1,11 +1,23 @@
 /** The schema of a table in a stored result. */
-import type { TableRecord } from '@lpr/report/tables';
+import type { MeasureRange } from '@lpr/metrics';
+import type { Measured, TableRecord } from '@lpr/report/tables';
 import { z } from 'zod';
 
 /** A table as it is stored: what @lpr/report prints, of one group of rows. */
 export interface Table extends Omit<TableRecord, 'below' | 'rows'> {
-  readonly rows: readonly Readonly<Record<string, string | number | null>>[];
+  readonly rows: readonly Readonly<Record<string, StoredCell>>[];
 }
+
+/** A number may have its error, or be the mean of a range. */
+type StoredCell = string | number | null | Required<Pick<Measured, 'value' | 'error'>> | MeasureRange;
+
+const cellSchema: z.ZodType<StoredCell> = z.union([
+  z.string(),
+  z.number(),
+  z.null(),
+  z.strictObject({ value: z.number(), error: z.number().min(0).nullable() }),
+  z.strictObject({ mean: z.number(), low: z.number(), high: z.number() }),
+]);
 
 export const tableSchema: z.ZodType<Table> = z
   .strictObject({
@@ -21,7 +33,7 @@ export const tableSchema: z.ZodType<Table> = z
         }),
       )
       .min(1),
-    rows: z.array(z.record(z.string(), z.union([z.string(), z.number(), z.null()]))),
+    rows: z.array(z.record(z.string(), cellSchema)),
     notes: z.array(z.string()),
   })
   .superRefine(({ columns, rows }, context) => {

@@ -1,5 +1,5 @@
 /** What a marker in Markdown may ask of a stored result, and the lines that it gets. */
-import { comparisonTable, markdownLines, tableText, textTable } from '@lpr/report/tables';
+import { comparisonTable, markdownLines, type TableRecord, tableText, textTable } from '@lpr/report/tables';
 import { comparedRun, groupRuns, type RunGroup } from './estimates.ts';
 import { publishedRows } from './paper.ts';
 import { paperLines } from './paper-table.ts';
@@ -66,7 +66,7 @@ const RUN_VIEWS: Readonly<Record<string, (result: RunsResult, options: Options) 
       sort: list(options, 'sort') ?? [],
       levels: options.get('levels') === 'yes',
     });
-    return [...markdownLines(textTable(table)), '', ...table.notes.map((note) => `- ${note}`)];
+    return tableLines(table, table.notes);
   },
 };
 
@@ -76,9 +76,14 @@ function tableView({ tables }: TablesResult, options: Options): string[] {
   const table = tables[options.get('table') ?? (names.length === 1 ? names[0]! : '')];
   if (table === undefined) throw new RangeError(`table must be one of ${names.join(', ')}`);
   const nameOf = table.columns[0]!.key;
-  const rows = pick('rows', list(options, 'rows'), table.rows, (row) => String(row[nameOf]));
+  const rows = pick('rows', list(options, 'rows'), table.rows, (row) => String(row[nameOf] as string | number));
   const columns = pick('columns', list(options, 'columns'), table.columns, ({ key }) => key);
-  return markdownLines(textTable({ columns, rows }));
+  return tableLines({ columns, rows }, table.notes);
+}
+
+/** With its notes below. */
+function tableLines(table: Pick<TableRecord, 'columns' | 'rows' | 'below'>, notes: readonly string[]): string[] {
+  return [...markdownLines(textTable(table)), ...(notes.length > 0 ? ['', ...notes.map((note) => `- ${note}`)] : [])];
 }
 
 /** Those that were named, in the order of their names; all, where none was. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Marker, parseResult, renderView, resultText, rewriteTables } from '../src/index.ts';
+import { type Marker, parseResult, renderView, resultText, rewriteTables, type TablesResult } from '../src/index.ts';
 import { sampleRun, sampleRuns, sampleTable, sampleTables } from './samples.ts';
 
 const opening = '<!-- results: speed table=products rows="square, 768; thin" -->';
@@ -71,6 +71,24 @@ describe('a view of tables', () => {
       '| square, 768 |  12.3 us |',
     ]);
     expect(view({})).toHaveLength(4);
+    expect(view({}, sampleTables({ a: { ...sampleTable, notes: ['of a sample'] } })).slice(4)).toEqual([
+      '',
+      '- of a sample',
+    ]);
+  });
+
+  it('shows the error of a number, and the range of a mean', () => {
+    const rows = [
+      { product: 'thin', ours: { value: 1.25, error: 0.5 } },
+      { product: 'wide', ours: { value: 1.5, error: null } },
+      { product: 'any', ours: { mean: 1.375, low: 1, high: 2 } },
+    ];
+    const columns = sampleTable.columns.filter(({ key }) => key === 'product' || key === 'ours');
+    const stored = parseResult(resultText(sampleTables({ a: { ...sampleTable, columns, rows } })), 'x.json');
+    const shown = view({}, stored as TablesResult).map((line) => line.split('|')[2]?.trim());
+    expect(shown.slice(2, 5)).toEqual(['1.3 ± 0.5', '1.5', '1.4 (1.0-2.0)']);
+    const damaged = { ...sampleTables({ a: { ...sampleTable, columns, rows: [{ ours: { value: 1, error: -1 } }] } }) };
+    expect(() => parseResult(JSON.stringify(damaged), 'x.json')).toThrow(/tables\.a\.rows\[0\]\.ours/);
   });
 
   it('says what it does not know', () => {

@@ -58,11 +58,26 @@ export async function collectResults(
     }
     paths.push(...Array.from(comparison.runs.keys(), (name) => join(folder, name)));
   }
-  const ends = await Promise.all(paths.map(async (path) => (await stat(join(path, RUN_FILES.evaluations))).mtime));
-  const { environment } = await readRun(paths[0]!);
   return {
     runs,
     paper: [...tables.values()].toSorted((a, b) => a.number - b.number),
+    ...(await provenanceOf(paths, RUN_FILES.evaluations)),
+  };
+}
+
+/**
+ * When and where runs were made.
+ *
+ * @param paths of their folders, at least one
+ * @param file of each, of which the newest says when
+ */
+export async function provenanceOf(
+  paths: readonly string[],
+  file: string,
+): Promise<Pick<Collected, 'when' | 'machine'>> {
+  const ends = await Promise.all(paths.map(async (path) => (await stat(join(path, file))).mtime));
+  const { environment } = await readRun(paths[0]!);
+  return {
     when: new Date(Math.max(...ends.map(Number))).toISOString().slice(0, 10),
     machine: {
       cpu: environment?.cpu ?? 'unknown',
