@@ -233,6 +233,11 @@ describe('resolveSettings', () => {
     [{ router: 'hash', set: ['size.vocabulary=many'] }, 'size.vocabulary: got "many"'],
     [{ set: ['training.schedule=cosin'] }, 'training.schedule: got "cosin", expected one of warmupStableDecay, cosine'],
     [{ set: ['training.weightDecayGroups=[{names: ["*.nrm"], weightDecay: 0}]'] }, 'training.weightDecayGroups: AdamW'],
+    [
+      { set: ['training.learningRateGroups=[{names: ["*.gates.*"], factor: 1}]'] },
+      'training.learningRateGroups: AdamW',
+    ],
+    [{ set: ['training.learningRateGroups=[{names: ["*"], factor: -1}]'] }, 'training.learningRateGroups.0.factor'],
     [{ set: ['training.weightDecayGroups=[{name: a}]'] }, 'training.weightDecayGroups.0.names'],
     [{ arch: 'deepseek-v3', set: ['model.first_k_dense_replace=2'] }, 'model: leaves no layer with experts'],
     [{ set: ['model.rope_theta=-1'] }, 'model.rope_theta: got -1, expected a number above 0'],

@@ -57,6 +57,41 @@ describe('AdamW', () => {
     optimizer.dispose();
   });
 
+  it('steps each parameter at so many times the learning rate as the first group that names it says', async () => {
+    const start = [8, -3];
+    const gradient = [0.3, -2];
+    const factors = { 'a.gate.weight': 0.25, 'a.gate.keys': 0, 'a.up.weight': 1 };
+    const values = new Map(Object.keys(factors).map((name) => [name, parameter(device, start, [2])]));
+    const options = { weightDecay: 0.5, clipNorm: 1e9 };
+    const learningRateGroups = [
+      { names: ['*.keys'], factor: 0 },
+      { names: ['*.gate.*'], factor: 0.25 },
+    ];
+    const optimizer = new AdamW(device, values, { ...options, learningRateGroups });
+    for (let step = 0; step < 3; step++) {
+      for (const value of values.values()) value.grad = tensor(device, gradient);
+      optimizer.step(0.1).dispose();
+    }
+    // Each is where an optimiser of its own with that learning rate would bring it.
+    for (const [name, factor] of Object.entries(factors)) {
+      const alone = parameter(device, start, [2]);
+      const own = new AdamW(device, new Map([[name, alone]]), options);
+      for (let step = 0; step < 3; step++) {
+        alone.grad = tensor(device, gradient);
+        own.step(factor * 0.1).dispose();
+      }
+      expect(await values.get(name)!.data(), name).toEqual(await alone.data());
+      alone.dispose();
+      own.dispose();
+    }
+    expect(Array.from(await values.get('a.gate.keys')!.data())).toEqual(start);
+    expect(() => new AdamW(device, values, { learningRateGroups: [{ names: ['*.gates.*', 'b'], factor: 1 }] })).toThrow(
+      /no parameter has one of the names \*\.gates\.\*, b of a learning rate group; there are a\.gate\.weight/,
+    );
+    for (const value of values.values()) value.dispose();
+    optimizer.dispose();
+  });
+
   it('refuses options that it cannot step with, by name', () => {
     const make = (options: object) => (): void => {
       const leaf = parameter(device, [1], [1]);
@@ -83,6 +118,10 @@ describe('AdamW', () => {
       [{ weightDecay: -1e-9 }, `weightDecay must be ${decay}, got -1e-9`],
       [{ weightDecay: Infinity }, `weightDecay must be ${decay}, got Infinity`],
       [group(Number.NaN), `weightDecayGroups[0].weightDecay must be ${decay}, got NaN`],
+      [
+        { learningRateGroups: [{ names: ['leaf'], factor: -0.1 }] },
+        `learningRateGroups[0].factor must be ${decay}, got -0.1`,
+      ],
       [{ moments: 'fp8' }, 'moments must be one of float32, bfloat16, got fp8'],
     ] as const) {
       expect(make(options)).toThrow(new RangeError(`AdamW: ${message}`));

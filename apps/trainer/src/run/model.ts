@@ -36,6 +36,7 @@ export function makeTrainer(
     learningRate,
     weightDecay,
     weightDecayGroups,
+    learningRateGroups = [],
     clipNorm,
     moments = 'float32',
   } = training;
@@ -48,6 +49,6 @@ export function makeTrainer(
     learningRate,
     schedule: makeSchedule({ ...training, kind }, steps),
     earlier: lengthened.map(({ until, steps }) => ({ until, schedule: makeSchedule({ ...training, kind }, steps) })),
-    optimizer: { weightDecay, weightDecayGroups, clipNorm, moments },
+    optimizer: { weightDecay, weightDecayGroups, learningRateGroups, clipNorm, moments },
   });
 }

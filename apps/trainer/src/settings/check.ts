@@ -2,9 +2,9 @@
  * Checks whole settings, as they are put together from presets, files and options, or were read from a run's folder.
  */
 import { join } from 'node:path';
-import { ConfigError, decoderParameters, planDecoder } from '@lpr/model';
+import { ConfigError, type DecoderPlan, decoderParameters, planDecoder } from '@lpr/model';
 import { readConfig, RUN_FILES } from '@lpr/runs';
-import { weightDecays } from '@lpr/tensor/nn';
+import { stepRules } from '@lpr/tensor/nn';
 import { UsageError } from '../cli/errors.ts';
 import { calibrationFaults } from './calibration.ts';
 import { routerFileFaults } from './custom-routers.ts';
@@ -174,14 +174,28 @@ function modelFaults(settings: Settings): Fault[] {
     }
     const calibration = calibrationFaults(settings, plan);
     if (calibration.length > 0) return calibration;
-    const parameters = decoderParameters(plan).map(({ name }) => name);
-    weightDecays(parameters, settings.training);
+    const groups = groupFaults(settings, plan);
+    if (groups.length > 0) return groups;
     return idleFaults(settings, config);
   } catch (error) {
-    if (error instanceof RangeError) return [{ path: 'training.weightDecayGroups', problem: error.message }];
     if (!(error instanceof ConfigError)) throw error;
     return error.message.split('\n').map((line) => settingFault(line.replace(/^config: /, ''), settings));
   }
+}
+
+/** Groups of parameters that name none of the model's. */
+function groupFaults({ training }: Settings, plan: DecoderPlan): Fault[] {
+  const parameters = decoderParameters(plan).map(({ name }) => name);
+  const { weightDecayGroups, learningRateGroups = [] } = training;
+  return Object.entries({ weightDecayGroups, learningRateGroups }).flatMap(([key, groups]) => {
+    try {
+      stepRules(parameters, { weightDecay: 0, weightDecayGroups: [], [key]: groups });
+      return [];
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      return [{ path: `training.${key}`, problem: error.message }];
+    }
+  });
 }
 
 /** A fault of a key of `config.json`, under the path of the setting that it comes from. */

@@ -1,7 +1,7 @@
 /** The settings of a run: their shape, and what each field takes and means. */
 import { type SourceSpec, sourceSpecSchema, type TokenizerSpec } from '@lpr/data';
 import type { CustomKind, LatentPrototypeOptions } from '@lpr/moe';
-import { MOMENT_TYPES, type MomentType, type WeightDecayGroup } from '@lpr/tensor/nn';
+import { type LearningRateGroup, MOMENT_TYPES, type MomentType, type WeightDecayGroup } from '@lpr/tensor/nn';
 import { DECAY_SHAPES, type DecayShape, type LossSpikeOptions, type ScheduleOptions } from '@lpr/train';
 import { z } from 'zod';
 import { lprSchema, type RouterName, ROUTERS } from './routers.ts';
@@ -75,6 +75,7 @@ export interface Settings {
     readonly minRatio: number;
     readonly weightDecay: number;
     readonly weightDecayGroups: readonly WeightDecayGroup[];
+    readonly learningRateGroups?: readonly LearningRateGroup[] | undefined;
     readonly clipNorm: number;
     readonly moments?: MomentType | undefined;
     readonly logEvery: number;
@@ -95,6 +96,7 @@ export interface Settings {
 }
 
 const positive = (meaning: string): z.ZodType<number> => z.int().min(1).describe(meaning);
+const parameterNames = z.array(z.string()).min(1).describe('Of parameters; * stands for any characters');
 const share = (meaning: string): z.ZodType<number> => z.number().min(0).max(1).describe(meaning);
 
 export const settingsSchema: z.ZodType<Settings> = z.strictObject({
@@ -230,12 +232,18 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
     weightDecayGroups: z
       .array(
         z.strictObject({
-          names: z.array(z.string()).min(1).describe('Of parameters; * stands for any characters'),
+          names: parameterNames,
           weightDecay: z.number().min(0),
         }),
       )
       .default([])
       .describe('Parameters that decay otherwise, such as {names: ["*norm.weight"], weightDecay: 0}'),
+    learningRateGroups: z
+      .array(z.strictObject({ names: parameterNames, factor: z.number().min(0) }))
+      .optional()
+      .describe(
+        'Parameters that learn at so many times the learning rate, such as those of routers: {names: ["*.gate.*"], factor: 0.1}; none (left out)',
+      ),
     clipNorm: z.number().gt(0).describe('Global norm that gradients are scaled down to'),
     moments: z
       .enum(MOMENT_TYPES)

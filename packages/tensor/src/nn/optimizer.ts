@@ -6,14 +6,24 @@ import { scope } from '../scope.ts';
 import type { Tensor } from '../tensor.ts';
 import { createMoments, MOMENT_TYPES, MOMENTS, type Moments, type MomentType, type Mover } from './moments.ts';
 
-/** Parameters by name, and how they decay. */
-export interface WeightDecayGroup {
+/** Some parameters. */
+interface ParameterGroup {
   /**
    * Names of parameters, in which `*` stands for any characters: '*norm.weight', '*.bias', '*expert_keys',
    * 'model.embed_tokens.weight'.
    */
   readonly names: readonly string[];
+}
+
+/** Parameters, and how they decay. */
+export interface WeightDecayGroup extends ParameterGroup {
   readonly weightDecay: number;
+}
+
+/** Parameters, and how fast they learn. */
+export interface LearningRateGroup extends ParameterGroup {
+  /** What their learning rate is that of all others times; at least 0. */
+  readonly factor: number;
 }
 
 /** How AdamW steps. */
@@ -27,6 +37,8 @@ export interface AdamWOptions {
   readonly weightDecay: number;
   /** Parameters that decay otherwise; the first group that names a parameter counts. */
   readonly weightDecayGroups: readonly WeightDecayGroup[];
+  /** Parameters that learn faster or slower; the first group that names a parameter counts. */
+  readonly learningRateGroups: readonly LearningRateGroup[];
   /** The global norm that gradients are scaled down to; above 0. */
   readonly clipNorm: number;
   /**
@@ -46,18 +58,19 @@ export const ADAMW_DEFAULTS: AdamWOptions = {
   epsilon: 1e-8,
   weightDecay: 0.1,
   weightDecayGroups: [],
+  learningRateGroups: [],
   clipNorm: 1,
   moments: 'float32',
 };
 
 /** Throws a RangeError that names an option which AdamW cannot step with. */
-function checkOptions({ weightDecayGroups, moments, ...numbers }: AdamWOptions): void {
+function checkOptions({ weightDecayGroups, learningRateGroups, moments, ...numbers }: AdamWOptions): void {
   const check = (field: string, value: unknown, isFine: boolean, expected: string): void => {
     if (!isFine) throw new RangeError(`AdamW: ${field} must be ${expected}, got ${String(value)}`);
   };
   // As kernels get them: a beta just below 1 would be 1, and a small epsilon 0.
   const single = (value: unknown): number => (typeof value === 'number' ? Math.fround(value) : Number.NaN);
-  const checkDecay = (field: string, value: unknown): void =>
+  const checkSize = (field: string, value: unknown): void =>
     check(field, value, single(value) >= 0 && single(value) < Infinity, 'a finite number of at least 0');
   for (const field of ['beta1', 'beta2'] as const) {
     const beta = single(numbers[field]);
@@ -67,34 +80,58 @@ function checkOptions({ weightDecayGroups, moments, ...numbers }: AdamWOptions):
     const value = single(numbers[field]);
     check(field, numbers[field], value >= LEAST_NORMAL && value < Infinity, 'finite and above 0 as f32');
   }
-  checkDecay('weightDecay', numbers.weightDecay);
+  checkSize('weightDecay', numbers.weightDecay);
   for (const [i, group] of weightDecayGroups.entries()) {
-    checkDecay(`weightDecayGroups[${i}].weightDecay`, group.weightDecay);
+    checkSize(`weightDecayGroups[${i}].weightDecay`, group.weightDecay);
   }
+  for (const [i, { factor }] of learningRateGroups.entries()) checkSize(`learningRateGroups[${i}].factor`, factor);
   check('moments', moments, MOMENT_TYPES.includes(moments), `one of ${MOMENT_TYPES.join(', ')}`);
 }
 
+/** How a parameter steps. */
+export interface StepRule {
+  readonly weightDecay: number;
+  /** Of the learning rate. */
+  readonly factor: number;
+}
+
 /**
- * The decay of each parameter.
+ * How each parameter steps.
  *
  * @throws RangeError when a group names none of them
  */
-export function weightDecays(
+export function stepRules(
   parameters: Iterable<string>,
-  { weightDecay, weightDecayGroups }: Pick<AdamWOptions, 'weightDecay' | 'weightDecayGroups'>,
-): Map<string, number> {
+  options: Pick<AdamWOptions, 'weightDecay' | 'weightDecayGroups'> & Partial<Pick<AdamWOptions, 'learningRateGroups'>>,
+): Map<string, StepRule> {
   const all = [...parameters];
-  const groups = weightDecayGroups.map(({ names, weightDecay }) => {
-    const patterns = names.map((name) => new RegExp(`^${name.split('*').map(escapeRegExp).join('.*')}$`));
+  const decayOf = firstOf(all, options.weightDecayGroups, 'weight decay');
+  const rateOf = firstOf(all, options.learningRateGroups ?? [], 'learning rate');
+  return new Map(
+    all.map((name) => [
+      name,
+      { weightDecay: decayOf(name)?.weightDecay ?? options.weightDecay, factor: rateOf(name)?.factor ?? 1 },
+    ]),
+  );
+}
+
+/** The first group that names a parameter. */
+function firstOf<Group extends ParameterGroup>(
+  parameters: readonly string[],
+  groups: readonly Group[],
+  kind: string,
+): (parameter: string) => Group | undefined {
+  const matchers = groups.map((group) => {
+    const patterns = group.names.map((name) => new RegExp(`^${name.split('*').map(escapeRegExp).join('.*')}$`));
     const includes = (parameter: string): boolean => patterns.some((pattern) => pattern.test(parameter));
-    if (!all.some(includes)) {
+    if (!parameters.some(includes)) {
       throw new RangeError(
-        `AdamW: no parameter has one of the names ${names.join(', ')} of a weight decay group; there are ${all.join(', ')}`,
+        `AdamW: no parameter has one of the names ${group.names.join(', ')} of a ${kind} group; there are ${parameters.join(', ')}`,
       );
     }
-    return { includes, weightDecay };
+    return { group, includes };
   });
-  return new Map(all.map((name) => [name, groups.find(({ includes }) => includes(name))?.weightDecay ?? weightDecay]));
+  return (parameter) => matchers.find(({ includes }) => includes(parameter))?.group;
 }
 
 function escapeRegExp(text: string): string {
@@ -125,13 +162,13 @@ export class AdamW {
   readonly #device: Device;
   readonly #options: AdamWOptions;
   readonly #parameters: ReadonlyMap<string, Tensor>;
-  readonly #decays: ReadonlyMap<string, number>;
+  readonly #rules: ReadonlyMap<string, StepRule>;
   readonly #moments: Moments;
 
   /**
    * @param starts the number of each parameter's first element among those of all, where a parameter is but a part of
    *   one that several ranks hold together: what moments of bfloat16 are rounded by
-   * @throws RangeError that names an option out of its range, or when a weight decay group names no parameter
+   * @throws RangeError that names an option out of its range, or when a group names no parameter
    */
   constructor(
     device: Device,
@@ -143,7 +180,7 @@ export class AdamW {
     this.#options = { ...ADAMW_DEFAULTS, ...options };
     checkOptions(this.#options);
     this.#parameters = parameters;
-    this.#decays = weightDecays(parameters.keys(), this.#options);
+    this.#rules = stepRules(parameters.keys(), this.#options);
     this.#moments = createMoments(this.#options.moments, device, parameters, starts);
   }
 
@@ -156,18 +193,22 @@ export class AdamW {
    */
   step(learningRate: number, known?: Tensor): Tensor {
     const { clipNorm, beta1, beta2, epsilon } = this.#options;
-    const movers = Array.from(this.#parameters, ([name, parameter]) => ({
-      ...{ name, parameter, weightDecay: this.#decays.get(name)! },
+    const moving = Array.from(this.#parameters, ([name, parameter]) => ({
+      ...{ name, parameter, ...this.#rules.get(name)! },
       gradient: parameter.grad,
-    })).filter((mover): mover is Mover => mover.gradient !== null);
-    if (movers.length === 0) throw new Error('AdamW: no parameter has a gradient; call backward on a loss first');
+    })).filter((mover): mover is Mover & StepRule => mover.gradient !== null);
+    if (moving.length === 0) throw new Error('AdamW: no parameter has a gradient; call backward on a loss first');
     this.steps++;
     const norm = scope(
       this.#device,
       () => {
-        const norm = known ?? globalNorm(movers.map(({ gradient }) => gradient));
+        const norm = known ?? globalNorm(moving.map(({ gradient }) => gradient));
         const gradientScale = minimum(multiply(reciprocal(add(norm, 1e-6)), clipNorm), 1);
-        this.#moments.step(movers, { beta1, beta2, epsilon, learningRate, step: this.steps, gradientScale });
+        const settings = { beta1, beta2, epsilon, step: this.steps, gradientScale };
+        for (const factor of new Set(moving.map((mover) => mover.factor))) {
+          const movers = moving.filter((mover) => mover.factor === factor);
+          this.#moments.step(movers, { ...settings, learningRate: factor * learningRate });
+        }
         return norm;
       },
       { gradients: false },
