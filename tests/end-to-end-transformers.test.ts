@@ -74,6 +74,9 @@ const CASES: readonly (readonly [string, object, string, object])[] = [
   ['Qwen3-MoE', qwen, 'paper', {}],
   ['Mixtral', mixtral, 'corrected', {}],
   ['DeepSeek-V3', deepseek, 'corrected', {}],
+  ['Qwen3-MoE', qwen, 'tokens', {}],
+  ['Mixtral', mixtral, 'tokens', {}],
+  ['DeepSeek-V3', deepseek, 'tokens', {}],
   ['Qwen3-MoE', qwen, 'own', {}],
   ['Mixtral', mixtral, 'own', {}],
   ['DeepSeek-V3', deepseek, 'own', {}],
@@ -155,13 +158,18 @@ describe.skipIf(withTorch === undefined)('the code beside an exported model', { 
     const rows = Array.from({ length: 30 }, (_, t) =>
       Array.from({ length: 24 }, (__, i) => 2 * Math.sin(1 + 3 * t + 7 * i * i)),
     );
+    const tokenIds = tensor(
+      device,
+      Int32Array.from(rows, (_, t) => t % 97),
+      [30],
+    );
     const cases = CASES.filter(([, , formulation]) => formulation !== 'own');
     const all = [];
     for (const own of cases) {
       const read = (decoder: Decoder): Promise<Float32Array> =>
         decoder.mixtures
           .at(-1)!
-          .forward(tensor(device, rows.flat(), [30, 24]), { training: false })
+          .forward(tensor(device, rows.flat(), [30, 24]), { training: false, tokenIds })
           .output.dataF32();
       all.push(await exported(own, read));
     }

@@ -25,8 +25,7 @@ const NAMES: Readonly<Record<DecoderConfig['model_type'], string>> = {
 export function foreignToTransformers(config: DecoderConfig): string | null {
   const { router_type: router, expert_latent_dim: latent } = config;
   if (latent !== undefined) return 'no experts with expert_latent_dim';
-  if (router === 'lpr') return switchesOf(config).vocabulary === 0 ? null : 'no LPR with lpr_options.vocabulary';
-  return router === 'vanilla' ? null : `no router "${router}"`;
+  return router === 'lpr' || router === 'vanilla' ? null : `no router "${router}"`;
 }
 
 /** Every switch of a model with LPR. */

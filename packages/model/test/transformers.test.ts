@@ -54,16 +54,14 @@ describe('saveForTransformers', () => {
     },
   );
 
-  it.each([
-    {},
-    { router_type: 'sinkhorn' },
-    { router_type: 'lpr', expert_latent_dim: 4 },
-    { router_type: 'lpr', lpr_formulation: 'tokens' },
-  ])('writes %j as it is, without code', async (keys) => {
-    const json = JSON.parse(await saved(familyConfig('qwen3_moe', keys))) as Record<string, unknown>;
-    expect(json['model_type']).toBe('qwen3_moe');
-    expect((await readdir(folder)).toSorted()).toEqual(PLAIN);
-  });
+  it.each([{}, { router_type: 'sinkhorn' }, { router_type: 'lpr', expert_latent_dim: 4 }])(
+    'writes %j as it is, without code',
+    async (keys) => {
+      const json = JSON.parse(await saved(familyConfig('qwen3_moe', keys))) as Record<string, unknown>;
+      expect(json['model_type']).toBe('qwen3_moe');
+      expect((await readdir(folder)).toSorted()).toEqual(PLAIN);
+    },
+  );
 
   it('writes numbers with a point where transformers takes no whole ones', async () => {
     const text = await saved(familyConfig('mixtral', { router_jitter_noise: 0, rope_theta: 10_000 }));

@@ -74,6 +74,11 @@ class LprGate(nn.Module):
             self.expert_keys_logvar = nn.Parameter(torch.zeros(experts, width))
         else:
             self.expert_keys = nn.Parameter(torch.zeros(experts, width))
+        # A latent for every token id, where the switch says how many there are.
+        vocabulary = options.get("vocabulary", 0)
+        if vocabulary > 0:
+            self.token_latents = nn.Parameter(torch.zeros(vocabulary, width))
+        self.token_ids = None
         self.similarity_func = Similarity(options)
         if options["outProjection"]:
             if self.gaussian:
@@ -96,6 +101,8 @@ class LprGate(nn.Module):
         options = self.options
         encoded = self.encoder(F.silu(self.norm(x)))
         mu, logvar = encoded.chunk(2, dim=-1)
+        if hasattr(self, "token_latents"):
+            mu = mu + self.token_latents[self.ids_of(x)]
         scores = options["temperature"] * self.scores(mu, logvar)
         merit = self.within_best_groups(scores + getattr(self, "selection_bias", 0))
         # The lowest index among equal ones.
@@ -105,6 +112,12 @@ class LprGate(nn.Module):
             return experts, weights, x
         means = self.proj(self.expert_keys_mu) if self.gaussian else self.expert_keys
         return experts, weights, x + self.out_proj(scores.softmax(-1) @ means)
+
+    def ids_of(self, x):
+        """The ids of the tokens of x, which whoever calls the model's layers puts in `token_ids`."""
+        if self.token_ids is None or self.token_ids.numel() != len(x):
+            raise ValueError("this router goes by token ids as well; give the model input_ids, not inputs_embeds")
+        return self.token_ids.flatten().to(x.device)
 
     def scores(self, mu, logvar):
         options, learned = self.options, self.similarity_func

@@ -48,7 +48,16 @@ class WithLpr:
                 del layer.mlp
                 setattr(layer, name, block)
                 object.__setattr__(layer, "mlp", block)
+        self.model.register_forward_pre_hook(tell_token_ids, with_kwargs=True)
         self.post_init()
+
+
+def tell_token_ids(model, positional, named):
+    """Before each pass: tells the routers the ids of its tokens, None where it is given embeddings."""
+    ids = positional[0] if positional else named.get("input_ids")
+    for layer in model.layers:
+        if hasattr(layer.mlp, "experts"):
+            layer.mlp.gate.token_ids = ids
 
 
 class LprQwen3MoeForCausalLM(WithLpr, Qwen3MoeForCausalLM):
