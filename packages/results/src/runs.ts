@@ -143,7 +143,9 @@ export function namedLevels(run: RunResult): NamedLevels {
 
 /**
  * Takes out of the runs what most of them share: for every setting its most frequent value among the runs that have
- * it. What is left in a run is what tells it apart.
+ * it. What is left in a run is what tells it apart. A setting that a run does without, though it has others of its
+ * group, stays in those that have it: it would look as if all had it. (Whole groups, such as `lpr`, only some routers
+ * have.)
  */
 export function shareSettings(runs: readonly RunResult[]): {
   readonly shared: Record<string, Setting>;
@@ -156,8 +158,13 @@ export function shareSettings(runs: readonly RunResult[]): {
       counts.set(key, values.set(value, (values.get(value) ?? 0) + 1));
     }
   }
+  const groups = runs.map(({ settings }) => new Set(Object.keys(settings).map(groupOf)));
+  const isOptional = (key: string): boolean =>
+    runs.some(({ settings }, i) => !(key in settings) && groups[i]!.has(groupOf(key)));
   const shared = Object.fromEntries(
-    Array.from(counts, ([key, values]) => [key, [...values].reduce((a, b) => (b[1] > a[1] ? b : a))[0]]),
+    Array.from(counts).flatMap(([key, values]) =>
+      isOptional(key) ? [] : [[key, [...values].reduce((a, b) => (b[1] > a[1] ? b : a))[0]]],
+    ),
   );
   return {
     shared,
@@ -166,6 +173,10 @@ export function shareSettings(runs: readonly RunResult[]): {
       settings: Object.fromEntries(Object.entries(run.settings).filter(([key, value]) => shared[key] !== value)),
     })),
   };
+}
+
+function groupOf(key: string): string {
+  return key.split('.', 1)[0]!;
 }
 
 /** Runs as before `shareSettings`, each with all of its settings. */

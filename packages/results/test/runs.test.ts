@@ -108,6 +108,13 @@ describe('a table of runs', () => {
     expect(withSharedSettings({ shared, runs: apart }).map(({ settings }) => settings)).toEqual([
       ...[all, all, { ...all, 'lpr.temperature': 4 }, all],
     ]);
+    // One that has others of the group does without it.
+    const optional = [{ steps: 320, rates: [0.1] }, { steps: 320 }, { steps: 160 }, { steps: 320 }];
+    const trained = shareSettings(optional.map((training) => sampleRun({ settings: flatSettings({ training }) })));
+    expect(trained.shared).toEqual({ 'training.steps': 320 });
+    expect(trained.runs.map(({ settings }) => settings)).toEqual([
+      ...[{ 'training.rates': '[0.1]' }, {}, { 'training.steps': 160 }, {}],
+    ]);
     const result = sampleRuns(apart, { shared });
     const columns = 'name; lpr.temperature: temperature; lpr.ema';
     expect(renderView(result, view({ columns, names: 'warm; lpr', seed: '0' }))).toEqual([
