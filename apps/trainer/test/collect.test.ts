@@ -94,6 +94,15 @@ async function addBlocks(path: string, loss: number, spread: number): Promise<vo
   await run.close();
 }
 
+it('stores of a file the name, not where it lies on this machine', async () => {
+  const sources = `data.sources=[{type: text, paths: [${join(root, 'talks', 'a.txt')}, "b/*.txt"]}]`;
+  const config = resolveSettings({ preset: 'tiny', config: [], set: [sources, 'size.experts=4', 'size.topK=1'] });
+  await makeRun(join(root, 'own-text-0'), config, { loss: 5, final: true });
+  const { runs } = await collectResults([join(root, 'own-text-0')]);
+  expect(runs[0]!.settings['data.sources']).toContain('"paths":["a.txt",');
+  expect(JSON.stringify(runs)).not.toContain(root);
+});
+
 describe('a comparison of several seeds', () => {
   const seeds = [0, 1, 5];
   const comparison: Comparison = {

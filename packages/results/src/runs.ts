@@ -160,7 +160,7 @@ export function shareSettings(runs: readonly RunResult[]): {
   }
   const groups = runs.map(({ settings }) => new Set(Object.keys(settings).map(groupOf)));
   const isOptional = (key: string): boolean =>
-    runs.some(({ settings }, i) => !(key in settings) && groups[i]!.has(groupOf(key)));
+    runs.some(({ settings }, i) => !(key in settings) && (!key.includes('.') || groups[i]!.has(groupOf(key))));
   const shared = Object.fromEntries(
     Array.from(counts).flatMap(([key, values]) =>
       isOptional(key) ? [] : [[key, [...values].reduce((a, b) => (b[1] > a[1] ? b : a))[0]]],

@@ -115,6 +115,8 @@ describe('a table of runs', () => {
     expect(trained.runs.map(({ settings }) => settings)).toEqual([
       ...[{ 'training.rates': '[0.1]' }, {}, { 'training.steps': 160 }, {}],
     ]);
+    const further = shareSettings([{ from: 'first' }, {}].map((settings) => sampleRun({ settings })));
+    expect([further.shared, ...further.runs.map(({ settings }) => settings)]).toEqual([{}, { from: 'first' }, {}]);
     const result = sampleRuns(apart, { shared });
     const columns = 'name; lpr.temperature: temperature; lpr.ema';
     expect(renderView(result, view({ columns, names: 'warm; lpr', seed: '0' }))).toEqual([

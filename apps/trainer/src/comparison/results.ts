@@ -1,4 +1,5 @@
 /** What a comparison gave: its runs as results beside what the paper reports, and the tables that it prints of them. */
+import { basename, isAbsolute } from 'node:path';
 import { comparisonTable, formatShort, modelTitle, shownExperts, tableText, varyingSettings } from '@lpr/report/tables';
 import {
   comparedRun,
@@ -61,8 +62,13 @@ export function runResult(
     ...(model.placement && { placement: model.placement }),
     samplingFloor: model.levels?.samplingFloor ?? {},
     isotropicNull: model.levels?.isotropicNull ?? {},
-    settings: flatSettings(settings),
+    settings: flatSettings(JSON.parse(JSON.stringify(settings), withoutFolder) as object),
   };
+}
+
+/** Of a file that a setting names by its whole path, the name alone: where it lay is of one machine. */
+function withoutFolder(_: string, value: unknown): unknown {
+  return typeof value === 'string' && isAbsolute(value) ? basename(value) : value;
 }
 
 /** The paper's tables beside which a comparison stands; for routers side by side, its rows of their architecture. */
