@@ -95,6 +95,23 @@ describe('loadTokens', () => {
     }
   });
 
+  it('holds other documents out where data.heldOutSeed says so, and as many', async () => {
+    const tokensOf = (...set: string[]) => loadTokens(settingsOf('data.tokenizer=bytes', ...set), progress);
+    const first = await tokensOf();
+    expect((await tokensOf('data.heldOutSeed=0')).heldOut).toEqual(first.heldOut);
+    const other = await tokensOf('data.heldOutSeed=1');
+    expect(other.heldOut).not.toEqual(first.heldOut);
+    const documentsOf = ({ training, heldOut, tokenizer }: typeof first) =>
+      [training, heldOut].map((streams) => {
+        const text = streams.map(({ tokens }) => tokenizer.decode(tokens)).join();
+        return [...new Set(text.match(/(one|two) \d+ /g))];
+      }) as [string[], string[]];
+    const [training, heldOut] = documentsOf(other);
+    expect(heldOut).toHaveLength(documentsOf(first)[1].length);
+    // No document is in both parts, or lost.
+    expect([...training, ...heldOut].toSorted()).toEqual(documentsOf(first).flat().toSorted());
+  });
+
   it('evaluates on other text whole, besides what is held out or in its place', async () => {
     const other = `evaluation.sources=[${source('other')}]`;
     const both = await loadTokens(settingsOf('data.tokenizer=bytes', other), progress);

@@ -114,7 +114,7 @@ export async function loadTokens(
   progress.phase('reading the text');
   const tokens = await prepareTokens({
     // Not the run's seed: runs with other seeds must be tested on the same text.
-    seed: 0,
+    seed: data.heldOutSeed ?? 0,
     sources: data.sources,
     evaluationSources: evaluation.sources,
     heldOutFraction: data.heldOutFraction,

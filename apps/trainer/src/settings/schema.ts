@@ -57,6 +57,7 @@ export interface Settings {
     readonly sources: readonly SourceSpec[];
     readonly tokenizer: TokenizerSetting;
     readonly heldOutFraction: number;
+    readonly heldOutSeed?: number | undefined;
     readonly batchSize: number;
     readonly sequenceLength: number;
   };
@@ -181,6 +182,13 @@ export const settingsSchema: z.ZodType<Settings> = z.strictObject({
       .min(0)
       .lt(1)
       .describe('Share of the text that is only evaluated on; 0 where evaluation.sources gives other text'),
+    heldOutSeed: z
+      .int()
+      .min(0)
+      .optional()
+      .describe(
+        'Decides which documents are held out, the same (0, left out) for every seed: others tell what the choice does',
+      ),
     batchSize: positive(
       'Sequences that run through the model at once; --set data.batchSize=auto takes as many as fit, up to 32,768 tokens',
     ),
