@@ -63,15 +63,20 @@ export function paperTable(
     formulations.length > 1 && new Set(formulations.map((formulation) => row.runs[formulation])).size === 1;
   const isReported = table.rows.some((row) => COMPARED.some((key) => row[key] !== null));
   const shared = (ours.get(formulations[0]!) ?? []).filter(isShared);
-  const blocks = Array.from(
-    ours,
-    ([formulation, rows]): RowGroup => ({
-      heading: formulationTitles(formulation).title,
-      rows: [...rows.filter((row) => !isShared(row)).map(rowCells), ...(isReported ? rankCells(rows) : [])],
-    }),
-  );
+  // What all rows have stands in the title.
+  const headingOf = (title: string, rows: readonly OurRow[]): string => {
+    const seeds = seedsOf(rows);
+    return seedsOf(all).length > 1 && seeds.length === 1 ? `${title}; ${seedsText(seeds[0]!)}` : title;
+  };
+  const blocks = Array.from(ours, ([formulation, rows]): RowGroup => {
+    const own = rows.filter((row) => !isShared(row));
+    return {
+      heading: headingOf(formulationTitles(formulation).title, own),
+      rows: [...own.map(rowCells), ...(isReported ? rankCells(rows) : [])],
+    };
+  });
   const below: RowGroup[] = [
-    { heading: 'the same in all formulations', rows: shared.map(rowCells) },
+    { heading: headingOf('the same in all formulations', shared), rows: shared.map(rowCells) },
     ...blocks,
     {
       heading: 'reported by the paper',
@@ -202,14 +207,21 @@ function rankCells(rows: readonly OurRow[]): Row[] {
   ];
 }
 
-/** "Table 2 on 102,400 held-out tokens, seeds 0, 1, 2: components". */
+/** "Table 2 on 102,400 held-out tokens, means over seeds 0, 1, 2: components". */
 function titleOf({ number, title }: PaperTableResult, rows: readonly OurRow[]): string {
   const tokens = new Set(rows.flatMap(({ group }) => group.runs.map(({ evaluatedTokens }) => evaluatedTokens)));
   const text = tokens.size === 1 ? `${formatNumber([...tokens][0]!, 0)} held-out tokens` : 'held-out text';
-  const seeds = new Set(rows.map(({ group }) => group.runs.map(({ seed }) => seed).join(', ')));
-  const [first = ''] = seeds;
-  const which = seeds.size > 1 ? 'means over seeds' : `${first.includes(',') ? 'means over seeds' : 'seed'} ${first}`;
-  return `Table ${number} on ${text}, ${which}: ${title}`;
+  const seeds = seedsOf(rows);
+  return `Table ${number} on ${text}, ${seeds.length > 1 ? 'means over seeds' : seedsText(seeds[0] ?? '')}: ${title}`;
+}
+
+/** The seeds of each row, "0, 1, 2", those of several rows once. */
+function seedsOf(rows: readonly OurRow[]): string[] {
+  return [...new Set(rows.map(({ group }) => group.runs.map(({ seed }) => seed).join(', ')))];
+}
+
+function seedsText(seeds: string): string {
+  return `${seeds.includes(',') ? 'means over seeds' : 'seed'} ${seeds}`;
 }
 
 function notesOf(

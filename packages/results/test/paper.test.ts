@@ -179,6 +179,24 @@ describe('a table of several formulations and seeds', () => {
     expect(cells[12]![3]).toBe('0.167');
   });
 
+  it('says which seeds a block has where they differ', () => {
+    const lines = view(
+      runs.filter(({ name, seed }) => seed === 0 || !name.endsWith('-paper')),
+      table,
+    );
+    expect(lines[0]).toBe('Table 1 on 102,400 held-out tokens, means over seeds: architectures');
+    const cells = cellsOf(lines);
+    expect(cells.map(([name]) => name).filter((name) => name!.startsWith('_'))).toEqual([
+      '_the same in all formulations; means over seeds 0, 1, 2_',
+      '_paper: its equations read literally; seed 0_',
+      '_corrected; means over seeds 0, 1, 2_',
+      '_corrected without its selection bias; means over seeds 0, 1, 2_',
+      '_reported by the paper_',
+    ]);
+    // In the pair of seed 0: their means are of other seeds.
+    expect(cells[4]!.slice(1, 3)).toEqual(['5.250', '+0.250']);
+  });
+
   it('says what can be told', () => {
     expect(paperTable(table, runs).notes).toEqual([
       "± is the 95 % interval of the mean over seeds (Student's t).",
