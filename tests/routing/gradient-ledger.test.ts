@@ -73,7 +73,13 @@ const ledgers: {
 
 function latentPrototypeLedger(options: LatentPrototypeCase): Ledger {
   const gaussian = ['wasserstein', 'kl', 'js', 'hellinger'].includes(options.measure);
-  const mean = ['tokens', 'norm', 'mean', ...(options.vocabulary > 0 ? ['token_latents'] : [])];
+  const mean = [
+    'tokens',
+    'norm',
+    'mean',
+    ...(options.vocabulary > 0 ? ['token_latents'] : []),
+    ...(options.precedingLatents ? ['preceding_latents'] : []),
+  ];
   // The variance sees what reads the sample or the whole Gaussian; otherwise the KL divergence alone.
   const latents = options.scoreFrom === 'z' ? [...mean, 'variance'] : mean;
   const compared = gaussian ? [...mean, 'variance', 'keys', 'keyVariance'] : [...latents, 'keys'];

@@ -41,6 +41,7 @@ const furtherSettings: readonly RouterOptions[] = [
   { ...lpr, scoreFrom: 'z', measure: 'wasserstein' },
   { ...lpr, prototypeStart: 'orthogonal' },
   { ...lpr, vocabulary: 256 },
+  { ...lpr, vocabulary: 256, precedingLatents: true },
 ];
 
 const named = (name: string, options: RouterOptions): RouterCase => ({ name, options, traits: routerTraits(options) });

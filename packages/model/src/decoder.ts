@@ -244,6 +244,7 @@ export class Decoder {
     const routings: Routing[] = [];
     let hidden = labelled(device, 'embedding', () => embedding(this.#tensor('model.embed_tokens.weight'), tokenIds));
     const { observe } = context;
+    const ids = { tokenIds, sequence, ...(cache?.lastIds && { idsBefore: cache.lastIds }) };
     observe?.('model.embed_tokens', hidden);
     for (const [i, layer] of this.#layers.entries()) {
       const within = observe && ((name: string, x: Tensor): void => observe(`model.layers.${i}.${name}`, x));
@@ -255,13 +256,14 @@ export class Decoder {
       // A scope a layer frees what neither backward nor the caller reads; the tape holds what it needs itself.
       const before = hidden;
       const result = yield* pausingScope(device, () =>
-        layer.forward(before, layout, { ...routeContext(context, i, routings.length), tokenIds, sequence }, within),
+        layer.forward(before, layout, { ...routeContext(context, i, routings.length), ...ids }, within),
       );
       observe?.(`model.layers.${i}`, result.hidden);
       hidden.dispose();
       hidden = result.hidden;
       if (result.routing !== null) routings.push(result.routing);
     }
+    cache?.endWith(inputIds);
     const last = hidden;
     hidden = labelled(device, 'norm', () => rmsNorm(last, this.#tensor('model.norm.weight'), plan.normEpsilon));
     last.dispose();

@@ -52,9 +52,12 @@ export async function saveForTransformers(decoder: Decoder, folder: string, opti
 /** What a config says where its code lies beside it: every switch, and where each class is. */
 function codedKeys(config: DecoderConfig): object {
   const name = NAMES[config.model_type];
+  const switches = switchesOf(config);
   return {
     model_type: `${CODED_PREFIX}${config.model_type}`,
-    lpr_options: switchesOf(config),
+    lpr_options: switches,
+    // The cache of transformers holds no ids.
+    ...(switches.precedingLatents && { use_cache: false }),
     architectures: [`${name}ForCausalLM`],
     auto_map: { AutoConfig: `modeling_lpr.${name}Config`, AutoModelForCausalLM: `modeling_lpr.${name}ForCausalLM` },
   };

@@ -17,6 +17,9 @@ afterAll(() => device.dispose());
 
 const families = ['qwen3_moe', 'mixtral', 'deepseek_v3'] as const;
 
+/** What the token before was must be remembered too. */
+const PRECEDING = { router_type: 'lpr', lpr_formulation: 'tokens', lpr_options: { precedingLatents: true } };
+
 async function collect(decoder: Decoder, prompt: readonly number[], options: GenerateOptions): Promise<number[]> {
   const tokens: number[] = [];
   for await (const token of generate(decoder, prompt, options)) tokens.push(token);
@@ -48,6 +51,7 @@ async function inParts(decoder: Decoder, ids: Int32Array, batch: number, cuts: r
 describe('a key-value cache', () => {
   it.each([
     ...families.flatMap((family) => [[family, {}] as const, [family, { router_type: 'lpr' }] as const]),
+    ...families.map((family) => [family, PRECEDING] as const),
     // With methods that look at other tokens, it matters how many run at once.
     ...methods
       .filter((options) => routerTraits(options).reads.evaluation === 'token')

@@ -78,7 +78,11 @@ class LprGate(nn.Module):
         vocabulary = options.get("vocabulary", 0)
         if vocabulary > 0:
             self.token_latents = nn.Parameter(torch.zeros(vocabulary, width))
-        self.token_ids = None
+        # Another for that of the token before; the last row is for a token with none before.
+        self.goes_by_token_before = options.get("precedingLatents", False)
+        if self.goes_by_token_before:
+            self.preceding_latents = nn.Parameter(torch.zeros(vocabulary + 1, width))
+        self.token_ids, self.goes_on = None, False
         self.similarity_func = Similarity(options)
         if options["outProjection"]:
             if self.gaussian:
@@ -103,6 +107,8 @@ class LprGate(nn.Module):
         mu, logvar = encoded.chunk(2, dim=-1)
         if hasattr(self, "token_latents"):
             mu = mu + self.token_latents[self.ids_of(x)]
+        if self.goes_by_token_before:
+            mu = mu + self.preceding_latents[self.ids_before(x)]
         scores = options["temperature"] * self.scores(mu, logvar)
         merit = self.within_best_groups(scores + getattr(self, "selection_bias", 0))
         # The lowest index among equal ones.
@@ -118,6 +124,14 @@ class LprGate(nn.Module):
         if self.token_ids is None or self.token_ids.numel() != len(x):
             raise ValueError("this router goes by token ids as well; give the model input_ids, not inputs_embeds")
         return self.token_ids.flatten().to(x.device)
+
+    def ids_before(self, x):
+        """The ids before those of the tokens of x; `goes_on` says that the sequences began in an earlier pass."""
+        if self.goes_on:
+            raise ValueError("this router goes by the token before as well, which a cache does not hold; give use_cache=False")
+        ids = self.ids_of(x).view(-1, self.token_ids.shape[-1])
+        none = torch.full_like(ids[:, :1], len(self.preceding_latents) - 1)
+        return torch.cat([none, ids[:, :-1]], dim=1).flatten()
 
     def scores(self, mu, logvar):
         options, learned = self.options, self.similarity_func

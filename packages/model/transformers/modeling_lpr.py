@@ -53,11 +53,13 @@ class WithLpr:
 
 
 def tell_token_ids(model, positional, named):
-    """Before each pass: tells the routers the ids of its tokens, None where it is given embeddings."""
+    """Before each pass: tells the routers the ids of its tokens, None where it is given embeddings, and whether there were others."""
     ids = positional[0] if positional else named.get("input_ids")
+    past = named.get("past_key_values")
     for layer in model.layers:
         if hasattr(layer.mlp, "experts"):
             layer.mlp.gate.token_ids = ids
+            layer.mlp.gate.goes_on = past is not None and past.get_seq_length() > 0
 
 
 class LprQwen3MoeForCausalLM(WithLpr, Qwen3MoeForCausalLM):

@@ -16,10 +16,10 @@ import {
 import type { RoutingStatistics } from './statistics.ts';
 
 /**
- * What the routing of a token depends on: the token itself, also those before it in the batch, or all of the batch.
- * Only 'batch' is not causal.
+ * What the routing of a token depends on: the token itself, also the one before it in its sequence, also all those
+ * before it in the batch, or all of the batch. Only 'batch' is not causal.
  */
-export type RoutingReads = 'token' | 'earlierTokens' | 'batch';
+export type RoutingReads = 'token' | 'tokenBefore' | 'earlierTokens' | 'batch';
 
 /** What is true of a router; tests/routing/traits.test.ts fails where a claim is not. */
 export interface RouterTraits {

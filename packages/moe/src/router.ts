@@ -4,6 +4,9 @@
  */
 import {
   add,
+  cast,
+  concatenate,
+  full,
   randomNormal,
   type RandomKey,
   randomUniform,
@@ -14,6 +17,7 @@ import {
   subtract,
   Tensor,
 } from '@lpr/tensor';
+import { withoutGradients } from '@lpr/tensor/nn';
 import type { BatchPart, RoutingStatistics } from './statistics.ts';
 
 /** Where a router's random numbers come from: a stream to draw from, or the numbers themselves. */
@@ -26,10 +30,9 @@ export interface RouteContext {
   readonly noise?: Noise;
   /** i32 `[tokens]`: the vocabulary's number of each token, for methods that route by it. */
   readonly tokenIds?: Tensor;
-  /**
-   * Tokens of one sequence; the batch is sequences one after the other. Without it, losses over sequences take all
-   * tokens as one.
-   */
+  /** i32 `[sequences]`: the id right before each sequence; left out where sequences begin a text. */
+  readonly idsBefore?: Tensor;
+  /** Tokens of one sequence; the batch is sequences one after the other. Without it, all tokens are taken as one. */
   readonly sequence?: number;
   /**
    * In training, where x is a part of the step's batch: which. Loss terms are then this part's estimates of those of
@@ -195,6 +198,29 @@ export function tokenIdsOf(kind: string, x: Tensor, { tokenIds }: RouteContext):
   throw new Error(
     `${kind} router: routes by the vocabulary; give context.tokenIds, i32 [${tokens}], got ${tokenIds?.toString() ?? 'none'}`,
   );
+}
+
+/**
+ * i32 `[tokens]`: the id of the token before each, in its sequence.
+ *
+ * @param none in place of one that there is not
+ * @throws Error that names the router, when the context does not tell the ids or they are not whole sequences
+ */
+export function precedingIdsOf(kind: string, x: Tensor, context: RouteContext, none: number): Tensor {
+  const ids = tokenIdsOf(kind, x, context);
+  const { sequence = ids.size, idsBefore } = context;
+  const sequences = ids.size / sequence;
+  if (!Number.isInteger(sequences) || (idsBefore !== undefined && idsBefore.size !== sequences)) {
+    throw new Error(
+      `${kind} router: reads the token before each; give whole sequences and, where they go on, context.idsBefore, i32 [sequences]; ` +
+        `got ${ids.size} tokens of sequences of ${sequence} and ${idsBefore?.toString() ?? 'no ids before'}`,
+    );
+  }
+  return withoutGradients(x.device, () => {
+    const first = idsBefore ?? cast(full(x.device, [sequences], none), 'i32');
+    const columns = [reshape(first, [sequences, 1]), slice(reshape(ids, [sequences, sequence]), 1, 0, sequence - 1)];
+    return reshape(sequence === 1 ? columns[0]! : concatenate(columns, 1), [ids.size]);
+  });
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   type LatentPrototypeOptions,
   resolveLatentPrototype,
   type Router,
+  type RouteContext,
   type RouterOptions,
   type Routing,
   statisticsOf,
@@ -36,7 +37,7 @@ describe('resolveLatentPrototype', () => {
     [{ klWeight: -1 }, 'klWeight must be a finite number of at least 0, got -1'],
     [{ outProjection: 1 }, 'outProjection must be true or false, got 1'],
     [{ alignment: 'l2' }, 'alignment must be one of paper, official, assignedMean, got "l2"'],
-    [{ temprature: 2 }, 'temprature must be one of the settings vocabulary, measure, kernelWidth'],
+    [{ temprature: 2 }, 'temprature must be one of the settings vocabulary, precedingLatents, measure'],
   ])('rejects %j', (overrides, message) => {
     expect(() => resolveLatentPrototype('corrected', overrides as Partial<LatentPrototypeOptions>)).toThrow(message);
   });
@@ -91,6 +92,42 @@ describe('LatentPrototypeRouter', () => {
         'give context.tokenIds, i32 [5], got ',
       );
     });
+    dispose(plain);
+    dispose(router);
+  });
+
+  it('adds to each mean the row of the id before it in its sequence, where it has a table for that', async () => {
+    const plain = makeRouter(options('tokens', { vocabulary: 7 }), shape);
+    const router = makeRouter(options('tokens', { vocabulary: 7, precedingLatents: true }), shape);
+    for (const [name, tensor] of plain.parameters) assign(router.parameters.get(name)!, tensor);
+    const ids = [6, 0, 3, 0, 6, 2];
+    await scope(device, async () => {
+      const x = randomNormal(device, [6, 12], key);
+      const tokenIds = cast(tensor(device, ids, [6]), 'i32');
+      const table = await toMatrix(router.parameters.get('preceding_latents')!);
+      expect(table).toHaveLength(8);
+      const meansOf = async (of: typeof router, context: Partial<RouteContext> = {}): Promise<number[][]> =>
+        toMatrix(of.route(x, { training: false, tokenIds, ...context }).details!['mu']!);
+      const own = await meansOf(plain);
+      const expectRows = (means: number[][], before: readonly number[]): void =>
+        before.forEach((id, t) =>
+          table[id]!.forEach((value, d) => expect(means[t]![d]).toBeCloseTo(own[t]![d]! + value, 5)),
+        );
+      // One sequence, two, three, six; 7 is the row for none.
+      expectRows(await meansOf(router), [7, 6, 0, 3, 0, 6]);
+      expectRows(await meansOf(router, { sequence: 3 }), [7, 6, 0, 7, 0, 6]);
+      expectRows(await meansOf(router, { sequence: 1 }), [7, 7, 7, 7, 7, 7]);
+      const idsBefore = cast(tensor(device, [5, 1, 4], [3]), 'i32');
+      expectRows(await meansOf(router, { sequence: 2, idsBefore }), [5, 6, 1, 3, 4, 6]);
+      for (const context of [{ sequence: 4 }, { sequence: 3, idsBefore }]) {
+        expect(() => router.route(x, { training: false, tokenIds, ...context })).toThrow(
+          `latentPrototype router: reads the token before each; give whole sequences and, where they go on, context.idsBefore, i32 [sequences]; got 6 tokens of sequences of ${context.sequence} and `,
+        );
+      }
+    });
+    expect(() => makeRouter(options('corrected', { precedingLatents: true }), shape)).toThrow(
+      'precedingLatents needs vocabulary, the number of token ids; got 0',
+    );
     dispose(plain);
     dispose(router);
   });

@@ -17,7 +17,7 @@ export function withLaterSwitches(settings: Partials): Partials {
 const LPR = 'lpr.';
 
 /** What switches that came later are of runs before them. */
-const SWITCHES_BEFORE: Readonly<Record<string, unknown>> = { vocabulary: 0 };
+const SWITCHES_BEFORE: Readonly<Record<string, unknown>> = { vocabulary: 0, precedingLatents: false };
 
 /** What settings that came later are of runs before them. */
 const BEFORE: Readonly<Record<string, unknown>> = { 'training.calibration': null };

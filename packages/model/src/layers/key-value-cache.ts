@@ -1,5 +1,5 @@
 /** The keys and values of tokens that a decoder has already read, so that the next token costs a single row of work. */
-import { concatenate, keep, type Tensor } from '@lpr/tensor';
+import { concatenate, keep, slice, type Tensor } from '@lpr/tensor';
 
 export interface KeysAndValues {
   /** `[batch, positions, keyHeads, headDim]`, turned by their positions. */
@@ -14,10 +14,23 @@ export interface KeysAndValues {
  */
 export class KeyValueCache {
   readonly #layers: KeysAndValues[] = [];
+  #lastIds: Tensor | null = null;
 
   /** Tokens of each sequence that are remembered. */
   get length(): number {
     return this.#layers[0]?.keys.shape[1] ?? 0;
+  }
+
+  /** i32 `[batch]`: the last token of each sequence; null while it is empty. */
+  get lastIds(): Tensor | null {
+    return this.#lastIds;
+  }
+
+  /** Remembers the last of i32 `[batch, sequence]`. */
+  endWith(inputIds: Tensor): void {
+    const sequence = inputIds.shape[1]!;
+    this.#lastIds?.dispose();
+    this.#lastIds = keep(slice(inputIds, 1, sequence - 1, sequence));
   }
 
   /** Adds the keys and values of further tokens of a layer, along axis 1. Gives those of all tokens. */
@@ -39,5 +52,7 @@ export class KeyValueCache {
       keys.dispose();
       values.dispose();
     }
+    this.#lastIds?.dispose();
+    this.#lastIds = null;
   }
 }

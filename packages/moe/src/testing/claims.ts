@@ -1,6 +1,6 @@
 /** Every trait that a router claims: that it holds where it is claimed, and that it does not where it is denied. */
 import { assign, scope, tensor } from '@lpr/tensor';
-import { topKFor } from '../method.ts';
+import { type RoutingReads, topKFor } from '../method.ts';
 import { routerMethod, routerParameters } from '../routers/index.ts';
 import { disposeRouter, makeRouter, type Routed, type RouterBench } from './bench.ts';
 import { anyClose, changed, copyExperts, equal, filled, hold, permutation, sameToken } from './comparing.ts';
@@ -36,16 +36,18 @@ const spread = ({ counts }: Routed): number => Math.max(...counts) - Math.min(..
 const reads: readonly RouterProperty[] = PHASES.map(([phase, training]) => ({
   name: `reads of the batch in ${phase} what it says`,
   async check(bench) {
-    /** Whether token `at` and those before it, or it alone, are routed differently when other tokens change. */
-    const depends = (others: 'later' | 'earlier'): Promise<boolean> =>
+    /** Whether token `at` and those on its side are routed differently when tokens that far on the other side change. */
+    const depends = (others: 'later' | 'earlier', distance: number): Promise<boolean> =>
       bench.sometimes(async (router, x, { tokens }) => {
         const at = Math.floor(tokens / 2);
-        const different = changed(x, (t) => (others === 'later' ? t > at : t < at));
+        const different = changed(x, (t) => (others === 'later' ? t >= at + distance : t <= at - distance));
         const [whole, other] = [await bench.route(router, x, training), await bench.route(router, different, training)];
         const watched = x.map((_, t) => t).filter((t) => (others === 'later' ? t <= at : t >= at));
         return watched.some((t) => !sameToken(whole, t, other, t));
       });
-    const read = (await depends('later')) ? 'batch' : (await depends('earlier')) ? 'earlierTokens' : 'token';
+    const earlier = async (): Promise<RoutingReads> =>
+      (await depends('earlier', 2)) ? 'earlierTokens' : (await depends('earlier', 1)) ? 'tokenBefore' : 'token';
+    const read = (await depends('later', 1)) ? 'batch' : await earlier();
     const claimed = bench.traits.reads[phase];
     hold(read === claimed, `traits.reads.${phase} is ${claimed}, but the routing of a token reads: ${read}`);
   },

@@ -22,6 +22,11 @@ export interface LatentPrototypeOptions {
    * is. Above 0, `context.tokenIds` is needed.
    */
   readonly vocabulary: number;
+  /**
+   * Whether there is such a table for the id of the token before, too: what tells the context of a frequent token apart
+   * before the layers below do. Needs `vocabulary`.
+   */
+  readonly precedingLatents: boolean;
   /** What vector measures compare with the prototypes: the sample z = mu + exp(logvar / 2) eps, or its mean mu. */
   readonly scoreFrom: 'z' | 'mu';
   /** Scores are multiplied by this, so that the softmax over the chosen k can tell them apart. */
@@ -104,6 +109,7 @@ export type LatentPrototypePreset = 'paper' | 'official' | 'corrected' | 'tokens
 /** The same in the paper's equations, in its code and in ours. */
 const shared = {
   vocabulary: 0,
+  precedingLatents: false,
   measure: 'cosine',
   kernelWidth: 1,
   attentionHeads: 1,

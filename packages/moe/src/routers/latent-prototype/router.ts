@@ -5,7 +5,8 @@
  * out, so that load spreads as well. `options` says which formulation: see options.ts.
  *
  * Beyond the paper, the mean of a latent may be the encoder's plus a row of a learned table by token id (`vocabulary`):
- * what the encoder makes of a token moves with the model, above all at first, and its id does not.
+ * what the encoder makes of a token moves with the model, above all at first, and its id does not. A second table is by
+ * the id of the token before (`precedingLatents`).
  *
  * Causal. Training and evaluation route alike where scores come from mu (`corrected`, `official`) or from whole
  * Gaussians. Scores from z (`paper`) route by samples in training and by their means in evaluation: noise then spreads
@@ -32,7 +33,7 @@ import {
 import { constantSpec, type ParameterSpec, unitRows, weightSpec, withoutGradients } from '@lpr/tensor/nn';
 import { fullChoices } from '../../choices.ts';
 import type { RouterCore, RouterMethod } from '../../method.ts';
-import { drawNoise, type RouteContext, type RouterShape, tokenIdsOf } from '../../router.ts';
+import { drawNoise, precedingIdsOf, type RouteContext, type RouterShape, tokenIdsOf } from '../../router.ts';
 import { checkGroups, limitToBestGroups, updateSelectionBias } from '../../selection.ts';
 import { gaussiansOf, moveAssigned, moveDecayedSums, movePrototypes } from './ema.ts';
 import { AVERAGED, objectiveOf } from './objective.ts';
@@ -42,10 +43,10 @@ import { comparesDistributions, keysName, measureParameters, Rows, scoresOf } fr
 type Options = LatentPrototypeOptions & { readonly kind: 'latentPrototype' };
 type Core = RouterCore<Options>;
 
-/** Names as the released code has them below the gate; `token_latents` and `selection_bias` are ours. */
+/** Names as the released code has them below the gate; `token_latents`, `preceding_latents` and `selection_bias` are ours. */
 function parameters(options: Options, shape: RouterShape): ParameterSpec[] {
   const { hidden, experts } = shape;
-  const { latentDim, vocabulary } = options;
+  const { latentDim, vocabulary, precedingLatents } = options;
   const specs: ParameterSpec[] = [
     constantSpec('norm.weight', [hidden], 1),
     constantSpec('norm.bias', [hidden], 0),
@@ -53,15 +54,13 @@ function parameters(options: Options, shape: RouterShape): ParameterSpec[] {
     constantSpec('encoder.bias', [2 * latentDim], 0),
     ...measureParameters(options, shape),
   ];
+  const table = (name: string, rows: number, std: number): void => {
+    specs.push({ name, shape: [rows, latentDim], initial: { kind: 'normal', std }, trained: true });
+  };
   // N(0, I), beside which what the encoder makes of a token is small at first.
-  if (vocabulary > 0) {
-    specs.push({
-      name: 'token_latents',
-      shape: [vocabulary, latentDim],
-      initial: { kind: 'normal', std: 1 },
-      trained: true,
-    });
-  }
+  if (vocabulary > 0) table('token_latents', vocabulary, 1);
+  // Half as long: the token itself counts for more. The last row is for a token with none before.
+  if (precedingLatents) table('preceding_latents', vocabulary + 1, 0.5);
   const gaussian = comparesDistributions(options);
   if (options.outProjection) {
     // The released code mixes the means of Gaussian prototypes after a projection of their own.
@@ -102,17 +101,29 @@ interface Encoded {
 }
 
 function encode({ options, tensor }: Core, x: Tensor, context: RouteContext): Encoded {
-  const { latentDim, scoreFrom, alignment, vocabulary } = options;
+  const { latentDim, scoreFrom, alignment } = options;
   const normed = layerNorm(x, tensor('norm.weight'), tensor('norm.bias'));
   const both = linear(silu(normed), tensor('encoder.weight'), tensor('encoder.bias'));
   const seen = slice(both, 1, 0, latentDim);
-  const mu =
-    vocabulary === 0 ? seen : add(seen, embedding(tensor('token_latents'), tokenIdsOf('latentPrototype', x, context)));
+  const mu = latentsByIds({ options, tensor }, x, context).reduce((sum, latents) => add(sum, latents), seen);
   const logvar = slice(both, 1, latentDim, 2 * latentDim);
   const samples = context.training && (scoreFrom === 'z' || alignment !== 'assignedMean');
   if (!samples) return { mu, logvar, z: mu };
   const noise = drawNoise('latentPrototype', 'normal', mu, mu.shape, context);
   return { mu, logvar, z: add(mu, multiply(noise, exp(affine(logvar, 0.5)))) };
+}
+
+/** What the tables by token id add to the means. */
+function latentsByIds(
+  { options: { vocabulary, precedingLatents }, tensor }: Pick<Core, 'options' | 'tensor'>,
+  x: Tensor,
+  context: RouteContext,
+): Tensor[] {
+  if (vocabulary === 0) return [];
+  const own = embedding(tensor('token_latents'), tokenIdsOf('latentPrototype', x, context));
+  if (!precedingLatents) return [own];
+  const before = precedingIdsOf('latentPrototype', x, context, vocabulary);
+  return [own, embedding(tensor('preceding_latents'), before)];
 }
 
 interface Selected {
@@ -143,7 +154,9 @@ export const latentPrototype: RouterMethod<Options> = {
   defaults: { kind: 'latentPrototype', ...latentPrototypePresets.corrected },
   rules: latentPrototypeRules,
   traits: (options) => ({
-    reads: { training: 'token', evaluation: 'token' },
+    reads: options.precedingLatents
+      ? { training: 'tokenBefore', evaluation: 'tokenBefore' }
+      : { training: 'token', evaluation: 'token' },
     alike: options.scoreFrom === 'mu' || comparesDistributions(options),
     fillsSlots: true,
     weightSum: options.weightScale,
@@ -161,6 +174,11 @@ export const latentPrototype: RouterMethod<Options> = {
   parameters,
   check(options, { experts, topK: k }) {
     checkGroups('latentPrototype', options, experts, k);
+    if (options.precedingLatents && options.vocabulary === 0) {
+      throw new RangeError(
+        'latentPrototype router: precedingLatents needs vocabulary, the number of token ids; got 0. Set it, or take the formulation "tokens"',
+      );
+    }
     if (options.latentDim % options.attentionHeads !== 0) {
       throw new RangeError(
         `latentPrototype router: attentionHeads must divide latentDim (${options.latentDim}), got ${options.attentionHeads}`,
