@@ -172,7 +172,7 @@ describe('resolveSettings', () => {
     expect(prototypeStart).toBe('normal');
     const stored = { ...settings, lpr: { ...switches, unitBall: false } };
     expect(checkStoredSettings(stored, 'config.yaml')).toEqual(settings);
-    const { vocabulary: _, ...before } = settings.lpr!;
+    const { vocabulary: _, precedingLatents: __, ...before } = settings.lpr!;
     expect(checkStoredSettings({ ...settings, lpr: before }, 'config.yaml')).toEqual(settings);
     const asked = resolveSettings({ ...options, router: 'lpr', set: ['lpr.unitBall=false'] });
     expect(asked.lpr).toMatchObject({ prototypeStart: 'normal' });
@@ -180,11 +180,14 @@ describe('resolveSettings', () => {
       'training.calibration': null,
       seed: 1,
       'lpr.vocabulary': 0,
+      'lpr.precedingLatents': false,
       'lpr.prototypeStart': 'sphere',
       'lpr.latentDim': 4,
     });
     const tokens = { 'training.calibration': null, 'lpr.vocabulary': 300 };
-    expect(withTodaysPaths(tokens)).toEqual(tokens);
+    expect(withTodaysPaths(tokens)).toEqual({ ...tokens, 'lpr.precedingLatents': false });
+    const both = { ...tokens, 'lpr.precedingLatents': true };
+    expect(withTodaysPaths(both)).toEqual(both);
     const calibration = { 'training.calibration.tokens': 64, 'training.calibration.rounds': 1 };
     expect(withTodaysPaths(calibration)).toEqual(calibration);
   });
