@@ -9,6 +9,7 @@ import {
   type Router,
   type RouteContext,
   type RouterOptions,
+  routerTraits,
   type Routing,
   statisticsOf,
   todaysSwitches,
@@ -121,9 +122,13 @@ describe('LatentPrototypeRouter', () => {
       expectRows(await meansOf(router, { sequence: 2, idsBefore }), [5, 6, 1, 3, 4, 6]);
       for (const context of [{ sequence: 4 }, { sequence: 3, idsBefore }]) {
         expect(() => router.route(x, { training: false, tokenIds, ...context })).toThrow(
-          `latentPrototype router: reads the token before each; give whole sequences and, where they go on, context.idsBefore, i32 [sequences]; got 6 tokens of sequences of ${context.sequence} and `,
+          `latentPrototype router: reads the token before each; give whole sequences and, where they go on, context.idsBefore, i32 [sequences]; got 6 tokens of sequences of ${context.sequence} and ${'idsBefore' in context ? String(idsBefore) : 'no ids before'}`,
         );
       }
+    });
+    expect(routerTraits(options('tokens', { precedingLatents: true })).reads).toEqual({
+      training: 'tokenBefore',
+      evaluation: 'tokenBefore',
     });
     expect(() => makeRouter(options('corrected', { precedingLatents: true }), shape)).toThrow(
       'precedingLatents needs vocabulary, the number of token ids; got 0',
