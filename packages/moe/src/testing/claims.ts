@@ -36,7 +36,7 @@ const spread = ({ counts }: Routed): number => Math.max(...counts) - Math.min(..
 const reads: readonly RouterProperty[] = PHASES.map(([phase, training]) => ({
   name: `reads of the batch in ${phase} what it says`,
   async check(bench) {
-    /** Whether token `at` and those on its side are routed differently when tokens that far on the other side change. */
+    /** Whether token `at` and those on its side are routed differently when tokens so far on the other side change. */
     const depends = (others: 'later' | 'earlier', distance: number): Promise<boolean> =>
       bench.sometimes(async (router, x, { tokens }) => {
         const at = Math.floor(tokens / 2);

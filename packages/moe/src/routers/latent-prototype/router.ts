@@ -43,7 +43,7 @@ import { comparesDistributions, keysName, measureParameters, Rows, scoresOf } fr
 type Options = LatentPrototypeOptions & { readonly kind: 'latentPrototype' };
 type Core = RouterCore<Options>;
 
-/** Names as the released code has them below the gate; `token_latents`, `preceding_latents` and `selection_bias` are ours. */
+/** Names as the released code has them below the gate; latents of ids and `selection_bias` are ours. */
 function parameters(options: Options, shape: RouterShape): ParameterSpec[] {
   const { hidden, experts } = shape;
   const { latentDim, vocabulary, precedingLatents } = options;
