@@ -128,7 +128,7 @@ class LprGate(nn.Module):
     def ids_before(self, x):
         """The ids before those of the tokens of x; `goes_on` says that the sequences began in an earlier pass."""
         if self.goes_on:
-            raise ValueError("this router goes by the token before as well, which a cache does not hold; give use_cache=False")
+            raise ValueError("this router goes by the token before, which a cache does not hold; give use_cache=False")
         ids = self.ids_of(x).view(-1, self.token_ids.shape[-1])
         none = torch.full_like(ids[:, :1], len(self.preceding_latents) - 1)
         return torch.cat([none, ids[:, :-1]], dim=1).flatten()

@@ -53,7 +53,7 @@ class WithLpr:
 
 
 def tell_token_ids(model, positional, named):
-    """Before each pass: tells the routers the ids of its tokens, None where it is given embeddings, and whether there were others."""
+    """Before each pass: tells the routers the ids of its tokens, None for embeddings, and whether it goes on."""
     ids = positional[0] if positional else named.get("input_ids")
     past = named.get("past_key_values")
     for layer in model.layers:

@@ -30,7 +30,7 @@ export interface RouteContext {
   readonly noise?: Noise;
   /** i32 `[tokens]`: the vocabulary's number of each token, for methods that route by it. */
   readonly tokenIds?: Tensor;
-  /** i32 `[sequences]`: the id right before each sequence; left out where sequences begin a text. */
+  /** i32, one a sequence: the id right before it; left out where sequences begin a text. */
   readonly idsBefore?: Tensor;
   /** Tokens of one sequence; the batch is sequences one after the other. Without it, all tokens are taken as one. */
   readonly sequence?: number;

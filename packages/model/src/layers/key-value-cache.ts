@@ -21,7 +21,7 @@ export class KeyValueCache {
     return this.#layers[0]?.keys.shape[1] ?? 0;
   }
 
-  /** i32 `[batch]`: the last token of each sequence; null while it is empty. */
+  /** i32 `[batch, 1]`: the last token of each sequence; null while it is empty. */
   get lastIds(): Tensor | null {
     return this.#lastIds;
   }
